@@ -1,0 +1,1 @@
+"""Reasons: from an alert to a verified repair, and from a question to an answer."""

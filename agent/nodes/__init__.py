@@ -1,0 +1,1 @@
+"""The steps of the incident graph, one file each."""

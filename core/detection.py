@@ -1,0 +1,148 @@
+"""What a watched host looked like at one moment, and the detectors that compare two such moments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from core.alerts import Alert, AlertKind, DetectorKind
+from core.inventory import Container, Host, Inventory
+from core.settings import WatchSettings
+
+
+class EventKind(StrEnum):
+    """What the engine tells of containers (probe `exec_*` events are dropped at the source)."""
+
+    CREATE = "create"
+    START = "start"
+    RESTART = "restart"
+    KILL = "kill"
+    OOM = "oom"
+    DIE = "die"
+    STOP = "stop"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    HEALTH = "health_status"
+    UPDATE = "update"
+    DESTROY = "destroy"
+    RENAME = "rename"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineEvent:
+    """One thing that the engine said happened to a container."""
+
+    at: datetime
+    kind: EventKind
+    container_id: str
+    name: str
+    signal: int | None = None
+    """For `kill`."""
+    exit_code: int | None = None
+    """For `die`."""
+    health: str | None = None
+    """For `health_status`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Resources of one container over the interval since the sample before."""
+
+    at: datetime
+    cpu_pct: float
+    """100 = one core."""
+    throttled_pct: float = 0.0
+    """Share of quota periods in which it was held back, 0–100."""
+    memory_bytes: int
+    """Working set, page cache left out."""
+    memory_limit_bytes: int
+    """The container's limit, or the host's memory where it has none."""
+    network_rx_bytes: int = 0
+    """Since the container started; 0 where it cannot be read."""
+    network_tx_bytes: int = 0
+    disk_read_bytes: int = 0
+    disk_write_bytes: int = 0
+    pids: int = 0
+
+    @property
+    def memory_pct(self) -> float:
+        """Working set as a share of the limit, 0–100."""
+        return 100.0 * self.memory_bytes / self.memory_limit_bytes if self.memory_limit_bytes else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnAct:
+    """Something the guardian itself did to a container, so that its effect is no alarm and is attributed."""
+
+    at: datetime
+    ref: str
+    action: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One host at one moment."""
+
+    at: datetime
+    host: Host
+    containers: Mapping[str, Container] = field(default_factory=dict)
+    """By name."""
+    events: tuple[EngineEvent, ...] = ()
+    """All events since a few minutes ago, oldest first, those before the last snapshot included (for context)."""
+    new_events: tuple[EngineEvent, ...] = ()
+    """Those since the snapshot before."""
+    samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    """By container name, oldest first, over the last `sustained_s` and a little more."""
+    oom_kills: Mapping[str, int] = field(default_factory=dict)
+    """The cgroup's own count by container name, where the engine is local; empty elsewhere."""
+    own_acts: tuple[OwnAct, ...] = ()
+    """Of the last few minutes."""
+    unreachable_since: datetime | None = None
+    has_gap: bool = False
+    """Events may be missing since the snapshot before (the stream was cut)."""
+
+    def inventory(self) -> Inventory:
+        """Its part of the inventory."""
+        return Inventory(hosts=(self.host,), containers=tuple(self.containers.values()))
+
+    def events_of(self, name: str) -> list[EngineEvent]:
+        """The events of one container, oldest first."""
+        return [event for event in self.events if event.name == name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a detector is given."""
+
+    now: Snapshot
+    before: Snapshot | None
+    inventory: Inventory
+    settings: WatchSettings
+
+
+Detect = Callable[[View], Iterable[Alert]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """A pure function over a View, with the way it becomes quiet."""
+
+    kind: DetectorKind
+    raises: AlertKind
+    detect: Detect
+
+    def __call__(self, view: View) -> Iterator[Alert]:
+        """The alerts that are on in this view."""
+        yield from self.detect(view)
+
+
+def detector(kind: DetectorKind, raises: AlertKind) -> Callable[[Detect], Detector]:
+    """Declare a detector: `@detector("state", AlertKind.PAUSED)` over `def paused(view: View) -> Iterator[Alert]`."""
+
+    def declare(function: Detect) -> Detector:
+        return Detector(kind=kind, raises=raises, detect=function)
+
+    return declare

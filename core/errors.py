@@ -1,0 +1,96 @@
+"""The tree of errors: each names the thing, what was expected, and what to do next.
+
+GuardianError
+├── SettingsError            a setting, file or token is wrong
+├── RunbookError             a runbook file is wrong
+├── UnknownAction            no such action in the catalogue
+├── InvalidParams            an action's parameters do not fit
+├── UnknownTarget            no service or stack of that name
+├── Refused                  policy, role or state says no
+├── SystemUnavailable        an outside system does not answer
+│   └── TimeLimitExceeded    … within its time
+├── NotFound                 the outside system answered: there is no such thing
+├── ActionFailed             the outside system refused or failed what was asked of it
+└── ModelFailed              the model's answer cannot be used
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class GuardianError(Exception):
+    """Something this program knows how to explain."""
+
+
+class SettingsError(GuardianError):
+    """A setting is wrong; the message names it, the value's problem and the next step."""
+
+
+class RunbookError(GuardianError):
+    """A runbook is wrong; the message names file, line and a suggestion."""
+
+
+class UnknownAction(GuardianError):
+    """The catalogue holds no action of that name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.suggestion = closest(name, known)
+        hint = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
+        super().__init__(f"there is no action {name!r}{hint}")
+
+
+class InvalidParams(GuardianError):
+    """The parameters of an action do not fit its schema."""
+
+    def __init__(self, action: str, problem: str) -> None:
+        self.action = action
+        self.problem = problem
+        super().__init__(f"{action!r} cannot take these parameters: {problem}")
+
+
+class UnknownTarget(GuardianError):
+    """No stack, service or container fits the name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.suggestion = closest(name, known)
+        hint = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
+        super().__init__(f"there is no stack or service {name!r}{hint}")
+
+
+class Refused(GuardianError):
+    """The policy, a role or a state does not allow it; the message says which."""
+
+
+class SystemUnavailable(GuardianError):
+    """An outside system cannot be reached or does not answer."""
+
+    def __init__(self, system: str, problem: str) -> None:
+        self.system = system
+        self.problem = problem
+        super().__init__(f"{system} is unavailable: {problem}")
+
+
+class TimeLimitExceeded(SystemUnavailable):
+    """An outside system did not answer within its time; whether it acted is unknown."""
+
+
+class NotFound(GuardianError):
+    """The outside system answered that the thing does not exist."""
+
+
+class ActionFailed(GuardianError):
+    """The outside system answered, and refused or failed what was asked of it."""
+
+
+class ModelFailed(GuardianError):
+    """The model is unreachable or its answer cannot be used; rules go on without it."""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None when nothing is near."""
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None

@@ -1,0 +1,293 @@
+"""What runs where: hosts, stacks, services, containers, and finding one of them by a loosely typed name."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import SequenceMatcher
+from enum import StrEnum
+
+
+class ContainerState(StrEnum):
+    """The engine's own words for a container's state."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+class Health(StrEnum):
+    """The engine's own words for a health check's verdict; NONE: the container has no check."""
+
+    NONE = "none"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthProbe:
+    """One run of a container's health check, newest last in `Container.health_log`."""
+
+    at: datetime
+    exit_code: int
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependency:
+    """`service` of the same stack must come first; `condition` is Compose's (service_started, service_healthy …)."""
+
+    service: str
+    condition: str = "service_started"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """A container as inspected at one moment. Holds no environment values: only the host names found in them."""
+
+    host: str
+    id: str
+    name: str
+    stack: str | None
+    """Compose project, or None outside a stack."""
+    service: str
+    """Compose service, or the container's own name outside a stack."""
+    image: str
+    image_id: str = ""
+    state: ContainerState
+    health: Health = Health.NONE
+    health_log: tuple[HealthProbe, ...] = ()
+    health_interval_s: float = 0.0
+    health_retries: int = 0
+    start_period_s: float = 0.0
+    failing_streak: int = 0
+    exit_code: int | None = None
+    """None while it runs."""
+    oom_killed: bool = False
+    error: str = ""
+    """The engine's `State.Error`: why it could not start."""
+    restart_count: int = 0
+    restart_policy: str = "no"
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    memory_limit_bytes: int = 0
+    """0: no limit."""
+    cpu_limit: float = 0.0
+    """Cores; 0: no limit."""
+    networks: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    depends_on: tuple[Dependency, ...] = ()
+    links: tuple[str, ...] = ()
+    env_hosts: tuple[str, ...] = ()
+    """Host names that its environment's URLs and *_HOST variables point to."""
+    ports: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ref(self) -> str:
+        """`host/name`: stays the same when the container is recreated."""
+        return f"{self.host}/{self.name}"
+
+    @property
+    def is_running(self) -> bool:
+        """Running and not between two restarts."""
+        return self.state is ContainerState.RUNNING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """The containers of one Compose service on one host."""
+
+    host: str
+    stack: str | None
+    name: str
+    containers: tuple[Container, ...]
+
+    @property
+    def title(self) -> str:
+        """`stack/service`, or the name alone outside a stack."""
+        return f"{self.stack}/{self.name}" if self.stack else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A Compose project on one host."""
+
+    host: str
+    name: str
+    services: tuple[Service, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A machine with an engine."""
+
+    name: str
+    is_reachable: bool = True
+    problem: str = ""
+    engine_version: str = ""
+    is_simulated: bool = False
+    cpus: int = 0
+    memory_total_bytes: int = 0
+    memory_free_bytes: int | None = None
+    """None: not measurable from here (remote engine)."""
+
+
+Target = Stack | Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """Everything known at one moment."""
+
+    hosts: tuple[Host, ...] = ()
+    containers: tuple[Container, ...] = ()
+
+    def services(self) -> tuple[Service, ...]:
+        """All services, in the order of host, stack, name."""
+        grouped: dict[tuple[str, str | None, str], list[Container]] = {}
+        for container in self.containers:
+            grouped.setdefault((container.host, container.stack, container.service), []).append(container)
+        ordered = sorted(grouped.items(), key=lambda item: (item[0][0], item[0][1] or "", item[0][2]))
+        return tuple(
+            Service(host=host, stack=stack, name=name, containers=tuple(members))
+            for (host, stack, name), members in ordered
+        )
+
+    def stacks(self) -> tuple[Stack, ...]:
+        """All stacks, in the order of host and name; containers outside a stack belong to none."""
+        grouped: dict[tuple[str, str], list[Service]] = {}
+        for service in self.services():
+            if service.stack is not None:
+                grouped.setdefault((service.host, service.stack), []).append(service)
+        return tuple(
+            Stack(host=host, name=name, services=tuple(members)) for (host, name), members in sorted(grouped.items())
+        )
+
+    def container(self, ref: str) -> Container | None:
+        """The container of a reference `host/name`, of a name or of an id (12 characters or more); None if gone."""
+        host, _, name = ref.rpartition("/")
+        for one in self.containers:
+            if host and one.host != host:
+                continue
+            if one.name == name or (len(name) >= 12 and one.id.startswith(name)):
+                return one
+        return None
+
+    def service(self, stack: str | None, name: str, host: str | None = None) -> Service | None:
+        """The service of exactly that stack and name; None if there is none."""
+        for one in self.services():
+            if one.stack == stack and one.name == name and (host is None or one.host == host):
+                return one
+        return None
+
+    def stack(self, name: str, host: str | None = None) -> Stack | None:
+        """The stack of exactly that name; None if there is none."""
+        return next((one for one in self.stacks() if one.name == name and (host is None or one.host == host)), None)
+
+
+def join(parts: Iterable[Inventory]) -> Inventory:
+    """One inventory of what several systems see."""
+    hosts: list[Host] = []
+    containers: list[Container] = []
+    for part in parts:
+        hosts.extend(part.hosts)
+        containers.extend(part.containers)
+    return Inventory(hosts=tuple(hosts), containers=tuple(containers))
+
+
+FUZZY_FLOOR = 0.72
+"""Below this likeness (0–1) a name is not taken for another: 'weviate' finds 'weaviate', 'api' does not find 'app'."""
+_NOISE = frozenset(
+    {"el", "la", "los", "las", "de", "del", "the", "service", "servicio", "stack", "container", "contenedor"}
+    | {"proyecto", "project", "mi", "my", "al"}
+)
+
+
+def find(inventory: Inventory, name: str, *, within: str | None = None) -> tuple[Target, ...]:
+    """What a loosely typed name may mean, best kind of match only: exact, then prefix, then part, then fuzzy.
+
+    'granada' → the stack; 'granada api', 'granada/api', 'el api de granada' → that service. Empty: nothing fits.
+    More than one: the person must choose. `within` narrows to one stack.
+    """
+    words = [word for word in _words(name) if word not in _NOISE] or _words(name)
+    if not words:
+        return ()
+    candidates = list(_candidates(inventory, within))
+    wanted = " ".join(words)
+    for fits in (_is_exact, _is_prefix, _has_all_words, _is_fuzzy):
+        found = [target for target, names in candidates if any(fits(wanted, one) for one in names)]
+        stacks = [target for target in found if isinstance(target, Stack)]
+        if fits is _is_exact and stacks:
+            found = [*stacks]
+        if found:
+            return tuple(_without_own_members(found))
+    return ()
+
+
+def title(target: Target) -> str:
+    """How a stack or service is shown: `granada`, `granada/api`."""
+    return target.name if isinstance(target, Stack) else target.title
+
+
+def names_of(inventory: Inventory) -> list[str]:
+    """Every name a person may use, for suggestions."""
+    return sorted({title(target) for target, _ in _candidates(inventory, None)})
+
+
+def _candidates(inventory: Inventory, within: str | None) -> Iterator[tuple[Target, tuple[str, ...]]]:
+    for stack in inventory.stacks():
+        if within is None:
+            yield stack, (_fold(stack.name),)
+    for service in inventory.services():
+        if within is not None and service.stack != within:
+            continue
+        own, stack_name = _fold(service.name), _fold(service.stack or "")
+        spellings = [own, f"{stack_name} {own}", f"{own} {stack_name}"] if stack_name else [own]
+        spellings += [_fold(container.name) for container in service.containers]
+        yield service, tuple(spellings)
+
+
+def _without_own_members(found: list[Target]) -> Iterator[Target]:
+    """A stack stands for its services: where both fit, only the stack is meant."""
+    stacks = {(one.host, one.name) for one in found if isinstance(one, Stack)}
+    for target in found:
+        if isinstance(target, Service) and (target.host, target.stack) in stacks:
+            continue
+        yield target
+
+
+def _fold(name: str) -> str:
+    return " ".join(_words(name))
+
+
+def _words(name: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    kept = "".join(char for char in plain if not unicodedata.combining(char))
+    return "".join(char if char.isalnum() else " " for char in kept).split()
+
+
+def _is_exact(wanted: str, name: str) -> bool:
+    return wanted == name
+
+
+def _is_prefix(wanted: str, name: str) -> bool:
+    return name.startswith(wanted)
+
+
+def _has_all_words(wanted: str, name: str) -> bool:
+    parts = name.split()
+    return all(any(part.startswith(word) for part in parts) for word in wanted.split())
+
+
+def _is_fuzzy(wanted: str, name: str) -> bool:
+    return len(wanted) >= 3 and SequenceMatcher(None, wanted, name).ratio() >= FUZZY_FLOOR

@@ -1,0 +1,228 @@
+"""Every setting with its default: frozen models. The composition root fills them from the environment, then the YAML file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from core.wording import Language
+
+
+class Autonomy(StrEnum):
+    """How much runbooks may do alone on a stack, least first."""
+
+    OBSERVE = "observe"
+    """Only say."""
+    PROPOSE = "propose"
+    """Ask for everything."""
+    GUARDED = "guarded"
+    """Safe steps, and proven disruptive ones on services that are not critical; ask for the rest."""
+    AUTO = "auto"
+    """Act alone within the budget; only what destroys is asked."""
+
+
+class Section(BaseModel):
+    """A group of settings: unknown names are refused, so that a typing error is heard of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Seconds = Annotated[float, Field(gt=0)]
+Percent = Annotated[float, Field(gt=0, le=100)]
+
+
+class TelegramSettings(Section):
+    """The chat."""
+
+    token: SecretStr | None = None
+    """From @BotFather. None: the playground opens instead."""
+    admins: tuple[int, ...] = ()
+    """Numeric user ids that are always admin. Empty: the first start prints a one-time enrolment link."""
+    operators: tuple[int, ...] = ()
+    viewers: tuple[int, ...] = ()
+    alert_chats: tuple[int, ...] = ()
+    """Where cards go. Empty: to every admin's private chat."""
+    api_url: str = "https://api.telegram.org"
+    """Own Bot API server, when you run one."""
+    webhook_url: str | None = None
+    """Public https address of this program. None: long polling."""
+    webhook_secret: SecretStr | None = None
+    poll_timeout_s: Annotated[int, Field(ge=1, le=50)] = 30
+    edit_pace_s: Seconds = 1.5
+    """Least time between two edits in a private chat; groups take `group_edit_pace_s`."""
+    group_edit_pace_s: Seconds = 4.0
+    stale_order_s: Seconds = 600.0
+    """A command that changes something and is older than this (after a downtime) is not carried out, but answered."""
+
+
+class EngineSettings(Section):
+    """One Docker engine."""
+
+    url: str = "unix:///var/run/docker.sock"
+    """unix:///path · tcp://host:2376 (with the three TLS files) · ssh://user@host"""
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    ssh_key: Path | None = None
+    timeout_s: Seconds = 10.0
+    threads: Annotated[int, Field(ge=2, le=64)] = 8
+    """Size of the engine's own thread pool."""
+    cgroup_root: Path = Path("/sys/fs/cgroup")
+    """Where samples of a local engine are read; the API is used when it is not there."""
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if not value.startswith(("unix://", "tcp://", "ssh://")):
+            raise ValueError(f"{value!r} is no engine address: use unix:///path, tcp://host:port or ssh://user@host")
+        return value
+
+
+class OllamaSettings(Section):
+    """The language model."""
+
+    url: str = "http://127.0.0.1:11434"
+    model: str = "gpt-oss:20b"
+    digest: str | None = None
+    """Expected digest of the model; a different one is reported. None: any."""
+    embedding_model: str | None = "qwen3-embedding:0.6b"
+    num_ctx: Annotated[int, Field(ge=2048)] = 32768
+    """One value everywhere: a different one would reload the model."""
+    num_predict: Annotated[int, Field(ge=64)] = 4096
+    parallel: Annotated[int, Field(ge=1)] = 1
+    """Same as the server's OLLAMA_NUM_PARALLEL."""
+    queue: Annotated[int, Field(ge=1)] = 16
+    """Requests that may wait; the next one is refused at once."""
+    timeout_s: Seconds = 300.0
+    connect_timeout_s: Seconds = 5.0
+    keep_alive: str = "30m"
+    breaker_failures: Annotated[int, Field(ge=1)] = 3
+    breaker_rest_s: Seconds = 30.0
+
+
+class WatchSettings(Section):
+    """What the watcher looks at, and when it speaks."""
+
+    poll_s: Seconds = 10.0
+    """A full look at least this often; events wake it at once."""
+    stats_s: Seconds = 10.0
+    memory_near_pct: Percent = 92.0
+    cpu_pegged_pct: Percent = 95.0
+    """Of the container's own limit, or of the host where it has none."""
+    cpu_throttled_pct: Percent = 50.0
+    """Share of periods in which the quota held it back."""
+    sustained_s: Seconds = 120.0
+    """How long memory or CPU must stay there."""
+    crash_loop_restarts: Annotated[int, Field(ge=2)] = 3
+    crash_loop_within_s: Seconds = 120.0
+    unreachable_after_s: Seconds = 15.0
+    flap_changes: Annotated[int, Field(ge=2)] = 5
+    """So many openings of the same trouble within `flap_within_s` is flapping: one quiet card."""
+    flap_within_s: Seconds = 900.0
+    group_within_s: Seconds = 120.0
+    """A victim's alert this long after its root's joins the root's incident."""
+
+
+class VerificationSettings(Section):
+    """How long a repair must hold."""
+
+    window_s: Seconds = 30.0
+    """The least; grows with learnt start time, start period, health interval and back-off."""
+    poll_s: Seconds = 2.0
+    limit_s: Seconds = 600.0
+    """A target that has not come up by then has failed."""
+
+
+class PolicySettings(Section):
+    """Numbers of the policy."""
+
+    autonomy: Autonomy = Autonomy.GUARDED
+    """For stacks that name none."""
+    attempts_per_incident: Annotated[int, Field(ge=1)] = 2
+    disruptive_per_hour: Annotated[int, Field(ge=1)] = 3
+    """Disruptive actions of the machine per service and hour."""
+    changes_per_day: Annotated[int, Field(ge=1)] = 6
+    """Changes that `auto` may make alone per stack and day."""
+    proven_after: Annotated[int, Field(ge=1)] = 3
+    model_tokens_per_incident: Annotated[int, Field(ge=1000)] = 25_000
+    approval_s: Seconds = 1800.0
+    second_person_for_destructive: bool = False
+    critical_words: tuple[str, ...] = (
+        "postgres",
+        "mysql",
+        "mariadb",
+        "mongo",
+        "redis",
+        "valkey",
+        "traefik",
+        "nginx",
+        "caddy",
+        "haproxy",
+        "dokploy",
+        "infraguardian",
+        "ollama",
+    )
+    """An image whose name holds one of these makes its service critical (databases, proxies, our own parts)."""
+    critical_label: str = "infraguardian.critical"
+
+
+class StackSettings(Section):
+    """One stack's own rules."""
+
+    autonomy: Autonomy | None = None
+    critical: tuple[str, ...] = ()
+    """Services that are critical besides those that the policy recognises."""
+    chat: int | None = None
+
+
+class WebSettings(Section):
+    """The one web application: health, webhooks."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8321
+    """0: any free port."""
+
+
+class PlaygroundSettings(Section):
+    """The local chat page, opened when there is no Telegram token. Loopback only."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8322
+    person: str = "Ada"
+
+
+class DemoSettings(Section):
+    """The simulated host."""
+
+    incident_after_s: Seconds = 6.0
+
+
+class Settings(Section):
+    """All of them."""
+
+    language: Language = "en"
+    """Of cards in chats that have not chosen one."""
+    timezone: str = "UTC"
+    data_dir: Path = Path("data")
+    database_url: SecretStr | None = None
+    """postgresql+psycopg://… ; None: SQLite in `data_dir`."""
+    key: SecretStr | None = None
+    """INFRAGUARDIAN_KEY: encrypts secrets at rest. None: a file of mode 0600 in `data_dir`, made at first start."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    runbooks_dir: Path | None = None
+    """Your own runbooks beside the shipped ones; a file of the same name replaces the shipped one."""
+    telegram: TelegramSettings = TelegramSettings()
+    engines: dict[str, EngineSettings] = Field(default_factory=lambda: {"local": EngineSettings()})
+    simulated: bool = False
+    """Guard the simulated host instead of the engines."""
+    ollama: OllamaSettings | None = OllamaSettings()
+    """None: never ask a model."""
+    watch: WatchSettings = WatchSettings()
+    verification: VerificationSettings = VerificationSettings()
+    policy: PolicySettings = PolicySettings()
+    stacks: dict[str, StackSettings] = Field(default_factory=dict)
+    web: WebSettings = WebSettings()
+    playground: PlaygroundSettings = PlaygroundSettings()
+    demo: DemoSettings = DemoSettings()

@@ -1,0 +1,1 @@
+"""One folder per outside system, the same file names in each."""

@@ -1,0 +1,1 @@
+"""The web face: one application, one port."""
