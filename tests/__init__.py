@@ -1,0 +1,1 @@
+"""The tests, and the test-bed of real parts that they run on."""
