@@ -1,4 +1,4 @@
-"""Every setting with its default: frozen models. The composition root fills them from the environment, then the YAML file."""
+"""Every setting with its default, as frozen models; the root fills them from the environment, then the YAML file."""
 
 from __future__ import annotations
 
