@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
-from core.actions import JsonObject, Outcome, Result
+from core.actions import JsonObject, Outcome, Result, Risk
 from core.alerts import Silence
 from core.approvals import Approval, ApprovalState
 from core.detection import EngineEvent, OwnAct, Sample, Snapshot
@@ -66,6 +66,8 @@ class Call:
     """Which plan of the incident this belongs to, from 1."""
     needs: tuple[str, ...] = ()
     """Keys of calls that must have worked before."""
+    undo_of: str | None = None
+    """Key of the finished call that this one takes back, from its snapshot."""
     retries: int = 0
     retry_wait_s: float = 0.0
     says: Text | None = None
@@ -79,6 +81,8 @@ class CallRecord:
     """A call as the ledger holds it."""
 
     call: Call
+    risk: Risk
+    """Its action's, for the budgets."""
     state: CallState
     target: str | None
     """Inventory reference, for the lock, the budget and attribution."""
@@ -104,8 +108,8 @@ class CallLedger(Protocol):
         """All calls of an incident, oldest first."""
         ...
 
-    async def insert(self, records: Sequence[CallRecord], approval: Approval | None) -> bool:
-        """Write new calls and the approval they wait for, all or nothing; False: one of the keys is known."""
+    async def insert(self, records: Sequence[CallRecord], approvals: Sequence[Approval] = ()) -> bool:
+        """Write new calls and the approvals they wait for, all or nothing; False: one of the keys is known."""
         ...
 
     async def start(self, key: str, at: datetime, budget: Budget | None) -> StartOutcome:
@@ -113,7 +117,7 @@ class CallLedger(Protocol):
         ...
 
     async def put_back(self, key: str) -> None:
-        """started → approved, counting the try: for a retry after a failure that certainly had no effect left open."""
+        """started → approved, adding one to `tries`: for a retry after a failure that is certain."""
         ...
 
     async def finish(self, key: str, state: CallState, result: Result | None, at: datetime) -> bool:
