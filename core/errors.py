@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import StrEnum
 
 
 class GuardianError(Exception):
@@ -86,8 +87,39 @@ class ActionFailed(GuardianError):
     """The outside system answered, and refused or failed what was asked of it."""
 
 
+class ModelFailure(StrEnum):
+    """Why there is no answer of the model; `model.failed.<value>` is its sentence for people."""
+
+    UNREACHABLE = "unreachable"
+    """Nobody listens, the connection broke, or the answer stopped before its end."""
+    BUSY = "busy"
+    """The server refused for load, or no turn came in time."""
+    QUEUE_FULL = "queue_full"
+    """Our own waiting line is full."""
+    BREAKER_OPEN = "breaker_open"
+    """Not tried: it failed several times in a row and is left alone for a moment."""
+    MISSING = "missing"
+    """The server does not have that model."""
+    MALFORMED = "malformed"
+    """It answered, and not in the form that was asked for."""
+    EMPTY = "empty"
+    """It ended without a word."""
+    TOO_LONG = "too_long"
+    """The question does not fit, or thinking used up the whole answer."""
+    TIMED_OUT = "timed_out"
+    """It did not finish within its time."""
+    SERVER_ERROR = "server_error"
+    """The server itself reported a fault."""
+
+
 class ModelFailed(GuardianError):
     """The model is unreachable or its answer cannot be used; rules go on without it."""
+
+    def __init__(self, kind: ModelFailure, problem: str, *, tokens: int = 0) -> None:
+        self.kind = kind
+        self.tokens = tokens
+        """Tokens spent on the failed tries; they count against the budget."""
+        super().__init__(problem)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
