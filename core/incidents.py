@@ -105,6 +105,14 @@ class Incident:
     repeats: int = 0
     """How often its alerts fired again."""
     is_flapping: bool = False
+    gathered: tuple[Evidence, ...] = ()
+    """What the agent found out besides the alerts; kept whole, so that the incident can be replayed."""
+    context: JsonValue = None
+    """Results of the runbook's own gathering, by id."""
+    attempt: int = 0
+    """Plans tried so far."""
+    verify_until: datetime | None = None
+    """End of the verification window while it is open."""
     diagnosis: Diagnosis | None = None
     plan: JsonValue = None
     """The rendered plan, as `agent/plans.py` writes it."""
@@ -135,12 +143,12 @@ class Incident:
         return f"{self.stack}/{self.service}" if self.stack else self.service
 
     def facts(self) -> dict[str, JsonValue]:
-        """The evidence of all its alerts by name; a later alert's value wins."""
+        """All its evidence by name; what was found later wins."""
         return {item.name: item.value for item in self.evidence()}
 
     def evidence(self) -> Iterable[Evidence]:
-        """The evidence of all its alerts, in their order."""
-        return tuple(item for alert in self.alerts for item in alert.evidence)
+        """The evidence of all its alerts in their order, then what was gathered."""
+        return (*(item for alert in self.alerts for item in alert.evidence), *self.gathered)
 
     def note(self, at: datetime, says: Text) -> Incident:
         """The same incident with one more line in its timeline (the last 100 are kept)."""
