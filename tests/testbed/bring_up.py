@@ -1,23 +1,25 @@
 """Set the whole bed up, give its addresses, take it down again."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-
-from docker.errors import DockerException
+from functools import partial
 
 from tests.testbed import compose, engine, image, machine, postgres
 from tests.testbed.state import Bed, BedError, forget_state, only_one, read_state, write_state
 
 Say = Callable[[str], None]
-LABEL = "infraguardian.testbed"
 LEFTOVER_AGE = timedelta(minutes=30)
 
 
 def is_alive(bed: Bed) -> bool:
     """Say whether every part still answers and the image is the one of this checkout."""
+    named = os.environ.get("DOCKER_HOST")
+    if named and named != bed.docker_host:
+        return False
     if bed.image != image.name() or shutil.which(bed.chromium) is None or not compose.plugin().exists():
         return False
     if not engine.answers(bed.docker_host) or not postgres.answers(bed.postgres_url):
@@ -108,14 +110,10 @@ def _remove_leftovers(host: str) -> None:
     """Remove containers and networks of test runs that were killed before they could clean up."""
     oldest = datetime.now(UTC) - LEFTOVER_AGE
     with engine.connect(host) as client:
-        found = [*client.containers.list(all=True, ignore_removed=True, filters={"label": LABEL})]
-        for container in found:
+        for container in client.containers.list(all=True, ignore_removed=True, filters={"label": engine.LABEL}):
             if datetime.fromisoformat(container.attrs["Created"][:19] + "+00:00") < oldest:
-                container.remove(force=True, v=True)
-        try:
-            client.networks.prune(filters={"label": LABEL, "until": "30m"})
-        except DockerException as error:
-            raise BedError(f"left-over networks could not be removed: {error}") from error
+                engine.remove(partial(container.remove, force=True, v=True))
+        engine.remove(partial(client.networks.prune, filters={"label": engine.LABEL, "until": "30m"}))
 
 
 def take_down(say: Say) -> None:

@@ -5,17 +5,18 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException, NotFound
 
 from tests.testbed.state import BedError, cache_dir, run_dir
 
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
 START_LIMIT_S = 60
+LABEL = "infraguardian.testbed"  # on every container and network that a test makes
 # Small networks out of one range: Docker's defaults end after 31 of them.
 ADDRESS_POOL = "base=172.28.0.0/14,size=24"
 
@@ -39,6 +40,17 @@ def answers(docker_host: str) -> bool:
             return bool(client.ping())
     except (DockerException, OSError):
         return False
+
+
+def remove(act: Callable[[], object]) -> None:
+    """Call the SDK's removal of something; it is no fault when it has gone or is just going."""
+    try:
+        act()
+    except NotFound:
+        return
+    except APIError as error:
+        if error.status_code != 409:
+            raise
 
 
 def find() -> str | None:

@@ -2,17 +2,16 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import docker
-from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from tests.testbed.bring_up import LABEL
+from tests.testbed import engine
 
 COMPOSE_VERSION = "2.26.1"
 SECOND_NS = 1_000_000_000
@@ -110,7 +109,7 @@ class Stack:
     def _labels(self, name: str, number: int, depends_on: Sequence[str], recipe: Sequence[str]) -> dict[str, str]:
         prefix = "com.docker.compose"
         return {
-            LABEL: "1",
+            engine.LABEL: "1",
             f"{prefix}.project": self.project,
             f"{prefix}.project.working_dir": f"/srv/{self.project}",
             f"{prefix}.project.config_files": f"/srv/{self.project}/docker-compose.yml",
@@ -125,7 +124,7 @@ class Stack:
     def _ensure_network(self) -> None:
         if not self.client.networks.list(names=[self.network]):
             labels = {
-                LABEL: "1",
+                engine.LABEL: "1",
                 "com.docker.compose.project": self.project,
                 "com.docker.compose.network": "default",
                 "com.docker.compose.version": COMPOSE_VERSION,
@@ -156,9 +155,9 @@ class Stack:
         """Remove every container of the project, also those that others made in it, and its networks."""
         mine: dict[str, Any] = {"label": f"com.docker.compose.project={self.project}"}
         for container in self.client.containers.list(all=True, filters=mine, ignore_removed=True):
-            _gone(partial(container.remove, force=True, v=True))
+            engine.remove(partial(container.remove, force=True, v=True))
         for network in self.client.networks.list(filters=mine):
-            _gone(network.remove)
+            engine.remove(network.remove)
 
 
 def new_stack(client: docker.DockerClient, image: str, prefix: str = "shop") -> Stack:
@@ -176,13 +175,3 @@ def _restart_policy(text: str | None) -> Any:
         return None
     name, _, count = text.partition(":")
     return {"Name": name, "MaximumRetryCount": int(count or 0)}
-
-
-def _gone(remove: Callable[[], None]) -> None:
-    try:
-        remove()
-    except NotFound:
-        return
-    except APIError as error:
-        if error.status_code != 409:  # "removal is already in progress"
-            raise
