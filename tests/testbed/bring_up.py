@@ -80,8 +80,7 @@ def _install_missing() -> str:
             f"missing here: {', '.join(missing)}; they are installed by themselves only as root on Debian or Ubuntu. "
             "Install them (and start Docker), then try again"
         )
-    machine.install(missing)
-    return "installed " + ", ".join(missing)
+    return "installed " + ", ".join(machine.install(missing))
 
 
 def _rootfs_if_needed() -> str:

@@ -141,14 +141,18 @@ def missing_packages(*, engine_answers: bool) -> list[str]:
     return names
 
 
-def install(packages: Sequence[str]) -> None:
-    """Install Debian packages, without what they merely recommend."""
+def install(packages: Sequence[str]) -> list[str]:
+    """Install Debian packages, without what they merely recommend; return those that this release has."""
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-qq"], timeout_s=180, env=quiet)
     wanted = [name for name in packages if _is_known(name)]
     run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", *wanted], timeout_s=600, env=quiet)
+    return wanted
 
 
 def _is_known(package: str) -> bool:
     # Debian 12's docker.io holds the command line too; later releases have a package docker-cli.
-    return package != "docker-cli" or "Candidate:" in run(["apt-cache", "policy", package], timeout_s=30)
+    if package != "docker-cli":
+        return True
+    shown = run(["apt-cache", "policy", package], timeout_s=30)
+    return "Candidate:" in shown and "Candidate: (none)" not in shown
