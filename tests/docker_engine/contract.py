@@ -8,7 +8,7 @@ class TestSimulatedEngine(EngineContract):
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -34,13 +34,14 @@ async def look(stage: Stage, name: str) -> Container:
 async def until(stage: Stage, name: str, condition: Callable[[Container], bool]) -> Container:
     """The container as soon as the condition holds."""
 
-    async def seen() -> Container | None:
-        found = await look(stage, name)
-        return found if condition(found) else None
+    seen: list[Container] = []
 
-    found = await eventually(seen, 30)
-    assert found is not None
-    return found
+    async def holds() -> bool:
+        seen.append(await look(stage, name))
+        return condition(seen[-1])
+
+    await eventually(holds, 30)
+    return seen[-1]
 
 
 def is_up(container: Container) -> bool:
@@ -324,9 +325,8 @@ class EngineContract:
         assert times == sorted(times)
 
     async def test_logs_tail_and_grep(self, stage: Stage) -> None:
-        name = await stage.prints(
-            [("stdout", b"line %d %s" % (n, b"Error" if n % 10 == 0 else b"ok")) for n in range(50)]
-        )
+        words = [b"Error" if number % 10 == 0 else b"ok" for number in range(50)]
+        name = await stage.prints([("stdout", b"line %d %s" % pair) for pair in enumerate(words)])
         assert [line.text for line in await stage.engine.logs(name, tail=2)] == ["line 48 ok", "line 49 ok"]
         assert [line.text for line in await stage.engine.logs(name, tail=2, grep="ERROR")] == [
             "line 30 Error",
@@ -410,7 +410,7 @@ class EngineContract:
     @pytest.mark.parametrize("call", ["logs", "top", "exec", "restart", "start", "stop", "unpause", "update_memory"])
     async def test_nobody_of_that_name(self, stage: Stage, call: str) -> None:
         engine = stage.engine
-        calls = {
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
             "logs": lambda: engine.logs(NOBODY),
             "top": lambda: engine.top(NOBODY),
             "exec": lambda: engine.exec(NOBODY, ["true"]),
