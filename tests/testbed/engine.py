@@ -112,7 +112,6 @@ def _command(program: str, address: str) -> list[str]:
         f"--exec-root={run / 'docker'}",
         f"--pidfile={run / 'docker.pid'}",
         f"--default-address-pool={ADDRESS_POOL}",
-        "--bip=172.27.255.1/24",
         "--log-level=warn",
         "--max-concurrent-downloads=1",
     ]
