@@ -39,9 +39,12 @@ class IncidentState(StrEnum):
 CLOSED = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED})
 WITH_A_PERSON = frozenset(
     {IncidentState.ESCALATED, IncidentState.DENIED, IncidentState.EXPIRED, IncidentState.ACKNOWLEDGED}
-    | {IncidentState.ROLLED_BACK}
 )
 """Open, but the machine has stopped: only the world (the alert clears) or a person ends it."""
+
+BUSY = frozenset({IncidentState.ACTING, IncidentState.VERIFYING})
+"""A repair is under way: its own end decides, not the alert that clears."""
+CULPRIT = "culprit:"
 
 
 class Decider(StrEnum):
@@ -124,6 +127,7 @@ class Incident:
     is_simulated: bool = False
     timeline: tuple[TimelineEntry, ...] = ()
     tags: tuple[str, ...] = field(default=())
+    """Marks such as `culprit:granada/postgres`."""
 
     @property
     def is_open(self) -> bool:
@@ -141,6 +145,17 @@ class Incident:
         if self.service is None:
             return self.host
         return f"{self.stack}/{self.service}" if self.stack else self.service
+
+    @property
+    def culprit(self) -> str | None:
+        """`stack/service` of the root that grouping found; None: its own target, as far as grouping can tell."""
+        found = (tag.removeprefix(CULPRIT) for tag in reversed(self.tags) if tag.startswith(CULPRIT))
+        return next(found, None)
+
+    def with_culprit(self, title: str) -> Incident:
+        """The same incident with another root."""
+        kept = tuple(tag for tag in self.tags if not tag.startswith(CULPRIT))
+        return replace(self, tags=(*kept, f"{CULPRIT}{title}"))
 
     def facts(self) -> dict[str, JsonValue]:
         """All its evidence by name; what was found later wins."""

@@ -1,0 +1,41 @@
+"""Hands the plan to the door and returns: the door acts, the graph only waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.nodes.outcomes import first_problem, records
+from agent.plans import Plan, plan_calls
+from agent.ports import Mind
+from agent.state import DokployAgentState
+from core.incidents import WITH_A_PERSON, Incident, IncidentState
+from core.ports import CallState
+from core.wording import text
+
+
+async def execute_action(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """Submit every step of the plan; known keys are known wishes, so a second visit submits nothing twice."""
+    incident = await mind.desk.get(state["incident_id"])
+    raw = state.get("plan")
+    if incident is None or raw is None:
+        return {"call_keys": [], "calls": "withdrawn"}
+    calls = plan_calls(Plan.from_json(raw), incident)
+    receipts = await mind.door.submit_plan(calls)
+    is_asking = any(receipt.state is CallState.ASKED for receipt in receipts)
+    if any(receipt.state is CallState.DENIED for receipt in receipts):
+        problem = first_problem(await records(mind.door, [call.key for call in calls]))
+        return {
+            "call_keys": [call.key for call in calls],
+            "reason": problem.to_json() if problem else None,  # type: ignore[typeddict-item]
+        }
+    now = mind.clock.now()
+    next_state = IncidentState.NEEDS_APPROVAL if is_asking else IncidentState.ACTING
+
+    def waiting(one: Incident) -> Incident:
+        if one.state in WITH_A_PERSON or not one.is_open:
+            return one
+        says = text("agent.asks" if is_asking else "agent.acts")
+        return replace(one.note(now, says), state=next_state)
+
+    await mind.desk.update(incident.id, waiting, pages=text("agent.page.approval") if is_asking else None)
+    return {"call_keys": [call.key for call in calls], "acted_at": now.isoformat()}

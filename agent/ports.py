@@ -1,0 +1,108 @@
+"""What the incident agent works with, as protocols; the composition root hands in the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from agent.runbooks import Runbooks
+from core.alerts import Alert
+from core.door import Door
+from core.incidents import Incident
+from core.inventory import Inventory
+from core.model import LanguageModel
+from core.ports import Clock
+from core.settings import Settings
+from core.wording import Text
+
+
+class Desk(Protocol):
+    """Where incidents are changed, one change at a time."""
+
+    async def get(self, incident_id: int) -> Incident | None:
+        """The incident, or None."""
+        ...
+
+    async def update(
+        self, incident_id: int, change: Callable[[Incident], Incident], *, pages: Text | None = None
+    ) -> Incident:
+        """Change it and tell everybody; `pages`: a sentence that a person must hear of now."""
+        ...
+
+
+class Watch(Protocol):
+    """What is going on, from every watched host."""
+
+    def inventory(self) -> Inventory:
+        """As last seen."""
+        ...
+
+    def is_quiet(self, fingerprint: str, since: datetime) -> bool:
+        """Whether the detector behind an alert says that it is over, and that it did not recur since then."""
+        ...
+
+    def recurred(self, fingerprint: str, since: datetime) -> bool:
+        """Whether the same trouble was seen again after that moment."""
+        ...
+
+    def firing(self) -> Sequence[Alert]:
+        """All alerts that are on."""
+        ...
+
+    async def refresh(self, host: str) -> None:
+        """Look at a host now."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What an incident taught."""
+
+    incident_id: int
+    stack: str | None
+    service: str | None
+    kind: str
+    cause: str
+    says: str
+    """Trouble and cause in plain words, English, without secrets."""
+    runbook: str | None
+    actions: tuple[str, ...]
+    did_hold: bool
+    decided_by: str
+
+
+class Teacher(Protocol):
+    """The incident memory."""
+
+    async def learn(self, lesson: Lesson) -> None:
+        """Keep it."""
+        ...
+
+    async def learn_start_time(self, host: str, stack: str | None, service: str, seconds: float) -> None:
+        """How long a service took from start to well."""
+        ...
+
+    async def start_time(self, host: str, stack: str | None, service: str) -> float | None:
+        """The learnt start time in seconds, or None."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mind:
+    """Everything a node may use."""
+
+    door: Door
+    desk: Desk
+    watch: Watch
+    runbooks: Callable[[], Runbooks]
+    teacher: Teacher
+    model: LanguageModel | None
+    clock: Clock
+    settings: Settings
+    render_english: Callable[[Text], str]
+    """For the model and the memory."""
+    redact: Callable[[str], str]
+    autonomy: Callable[[str | None], Awaitable[str]]
+    """A stack's autonomy at this moment."""
