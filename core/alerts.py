@@ -45,7 +45,7 @@ DetectorKind = Literal["state", "event"]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """One measured fact: `name` is in the documented list of `agent/evidence.py`, `value` is plain JSON."""
+    """One measured fact: `name` is in the list of `core/evidence_names.py`, `value` is plain JSON."""
 
     name: str
     value: JsonValue

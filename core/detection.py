@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from core.alerts import Alert, AlertKind, DetectorKind
 from core.inventory import Container, Host, Inventory
@@ -98,6 +99,8 @@ class Snapshot:
     """By container name, oldest first, over the last `sustained_s` and a little more."""
     oom_kills: Mapping[str, int] = field(default_factory=dict)
     """The cgroup's own count by container name, where the engine is local; empty elsewhere."""
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    """By how much RestartCount grew within `crash_loop_within_s`, by container name, as far as it was watched."""
     own_acts: tuple[OwnAct, ...] = ()
     """Of the last few minutes."""
     unreachable_since: datetime | None = None
@@ -108,9 +111,18 @@ class Snapshot:
         """Its part of the inventory."""
         return Inventory(hosts=(self.host,), containers=tuple(self.containers.values()))
 
-    def events_of(self, name: str) -> list[EngineEvent]:
-        """The events of one container, oldest first."""
-        return [event for event in self.events if event.name == name]
+    def events_of(self, container: str) -> list[EngineEvent]:
+        """The events of one container, given by name or full id, oldest first."""
+        return self._events_by_container.get(container, [])
+
+    @cached_property
+    def _events_by_container(self) -> dict[str, list[EngineEvent]]:
+        grouped: dict[str, list[EngineEvent]] = {}
+        for event in self.events:
+            grouped.setdefault(event.container_id, []).append(event)
+            if event.name != event.container_id:
+                grouped.setdefault(event.name, []).append(event)
+        return grouped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +140,11 @@ Detect = Callable[[View], Iterable[Alert]]
 
 @dataclass(frozen=True, kw_only=True)
 class Detector:
-    """A pure function over a View, with the way it becomes quiet."""
+    """A pure function over a View, with the way it becomes quiet.
+
+    An `event` detector yields what happened as long as the event is in the snapshot's window, always with the same
+    `at`: the watcher tells a repeat from the same thing seen again by that moment.
+    """
 
     kind: DetectorKind
     raises: AlertKind

@@ -1,0 +1,339 @@
+"""What can be wrong with containers: pure detectors over two snapshots of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from core.alerts import Alert, AlertKind, Severity
+from core.detection import Detector, EngineEvent, EventKind, View, detector
+from core.endings import ENDING_SIGNALS, EndedBy, Ending, ending
+from core.inventory import Container, ContainerState, Health
+from core.wording import Text, text
+from integrations.docker_engine.alerting import (
+    MIB,
+    OUTPUT_LIMIT,
+    container_alert,
+    count_ooms,
+    ending_facts,
+    evidence,
+    memory_facts,
+    run_seconds,
+    title,
+)
+from integrations.docker_engine.resource_detectors import RESOURCE_DETECTORS
+
+CANNOT_RUN = frozenset({126, 127, 128})
+"""Not executable, not found, and the engine could not set it up (port, mount, user)."""
+QUICK_S = 3.0
+LOOPING_RUN_S = 10.0
+"""The engine starts its back-off anew after a run this long: a shorter run under a high RestartCount is a loop."""
+OOM_SETTLES = timedelta(seconds=1)
+"""How long after an `oom` event a container that is still up is taken to have lost a child only."""
+PAUSE_SETTLES = timedelta(seconds=3)
+"""`docker commit` and backups freeze a container for a moment."""
+RECENT = timedelta(minutes=5)
+ONE_OFF = "com.docker.compose.oneoff"
+_DOWN = frozenset({ContainerState.EXITED, ContainerState.DEAD})
+
+
+@detector("event", AlertKind.CONTAINER_DIED)
+def container_died(view: View) -> Iterator[Alert]:
+    """Yield an alert for each container that ended without anybody wanting it.
+
+    No alarm: a stop through the API, our own act, exit code 0 (a finished job; with a restart policy that is the
+    crash loop's matter), a container that is being removed. Source: `facts` of each engine event, then inspect.
+    """
+    for container in _present(view):
+        end = ending(container, view.now)
+        if end is None or end.is_deliberate or end.by is EndedBy.KILL or _is_too_old(container, end, view):
+            continue
+        if (end.exit_code == 0 and not end.oom_killed) or _cannot_run(container, end):
+            continue
+        if end.was_seen or _should_run(container) or view.now.at - end.at <= RECENT:
+            yield container_alert(
+                container,
+                kind=AlertKind.CONTAINER_DIED,
+                detector="event",
+                severity=Severity.WARNING if _comes_back(container) else Severity.CRITICAL,
+                at=end.at,
+                says=_says_died(container, end),
+                facts=ending_facts(container, end, view),
+                source="events" if end.was_seen else "inspect",
+            )
+
+
+@detector("event", AlertKind.KILLED_BY_API)
+def killed_by_api(view: View) -> Iterator[Alert]:
+    """Yield an alert for each container ended by SIGKILL through the API with no stop signal before it."""
+    for container in _present(view):
+        end = ending(container, view.now)
+        if end is not None and end.by is EndedBy.KILL:
+            yield container_alert(
+                container,
+                kind=AlertKind.KILLED_BY_API,
+                detector="event",
+                severity=Severity.CRITICAL,
+                at=end.at,
+                says=text("alert.killed_by_api", service=title(container)),
+                facts=ending_facts(container, end, view),
+                source="events",
+            )
+
+
+@detector("event", AlertKind.CRASH_LOOP)
+def crash_loop(view: View) -> Iterator[Alert]:
+    """Yield an alert for each container that keeps ending and being restarted by its policy.
+
+    Counts ends in the event window and the growth of RestartCount, never states: a looping container shows
+    `running` and exit code 0 between two ends. Found looping at start-up: a high RestartCount and a short last run.
+    """
+    for container in _present(view):
+        end = ending(container, view.now)
+        if end is None or end.is_deliberate or not _comes_back(container):
+            continue
+        restarts = max(_unwanted_ends(container, view), view.now.restarts.get(container.name, 0))
+        if restarts >= view.settings.crash_loop_restarts or _is_found_looping(container, end, view):
+            says = "alert.crash_loop.finishes" if end.exit_code == 0 else "alert.crash_loop.fails"
+            yield container_alert(
+                container,
+                kind=AlertKind.CRASH_LOOP,
+                detector="event",
+                severity=Severity.WARNING if end.exit_code == 0 else Severity.CRITICAL,
+                at=end.at,
+                says=text(says, service=title(container), code=end.exit_code, count=container.restart_count),
+                facts={**ending_facts(container, end, view), "restarts_in_window": restarts},
+                source="events",
+            )
+
+
+@detector("event", AlertKind.CHILD_OOM)
+def child_oom(view: View) -> Iterator[Alert]:
+    """Yield an alert for each container in which the kernel killed a process while the container stayed up.
+
+    `inspect` shows nothing of it: only the `oom` event tells, or the cgroup's own count where the engine is local.
+    """
+    for container in _present(view):
+        if not container.is_running or container.started_at is None:
+            continue
+        ooms = [
+            event
+            for event in view.now.events_of(container.id)
+            if event.kind is EventKind.OOM and event.at >= container.started_at
+        ]
+        at, kills = (ooms[-1].at, len(ooms)) if ooms else _counted_kills(container, view)
+        if at is None or (ooms and view.now.at - at < OOM_SETTLES):
+            continue
+        yield container_alert(
+            container,
+            kind=AlertKind.CHILD_OOM,
+            detector="event",
+            severity=Severity.WARNING,
+            at=at,
+            says=text("alert.child_oom", service=title(container), limit=container.memory_limit_bytes // MIB),
+            facts={
+                "child_oom_kills": kills,
+                "oom_events": count_ooms(container, view.now),
+                "oom_killed": False,
+                **memory_facts(container, view, is_at_limit=True),
+            },
+            source="events" if ooms else "cgroup",
+        )
+
+
+@detector("state", AlertKind.UNHEALTHY)
+def unhealthy(view: View) -> Iterator[Alert]:
+    """Yield an alert for each running container whose own health check says no; its probes are the evidence."""
+    for container in _present(view):
+        if not container.is_running or container.health is not Health.UNHEALTHY:
+            continue
+        last = container.health_log[-1] if container.health_log else None
+        yield container_alert(
+            container,
+            kind=AlertKind.UNHEALTHY,
+            detector="state",
+            severity=Severity.CRITICAL,
+            at=_turned_unhealthy(container, view),
+            says=text("alert.unhealthy", service=title(container), streak=container.failing_streak),
+            facts={
+                "failing_streak": container.failing_streak,
+                "health_exit_code": last.exit_code if last else None,
+                "health_output": last.output.strip()[-OUTPUT_LIMIT:] if last else None,
+                "restart_count": container.restart_count,
+            },
+            source="inspect",
+        )
+
+
+@detector("state", AlertKind.CANNOT_START)
+def cannot_start(view: View) -> Iterator[Alert]:
+    """Yield an alert for each container that the engine could not start: its log is empty, `State.Error` tells."""
+    for container in _present(view):
+        end = ending(container, view.now)
+        if end is not None and end.is_deliberate:
+            continue
+        if _failed_to_start(container) or (end is not None and _cannot_run(container, end)):
+            yield container_alert(
+                container,
+                kind=AlertKind.CANNOT_START,
+                detector="state",
+                severity=Severity.CRITICAL,
+                at=container.finished_at or container.created_at or view.now.at,
+                says=text("alert.cannot_start", service=title(container), code=container.exit_code),
+                facts={
+                    "exit_code": container.exit_code,
+                    "state_error": container.error,
+                    "restart_policy": container.restart_policy,
+                },
+                source="inspect",
+            )
+
+
+@detector("state", AlertKind.PAUSED)
+def paused(view: View) -> Iterator[Alert]:
+    """Yield an alert for each container that stays frozen for longer than a backup's moment."""
+    for container in _present(view):
+        if container.state is not ContainerState.PAUSED:
+            continue
+        since = _last_event(container, EventKind.PAUSE, view)
+        if since is None or view.now.at - since.at >= PAUSE_SETTLES:
+            yield container_alert(
+                container,
+                kind=AlertKind.PAUSED,
+                detector="state",
+                severity=Severity.WARNING,
+                at=since.at if since else view.now.at,
+                says=text("alert.paused", service=title(container)),
+                facts={"restart_count": container.restart_count},
+                source="inspect",
+            )
+
+
+@detector("state", AlertKind.ENGINE_UNREACHABLE)
+def engine_unreachable(view: View) -> Iterator[Alert]:
+    """Yield an alert when the engine has not answered for `unreachable_after_s`: nothing on it is watched."""
+    since = view.now.unreachable_since
+    if since is None or (view.now.at - since).total_seconds() < view.settings.unreachable_after_s:
+        return
+    host = view.now.host
+    silent_s = round((view.now.at - since).total_seconds(), 1)
+    yield Alert(
+        kind=AlertKind.ENGINE_UNREACHABLE,
+        detector="state",
+        severity=Severity.CRITICAL,
+        host=host.name,
+        at=since,
+        says=text("alert.engine_unreachable", host=host.name, problem=host.problem),
+        evidence=evidence({"host_problem": host.problem, "unreachable_s": silent_s}, since, f"ping {host.name}"),
+    )
+
+
+def _present(view: View) -> Iterator[Container]:
+    """The containers that are not on their way out: `docker rm -f` kills without a stop signal, and is wanted."""
+    return (one for one in view.now.containers.values() if one.state is not ContainerState.REMOVING)
+
+
+def _is_one_off(container: Container) -> bool:
+    return container.labels.get(ONE_OFF, "").casefold() == "true"
+
+
+def _should_run(container: Container) -> bool:
+    return container.restart_policy not in ("", "no") and not _is_one_off(container)
+
+
+def _comes_back(container: Container) -> bool:
+    """Its policy restarts it, or already has; an `exited` one has been given up or stopped."""
+    return _should_run(container) and container.state not in _DOWN
+
+
+def _is_too_old(container: Container, end: Ending, view: View) -> bool:
+    """Ended before anybody watched, in a way that says nothing: a stop of that time looks the same."""
+    is_telling = end.oom_killed or end.by is EndedBy.ITSELF
+    return not end.was_seen and view.now.at - end.at > RECENT and not (is_telling and _should_run(container))
+
+
+def _cannot_run(container: Container, end: Ending) -> bool:
+    """It was started and ended at once with 126 or 127, for good."""
+    lasted = run_seconds(container, end)
+    is_quick = lasted is not None and lasted <= QUICK_S
+    return container.state in _DOWN and end.exit_code in CANNOT_RUN and (is_quick or bool(container.error))
+
+
+def _failed_to_start(container: Container) -> bool:
+    if container.state is ContainerState.CREATED:
+        return bool(container.error) or container.exit_code in CANNOT_RUN
+    return container.state in _DOWN and bool(container.error) and container.exit_code in CANNOT_RUN
+
+
+def _says_died(container: Container, end: Ending) -> Text:
+    said = {"service": title(container), "code": end.exit_code}
+    if end.oom_killed:
+        key = "oom" if container.memory_limit_bytes else "oom_host"
+        return text(f"alert.container_died.{key}", **said, limit=container.memory_limit_bytes // MIB)
+    if end.by is EndedBy.UNKNOWN:
+        return text("alert.container_died.unknown", **said)
+    if end.by is EndedBy.OUTSIDE:
+        return text("alert.container_died.outside", **said, signal=end.signal)
+    came_back = container.is_running and _should_run(container)
+    return text("alert.container_died.came_back" if came_back else "alert.container_died.exited", **said)
+
+
+def _unwanted_ends(container: Container, view: View) -> int:
+    """Ends within `crash_loop_within_s` that no stop signal came before."""
+    since = view.now.at - timedelta(seconds=view.settings.crash_loop_within_s)
+    count, was_signalled = 0, False
+    for event in view.now.events_of(container.id):
+        if event.kind is EventKind.STOP or (event.kind is EventKind.KILL and event.signal in ENDING_SIGNALS):
+            was_signalled = True
+            count = 0
+        elif event.kind is EventKind.DIE:
+            count += event.at >= since and not was_signalled
+        elif event.kind is EventKind.START:
+            was_signalled = False
+    return count
+
+
+def _is_found_looping(container: Container, end: Ending, view: View) -> bool:
+    if container.restart_count < view.settings.crash_loop_restarts:
+        return False
+    lasted = run_seconds(container, end)
+    is_short = lasted is not None and lasted < LOOPING_RUN_S
+    is_recent = (view.now.at - end.at).total_seconds() <= view.settings.crash_loop_within_s
+    return container.state is ContainerState.RESTARTING and is_short and is_recent
+
+
+def _counted_kills(container: Container, view: View) -> tuple[datetime | None, int]:
+    """The moment and growth of the cgroup's own count since the snapshot before, when the run is the same."""
+    before = view.before
+    if before is None or container.name not in before.oom_kills:
+        return None, 0
+    earlier = before.containers.get(container.name)
+    grown = view.now.oom_kills.get(container.name, 0) - before.oom_kills[container.name]
+    if grown <= 0 or earlier is None or (earlier.id, earlier.started_at) != (container.id, container.started_at):
+        return None, 0
+    return view.now.at, grown
+
+
+def _turned_unhealthy(container: Container, view: View) -> datetime:
+    turned = _last_event(container, EventKind.HEALTH, view)
+    if turned is not None and turned.health == Health.UNHEALTHY:
+        return turned.at
+    return container.health_log[-1].at if container.health_log else view.now.at
+
+
+def _last_event(container: Container, kind: EventKind, view: View) -> EngineEvent | None:
+    return next((event for event in reversed(view.now.events_of(container.id)) if event.kind is kind), None)
+
+
+DETECTORS: tuple[Detector, ...] = (
+    container_died,
+    killed_by_api,
+    crash_loop,
+    child_oom,
+    unhealthy,
+    cannot_start,
+    paused,
+    *RESOURCE_DETECTORS,
+    engine_unreachable,
+)
+"""All of them, in the order in which their alerts are raised when several are new at once."""
