@@ -1,0 +1,335 @@
+"""The living card of an incident: what and where, why, the plan, who suffers, how it stands, and what one can press."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+
+from pydantic import JsonValue
+
+from core.alerts import Evidence, Severity
+from core.approvals import Approval, ApprovalState
+from core.cards import Block, Button, Card, Folded, Gap, Line, Press, Span, Tone, Weight, Words, faint, line, strong
+from core.evidence_names import EVIDENCE_NAMES
+from core.incidents import Decider, Incident, IncidentState
+from core.ports import CallRecord, CallState
+from core.wording import Text, Value, text
+
+SEVERITY_TONES = {Severity.CRITICAL: Tone.CRITICAL, Severity.WARNING: Tone.WARNING, Severity.INFO: Tone.INFO}
+STATE_TONES = {
+    IncidentState.DETECTED: Tone.WATCH,
+    IncidentState.DIAGNOSING: Tone.WATCH,
+    IncidentState.NEEDS_APPROVAL: Tone.ASK,
+    IncidentState.ACTING: Tone.BUSY,
+    IncidentState.VERIFYING: Tone.WATCH,
+    IncidentState.RESOLVED: Tone.GOOD,
+    IncidentState.RECOVERED: Tone.GOOD,
+    IncidentState.ROLLED_BACK: Tone.UNDONE,
+    IncidentState.ESCALATED: Tone.PAGE,
+    IncidentState.DENIED: Tone.PERSON,
+    IncidentState.EXPIRED: Tone.PERSON,
+    IncidentState.ACKNOWLEDGED: Tone.PERSON,
+    IncidentState.MERGED: Tone.LINK,
+}
+STEP_TONES = {
+    CallState.ASKED: Tone.ASK,
+    CallState.APPROVED: Tone.BUSY,
+    CallState.STARTED: Tone.BUSY,
+    CallState.OK: Tone.GOOD,
+    CallState.FAILED: Tone.BAD,
+    CallState.UNKNOWN: Tone.UNKNOWN,
+}
+FACTS_SHOWN = 6
+FACT_LENGTH = 160
+AFFECTED_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncidentView:
+    """An incident with everything its card tells."""
+
+    incident: Incident
+    approvals: Sequence[Approval] = ()
+    """All of the incident that the records hold; only the open ones are asked."""
+    calls: Sequence[CallRecord] = ()
+    now: datetime
+    zone: tzinfo
+    names: Mapping[str, str] = field(default_factory=dict)
+    """People's names by actor id."""
+
+    @property
+    def asked(self) -> list[Approval]:
+        """The open questions, in the order of the steps they belong to."""
+        order = {key: place for place, key in enumerate(record.call.key for record in self.calls)}
+        pending = [one for one in self.approvals if one.state is ApprovalState.PENDING]
+        return sorted(pending, key=lambda one: order.get(one.call_keys[0], 0) if one.call_keys else 0)
+
+    def name(self, actor_id: str | None) -> str:
+        """How a person is called."""
+        return self.names.get(actor_id or "", (actor_id or "").removeprefix("tg:")) or "–"
+
+
+def incident_card(view: IncidentView) -> Card:
+    """The card as it stands now; the same records give the same card."""
+    blocks: list[Block] = [_title(view.incident)]
+    blocks += _cause(view.incident)
+    blocks += _steps(view)
+    blocks += _affected(view.incident)
+    blocks += _state(view)
+    blocks += _facts(view.incident)
+    blocks.append(_footer(view))
+    return Card(blocks=tuple(blocks), buttons=tuple(_buttons(view)))
+
+
+def full_card(view: IncidentView) -> Card:
+    """The card with all its evidence and its whole story."""
+    incident = view.incident
+    blocks: list[Block] = [_title(incident), *_cause(incident), *_steps(view), *_affected(incident), *_state(view)]
+    blocks += evidence_blocks(incident)
+    if incident.timeline:
+        stamps = (f"{clock_time(entry.at, view.now, view.zone, seconds=True)}" for entry in incident.timeline)
+        story = tuple(
+            text("card.story", at=at, what=entry.says) for at, entry in zip(stamps, incident.timeline, strict=True)
+        )
+        blocks.append(Folded(heading=text("card.timeline"), lines=story, keep_end=True))
+    blocks.append(_footer(view))
+    return Card(blocks=tuple(blocks), buttons=tuple(_buttons(view)))
+
+
+def why_card(view: IncidentView) -> Card:
+    """Why the guardian thinks so: the diagnosis, the model's own words, and every piece of evidence."""
+    incident = view.incident
+    title = text("card.why_title", id=incident.id, target=incident.target)
+    blocks: list[Block] = [line(strong(title), tone=Tone.WATCH)]
+    blocks += _cause(incident) or [line(text("card.no_cause_yet"))]
+    if incident.diagnosis and incident.diagnosis.explanation:
+        blocks.append(line(incident.diagnosis.explanation))
+    for approval in view.asked:
+        blocks.append(line(text("card.asked_because", reason=approval.reason), tone=Tone.ASK))
+    blocks += evidence_blocks(incident)
+    return Card(blocks=tuple(blocks))
+
+
+def evidence_blocks(incident: Incident) -> list[Block]:
+    """All its evidence, folded."""
+    facts = tuple(fact(item) for item in incident.evidence())
+    return [Folded(heading=text("card.evidence"), lines=facts)] if facts else []
+
+
+def fact(item: Evidence) -> Text:
+    """One measured fact with its source."""
+    label: Words = text(f"card.fact_name.{item.name}") if item.name in EVIDENCE_NAMES else item.name
+    unit = EVIDENCE_NAMES[item.name].unit if item.name in EVIDENCE_NAMES else ""
+    return text("card.fact", name=label, value=_value(item.value, unit), source=item.source)
+
+
+def clock_time(at: datetime, now: datetime, zone: tzinfo, *, seconds: bool = False) -> str:
+    """The time of day in a zone; with the date when it is another day."""
+    local, today = at.astimezone(zone), now.astimezone(zone).date()
+    clock = local.strftime("%H:%M:%S" if seconds else "%H:%M")
+    return clock if local.date() == today else f"{local.date().isoformat()} {clock}"
+
+
+def duration(span: timedelta) -> str:
+    """A span in its two largest units: `1 min 40 s`, `2 h 5 min`, `3 d`."""
+    left = max(0, round(span.total_seconds()))
+    parts: list[str] = []
+    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or (name == "s" and not parts):
+            parts.append(f"{count} {name}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def _title(incident: Incident) -> Line:
+    tone = SEVERITY_TONES[incident.severity]
+    if not incident.is_open:
+        tone = STATE_TONES[incident.state]
+    return line(strong(incident.target), " · ", incident.says, tone=tone)
+
+
+def _cause(incident: Incident) -> list[Block]:
+    diagnosis = incident.diagnosis
+    if diagnosis is None:
+        return []
+    by = text(f"card.decided_by.{diagnosis.decided_by}")
+    who = text("card.decided", by=by, pct=round(100 * diagnosis.confidence))
+    if diagnosis.decided_by is Decider.PERSON:
+        who = by
+    blocks: list[Block] = [line(strong(text("card.cause")), " ", diagnosis.says, " ", faint(who))]
+    if diagnosis.culprit and diagnosis.culprit != incident.target:
+        blocks.append(line(strong(text("card.root")), " ", diagnosis.culprit))
+    return blocks
+
+
+def _steps(view: IncidentView) -> Iterator[Block]:
+    steps = list(_step_lines(view))
+    if not steps:
+        return
+    if len(steps) == 1:
+        only = steps[0]
+        yield line(strong(text("card.plan")), " ", *only.spans)
+        return
+    yield line(strong(text("card.plan")))
+    yield from steps
+
+
+def _step_lines(view: IncidentView) -> Iterator[Line]:
+    calls = list(view.calls)
+    if not calls:
+        for says in view.incident.plan_says:
+            yield line(says, tone=Tone.TODO)
+        return
+    last = max(record.call.attempt for record in calls)
+    for record in calls:
+        if record.call.attempt != last:
+            continue
+        says = record.call.says or Text(f"action.{record.call.action}", _scalars(record.call.params))
+        spans: list[Words | Span] = [says, faint(text("card.risk_of", risk=text(f"card.risk.{record.risk}")))]
+        if record.state in (CallState.FAILED, CallState.UNKNOWN) and record.result is not None:
+            spans += [" — ", record.result.message]
+        yield line(*spans, tone=STEP_TONES.get(record.state, Tone.SKIPPED))
+
+
+def _affected(incident: Incident) -> Iterator[Block]:
+    names = list(incident.diagnosis.affected) if incident.diagnosis else []
+    for alert in incident.alerts[1:]:
+        title = "/".join(part for part in (alert.stack, alert.service) if part)
+        if title and title not in names and title != incident.target:
+            names.append(title)
+    names = [name for name in names if name != incident.target]
+    if names:
+        shown = ", ".join(names[:AFFECTED_SHOWN])
+        more: Words = f"{shown} +{len(names) - AFFECTED_SHOWN}" if len(names) > AFFECTED_SHOWN else shown
+        yield line(strong(text("card.affected")), " ", more)
+
+
+def _state(view: IncidentView) -> Iterator[Block]:
+    incident = view.incident
+    values: dict[str, str | int] = {"who": view.name(incident.acknowledged_by), "id": incident.merged_into or 0}
+    until = incident.verify_until if incident.state is IncidentState.VERIFYING else None
+    if incident.state is IncidentState.NEEDS_APPROVAL and view.asked:
+        until = min(one.expires_at for one in view.asked)
+    key = f"card.state.{incident.state}"
+    if until is not None:
+        values["until"] = clock_time(until, view.now, view.zone, seconds=incident.state is IncidentState.VERIFYING)
+        key = f"{key}_until"
+    if incident.closed_at is not None:
+        values["took"] = duration(incident.closed_at - incident.occurred_at)
+    yield Gap()
+    yield line(strong(Text(key, dict(values))), tone=STATE_TONES[incident.state])
+    if incident.outcome_says is not None:
+        yield line(incident.outcome_says)
+    for approval in view.asked:
+        yield from _question(view, approval)
+    decided = [one for one in view.approvals if one.state is ApprovalState.DENIED and one.why]
+    if incident.state is IncidentState.DENIED and decided:
+        yield line(text("card.denied_why", who=view.name(decided[-1].decided_by), why=decided[-1].why))
+
+
+def _question(view: IncidentView, approval: Approval) -> Iterator[Block]:
+    if len(view.asked) == 1:
+        yield line(text("card.asked_because", reason=approval.reason))
+    if approval.confirmed_by:
+        who = ", ".join(view.name(actor) for actor in approval.confirmed_by)
+        count = len(approval.confirmed_by)
+        says = text("card.confirmed", who=who, count=count, needed=approval.confirmations_needed)
+        yield line(says, tone=Tone.WARNING)
+        key = "card.second_person" if approval.needs_second_person else "card.confirm_again"
+        yield line(strong(text(key)))
+
+
+def _facts(incident: Incident) -> Iterator[Block]:
+    wanted = incident.diagnosis.evidence if incident.diagnosis else ()
+    by_name = {item.name: item for item in incident.evidence()}
+    chosen = [by_name[name] for name in wanted if name in by_name] or list(by_name.values())
+    if chosen:
+        yield Folded(lines=tuple(fact(item) for item in chosen[:FACTS_SHOWN]))
+
+
+def _footer(view: IncidentView) -> Line:
+    incident = view.incident
+    pieces: list[Words | Span] = [faint(text("card.id", id=incident.id)), " · "]
+    pieces += [faint(clock_time(incident.occurred_at, view.now, view.zone)), " · ", faint(incident.host)]
+    if incident.repeats:
+        pieces += [" · ", faint(text("card.repeats", count=incident.repeats + 1))]
+    if incident.is_flapping:
+        pieces += [" · ", faint(text("card.flapping"))]
+    if incident.is_simulated:
+        pieces += [" · ", strong(text("card.simulated"))]
+    return line(*pieces)
+
+
+def _buttons(view: IncidentView) -> Iterator[tuple[Button, ...]]:
+    incident, subject = view.incident, str(view.incident.id)
+    asked = view.asked if incident.is_open else []
+    for place, approval in enumerate(asked, start=1):
+        yield approval_buttons(approval, place if len(asked) > 1 else None)
+    if len(asked) > 1:
+        if all(one.confirmations_needed == 1 for one in asked):
+            everything = text("button.approve_all", count=len(asked))
+            approve = Button(
+                press=Press.APPROVE_ALL,
+                label=everything,
+                weight=Weight.SUCCESS,
+                subject=subject,
+                detail=digest_of(asked),
+            )
+            yield approve, Button(press=Press.DENY_ALL, label=text("button.deny_all"), subject=subject)
+        else:
+            yield (Button(press=Press.DENY_ALL, label=text("button.deny_all"), subject=subject),)
+    look = [Button(press=Press.WHY, label=text("button.why"), subject=subject)]
+    if incident.service is not None:
+        look.append(Button(press=Press.LOGS, label=text("button.logs"), subject=subject))
+        look.append(Button(press=Press.METRICS, label=text("button.metrics"), subject=subject))
+    yield tuple(look)
+    if incident.is_open:
+        care = [Button(press=Press.SILENCE, label=text("button.silence"), subject=subject)]
+        if incident.state is not IncidentState.ACKNOWLEDGED:
+            care.append(Button(press=Press.TAKE, label=text("button.take"), subject=subject))
+        yield tuple(care)
+
+
+def approval_buttons(approval: Approval, place: int | None = None) -> tuple[Button, ...]:
+    """Yes and no for one question; the yes says which confirmation it is."""
+    seen = len(approval.confirmed_by)
+    if seen:
+        label = text("button.confirm", count=seen + 1, needed=approval.confirmations_needed)
+        weight = Weight.DANGER
+    else:
+        label = text("button.approve") if place is None else text("button.approve_step", place=place)
+        weight = Weight.SUCCESS if approval.confirmations_needed == 1 else Weight.DANGER
+    no = text("button.deny") if place is None else text("button.deny_step", place=place)
+    return (
+        Button(press=Press.APPROVE, label=label, weight=weight, subject=approval.id, detail=str(seen)),
+        Button(press=Press.DENY, label=no, subject=approval.id),
+    )
+
+
+def digest_of(asked: Sequence[Approval]) -> str:
+    """Eight digits that stand for exactly these questions: a tap on all of them counts for no others."""
+    return hashlib.sha256(" ".join(sorted(one.id for one in asked)).encode()).hexdigest()[:8]
+
+
+def _value(value: JsonValue, unit: str) -> Words:
+    if isinstance(value, bool):
+        return text("card.yes") if value else text("card.no")
+    if isinstance(value, list):
+        shown = ", ".join(str(one) for one in value)
+    else:
+        shown = _number(value) if isinstance(value, float) else str(value) if value is not None else "–"
+    shown = " ".join(shown.split())
+    shown = f"{shown[:FACT_LENGTH]}…" if len(shown) > FACT_LENGTH else shown
+    return f"{shown} {unit}" if unit else shown
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _scalars(params: Mapping[str, JsonValue]) -> dict[str, Value | Text]:
+    return {name: value for name, value in params.items() if isinstance(value, str | int | float)}
