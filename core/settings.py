@@ -27,7 +27,7 @@ class Autonomy(StrEnum):
 class Section(BaseModel):
     """A group of settings: unknown names are refused, so that a typing error is heard of."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 Seconds = Annotated[float, Field(gt=0)]

@@ -1,0 +1,172 @@
+"""Reads the settings: the environment over the YAML file over the defaults; and writes the commented example."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from core.errors import SettingsError, closest
+from core.settings import Settings
+
+DEFAULT_FILE = Path("infraguardian.yml")
+SHORT_NAMES = {
+    "TELEGRAM_BOT_TOKEN": ("telegram", "token"),
+    "TELEGRAM_ADMINS": ("telegram", "admins"),
+    "OLLAMA_HOST": ("ollama", "url"),
+}
+"""Environment variables that many know by these names, besides INFRAGUARDIAN_<SECTION>__<NAME>."""
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """The settings; raises SettingsError naming each wrong one and where it stands.
+
+    `path`: the YAML file; None: INFRAGUARDIAN_SETTINGS, else `infraguardian.yml` where there is one.
+    """
+    file = path or Path(os.environ.get("INFRAGUARDIAN_SETTINGS") or DEFAULT_FILE)
+    if not file.is_file():
+        if path is not None or os.environ.get("INFRAGUARDIAN_SETTINGS"):
+            raise SettingsError(f"the settings file {str(file)!r} does not exist; copy infraguardian.example.yml there")
+        file = Path(os.devnull)
+    try:
+        loaded = _loader(file)()
+    except ValidationError as error:
+        raise SettingsError(_explain(error, file)) from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"the settings file {str(file)!r} is no YAML: {error}") from error
+    except ValueError as error:
+        raise SettingsError(f"the settings file {str(file)!r} cannot be used: {error}") from error
+    return Settings.model_validate(loaded.model_dump())
+
+
+def _loader(file: Path) -> type[BaseSettings]:
+    class Loaded(BaseSettings, Settings):
+        model_config = SettingsConfigDict(
+            env_prefix="INFRAGUARDIAN_",
+            env_nested_delimiter="__",
+            env_ignore_empty=True,
+            yaml_file=file,
+            extra="forbid",
+            frozen=True,
+        )
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            short = InitSettingsSource(settings_cls, init_kwargs=_short_names())
+            return env_settings, short, YamlConfigSettingsSource(settings_cls)
+
+    return Loaded
+
+
+def _short_names() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variable, (section, name) in SHORT_NAMES.items():
+        value = os.environ.get(variable)
+        if not value:
+            continue
+        found.setdefault(section, {})[name] = _short_value(variable, value)
+    docker_host = os.environ.get("DOCKER_HOST")
+    if docker_host:
+        found["engines"] = {"local": {"url": docker_host}}
+    return found
+
+
+def _short_value(variable: str, value: str) -> object:
+    if variable == "TELEGRAM_ADMINS":
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if variable == "OLLAMA_HOST" and "://" not in value:
+        return f"http://{value}"
+    return value
+
+
+def _explain(error: ValidationError, file: Path) -> str:
+    lines = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        problem = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            near = closest(str(item["loc"][-1]), _known_names(item["loc"][:-1]))
+            problem = "there is no such setting" + (f"; did you mean {near!r}?" if near else "")
+        lines.append(f"  {where}: {problem}")
+    source = f"{str(file)!r} or the environment" if file != Path(os.devnull) else "the environment"
+    return f"{len(lines)} setting(s) in {source} are wrong:\n" + "\n".join(lines)
+
+
+def _known_names(path: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def example() -> str:
+    """The text of `infraguardian.example.yml`: every setting with its default and its comment."""
+    head = [
+        "# InfraGuardian's settings: every one with its default. Copy to infraguardian.yml and keep what you change.",
+        "# The environment wins over this file: INFRAGUARDIAN_<SECTION>__<NAME>, for example",
+        "# INFRAGUARDIAN_WATCH__POLL_S=5. TELEGRAM_BOT_TOKEN, TELEGRAM_ADMINS, OLLAMA_HOST and DOCKER_HOST work too.",
+        "",
+    ]
+    return "\n".join([*head, *_lines(Settings(), 0)]) + "\n"
+
+
+def _lines(section: BaseModel, depth: int) -> Iterator[str]:
+    pad = "  " * depth
+    fields = type(section).model_fields
+    for name, field in fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel) and depth == 0:
+            yield ""
+            yield from _comment(type(value).__doc__ or "", pad)
+        yield from _comment(field.description or "", pad)
+        if isinstance(value, BaseModel):
+            yield f"{pad}{name}:"
+            yield from _lines(value, depth + 1)
+        elif isinstance(value, Mapping) and value and all(isinstance(one, BaseModel) for one in value.values()):
+            yield f"{pad}{name}:"
+            for key, one in value.items():
+                yield f"{pad}  {key}:"
+                yield from _lines(one, depth + 2)
+        else:
+            yield f"{pad}{name}: {_plain(value)}"
+
+
+def _comment(text: str, pad: str) -> Iterator[str]:
+    for line in text.strip().splitlines():
+        yield f"{pad}# {line.strip()}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return '""'
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, Path):
+        value = str(value)
+    if isinstance(value, tuple):
+        value = list(value)
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True).strip()
+    return text.removesuffix("...").strip()

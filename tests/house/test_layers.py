@@ -1,0 +1,74 @@
+"""Imports point down: root → faces → agent → integrations, knowledge → core; and core is pure."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LEVEL = {"core": 0, "integrations": 1, "knowledge": 1, "agent": 2, "bot": 3, "web": 3, "infraguardian": 4, "cli": 5}
+PURE = {"pydantic", *sys.stdlib_module_names} - {"socket", "sqlite3", "subprocess", "urllib", "http"}
+
+
+def _files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name.split(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("package", ["core", "integrations", "knowledge", "agent", "bot", "web"])
+def test_imports_point_down(package: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in _files(package)
+        for name in _imports(path)
+        if name in LEVEL and name != package and LEVEL[name] >= LEVEL[package]
+    ]
+    assert not wrong
+
+
+def test_core_is_pure() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in _files("core")
+        for name in _imports(path)
+        if name not in PURE | {"core"}
+    ]
+    assert not wrong
+
+
+def test_core_opens_nothing() -> None:
+    openers = {"open", "read_text", "read_bytes", "write_text", "write_bytes"}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in _files("core")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "id", None) in openers or getattr(node.func, "attr", None) in openers)
+    ]
+    assert not wrong
+
+
+def test_agent_sees_no_integration_and_no_table() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in _files("agent")
+        for name in _imports(path)
+        if name in ("integrations", "knowledge")
+    ]
+    assert not wrong
+
+
+def test_nobody_imports_the_root() -> None:
+    packages = [p for name in ("core", "integrations", "knowledge", "agent", "bot", "web") for p in _files(name)]
+    assert not [str(path) for path in packages if "infraguardian" in set(_imports(path))]

@@ -1,0 +1,46 @@
+"""The example file holds every setting with its default, and each is explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from core.settings import Settings
+from knowledge.settings_files import example, load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "infraguardian.example.yml"
+
+
+def test_the_example_is_current() -> None:
+    assert EXAMPLE.read_text(encoding="utf-8") == example(), "run `infraguardian settings > infraguardian.example.yml`"
+
+
+def test_the_example_gives_the_defaults() -> None:
+    assert load_settings(EXAMPLE) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("telegrm: {}", "did you mean 'telegram'"),
+        ("watch: {pol_s: 3}", "did you mean 'poll_s'"),
+        ("watch: {poll_s: -1}", "watch.poll_s"),
+        ("engines: {a: {url: 'http://x'}}", "ssh://user@host"),
+        ("watch: [", "is no YAML"),
+        ("telegram: {admins: [ada]}", "telegram.admins"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, content: str, named: str) -> None:
+    path = tmp_path / "infraguardian.yml"
+    path.write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    assert named in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        load_settings(tmp_path / "nowhere.yml")
