@@ -115,8 +115,9 @@ class ModelFailure(StrEnum):
 class ModelFailed(GuardianError):
     """The model is unreachable or its answer cannot be used; rules go on without it."""
 
-    def __init__(self, kind: ModelFailure, problem: str, *, tokens: int = 0) -> None:
+    def __init__(self, kind: ModelFailure, problem: str, *, model: str = "", tokens: int = 0) -> None:
         self.kind = kind
+        self.model = model
         self.tokens = tokens
         """Tokens spent on the failed tries; they count against the budget."""
         super().__init__(problem)

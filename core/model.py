@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -172,7 +172,7 @@ class LanguageModel(Protocol):
         """The whole answer, checked; asks again at most twice when it cannot be used."""
         ...
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[str]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[str, None]:
         """The visible text piece by piece, for requests without `answer` and `tools`; ends with "…" when it was cut.
 
         Close it (`contextlib.aclosing`) when you stop early: that stops the model.
@@ -182,7 +182,7 @@ class LanguageModel(Protocol):
 
 def explain(failure: ModelFailed) -> Text:
     """The sentence for people."""
-    return text(f"model.failed.{failure.kind}", problem=str(failure))
+    return text(f"model.failed.{failure.kind}", model=failure.model or None)
 
 
 __all__ = [

@@ -1,0 +1,44 @@
+"""What goes wrong between us and Ollama, as ModelFailed."""
+
+from __future__ import annotations
+
+from core.errors import ModelFailed, ModelFailure
+
+_UNREADABLE_CALL = "error parsing tool call"
+"""Ollama's words when the model's arguments are no JSON: https://github.com/ollama/ollama/issues/17638"""
+
+
+class Unusable(ModelFailed):
+    """An answer that cannot be used, where asking once more with a word of correction often helps."""
+
+    def __init__(self, kind: ModelFailure, problem: str, *, note: str, said: str = "", shrink: bool = False) -> None:
+        super().__init__(kind, problem)
+        self.note = note
+        """Told to the model."""
+        self.said = said
+        """What the model answered, repeated to it before the note."""
+        self.shrink = shrink
+        """It ran out of tokens: think less, and leave more room."""
+
+
+def from_status(status: int, problem: str, model: str) -> ModelFailed:
+    """The failure behind an HTTP status, or behind an error line within a stream (status below 0)."""
+    if _UNREADABLE_CALL in problem:
+        return Unusable(
+            ModelFailure.MALFORMED,
+            "its tool call was no valid JSON",
+            note="Your tool call was not valid JSON. Make one call, with short arguments on one line.",
+        )
+    if status == 404:
+        return ModelFailed(
+            ModelFailure.MISSING,
+            f"Ollama has no model {model!r}; run `ollama pull {model}` on its machine",
+            model=model,
+        )
+    if status == 503:
+        return ModelFailed(ModelFailure.BUSY, "Ollama is busy; try again in a moment")
+    if status in (401, 403):
+        return ModelFailed(
+            ModelFailure.SERVER_ERROR, f"Ollama refuses us ({status}): see user and password in `ollama.url`"
+        )
+    return ModelFailed(ModelFailure.SERVER_ERROR, f"Ollama reports: {problem or status}; see its log")

@@ -1,0 +1,69 @@
+"""What Ollama's other endpoints answer, as far as it is used."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Version(_Payload):
+    """GET /api/version"""
+
+    version: str
+
+
+class InstalledModel(_Payload):
+    """One of GET /api/tags"""
+
+    name: str
+    digest: str = ""
+    size: int = 0
+
+
+class Tags(_Payload):
+    """GET /api/tags"""
+
+    models: tuple[InstalledModel, ...] = ()
+
+
+class Shown(_Payload):
+    """POST /api/show"""
+
+    capabilities: tuple[str, ...] = ()
+
+
+class LoadedModel(_Payload):
+    """One of GET /api/ps"""
+
+    name: str
+    size: int = 0
+    size_vram: int = 0
+    context_length: int | None = None
+    """What it really runs with; the server lowers it when memory is short. Older servers do not tell."""
+
+
+class Loaded(_Payload):
+    """GET /api/ps"""
+
+    models: tuple[LoadedModel, ...] = ()
+
+
+class LoadReply(_Payload):
+    """POST /api/chat without messages"""
+
+    done: bool
+    done_reason: str = ""
+
+
+class Embeddings(_Payload):
+    """POST /api/embed"""
+
+    embeddings: tuple[tuple[float, ...], ...] = Field(default=())
+
+
+def full_name(model: str) -> str:
+    """The name as the server lists it: without a tag it is `:latest`."""
+    return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
