@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from agent.nodes.analyze_compose import analyze_compose
@@ -51,7 +52,7 @@ def build_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any]) -> CompiledS
     for name, node in NODES.items():
         graph.add_node(name, _bound(node, mind))
     graph.add_edge(START, LINE[0])
-    for here, there in zip(LINE, LINE[1:], strict=False):
+    for here, there in pairwise(LINE):
         graph.add_edge(here, there)
     graph.add_conditional_edges("plan_solution", after_plan, ["execute_action", "escalate"])
     graph.add_edge("execute_action", "await_decision")
