@@ -1,0 +1,47 @@
+"""Writes the core's dataclasses as plain JSON and reads them back strictly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from core.errors import GuardianError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+class RecordUnreadable(GuardianError):
+    """A stored record does not have the shape that this version writes; the message names the record and the field."""
+
+
+_adapters: dict[type, TypeAdapter[object]] = {}  # built once each: it costs some ten milliseconds
+
+
+def _adapter(kind: type) -> TypeAdapter[object]:
+    from pydantic import TypeAdapter
+
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+def pack(value: object) -> str:
+    """A dataclass of the core as JSON text."""
+    return _adapter(type(value)).dump_json(value).decode()
+
+
+def unpack(kind: type[T], raw: str, *, what: str) -> T:
+    """What `pack` wrote; raises RecordUnreadable, naming `what`, when a field is missing or of another type."""
+    from pydantic import ValidationError
+
+    try:
+        return cast("T", _adapter(kind).validate_json(raw, strict=True))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecordUnreadable(
+            f"the record of {what} cannot be read: {where or 'it'}: {first['msg'].lower()}; "
+            "was it written by a newer version? Restore a backup or use that version"
+        ) from error
