@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import SequenceMatcher
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 
 class ContainerState(StrEnum):
@@ -291,3 +292,12 @@ def _has_all_words(wanted: str, name: str) -> bool:
 
 def _is_fuzzy(wanted: str, name: str) -> bool:
     return len(wanted) >= 3 and SequenceMatcher(None, wanted, name).ratio() >= FUZZY_FLOOR
+
+
+def is_guarded(container: Container, only: Iterable[str], ignore: Iterable[str]) -> bool:
+    """Whether the settings want this container watched; patterns name its stack, or itself outside a stack."""
+    name = container.stack or container.name
+    if any(fnmatchcase(name, pattern) for pattern in ignore):
+        return False
+    wanted = tuple(only)
+    return not wanted or any(fnmatchcase(name, pattern) for pattern in wanted)

@@ -106,6 +106,10 @@ class OllamaSettings(Section):
 class WatchSettings(Section):
     """What the watcher looks at, and when it speaks."""
 
+    only: tuple[str, ...] = ()
+    """Guard only these stacks (or containers outside a stack); `*` stands for anything. Empty: all."""
+    ignore: tuple[str, ...] = ()
+    """Never guard these; wins over `only`."""
     poll_s: Seconds = 10.0
     """A full look at least this often; events wake it at once."""
     stats_s: Seconds = 10.0
