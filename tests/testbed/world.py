@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 PAUSE_S = 0.03
@@ -20,12 +20,16 @@ def wait_until(condition: Callable[[], T], timeout_s: float = 20, *, what: str =
     return answer
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], timeout_s: float = 20, *, what: str = "") -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], timeout_s: float = ..., *, what: str = ...) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], timeout_s: float = ..., *, what: str = ...) -> T: ...
+async def eventually(condition: Callable[[], Any], timeout_s: float = 20, *, what: str = "") -> Any:
     """Like `wait_until`, without blocking the loop; `condition` may be a coroutine function."""
     give_up = time.monotonic() + timeout_s
     while True:
         got = condition()
-        answer: T = await got if inspect.isawaitable(got) else got
+        answer = await got if inspect.isawaitable(got) else got
         if answer:
             return answer
         if time.monotonic() > give_up:
