@@ -31,6 +31,7 @@ from bot.playground.wire import Json
 from bot.playground.world import World
 
 STOP_TIMEOUT_S = 2.0
+LOOK_EVERY_S = 0.02
 
 
 class BotApiServer:
@@ -117,6 +118,15 @@ class BotApiServer:
     def pending_update_count(self) -> int:
         """Updates the bot has not confirmed yet."""
         return len(self._updates.pending)
+
+    @property
+    def is_polled(self) -> bool:
+        """Tell whether a getUpdates call is waiting now."""
+        return self._updates.is_polled
+
+    @property
+    def webhook_url(self) -> str:
+        return self._webhook.url
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._only_this_host], client_max_size=UPLOAD_LIMIT + 1024 * 1024)
@@ -226,10 +236,10 @@ class BotApiServer:
         return ids
 
     async def wait_until(self, condition: Callable[[], object], *, timeout_s: float = 10, what: str = "") -> None:
-        """Wait until `condition` holds; it is looked at after every call and every change."""
+        """Wait until `condition` holds, whatever it is about: it is looked at after every change and every 20 ms."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise NotShown(f"waited {timeout_s} s for {what or 'a condition'}")
-            await self._world.changes.wait(remaining)
+            await self._world.changes.wait(min(remaining, LOOK_EVERY_S))

@@ -80,7 +80,8 @@ class World:
         return None if record is None or record.deleted else record
 
     def next_message_id(self, chat: ChatRecord) -> int:
-        return self.store.count_up(chat.id_space)
+        """Count up; the first id of a supergroup went to its creation, and 1 names the General topic."""
+        return self.store.count_up(chat.id_space, 2 if chat.type == "supergroup" else 1)
 
     def chat_wire(self, chat: ChatRecord) -> Json:
         """Return the Chat object."""
