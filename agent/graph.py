@@ -87,7 +87,7 @@ def after_undo(state: DokployAgentState) -> str:
     return "gather_context" if state.get("attempt", 0) < state.get("attempts_limit", 1) else "escalate"
 
 
-def _bound(node: Node, mind: Mind) -> Callable[[DokployAgentState], Awaitable[DokployAgentState]]:
+def _bound(node: Node, mind: Mind) -> Any:
     async def run(state: DokployAgentState) -> DokployAgentState:
         return await node(state, mind)
 

@@ -22,6 +22,8 @@ class DokployAgentState(TypedDict, total=False):
     culprit: str
     """The service at the root, by its name in the stack."""
     affected: list[str]
+    offers: list[dict[str, str]]
+    """What the model chose of the offered actions."""
     tokens: int
     """Of the model, spent on this incident."""
     plan: JsonObject | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -32,7 +32,7 @@ class Signals(Protocol):
         """Seen again after that moment."""
         ...
 
-    def firing(self) -> Iterator[Alert] | list[Alert] | tuple[Alert, ...]:
+    def firing(self) -> Sequence[Alert]:
         """All alerts that are on."""
         ...
 
@@ -46,6 +46,8 @@ class Progress:
     restarts: Mapping[str, int]
     """Restart counts when it first looked well."""
     window_s: float
+    containers: tuple[str, ...] = ()
+    """Further ones that must be well, `host/name`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +75,14 @@ def _last_backoff_s(restarts: int) -> float:
     return float(min(0.1 * 2 ** min(restarts - 1, 10), 60.0))
 
 
-def targets(incident: Incident, inventory: Inventory) -> list[Container]:
-    """The containers that must be well: of the troubled services, and of the culprit."""
+def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = ()) -> list[Container]:
+    """The containers that must be well: of the troubled services, of the culprit, and those named besides."""
     wanted = {(alert.host, alert.stack, alert.service) for alert in incident.alerts if alert.service}
     if incident.diagnosis is not None:
         culprit = incident.diagnosis.culprit.rpartition("/")[2]
         if inventory.service(incident.stack, culprit, incident.host) is not None:
             wanted.add((incident.host, incident.stack, culprit))
-    return [one for one in inventory.containers if (one.host, one.stack, one.service) in wanted]
+    return [one for one in inventory.containers if (one.host, one.stack, one.service) in wanted or one.ref in further]
 
 
 def check(
@@ -88,7 +90,7 @@ def check(
 ) -> Check:
     """One look at the world: did it recur, is everything up, is nothing else worse, and for how long already."""
     inventory = signals.inventory()
-    containers = targets(incident, inventory)
+    containers = targets(incident, inventory, progress.containers)
     restarts = dict(progress.restarts) or {one.ref: one.restart_count for one in containers}
     bad = _recurrence(incident, signals, progress) or _restarted(containers, progress)
     bad = bad or _worse(incident, signals, progress)

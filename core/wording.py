@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pydantic import JsonValue
+
 Language = Literal["en", "es"]
 LANGUAGES: tuple[Language, ...] = ("en", "es")
 
@@ -22,9 +24,11 @@ class Text:
     key: str
     values: Mapping[str, Value | Text] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, JsonValue]:
         """Plain JSON, read back by `from_json`."""
-        values = {name: value.to_json() if isinstance(value, Text) else value for name, value in self.values.items()}
+        values: dict[str, JsonValue] = {
+            name: value.to_json() if isinstance(value, Text) else value for name, value in self.values.items()
+        }
         return {"text": self.key, "values": values}
 
     @classmethod

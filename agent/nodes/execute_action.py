@@ -26,7 +26,7 @@ async def execute_action(state: DokployAgentState, mind: Mind) -> DokployAgentSt
         problem = first_problem(await records(mind.door, [call.key for call in calls]))
         return {
             "call_keys": [call.key for call in calls],
-            "reason": problem.to_json() if problem else None,  # type: ignore[typeddict-item]
+            "reason": problem.to_json() if problem else None,
         }
     now = mind.clock.now()
     next_state = IncidentState.NEEDS_APPROVAL if is_asking else IncidentState.ACTING

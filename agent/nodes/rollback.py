@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.nodes.outcomes import records
+from agent.plans import Plan, PlannedStep
 from agent.ports import Mind
 from agent.state import DokployAgentState
+from core.door import says
 from core.incidents import Incident, IncidentState
 from core.ports import Call, CallState
 from core.wording import Text, text
@@ -17,31 +19,26 @@ async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
         return {"undo_keys": []}
+    raw = state.get("plan")
+    plan = Plan.from_json(raw) if raw else None
     undos: list[Call] = []
     for record in reversed(await records(mind.door, state.get("call_keys", []))):
-        action = mind.door.catalog.get(record.call.action)
-        took_effect = record.state in (CallState.OK, CallState.UNKNOWN)
-        if action.undo is None or not took_effect or await mind.door.ledger.snapshot(record.call.key) is None:
+        if record.state not in (CallState.OK, CallState.UNKNOWN):
             continue
-        undos.append(
-            replace(
-                record.call,
-                key=f"{record.call.key}:undo",
-                undo_of=record.call.key,
-                needs=(undos[-1].key,) if undos else (),
-                retries=0,
-                says=text("agent.undo", what=_says(record.call)),
-            )
-        )
+        step = plan.step(record.call.key.rpartition(":")[2]) if plan else None
+        undo = await _undo_of(record.call, step, mind)
+        if undo is not None:
+            undos.append(replace(undo, needs=(undos[-1].key,) if undos else ()))
     if undos:
         await mind.door.submit_plan(undos)
-    reason = Text.from_json(state["reason"]) if state.get("reason") else text("agent.did_not_help")  # type: ignore[arg-type]
+    said = state.get("reason")
+    reason = Text.from_json(said) if said else text("agent.did_not_help")
     now = mind.clock.now()
 
     def undoing(one: Incident) -> Incident:
-        said = one.note(now, text("agent.plan_failed", reason=reason))
+        noted = one.note(now, text("agent.plan_failed", reason=reason))
         return replace(
-            said.note(now, text("agent.undoes")) if undos else said,
+            noted.note(now, text("agent.undoes")) if undos else noted,
             state=IncidentState.ROLLED_BACK if undos else one.state,
             verify_until=None,
         )
@@ -50,10 +47,18 @@ async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     return {"undo_keys": [call.key for call in undos]}
 
 
-def _says(call: Call) -> Text:
-    from core.door import says
-
-    return says(call)
+async def _undo_of(call: Call, step: PlannedStep | None, mind: Mind) -> Call | None:
+    """The call that takes one back: the runbook's own way, else the action's from its snapshot; None: stays."""
+    if step is not None and not step.can_undo:
+        return None
+    taking_back = text("agent.undo", what=says(call))
+    if step is not None and step.undo is not None:
+        return replace(
+            call, key=f"{call.key}:undo", action=step.undo.action, params=step.undo.params, retries=0, says=taking_back
+        )
+    if mind.door.catalog.get(call.action).undo is None or await mind.door.ledger.snapshot(call.key) is None:
+        return None
+    return replace(call, key=f"{call.key}:undo", undo_of=call.key, retries=0, says=taking_back)
 
 
 async def await_undo(state: DokployAgentState, mind: Mind) -> DokployAgentState:

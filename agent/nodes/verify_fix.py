@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from agent.nodes.outcomes import records
+from agent.plans import Plan
 from agent.ports import Mind
+from agent.runbook_models import Verify
 from agent.state import DokployAgentState
 from agent.verification import Check, Progress, check, targets, window_s
 from core.incidents import Incident, IncidentState
@@ -21,13 +23,16 @@ async def verify_fix(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     acted_at = await _acted_at(state, mind)
     await mind.watch.refresh(incident.host)
     now = mind.clock.now()
-    containers = targets(incident, mind.watch.inventory())
+    raw = state.get("plan")
+    wanted = Plan.from_json(raw).verify if raw else Verify()
+    containers = targets(incident, mind.watch.inventory(), wanted.containers)
     learnt = await mind.teacher.start_time(incident.host, incident.stack, incident.service or "")
     progress = Progress(
         acted_at=acted_at,
         good_since=_moment(state.get("good_since")),
         restarts=state.get("restarts") or {},
-        window_s=window_s(containers, learnt, mind.settings.verification),
+        window_s=max(window_s(containers, learnt, mind.settings.verification), wanted.window_s or 0.0),
+        containers=wanted.containers,
     )
     seen = check(incident, mind.watch, progress, now, mind.settings.verification)
     if seen.good_since is not None and progress.good_since is None:
@@ -41,7 +46,7 @@ async def verify_fix(state: DokployAgentState, mind: Mind) -> DokployAgentState:
         "good_since": seen.good_since.isoformat() if seen.good_since else None,
         "restarts": dict(seen.restarts),
         "verify_until": (now + pause).isoformat(),
-        "reason": seen.says.to_json() if seen.verdict == "failed" else None,  # type: ignore[typeddict-item]
+        "reason": seen.says.to_json() if seen.verdict == "failed" else None,
     }
 
 

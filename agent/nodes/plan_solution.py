@@ -1,0 +1,99 @@
+"""Chooses what to do: the runbook's next solution, the model's proposal, or nothing a machine should do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.evidence import context_of
+from agent.plans import NoChoice, Plan, PlannedStep, choose_solution, render_plan, seal
+from agent.ports import Mind
+from agent.rules import escalation_reason
+from agent.runbook_models import Runbook
+from agent.state import DokployAgentState
+from agent.thinking import Offer
+from core.errors import GuardianError
+from core.incidents import Incident
+from core.policy import ActorKind
+from core.wording import Text, text
+
+
+async def plan_solution(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """A sealed plan in the state and on the incident, or none and the reason."""
+    incident = await mind.desk.get(state["incident_id"])
+    if incident is None or incident.diagnosis is None:
+        return {"plan": None}
+    attempt = state.get("attempt", 0) + 1
+    runbook = mind.runbooks().get(incident.diagnosis.runbook or "")
+    made = (
+        _by_runbook(runbook, incident, state, attempt, mind) if runbook else _by_model(state, incident, attempt, mind)
+    )
+    if not isinstance(made, Plan):
+        reason = made or text("agent.no_plan")
+        return {"plan": None, "reason": reason.to_json()}
+    if made.tried_key in state.get("tried", []):
+        return {"plan": None, "reason": text("agent.no_plan_left").to_json()}
+    stored = made.to_json()
+
+    def planned(one: Incident) -> Incident:
+        return replace(one, plan=stored, plan_says=made.says, attempt=attempt, updated_at=mind.clock.now())
+
+    await mind.desk.update(incident.id, planned)
+    return {
+        "plan": stored,
+        "attempt": attempt,
+        "tried": [*state.get("tried", []), made.tried_key],
+        "reason": None,
+        "good_since": None,
+        "restarts": {},
+    }
+
+
+def _by_runbook(
+    runbook: Runbook, incident: Incident, state: DokployAgentState, attempt: int, mind: Mind
+) -> Plan | Text | None:
+    assert incident.diagnosis is not None
+    confidence = incident.diagnosis.confidence
+    context = context_of(incident, mind.watch.inventory())
+    tried = {int(key.partition("#")[2]) for key in state.get("tried", []) if key.startswith(f"{runbook.id}#")}
+    choice = choose_solution(runbook, context, confidence, tried, mind.door.catalog)
+    has_solution = not isinstance(choice, NoChoice)
+    reason = escalation_reason(
+        runbook,
+        confidence=confidence,
+        is_flapping=incident.is_flapping,
+        has_tried=bool(tried),
+        has_solution=has_solution,
+    )
+    if isinstance(choice, NoChoice):
+        skipped = [one for one in choice.reasons if one.key != "plan.tried"]
+        return reason or (text("agent.all_skipped", reason=skipped[0]) if skipped else text("agent.no_plan"))
+    if reason is not None:
+        return reason
+    try:
+        return render_plan(runbook, choice.index, context, attempt=attempt, catalog=mind.door.catalog)
+    except GuardianError as error:
+        return text("agent.all_skipped", reason=mind.redact(str(error)))
+
+
+def _by_model(state: DokployAgentState, incident: Incident, attempt: int, mind: Mind) -> Plan | None:
+    assert incident.diagnosis is not None
+    chosen = [Offer(action=one["action"], container=one["container"]) for one in state.get("offers", [])]
+    steps: list[PlannedStep] = []
+    for number, offer in enumerate(chosen, 1):
+        params = {"container": offer.container}
+        says = Text(f"action.{offer.action}", params)
+        needs = (steps[-1].id,) if steps else ()
+        steps.append(PlannedStep(id=f"step{number}", action=offer.action, params=dict(params), says=says, needs=needs))
+    if not steps:
+        return None
+    name = text("agent.model_plan", what=steps[0].says)
+    return seal(
+        Plan(
+            source="model",
+            made_by=ActorKind.MODEL,
+            name=name,
+            cause=incident.diagnosis.cause,
+            steps=tuple(steps),
+            attempt=attempt,
+        )
+    )
