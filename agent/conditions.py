@@ -1,0 +1,308 @@
+"""The language of runbooks' conditions: a few operators over measured facts, compiled once, never `eval`.
+
+    evidence.oom_killed and not evidence.stopped_by_person
+    evidence.memory_shape == 'peak' and host.memory_free_mb > 2 * evidence.memory_limit_mb
+    'name_resolution' in evidence.log_errors
+    matches(evidence.health_output, 'port \\d+')
+
+A fact that is missing is None: a comparison with it is false, arithmetic with it is None, `not` of it is true.
+Strings are raw: a backslash stands for itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from core.errors import RunbookError, closest
+
+Path = tuple[str, ...]
+"""A name in its parts: `evidence.exit_code` is `("evidence", "exit_code")`."""
+Lookup = Callable[[Path], JsonValue]
+"""The fact of a name; None where it is missing."""
+Evaluate = Callable[[Lookup], JsonValue]
+
+SOURCE_LIMIT = 500
+NODE_LIMIT = 100
+DEPTH_LIMIT = 20
+PATH_LIMIT = 4
+TEXT_LIMIT = 4_000
+"""`matches` and `in` look at this many characters of a text at most, `matches` at LINE_LIMIT of each line."""
+LINE_LIMIT = 500
+REPEAT_LIMIT = 2
+"""Open-ended repeats (`*`, `+`, `{2,}`) that one pattern may have: keeps matching fast on hostile text."""
+PART_LIMIT = 8
+"""Repeats of any kind, `?` too."""
+
+_CONSTANTS: dict[str, JsonValue] = {"true": True, "false": False}
+_ORDER: dict[type[ast.cmpop], Callable[[float | str, float | str], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_HINTS = (
+    ("&&", "write 'and'"),
+    ("||", "write 'or'"),
+    ("!", "write 'not' or '!='"),
+    ("=", "write '==' to compare"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One compiled condition."""
+
+    source: str
+    names: frozenset[Path]
+    evaluate: Evaluate
+
+    def holds(self, lookup: Lookup) -> bool:
+        """Whether it is true over these facts; never raises."""
+        return bool(self.evaluate(lookup))
+
+    def names_used(self) -> frozenset[str]:
+        """Every fact it asks for, as written: `evidence.exit_code`."""
+        return frozenset(".".join(path) for path in self.names)
+
+
+def compile_condition(source: str, roots: Collection[str]) -> Condition:
+    """Compile one condition whose names begin with one of `roots`; raises RunbookError saying what to write instead."""
+    if len(source) > SOURCE_LIMIT:
+        raise RunbookError(f"the condition is longer than {SOURCE_LIMIT} characters: split it into several clauses")
+    if re.search(r"\b[rRbBfFuU]{1,2}['\"]", source):
+        raise RunbookError("leave out the letter before the quotes: strings are raw already")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the parser's advice is for programs, not for conditions
+            tree = ast.parse(source.strip().replace("\\", "\\\\"), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise RunbookError(f"the condition {source!r} cannot be read{_hint(source)}") from error
+    if sum(1 for _ in ast.walk(tree)) > NODE_LIMIT * 2:
+        raise RunbookError(f"the condition {source!r} has too many parts: split it into several clauses")
+    compiler = _Compiler(source, roots)
+    return Condition(source=source, evaluate=compiler.compile(tree.body, 0), names=frozenset(compiler.names))
+
+
+def _hint(source: str) -> str:
+    return next((f": {hint}" for sign, hint in _HINTS if sign in source), ": check quotes and brackets")
+
+
+class _Compiler:
+    def __init__(self, source: str, roots: Collection[str]) -> None:
+        self._source = source
+        self._roots = roots
+        self.names: set[Path] = set()
+
+    def compile(self, node: ast.expr, depth: int) -> Evaluate:
+        if depth > DEPTH_LIMIT:
+            raise RunbookError(f"the condition {self._source!r} is nested too deeply: split it into several clauses")
+        match node:
+            case ast.BoolOp(op=op, values=values):
+                parts = [self.compile(value, depth + 1) for value in values]
+                return _all(parts) if isinstance(op, ast.And) else _any(parts)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                inner = self.compile(operand, depth + 1)
+                return lambda lookup: not inner(lookup)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return _arithmetic(operator.sub, lambda _: 0, self.compile(operand, depth + 1))
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
+                return _arithmetic(_ARITHMETIC[type(op)], self.compile(left, depth + 1), self.compile(right, depth + 1))
+            case ast.Compare():
+                return self._compare(node, depth)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                return self._call(name, args, depth)
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                return self._literals(elements)
+            case ast.Constant(value=value) if isinstance(value, str | int | float):
+                return _constant(value)
+            case ast.Name(id=name) if name in _CONSTANTS:
+                return _constant(_CONSTANTS[name])
+            case ast.Attribute() | ast.Name():
+                return self._name(node)
+        raise RunbookError(
+            f"the condition {self._source!r} uses {type(node).__name__.lower()!r}, which conditions do not have; they "
+            "have and, or, not, comparisons, in, + - * /, and the functions len, lower, matches"
+        )
+
+    def _name(self, node: ast.expr) -> Evaluate:
+        path: list[str] = []
+        while isinstance(node, ast.Attribute):
+            path.insert(0, node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            raise RunbookError(f"the condition {self._source!r} asks a name of something that is no name")
+        if node.id not in self._roots:
+            raise RunbookError(f"there is no {node.id!r} here{_did_you_mean(node.id, self._roots)}")
+        full = (node.id, *path)
+        if not 2 <= len(full) <= PATH_LIMIT:
+            raise RunbookError(f"{'.'.join(full)!r} is no name: write {node.id}.<name>")
+        self.names.add(full)
+        return lambda lookup: lookup(full)
+
+    def _compare(self, node: ast.Compare, depth: int) -> Evaluate:
+        sides = [node.left, *node.comparators]
+        links = [
+            self._link(left, op, right, depth) for left, op, right in zip(sides, node.ops, sides[1:], strict=False)
+        ]
+        return links[0] if len(links) == 1 else _all(links)
+
+    def _link(self, left: ast.expr, op: ast.cmpop, right: ast.expr, depth: int) -> Evaluate:
+        is_none = isinstance(right, ast.Constant) and right.value is None
+        first = self.compile(left, depth + 1)
+        if is_none and isinstance(op, ast.Is | ast.IsNot):
+            wanted = isinstance(op, ast.Is)
+            return lambda lookup: (first(lookup) is None) is wanted
+        if is_none or isinstance(op, ast.Is | ast.IsNot):
+            raise RunbookError(f"in {self._source!r} write 'is None' or 'is not None' to ask whether a fact is missing")
+        second = self.compile(right, depth + 1)
+        if isinstance(op, ast.In | ast.NotIn):
+            return _membership(first, second, wanted=isinstance(op, ast.In))
+        if isinstance(op, ast.Eq | ast.NotEq):
+            return _equality(first, second, wanted=isinstance(op, ast.Eq))
+        return _ordering(_ORDER[type(op)], first, second)
+
+    def _call(self, name: str, args: list[ast.expr], depth: int) -> Evaluate:
+        if name == "matches" and len(args) == 2:
+            pattern = args[1]
+            if not (isinstance(pattern, ast.Constant) and isinstance(pattern.value, str)):
+                raise RunbookError(f"in {self._source!r} the pattern of 'matches' must be written out in quotes")
+            return _matches(self.compile(args[0], depth + 1), safe_pattern(pattern.value))
+        if name in ("len", "lower") and len(args) == 1:
+            return _FUNCTIONS[name](self.compile(args[0], depth + 1))
+        known = ("len", "lower", "matches")
+        if name in known:
+            takes = "two arguments: a fact and a pattern" if name == "matches" else "one argument"
+            raise RunbookError(f"in {self._source!r} {name!r} takes {takes}")
+        raise RunbookError(f"there is no function {name!r}{_did_you_mean(name, known)}")
+
+    def _literals(self, elements: Iterable[ast.expr]) -> Evaluate:
+        values: list[JsonValue] = []
+        for element in elements:
+            if not (isinstance(element, ast.Constant) and isinstance(element.value, str | int | float)):
+                raise RunbookError(f"in {self._source!r} a list may hold texts and numbers only")
+            values.append(element.value)
+        return _constant(values)
+
+
+def safe_pattern(pattern: str) -> re.Pattern[str]:
+    """A compiled pattern that no text can make slow; raises RunbookError for one that could be."""
+    bare = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
+    if re.search(r"\)\s*[*+?{]", bare) or re.search(r"\\[1-9]|\(\?[P<=!]", pattern):
+        raise RunbookError(f"the pattern {pattern!r} repeats a group or looks back; write it without")
+    if len(re.findall(r"[*+]|\{\d*,(?:\d{3,})?\}|\{\d{3,}\}", bare)) > REPEAT_LIMIT:
+        raise RunbookError(f"the pattern {pattern!r} has more than {REPEAT_LIMIT} open repeats; match a shorter part")
+    if len(re.findall(r"[*+?{]", bare)) > PART_LIMIT:
+        raise RunbookError(f"the pattern {pattern!r} has more than {PART_LIMIT} repeats; match a shorter part")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return re.compile(pattern, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise RunbookError(f"the pattern {pattern!r} cannot be read: {error}") from error
+
+
+def _did_you_mean(name: str, known: Collection[str]) -> str:
+    nearest = closest(name, known)
+    return f"; did you mean {nearest!r}?" if nearest else f"; known are {', '.join(sorted(known))}"
+
+
+def _constant(value: JsonValue) -> Evaluate:
+    return lambda _: value
+
+
+def _all(parts: list[Evaluate]) -> Evaluate:
+    return lambda lookup: all(part(lookup) for part in parts)
+
+
+def _any(parts: list[Evaluate]) -> Evaluate:
+    return lambda lookup: any(part(lookup) for part in parts)
+
+
+def _number(value: JsonValue) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _arithmetic(compute: Callable[[float, float], float], left: Evaluate, right: Evaluate) -> Evaluate:
+    def run(lookup: Lookup) -> JsonValue:
+        first, second = _number(left(lookup)), _number(right(lookup))
+        if first is None or second is None:
+            return None
+        try:
+            return compute(first, second)
+        except (ZeroDivisionError, OverflowError):
+            return None
+
+    return run
+
+
+def _equality(left: Evaluate, right: Evaluate, *, wanted: bool) -> Evaluate:
+    def run(lookup: Lookup) -> JsonValue:
+        first, second = left(lookup), right(lookup)
+        return first is not None and second is not None and (first == second) is wanted
+
+    return run
+
+
+def _ordering(compare: Callable[[float | str, float | str], bool], left: Evaluate, right: Evaluate) -> Evaluate:
+    def run(lookup: Lookup) -> JsonValue:
+        first, second = left(lookup), right(lookup)
+        if isinstance(first, str) and isinstance(second, str):
+            return compare(first, second)
+        one, other = _number(first), _number(second)
+        return one is not None and other is not None and compare(one, other)
+
+    return run
+
+
+def _membership(left: Evaluate, right: Evaluate, *, wanted: bool) -> Evaluate:
+    def run(lookup: Lookup) -> JsonValue:
+        first, second = left(lookup), right(lookup)
+        if isinstance(second, str):
+            return isinstance(first, str) and (first in second[:TEXT_LIMIT]) is wanted
+        if first is None or not isinstance(second, list | dict):
+            return False
+        return (first in list(second)) is wanted
+
+    return run
+
+
+def _matches(inner: Evaluate, pattern: re.Pattern[str]) -> Evaluate:
+    def run(lookup: Lookup) -> JsonValue:
+        value = inner(lookup)
+        texts = value if isinstance(value, list) else [value]
+        lines = (line for one in texts[:100] if isinstance(one, str) for line in one[:TEXT_LIMIT].splitlines())
+        return any(pattern.search(line[:LINE_LIMIT]) for line in lines)
+
+    return run
+
+
+def _len(inner: Evaluate) -> Evaluate:
+    def run(lookup: Lookup) -> JsonValue:
+        value = inner(lookup)
+        return len(value) if isinstance(value, str | list | dict) else None
+
+    return run
+
+
+def _lower(inner: Evaluate) -> Evaluate:
+    def run(lookup: Lookup) -> JsonValue:
+        value = inner(lookup)
+        return value[:TEXT_LIMIT].lower() if isinstance(value, str) else None
+
+    return run
+
+
+_FUNCTIONS = {"len": _len, "lower": _lower}
