@@ -1,0 +1,1 @@
+"""The language model behind Ollama, against a stand-in that speaks its protocol over real HTTP."""
