@@ -1,0 +1,51 @@
+"""Reads an engine's JSON without trusting its shape: what is missing or of another type becomes the empty value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+Answer = Mapping[str, object]
+
+
+def mapping(value: object) -> Answer:
+    """An object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: object) -> Sequence[object]:
+    """A list, or an empty one."""
+    return value if isinstance(value, list) else ()
+
+
+def string(value: object) -> str:
+    """A string, or the empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def count(value: object) -> int:
+    """A whole number, also from its digits; else 0."""
+    if isinstance(value, int | float):
+        return int(value)
+    try:
+        return int(string(value))
+    except ValueError:
+        return 0
+
+
+def moment(value: object) -> datetime | None:
+    """An engine's time (nanoseconds are cut to microseconds) in UTC; None for its zero time, year 1."""
+    text = string(value)
+    if not text or text.startswith("0001-"):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def epoch(at: datetime) -> str:
+    """A time as the engine's `since` and `until` take it: seconds with microseconds."""
+    whole = int(at.timestamp())
+    return f"{whole}.{at.microsecond:06d}"

@@ -1,0 +1,194 @@
+"""What an engine says of a container, in this program's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from core.inventory import Container, ContainerState, Dependency, Health, HealthProbe
+from integrations.docker_engine.answers import Answer, count, mapping, moment, sequence, string
+
+COMPOSE = "com.docker.compose"
+SWARM_STACK = "com.docker.stack.namespace"
+SWARM_SERVICE = "com.docker.swarm.service.name"
+SECOND_NS = 1_000_000_000
+# What the engine takes where a health check leaves it out.
+# https://docs.docker.com/reference/dockerfile/#healthcheck
+HEALTH_INTERVAL_S = 30.0
+HEALTH_RETRIES = 3
+PROBE_OUTPUT_LIMIT = 1000
+HIDDEN = "(hidden)"
+
+_SECRET_KEY = re.compile(r"passw|secret|token|credential|auth|api[._-]?key|private|users|dsn", re.IGNORECASE)
+_HOST_KEY = re.compile(r"(?:^|_)(?:HOSTS?|URLS?|URI|ADDR(?:ESS)?|SERVERS?|ENDPOINT|BROKERS?)$", re.IGNORECASE)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^\s\"'<>]+)")
+_HOST = re.compile(r"(?=[^.]*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[A-Za-z]")
+_PORT = re.compile(r"\d{1,5}")
+_OURSELVES = frozenset({"localhost", "host", "true", "false", "none", "null", "yes", "no", "on", "off"})
+
+
+def container_of(host: str, raw: Answer) -> Container:
+    """Read an answer of `inspect`. Environment values and labels that look secret are not taken over."""
+    config, host_config = mapping(raw.get("Config")), mapping(raw.get("HostConfig"))
+    state, network = mapping(raw.get("State")), mapping(raw.get("NetworkSettings"))
+    labels = {key: string(value) for key, value in mapping(config.get("Labels")).items()}
+    health, check = mapping(state.get("Health")), mapping(config.get("Healthcheck"))
+    has_check = bool(string(health.get("Status"))) and string(health.get("Status")) != "none"
+    name = string(raw.get("Name")).removeprefix("/")
+    now = state_of(string(state.get("Status")))
+    stack, service = _home(labels, name)
+    return Container(
+        host=host,
+        id=string(raw.get("Id")),
+        name=name,
+        stack=stack,
+        service=service,
+        image=string(config.get("Image")),
+        image_id=string(raw.get("Image")),
+        state=now,
+        health=_health(string(health.get("Status"))),
+        health_log=tuple(_probes(health)),
+        health_interval_s=(count(check.get("Interval")) / SECOND_NS or HEALTH_INTERVAL_S) if has_check else 0.0,
+        health_retries=(count(check.get("Retries")) or HEALTH_RETRIES) if has_check else 0,
+        start_period_s=count(check.get("StartPeriod")) / SECOND_NS if has_check else 0.0,
+        failing_streak=count(health.get("FailingStreak")),
+        exit_code=_exit_code(now, state),
+        oom_killed=state.get("OOMKilled") is True,
+        error=string(state.get("Error")),
+        restart_count=count(raw.get("RestartCount")),
+        restart_policy=string(mapping(host_config.get("RestartPolicy")).get("Name")) or "no",
+        created_at=moment(raw.get("Created")),
+        started_at=moment(state.get("StartedAt")),
+        finished_at=moment(state.get("FinishedAt")),
+        memory_limit_bytes=max(0, count(host_config.get("Memory"))),
+        cpu_limit=_cpu_limit(host_config),
+        networks=tuple(sorted(mapping(network.get("Networks")))),
+        aliases=tuple(_aliases(network, string(raw.get("Id")))),
+        depends_on=tuple(_dependencies(labels.get(f"{COMPOSE}.depends_on", ""))),
+        links=tuple(_links(host_config)),
+        env_hosts=tuple(_env_hosts(sequence(config.get("Env")))),
+        ports=tuple(_ports(network)),
+        mounts=tuple(_mounts(raw)),
+        labels={key: HIDDEN if _SECRET_KEY.search(key) else value for key, value in labels.items()},
+    )
+
+
+def state_of(word: str) -> ContainerState:
+    """The state of that name; what is unknown counts as dead."""
+    try:
+        return ContainerState(word)
+    except ValueError:
+        return ContainerState.DEAD
+
+
+def _home(labels: Mapping[str, str], name: str) -> tuple[str | None, str]:
+    """Stack and service: Compose's, else a swarm service's (its name begins with the stack's), else none."""
+    if f"{COMPOSE}.project" in labels:
+        return labels[f"{COMPOSE}.project"], labels.get(f"{COMPOSE}.service") or name
+    stack, service = labels.get(SWARM_STACK) or None, labels.get(SWARM_SERVICE) or name
+    return stack, service.removeprefix(f"{stack}_") if stack else service
+
+
+def _health(word: str) -> Health:
+    try:
+        return Health(word or "none")
+    except ValueError:
+        return Health.NONE
+
+
+def _probes(health: Answer) -> Iterator[HealthProbe]:
+    for entry in sequence(health.get("Log")):
+        probe = mapping(entry)
+        at = moment(probe.get("Start"))
+        if at is not None:
+            output = string(probe.get("Output")).strip()[-PROBE_OUTPUT_LIMIT:]
+            yield HealthProbe(at=at, exit_code=count(probe.get("ExitCode")), output=output)
+
+
+def _exit_code(now: ContainerState, state: Answer) -> int | None:
+    code = count(state.get("ExitCode"))
+    if now in (ContainerState.RUNNING, ContainerState.PAUSED):
+        return None
+    if now is ContainerState.CREATED and not code and not string(state.get("Error")):
+        return None
+    return code
+
+
+def _cpu_limit(host_config: Answer) -> float:
+    nano = count(host_config.get("NanoCpus"))
+    if nano > 0:
+        return nano / 1e9
+    quota, period = count(host_config.get("CpuQuota")), count(host_config.get("CpuPeriod")) or 100_000
+    return quota / period if quota > 0 else 0.0
+
+
+def _aliases(network: Answer, container_id: str) -> Iterator[str]:
+    """Names under which others on its networks find it, without its own id."""
+    seen: set[str] = set()
+    for one in mapping(network.get("Networks")).values():
+        for alias in (*sequence(mapping(one).get("Aliases")), *sequence(mapping(one).get("DNSNames"))):
+            text = string(alias)
+            if text and text not in seen and not container_id.startswith(text):
+                seen.add(text)
+                yield text
+
+
+def _dependencies(label: str) -> Iterator[Dependency]:
+    """Compose v2 writes `db:service_healthy:true,cache:service_started:false`."""
+    for part in label.split(","):
+        service, _, rest = part.strip().partition(":")
+        if service:
+            yield Dependency(service=service, condition=rest.partition(":")[0] or "service_started")
+
+
+def _links(host_config: Answer) -> Iterator[str]:
+    """`/db:/web/database` links to the container `db`."""
+    for link in sequence(host_config.get("Links")):
+        target = string(link).partition(":")[0].strip("/")
+        if target:
+            yield target
+
+
+def _ports(network: Answer) -> Iterator[str]:
+    for inside, bindings in sorted(mapping(network.get("Ports")).items()):
+        published = [mapping(one) for one in sequence(bindings)]
+        for one in published:
+            yield f"{string(one.get('HostIp')) or '0.0.0.0'}:{string(one.get('HostPort'))}->{inside}"
+        if not published:
+            yield inside
+
+
+def _mounts(raw: Answer) -> Iterator[str]:
+    for one in map(mapping, sequence(raw.get("Mounts"))):
+        yield f"{string(one.get('Name')) or string(one.get('Source'))}:{string(one.get('Destination'))}"
+
+
+def _env_hosts(environment: Sequence[object]) -> Iterator[str]:
+    """The host names that variables point to. Anything doubtful is left out: it might be a piece of a secret."""
+    seen: set[str] = set()
+    for entry in environment:
+        key, _, value = string(entry).partition("=")
+        found = [host for match in _URL.findall(value) for host in _hosts_of_netloc(match)]
+        if not found and "://" not in value and _HOST_KEY.search(key) and not _SECRET_KEY.search(key):
+            found = [host for part in value.split(",") for host in _host_and_port(part.strip().partition("/")[0])]
+        for host in found:
+            if host not in seen:
+                seen.add(host)
+                yield host
+
+
+def _hosts_of_netloc(after_scheme: str) -> list[str]:
+    """`user:password@a:1,b:2/path` → a, b. An @ after the first slash may belong to a password: then nothing."""
+    netloc, _, rest = after_scheme.replace("?", "/", 1).replace("#", "/", 1).partition("/")
+    if "@" in rest:
+        return []
+    return [host for part in netloc.rpartition("@")[2].split(",") for host in _host_and_port(part)]
+
+
+def _host_and_port(text: str) -> list[str]:
+    host, colon, port = text.partition(":")
+    if colon and not _PORT.fullmatch(port):
+        return []
+    if not _HOST.fullmatch(host) or host.lower() in _OURSELVES:
+        return []
+    return [host]

@@ -1,0 +1,142 @@
+"""The engine's HTTP interface without threads: many questions side by side, and streams that a cancellation ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp.client_exceptions import ClientError
+
+from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
+from integrations.docker_engine.answers import mapping, string
+from integrations.docker_engine.client import refusal
+
+CONNECTIONS = 256
+"""At most so many at once."""
+READ_BUFFER = 256 * 1024
+
+
+class Wire:
+    """HTTP to one engine over a unix socket or TCP. Raises the errors of `Engine` only."""
+
+    def __init__(self, system: str, path: Path | None, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self._system = system
+        self._path = path
+        self._context = context
+        self._base = (
+            "http://docker" if path is not None else f"{'https' if context else 'http'}://{_in_url(host)}:{port}"
+        )
+        self._session: aiohttp.ClientSession | None = None
+        self.api_version = ""
+        """Once negotiated."""
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector: aiohttp.BaseConnector
+            if self._path is not None:
+                connector = aiohttp.UnixConnector(str(self._path), limit=CONNECTIONS)
+            else:
+                connector = aiohttp.TCPConnector(
+                    limit=CONNECTIONS, ssl=self._context or False, socket_factory=_socket_that_notices_death
+                )
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=aiohttp.ClientTimeout(total=None), read_bufsize=READ_BUFFER
+            )
+        return self._session
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None, *, limit_s: float, what: str = "") -> object:
+        """The JSON answer to a question; `what` names it in errors."""
+        async with self.stream("GET", path, query, limit_s=limit_s, what=what) as response:
+            body = await response.read()
+        return self._parse(body, what or path)
+
+    async def post(self, path: str, body: Mapping[str, object], *, limit_s: float, what: str = "") -> object:
+        """The JSON answer to an order."""
+        async with self.stream("POST", path, body=body, limit_s=limit_s, what=what) as response:
+            raw = await response.read()
+        return self._parse(raw, what or path)
+
+    def _parse(self, body: bytes, what: str) -> object:
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise SystemUnavailable(self._system, f"{what}: its answer is no JSON") from error
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Mapping[str, object] | None = None,
+        limit_s: float | None,
+        answer_within_s: float | None = None,
+        what: str = "",
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer to be read piece by piece; `limit_s` bounds everything done inside the block (None: no bound)."""
+        what = what or path
+        version = f"/v{self.api_version}" if self.api_version else ""
+        try:
+            async with asyncio.timeout(limit_s):
+                async with asyncio.timeout(answer_within_s):
+                    response = await self._open_session().request(
+                        method, f"{self._base}{version}{path}", params=query, json=body, allow_redirects=False
+                    )
+                async with _released(response):
+                    if response.status >= 400:
+                        raise await self._refusal(response, what)
+                    yield response
+        except TimeoutError as error:
+            raise TimeLimitExceeded(self._system, f"{what} was not answered in time") from error
+        except (ClientError, OSError) as error:
+            raise SystemUnavailable(self._system, f"{what} found no engine: {error or type(error).__name__}") from error
+
+    async def _refusal(self, response: aiohttp.ClientResponse, what: str) -> GuardianError:
+        raw = await response.content.read(4096)
+        try:
+            reason = string(mapping(json.loads(raw)).get("message"))
+        except ValueError:
+            reason = raw.decode(errors="replace")
+        return refusal(response.status, reason, self._system, what)
+
+    async def close(self) -> None:
+        """Close every connection; what waits on one fails."""
+        if self._session is not None:
+            await self._session.close()
+
+
+@asynccontextmanager
+async def _released(response: aiohttp.ClientResponse) -> AsyncIterator[None]:
+    """Give the connection back when its answer was read to the end, close it when it was left early."""
+    try:
+        yield
+    finally:
+        response.release() if response.content.at_eof() else response.close()
+
+
+def _socket_that_notices_death(info: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that finds out within half a minute that its peer's machine is gone, also on a silent event stream."""
+    family, kind, protocol, _, _ = info
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def of_container(name: str, rest: str = "") -> str:
+    """The path of a container's page; whatever the name holds stays one path segment."""
+    return f"/containers/{quote(name, safe='')}{rest}"
