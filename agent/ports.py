@@ -26,9 +26,14 @@ class Desk(Protocol):
         ...
 
     async def update(
-        self, incident_id: int, change: Callable[[Incident], Incident], *, pages: Text | None = None
+        self,
+        incident_id: int,
+        change: Callable[[Incident], Incident],
+        *,
+        needs_person: bool = False,
+        why: Text | None = None,
     ) -> Incident:
-        """Change it and tell everybody; `pages`: a sentence that a person must hear of now."""
+        """Change it and tell everybody; `needs_person`: somebody must hear of it now, `why` in one line."""
         ...
 
 
@@ -39,8 +44,8 @@ class Watch(Protocol):
         """As last seen."""
         ...
 
-    def is_quiet(self, fingerprint: str, since: datetime) -> bool:
-        """Whether the detector behind an alert says that it is over, and that it did not recur since then."""
+    def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
+        """What speaks against that trouble being over since then, by its detector; None: nothing."""
         ...
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:

@@ -24,8 +24,8 @@ class Signals(Protocol):
         """As last seen."""
         ...
 
-    def is_quiet(self, fingerprint: str, since: datetime) -> bool:
-        """Over, and not seen again since then."""
+    def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
+        """What speaks against it being over; None: nothing."""
         ...
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
@@ -145,6 +145,7 @@ def _not_yet(incident: Incident, containers: list[Container], signals: Signals, 
         if one.health in (Health.STARTING, Health.UNHEALTHY):
             return text("verify.not_healthy", service=one.service, health=one.health)
     for alert in incident.alerts:
-        if not signals.is_quiet(alert.fingerprint, progress.acted_at):
-            return text("verify.not_quiet", what=alert.says)
+        unrest = signals.why_not_quiet(alert.fingerprint, progress.acted_at)
+        if unrest is not None:
+            return unrest
     return None
