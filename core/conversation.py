@@ -32,9 +32,9 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Streamed:
-    """More of the model's visible words, to be appended."""
+    """The model's visible words so far; they take the place of what was shown before."""
 
-    piece: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
