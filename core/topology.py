@@ -11,6 +11,9 @@ from core.inventory import Container, Inventory, Service
 _WITHOUT_NAMES = frozenset({"bridge", "host", "none"})
 """Networks on which containers do not find each other by name."""
 
+_ANYWHERE = ""
+"""A link names a container, whatever its networks."""
+
 
 class EdgeKind(StrEnum):
     """How a dependency is known, surest first."""
@@ -109,6 +112,7 @@ def _names(services: Iterable[Service]) -> _Names:
     names: dict[tuple[str, str], str] = {}
     for service in services:
         for container in service.containers:
+            names.setdefault((_ANYWHERE, container.name.casefold()), service.title)
             for network in _named_networks(container):
                 for name in (service.name, container.name, *container.aliases):
                     names.setdefault((network, name.casefold()), service.title)
@@ -129,7 +133,7 @@ def _edges(service: Service, names: _Names) -> Iterator[Edge]:
 
 
 def _named(service: Service, container: Container, name: str, names: _Names, kind: EdgeKind) -> Iterator[Edge]:
-    for network in _named_networks(container):
+    for network in [_ANYWHERE] if kind is EdgeKind.LINK else _named_networks(container):
         target = names.get((network, name.casefold()))
         if target is not None:
             yield from _edge(service, target, kind)

@@ -32,6 +32,8 @@ OOM_SETTLES = timedelta(seconds=1)
 """How long after an `oom` event a container that is still up is taken to have lost a child only."""
 PAUSE_SETTLES = timedelta(seconds=3)
 """`docker commit` and backups freeze a container for a moment."""
+UNSEEN_SETTLES = timedelta(seconds=5)
+"""An end found by looking waits this long for its event, which says who wanted it."""
 RECENT = timedelta(minutes=5)
 ONE_OFF = "com.docker.compose.oneoff"
 _DOWN = frozenset({ContainerState.EXITED, ContainerState.DEAD})
@@ -46,7 +48,7 @@ def container_died(view: View) -> Iterator[Alert]:
     """
     for container in _present(view):
         end = ending(container, view.now)
-        if end is None or end.is_deliberate or end.by is EndedBy.KILL or _is_too_old(container, end, view):
+        if end is None or end.is_deliberate or end.by is EndedBy.KILL or _is_untold(container, end, view):
             continue
         if (end.exit_code == 0 and not end.oom_killed) or _cannot_run(container, end):
             continue
@@ -246,8 +248,10 @@ def _comes_back(container: Container) -> bool:
     return _should_run(container) and container.state not in _DOWN
 
 
-def _is_too_old(container: Container, end: Ending, view: View) -> bool:
-    """Ended before anybody watched, in a way that says nothing: a stop of that time looks the same."""
+def _is_untold(container: Container, end: Ending, view: View) -> bool:
+    """Its event may still come, or it ended before anybody watched in a way that a stop of that time shares."""
+    if not end.was_seen and view.now.at - end.at < UNSEEN_SETTLES:
+        return True
     is_telling = end.oom_killed or end.by is EndedBy.ITSELF
     return not end.was_seen and view.now.at - end.at > RECENT and not (is_telling and _should_run(container))
 

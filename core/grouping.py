@@ -1,0 +1,99 @@
+"""Which open incident an alert belongs to: its own target's, its root's, or its victims'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.alerts import Alert, AlertKind
+from core.incidents import BUSY, Incident
+from core.settings import WatchSettings
+from core.topology import Topology
+
+_CAN_BE_CAUSED = frozenset({AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY})
+"""What a service shows when something it needs is down."""
+_CAN_CAUSE = frozenset(AlertKind) - {AlertKind.ENGINE_UNREACHABLE}
+_IS_DOWN = frozenset(
+    {AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY, AlertKind.CANNOT_START}
+    | {AlertKind.KILLED_BY_API, AlertKind.PAUSED}
+)
+"""While one of these is on, later victims belong to it however late they come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an alert goes: into `incident`, `absorbing` others into it; as its root when `is_root`."""
+
+    incident: Incident
+    is_root: bool = False
+    absorbing: tuple[Incident, ...] = ()
+
+
+def alert_title(alert: Alert) -> str:
+    """`stack/service`, a service alone, or the host: as `Incident.target` and the topology name it."""
+    if alert.service is None:
+        return alert.host
+    return f"{alert.stack}/{alert.service}" if alert.stack else alert.service
+
+
+def place(
+    alert: Alert, open_ones: Sequence[Incident], topology: Topology, is_firing: Iterable[str], settings: WatchSettings
+) -> Place | None:
+    """The open incident (oldest first given) that a new alert joins; None: it is a trouble of its own."""
+    here = [incident for incident in open_ones if incident.host == alert.host]
+    own = next((incident for incident in here if incident.target == alert_title(alert)), None)
+    if own is not None:
+        return Place(incident=own)
+    if alert.service is None:
+        return None
+    firing = frozenset(is_firing)
+    root = _of_root(alert, here, topology, firing, settings)
+    if root is not None:
+        return Place(incident=root)
+    victims = _of_victims(alert, here, topology, settings)
+    if victims:
+        return Place(incident=victims[0], is_root=True, absorbing=tuple(victims[1:]))
+    return None
+
+
+def _of_root(
+    alert: Alert, here: Sequence[Incident], topology: Topology, firing: frozenset[str], settings: WatchSettings
+) -> Incident | None:
+    """The incident that holds an alert of something this one stands on."""
+    if not can_be_caused(alert):
+        return None
+    for root in topology.roots(alert_title(alert)):
+        for incident in here:
+            if any(_explains(other, root, alert, firing, settings) for other in incident.alerts):
+                return incident
+    return None
+
+
+def _explains(other: Alert, root: str, alert: Alert, firing: frozenset[str], settings: WatchSettings) -> bool:
+    if alert_title(other) != root or other.kind not in _CAN_CAUSE:
+        return False
+    if other.kind in _IS_DOWN and other.fingerprint in firing:
+        return True
+    return abs(alert.at - other.at) <= timedelta(seconds=settings.group_within_s)
+
+
+def _of_victims(alert: Alert, here: Sequence[Incident], topology: Topology, settings: WatchSettings) -> list[Incident]:
+    """The incidents of victims whose root this alert is, oldest first; one under repair is left alone."""
+    if alert.kind not in _CAN_CAUSE:
+        return []
+    victims = set(topology.victims(alert_title(alert)))
+    within = timedelta(seconds=settings.group_within_s)
+    return [
+        incident
+        for incident in here
+        if incident.state not in BUSY
+        and incident.target in victims
+        and all(can_be_caused(one) for one in incident.alerts)
+        and any(abs(alert.at - one.at) <= within for one in incident.alerts)
+    ]
+
+
+def can_be_caused(alert: Alert) -> bool:
+    """Whether something it needs may be the cause; a kill for memory has its cause in itself."""
+    return alert.kind in _CAN_BE_CAUSED and not alert.facts().get("oom_killed")

@@ -1,0 +1,132 @@
+"""What is remembered of a host's last minutes between two looks: events, samples, restart counts, the last snapshot."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from core.detection import EngineEvent, OwnAct, Sample, Snapshot
+from core.event_window import EventWindow
+from core.inventory import Container, Host
+from core.settings import WatchSettings
+
+SAMPLES_KEPT = 1.25
+"""Samples are kept this many times `sustained_s`."""
+COUNTS_KEPT = timedelta(minutes=30)
+NEW_EVENTS_LIMIT = 1000
+
+
+class Recent:
+    """Turns what a look saw into a whole Snapshot, with all that a look cannot see."""
+
+    def __init__(self, host: str, now: datetime, settings: WatchSettings) -> None:
+        self._settings = settings
+        self._window = EventWindow()
+        self._new: deque[EngineEvent] = deque(maxlen=NEW_EVENTS_LIMIT)
+        self._samples: dict[str, deque[Sample]] = {}
+        self._counts: dict[str, deque[tuple[datetime, str, int]]] = {}
+        self.has_gap = False
+        """The event stream was cut since the last snapshot."""
+        self.snapshot = Snapshot(at=now, host=Host(name=host, is_reachable=False))
+
+    def __len__(self) -> int:
+        return len(self._window)
+
+    def take_event(self, event: EngineEvent) -> bool:
+        """Remember an event; False: it is known."""
+        is_new = self._window.add(event)
+        if is_new:
+            self._new.append(event)
+        return is_new
+
+    def take_samples(self, samples: Mapping[str, Sample]) -> None:
+        """Remember one round; containers that are not in it are forgotten after a while."""
+        for name, sample in samples.items():
+            own = self._samples.setdefault(name, deque())
+            own.append(sample)
+        newest = max((sample.at for sample in samples.values()), default=None)
+        if newest is None:
+            return
+        keep = timedelta(seconds=self._settings.sustained_s * SAMPLES_KEPT)
+        for name, own in tuple(self._samples.items()):
+            while own and newest - own[0].at > keep:
+                own.popleft()
+            if not own:
+                del self._samples[name]
+
+    def whole(
+        self,
+        seen: Snapshot,
+        *,
+        only: Collection[str],
+        at: datetime,
+        own_acts: Sequence[OwnAct] = (),
+        oom_kills: Mapping[str, int] | None = None,
+    ) -> Snapshot:
+        """The snapshot after a look at `only` (nothing: at everything); it becomes the last one."""
+        before = self.snapshot
+        containers = dict(seen.containers)
+        if only:
+            kept = {name: one for name, one in before.containers.items() if name not in only}
+            containers = {**kept, **containers}
+        self._count(containers.values(), at)
+        self.snapshot = replace(
+            seen,
+            at=at,
+            containers=containers,
+            events=self._window.all(),
+            new_events=tuple(self._new),
+            samples={name: tuple(own) for name, own in self._samples.items()},
+            oom_kills=before.oom_kills if oom_kills is None else oom_kills,
+            restarts=self._restarts(containers.values(), at),
+            own_acts=tuple(own_acts),
+            unreachable_since=None,
+            has_gap=self.has_gap,
+        )
+        self._new.clear()
+        self.has_gap = False
+        return self.snapshot
+
+    def blind(self, *, at: datetime, since: datetime, problem: str) -> Snapshot:
+        """The last snapshot, marked as not answering since a moment; it becomes the last one."""
+        host = replace(self.snapshot.host, is_reachable=False, problem=problem)
+        self.snapshot = replace(self.snapshot, at=at, host=host, unreachable_since=since, new_events=())
+        return self.snapshot
+
+    def restarted_since(self, since: datetime) -> list[str]:
+        """Names of the containers whose RestartCount is higher now than at `since` (or when first seen after it)."""
+        return [name for name, own in self._counts.items() if _growth(own, since) > 0]
+
+    def _count(self, containers: Collection[Container], at: datetime) -> None:
+        for container in containers:
+            own = self._counts.setdefault(container.name, deque())
+            if not own or own[-1][1:] != (container.id, container.restart_count):
+                own.append((at, container.id, container.restart_count))
+            while len(own) > 2 and at - own[1][0] > COUNTS_KEPT:
+                own.popleft()
+        present = {container.name for container in containers}
+        for name in tuple(self._counts):
+            if name not in present:
+                del self._counts[name]
+
+    def _restarts(self, containers: Collection[Container], at: datetime) -> dict[str, int]:
+        since = at - timedelta(seconds=self._settings.crash_loop_within_s)
+        grown = {container.name: _growth(self._counts[container.name], since) for container in containers}
+        return {name: growth for name, growth in grown.items() if growth > 0}
+
+
+def _growth(counts: Sequence[tuple[datetime, str, int]], since: datetime) -> int:
+    """By how much it rose after `since`; a manual start, which sets it to 0, and a new container begin anew."""
+    before = next((entry for entry in reversed(counts) if entry[0] <= since), None)
+    after = [entry for entry in counts if entry[0] > since]
+    grown = 0
+    for earlier, later in zip([before, *after], after, strict=False):
+        if earlier is None:
+            continue
+        if later[1] == earlier[1] and later[2] >= earlier[2]:
+            grown += later[2] - earlier[2]
+        else:
+            grown = later[2]
+    return grown

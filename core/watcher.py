@@ -1,0 +1,308 @@
+"""Watches one host: events wake it, looks tell it how things stand, detectors say what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from core.alert_board import AlertBoard, Change
+from core.alerts import Alert, AlertKind, Firing
+from core.detection import Detector, EngineEvent, EventKind, OwnAct, Snapshot, View
+from core.errors import SystemUnavailable
+from core.event_window import WINDOW
+from core.inventory import Inventory
+from core.ports import Clock, Series, SnapshotSource
+from core.recent import Recent
+from core.settings import WatchSettings
+from core.tasks import Tasks
+from core.topology import Topology, topology
+from core.wording import Text, text
+
+log = logging.getLogger(__name__)
+
+DEBOUNCE_S = 0.02
+HISTORY_S = 0.3
+"""How long the first look waits for the events of the last minutes."""
+CALL_LIMIT_S = 30.0
+"""A source has its own time limits; this one is for a source that forgets them."""
+LONGEST_REST_S = 5.0
+STEADY_S = 5.0
+"""A stream that lived this long may be opened again at once."""
+LATER_LOOKS_S = {EventKind.OOM: (1.1,), EventKind.PAUSE: (3.1,), EventKind.CREATE: (1.0, 3.0), EventKind.DIE: (1.0,)}
+"""Events after which the engine settles by itself: what they mean shows a little later."""
+LATER_LIMIT = 1000
+
+
+class AlertSink(Protocol):
+    """Who hears of alerts (the desk)."""
+
+    async def raise_alert(self, alert: Alert, topology: Topology) -> object:
+        """An alert is new, happened again, or is now known better (same moment, other words)."""
+        ...
+
+    async def clear_alert(self, fingerprint: str) -> object:
+        """An alert is over."""
+        ...
+
+
+OwnActs = Callable[[datetime], Awaitable[Sequence[OwnAct]]]
+
+
+class Watcher:
+    """One host's eyes; an async context manager. `has_looked` is set once its first full look is done."""
+
+    def __init__(
+        self,
+        source: SnapshotSource,
+        detectors: Sequence[Detector],
+        *,
+        sink: AlertSink,
+        clock: Clock,
+        settings: WatchSettings,
+        series: Series | None = None,
+        own_acts: OwnActs | None = None,
+        settle_s: float = 30.0,
+    ) -> None:
+        """`settle_s`: how long an event's target must stand before the alert clears by itself."""
+        self._source = source
+        self._sink = sink
+        self._clock = clock
+        self._settings = settings
+        self._series = series
+        self._own_acts = own_acts
+        self._board = AlertBoard(detectors, settle_s=settle_s)
+        self._recent = Recent(source.name, clock.now(), settings)
+        self._untold: deque[Change] = deque()
+        self._before: Snapshot | None = None
+        self._lost_since: datetime | None = None
+        self._wake = asyncio.Event()
+        self._dirty: set[str] = set()
+        self._wants_all = True
+        self._later: list[tuple[float, str]] = []
+        self._looking = asyncio.Lock()
+        self._tasks = Tasks()
+        self.has_looked = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._tasks.start(f"events {self.name}", self._listen, restarts=True)
+        self._tasks.start(f"watch {self.name}", self._watch, restarts=True)
+        self._tasks.start(f"samples {self.name}", self._measure, restarts=True)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.stop()
+
+    # -- what others ask --------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self._source.name
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether the engine does not answer, or has not been looked at yet."""
+        return self._lost_since is not None or not self.has_looked.is_set()
+
+    def snapshot(self) -> Snapshot:
+        """The host as last seen."""
+        return self._recent.snapshot
+
+    def inventory(self) -> Inventory:
+        """The host's part of the inventory, as last seen."""
+        return self._recent.snapshot.inventory()
+
+    def topology(self) -> Topology:
+        """Who depends on whom, as last seen."""
+        return topology(self.inventory(), self.name)
+
+    def firing(self) -> tuple[Firing, ...]:
+        """The alerts that are on."""
+        return self._board.firing()
+
+    def is_firing(self, fingerprint: str) -> bool:
+        """Whether that alert is on: raised, and not calm for long enough to be cleared."""
+        return self._board.is_firing(fingerprint)
+
+    def recurred(self, fingerprint: str, since: datetime) -> bool:
+        """Whether that trouble was seen to happen again after a moment."""
+        return self._board.recurred(fingerprint, since)
+
+    def is_quiet(self, fingerprint: str, since: datetime) -> bool:
+        """Whether, by a look made after `since`, that trouble is over as its detector's kind defines it."""
+        return self.why_not_quiet(fingerprint, since) is None
+
+    def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
+        """What still speaks against it being over; None: nothing."""
+        is_about_engine = fingerprint.startswith(f"{AlertKind.ENGINE_UNREACHABLE}:")
+        if self.is_blind and not is_about_engine:
+            return text("watch.quiet.blind", host=self.name)
+        if self.snapshot().at < since:
+            return text("watch.quiet.unseen")
+        return self._board.why_not_quiet(fingerprint, self._view(), since, self._recent.restarted_since(since))
+
+    def last_seen(self, fingerprint: str) -> datetime | None:
+        """When that trouble was last seen to happen; None: never."""
+        return self._board.last_seen(fingerprint)
+
+    def adopt(self, alerts: Iterable[Alert]) -> None:
+        """Take up alerts that were on when the program ended; to be done before it is entered."""
+        for alert in alerts:
+            if alert.host == self.name:
+                self._board.adopt(alert)
+
+    def poke(self, *names: str) -> None:
+        """Make it look now: at these containers, or at everything."""
+        self._dirty.update(names)
+        self._wants_all = self._wants_all or not names
+        self._wake.set()
+
+    # -- events -----------------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        since = self._clock.now() - WINDOW
+        rest_s = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                async for event in self._source.events(since):
+                    since = max(since, event.at)
+                    self._take(event)
+            except SystemUnavailable as error:
+                log.debug("the event stream broke", extra={"host": self.name, "problem": str(error)})
+            self._recent.has_gap = True
+            rest_s = 0.2 if loop.time() - began >= STEADY_S else min(max(rest_s * 2, 0.2), LONGEST_REST_S)
+            await asyncio.sleep(rest_s)
+
+    def _take(self, event: EngineEvent) -> None:
+        if not self._recent.take_event(event) or not self.has_looked.is_set():
+            return
+        self._wants_all = self._wants_all or event.kind is EventKind.RENAME
+        self._dirty.add(event.name)
+        now = asyncio.get_running_loop().time()
+        if len(self._later) < LATER_LIMIT:
+            self._later += [(now + after_s, event.name) for after_s in LATER_LOOKS_S.get(event.kind, ())]
+        self._wake.set()
+
+    # -- looks ------------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Look when woken, when something has settled, and at everything every `poll_s`."""
+        loop = asyncio.get_running_loop()
+        await self._hear_history()
+        full_due, rest_s = 0.0, 0.5
+        while True:
+            began = loop.time()
+            if self._wants_all or began >= full_due:
+                await self.look()
+                rest_s = min(rest_s * 2, LONGEST_REST_S) if self._lost_since else 0.5
+                full_due = loop.time() + (rest_s if self._lost_since else self._settings.poll_s)
+            elif names := self._due_names(began):
+                await self.look(*names)
+            ended = loop.time()
+            await self._wait_until(min([full_due, *(due for due, _ in self._later)]))
+            if self._wake.is_set():
+                # under a flood of events half of the time goes to looking, at most
+                await asyncio.sleep(max(DEBOUNCE_S, 2 * ended - began - loop.time()))
+            self._wake.clear()
+
+    def _due_names(self, now: float) -> list[str]:
+        self._dirty.update(name for due, name in self._later if due <= now)
+        self._later = [(due, name) for due, name in self._later if due > now]
+        return sorted(self._dirty)
+
+    async def _wait_until(self, due: float) -> None:
+        try:
+            async with asyncio.timeout_at(due):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _hear_history(self) -> None:
+        """Give the events of the last minutes a moment to arrive: they say who stopped what."""
+        loop = asyncio.get_running_loop()
+        end, heard = loop.time() + HISTORY_S, -1
+        while heard != len(self._recent) and loop.time() < end:
+            heard = len(self._recent)
+            await asyncio.sleep(HISTORY_S / 4)
+
+    async def look(self, *names: str) -> Snapshot:
+        """Look now, at these containers or at everything; what is found has been raised when it returns."""
+        async with self._looking:
+            if names:
+                self._dirty -= set(names)
+            else:
+                self._wants_all = False
+                self._dirty.clear()
+            try:
+                async with asyncio.timeout(CALL_LIMIT_S):
+                    await self._see(names)
+            except (SystemUnavailable, TimeoutError) as error:
+                self._be_blind(str(error) or f"no answer within {CALL_LIMIT_S:.0f} s")
+            await self._tell()
+            return self.snapshot()
+
+    async def _see(self, names: Sequence[str]) -> None:
+        seen = await self._source.look(only=names)
+        oom_kills = None if names else await self._source.oom_kills()
+        now = self._clock.now()
+        own_acts = await self._own_acts(now - WINDOW) if self._own_acts else ()
+        if self._lost_since is not None:
+            log.warning("the engine answers again", extra={"host": self.name})
+            self._lost_since = None
+            if names:
+                self.poke()
+        self._before = self.snapshot() if self.has_looked.is_set() else None
+        self._recent.whole(seen, only=names, at=now, own_acts=own_acts, oom_kills=oom_kills)
+        if not names:
+            self.has_looked.set()
+
+    def _be_blind(self, problem: str) -> None:
+        now = self._clock.now()
+        if self._lost_since is None:
+            log.warning("the engine does not answer", extra={"host": self.name, "problem": problem})
+            self._lost_since = now
+        self._before = self.snapshot()
+        self._recent.blind(at=now, since=self._lost_since, problem=problem)
+
+    async def _tell(self) -> None:
+        """Hand on what is new; what the sink could not take stays first in line for the next look."""
+        self._untold.extend(self._board.take(self._view()))
+        graph = self.topology() if self._untold else Topology()
+        while self._untold:
+            change = self._untold[0]
+            if change.is_over:
+                await self._sink.clear_alert(change.alert.fingerprint)
+            else:
+                await self._sink.raise_alert(change.alert, graph)
+            self._untold.popleft()
+
+    def _view(self) -> View:
+        now = self.snapshot()
+        return View(now=now, before=self._before, inventory=now.inventory(), settings=self._settings)
+
+    # -- samples ----------------------------------------------------------------------------------------------------
+
+    async def _measure(self) -> None:
+        """One round of resources every `stats_s`; while the engine does not answer, none."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                async with asyncio.timeout(CALL_LIMIT_S):
+                    samples = await self._source.sample()
+            except (SystemUnavailable, TimeoutError) as error:
+                log.debug("no samples", extra={"host": self.name, "problem": str(error)})
+            else:
+                self._recent.take_samples(samples)
+                if self._series is not None and samples:
+                    await self._series.add(self.name, samples)
+            await asyncio.sleep(max(0.1, self._settings.stats_s - (loop.time() - began)))
