@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import ModelFailed, ModelFailure
 from core.settings import OllamaSettings
+from integrations.ollama.address import shown_address
 from integrations.ollama.failures import from_status
 from integrations.ollama.models import (
     Embeddings,
@@ -29,6 +30,8 @@ M = TypeVar("M", bound=BaseModel)
 ANSWER_BYTES_LIMIT = 32 * 1024 * 1024
 LOOK_S = 15.0
 """Time limit of the endpoints that only look something up."""
+SLOW = ("/api/chat", "/api/embed")
+"""Loading and embedding may take long; being late there does not mean that the server is gone."""
 
 
 class OllamaApi:
@@ -37,6 +40,7 @@ class OllamaApi:
     def __init__(self, settings: OllamaSettings, presence: Presence) -> None:
         self._settings = settings
         self._presence = presence
+        self._look_s = min(LOOK_S, settings.timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def aclose(self) -> None:
@@ -57,7 +61,9 @@ class OllamaApi:
 
     async def capabilities(self, model: str) -> tuple[str, ...]:
         """What the model can do: completion, tools, thinking, embedding …"""
-        return (await self._post("/api/show", {"model": model}, Shown, model=model, time_limit_s=LOOK_S)).capabilities
+        return (
+            await self._post("/api/show", {"model": model}, Shown, model=model, time_limit_s=self._look_s)
+        ).capabilities
 
     async def loaded(self, model: str) -> LoadedModel | None:
         """The model as it runs, or None."""
@@ -90,7 +96,7 @@ class OllamaApi:
         return [list(vector) for vector in reply.embeddings]
 
     async def _get(self, path: str, shape: type[M]) -> M:
-        return await self._request("GET", path, None, shape, model=self._settings.model, time_limit_s=LOOK_S)
+        return await self._request("GET", path, None, shape, model=self._settings.model, time_limit_s=self._look_s)
 
     async def _post(self, path: str, body: dict[str, Any], shape: type[M], *, model: str, time_limit_s: float) -> M:
         return await self._request("POST", path, body, shape, model=model, time_limit_s=time_limit_s)
@@ -98,18 +104,19 @@ class OllamaApi:
     async def _request(
         self, method: str, path: str, body: dict[str, Any] | None, shape: type[M], *, model: str, time_limit_s: float
     ) -> M:
+        address = shown_address(self._settings)
         try:
             async with asyncio.timeout(time_limit_s):
                 status, content = await self._exchange(method, path, body)
-        except TimeoutError as error:
-            raise ModelFailed(
-                ModelFailure.TIMED_OUT,
-                f"Ollama at {self._settings.url} did not answer {path} within {time_limit_s:g} s",
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            problem = f"Ollama at {self._settings.url} cannot be reached: {str(error) or type(error).__name__}"
+        except aiohttp.ClientError as error:
+            problem = f"Ollama at {address} cannot be reached: {str(error) or type(error).__name__}"
             self._presence.missed(problem)
             raise ModelFailed(ModelFailure.UNREACHABLE, problem) from error
+        except TimeoutError as error:
+            problem = f"Ollama at {address} did not answer {path} within {time_limit_s:g} s"
+            if path not in SLOW:
+                self._presence.missed(problem)
+            raise ModelFailed(ModelFailure.TIMED_OUT, problem) from error
         self._presence.seen()
         if status >= 400:
             raise from_status(status, _error_in(content), model)
@@ -117,7 +124,7 @@ class OllamaApi:
             return shape.model_validate_json(content)
         except ValidationError as error:
             raise ModelFailed(
-                ModelFailure.SERVER_ERROR, f"what answers {path} at {self._settings.url} is no Ollama; see `ollama.url`"
+                ModelFailure.SERVER_ERROR, f"what answers {path} at {address} is no Ollama; see `ollama.url`"
             ) from error
 
     async def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:

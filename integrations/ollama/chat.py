@@ -26,6 +26,7 @@ from ollama import ResponseError
 from core.errors import ModelFailed, ModelFailure
 from core.model import ChatMessage, ChatRole, Effort, ToolSpec
 from core.settings import OllamaSettings
+from integrations.ollama.address import shown_address
 from integrations.ollama.failures import Unusable, from_status
 from integrations.ollama.reply import RawCall, Reply
 
@@ -141,7 +142,9 @@ class Wire:
                 note="Your last answer was cut short. Answer again, briefly.",
             ) from error
         if not collected.is_done:
-            raise ModelFailed(ModelFailure.UNREACHABLE, f"{self._settings.url} stopped answering before its end")
+            raise ModelFailed(
+                ModelFailure.UNREACHABLE, f"{shown_address(self._settings)} stopped answering before its end"
+            )
         yield collected.reply()
 
     def _parameters(self, question: Question) -> dict[str, Any]:
@@ -190,4 +193,4 @@ def _from_http(error: httpx.HTTPError, settings: OllamaSettings) -> ModelFailed:
     if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
         return ModelFailed(ModelFailure.TIMED_OUT, f"{settings.model!r} was silent for {settings.timeout_s:g} s")
     reason = str(error) or type(error).__name__
-    return ModelFailed(ModelFailure.UNREACHABLE, f"Ollama at {settings.url} cannot be reached: {reason}")
+    return ModelFailed(ModelFailure.UNREACHABLE, f"Ollama at {shown_address(settings)} cannot be reached: {reason}")

@@ -18,6 +18,7 @@ from core.model import ChatMessage, Effort, ModelAnswer, ModelRequest
 from core.ports import Clock
 from core.settings import OllamaSettings
 from integrations.ollama import prompt
+from integrations.ollama.address import check_address, shown_address
 from integrations.ollama.api import OllamaApi
 from integrations.ollama.breaker import Breaker
 from integrations.ollama.failures import Unusable
@@ -85,9 +86,10 @@ class OllamaModel:
     """Implements `core.model.LanguageModel`."""
 
     def __init__(self, settings: OllamaSettings, *, clock: Clock, back_off_s: Sequence[float] = BACK_OFF_S) -> None:
+        check_address(settings)
         self.settings = settings
         self._back_off_s = tuple(back_off_s)
-        self._presence = Presence(settings.url, clock)
+        self._presence = Presence(shown_address(settings), clock)
         self._turns = Turns(parallel=settings.parallel, queue=settings.queue)
         self._breaker = Breaker(
             failures=settings.breaker_failures, rest_s=settings.breaker_rest_s, monotonic=time.monotonic
@@ -122,6 +124,10 @@ class OllamaModel:
         with suppress(ModelFailed):
             await self.api.version()
         return self.is_up
+
+    async def preload(self) -> None:
+        """Import LangChain in a thread, so that the first question need not wait for it."""
+        await self._opened()
 
     async def warm_up(self) -> None:
         """Load the model with the one context size that is used everywhere; raises ModelFailed."""

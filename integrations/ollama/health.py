@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from core.errors import ModelFailed, ModelFailure
 from core.settings import OllamaSettings
 from core.wording import Text, text
+from integrations.ollama.address import shown_address
 from integrations.ollama.client import OllamaModel
 from integrations.ollama.models import InstalledModel, LoadedModel
 
@@ -35,7 +36,7 @@ async def check(model: OllamaModel, *, load: bool = True) -> AsyncIterator[Check
     except ModelFailed as failure:
         yield _server_down(settings, failure)
         return
-    yield CheckLine(name=text("model.check.server", version=version, url=settings.url), ok=True)
+    yield CheckLine(name=text("model.check.server", version=version, url=shown_address(settings)), ok=True)
     try:
         async for line in _model_lines(model, load=load):
             yield line
@@ -77,7 +78,7 @@ async def _model_lines(model: OllamaModel, *, load: bool) -> AsyncIterator[Check
 def _server_down(settings: OllamaSettings, failure: ModelFailed) -> CheckLine:
     is_other = failure.kind is ModelFailure.SERVER_ERROR
     return CheckLine(
-        name=text("model.check.server_down", url=settings.url),
+        name=text("model.check.server_down", url=shown_address(settings)),
         ok=False,
         problem=text("model.check.answers" if is_other else "model.check.no_answer", problem=str(failure)),
         next_step=text("model.check.next.address" if is_other else "model.check.next.start"),

@@ -20,6 +20,7 @@ _FRAME_TOKENS = 200
 """Harmony's own system message, which Ollama adds."""
 _MESSAGE_TOKENS = 12
 _MARGIN = 0.05
+_MOST_CHARS_PER_TOKEN = 6
 _FLOOR_CHARS = 240
 """No message is cut below this."""
 _SAID_CHARS = 2000
@@ -60,7 +61,7 @@ def fitted(messages: Sequence[ChatMessage], tools: Sequence[ToolSpec], room: int
 
     Instructions are never cut; raises ModelFailed (too long) when nothing more can be.
     """
-    kept = list(_without_old_thinking(messages))
+    kept = [_bounded(message, room) for message in _without_old_thinking(messages)]
     budget = int(room * (1 - _MARGIN)) - _FRAME_TOKENS - sum(estimate_tokens(_tool_text(tool)) for tool in tools)
     excess = sum(_message_tokens(message) for message in kept) - budget
     for group in _cut_order(kept):
@@ -94,6 +95,14 @@ def _without_old_thinking(messages: Sequence[ChatMessage]) -> tuple[ChatMessage,
     )
 
 
+def _bounded(message: ChatMessage, room: int) -> ChatMessage:
+    """A message that cannot fit anyway, cut roughly first: counting the tokens of megabytes would take seconds."""
+    most = room * _MOST_CHARS_PER_TOKEN
+    if message.role is ChatRole.SYSTEM or len(message.content) <= most:
+        return message
+    return replace(message, content=_shortened(message.content, most))
+
+
 def _cut_order(messages: Sequence[ChatMessage]) -> list[list[int]]:
     tools = [i for i, message in enumerate(messages) if message.role is ChatRole.TOOL]
     talk = [i for i, message in enumerate(messages) if message.role in (ChatRole.USER, ChatRole.ASSISTANT)]
@@ -112,10 +121,11 @@ def _tool_text(tool: ToolSpec) -> str:
 def _cut(message: ChatMessage, excess: int) -> ChatMessage:
     """The message shorter by `excess` tokens, or as far as the floor allows."""
     content = message.content
-    per_token = len(content) / estimate_tokens(content)
+    tokens = estimate_tokens(content)
+    per_token = len(content) / tokens
     target = int(len(content) - (excess + 8) * per_token)
     shortened = _shortened(content, max(target, _FLOOR_CHARS))
-    while target < len(shortened) > _FLOOR_CHARS and estimate_tokens(content) - estimate_tokens(shortened) < excess:
+    while target < len(shortened) > _FLOOR_CHARS and tokens - estimate_tokens(shortened) < excess:
         shortened = _shortened(content, max(int(len(shortened) * 0.8), _FLOOR_CHARS))
     return replace(message, content=shortened)
 

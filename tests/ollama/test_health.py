@@ -1,10 +1,12 @@
 """`infraguardian check`: what is wrong with the model, in a line with the next step."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 from aiohttp import web
 
+from core.errors import SettingsError
 from core.settings import OllamaSettings
 from integrations.ollama.client import OllamaModel
 from integrations.ollama.health import CheckLine, check
@@ -119,3 +121,26 @@ async def test_a_name_without_a_tag_is_the_latest(ollama: OllamaStandIn, make_mo
     model = make_model(model="gpt-oss", embedding_model=None)
     assert (await model.api.installed("gpt-oss")) is not None
     assert (await model.api.installed("gpt")) is None
+
+
+async def test_a_server_that_hangs_is_gone(make_model: MakeModel) -> None:
+    may_end = asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await may_end.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        model = make_model(url=f"http://ada:secret@127.0.0.1:{port}", timeout_s=0.1)
+        [line] = await lines_of(model)
+        may_end.set()
+    assert "within 0.1 s" in said(line)
+    assert "secret" not in said(line)
+    assert not model.is_up
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "127.0.0.1:11434", "ftp://h", "http://", "http://[::1", "http://a b"])
+def test_what_is_no_address_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"http://127\.0\.0\.1:11434"):
+        OllamaModel(OllamaSettings(url=url), clock=WallClock())

@@ -1,5 +1,7 @@
 """The prompt never exceeds the context, and never silently."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,3 +106,11 @@ async def test_corrections_do_not_outgrow_it_either(ollama: OllamaStandIn, make_
     for sent in ollama.requests:
         said = sum(estimate_tokens(message.get("content", "")) for message in sent["messages"])
         assert said + sent["options"]["num_predict"] < 4096
+
+
+def test_megabytes_are_cut_in_no_time() -> None:
+    messages = (system("You guard."), user("Why?"), *used_tool(LOG_LINE * 150_000))
+    started = time.perf_counter()
+    kept = fitted(messages, (), 28_000)
+    assert time.perf_counter() - started < 1.0
+    assert 20_000 < prompt_tokens(kept, ()) <= 28_000
