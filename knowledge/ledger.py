@@ -156,6 +156,7 @@ async def _insert_call(connection: AsyncConnection, record: CallRecord) -> None:
             by=call.actor.id,
             action=call.action,
             incident_id=call.incident_id,
+            attempt=call.attempt,
             state=record.state,
             target=record.target,
             stack=record.stack,

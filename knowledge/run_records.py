@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.actions import JsonObject
-from core.ports import Clock, Priority, Run, RunState
+from core.ports import Clock, Priority, Run, RunHandler, RunState
 from knowledge.database import Database
 from knowledge.tables import runs
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 FINAL = (RunState.DONE, RunState.DEAD, RunState.CANCELLED)
 ERROR_LIMIT = 2000
+LONGEST_BACK_OFF_S = 300.0
 CUT_OFF_LIMIT = 20
 """A run that the death of the process cut off this often is taken for the cause of that death."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How hard to work."""
+
+    concurrency: int = 32
+    """Handlers at once. One in eight places is kept for runs of high priority."""
+    back_off_s: float = 1.0
+    """After the first failure; doubles with each."""
+    grace_s: float = 5.0
+    """What runs may take to end when the work stops."""
+
+    def back_off(self, tries: int) -> timedelta:
+        """The pause after so many failures."""
+        return timedelta(seconds=min(self.back_off_s * 2 ** (tries - 1), LONGEST_BACK_OFF_S))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Who carries out runs of a kind, and how often one may fail."""
+
+    handler: RunHandler
+    tries: int
 
 
 class RunRecords:
@@ -49,16 +75,17 @@ class RunRecords:
             return False
         return True
 
-    async def move(self, key: str, *, of: Sequence[RunState] = UNFINISHED, **values: object) -> bool:
-        """Change a run that is in one of the states `of`; False: it is not."""
+    async def move(
+        self, key: str, *, of: Sequence[RunState] = UNFINISHED, if_wakes: int | None = None, **values: object
+    ) -> bool:
+        """Change a run that is in one of the states `of` (and was woken `if_wakes` times); False: it is not."""
         if isinstance(error := values.get("error"), str):
             values["error"] = error[:ERROR_LIMIT]
+        change = update(runs).where(runs.c.key == key, runs.c.state.in_(of))
+        if if_wakes is not None:
+            change = change.where(runs.c.wakes == if_wakes)
         async with self._database.write() as connection:
-            moved = await connection.execute(
-                update(runs)
-                .where(runs.c.key == key, runs.c.state.in_(of))
-                .values(updated_at=self._clock.now(), **values)
-            )
+            moved = await connection.execute(change.values(updated_at=self._clock.now(), **values))
             return moved.rowcount == 1
 
     async def row(self, key: str) -> Row[Any] | None:
@@ -95,14 +122,15 @@ class RunRecords:
             )
             return raised.rowcount == 1
 
-    async def undelivered(self, now: datetime) -> Sequence[str]:
-        """Keys of runs that should look now, by their rows alone: queued or due, or woken since their last look."""
+    async def undelivered(self, now: datetime, kinds: Collection[str]) -> Sequence[Run]:
+        """Runs that should look now, by their rows alone: queued or due, or woken since their last look."""
         is_due = or_(runs.c.due_at.is_(None), runs.c.due_at <= now)
         is_queued = (runs.c.state == RunState.QUEUED) & is_due
         is_waiting = (runs.c.state == RunState.WAITING) & or_(runs.c.due_at <= now, runs.c.wakes != runs.c.seen_wakes)
-        query = select(runs.c.key).where(is_queued | is_waiting).order_by(runs.c.priority.desc(), runs.c.id).limit(500)
+        query = select(runs).where(is_queued | is_waiting, runs.c.kind.in_(kinds))
+        query = query.order_by(runs.c.priority.desc(), runs.c.id).limit(500)
         async with self._database.read() as connection:
-            return (await connection.execute(query)).scalars().all()
+            return [as_run(row) for row in (await connection.execute(query)).all()]
 
     async def prune(self, before: datetime) -> int:
         """Forget runs that were over by then, dead ones excepted; returns how many."""

@@ -7,7 +7,7 @@ import heapq
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -16,28 +16,11 @@ from core.actions import JsonObject
 from core.errors import GuardianError
 from core.ports import Clock, Done, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
-from knowledge.run_records import CUT_OFF_LIMIT, RunRecords, as_run, new_run
+from knowledge.run_records import CUT_OFF_LIMIT, Kind, Pace, RunRecords, as_run, new_run
 
 LONGEST_SLEEP_S = 1.0
 """Due times are looked at again this often: the wall clock may jump, a laptop may have slept."""
-LONGEST_BACK_OFF_S = 300.0
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How hard to work."""
-
-    concurrency: int = 32
-    """Handlers at once. One in eight places is kept for runs of high priority."""
-    back_off_s: float = 1.0
-    """After the first failure; doubles with each."""
-    grace_s: float = 5.0
-    """What runs may take to end when the work stops."""
-
-    def back_off(self, tries: int) -> timedelta:
-        """The pause after so many failures."""
-        return timedelta(seconds=min(self.back_off_s * 2 ** (tries - 1), LONGEST_BACK_OFF_S))
 
 
 @dataclass(kw_only=True)
@@ -50,12 +33,6 @@ class _Live:
     wakes: int = 0
     is_ready: bool = False
     task: asyncio.Task[None] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Kind:
-    handler: RunHandler
-    tries: int
 
 
 @dataclass(kw_only=True)
@@ -73,7 +50,7 @@ class LocalRuns:
         self._records = RunRecords(database, clock)
         self._clock = clock
         self._pace = pace or Pace()
-        self._kinds: dict[str, _Kind] = {}
+        self._kinds: dict[str, Kind] = {}
         self._live: dict[str, _Live] = {}
         self._queue = _Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,7 +62,7 @@ class LocalRuns:
 
     def register(self, kind: str, handler: RunHandler, *, tries: int = 3) -> None:
         """Name the handler of a kind; to be done before `start`."""
-        self._kinds[kind] = _Kind(handler=handler, tries=tries)
+        self._kinds[kind] = Kind(handler=handler, tries=tries)
 
     async def start(self) -> None:
         """Begin to work, first of all on what the records say is unfinished: everything that waits looks once."""

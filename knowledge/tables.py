@@ -31,6 +31,7 @@ calls = Table(
     Column("by", String(200), nullable=False),
     Column("action", String(200), nullable=False),
     Column("incident_id", Integer),
+    Column("attempt", Integer, nullable=False),
     Column("state", String(20), nullable=False),
     Column("target", Text),
     Column("stack", Text),

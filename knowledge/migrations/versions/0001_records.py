@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("by", sa.String(length=200), nullable=False),
         sa.Column("action", sa.String(length=200), nullable=False),
         sa.Column("incident_id", sa.Integer(), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("target", sa.Text(), nullable=True),
         sa.Column("stack", sa.Text(), nullable=True),

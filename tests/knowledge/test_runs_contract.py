@@ -1,0 +1,400 @@
+"""What every way of delivering runs must keep, in one process and over PostgreSQL."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from core.ports import Done, Priority, Run, Runs, RunState, Waiting
+from knowledge.database import Database, sqlite_url
+from tests.knowledge.runs import PACE, make_runs
+from tests.knowledge.tools import WallClock, until
+
+CLOCK = WallClock()
+
+
+@dataclass
+class Bench:
+    """A database of the kind that the delivery needs, and a factory of deliveries over it."""
+
+    kind: str
+    url: str
+    database: Database
+    made: list[Runs] = field(default_factory=list)
+
+    def new(self) -> Runs:
+        self.made.append(make_runs(self.kind, self.database, CLOCK))
+        return self.made[-1]
+
+
+@pytest.fixture(params=["local", "procrastinate"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    is_local = request.param == "local"
+    url = sqlite_url(tmp_path / "runs.db") if is_local else str(request.getfixturevalue("postgres_url"))
+    async with Database(url) as database:
+        bench = Bench(request.param, url, database)
+        yield bench
+        for runs in bench.made:
+            await runs.stop()
+
+
+@pytest.fixture
+def runs(bench: Bench) -> Runs:
+    return bench.new()
+
+
+def is_in(runs: Runs, key: str, state: RunState) -> Callable[[], object]:
+    async def claim() -> bool:
+        run = await runs.get(key)
+        return run is not None and run.state is state
+
+    return claim
+
+
+async def reach(runs: Runs, key: str, state: RunState) -> Run:
+    await until(is_in(runs, key, state))  # type: ignore[arg-type]
+    run = await runs.get(key)
+    assert run is not None
+    return run
+
+
+async def test_a_run_is_carried_to_its_end(runs: Runs) -> None:
+    async def add(run: Run) -> Done:
+        assert run.state is RunState.RUNNING
+        return Done(result={"sum": run.payload["a"], "list": [1, None]})
+
+    runs.register("add", add)
+    await runs.start()
+    assert await runs.submit("add", "k", {"a": 2})
+    run = await reach(runs, "k", RunState.DONE)
+    assert (run.result, run.payload, run.kind) == ({"sum": 2, "list": [1, None]}, {"a": 2}, "add")
+    assert not await runs.cancel("k")
+    assert not await runs.revive("k")
+    assert await runs.get("other") is None
+
+
+async def test_a_key_is_submitted_once(runs: Runs) -> None:
+    seen: list[str] = []
+
+    async def note(run: Run) -> Done:
+        seen.append(str(run.payload["from"]))
+        return Done()
+
+    runs.register("note", note)
+    await runs.start()
+    accepted = await asyncio.gather(*(runs.submit("note", "k", {"from": str(n)}) for n in range(10)))
+    await reach(runs, "k", RunState.DONE)
+    assert accepted.count(True) == 1
+    assert seen == [str(accepted.index(True))]
+
+
+async def test_what_was_submitted_before_the_start_is_done(runs: Runs) -> None:
+    async def end(_: Run) -> Done:
+        return Done()
+
+    runs.register("end", end)
+    assert await runs.submit("end", "k", {})
+    await runs.start()
+    await reach(runs, "k", RunState.DONE)
+
+
+async def test_the_highest_priority_goes_first(bench: Bench) -> None:
+    order: list[str] = []
+
+    async def note(run: Run) -> Done:
+        order.append(run.key)
+        return Done()
+
+    runs = bench.new()
+    runs.register("note", note)
+    for key, priority in (("low", Priority.LOW), ("normal", Priority.NORMAL), ("high", Priority.HIGH)):
+        await runs.submit("note", key, {}, priority=priority)
+    await runs.start()
+    for key in ("low", "normal", "high"):
+        await reach(runs, key, RunState.DONE)
+    assert order == ["high", "normal", "low"]
+
+
+async def test_a_due_time_is_kept(runs: Runs) -> None:
+    began: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def note(_: Run) -> Done:
+        began.append(loop.time())
+        return Done()
+
+    runs.register("note", note)
+    await runs.start()
+    submitted = loop.time()
+    await runs.submit("note", "k", {}, due=CLOCK.now() + timedelta(seconds=0.4))
+    await reach(runs, "k", RunState.DONE)
+    assert 0.39 <= began[0] - submitted < 3
+
+
+async def test_a_run_waits_until_its_moment(runs: Runs) -> None:
+    looks: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def twice(_: Run) -> Done | Waiting:
+        looks.append(loop.time())
+        return Waiting(until=CLOCK.now() + timedelta(seconds=0.3)) if len(looks) == 1 else Done()
+
+    runs.register("twice", twice)
+    await runs.start()
+    await runs.submit("twice", "k", {})
+    await reach(runs, "k", RunState.DONE)
+    assert len(looks) == 2
+    assert 0.28 <= looks[1] - looks[0] < 3
+
+
+@pytest.mark.parametrize("moment", ["before the look", "during the look", "while it leaves", "after it left", "often"])
+async def test_no_wake_is_lost(runs: Runs, moment: str) -> None:
+    """A decision falls at each moment of a look; the run must see it, whichever it was."""
+    is_decided = False
+    looks = 0
+    has_looked, may_leave = asyncio.Event(), asyncio.Event()
+
+    async def look(_: Run) -> Done | Waiting:
+        nonlocal looks
+        looks += 1
+        if moment == "before the look" and looks == 1:
+            await decide()
+        found = is_decided
+        has_looked.set()
+        if looks == 1:
+            await may_leave.wait()
+        return Done() if found else Waiting()
+
+    async def decide() -> None:
+        nonlocal is_decided
+        is_decided = True
+        await runs.wake("k")
+
+    runs.register("look", look)
+    await runs.start()
+    await runs.submit("look", "k", {})
+    await has_looked.wait()
+    if moment == "during the look":
+        await decide()
+        may_leave.set()
+    elif moment == "while it leaves":
+        may_leave.set()
+        await decide()
+    elif moment == "after it left":
+        may_leave.set()
+        await reach(runs, "k", RunState.WAITING)
+        await decide()
+    elif moment == "often":
+        may_leave.set()
+        for _ in range(20):
+            await runs.wake("k")
+        await decide()
+    else:
+        may_leave.set()
+    await reach(runs, "k", RunState.DONE)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_no_wake_is_lost_whatever_the_timing(runs: Runs, turns: int) -> None:
+    is_decided = False
+    has_looked = asyncio.Event()
+
+    async def look(_: Run) -> Done | Waiting:
+        found = is_decided
+        has_looked.set()
+        return Done() if found else Waiting()
+
+    runs.register("look", look)
+    await runs.start()
+    await runs.submit("look", "k", {})
+    await has_looked.wait()
+    for _ in range(2**turns - 1):
+        await asyncio.sleep(0)
+    is_decided = True
+    await runs.wake("k")
+    await reach(runs, "k", RunState.DONE)
+
+
+async def test_a_wake_of_what_is_over_or_unknown_does_nothing(runs: Runs) -> None:
+    looks: list[str] = []
+
+    async def end(run: Run) -> Done:
+        looks.append(run.key)
+        return Done()
+
+    runs.register("end", end)
+    await runs.start()
+    await runs.submit("end", "k", {})
+    await reach(runs, "k", RunState.DONE)
+    await runs.wake("k")
+    await runs.wake("nobody")
+    await runs.submit("end", "k2", {})
+    await reach(runs, "k2", RunState.DONE)
+    assert looks == ["k", "k2"]
+
+
+async def test_a_waiting_run_is_cancelled(runs: Runs) -> None:
+    async def wait(_: Run) -> Waiting:
+        return Waiting()
+
+    runs.register("wait", wait)
+    await runs.start()
+    await runs.submit("wait", "k", {})
+    await reach(runs, "k", RunState.WAITING)
+    assert await runs.cancel("k")
+    assert not await runs.cancel("k")
+    await runs.wake("k")
+    run = await runs.get("k")
+    assert run is not None
+    assert run.state is RunState.CANCELLED
+
+
+async def test_a_running_handler_is_cancelled(runs: Runs) -> None:
+    began, cut = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Run) -> Done:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cut.set()
+            raise
+        return Done()
+
+    runs.register("hang", hang)
+    await runs.start()
+    await runs.submit("hang", "k", {})
+    await began.wait()
+    assert await runs.cancel("k")
+    async with asyncio.timeout(8):
+        await cut.wait()
+    await reach(runs, "k", RunState.CANCELLED)
+
+
+async def test_what_fails_too_often_is_dead_until_it_is_revived(runs: Runs) -> None:
+    tries: list[int] = []
+    is_broken = True
+
+    async def fail(run: Run) -> Done:
+        tries.append(run.tries)
+        if is_broken:
+            raise RuntimeError("the engine is on fire")
+        return Done()
+
+    runs.register("fail", fail, tries=3)
+    await runs.start()
+    await runs.submit("fail", "k", {})
+    dead = await reach(runs, "k", RunState.DEAD)
+    assert (tries, dead.tries) == ([0, 1, 2], 3)
+    assert "on fire" in dead.error
+    assert [run.key for run in await runs.list(state=RunState.DEAD)] == ["k"]
+    is_broken = False
+    assert await runs.revive("k")
+    done = await reach(runs, "k", RunState.DONE)
+    assert done.tries == 0
+
+
+async def test_one_handler_at_a_time_per_key_and_few_at_once(runs: Runs) -> None:
+    inside: Counter[str] = Counter()
+    most_per_key, most, looks = 0, 0, 0
+
+    async def look(run: Run) -> Done | Waiting:
+        nonlocal most, most_per_key, looks
+        looks += 1
+        inside[run.key] += 1
+        most_per_key = max(most_per_key, inside[run.key])
+        most = max(most, inside.total())
+        await asyncio.sleep(0.002)
+        inside[run.key] -= 1
+        return Waiting() if looks < 60 else Done()
+
+    runs.register("look", look)
+    await runs.start()
+    keys = [f"k{n}" for n in range(9)]
+    for key in keys:
+        await runs.submit("look", key, {})
+
+    async def all_done() -> bool:
+        for key in keys:
+            await runs.wake(key)
+        return len(await runs.list(state=RunState.DONE)) == len(keys)
+
+    await until(all_done, within_s=30)
+    assert most_per_key == 1
+    assert most <= PACE.concurrency
+
+
+async def test_runs_are_listed_newest_first(runs: Runs) -> None:
+    async def end(_: Run) -> Done:
+        return Done()
+
+    runs.register("end", end)
+    runs.register("later", end)
+    await runs.start()
+    await runs.submit("end", "a", {})
+    await runs.submit("later", "b", {}, due=CLOCK.now() + timedelta(hours=1))
+    await reach(runs, "a", RunState.DONE)
+    assert [run.key for run in await runs.list()] == ["b", "a"]
+    assert [run.key for run in await runs.list(kind="end")] == ["a"]
+    assert [run.key for run in await runs.list(state=RunState.QUEUED)] == ["b"]
+    assert [run.key for run in await runs.list(limit=1)] == ["b"]
+
+
+async def test_a_stop_leaves_the_work_to_the_next_start(bench: Bench) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Run) -> Done:
+        began.set()
+        await asyncio.Event().wait()
+        return Done()
+
+    async def end(_: Run) -> Done:
+        ended.set()
+        return Done()
+
+    first, second = bench.new(), bench.new()
+    first.register("work", hang)
+    await first.start()
+    await first.submit("work", "k", {})
+    await began.wait()
+    await first.stop()
+    second.register("work", end)
+    await second.start()
+    async with asyncio.timeout(10):
+        await ended.wait()
+    await reach(second, "k", RunState.DONE)
+
+
+async def test_a_killed_process_loses_no_run(bench: Bench, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    command = [sys.executable, "-m", "tests.knowledge.run_worker", bench.kind, bench.url, str(file)]
+    worker = await asyncio.create_subprocess_exec(*command)
+    try:
+        await until(lambda: file.exists() and len(file.read_text().splitlines()) >= 2, within_s=30)
+        await reach(bench.new(), "w1", RunState.WAITING)
+    finally:
+        worker.kill()
+        async with asyncio.timeout(10):
+            await worker.wait()
+    is_woken = False
+
+    async def end(_: Run) -> Done:
+        return Done(result={"by": "another"})
+
+    async def wait(_: Run) -> Done | Waiting:
+        return Done() if is_woken else Waiting()
+
+    runs = bench.new()
+    runs.register("hang", end)
+    runs.register("wait", wait)
+    await runs.start()
+    run = await reach(runs, "h1", RunState.DONE)
+    assert run.result == {"by": "another"}
+    is_woken = True
+    await runs.wake("w1")
+    await reach(runs, "w1", RunState.DONE)
