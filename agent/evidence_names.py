@@ -28,7 +28,10 @@ GATHERED_NAMES: Mapping[str, EvidenceName] = {
     "denied_path": _gathered("str", "file or directory that the program may not use"),
     "killed_child": _gathered("str", "the log's line about a process inside that was killed"),
     # health
-    "health_problem": _gathered("str", "wrong_port, tool_missing, timeout, http_error or failing: what its probe says"),
+    "health_problem": _gathered(
+        "str", "wrong_port, refused, tool_missing, timeout, http_error or failing: its probe's word"
+    ),
+    "was_healthy": _gathered("bool", "whether a health probe has succeeded since the container started"),
     "health_port": _gathered("int", "port that the health probe could not reach"),
     "health_tool": _gathered("str", "program that the health probe calls and the image does not have"),
     # why it could not start
@@ -38,6 +41,8 @@ GATHERED_NAMES: Mapping[str, EvidenceName] = {
     # what it depends on
     "dependency_container": _gathered("str", "container of that service, `host/name`"),
     "dependency_running": _gathered("bool", "whether that container runs"),
+    "dependency_log_errors": _gathered("list", "known error patterns in that service's last lines, most telling first"),
+    "dependency_error_line": _gathered("str", "the line of that service's log that names its error"),
     "dependencies": _gathered("list", "services it depends on, `stack/service`"),
     "affected": _gathered("list", "services that depend on the one in trouble, `stack/service`"),
     # memory of before

@@ -1,0 +1,246 @@
+"""What log lines are known to mean: a table of classes, most telling first, with what can be read out of the line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+LINE_LIMIT = 1_000
+"""Characters of a line that are looked at."""
+LINES_LIMIT = 5_000
+"""The last ones are looked at."""
+
+NAME = r"[A-Za-z0-9_.-]{1,100}"
+VARIABLE = r"[A-Z][A-Z0-9_]{2,60}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogClass:
+    """One meaning. A line is asked only when it holds one of the hints, so that plain lines cost almost nothing."""
+
+    name: str
+    hints: tuple[str, ...]
+    """Small letters."""
+    patterns: tuple[re.Pattern[str], ...] = ()
+    """Named groups are read out; none: the hint itself is enough."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A class that was found, with its last line."""
+
+    name: str
+    line: str
+    count: int
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def _class(name: str, hints: str, *patterns: str) -> LogClass:
+    return LogClass(
+        name=name,
+        hints=tuple(hint.strip() for hint in hints.split("|")),
+        patterns=tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns),
+    )
+
+
+def _exact(name: str, hints: str, *patterns: str) -> LogClass:
+    """Like `_class`, but capitals matter."""
+    return LogClass(
+        name=name,
+        hints=tuple(hint.strip() for hint in hints.split("|")),
+        patterns=tuple(re.compile(pattern) for pattern in patterns),
+    )
+
+
+LOG_CLASSES: tuple[LogClass, ...] = (
+    # memory
+    _class(
+        "child_killed",
+        "sigkill|signal 9|exited with -9|killed process|out of memory?",
+        r"worker[^\n]{0,60}sigkill",
+        r"signal 9(?:: killed| \(sigkill\))",
+        r"exited with -9",
+        r"out of memory: killed process",
+    ),
+    _class("heap_out_of_memory", "heap out of memory|outofmemoryerror: java heap|gc overhead limit exceeded"),
+    _class("redis_out_of_memory", "command not allowed when used memory"),
+    _class(
+        "out_of_memory",
+        "memoryerror|outofmemoryerror|cannot allocate memory|out of memory",
+        r"\bmemoryerror\b",
+        r"outofmemoryerror",
+        r"cannot allocate memory",
+        r"\bout of memory\b(?!\?)",
+    ),
+    # configuration
+    _exact(
+        "missing_variable",
+        "keyerror|environment variable|env var|missing required env|must be set|variable is not set|"
+        "superuser password is not specified|missing environment",
+        rf"KeyError: ['\"](?P<missing_variable>{VARIABLE})['\"]",
+        rf"[Mm]issing (?:required )?env(?:ironment)?(?: var(?:iable)?s?)?:? ?['\"`]?(?P<missing_variable>{VARIABLE})?",
+        rf"(?:[Ee]nvironment|ENV|[Ee]nv) var(?:iable)?s? ['\"`]?(?P<missing_variable>{VARIABLE})",
+        rf"(?P<missing_variable>{VARIABLE})['\"`]? (?:environment variable )?(?:must be|is not|not) set",
+        rf"[Tt]he ['\"](?P<missing_variable>{VARIABLE})['\"] variable is not set",
+        r"superuser (?P<missing_variable>password) is not specified",
+    ),
+    _class(
+        "config_error",
+        "fatal config file error|unknown directive|unrecognized configuration parameter|bad directive|"
+        "invalid configuration|configuration error",
+    ),
+    _class(
+        "module_missing", "no module named|cannot find module|importerror", r"no module named", r"cannot find module"
+    ),
+    _class(
+        "exec_format",
+        "exec format error|no such file or directory",
+        r"exec format error",
+        r"exec \S{1,200}: no such file",
+    ),
+    _class(
+        "data_version",
+        "database files are incompatible|invalid featurecompatibilityversion|cannot be downgraded",
+    ),
+    _class("encryption_key", "credentials could not be decrypted|missing encryption key"),
+    # what it depends on
+    _class(
+        "name_resolution",
+        "could not translate host name|getaddrinfo|failed to resolve|nameresolutionerror|name or service not known|"
+        "temporary failure in name resolution|no such host|unknownhostexception|host not found in upstream|"
+        "nodename nor servname",
+        rf"could not translate host name \"(?P<unresolved_host>{NAME})\"",
+        rf"getaddrinfo (?:EAI_AGAIN|ENOTFOUND) (?P<unresolved_host>{NAME})",
+        rf"failed to resolve '(?P<unresolved_host>{NAME})'",
+        rf"lookup (?P<unresolved_host>{NAME})(?: on \S{{1,60}})?: (?:no such host|server misbehaving)",
+        rf"unknownhostexception: (?P<unresolved_host>{NAME})",
+        rf"host not found in upstream \"(?P<unresolved_host>{NAME})(?::\d{{1,5}})?\"",
+        rf"error -\d{{1,2}} connecting to (?P<unresolved_host>{NAME}):\d{{1,5}}\b",
+        rf"host='(?P<unresolved_host>{NAME})'.{{0,200}}(?:name resolution|name or service)",
+        r"getaddrinfo|name or service not known|name resolution|no such host|nodename nor servname|nameresolution",
+    ),
+    _class(
+        "connection_refused",
+        "connection refused|econnrefused",
+        rf"to server at \"(?P<refused_host>{NAME})\"(?: \([^)]{{0,60}}\))?, port (?P<refused_port>\d{{1,5}})",
+        r"econnrefused (?P<refused_host>[0-9a-z_.:-]{1,60}):(?P<refused_port>\d{1,5})",
+        rf"error 111 connecting to (?P<refused_host>{NAME}):(?P<refused_port>\d{{1,5}})",
+        r"dial tcp (?P<refused_host>[0-9a-z_.\[\]:-]{1,60}):(?P<refused_port>\d{1,5})",
+        rf"upstream: \"[a-z]{{2,8}}://(?P<refused_host>{NAME}):(?P<refused_port>\d{{1,5}})",
+        rf"host='(?P<refused_host>{NAME})', port=(?P<refused_port>\d{{1,5}})",
+        rf"connect(?:ing)? to [a-z]{{2,10}}://(?:[^@\s/]{{0,60}}@)?(?P<refused_host>{NAME}):(?P<refused_port>\d{{1,5}})",
+        r"connection refused|econnrefused",
+    ),
+    _class(
+        "auth_failed",
+        "password authentication failed|access denied for user|wrongpass|noauth|invalid username-password|"
+        "authentication failed|authentication required",
+        r"password authentication failed for user \"(?P<auth_user>[^\"]{1,60})\"",
+        r"access denied for user '(?P<auth_user>[^']{1,60})'",
+        r"wrongpass|noauth|invalid username-password|authentication (?:failed|required)",
+    ),
+    _class(
+        "too_many_connections",
+        "too many clients|remaining connection slots|too many connections|queuepool limit|"
+        "max number of clients reached",
+    ),
+    _class(
+        "database_starting",
+        "database system is starting up|database system is in recovery|not yet accepting connections",
+    ),
+    _class(
+        "connection_timed_out",
+        "timed out|etimedout|timeout expired",
+        rf"connection to server at \"(?P<timed_out_host>{NAME})\".{{0,100}}(?:timed out|timeout expired)",
+        rf"host='(?P<timed_out_host>{NAME})'.{{0,200}}timed out",
+        r"(?:connection|connect|upstream|operation) (?:\(?to [^)\n]{1,60}\)? )?timed out|etimedout|timeout expired",
+    ),
+    _class(
+        "connection_lost",
+        "closed the connection unexpectedly|connection reset by peer|econnreset|broken pipe|"
+        "terminating connection|lost connection to",
+    ),
+    # ports, disk, rights
+    _class(
+        "port_taken",
+        "address already in use|eaddrinuse|port is already allocated",
+        r"eaddrinuse:? (?:address already in use )?[0-9a-f.:*\[\]]{0,40}:(?P<port_taken>\d{1,5})\b",
+        r":(?P<port_taken>\d{1,5})\b.{0,80}(?:address already in use|port is already allocated)",
+        r"address already in use|eaddrinuse|port is already allocated",
+    ),
+    _class("shared_memory", "could not resize shared memory segment"),
+    _class("disk_full", "no space left on device|enospc|disk quota exceeded"),
+    _class("read_only", "read-only file system|erofs|store is read-only|read-only-allow-delete"),
+    _class(
+        "permission_denied",
+        "permission denied|eacces|operation not permitted|has invalid permissions",
+        r"permission denied: ['\"](?P<denied_path>/[^'\"]{1,200})['\"]",
+        r"eacces: permission denied, \w{1,20} '(?P<denied_path>[^']{1,200})'",
+        r"(?P<denied_path>/[^\s:'\"]{1,200})['\"]?: (?:operation not permitted|permission denied)",
+        r"permission denied|eacces|operation not permitted|has invalid permissions",
+    ),
+    _class("is_a_directory", "is a directory|eisdir"),
+    _class("too_many_files", "too many open files|emfile"),
+    _class("too_many_processes", "resource temporarily unavailable|cannot fork|can't start new thread"),
+    # programs and data
+    _class("worker_timeout", "worker timeout"),
+    _class("redis_cannot_save", "misconf redis|write error saving db|background saving error"),
+    _class(
+        "schema_mismatch",
+        "does not exist|already exists|can't locate revision|unknown column|no such table|no such column",
+        r"(?:column|relation|table) [\"'`]?[\w.]{1,100}[\"'`]? (?:does not exist|already exists)",
+        r"can't locate revision|unknown column|no such table|no such column",
+    ),
+    _class("deadlock", "deadlock detected|deadlock found"),
+    _class("statement_timeout", "canceling statement due to"),
+    _class(
+        "data_corrupt",
+        "bad file format reading the append only|checksum mismatch|invalid page in block|"
+        "database disk image is malformed",
+    ),
+    _class(
+        "certificate",
+        "certificate_verify_failed|certificate has expired|cert_has_expired|certificate is not yet valid|"
+        "certificate verify locations|unable to obtain acme",
+    ),
+    _class("rate_limited", "too many requests|ratelimited|rate limit exceeded"),
+    _class("segfault", "segmentation fault|sigsegv|core dumped"),
+)
+
+
+def find_classes(lines: Iterable[str]) -> list[Finding]:
+    """The classes in these lines, most telling first; each with its last line and what was read out of it.
+
+    Time grows with the size of the input only, whatever stands in it.
+    """
+    last: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    fields: dict[str, dict[str, str]] = {}
+    for line in list(lines)[-LINES_LIMIT:]:
+        short = line[:LINE_LIMIT]
+        folded = short.lower()
+        for known in LOG_CLASSES:
+            read = _read(known, short, folded)
+            if read is not None:
+                last[known.name] = short
+                counts[known.name] = counts.get(known.name, 0) + 1
+                fields.setdefault(known.name, {}).update(read)
+    return [
+        Finding(name=known.name, line=last[known.name], count=counts[known.name], fields=fields[known.name])
+        for known in LOG_CLASSES
+        if known.name in last
+    ]
+
+
+def _read(known: LogClass, line: str, folded: str) -> dict[str, str] | None:
+    """What the line says as one of this class; None: it is none."""
+    if not any(hint in folded for hint in known.hints):
+        return None
+    if not known.patterns:
+        return {}
+    for pattern in known.patterns:
+        found = pattern.search(line)
+        if found:
+            return {name: value for name, value in found.groupdict().items() if value}
+    return None
