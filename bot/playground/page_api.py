@@ -21,6 +21,7 @@ FILE_LIMIT = 20 * 1024 * 1024
 _STATIC = {
     "style.css": "text/css",
     "texts.json": "application/json",
+    "icon.svg": "image/svg+xml",
     **{f"{name}.js": "text/javascript" for name in ("app", "bubbles", "composer", "dom", "richtext", "live")},
 }
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif"})

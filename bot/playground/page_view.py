@@ -50,6 +50,7 @@ def _chat(backend: Backend, chat: ChatRecord, user: UserRecord) -> Json:
         "id": chat.id,
         "type": chat.type,
         "title": chat.title,
+        "members": len(chat.members) + (chat.bot_status in {"member", "administrator"}),
         "topics": [{"id": topic.thread_id, "name": topic.name} for topic in chat.topics.values()],
         "pinned": {"id": pinned[-1].message_id, "text": preview(pinned[-1])} if pinned else None,
         "commands": commands_for(backend.world, chat, user),
