@@ -77,10 +77,13 @@ async def _model_lines(model: OllamaModel, *, load: bool) -> AsyncIterator[Check
 
 def _server_down(settings: OllamaSettings, failure: ModelFailed) -> CheckLine:
     is_other = failure.kind is ModelFailure.SERVER_ERROR
+    cause = failure.__cause__ or failure
     return CheckLine(
         name=text("model.check.server_down", url=shown_address(settings)),
         ok=False,
-        problem=text("model.check.answers" if is_other else "model.check.no_answer", problem=str(failure)),
+        problem=text(
+            "model.check.answers" if is_other else "model.check.no_answer", problem=str(cause) or type(cause).__name__
+        ),
         next_step=text("model.check.next.address" if is_other else "model.check.next.start"),
     )
 

@@ -131,3 +131,12 @@ async def test_going_and_coming_back_are_said_once(ollama: OllamaStandIn, model:
     assert [entry["action"] for entry in logs] == ["model_gone", "model_back"]
     assert model.is_up
     assert model.since > gone
+
+
+async def test_a_try_that_was_given_up_lets_the_next_one_try(ollama: OllamaStandIn, make_model: MakeModel) -> None:
+    model = make_model(breaker_failures=1, breaker_rest_s=0.05)
+    ollama.script([busy(), slow_first_token(5), says("ok")])
+    assert await kind_of(model) is ModelFailure.BUSY
+    await asyncio.sleep(0.06)
+    assert await kind_of(model, time_limit_s=0.05) is ModelFailure.TIMED_OUT
+    assert await kind_of(model) is None
