@@ -66,6 +66,7 @@ class Lesson:
     """What an incident taught."""
 
     incident_id: int
+    host: str
     stack: str | None
     service: str | None
     kind: str

@@ -23,7 +23,7 @@ async def gather_context(state: DokployAgentState, mind: Mind) -> DokployAgentSt
     async def read(name: str, params: dict[str, object]) -> Result:
         return await mind.door.read(name, params, READER)
 
-    found = await gather(incident, mind.watch.inventory(), read)
+    found = await gather(incident, mind.watch.inventory(), read, at=mind.clock.now())
 
     def gathered(one: Incident) -> Incident:
         looking = IncidentState.DIAGNOSING if one.state is IncidentState.ROLLED_BACK else one.state

@@ -43,13 +43,14 @@ async def teach(incident: Incident, mind: Mind, *, did_hold: bool, call_keys: Se
     await mind.teacher.learn(
         Lesson(
             incident_id=incident.id,
+            host=incident.host,
             stack=incident.stack,
             service=incident.service,
             kind=incident.kind,
             cause=diagnosis.cause,
             says=mind.redact(f"{mind.render_english(incident.says)} {mind.render_english(diagnosis.says)}"),
             runbook=diagnosis.runbook,
-            actions=tuple(record.call.action for record in done),
+            actions=tuple(f"{record.call.action} {record.target or ''}".strip() for record in done),
             did_hold=did_hold,
             decided_by=str(diagnosis.decided_by),
         )
