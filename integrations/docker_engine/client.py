@@ -108,13 +108,13 @@ class Pool:
             raise SystemUnavailable(self._system, f"{self.stuck} calls hang in it; {what} was not sent")
         future = self._pool.submit(order)
         self._open.add(future)
+        answer = asyncio.wrap_future(future)
+        answer.add_done_callback(_look_at)
         try:
-            async with asyncio.timeout(limit_s):
-                return await asyncio.shield(asyncio.wrap_future(future))
-        except TimeoutError as error:
-            if future.done() and isinstance(future.exception(), TimeoutError):
-                raise translate(error, self._system, what) from error
-            raise TimeLimitExceeded(self._system, f"{what} was not answered within {limit_s:g} s") from None
+            await asyncio.wait({answer}, timeout=limit_s)
+            if not answer.done():
+                raise TimeLimitExceeded(self._system, f"{what} was not answered within {limit_s:g} s")
+            return answer.result()
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise translate(error, self._system, what) from error
         finally:
@@ -124,6 +124,12 @@ class Pool:
     def close(self) -> None:
         """Take no more orders; threads end as soon as they can."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_at(answer: asyncio.Future[T]) -> None:
+    """Take note of how a call ended that nobody waits for any more, so that asyncio does not complain."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def translate(error: Exception, system: str, what: str) -> GuardianError:

@@ -19,7 +19,7 @@ from integrations.docker_engine.connection import Connector, Link
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
 from integrations.docker_engine.models import container_of
 from integrations.docker_engine.stats import Sampler
-from integrations.docker_engine.wire import Wire, of_container
+from integrations.docker_engine.wire import Wire, checked, of_container
 
 T = TypeVar("T")
 
@@ -62,8 +62,10 @@ class RealEngine:
         )
 
     async def _ping(self, link: Link) -> tuple[Link, Answer]:
-        if self._machine is not None and self._machine[0] is link:
-            await link.wire.get("/version", limit_s=self._settings.timeout_s, what="ping")
+        """Describe the machine; a link to an engine that has been replaced meanwhile counts as broken."""
+        versions = mapping(await link.wire.get("/version", limit_s=self._settings.timeout_s, what="ping"))
+        if string(versions.get("Version")) != link.engine_version:
+            raise SystemUnavailable(self._connector.title, "it was replaced by another version")
         return link, await self._described(link)
 
     async def _described(self, link: Link) -> Answer:
@@ -211,19 +213,21 @@ class RealEngine:
 
     async def restart(self, container: str, *, grace_s: int = 10) -> None:
         """SIGTERM, then SIGKILL after the grace, then start."""
-        await self._order(f"restart {container!r}", lambda control: control.restart(container, grace_s), grace_s)
+        await self._order(
+            f"restart {container!r}", lambda control: control.restart(checked(container), grace_s), grace_s
+        )
 
     async def start(self, container: str) -> None:
         """Start; no effect on one that runs."""
-        await self._order(f"start {container!r}", lambda control: control.start(container))
+        await self._order(f"start {container!r}", lambda control: control.start(checked(container)))
 
     async def stop(self, container: str, *, grace_s: int = 10) -> None:
         """SIGTERM, then SIGKILL after the grace; no effect on one that is stopped."""
-        await self._order(f"stop {container!r}", lambda control: control.stop(container, grace_s), grace_s)
+        await self._order(f"stop {container!r}", lambda control: control.stop(checked(container), grace_s), grace_s)
 
     async def unpause(self, container: str) -> None:
         """Let a paused container go on."""
-        await self._order(f"unpause {container!r}", lambda control: control.unpause(container))
+        await self._order(f"unpause {container!r}", lambda control: control.unpause(checked(container)))
 
     async def update_memory(self, container: str, *, limit_bytes: int) -> None:
         """Set the memory limit while it runs; the swap it may use beside it stays the same."""
@@ -235,7 +239,7 @@ class RealEngine:
             raise ActionFailed(f"{what}: an engine cannot take a limit away from a container that runs")
         # the engine counts memory and swap together; -1: no bound; 0: never set, then it means twice the memory
         both = -1 if swap < 0 else limit_bytes + (swap - memory if swap >= memory > 0 else limit_bytes)
-        await self._order(what, lambda control: control.update_memory(container, limit_bytes, both))
+        await self._order(what, lambda control: control.update_memory(checked(container), limit_bytes, both))
 
     async def close(self) -> None:
         """Let go of connections and threads."""

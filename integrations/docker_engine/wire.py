@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import aiohttp
 from aiohttp.client_exceptions import ClientError
 
-from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
+from core.errors import GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded
 from integrations.docker_engine.answers import mapping, string
 from integrations.docker_engine.client import refusal
 
 CONNECTIONS = 256
 """At most so many at once."""
 READ_BUFFER = 256 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 
 
 class Wire:
@@ -91,7 +92,7 @@ class Wire:
                         method, f"{self._base}{version}{path}", params=query, json=body, allow_redirects=False
                     )
                 async with _released(response):
-                    if response.status >= 400:
+                    if response.status >= 300:
                         raise await self._refusal(response, what)
                     yield response
         except TimeoutError as error:
@@ -138,5 +139,12 @@ def _in_url(host: str) -> str:
 
 
 def of_container(name: str, rest: str = "") -> str:
-    """The path of a container's page; whatever the name holds stays one path segment."""
-    return f"/containers/{quote(name, safe='')}{rest}"
+    """The path of a container's page; raises NotFound for what no container can be called."""
+    return f"/containers/{checked(name)}{rest}"
+
+
+def checked(name: str) -> str:
+    """The name itself, if an engine could have given it: a crafted one must not reach another page."""
+    if not _NAME.fullmatch(name):
+        raise NotFound(f"no container can be called {name!r}")
+    return name
