@@ -1,0 +1,183 @@
+"""Everything that outlives the process, opened together: what the composition root hands out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import func, select, text
+
+from core.inventory import Inventory
+from core.ports import Clock, Locks, Runs
+from core.settings import Settings
+from knowledge.approval_records import RecordedApprovals
+from knowledge.audit_records import Audit
+from knowledge.checkpoints import GRAPH_FILE, open_checkpointer
+from knowledge.database import Database, sqlite_url
+from knowledge.inbox_records import Inbox
+from knowledge.incident_records import RecordedIncidents
+from knowledge.ledger import RecordedLedger
+from knowledge.lesson_records import LessonRecords
+from knowledge.locks import LocalLocks, PostgresLocks
+from knowledge.memory import Memory
+from knowledge.message_records import Cards, Outbox
+from knowledge.people_records import People
+from knowledge.policy_facts import FactSources, RecordedFacts
+from knowledge.run_records import RunRecords
+from knowledge.runs_local import LocalRuns
+from knowledge.series import RecordedSeries
+from knowledge.setting_records import SettingRecords
+from knowledge.silence_records import RecordedSilences
+from knowledge.start_time_records import StartTimes
+from knowledge.table_types import metadata
+from knowledge.vault import Vault, load_key
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+RECORDS_FILE = "guardian.db"
+KEY_CHECK = "vault.check"
+MESSAGES_KEPT = timedelta(days=14)
+RUNS_KEPT = timedelta(days=30)
+AUDIT_KEPT = timedelta(days=400)
+
+
+class Knowledge:
+    """`async with Knowledge(settings, clock) as knowledge`: the records, migrated and checked."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self.data_dir: Path = settings.data_dir
+        given = settings.database_url.get_secret_value() if settings.database_url else None
+        self.database = Database(given or sqlite_url(self.data_dir / RECORDS_FILE))
+        database = self.database
+        self.locks: Locks = LocalLocks() if database.is_sqlite else PostgresLocks(database.plain_url)
+        self.approvals = RecordedApprovals(database)
+        self.incidents = RecordedIncidents(database)
+        self.silences = RecordedSilences(database)
+        self.people = People(database, clock, settings.telegram)
+        self.settings = SettingRecords(database, clock)
+        self.inbox = Inbox(database, clock)
+        self.outbox = Outbox(database, clock)
+        self.cards = Cards(database)
+        self.series = RecordedSeries(database, clock)
+        self.lessons = LessonRecords(database)
+        self.memory = Memory(self.lessons, self.data_dir / "memory")
+        self.start_times = StartTimes(database, clock)
+        self.audit = Audit(database, clock)
+        self.runs: Runs = LocalRuns(database, clock) if database.is_sqlite else _over_postgres(database, clock)
+        self.vault: Vault
+        self.ledger: RecordedLedger
+
+    async def __aenter__(self) -> Self:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        key = self._settings.key.get_secret_value() if self._settings.key else None
+        self.vault = Vault(await asyncio.to_thread(load_key, key, self.data_dir))
+        self.ledger = RecordedLedger(self.database, self.vault, self._clock)
+        await self._stack.enter_async_context(self.database)
+        try:
+            await self._check_key()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.runs.stop()
+        await self.memory.close()
+        await self._stack.aclose()
+
+    def facts(self, inventory: Callable[[], Inventory]) -> RecordedFacts:
+        """core.ports.PolicyFacts over these records and what the watchers see."""
+        sources = FactSources(
+            database=self.database,
+            ledger=self.ledger,
+            incidents=self.incidents,
+            lessons=self.lessons,
+            changed=self.settings,
+            settings=self._settings,
+            clock=self._clock,
+        )
+        return RecordedFacts(sources, inventory)
+
+    def checkpointer(self) -> AbstractAsyncContextManager[BaseCheckpointSaver[Any]]:
+        """LangGraph's store; to be entered when the first graph is built."""
+        return open_checkpointer(self.database, self.data_dir)
+
+    async def prune(self) -> None:
+        """Forget what is long over; to be called once a day."""
+        now = self._clock.now()
+        await self.inbox.prune(now - MESSAGES_KEPT)
+        await self.outbox.prune(now - MESSAGES_KEPT)
+        await RunRecords(self.database, self._clock).prune(now - RUNS_KEPT)
+        await self.audit.prune(now - AUDIT_KEPT)
+
+    async def stats(self) -> Stats:
+        """How much is kept."""
+        rows: dict[str, int] = {}
+        async with self.database.read() as connection:
+            for table in metadata.sorted_tables:
+                rows[table.name] = int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+            size = (
+                None
+                if self.database.is_sqlite
+                else await connection.scalar(text("SELECT pg_database_size(current_database())"))
+            )
+        files = await asyncio.to_thread(_sizes, self.data_dir)
+        return Stats(
+            database=self.database.url.render_as_string(hide_password=True),
+            rows=rows,
+            database_bytes=files.get(RECORDS_FILE, 0) if size is None else int(size),
+            graph_bytes=files.get(GRAPH_FILE, 0),
+            memory_bytes=files.get("memory", 0),
+        )
+
+    async def _check_key(self) -> None:
+        """Fail now, not at the first undo, where the key is not the one that the secrets were written with."""
+        seen = await self.settings.get(KEY_CHECK)
+        if seen is None:
+            await self.settings.put(KEY_CHECK, self.vault.seal({"ok": True}).decode(), by="guardian")
+            return
+        self.vault.open(str(seen).encode(), what="the database")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """How much is kept."""
+
+    database: str
+    """Its address, password hidden."""
+    rows: dict[str, int]
+    """By table."""
+    database_bytes: int
+    graph_bytes: int
+    memory_bytes: int
+
+
+def _over_postgres(database: Database, clock: Clock) -> Runs:
+    from knowledge.runs_procrastinate import ProcrastinateRuns
+
+    return ProcrastinateRuns(database, clock)
+
+
+def _sizes(data_dir: Path) -> dict[str, int]:
+    """Bytes of what lies in the data directory, by first name; a journal counts with its file."""
+    found: dict[str, int] = {}
+    for path in data_dir.rglob("*"):
+        if path.is_file():
+            name = path.relative_to(data_dir).parts[0].removesuffix("-wal").removesuffix("-shm")
+            found[name] = found.get(name, 0) + path.stat().st_size
+    return found
+
+
+__all__ = ["Knowledge", "Stats"]
