@@ -46,6 +46,10 @@ class Dependencies:
         deeper = [one for name in self._graph.roots(title) if (one := self._suspect(name))]
         return deeper[-1] if deeper else self._suspect(title)
 
+    def is_known(self, host_name: str) -> bool:
+        """Whether a container that it can reach, or could while that one ran, answers to a host name."""
+        return self._title_of(host_name) is not None
+
     def facts(self, suspect: Suspect | None) -> dict[str, JsonValue]:
         """Evidence by name."""
         root = suspect.title if suspect else self._incident.target
@@ -104,7 +108,7 @@ class Dependencies:
 
 
 def _names(titles: Iterable[str]) -> list[JsonValue]:
-    return [*titles][:NAMES_LIMIT]
+    return [title for _, title in zip(range(NAMES_LIMIT), titles, strict=False)]
 
 
 def _is_well(container: Container) -> bool:

@@ -41,6 +41,7 @@ GATHERED_NAMES: Mapping[str, EvidenceName] = {
     # what it depends on
     "dependency_container": _gathered("str", "container of that service, `host/name`"),
     "dependency_running": _gathered("bool", "whether that container runs"),
+    "dependency_host_known": _gathered("bool", "whether a container of this host answers to the unresolved name"),
     "dependency_log_errors": _gathered("list", "known error patterns in that service's last lines, most telling first"),
     "dependency_error_line": _gathered("str", "the line of that service's log that names its error"),
     "dependencies": _gathered("list", "services it depends on, `stack/service`"),

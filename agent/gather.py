@@ -92,15 +92,21 @@ async def _ask_around(incident: Incident, graph: Dependencies, read: Read, found
     ref = f"{incident.host}/{incident.container}"
     suspects = graph.suspects()
     near = [one for one in suspects if one.container is not None][-DEPENDENCIES_READ:]
-    shape, own, past, *theirs = await asyncio.gather(
+    asked = [_ask(read, "docker.logs", _log_params(_ref(one), DEPENDENCY_TAIL, incident)) for one in near]
+    (own, past, *theirs), shape = await asyncio.gather(
+        asyncio.gather(
+            _ask(read, "docker.logs", _log_params(ref, LOG_TAIL, incident)),
+            _ask(read, "history.similar", _past_params(incident), limit_s=PAST_LIMIT_S),
+            *asked,
+        ),
         _memory(incident, ref, read),
-        _ask(read, "docker.logs", _log_params(ref, LOG_TAIL, incident)),
-        _ask(read, "history.similar", _past_params(incident), limit_s=PAST_LIMIT_S),
-        *(_ask(read, "docker.logs", _log_params(_ref(one), DEPENDENCY_TAIL, incident)) for one in near),
     )
     found.add(shape, f"history.stats {ref}")
     _take_log(own, ref, found)
     _take_past(past, found)
+    unresolved = found.value("dependency_host_unresolved")
+    if isinstance(unresolved, str):
+        found.add({"dependency_host_known": graph.is_known(unresolved)}, "dependency graph")
     suspect = _suspect(graph, suspects, found)
     found.add(graph.facts(suspect), "dependency graph")
     if suspect is None or suspect.container is None:

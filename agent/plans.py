@@ -285,8 +285,19 @@ def _content(plan: Plan) -> JsonObject:
 
 
 def _hash(plan: Plan) -> str:
-    exact = json.dumps(_content(plan), sort_keys=True, separators=(",", ":"))
+    exact = json.dumps(_canonical(_content(plan)), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(exact.encode()).hexdigest()[:32]
+
+
+def _canonical(value: JsonValue) -> JsonValue:
+    """The same value whatever store it went through: some give 45 back for 45.0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _canonical(item) for name, item in value.items()}
+    return value
 
 
 def _step_to_json(step: PlannedStep) -> JsonObject:
