@@ -74,15 +74,19 @@ class PageApi:
         raise web.HTTPSeeOther("/chat")
 
     async def page(self, request: web.Request) -> web.Response:
-        """Serve the page; the key in the address is exchanged for a cookie, so that it leaves the address bar."""
+        """Serve the page; the key in the address is exchanged for a cookie, and the page wipes it from the address.
+
+        No redirect: one that began on another site would arrive without the strict cookie.
+        """
         key = request.query.get("key")
-        if key is not None and hmac.compare_digest(key.encode(), self.key.encode()):
-            answer = web.Response(status=303, headers={"Location": "/chat"})
-            answer.set_cookie(self._cookie(request), self.key, path="/chat", httponly=True, samesite="Strict")
-            return answer
-        self._admit(request)
+        is_new = key is not None and hmac.compare_digest(key.encode(), self.key.encode())
+        if not is_new:
+            self._admit(request)
         html = (PAGE_FOLDER / "index.html").read_text("utf-8")
-        return web.Response(text=html, content_type="text/html", headers=_security(request.host))
+        answer = web.Response(text=html, content_type="text/html", headers=_security(request.host))
+        if is_new:
+            answer.set_cookie(self._cookie(request), self.key, path="/chat", httponly=True, samesite="Strict")
+        return answer
 
     async def static(self, request: web.Request) -> web.Response:
         self._admit(request)

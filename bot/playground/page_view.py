@@ -93,26 +93,30 @@ def message(backend: Backend, record: MessageRecord, user: UserRecord) -> Json:
         "is_forwarded": "forward_origin" in body,
         "versions": [version.text for version in record.versions[:-1]],
         **_service(body),
+        **_media(body),
     }
-    replied = body.get("reply_to_message")
-    if replied:
+    if replied := body.get("reply_to_message"):
         original = backend.world.message(record.chat_id, replied["message_id"])
         view["reply"] = {"id": replied["message_id"], "name": replied["from"]["first_name"],
                          "text": preview(original) if original else ""}  # fmt: skip
-    if "photo" in body:
-        size = body["photo"][-1]
-        view["photo"] = {"file_id": size["file_id"], "width": size["width"], "height": size["height"]}
-    if "document" in body:
-        document = body["document"]
-        view["document"] = {
-            "file_id": document["file_id"],
-            "name": document["file_name"],
-            "size": document["file_size"],
-        }
     if "poll" in body:
         votes = backend.world.store.get("votes", body["poll"]["id"], {})
         view["poll"] = body["poll"] | {"own": votes.get(str(user.id), [])}
+    if record.force_reply:
+        view["asks_reply"] = {"placeholder": record.force_reply.get("input_field_placeholder", "")}
     return view
+
+
+def _media(body: Json) -> Json:
+    if "photo" in body:
+        size = body["photo"][-1]
+        return {"photo": {"file_id": size["file_id"], "width": size["width"], "height": size["height"]}}
+    if "document" in body:
+        document = body["document"]
+        return {
+            "document": {"file_id": document["file_id"], "name": document["file_name"], "size": document["file_size"]}
+        }
+    return {}
 
 
 _SERVICES = (

@@ -95,4 +95,8 @@ def bot_message(backend: Backend, chat: ChatRecord, arguments: Arguments, fields
         fields = {**fields, "effect_id": effect}
     backend.ephemera.message_came(chat.id)
     silent = arguments.flag("disable_notification")
-    return put_message(backend.world, chat, backend.bot, fields, thread_id=thread_id, reply=reply, silent=silent)
+    record = put_message(backend.world, chat, backend.bot, fields, thread_id=thread_id, reply=reply, silent=silent)
+    if markup and markup.get("force_reply"):
+        record.force_reply = markup
+        backend.world.save_message(record)
+    return record

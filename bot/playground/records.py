@@ -96,6 +96,7 @@ class MessageRecord:
     from_bot: bool
     silent: bool = False
     deleted: bool = False
+    force_reply: Json | None = None
     versions: list[Version] = field(default_factory=list)
     reactions: dict[str, str] = field(default_factory=dict)
 

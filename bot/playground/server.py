@@ -32,6 +32,7 @@ from bot.playground.world import World
 
 STOP_TIMEOUT_S = 2.0
 LOOK_EVERY_S = 0.02
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class BotApiServer:
@@ -158,9 +159,9 @@ class BotApiServer:
 
     @web.middleware
     async def _only_this_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse requests that came under a foreign name, as after DNS rebinding."""
-        own = {f"{name}:{self._port}" for name in ("127.0.0.1", "localhost", "[::1]", self._host)}
-        if request.headers.get("Host", "") not in own:
+        """Refuse requests under a foreign name, as after DNS rebinding; a forwarded port may have another number."""
+        name, _, port = request.headers.get("Host", "").rpartition(":")
+        if name not in LOOPBACK_NAMES | {self._host} or not port.isdigit():
             return web.Response(status=403, text="the playground answers only to its own loopback address\n")
         return await handler(request)
 

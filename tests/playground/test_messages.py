@@ -213,6 +213,18 @@ async def test_a_group_becomes_a_supergroup(server: BotApiServer, bot: Bot, ada:
     assert [(note.migrate_to_chat_id, note.migrate_from_chat_id) for note in notes] == [(-10055, None), (None, -55)]
 
 
+async def test_people_come_and_go(server: BotApiServer, bot: Bot, ada: Person, grace: Person) -> None:
+    group = server.group(-1008, "Ops", members=[ada])
+    with pytest.raises(ValueError, match=r"Grace is not in chat -1008; add them with group.add"):
+        await grace.say("/status", chat=group)
+    await group.add(grace)
+    await grace.say("/status", chat=group)
+    await group.remove(grace)
+    notes = [update.message for update in await bot.get_updates() if update.message]
+    assert [bool(note.new_chat_members) for note in notes] == [True, False, False]
+    assert notes[2].left_chat_member is not None and notes[2].left_chat_member.id == grace.id
+
+
 async def test_privacy_mode_hides_what_is_not_for_the_bot(server: BotApiServer, bot: Bot, ada: Person) -> None:
     group = server.group(-1007, "Ops", members=[ada])
     question = await bot.send_message(group.id, "Which one?")

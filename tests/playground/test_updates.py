@@ -1,6 +1,7 @@
 """How the bot hears of things: polling, confirmation, conflicts, webhooks, taps, and what survives a restart."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,40 @@ async def test_ids_and_history_survive_a_restart(state_path: Path) -> None:
         assert (await bot.get_updates(offset=-1))[0].update_id == waiting[-1].update_id + 1
         assert [command.command for command in await bot.get_my_commands()] == ["status"]
         assert server.page_url.endswith(page_key)
+
+
+SERVE = """
+import asyncio, sys
+from pathlib import Path
+from bot.playground import BotApiServer
+
+async def serve():
+    async with BotApiServer(token=sys.argv[1], state_path=Path(sys.argv[2])) as server:
+        server.person(1001, "Ada")
+        print(server.port, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(serve())
+"""
+
+
+async def test_what_was_answered_survives_a_kill(state_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVE, TOKEN, str(state_path), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    port = int(await asyncio.wait_for(process.stdout.readline(), 20))
+    async with aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{port}/bot{TOKEN}/sendMessage"
+        for number in range(20):
+            async with session.post(url, json={"chat_id": 1001, "text": f"n{number}"}) as response:
+                assert (await response.json())["result"]["message_id"] == number + 1
+    process.kill()
+    await process.wait()
+    async with BotApiServer(token=TOKEN, state_path=state_path) as server:
+        ada = server.person(1001, "Ada")
+        assert [message.text for message in ada.chat.messages] == [f"n{number}" for number in range(20)]
+        assert await ada.say("on") == 21
 
 
 async def test_a_whole_application(server: BotApiServer, ada: Person) -> None:

@@ -107,7 +107,10 @@ function takeMessage(message) {
   if (message.is_deleted) { old?.remove(); regroup(); }
   else if (!isInTopic(message)) old?.remove();
   else if (old) replaceMessage(old, message);
-  else appendMessage(message);
+  else {
+    appendMessage(message);
+    if (message.asks_reply) composer.reply(message, message.asks_reply.placeholder);
+  }
   showEphemera();
 }
 
@@ -324,5 +327,6 @@ document.addEventListener("keydown", (event) => { if (event.key === "Escape") cl
 byId("language").addEventListener("change", (event) => live.act({ act: "language", language: event.target.value }));
 byId("unblock").addEventListener("click", () => live.act({ act: "block", value: false }));
 
+history.replaceState(null, "", "/chat"); // the key stays out of the address bar
 await loadTexts();
 live.connect(sessionStorage.getItem("person"));

@@ -105,7 +105,10 @@ export class Composer {
     this.grow();
   }
 
-  reply(message) { this.setContext("reply", message, message.sender.name); }
+  reply(message, placeholder) {
+    this.setContext("reply", message, message.sender.name);
+    if (placeholder) this.input.placeholder = placeholder;
+  }
 
   edit(message) {
     this.setContext("edit", message, t("editing"));
@@ -125,6 +128,7 @@ export class Composer {
   clearContext() {
     if (this.context?.kind === "edit") { this.input.value = ""; this.grow(); }
     this.context = null;
+    this.input.placeholder = t("message");
     byId("context").hidden = true;
   }
 }
