@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -30,10 +30,9 @@ class Desk(Protocol):
         incident_id: int,
         change: Callable[[Incident], Incident],
         *,
-        needs_person: bool = False,
-        why: Text | None = None,
+        pages: Text | None = None,
     ) -> Incident:
-        """Change it and tell everybody; `needs_person`: somebody must hear of it now, `why` in one line."""
+        """Change it and tell everybody; `pages`: a sentence that a person must hear of now."""
         ...
 
 
@@ -110,5 +109,3 @@ class Mind:
     render_english: Callable[[Text], str]
     """For the model and the memory."""
     redact: Callable[[str], str]
-    autonomy: Callable[[str | None], Awaitable[str]]
-    """A stack's autonomy at this moment."""

@@ -139,7 +139,7 @@ class IncidentRuntime:
             return replace(said, state=IncidentState.ESCALATED, outcome_says=reason, verify_until=None)
 
         await self._mind.desk.update(
-            incident_id, failed, needs_person=True, why=text("agent.page.escalated", reason=reason)
+            incident_id, failed, pages=text("agent.page.escalated", reason=reason)
         )
 
     async def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:

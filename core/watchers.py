@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from core.alerts import Alert
+from core.detection import Sample
 from core.inventory import Inventory, join
 from core.watcher import Watcher
 from core.wording import Text, text
@@ -54,6 +55,13 @@ class Watchers:
     def inventory(self) -> Inventory:
         """Everything, as last seen."""
         return join([one.inventory() for one in self._by_host.values()])
+
+    def latest(self, ref: str) -> Sample | None:
+        """The last sample of a container (`host/name`), or None."""
+        host, _, name = ref.partition("/")
+        watcher = self._by_host.get(host)
+        samples = watcher.snapshot().samples.get(name) if watcher else None
+        return samples[-1] if samples else None
 
     def firing(self) -> tuple[Alert, ...]:
         """All alerts that are on."""

@@ -35,8 +35,8 @@ async def escalate(state: DokployAgentState, mind: Mind) -> DokployAgentState:
         said = replace(one, state=next_state, outcome_says=reason, verify_until=None)
         return said.note(now, text("agent.escalated", reason=reason))
 
-    why = text("agent.page.escalated", reason=reason)
-    after = await mind.desk.update(incident.id, handed_over, needs_person=end != "denied", why=why)
+    pages = None if end == "denied" else text("agent.page.escalated", reason=reason)
+    after = await mind.desk.update(incident.id, handed_over, pages=pages)
     if state.get("attempt", 0) > 0 and end in ("ok", "failed", "unknown"):
         await teach(after, mind, did_hold=False, call_keys=state.get("call_keys", []))
     return {}

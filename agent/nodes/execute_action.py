@@ -37,5 +37,5 @@ async def execute_action(state: DokployAgentState, mind: Mind) -> DokployAgentSt
         says = text("agent.asks" if is_asking else "agent.acts")
         return replace(one.note(now, says), state=next_state)
 
-    await mind.desk.update(incident.id, waiting, needs_person=is_asking, why=text("agent.page.approval"))
+    await mind.desk.update(incident.id, waiting, pages=text("agent.page.approval") if is_asking else None)
     return {"call_keys": [call.key for call in calls], "acted_at": now.isoformat()}

@@ -29,7 +29,7 @@ async def learn(state: DokployAgentState, mind: Mind) -> DokployAgentState:
             one.note(now, says), state=IncidentState.RESOLVED, closed_at=now, outcome_says=says, verify_until=None
         )
 
-    after = await mind.desk.update(incident.id, resolved, needs_person=True, why=text("agent.page.resolved"))
+    after = await mind.desk.update(incident.id, resolved, pages=text("agent.page.resolved"))
     await teach(after, mind, did_hold=True, call_keys=state.get("call_keys", []))
     return {}
 

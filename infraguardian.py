@@ -1,0 +1,407 @@
+"""The composition root: puts the parts together, says who hears of what, starts and stops it all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from agent.dialogue import DialogueParts, RulesAndModel
+from bot.app import ChatFace
+from pydantic import SecretStr
+
+from agent.ports import Lesson, Mind
+from agent.runbooks import load_runbooks
+from agent.runtime import IncidentRuntime
+from bot.playground.server import BotApiServer
+from bot.ports import FaceParts
+from core.actions import Catalog
+from core.bus import Bus
+from core.carrier import CallStarted, Carriage
+from core.desk import IncidentDesk
+from core.door import Door
+from core.errors import ModelFailed, SettingsError
+from core.events import IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
+from core.incidents import WITH_A_PERSON, Decider, Incident, IncidentState
+from core.redaction import Redactor
+from core.settings import Settings
+from core.tasks import Tasks
+from core.watcher import Watcher
+from core.watchers import Watchers
+from core.wording import Text, text
+from integrations.docker_engine.actions import DockerToolset
+from integrations.docker_engine.detectors import DETECTORS
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.simulated import SimulatedEngine
+from integrations.docker_engine.source import EngineSource
+from integrations.docker_engine.survey import survey
+from integrations.ollama.client import OllamaModel
+from integrations.ollama.embeddings import OllamaEmbeddings
+from knowledge.history_actions import HistoryToolset
+from knowledge.lesson_records import Lesson as RecordedLesson
+from knowledge.memory import Embedder
+from knowledge.stores import Knowledge
+from knowledge.text_files import load_texts
+from web.app import WebApp
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+RUNBOOKS_DIR = Path(__file__).resolve().parent / "runbooks"
+TICK_S = 5.0
+"""How often what is only due by the clock is looked at: approvals, silences, flapping."""
+PLAYGROUND_TOKEN = "100000001:local-playground-only-no-telegram-token"
+PLAYGROUND_ADMIN, PLAYGROUND_VIEWER, PLAYGROUND_STRANGER = 1, 2, 3
+log = logging.getLogger(__name__)
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """The moment, UTC-aware."""
+        return datetime.now(UTC)
+
+
+class Teacher:
+    """The incident memory and the learnt start times, as the agent knows them."""
+
+    def __init__(self, knowledge: Knowledge, clock: SystemClock) -> None:
+        self._knowledge = knowledge
+        self._clock = clock
+
+    async def learn(self, lesson: Lesson) -> None:
+        """Keep it."""
+        kept = RecordedLesson(
+            incident_id=lesson.incident_id,
+            at=self._clock.now(),
+            host=lesson.host,
+            stack=lesson.stack,
+            service=lesson.service,
+            kind=lesson.kind,
+            cause=lesson.cause,
+            text=lesson.says,
+            runbook=lesson.runbook,
+            actions=lesson.actions,
+            held=lesson.did_hold,
+            decided_by=Decider(lesson.decided_by),
+        )
+        await self._knowledge.memory.learn(kept)
+
+    async def learn_start_time(self, host: str, stack: str | None, service: str, seconds: float) -> None:
+        """How long a service took from start to well."""
+        await self._knowledge.start_times.learn(_title(stack, service), seconds)
+
+    async def start_time(self, host: str, stack: str | None, service: str) -> float | None:
+        """The learnt start time in seconds, or None."""
+        return await self._knowledge.start_times.typical(_title(stack, service))
+
+
+def _title(stack: str | None, service: str) -> str:
+    return f"{stack}/{service}" if stack else service
+
+
+async def _play(engine: SimulatedEngine, after_s: float) -> None:
+    """The demo's incident: the first of the product's stories."""
+    await asyncio.sleep(after_s)
+    engine.oom("granada-api-1")
+
+
+def _identity(embeddings: OllamaEmbeddings) -> Callable[[], Awaitable[str | None]]:
+    async def identity() -> str | None:
+        try:
+            found = await embeddings.identity()
+        except ModelFailed:
+            return None
+        return f"{found.model}@{found.digest}"
+
+    return identity
+
+
+class Guardian:
+    """Everything, started by entering it: records first, then the watch, then the faces; ended in the reverse order."""
+
+    def __init__(self, settings: Settings, *, is_demo: bool = False) -> None:
+        self.settings = settings
+        self._is_demo = is_demo
+        self.clock = SystemClock()
+        self.texts = load_texts()
+        self.bus = Bus()
+        self.redactor = Redactor(_secrets(settings))
+        self.notices: list[Text] = []
+        self.playground: BotApiServer | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    # -- putting together -------------------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        enter = self._stack.enter_async_context
+        self.knowledge = await enter(Knowledge(self.settings, self.clock))
+        around = await survey(self.settings.engines, simulated=self.settings.simulated)
+        self.notices += around.notices
+        for engine in around.engines.values():
+            self._stack.push_async_callback(engine.close)
+        self.model = self._model()
+        self.desk = IncidentDesk(
+            store=self.knowledge.incidents,
+            silences=self.knowledge.silences,
+            bus=self.bus,
+            clock=self.clock,
+            settings=self.settings.watch,
+            simulated_hosts=tuple(around.engines) if around.is_simulated else (),
+        )
+        self.watchers = Watchers([self._watcher(engine) for engine in around.engines.values()])
+        self.catalog = Catalog([DockerToolset(around.engines, self.redactor.redact), self._history()])
+        self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
+        self.door = Door(self._carriage(), self.knowledge.approvals)
+        self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self._checkpointer)
+        self._wire()
+        self.watchers.adopt(await self.desk.take_up())
+        self.tasks = await enter(Tasks())
+        await self._faces()
+        await enter(self.watchers)
+        await self.knowledge.runs.start()
+        await self.door.recover()
+        await self._take_up()
+        self.tasks.start("clock", self._tick, restarts=True)
+        self.tasks.start("preload", self._preload)
+        if self._is_demo and isinstance(engine, SimulatedEngine):
+            self.tasks.start("demo", lambda: _play(engine, self.settings.demo.incident_after_s))
+
+    def _history(self) -> HistoryToolset:
+        return HistoryToolset(
+            self.knowledge.series, self.knowledge.incidents, self.knowledge.memory, self.clock, self.watchers.inventory
+        )
+
+    async def _checkpointer(self) -> BaseCheckpointSaver[Any]:
+        return await self._stack.enter_async_context(self.knowledge.checkpointer())
+
+    def _dialogue(self) -> RulesAndModel:
+        return RulesAndModel(
+            DialogueParts(
+                door=self.door,
+                inventory=self.watchers.inventory,
+                firing=self.watchers.firing,
+                incidents=self.knowledge.incidents,
+                model=self.model,
+                texts=self.texts,
+                redact=self.redactor.redact,
+                clock=self.clock,
+                settings=self.settings,
+            )
+        )
+
+    def _carriage(self) -> Carriage:
+        return Carriage(
+            catalog=self.catalog,
+            ledger=self.knowledge.ledger,
+            locks=self.knowledge.locks,
+            facts=self.knowledge.facts(self.watchers.inventory),
+            runs=self.knowledge.runs,
+            bus=self.bus,
+            clock=self.clock,
+            policy=self.settings.policy,
+            redact=self.redactor.redact,
+        )
+
+    def _mind(self) -> Mind:
+        return Mind(
+            door=self.door,
+            desk=self.desk,
+            watch=self.watchers,
+            runbooks=lambda: self.runbooks,
+            teacher=Teacher(self.knowledge, self.clock),
+            model=self.model,
+            clock=self.clock,
+            settings=self.settings,
+            render_english=lambda words: self.texts.render(words, "en"),
+            redact=self.redactor.redact,
+        )
+
+    def _model(self) -> OllamaModel | None:
+        self.knowledge.memory.use(redact=self.redactor.redact)
+        if self.settings.ollama is None:
+            return None
+        model = OllamaModel(self.settings.ollama, clock=self.clock)
+        self._stack.push_async_callback(model.aclose)
+        name = self.settings.ollama.embedding_model
+        if name is not None:
+            embeddings = OllamaEmbeddings(model.api, name)
+            self.knowledge.memory.use(Embedder(identity=_identity(embeddings), embed=embeddings.embed))
+        return model
+
+    def _watcher(self, engine: Engine) -> Watcher:
+        return Watcher(
+            EngineSource(engine, only=self.settings.watch.only, ignore=self.settings.watch.ignore),
+            DETECTORS,
+            sink=self.desk,
+            clock=self.clock,
+            settings=self.settings.watch,
+            series=self.knowledge.series,
+            own_acts=self.knowledge.ledger.acts_since,
+            settle_s=self.settings.verification.window_s,
+        )
+
+    async def _faces(self) -> None:
+        """The web application, then the chat: Telegram, or the playground where there is no token."""
+        settings = self.settings
+        if settings.telegram.token is None:
+            self.playground = await self._open_playground()
+            settings = _with_playground(settings, self.playground)
+        self.web = WebApp(settings.web, self._health)
+        self.face = ChatFace(self._face_parts(settings), self.web.application)
+        await self._stack.enter_async_context(self.web)
+        await self._stack.enter_async_context(self.face)
+
+    async def _open_playground(self) -> BotApiServer:
+        state = self.settings.data_dir / "playground.db"
+        server = BotApiServer(token=PLAYGROUND_TOKEN, state_path=state, port=self.settings.playground.port)
+        try:
+            await self._stack.enter_async_context(server)
+        except OSError as error:
+            raise SettingsError(
+                f"playground.port {self.settings.playground.port} cannot be opened ({error.strerror}); "
+                "set another one with INFRAGUARDIAN_PLAYGROUND__PORT (0: any free port)"
+            ) from error
+        server.person(PLAYGROUND_ADMIN, self.settings.playground.person, note="admin")
+        server.person(PLAYGROUND_VIEWER, "Grace", language_code="es", note="viewer")
+        server.person(PLAYGROUND_STRANGER, "Mallory", note="stranger")
+        return server
+
+    def _face_parts(self, settings: Settings) -> FaceParts:
+        return FaceParts(
+            settings=settings,
+            texts=self.texts,
+            bus=self.bus,
+            clock=self.clock,
+            redact=self.redactor.redact,
+            door=self.door,
+            desk=self.desk,
+            knowledge=self.knowledge,
+            inventory=self.watchers.inventory,
+            latest=self.watchers.latest,
+            dialogue=self._dialogue(),
+            runbooks=lambda: self.runbooks,
+            poke=self.runtime.poke,
+        )
+
+    # -- who hears of what ------------------------------------------------------------------------------------------
+
+    def _wire(self) -> None:
+        """The table of events."""
+        self.bus.subscribe(IncidentOpened, self._on_opened)
+        self.bus.subscribe(IncidentRecovered, self._on_recovered)
+        self.bus.subscribe(IncidentMerged, self._on_merged)
+        self.bus.subscribe(IncidentChanged, self._on_changed)
+        self.bus.subscribe(CallStarted, self.runtime.on_call_started)
+
+    async def _on_opened(self, event: IncidentOpened) -> None:
+        if not event.incident.is_flapping:
+            await self.runtime.begin(event.incident)
+
+    async def _on_recovered(self, event: IncidentRecovered) -> None:
+        await self._let_go(event.incident)
+
+    async def _on_merged(self, event: IncidentMerged) -> None:
+        await self._let_go(event.incident)
+
+    async def _on_changed(self, event: IncidentChanged) -> None:
+        """A person took it over: what the machine still asked is withdrawn."""
+        state = event.incident.state
+        if state is IncidentState.ACKNOWLEDGED and event.before.state is not state:
+            await self._let_go(event.incident)
+
+    async def _let_go(self, incident: Incident) -> None:
+        await self.door.withdraw(incident.id)
+        await self.runtime.poke(incident)
+
+    # -- by the clock -----------------------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        pruned_at = self.clock.now()
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self.door.expire()
+            await self.desk.review()
+            if self.clock.now() - pruned_at > timedelta(days=1):
+                await self.knowledge.prune()
+                pruned_at = self.clock.now()
+
+    async def _take_up(self) -> None:
+        """After a start: every open incident that the machine still has goes on where it was."""
+        for incident in self.desk.open_ones():
+            if incident.state not in WITH_A_PERSON and not incident.is_flapping:
+                await self.runtime.begin(incident)
+
+    async def _preload(self) -> None:
+        """What the first incident and the first question would otherwise wait for."""
+        await self.runtime.preload()
+        if self.model is not None and await self.model.probe():
+            await self.model.preload()
+        await self.knowledge.memory.preload()
+
+    async def _health(self) -> dict[str, object]:
+        blind = [one.name for one in self.watchers if one.is_blind]
+        return {
+            "ok": not blind and self.face.is_polling,
+            "chat": self.face.is_polling,
+            "blind_hosts": blind,
+            "model": None if self.model is None else self.model.is_up,
+            "open_incidents": len(self.desk.open_ones()),
+            "tasks": self.tasks.names,
+        }
+
+    async def greeting(self) -> list[str]:
+        """What is said on the terminal once everything runs."""
+        said = [text("start.on_guard"), *self.notices]
+        if self.model is None:
+            said.append(text("start.model_off"))
+        elif not await self.model.probe():
+            said.append(text("start.no_model"))
+        if self.playground is not None:
+            said.append(text("start.playground", url=self.playground.page_url))
+        else:
+            said += await self.face.greeting()
+        return [self.texts.render(one, self.settings.language) for one in said]
+
+
+def _with_playground(settings: Settings, server: BotApiServer) -> Settings:
+    telegram = settings.telegram.model_copy(
+        update={
+            "token": SecretStr(PLAYGROUND_TOKEN),
+            "api_url": server.base_url.removesuffix("/bot"),
+            "admins": (*settings.telegram.admins, PLAYGROUND_ADMIN),
+            "viewers": (*settings.telegram.viewers, PLAYGROUND_VIEWER),
+            "webhook_url": None,
+        }
+    )
+    return settings.model_copy(update={"telegram": telegram})
+
+
+def _secrets(settings: Settings) -> list[str]:
+    """What must never be shown anywhere: this program's own."""
+    found = [settings.telegram.token, settings.telegram.webhook_secret, settings.key]
+    known = [one.get_secret_value() for one in found if one is not None]
+    if settings.database_url is not None:
+        password = urlsplit(settings.database_url.get_secret_value()).password
+        known += [password] if password else []
+    return known
