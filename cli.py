@@ -13,7 +13,9 @@ from pathlib import Path
 
 from core.errors import GuardianError, RunbookError, SettingsError
 from core.settings import Settings
+from core.wording import text
 from knowledge.settings_files import example, load_settings
+from knowledge.text_files import load_texts
 
 WRONG_SETTINGS = 2
 """Exit code: nothing was started because something in the settings or runbooks is wrong."""
@@ -88,17 +90,39 @@ async def _guard(settings: Settings, *, is_demo: bool) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> int:
+    return asyncio.run(_check_all(load_settings(parsed.settings), load_model=not parsed.quick))
+
+
+async def _check_all(settings: Settings, *, load_model: bool) -> int:
+    """One line a thing as it is found out; the exit code says whether something needs a person."""
     from infraguardian import check
 
-    settings = load_settings(parsed.settings)
-    return asyncio.run(check(settings, load_model=not parsed.quick))
+    texts = load_texts()
+    bad = 0
+    async for line in check(settings, load_model=load_model):
+        said = [line.name, *(one for one in (line.problem, line.next_step) if one is not None)]
+        bad += not line.ok
+        words = " ".join(_sentence(texts.render(one, settings.language)) for one in said)
+        print(f"{'ok  ' if line.ok else 'FAIL'}  {words}", flush=True)
+    closing = text("check.some_bad", count=bad) if bad else text("check.all_good")
+    print(texts.render(closing, settings.language))
+    return CHECK_FAILED if bad else 0
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _database(parsed: argparse.Namespace) -> int:
+    """`migrate` opens the records, which brings the schema up to date; `stats` also counts them."""
     from infraguardian import database_stats
 
-    for name, value in asyncio.run(database_stats(load_settings(parsed.settings))).items():
-        print(f"{name}: {value}")
+    stats = asyncio.run(database_stats(load_settings(parsed.settings)))
+    if parsed.what == "stats":
+        sizes = {"database": stats.database_bytes, "graph": stats.graph_bytes, "memory": stats.memory_bytes}
+        print(stats.database)
+        print("\n".join(f"{name}: {size} bytes" for name, size in sizes.items()))
+        print("\n".join(f"{name}: {count} rows" for name, count in stats.rows.items()))
     return 0
 
 

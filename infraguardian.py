@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,10 @@ from agent.dialogue import DialogueParts, RulesAndModel
 from bot.app import ChatFace
 from pydantic import SecretStr
 
+import bot.health as telegram_health
+import integrations.docker_engine.health as engine_health
+import integrations.ollama.health as model_health
+import knowledge.health as records_health
 from agent.ports import Lesson, Mind
 from agent.runbooks import load_runbooks
 from agent.runtime import IncidentRuntime
@@ -24,12 +28,14 @@ from bot.ports import FaceParts
 from core.actions import Catalog
 from core.bus import Bus
 from core.carrier import CallStarted, Carriage
+from core.checks import CheckLine
 from core.desk import IncidentDesk
 from core.door import Door
 from core.errors import ModelFailed, SettingsError
 from core.events import IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
 from core.incidents import WITH_A_PERSON, Decider, Incident, IncidentState
-from core.redaction import Redactor
+from core.inventory import Inventory
+from core.redaction import Redactor, redact
 from core.settings import Settings
 from core.tasks import Tasks
 from core.watcher import Watcher
@@ -38,6 +44,7 @@ from core.wording import Text, text
 from integrations.docker_engine.actions import DockerToolset
 from integrations.docker_engine.detectors import DETECTORS
 from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.real import RealEngine
 from integrations.docker_engine.simulated import SimulatedEngine
 from integrations.docker_engine.source import EngineSource
 from integrations.docker_engine.survey import survey
@@ -46,7 +53,7 @@ from integrations.ollama.embeddings import OllamaEmbeddings
 from knowledge.history_actions import HistoryToolset
 from knowledge.lesson_records import Lesson as RecordedLesson
 from knowledge.memory import Embedder
-from knowledge.stores import Knowledge
+from knowledge.stores import Knowledge, Stats
 from knowledge.text_files import load_texts
 from web.app import WebApp
 
@@ -405,3 +412,42 @@ def _secrets(settings: Settings) -> list[str]:
         password = urlsplit(settings.database_url.get_secret_value()).password
         known += [password] if password else []
     return known
+
+
+async def check(settings: Settings, *, load_model: bool) -> AsyncIterator[CheckLine]:
+    """What `infraguardian check` prints; never raises for something that is only wrong."""
+    clock = SystemClock()
+    yield CheckLine(name=text("check.settings"), ok=True)
+    runbooks = load_runbooks(RUNBOOKS_DIR, settings.runbooks_dir, installed_catalog(settings, clock))
+    yield CheckLine(name=text("check.runbooks", count=len(runbooks.names())), ok=True)
+    has_admin = bool(settings.telegram.admins)
+    async for line in records_health.check(settings, clock):
+        yield line
+    if settings.telegram.token is not None and not has_admin:
+        async with Knowledge(settings, clock) as knowledge:
+            has_admin = await knowledge.people.has_admin()
+    async for line in telegram_health.check(settings.telegram, has_admin=has_admin):
+        yield line
+    async for line in engine_health.check(settings.engines):
+        yield line
+    if settings.ollama is not None:
+        model = OllamaModel(settings.ollama, clock=clock)
+        try:
+            async for line in model_health.check(model, load=load_model):
+                yield line
+        finally:
+            await model.aclose()
+
+
+def installed_catalog(settings: Settings, clock: SystemClock) -> Catalog:
+    """Every action there is, without connecting to anything: enough to check runbooks and to write documents."""
+    knowledge = Knowledge(settings, clock)
+    engines = {name: RealEngine(name, one) for name, one in settings.engines.items()}
+    history = HistoryToolset(knowledge.series, knowledge.incidents, knowledge.memory, clock, Inventory)
+    return Catalog([DockerToolset(engines, redact), history])
+
+
+async def database_stats(settings: Settings) -> Stats:
+    """How much is kept; opening the records brings their schema up to date."""
+    async with Knowledge(settings, SystemClock()) as knowledge:
+        return await knowledge.stats()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
+from core.checks import CheckLine
 from core.errors import ModelFailed, ModelFailure
 from core.settings import OllamaSettings
 from core.wording import Text, text
@@ -13,16 +13,6 @@ from integrations.ollama.client import OllamaModel
 from integrations.ollama.models import InstalledModel, LoadedModel
 
 NEEDED = ("tools", "thinking")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckLine:
-    """One thing that was looked at."""
-
-    name: Text
-    ok: bool
-    problem: Text | None = None
-    next_step: Text | None = None
 
 
 async def check(model: OllamaModel, *, load: bool = True) -> AsyncIterator[CheckLine]:

@@ -1,0 +1,37 @@
+"""Does each configured engine answer, which version do both sides speak, and may we look and act?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from core.checks import CheckLine
+from core.errors import GuardianError
+from core.settings import EngineSettings
+from core.wording import text
+from integrations.docker_engine.real import RealEngine
+
+LIMIT_S = 10.0
+
+
+async def check(settings: Mapping[str, EngineSettings]) -> AsyncIterator[CheckLine]:
+    """One line an engine; never raises."""
+    for name, one in settings.items():
+        engine = RealEngine(name, one)
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                info = await engine.info()
+                count = len(await engine.containers())
+        except (GuardianError, TimeoutError) as error:
+            problem = str(error) or f"no answer within {LIMIT_S:.0f} s"
+            yield CheckLine(
+                name=text("check.engine_down", name=name),
+                ok=False,
+                problem=text("check.problem", problem=problem),
+                next_step=text("check.next.engine", name=name, url=one.url),
+            )
+        else:
+            said = text("check.engine", name=name, version=info.version, api=info.api_version, count=count)
+            yield CheckLine(name=said, ok=True)
+        finally:
+            await engine.close()
