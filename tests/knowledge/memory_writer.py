@@ -1,0 +1,29 @@
+"""A process to be killed: learns lesson after lesson, and says how many. `python -m … DIRECTORY`."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from knowledge.database import Database, sqlite_url
+from knowledge.lesson_records import Lesson, LessonRecords
+from knowledge.memory import Memory
+from tests.knowledge.tools import NOON
+
+
+async def write(directory: Path) -> None:
+    async with Database(sqlite_url(directory / "guardian.db")) as database:
+        memory = Memory(LessonRecords(database), directory / "memory")
+        await memory.recall("open the index")
+        for number in range(1, 100_000):
+            text = f"subject{number} failure seen"
+            await memory.learn(
+                Lesson(incident_id=number, at=NOON, stack="s", service="a", kind="k", cause="c", text=text)
+            )
+            if number == 1:
+                await memory.preload()
+            sys.stdout.write(f"learnt {number}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(write(Path(sys.argv[1])))
