@@ -33,8 +33,10 @@ NODE_LIMIT = 100
 DEPTH_LIMIT = 20
 PATH_LIMIT = 4
 TEXT_LIMIT = 4_000
-"""`matches` and `in` look at this many characters of a text at most, `matches` at LINE_LIMIT of each line."""
-LINE_LIMIT = 500
+"""`in` and `lower` look at this many characters of a text at most."""
+MATCH_LIMIT = 2_000
+"""`matches` looks at this many characters of a text or list, and at LINE_LIMIT of each line."""
+LINE_LIMIT = 300
 REPEAT_LIMIT = 2
 """Open-ended repeats (`*`, `+`, `{2,}`) that one pattern may have: keeps matching fast on hostile text."""
 PART_LIMIT = 8
@@ -282,9 +284,9 @@ def _membership(left: Evaluate, right: Evaluate, *, wanted: bool) -> Evaluate:
 def _matches(inner: Evaluate, pattern: re.Pattern[str]) -> Evaluate:
     def run(lookup: Lookup) -> JsonValue:
         value = inner(lookup)
-        texts = value if isinstance(value, list) else [value]
-        lines = (line for one in texts[:100] if isinstance(one, str) for line in one[:TEXT_LIMIT].splitlines())
-        return any(pattern.search(line[:LINE_LIMIT]) for line in lines)
+        texts = [one for one in (value if isinstance(value, list) else [value])[:100] if isinstance(one, str)]
+        looked_at = "\n".join(one[:MATCH_LIMIT] for one in texts)[:MATCH_LIMIT]
+        return any(pattern.search(line[:LINE_LIMIT]) for line in looked_at.splitlines())
 
     return run
 

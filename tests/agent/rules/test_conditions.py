@@ -132,8 +132,8 @@ def test_any_text_is_compiled_or_refused_with_words(source: str) -> None:
         assert str(error)
 
 
-@pytest.mark.parametrize("text", ["a" * 1_000_000, ("a" * 499 + "\n") * 2_000, "ab" * 500_000])
-def test_hostile_text_does_not_slow_a_pattern(text: str) -> None:
+@pytest.mark.parametrize("text", ["a" * 1_000_000, ("a" * 299 + "\n") * 3_000, ["ab" * 500_000] * 50])
+def test_hostile_text_does_not_slow_a_pattern(text: JsonValue) -> None:
     condition = compile_condition("matches(evidence.x, 'a+.*[0-9]')", ROOTS)
     started = time.perf_counter()
     assert not condition.holds(lambda _: text)
