@@ -19,6 +19,7 @@ from integrations.docker_engine.wire import Wire, of_container
 
 SIDE_BY_SIDE = 128
 """Requests for stats at once: an engine answers each only at its next tick, up to a second later."""
+INSPECTS_SIDE_BY_SIDE = 8
 LEAST_INTERVAL_S = 0.5
 """A CPU share over less says nothing; a round that comes sooner is compared with the reading before the last."""
 READING_LIMIT_S = 10.0
@@ -87,7 +88,7 @@ class Sampler:
         return list(self._known.values())
 
     async def _learn(self, wire: Wire, ids: Iterable[str], *, is_local: bool, limit_s: float) -> list[_Known]:
-        gate = asyncio.Semaphore(SIDE_BY_SIDE)
+        gate = asyncio.Semaphore(INSPECTS_SIDE_BY_SIDE)
 
         async def learn(container_id: str) -> _Known | None:
             self._known.pop(container_id, None)
