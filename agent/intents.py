@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.inventory import Inventory, Target, find
+from agent.vocabulary import (
+    AGREES,
+    ASIDE,
+    CLAUSE_END,
+    CONDITION,
+    FILLER,
+    FORBIDS,
+    HEDGE,
+    NEGATED_ACT,
+    PAST_TENSE,
+    POLITE,
+    RESTART,
+    STOP,
+    TROUBLE,
+    UP,
+    WISHFUL,
+)
+from core.inventory import Inventory, Target, find, names_of
 
 
 class Intent(StrEnum):
@@ -25,66 +43,109 @@ class Intent(StrEnum):
     CHANGES = "changes"
     BEFORE = "before"
     HELP = "help"
+    HELLO = "hello"
     THANKS = "thanks"
     RESTART = "restart"
     STOP = "stop"
     UP = "up"
+    FORBIDS = "forbids"
+    """Says that nothing shall be changed."""
+    DECIDES = "decides"
+    """Says yes or no to something that is open."""
 
 
 WISHES = frozenset({Intent.RESTART, Intent.STOP, Intent.UP})
+MAX_WORDS = 60
+"""A longer text is no common question."""
+MAX_LEFT = 1
+"""So many words that no rule knows are let pass; with more, a rule would answer past the question."""
 
-_PATTERNS: tuple[tuple[Intent, str], ...] = (
-    (Intent.THANKS, r"^(muchas )?(gracias|thanks|thank you|thx|perfecto|genial|ok|vale|great)( you)?$"),
-    (Intent.HELP, r"^(ayuda|help|que puedes hacer|que sabes hacer|what can you do|como funcionas)$"),
+_LOOKS: tuple[tuple[Intent, str], ...] = (
+    (
+        Intent.THANKS,
+        r"^((muchas|mil) )?(gracias|thanks|thank you|thx|ty|perfecto|genial|great|nice|cool|excelente)"
+        r"( (you|a lot|so much|very much|bot|por todo|totales))*$",
+    ),
+    (
+        Intent.HELLO,
+        r"^(hola|buenas|buenos dias|buenas (tardes|noches)|hello|hi|hey|good (morning|evening))( bot| there)?$",
+    ),
+    (
+        Intent.DECIDES,
+        r"^(si|yes|no|dale|hazlo|do it|go ahead|adelante|apruebalo|aprobado|aprueba|apruebo|approved?|approve it|deny"
+        r"|deny it|deniega|denegado|rechaza|rechazalo|reject|reject it|procede|proceed)( please| por favor)?$",
+    ),
+    (
+        Intent.HELP,
+        r"^(ayuda|ayudame|help|help me|que (mas )?(puedes|sabes|podes) hacer|what (else )?can you do|como funcionas"
+        r"|como te uso|how do (you work|i use you)|comandos|commands)$",
+    ),
     (
         Intent.BEFORE,
-        r"\b(ha pasado (esto )?antes|paso antes|ya habia pasado|happened before|seen this before|has this happened)\b",
+        r"\b((ha|habia|han) (pasado|ocurrido|sucedido)( \w+){0,3} (antes|alguna vez)|(paso|ocurrio) (esto )?antes"
+        r"|ya (habia |ha )?(pasado|ocurrido|paso)|alguna vez|happened before|(seen|had) (this|it|that)( \w+)? before"
+        r"|has (this|it|that)( ever)? happened|happen(ed)? before|(incidentes|incidents|casos) (parecidos|similares)"
+        r"|similar (incidents|cases))\b",
     ),
     (
         Intent.CHANGES,
-        r"\b(que (ha )?cambi(o|ado|aron)|what('s| has|s)? ?changed|cambios (desde|de)|changes since|what is new)\b",
+        r"\b(que (se )?(ha |han )?(cambi(o|ado|aron)|modific(o|ado|aron))|what('s| has| have|s)? ?(been )?changed"
+        r"|what('s| is|s) (new|different)|que hay de nuevo|novedades|cambios|changes|did (anything|something) change"
+        r"|(ha|han) cambiado (algo|cosas)|cambio algo)\b",
     ),
+    (Intent.HEALTH, r"\b(cuantas veces|how (many times|often)|restart counts?|cuantos reinicios)\b"),
     (
-        Intent.WHY,
-        r"\b(por ?que|why|que (le )?(pasa|paso|ocurre|sucede|tiene)|what('s| is|s)? (wrong|happening|going on)"
-        r"|what happened (to|with)|diagnostica\w*|diagnose)\b",
+        Intent.LOGS,
+        r"\b(logs?|logz|registros?|bitacoras?|trazas)\b",
     ),
-    (Intent.LOGS, r"\b(logs?|registros?|bitacora|trazas)\b"),
     (Intent.CPU, r"\b(cpu|procesador|processor)\b"),
     (
         Intent.MEMORY_USE,
-        r"\b(cuanta (memoria|ram)|how much (memory|ram)|(memoria|memory|ram) (usa|gasta|consume|use[sd]?))\b",
-    ),
-    (Intent.METRICS, r"\b(metricas?|metrics?|grafic[ao]s?|charts?|graphs?|consumo|rendimiento|memoria|memory|ram)\b"),
-    (Intent.RESTART, r"\b(reinici(a|ar|alo|ala|es|en|e|o)|rearranca\w*|restart|reboot|bounce)\b"),
-    (
-        Intent.STOP,
-        r"^(please |por favor |puedes |can you )?(para|parar|deten|detener|apaga|apagar|stop|shut down|halt)\b",
+        r"\b(cuanta (memoria|ram)|how much (memory|ram)|(memoria|memory|ram) (usan?|gasta|consume|use[sd]?|usage)"
+        r"|uso de (la )?(memoria|ram)|ram)\b",
     ),
     (
-        Intent.UP,
-        r"^(please |por favor |puedes |can you )?(arranca|arrancar|levanta|levantar|inicia|iniciar|enciende|start|bring up)\b",
+        Intent.METRICS,
+        r"\b(metricas?|metrics?|grafic[ao]s?|charts?|graphs?|consumo|rendimiento|performance|memoria|memory)\b",
+    ),
+    (
+        Intent.WHY,
+        r"\bpor ?que\b|^(porque|porke|xq|pq)\b|\b(why|how come"
+        r"|what('s| is|s|'re| are)? (wrong|happening|going on|the (matter|problem|cause|reason))"
+        r"|what (has )?happened (to|with)|que (les? |se )?(pasa|paso|esta pasando|ocurre|ocurrio|sucede|sucedio|tiene)"
+        r"|diagnos\w+|cual es (el problema|la causa)|a que se debe|causa de|cause of"
+        r"|se (ha )?(reinicio|reiniciado|paro|parado|cayo|caido|detuvo|detenido|apago|apagado|murio|muerto|reiniciaron)"
+        r"|quien (ha )?(reinici|par|detuvo|deten|apag|arranc|mat)\w*|who (has )?(restarted|stopped|killed|started|shut)"
+        r"|(has|habeis|han) (reiniciado|parado|detenido|arrancado)"
+        r"|(did|was|were|has|have|had)( \w+)?( \S+){1,3}? (restart(ed)?|stop(ped)?|die|died|crash(ed)?|killed))\b",
     ),
     (
         Intent.INCIDENTS,
-        r"\b(incidentes?|incidencias?|incidents?|alertas?|alerts?|que paso|what happened|problemas|problems)\b",
+        r"\b(incidentes?|incidencias?|incidents?|alertas?|alerts?|alarmas?|alarms?|what happened|problemas|problems"
+        r"|que fallo)\b",
+    ),
+    (
+        Intent.HEALTH,
+        r"\b(salud|health|healthy|unhealthy|san[oa]s?|viv[oa]s?|alive|arriba|caid[oa]s?|funcionan?|working|works|up|down"
+        r"|running|corriendo|responde|en marcha|levantad[oa]s?|encendid[oa]s?)\b",
     ),
     (Intent.SERVICES, r"\b(servicios|services|contenedores|containers)\b"),
     (
-        Intent.HEALTH,
-        r"\b(salud|health|healthy|san[oa]|vivo|viva|alive|arriba|caid[oa]|funciona|working|up|down|running)\b",
-    ),
-    (
         Intent.STATUS,
-        r"\b(estado|status|como (esta|estan|va|vamos|anda)|todo (bien|ok)|how (is|are)( it going| things)?|everything)\b",
+        r"\b(estado|status|situacion|resumen|overview|summary|como (esta|estan|va|van|vamos|anda|andan|sigue|estamos)"
+        r"|(todo|todos) (bien|ok|en orden)|how('s| is| are|s)( it going| things| everything)?|everything (ok|fine|good)"
+        r"|all (good|ok|fine)|(any|some)thing (wrong|broken))\b",
     ),
 )
-_COMPILED = tuple((intent, re.compile(pattern)) for intent, pattern in _PATTERNS)
-_NOT = re.compile(r"\b(no|nunca|never|don'?t|do not|sin|without)\b")
-_FILLER = frozenset(
-    ["el", "la", "los", "las", "un", "una", "de", "del", "al", "a", "en", "y", "o", "que", "se", "le", "lo", "me", "mi", "su", "con", "por", "para", "esta", "este", "estan", "es", "son", "fue", "era", "ha", "han", "the", "a", "an", "of", "for", "to", "in", "on", "at", "and", "or", "is", "are", "was", "were", "do", "does", "did", "has", "have", "it", "its", "my", "our", "your", "me", "us", "please", "por", "favor", "muestrame", "muestra", "ensename", "ensena", "dame", "dime", "ver", "quiero", "puedes", "podrias", "show", "give", "tell", "can", "could", "you", "see", "view", "want", "ultimos", "ultimas", "last", "lines", "lineas", "cuanto", "cuanta", "cuantos", "how", "much", "many", "use", "uses", "using", "used", "usa", "gasta", "consume", "ahora", "now", "hoy", "today", "ayer", "yesterday", "anoche", "desde", "since", "servicio", "service", "stack", "proyecto", "project", "contenedor", "container", "caido", "caida", "falla", "fallando", "lento", "lenta", "down", "failing", "slow", "broken", "roto", "rota", "cayo", "fallo", "muerto", "muerta", "dead", "crashed"]
+_COMPILED = tuple((intent, re.compile(pattern)) for intent, pattern in _LOOKS)
+_WISH_VERBS = tuple(
+    (intent, re.compile(rf"^{POLITE}(?:{verbs})(?=\s|$)"))
+    for intent, verbs in ((Intent.RESTART, RESTART), (Intent.STOP, STOP), (Intent.UP, UP))
 )
-MAX_WORDS = 60
+_MEASURES = re.compile(
+    r"\b\d+ ?(m|min|minutos?|minutes?|h|hs|horas?|hours?|d|dias?|days?|semanas?|weeks?|lineas?|lines?)?\b"
+    r"|\b(ultim[oa]s?|last|past|this|esta) (hora|hour|dia|day|semana|week|noche|night)\b"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +153,12 @@ class Understood:
     """A question that a rule understands."""
 
     intent: Intent
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...] = ()
     """What it is about; empty: nothing named, or nothing of that name; several: ambiguous."""
-    named: str
-    """The words that name the target, as typed."""
+    named: str = ""
+    """The words that name the target, or that would have to: without an equal, nothing of that name is known."""
+    is_sure: bool = True
+    """False: the question holds more than the rule would answer; a model is the better one to ask."""
 
 
 def understand(question: str, inventory: Inventory) -> Understood | None:
@@ -104,29 +167,169 @@ def understand(question: str, inventory: Inventory) -> Understood | None:
     words = plain.split()
     if not words or len(words) > MAX_WORDS:
         return None
-    intent = next((intent for intent, pattern in _COMPILED if pattern.search(plain)), None)
-    if intent is None:
-        return None
-    if intent in WISHES and _NOT.search(plain):
-        return None
-    pattern = next(pattern for one, pattern in _COMPILED if one is intent)
-    named, targets = _target(pattern.sub(" ", plain), inventory)
-    return Understood(intent=intent, targets=targets, named=named)
+    names = _Names(inventory)
+    return _wish(question, names) or _look(plain, names) or _prohibition(question)
+
+
+def wants_change(question: str) -> bool:
+    """Whether a person asks for some change, or agrees to one; a negated act anywhere makes it False."""
+    for clause in _clauses(question):
+        if NEGATED_ACT.search(clause):
+            return False
+    plain = fold(question)
+    return bool(WISHFUL.search(plain) or AGREES.search(plain))
 
 
 def fold(text: str) -> str:
-    """Lower case, without accents and punctuation (`/`, `-`, `_`, `.` stay), single spaces."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    kept = "".join(char for char in plain if not unicodedata.combining(char))
-    return " ".join(re.sub(r"[^\w\s/\-.']", " ", kept).split()).strip(".- ")
+    """Lower case, without accents and punctuation (`/`, `-`, `_`, `.`, `'` stay), single spaces."""
+    return " ".join(re.sub(r"[^\w\s/\-.']", " ", _plain(text)).split()).strip(".- ").replace(". ", " ")
 
 
-def _target(rest: str, inventory: Inventory) -> tuple[str, tuple[Target, ...]]:
-    words = [word for word in rest.split() if word not in _FILLER and not word.isdigit()]
-    for size in range(min(len(words), 4), 0, -1):
-        for start in range(len(words) - size + 1):
-            name = " ".join(words[start : start + size])
-            found = find(inventory, name)
-            if found:
-                return name, found
-    return " ".join(words[:4]), ()
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("’", "'"))
+    return "".join(char for char in decomposed if not unicodedata.combining(char) and char != "\ufe0f")
+
+
+def _clauses(question: str) -> Iterator[str]:
+    for part in CLAUSE_END.split(_plain(question)):
+        if clause := fold(part):
+            yield clause
+
+
+# -- wishes ----------------------------------------------------------------------------------------------------------
+
+
+def _wish(question: str, names: _Names) -> Understood | None:
+    """A wish that says: this, now. Conditions, exceptions, times and several wishes at once are for the model."""
+    if PAST_TENSE.search(unicodedata.normalize("NFC", question.casefold())):
+        return None
+    clauses = list(_clauses(question))
+    if any(CONDITION.match(clause) for clause in clauses):
+        return None
+    found = [(place, *verb) for place, clause in enumerate(clauses) if (verb := _wish_verb(clause))]
+    if len(found) != 1:
+        return None
+    place, intent, rest = found[0]
+    if HEDGE.search(ASIDE.sub("", rest)):
+        return None
+    named, targets, _ = names.target(ASIDE.sub("", rest))
+    others = [clause for other, clause in enumerate(clauses) if other != place]
+    if not named:
+        named, targets = _mentioned(others, names)
+    elif any(len(one.split()) <= 3 and names.is_exact(one) for one in others[place:]):
+        return None
+    return Understood(intent=intent, targets=targets, named=named)
+
+
+def _wish_verb(clause: str) -> tuple[Intent, str] | None:
+    for intent, pattern in _WISH_VERBS:
+        match = pattern.match(clause)
+        if match is None:
+            continue
+        rest = clause[match.end() :]
+        if intent is not Intent.RESTART and _looks(rest):
+            return None
+        return intent, rest
+    return None
+
+
+def _looks(rest: str) -> bool:
+    """Whether it names something to be shown: 'para el weaviate los logs'."""
+    shown = (Intent.LOGS, Intent.METRICS, Intent.CPU, Intent.MEMORY_USE, Intent.STATUS)
+    return any(pattern.search(rest) for intent, pattern in _COMPILED if intent in shown)
+
+
+def _mentioned(clauses: list[str], names: _Names) -> tuple[str, tuple[Target, ...]]:
+    """What the clauses around a wish without a name are about: 'la api está caída, reiníciala'."""
+    for clause in clauses:
+        named, targets, _ = names.target(clause)
+        if targets:
+            return named, targets
+    return "", ()
+
+
+def _prohibition(question: str) -> Understood | None:
+    if any(FORBIDS.match(clause) for clause in _clauses(question)):
+        return Understood(intent=Intent.FORBIDS)
+    return None
+
+
+# -- questions -------------------------------------------------------------------------------------------------------
+
+
+def _look(plain: str, names: _Names) -> Understood | None:
+    exact = names.exact_part(plain)
+    without_name = _without(plain, exact) if exact else plain
+    match = _first_match(without_name) or _first_match(plain)
+    if match is None:
+        return None
+    intent, pattern = match
+    rest = _MEASURES.sub(" ", pattern.sub(" ", without_name))
+    if exact:
+        named, targets, left = exact, names.find(exact), names.content_words(rest)
+    else:
+        named, targets, left = names.target(rest)
+    asks_cause = intent not in (Intent.WHY, Intent.CHANGES) and bool(re.search(r"\b(por ?que|why)\b", plain))
+    if intent is Intent.WHY and not targets and named and not TROUBLE.search(plain):
+        return None
+    return Understood(intent=intent, targets=targets, named=named, is_sure=len(left) <= MAX_LEFT and not asks_cause)
+
+
+def _first_match(plain: str) -> tuple[Intent, re.Pattern[str]] | None:
+    return next(((intent, pattern) for intent, pattern in _COMPILED if pattern.search(plain)), None)
+
+
+class _Names:
+    """Finds what words name: an exact name anywhere first, then the longest run of words that fits."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._exact = set(names_of(inventory))
+        for service in inventory.services():
+            stack = service.stack or ""
+            self._exact |= {service.name, f"{stack} {service.name}", f"{service.name} {stack}"}
+            self._exact |= {container.name for container in service.containers}
+        self._exact = {" ".join(_split(name)) for name in self._exact} - {""}
+
+    def find(self, name: str) -> tuple[Target, ...]:
+        return find(self._inventory, name)
+
+    def is_exact(self, words: str) -> bool:
+        return " ".join(one for one in _split(words) if one not in FILLER) in self._exact
+
+    def exact_part(self, plain: str) -> str:
+        """The longest run of the question's words that is exactly somebody's name; '' if there is none."""
+        words = plain.split()
+        for size in range(min(len(words), 6), 0, -1):
+            for start in range(len(words) - size + 1):
+                run = words[start : start + size]
+                if run[0] in FILLER or run[-1] in FILLER:
+                    continue
+                if self.is_exact(" ".join(run)):
+                    return " ".join(run)
+        return ""
+
+    def content_words(self, rest: str) -> list[str]:
+        """What is neither filler nor a number."""
+        return [word for word in rest.split() if word not in FILLER and not word.isdigit() and len(word) > 1]
+
+    def target(self, rest: str) -> tuple[str, tuple[Target, ...], list[str]]:
+        """The naming words, what they may mean, and the content words besides."""
+        exact = self.exact_part(rest)
+        if exact:
+            return exact, self.find(exact), self.content_words(_without(rest, exact))
+        words = self.content_words(rest)
+        for size in range(min(len(words), 4), 0, -1):
+            for start in range(len(words) - size + 1):
+                name = " ".join(words[start : start + size])
+                if found := self.find(name):
+                    return name, found, words[:start] + words[start + size :]
+        return " ".join(words[:4]), (), words
+
+
+def _without(plain: str, part: str) -> str:
+    return re.sub(rf"(?<!\S){re.escape(part)}(?!\S)", " ", plain, count=1)
+
+
+def _split(name: str) -> list[str]:
+    return "".join(char if char.isalnum() else " " for char in _plain(name)).split()

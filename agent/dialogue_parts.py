@@ -1,0 +1,84 @@
+"""What the dialogue works with, and what it is asked, as one bundle for its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+from core.alerts import Alert
+from core.conversation import Question
+from core.door import Door
+from core.incident_card import clock_time, duration
+from core.incidents import Incident
+from core.inventory import Container, Inventory
+from core.model import LanguageModel
+from core.policy import Actor
+from core.ports import Clock, IncidentStore, Series
+from core.settings import Settings
+from core.wording import Language, Text
+
+
+def _everything(_: Actor, __: str | None) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialogueParts:
+    """The collaborators, handed in by the composition root."""
+
+    door: Door
+    inventory: Callable[[], Inventory]
+    firing: Callable[[], Sequence[Alert]]
+    """All alerts that are on."""
+    incidents: IncidentStore
+    series: Series
+    model: LanguageModel | None
+    """None: no model is configured."""
+    render: Callable[[Text, Language], str]
+    redact: Callable[[str], str]
+    clock: Clock
+    settings: Settings
+    sees: Callable[[Actor, str | None], bool] = _everything
+    """Whether a person may look at a stack; None: at what stands outside of stacks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One question with what this person may see."""
+
+    question: Question
+    inventory: Inventory
+    """Only what the person may look at."""
+    incident: Incident | None = None
+    """Whose card was replied to."""
+    subject: str = ""
+    """`stack/service` that was spoken of last, for 'restart it'."""
+    parts: DialogueParts
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether nothing is hidden from the person."""
+        return len(self.inventory.containers) == len(self.parts.inventory().containers)
+
+    def say(self, sentence: Text) -> str:
+        """A sentence in the person's language."""
+        return self.parts.render(sentence, self.question.language)
+
+    def may_see(self, stack: str | None) -> bool:
+        """Whether the person may look at that stack."""
+        return self.parts.sees(self.question.actor, stack)
+
+    def since(self, container: Container) -> str:
+        """When it started, or ended when it does not run, for people: `14:02 (3 h 5 min)`."""
+        at = container.started_at if container.is_running else container.finished_at
+        if at is None:
+            return "–"
+        now = self.parts.clock.now()
+        return f"{clock_time(at, now, ZoneInfo(self.parts.settings.timezone))} ({duration(now - at)})"
+
+
+def visible(parts: DialogueParts, actor: Actor) -> Inventory:
+    """What a person may look at."""
+    whole = parts.inventory()
+    return replace(whole, containers=tuple(one for one in whole.containers if parts.sees(actor, one.stack)))

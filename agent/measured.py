@@ -1,0 +1,60 @@
+"""What a service uses right now, measured through the door; the last kept sample where the engine does not answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from agent import truths
+from agent.dialogue_parts import Asked
+from core.actions import JsonObject
+from core.errors import GuardianError
+from core.inventory import Container, Service
+from core.wording import Text, text
+
+ACTION = "docker.stats"
+SHOWN = 6
+MB = 1024 * 1024
+KEPT = timedelta(minutes=10)
+
+
+async def measured(asked: Asked, service: Service) -> list[Text]:
+    """One sentence for each of its containers."""
+    return [await _one(asked, service, container) for container in service.containers[:SHOWN]]
+
+
+async def _one(asked: Asked, service: Service, container: Container) -> Text:
+    name = service.title if len(service.containers) == 1 else container.name
+    if not container.is_running:
+        return truths.ended(asked, container)
+    row = await _read(asked, container) or await _kept(asked, container)
+    if row is None:
+        return text("dialogue.nothing_measured", target=name)
+    cpu, memory = _number(row, "cpu_pct"), _number(row, "memory_mb")
+    limit_mb = container.memory_limit_bytes / MB
+    if not limit_mb:
+        return text("dialogue.use_unlimited", target=name, cpu=cpu, memory=memory)
+    share = round(100 * memory / limit_mb)
+    return text("dialogue.use", target=name, cpu=cpu, memory=memory, limit=round(limit_mb), share=share)
+
+
+async def _read(asked: Asked, container: Container) -> JsonObject | None:
+    try:
+        result = await asked.parts.door.read(ACTION, {"container": container.ref}, asked.question.actor)
+    except GuardianError:
+        return None
+    rows = result.data.get("containers")
+    first = rows[0] if isinstance(rows, list) and rows else None
+    return first if result.is_ok and isinstance(first, dict) else None
+
+
+async def _kept(asked: Asked, container: Container) -> JsonObject | None:
+    now = asked.parts.clock.now()
+    points = await asked.parts.series.read(container.ref, now - KEPT, now)
+    if not points:
+        return None
+    return {"cpu_pct": round(points[-1].cpu_pct, 1), "memory_mb": round(points[-1].memory_bytes / MB)}
+
+
+def _number(row: JsonObject, name: str) -> float:
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
