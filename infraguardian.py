@@ -144,6 +144,7 @@ class Guardian:
         self.notices: list[Text] = []
         self.playground: BotApiServer | None = None
         self._stack = AsyncExitStack()
+        self._is_ready = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         try:
@@ -186,9 +187,11 @@ class Guardian:
         self.tasks = await enter(Tasks())
         await self._faces()
         await enter(self.watchers)
+        await self.watchers.looked()
         await self.knowledge.runs.start()
         await self.door.recover()
         await self._take_up()
+        self._is_ready.set()
         self.tasks.start("clock", self._tick, restarts=True)
         self.tasks.start("preload", self._preload)
         if self._is_demo and isinstance(engine, SimulatedEngine):
@@ -308,8 +311,12 @@ class Guardian:
             latest=self.watchers.latest,
             dialogue=self._dialogue(),
             runbooks=lambda: self.runbooks,
+            ready=self._until_ready,
             poke=self.runtime.poke,
         )
+
+    async def _until_ready(self) -> None:
+        await self._is_ready.wait()
 
     # -- who hears of what ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,24 @@
+"""The world of an end-to-end test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.playground.server import BotApiServer
+from tests.e2e.world import World
+from tests.testbed.stack import Stack
+
+TOKEN = "700000001:playground-token-for-tests-aaaaaaaaaa"
+
+
+@pytest.fixture
+async def world(tmp_path: Path, docker_host: str, stack: Stack) -> AsyncIterator[World]:
+    """A world whose program is not started yet; whatever runs is ended afterwards."""
+    async with BotApiServer(token=TOKEN, state_path=tmp_path / "chat.db") as chat_server:
+        made = World(chat_server=chat_server, stack=stack, docker_host=docker_host, home=tmp_path)
+        yield made
+        if made.process is not None and made.process.returncode is None:
+            await made.kill()

@@ -1,0 +1,63 @@
+"""Real containers really die; one card with the true cause comes, a tap repairs, the success is proved."""
+
+from __future__ import annotations
+
+import urllib.request
+
+from tests.e2e.world import World
+from tests.testbed.stack import HTTP_PROBE
+
+
+def _get(url: str, method: str = "GET") -> None:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=3) as answer:
+            answer.read()
+    except OSError:
+        return  # the server may be killed by what was asked of it
+
+
+async def test_a_container_killed_for_memory_is_repaired_once_approved(world: World) -> None:
+    world.stack.service("api", mem_limit="64m")
+    await world.start()
+    _get(world.stack.url("api", "/eat?mb=200"))
+
+    card = await world.card("Approve", "memory")
+    assert "api" in card.text
+    assert world.events("api", "start")[1:] == []  # nothing disruptive without a person
+
+    answer = await world.tap("Approve", by=world.stranger)
+    assert answer
+    assert world.events("api", "start")[1:] == []
+
+    await world.tap("Approve")
+    await world.card("Solved", timeout_s=40)
+    assert world.stack.state("api")["Running"]
+    assert len(world.events("api", "start")) == 2
+
+
+async def test_a_crash_loop_is_one_card_with_the_true_error(world: World) -> None:
+    await world.start()
+    world.stack.service("worker", "crash.py", restart="always")
+    card = await world.card("worker", "DATABASE_URL", timeout_s=40)
+    assert len([m for m in world.ada.chat.bot_messages if "worker" in m.text and m.reply_to is None]) == 1
+    assert card
+
+
+async def test_an_unhealthy_service_is_restarted_once_approved(world: World) -> None:
+    world.stack.service("api", healthcheck=HTTP_PROBE)
+    await world.until(lambda: world.stack.state("api")["Health"]["Status"] == "healthy")
+    await world.start()
+    _get(world.stack.url("api", "/sick"), method="POST")
+    await world.tap("Approve", "unhealthy", timeout_s=30)
+    await world.card("Solved", timeout_s=60)
+    assert world.restarts("api") == 1
+
+
+async def test_a_stop_by_a_person_is_no_alarm(world: World) -> None:
+    container = world.stack.service("api", "stubborn.py")
+    other = world.stack.service("other")
+    await world.start()
+    container.stop(timeout=1)
+    other.kill(signal="SIGKILL")  # this one is an alarm: once its card is there, the first one's would have been
+    await world.card("other", timeout_s=30)
+    assert not [m for m in world.ada.chat.bot_messages if "/api" in m.text]

@@ -1,0 +1,161 @@
+"""The whole product as one world: the real program as a process, a real engine, and people at the chat server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from bot.playground.people import Person
+from bot.playground.server import BotApiServer
+from bot.playground.shown import ShownMessage
+from tests.testbed.stack import Stack
+from tests.testbed.world import eventually
+
+ADA, GRACE, STRANGER = 1001, 1002, 6666
+ROOT = Path(__file__).resolve().parents[2]
+START_LIMIT_S = 40.0
+
+
+@dataclass(kw_only=True)
+class World:
+    """One guardian over one stack, one admin (Ada), one viewer (Grace), one stranger."""
+
+    chat_server: BotApiServer
+    stack: Stack
+    docker_host: str
+    home: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    starts: int = 0
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        """Let the people enter the chat."""
+        self.ada: Person = self.chat_server.person(ADA, "Ada")
+        self.grace: Person = self.chat_server.person(GRACE, "Grace", language_code="es")
+        self.stranger: Person = self.chat_server.person(STRANGER, "Mallory")
+
+    # -- the program ------------------------------------------------------------------------------------------------
+
+    async def start(self, **settings: str) -> None:
+        """Start the program and wait until it polls; `settings`: further environment variables."""
+        self.settings |= settings
+        self.starts += 1
+        log = (self.home / f"guardian-{self.starts}.log").open("wb")
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "cli", "serve", cwd=self.home, env=self._environment(), stdout=log, stderr=log
+            )
+        finally:
+            log.close()
+        await eventually(self._is_up, START_LIMIT_S, what="the program polling")
+
+    def _is_up(self) -> bool:
+        assert self.process is not None
+        if self.process.returncode is not None:
+            raise AssertionError(f"the program ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+        return self.chat_server.is_polled
+
+    def _environment(self) -> dict[str, str]:
+        own = {
+            "TELEGRAM_BOT_TOKEN": self.chat_server.token,
+            "TELEGRAM_ADMINS": str(ADA),
+            "INFRAGUARDIAN_TELEGRAM__VIEWERS": f"[{GRACE}]",
+            "INFRAGUARDIAN_TELEGRAM__API_URL": self.chat_server.base_url.removesuffix("/bot"),
+            "INFRAGUARDIAN_TELEGRAM__POLL_TIMEOUT_S": "5",
+            "INFRAGUARDIAN_TELEGRAM__EDIT_PACE_S": "0.1",
+            "INFRAGUARDIAN_DATA_DIR": str(self.home / "data"),
+            "INFRAGUARDIAN_ENGINES__LOCAL__URL": self.docker_host,
+            "INFRAGUARDIAN_WATCH__ONLY": f'["{self.stack.project}"]',
+            "INFRAGUARDIAN_WATCH__POLL_S": "2",
+            "INFRAGUARDIAN_WATCH__STATS_S": "2",
+            "INFRAGUARDIAN_VERIFICATION__WINDOW_S": "2",
+            "INFRAGUARDIAN_VERIFICATION__POLL_S": "0.5",
+            "INFRAGUARDIAN_WEB__PORT": "0",
+            "INFRAGUARDIAN_OLLAMA__URL": "http://127.0.0.1:9",
+        }
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("INFRAGUARDIAN_", "DOCKER_"))
+        }
+        return {**inherited, "PYTHONPATH": str(ROOT), **own, **self.settings}
+
+    async def kill(self) -> None:
+        """kill -9, at this very moment."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.terminate()
+            try:
+                await asyncio.wait_for(self.process.wait(), 20)
+            except TimeoutError:
+                await self.kill()
+                raise
+        return self.process.returncode or 0
+
+    def log(self) -> str:
+        """What the program wrote in all its lives."""
+        files = sorted(self.home.glob("guardian-*.log"))
+        return "\n".join(path.read_text(errors="replace") for path in files)
+
+    # -- the chat ---------------------------------------------------------------------------------------------------
+
+    async def card(self, *parts: str, timeout_s: float = 15.0, who: Person | None = None) -> ShownMessage:
+        """The card that shows all these words (any case), as it stands then; a failure tells chat and log."""
+        person = who or self.ada
+
+        def fits(message: ShownMessage) -> bool:
+            shown = f"{message.text} {' '.join(message.labels)}".casefold()
+            return message.from_bot and all(part.casefold() in shown for part in parts)
+
+        try:
+            return await person.chat.wait_for(fits, timeout_s=timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"no message with {parts}: {error}\n--- log ---\n{self.log()[-6000:]}") from None
+
+    async def tap(self, label: str, *parts: str, by: Person | None = None, timeout_s: float = 15.0) -> str:
+        """Tap the button of the card that shows `parts`; what the bot answered to the tap."""
+        message = await self.card(label, *parts, timeout_s=timeout_s)
+        person = by or self.ada
+        tapped = await person.tap(message, label, chat=self.ada.chat)
+        return (await tapped.answer(10)).text or ""
+
+    # -- the engine -------------------------------------------------------------------------------------------------
+
+    def events(self, service: str, *kinds: str) -> list[dict[str, Any]]:
+        """What the engine said happened to a service's container since the world began."""
+        name = str(self.stack.containers[service].name)
+        client = docker.DockerClient(base_url=self.docker_host, timeout=20)
+        try:
+            found = client.events(
+                since=int(self.began_at.timestamp()),
+                until=int(datetime.now(UTC).timestamp()) + 1,
+                filters={"container": name, "event": list(kinds)},
+                decode=True,
+            )
+            return list(found)
+        finally:
+            client.close()
+
+    def restarts(self, service: str) -> int:
+        """How often somebody restarted it through the API (the engine's own restarts do not count)."""
+        return len(self.events(service, "restart"))
+
+    async def until(self, condition: Callable[[], object], timeout_s: float = 20.0, what: str = "") -> None:
+        """Wait for something in the world."""
+        await eventually(condition, timeout_s, what=what)
