@@ -38,8 +38,16 @@ def unrest(alert: Alert, snapshot: Snapshot, since: datetime, restarted: Iterabl
 def is_wanted_down(alert: Alert, snapshot: Snapshot, since: datetime) -> bool:
     """Whether its target has since been stopped by somebody who wanted it: no trouble any more."""
     found = targets(alert, snapshot)
-    ends = [ending(one, snapshot) for one in found if one.state in (ContainerState.EXITED, ContainerState.REMOVING)]
-    return bool(found) and len(ends) == len(found) and all(end and end.is_deliberate and end.at > since for end in ends)
+    is_down = all(one.state in (ContainerState.EXITED, ContainerState.REMOVING) for one in found)
+    return bool(found) and is_down and all(_was_wanted(one, snapshot, since) for one in found)
+
+
+def _was_wanted(container: Container, snapshot: Snapshot, since: datetime) -> bool:
+    """A deliberate end after `since`, or a `stop` of one that was between two restarts and had no end of its own."""
+    end = ending(container, snapshot)
+    if end is not None and end.at > since:
+        return end.is_deliberate
+    return any(event.kind is EventKind.STOP and event.at > since for event in snapshot.events_of(container.id))
 
 
 def back_off_s(containers: Sequence[Container]) -> float:
