@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +13,14 @@ from knowledge.database import Database
 from knowledge.locks import lock_number
 
 if TYPE_CHECKING:
+    import psycopg
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
 GRAPH_FILE = "graph.db"
 STRICT = "LANGGRAPH_STRICT_MSGPACK"
 SETUP_LOCK = lock_number("checkpoints setup")
 SETUP_LIMIT_S = 60
+SETUP_PAUSE_S = 0.1
 POOL = 4
 
 
@@ -68,8 +71,8 @@ async def _on_postgres(plain_url: str) -> AsyncIterator[BaseCheckpointSaver[Any]
 async def _set_up(plain_url: str) -> None:
     """One worker at a time makes the tables.
 
-    It creates indexes CONCURRENTLY, which waits for every open transaction: a transaction's lock would wait for
-    itself. A session's lock on a connection that commits each statement does not.
+    It creates indexes CONCURRENTLY, which waits for every open transaction, a statement that waits for a lock included:
+    so the lock is the session's, each statement commits, and the others ask again instead of waiting inside the server.
     https://github.com/langchain-ai/langgraph/issues/7630
     """
     import psycopg
@@ -80,9 +83,16 @@ async def _set_up(plain_url: str) -> None:
         plain_url, autocommit=True, prepare_threshold=0, row_factory=dict_row, connect_timeout=10
     )
     async with connection:
-        await connection.execute(f"SET lock_timeout = '{SETUP_LIMIT_S}s'")
-        await connection.execute("SELECT pg_advisory_lock(%s)", (SETUP_LOCK,))
-        await AsyncPostgresSaver(connection).setup()
+        async with asyncio.timeout(SETUP_LIMIT_S):
+            while not await _is_ours(connection):  # noqa: ASYNC110 - another process has it: nothing here to wait for
+                await asyncio.sleep(SETUP_PAUSE_S)
+            await AsyncPostgresSaver(connection).setup()
+
+
+async def _is_ours(connection: psycopg.AsyncConnection[Any]) -> bool:
+    asked = await connection.execute("SELECT pg_try_advisory_lock(%s) AS is_ours", (SETUP_LOCK,))
+    row = await asked.fetchone()
+    return bool(row and row["is_ours"])
 
 
 def _strict() -> Any:

@@ -61,12 +61,19 @@ class Database:
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
 
     async def __aenter__(self) -> Self:
-        await bring_up_to_date(self._writer, self.url)
+        try:
+            await bring_up_to_date(self._writer, self.url)
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         await self._reader.dispose()
         await self._writer.dispose()
 

@@ -127,6 +127,12 @@ class Outbox:
         found = await self._all(_with_target().where(outbox.c.coalesce == key).order_by(outbox.c.id).limit(1))
         return found[0] if found else None
 
+    async def newest_by_key(self, key: str) -> Outgoing | None:
+        """The last that was queued under a coalesce key: what its message shows or will show. None: there is none."""
+        query = _with_target().where(outbox.c.coalesce == key).order_by(outbox.c.id.desc()).limit(1)
+        found = await self._all(query)
+        return found[0] if found else None
+
     async def showing(self, chat_id: int, message_id: int) -> list[Outgoing]:
         """What a message of a chat shows and showed, newest first: for what its buttons mean."""
         query = _with_target().where(outbox.c.chat_id == chat_id, outbox.c.message_id == message_id)

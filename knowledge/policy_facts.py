@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import distinct, select
+from sqlalchemy import select
 
 from core.actions import Risk
 from core.incidents import WITH_A_PERSON
@@ -104,8 +104,12 @@ class RecordedFacts:
         """Plans of the incident that began to act, this one included."""
         if call.incident_id is None:
             return 0
-        query = select(distinct(calls.c.attempt)).where(
-            calls.c.incident_id == call.incident_id, calls.c.by_machine.is_(True), calls.c.started_at.is_not(None)
+        query = (
+            select(calls.c.attempt)
+            .distinct()
+            .where(
+                calls.c.incident_id == call.incident_id, calls.c.by_machine.is_(True), calls.c.started_at.is_not(None)
+            )
         )
         async with self._from.database.read() as connection:
             begun = set((await connection.execute(query)).scalars())

@@ -128,16 +128,15 @@ class Knowledge:
         async with self.database.read() as connection:
             for table in metadata.sorted_tables:
                 rows[table.name] = int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
-            size = (
-                None
-                if self.database.is_sqlite
-                else await connection.scalar(text("SELECT pg_database_size(current_database())"))
-            )
+            if self.database.is_sqlite:
+                size = await asyncio.to_thread(_file_size, Path(self.database.url.database or ""))
+            else:
+                size = int(await connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
         files = await asyncio.to_thread(_sizes, self.data_dir)
         return Stats(
             database=self.database.url.render_as_string(hide_password=True),
             rows=rows,
-            database_bytes=files.get(RECORDS_FILE, 0) if size is None else int(size),
+            database_bytes=size,
             graph_bytes=files.get(GRAPH_FILE, 0),
             memory_bytes=files.get("memory", 0),
         )
@@ -168,6 +167,11 @@ def _over_postgres(database: Database, clock: Clock) -> Runs:
     from knowledge.runs_procrastinate import ProcrastinateRuns
 
     return ProcrastinateRuns(database, clock)
+
+
+def _file_size(path: Path) -> int:
+    journal = path.with_name(f"{path.name}-wal")
+    return sum(one.stat().st_size for one in (path, journal) if one.exists())
 
 
 def _sizes(data_dir: Path) -> dict[str, int]:

@@ -1,0 +1,188 @@
+"""Opening: migrations, keys, errors that name the next step, and what is not imported."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import TypedDict
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+from sqlalchemy import create_engine, text
+
+from core.errors import SettingsError, SystemUnavailable
+from core.settings import Settings
+from knowledge import schema
+from knowledge.checkpoints import prune
+from knowledge.database import Database, sqlite_url
+from knowledge.incident_records import RecordedIncidents
+from knowledge.stores import Knowledge
+from knowledge.table_types import metadata
+from tests.knowledge.tools import NOON, SetClock, an_incident
+
+HEAVY = ("alembic", "chromadb", "langgraph", "procrastinate", "numpy", "psycopg")
+OPEN_AND_TELL = f"""
+import asyncio, sys
+from pathlib import Path
+from core.settings import Settings
+from knowledge.stores import Knowledge
+from tests.knowledge.tools import SetClock
+
+async def main():
+    async with Knowledge(Settings(data_dir=Path(sys.argv[1])), SetClock()):
+        print([name for name in {HEAVY!r} if name in sys.modules])
+
+asyncio.run(main())
+"""
+
+
+def test_opening_a_current_database_imports_nothing_heavy(tmp_path: Path) -> None:
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", OPEN_AND_TELL, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert said == ["['alembic']", "[]"]
+
+
+def test_the_revisions_are_those_of_the_files() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS_DIR))
+    scripts = ScriptDirectory.from_config(config)
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(schema.REVISIONS)
+    assert scripts.get_heads() == [schema.HEAD]
+
+
+async def test_the_migrations_make_the_tables(database: Database) -> None:
+    url = database.url.set(drivername="sqlite") if database.is_sqlite else database.url
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        difference = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    assert difference == []
+
+
+async def test_an_older_database_is_upgraded_and_keeps_its_rows(database_url: str) -> None:
+    oldest = schema.REVISIONS[0]
+    await asyncio.to_thread(schema.upgrade, database_url, oldest)
+    async with Database(database_url) as database:
+        await RecordedIncidents(database).open(an_incident())
+    async with Database(database_url) as database:
+        assert len(await RecordedIncidents(database).recent()) == 1
+        async with database.read() as connection:
+            assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == schema.HEAD
+
+
+async def test_workers_that_start_together_migrate_once(postgres_url: str) -> None:
+    async def open_once() -> None:
+        async with Database(postgres_url) as database:
+            assert await RecordedIncidents(database).open_ones() == []
+
+    await asyncio.gather(*(open_once() for _ in range(4)))
+
+
+async def test_a_newer_database_is_refused(database_url: str) -> None:
+    async with Database(database_url) as database, database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SettingsError, match=r"'9999'.*newer version"):
+        async with Database(database_url):
+            pytest.fail("opened a newer database")
+
+
+async def test_an_address_that_cannot_be_reached_says_so() -> None:
+    with pytest.raises(SystemUnavailable, match="database_url"):
+        async with Database("postgresql+psycopg://nobody@127.0.0.1:1/none"):
+            pytest.fail("opened nothing")
+    with pytest.raises(SettingsError, match=r"postgresql\+psycopg"):
+        Database("mysql://x/y")
+
+
+async def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
+    (tmp_path / "guardian.db").write_bytes(b"this is a letter to my aunt" * 100)
+    with pytest.raises(SystemUnavailable, match="not a database"):
+        async with Database(sqlite_url(tmp_path / "guardian.db")):
+            pytest.fail("opened a letter")
+
+
+async def test_the_key_file_is_private_and_stays(tmp_path: Path) -> None:
+    for _ in range(2):
+        async with Knowledge(Settings(data_dir=tmp_path), SetClock()) as knowledge:
+            await knowledge.ledger.save_snapshot("k", {"a": 1})
+            assert await knowledge.ledger.snapshot("k") == {"a": 1}
+    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("spoil", ["removed", "replaced", "emptied"])
+async def test_a_wrong_key_is_heard_of_at_once(tmp_path: Path, spoil: str) -> None:
+    async with Knowledge(Settings(data_dir=tmp_path), SetClock()):
+        pass
+    if spoil == "removed":
+        (tmp_path / "secret.key").unlink()
+    elif spoil == "emptied":
+        (tmp_path / "secret.key").write_text("")
+    key = SecretStr("a quite different phrase") if spoil == "replaced" else None
+    with pytest.raises(SettingsError, match=r"INFRAGUARDIAN_KEY|backup"):
+        async with Knowledge(Settings(data_dir=tmp_path, key=key), SetClock()):
+            pytest.fail("opened with a wrong key")
+
+
+async def test_a_short_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="12 characters"):
+        async with Knowledge(Settings(data_dir=tmp_path, key=SecretStr("short")), SetClock()):
+            pytest.fail("opened with a short key")
+
+
+async def test_everything_opens_together(database_url: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", database_url=SecretStr(database_url))
+    async with Knowledge(settings, SetClock()) as knowledge:
+        await knowledge.incidents.open(an_incident())
+        await knowledge.runs.start()
+        async with knowledge.locks.hold("local/api", wait_s=1):
+            stats = await knowledge.stats()
+        assert stats.rows["incidents"] == 1
+        assert stats.database_bytes > 0
+        assert ":***@" in stats.database or stats.database.startswith("sqlite")
+        await knowledge.prune()
+
+
+class Counted(TypedDict):
+    n: int
+
+
+async def test_checkpoints_outlive_the_process_and_are_pruned(database_url: str, tmp_path: Path) -> None:
+    from langgraph.graph import END, START, StateGraph
+
+    def count(state: Counted) -> Counted:
+        return {"n": state["n"] + 1}
+
+    builder = StateGraph(Counted)
+    builder.add_node("count", count)
+    builder.add_edge(START, "count")
+    builder.add_edge("count", END)
+    settings = Settings(data_dir=tmp_path / "data", database_url=SecretStr(database_url))
+    config = {"configurable": {"thread_id": "inc-1"}}
+    async with Knowledge(settings, SetClock()) as knowledge:
+        async with knowledge.checkpointer() as saver:
+            graph = builder.compile(checkpointer=saver)
+            assert await graph.ainvoke({"n": 1}, config, durability="sync") == {"n": 2}  # type: ignore[call-overload]
+        async with knowledge.checkpointer() as saver:
+            assert await saver.aget_tuple(config) is not None  # type: ignore[arg-type]
+            await prune(saver, "inc-1")
+            assert await saver.aget_tuple(config) is None  # type: ignore[arg-type]
+
+
+async def test_workers_that_open_checkpoints_together_get_along(postgres_url: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=SecretStr(postgres_url))
+
+    async def open_once() -> None:
+        async with knowledge.checkpointer() as saver:
+            config = {"configurable": {"thread_id": "x"}}
+            assert await saver.aget_tuple(config) is None  # type: ignore[arg-type]
+
+    async with Knowledge(settings, SetClock(NOON)) as knowledge:
+        await asyncio.gather(*(open_once() for _ in range(3)))
