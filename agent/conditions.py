@@ -69,6 +69,8 @@ class Condition:
 
     source: str
     names: frozenset[Path]
+    compared: frozenset[tuple[Path, str]]
+    """Words that facts are compared with: `evidence.a == 'kill'` gives (("evidence", "a"), "kill")."""
     evaluate: Evaluate
 
     def holds(self, lookup: Lookup) -> bool:
@@ -95,7 +97,10 @@ def compile_condition(source: str, roots: Collection[str]) -> Condition:
     if sum(1 for _ in ast.walk(tree)) > NODE_LIMIT * 2:
         raise RunbookError(f"the condition {source!r} has too many parts: split it into several clauses")
     compiler = _Compiler(source, roots)
-    return Condition(source=source, evaluate=compiler.compile(tree.body, 0), names=frozenset(compiler.names))
+    evaluate = compiler.compile(tree.body, 0)
+    return Condition(
+        source=source, evaluate=evaluate, names=frozenset(compiler.names), compared=frozenset(compiler.compared)
+    )
 
 
 def _hint(source: str) -> str:
@@ -107,6 +112,7 @@ class _Compiler:
         self._source = source
         self._roots = roots
         self.names: set[Path] = set()
+        self.compared: set[tuple[Path, str]] = set()
 
     def compile(self, node: ast.expr, depth: int) -> Evaluate:
         if depth > DEPTH_LIMIT:
@@ -139,18 +145,14 @@ class _Compiler:
             "have and, or, not, comparisons, in, + - * /, and the functions len, lower, matches"
         )
 
-    def _name(self, node: ast.expr) -> Evaluate:
-        path: list[str] = []
-        while isinstance(node, ast.Attribute):
-            path.insert(0, node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
+    def _name(self, node: ast.Attribute | ast.Name) -> Evaluate:
+        full = (node.id,) if isinstance(node, ast.Name) else next(iter(_path(node)), None)
+        if full is None:
             raise RunbookError(f"the condition {self._source!r} asks a name of something that is no name")
-        if node.id not in self._roots:
-            raise RunbookError(f"there is no {node.id!r} here{_did_you_mean(node.id, self._roots)}")
-        full = (node.id, *path)
+        if full[0] not in self._roots:
+            raise RunbookError(f"there is no {full[0]!r} here{_did_you_mean(full[0], self._roots)}")
         if not 2 <= len(full) <= PATH_LIMIT:
-            raise RunbookError(f"{'.'.join(full)!r} is no name: write {node.id}.<name>")
+            raise RunbookError(f"{'.'.join(full)!r} is no name: write {full[0]}.<name>")
         self.names.add(full)
         return lambda lookup: lookup(full)
 
@@ -170,6 +172,9 @@ class _Compiler:
         if is_none or isinstance(op, ast.Is | ast.IsNot):
             raise RunbookError(f"in {self._source!r} write 'is None' or 'is not None' to ask whether a fact is missing")
         second = self.compile(right, depth + 1)
+        if isinstance(op, ast.In | ast.NotIn | ast.Eq | ast.NotEq):
+            self.compared.update((path, word) for path in _path(left) for word in _words(right))
+            self.compared.update((path, word) for path in _path(right) for word in _words(left))
         if isinstance(op, ast.In | ast.NotIn):
             return _membership(first, second, wanted=isinstance(op, ast.In))
         if isinstance(op, ast.Eq | ast.NotEq):
@@ -214,6 +219,21 @@ def safe_pattern(pattern: str) -> re.Pattern[str]:
             return re.compile(pattern, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
         raise RunbookError(f"the pattern {pattern!r} cannot be read: {error}") from error
+
+
+def _path(node: ast.expr) -> list[Path]:
+    """The name that the node is, in a list; empty when it is none."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.insert(0, node.attr)
+        node = node.value
+    return [(node.id, *parts)] if isinstance(node, ast.Name) and parts else []
+
+
+def _words(node: ast.expr) -> list[str]:
+    """The words that are written out in the node."""
+    members = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+    return [one.value for one in members if isinstance(one, ast.Constant) and isinstance(one.value, str)]
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
+from typing import get_args
 
+from agent.dependency_evidence import MISSING
+from agent.health_evidence import HEALTH_PROBLEMS, START_PROBLEMS
+from agent.logs.patterns import LOG_CLASSES
+from core.alerts import AlertKind, Severity
+from core.endings import EndedBy
 from core.evidence_names import EVIDENCE_NAMES, EvidenceName, EvidenceType
+from core.inventory import ContainerState, Health
+from core.shapes import MemoryShape
+
+LOG_CLASS_NAMES = frozenset(one.name for one in LOG_CLASSES)
 
 
 def _gathered(type: EvidenceType, says: str, unit: str = "") -> EvidenceName:
@@ -79,6 +90,26 @@ HOST_NAMES: Mapping[str, str] = {
     "memory_total_mb": "memory of the machine (MiB)",
     "memory_free_mb": "memory it has left (MiB); missing for a remote engine",
 }
+
+
+def _values(kind: type[StrEnum]) -> frozenset[str]:
+    return frozenset(one.value for one in kind)
+
+
+VOCABULARY: Mapping[str, frozenset[str]] = {
+    "evidence.log_errors": LOG_CLASS_NAMES,
+    "evidence.dependency_log_errors": LOG_CLASS_NAMES,
+    "evidence.stopped_by": _values(EndedBy),
+    "evidence.memory_shape": frozenset(get_args(MemoryShape)),
+    "evidence.health_problem": frozenset(HEALTH_PROBLEMS),
+    "evidence.start_problem": frozenset(START_PROBLEMS),
+    "evidence.dependency_state": _values(ContainerState) | {MISSING},
+    "evidence.dependency_health": _values(Health),
+    "incident.kind": _values(AlertKind),
+    "incident.kinds": _values(AlertKind),
+    "incident.severity": _values(Severity),
+}
+"""Facts whose values are words of a fixed list: a condition that compares with another word could never hold."""
 
 
 def known_evidence() -> dict[str, EvidenceName]:

@@ -62,7 +62,8 @@ class _Asked:
 async def gather(incident: Incident, inventory: Inventory, read: Read, *, at: datetime | None = None) -> list[Evidence]:
     """Evidence beyond the alerts' own: logs, health, dependencies, memory of the past. Never raises for a failed read.
 
-    `at` is the moment that the evidence bears; the incident's last change when it is not given.
+    `at` is the moment that the evidence bears; the incident's last change when it is not given. `limit_s` bounds each
+    read; there are at most two rounds of them.
     """
     found = _Findings(at or incident.updated_at)
     container = inventory.container(f"{incident.host}/{incident.container}") if incident.container else None
@@ -81,22 +82,22 @@ async def gather(incident: Incident, inventory: Inventory, read: Read, *, at: da
         found.add(health_facts(container, found.at), f"inspect {container.ref}")
     found.add(start_facts(container, str(known.get("state_error") or "")), f"inspect {incident.container}")
     if incident.container is not None:
-        await _ask_around(incident, Dependencies(incident, inventory), read, found)
+        await _ask_around(incident, Dependencies(incident, inventory), _Reader(read, limit_s), found)
     if found.missing:
         found.add({"missing": list(found.missing)}, "gathering")
     return found.evidence
 
 
-async def _ask_around(incident: Incident, graph: Dependencies, read: Read, found: _Findings) -> None:
+async def _ask_around(incident: Incident, graph: Dependencies, read: _Reader, found: _Findings) -> None:
     """Own log, past incidents and the logs of what it stands on, all at once."""
     ref = f"{incident.host}/{incident.container}"
     suspects = graph.suspects()
     near = [one for one in suspects if one.container is not None][-DEPENDENCIES_READ:]
-    asked = [_ask(read, "docker.logs", _log_params(_ref(one), DEPENDENCY_TAIL, incident)) for one in near]
+    asked = [read.ask("docker.logs", _log_params(_ref(one), DEPENDENCY_TAIL, incident)) for one in near]
     (own, past, *theirs), shape = await asyncio.gather(
         asyncio.gather(
-            _ask(read, "docker.logs", _log_params(ref, LOG_TAIL, incident)),
-            _ask(read, "history.similar", _past_params(incident), limit_s=PAST_LIMIT_S),
+            read.ask("docker.logs", _log_params(ref, LOG_TAIL, incident)),
+            read.ask("history.similar", _past_params(incident), at_most_s=PAST_LIMIT_S),
             *asked,
         ),
         _memory(incident, ref, read),
@@ -118,11 +119,11 @@ async def _ask_around(incident: Incident, graph: Dependencies, read: Read, found
     _take_dependency_log(answer, suspect, found)
 
 
-async def _memory(incident: Incident, ref: str, read: Read) -> dict[str, JsonValue]:
+async def _memory(incident: Incident, ref: str, read: _Reader) -> dict[str, JsonValue]:
     """The shape of its memory from the records, when the last minutes were too short to tell."""
     if incident.facts().get("memory_shape") != "unknown":
         return {}
-    answer = await _ask(read, "history.stats", {"container": ref, "window": "2h"}, limit_s=PAST_LIMIT_S)
+    answer = await read.ask("history.stats", {"container": ref, "window": "2h"}, at_most_s=PAST_LIMIT_S)
     shape = answer.data.get("memory_shape")
     return {"memory_shape": shape} if shape not in (None, "unknown") else {}
 
@@ -167,21 +168,6 @@ def _take_past(answer: _Asked, found: _Findings) -> None:
     found.add({"similar_count": len(past), "similar_helped": helped or None}, "history.similar")
 
 
-async def _ask(read: Read, name: str, params: Mapping[str, object], *, limit_s: float = READ_LIMIT_S) -> _Asked:
-    try:
-        async with asyncio.timeout(limit_s):
-            result = await read(name, dict(params))
-    except UnknownAction:
-        return _Asked()  # that system is not installed: nothing was to be expected of it
-    except TimeoutError:
-        return _Asked(problem=f"no answer within {limit_s:g} s")
-    except (GuardianError, OSError, ValueError) as error:
-        return _Asked(problem=str(error)[:200] or type(error).__name__)
-    if not result.is_ok:
-        return _Asked(problem=str(result.message.values.get("problem") or result.message.key)[:200])
-    return _Asked(data=result.data)
-
-
 async def gather_for_runbook(runbook: Runbook, context: Context, read: Read) -> dict[str, JsonObject]:
     """The runbook's own questions, all at once: data by step id; a failed one gives `{"missing": why}`."""
 
@@ -190,7 +176,7 @@ async def gather_for_runbook(runbook: Runbook, context: Context, read: Read) -> 
         if gaps:
             return _Asked(problem=f"{', '.join(gaps)} is not known")
         params = cast("dict[str, object]", fill(cast("JsonValue", template), context.lookup))
-        return await _ask(read, name, params)
+        return await _Reader(read).ask(name, params)
 
     answers = await asyncio.gather(*(one(step.action, step.params) for step in runbook.gathering))
     return {

@@ -43,6 +43,8 @@ _START_PROBLEMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("user", re.compile(r"unable to find user|no matching entries in passwd", re.IGNORECASE)),
     ("network", re.compile(r"network .{0,200}not found|no available .{0,40}address|address pools", re.IGNORECASE)),
 )
+HEALTH_PROBLEMS = ("wrong_port", "refused", "tool_missing", "timeout", "http_error", "failing")
+START_PROBLEMS = (*(name for name, _ in _START_PROBLEMS), "other")
 _TAKEN_PORT = re.compile(r":(\d{1,5})(?: failed|:? bind|\b)", re.IGNORECASE)
 
 

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from agent.conditions import Condition, compile_condition
 from agent.evidence import FIXED_ROOTS
-from agent.evidence_names import HOST_NAMES, INCIDENT_NAMES, known_evidence
+from agent.evidence_names import HOST_NAMES, INCIDENT_NAMES, VOCABULARY, known_evidence
 from agent.runbook_models import (
     Clauses,
     Escalation,
@@ -286,6 +286,11 @@ def _condition(spot: Spot, what: str, names: Names) -> Condition | None:
         problem = names.problem(name)
         if problem:
             spot.wrong(problem)
+    for path, word in sorted(condition.compared):
+        name = ".".join(path)
+        known = VOCABULARY.get(name)
+        if known is not None and word not in known:
+            spot.wrong(f"{name!r} is never {word!r}{_hint(word, known)}")
     return condition
 
 

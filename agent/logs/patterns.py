@@ -217,13 +217,15 @@ def find_classes(lines: Iterable[str]) -> list[Finding]:
     last: dict[str, str] = {}
     counts: dict[str, int] = {}
     fields: dict[str, dict[str, str]] = {}
-    for line in list(lines)[-LINES_LIMIT:]:
-        short = line[:LINE_LIMIT]
-        folded = short.lower()
-        for known in LOG_CLASSES:
-            read = _read(known, short, folded)
+    looked_at = [line[:LINE_LIMIT] for line in list(lines)[-LINES_LIMIT:]]
+    everything = "\n".join(looked_at).lower()
+    possible = [one for one in LOG_CLASSES if any(hint in everything for hint in one.hints)]
+    for line in looked_at if possible else ():
+        folded = line.lower()
+        for known in possible:
+            read = _read(known, line, folded)
             if read is not None:
-                last[known.name] = short
+                last[known.name] = line
                 counts[known.name] = counts.get(known.name, 0) + 1
                 fields.setdefault(known.name, {}).update(read)
     return [

@@ -10,17 +10,17 @@ from agent.logs.stacktraces import last_trace
 from agent.logs.templates import count_templates, template
 
 UPSTREAM = (
-    "2026/11/20 [error] 7#7: *1 connect() failed (111: Connection refused) while connecting to upstream, "
+    "2026/11/20 [error] 7#7: connect() failed (111: Connection refused) while connecting to upstream, "
     'client: 172.18.0.1, server: , request: "GET / HTTP/1.1", upstream: "http://api:8080/", host: "x"'
 )
 MAX_RETRIES = (
-    "requests.exceptions.ConnectionError: HTTPConnectionPool(host='api', port=8000): Max retries exceeded with url: / "
+    "requests.exceptions.ConnectionError: HTTPConnectionPool(host='api', port=8000): Max retries exceeded "
     "(Caused by NameResolutionError(\"<x>: Failed to resolve 'api' ([Errno -3] Temporary failure in name \"))"
 )
 LINES: list[tuple[str, str, dict[str, str]]] = [
     # line, most telling class, what is read out
     (
-        'psycopg2.OperationalError: could not translate host name "db" to address: Name or service not known',
+        'psycopg2.OperationalError: could not translate host name "db" to address: No such host',
         "name_resolution",
         {"unresolved_host": "db"},
     ),

@@ -1,0 +1,70 @@
+"""Every shipped runbook fits the real catalogue; what their README says is true and current."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from agent.evidence_docs import README, with_tables
+from agent.evidence_names import known_evidence
+from agent.runbook_models import Runbook, Runbooks
+from agent.runbooks import load_runbooks
+from core.actions import Catalog, Risk
+from core.alerts import AlertKind
+from integrations.docker_engine.actions import DockerToolset
+from knowledge.history_actions import HistoryToolset
+
+ROOT = Path(__file__).resolve().parents[2]
+BY_PEOPLE = {AlertKind.MEMORY_NEAR_LIMIT, AlertKind.CPU_PEGGED, AlertKind.CPU_THROTTLED, AlertKind.ENGINE_UNREACHABLE}
+"""What no rule explains: the model and people do."""
+
+
+def catalog() -> Catalog:
+    nothing = cast(Any, None)  # the catalogue only reads names, risks and parameters
+    return Catalog([DockerToolset({}, str), HistoryToolset(nothing, nothing, nothing, nothing, nothing)])
+
+
+@pytest.fixture(scope="module")
+def books() -> Runbooks:
+    return load_runbooks(ROOT / "runbooks", None, catalog())
+
+
+def test_every_shipped_runbook_fits_the_catalogue(books: Runbooks) -> None:
+    assert {"container_oom", "child_oom", "crash_loop", "service_unhealthy", "dependency_down"} <= set(books.names())
+
+
+def test_every_kind_of_alert_about_a_container_has_a_runbook(books: Runbooks) -> None:
+    assert [kind for kind in AlertKind if not books.for_kind(kind) and kind not in BY_PEOPLE] == []
+
+
+def test_no_shipped_runbook_destroys(books: Runbooks) -> None:
+    known = catalog()
+    risks = {known.get(step.action).risk for book in _all(books) for one in book.solutions for step in one.steps}
+    assert Risk.DESTRUCTIVE not in risks
+
+
+def test_the_tables_of_the_readme_are_current() -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert with_tables(readme) == readme, "run: python -m agent.evidence_docs"
+
+
+def test_the_example_of_the_readme_is_a_good_runbook(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 1
+    (tmp_path / "example.yml").write_text(blocks[0], encoding="utf-8")
+    assert load_runbooks(tmp_path, None, catalog()).names() == ["example"]
+
+
+def test_no_evidence_is_named_twice() -> None:
+    from agent.evidence_names import GATHERED_NAMES
+    from core.evidence_names import EVIDENCE_NAMES
+
+    assert set(GATHERED_NAMES) & set(EVIDENCE_NAMES) == set()
+    assert set(known_evidence()) == set(GATHERED_NAMES) | set(EVIDENCE_NAMES)
+
+
+def _all(books: Runbooks) -> list[Runbook]:
+    return list(books.by_id.values())
