@@ -59,7 +59,37 @@ class _Asked:
     problem: str = ""
 
 
-async def gather(incident: Incident, inventory: Inventory, read: Read, *, at: datetime | None = None) -> list[Evidence]:
+@dataclass(frozen=True)
+class _Reader:
+    """Asks, within a time, and makes every fault an answer."""
+
+    read: Read
+    limit_s: float = READ_LIMIT_S
+
+    async def ask(self, name: str, params: Mapping[str, object], *, at_most_s: float = READ_LIMIT_S) -> _Asked:
+        limit_s = min(self.limit_s, at_most_s)
+        try:
+            async with asyncio.timeout(limit_s):
+                result = await self.read(name, dict(params))
+        except UnknownAction:
+            return _Asked()  # that system is not installed: nothing was to be expected of it
+        except TimeoutError:
+            return _Asked(problem=f"no answer within {limit_s:g} s")
+        except (GuardianError, OSError, ValueError) as error:
+            return _Asked(problem=str(error)[:200] or type(error).__name__)
+        if not result.is_ok:
+            return _Asked(problem=str(result.message.values.get("problem") or result.message.key)[:200])
+        return _Asked(data=result.data)
+
+
+async def gather(
+    incident: Incident,
+    inventory: Inventory,
+    read: Read,
+    *,
+    at: datetime | None = None,
+    limit_s: float = READ_LIMIT_S,
+) -> list[Evidence]:
     """Evidence beyond the alerts' own: logs, health, dependencies, memory of the past. Never raises for a failed read.
 
     `at` is the moment that the evidence bears; the incident's last change when it is not given. `limit_s` bounds each
@@ -113,8 +143,8 @@ async def _ask_around(incident: Incident, graph: Dependencies, read: _Reader, fo
     if suspect is None or suspect.container is None:
         return
     answers = dict(zip((one.title for one in near), theirs, strict=True))
-    answer = answers.get(suspect.title) or await _ask(
-        read, "docker.logs", _log_params(_ref(suspect), DEPENDENCY_TAIL, incident)
+    answer = answers.get(suspect.title) or await read.ask(
+        "docker.logs", _log_params(_ref(suspect), DEPENDENCY_TAIL, incident)
     )
     _take_dependency_log(answer, suspect, found)
 
