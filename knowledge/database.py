@@ -64,16 +64,17 @@ class Database:
         try:
             await bring_up_to_date(self._writer, self.url)
         except BaseException:
-            await self._close()
+            await self.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close()
+        await self.close()
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Let go of every connection."""
         await self._reader.dispose()
         await self._writer.dispose()
 

@@ -138,11 +138,18 @@ class LessonRecords:
             return int((await connection.execute(query)).scalar_one())
 
     async def unindexed(self, index: Index, limit: int, *, model: str | None = None) -> list[Lesson]:
-        """Lessons that are not in an index (or were embedded by another model than `model`), oldest first."""
-        missing: ColumnElement[bool] = FLAG[index].is_(False)
-        if model is not None:
-            missing = or_(missing, lessons.c.embedding_model.is_distinct_from(model))
-        return await self._all(select(lessons).where(missing).order_by(lessons.c.id).limit(limit))
+        """Lessons that are not in an index yet, oldest first; of the model's those that `model` has embedded."""
+        query = select(lessons).where(FLAG[index].is_(False))
+        if index is Index.MODEL:
+            query = query.where(lessons.c.embedding_model == model)
+        return await self._all(query.order_by(lessons.c.id).limit(limit))
+
+    async def unembedded(self, identity: str, limit: int) -> list[Lesson]:
+        """Lessons that the model of that identity has not embedded, oldest first."""
+        other = lessons.c.embedding_model.is_(None) | lessons.c.embedding_model.not_like(
+            f"{_escaped(identity)}#%", escape="/"
+        )
+        return await self._all(select(lessons).where(other).order_by(lessons.c.id).limit(limit))
 
     async def embeddings(self, ids: Collection[int], model: str) -> Mapping[int, bytes]:
         """Stored embeddings of that model, by lesson."""
@@ -177,6 +184,10 @@ class LessonRecords:
     async def _all(self, query: Select[Any]) -> list[Lesson]:
         async with self._database.read() as connection:
             return [_lesson(row) for row in (await connection.execute(query)).all()]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
 
 
 def _lesson(row: Row[Any]) -> Lesson:

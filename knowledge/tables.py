@@ -126,6 +126,7 @@ runs = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Index("ix_runs_state", "state"),
+    Index("ix_runs_updated_at", "updated_at"),
 )
 settings = Table(
     "settings",
@@ -197,6 +198,7 @@ outbox = Table(
     Column("ended_at", UtcTime),
     Index("ix_outbox_state_chat", "state", "chat_id", "id"),
     Index("ix_outbox_coalesce", "coalesce", "state"),
+    Index("ix_outbox_ended_at", "ended_at"),
     sqlite_autoincrement=True,
 )
 cards = Table(
@@ -252,6 +254,8 @@ lessons = Table(
     Column("in_builtin", Boolean, nullable=False, default=False),
     Column("in_model", Boolean, nullable=False, default=False),
     Index("ix_lessons_proof", "runbook", "cause", "stack"),
+    Index("ix_lessons_cause", "cause"),
+    Index("ix_lessons_service", "service"),
     sqlite_autoincrement=True,
 )
 measured = Table(

@@ -20,7 +20,7 @@ async def write(directory: Path) -> None:
                 Lesson(incident_id=number, at=NOON, stack="s", service="a", kind="k", cause="c", text=text)
             )
             if number == 1:
-                await memory.preload()
+                await memory.catch_up()
             sys.stdout.write(f"learnt {number}\n")
             sys.stdout.flush()
 

@@ -132,6 +132,10 @@ async def test_the_model_adds_what_words_do_not_share(sqlite: Database, tmp_path
     model.name, model.dimensions = "model@2", 12  # another model: everything is embedded anew, nothing is mixed
     assert await recalled(memory, "stripes") == [1]
     assert len(model.asked) > asked + 3
+    await memory.catch_up()
+    before = len(model.asked)
+    await memory.catch_up()
+    assert len(model.asked) == before
     await memory.close()
 
 
