@@ -256,7 +256,7 @@ class Guardian:
         name = self.settings.ollama.embedding_model
         if name is not None:
             embeddings = OllamaEmbeddings(model.api, name)
-            self.knowledge.memory.use(Embedder(identity=_identity(embeddings), embed=embeddings.embed))
+            self.knowledge.memory.use(embedder=Embedder(identity=_identity(embeddings), embed=embeddings.embed))
         return model
 
     def _watcher(self, engine: Engine) -> Watcher:
