@@ -88,7 +88,7 @@ class Link:
     async def close(self) -> None:
         """Close every connection."""
         await self.wire.close()
-        await asyncio.to_thread(self.control.close)
+        self.control.close()
         if self.tunnel is not None:
             await self.tunnel.close()
 

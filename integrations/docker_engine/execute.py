@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from core.errors import ActionFailed
@@ -13,6 +14,8 @@ from integrations.docker_engine.wire import Wire, of_container
 OUTPUT_LIMIT = 1_000_000
 """Bytes kept of both streams together; the rest is read and dropped, so that the command is not held up."""
 STEP_LIMIT_S = 10.0
+CODE_TRIES = 40
+CODE_PAUSE_S = 0.05
 
 
 async def run(wire: Wire, container: str, argv: Sequence[str], *, limit_s: float) -> ExecResult:
@@ -31,12 +34,19 @@ async def run(wire: Wire, container: str, argv: Sequence[str], *, limit_s: float
                 kept[stream] += piece[:room]
                 was_cut = was_cut or len(piece) > room
                 room = max(0, room - len(piece))
-    state = mapping(await wire.get(f"{path}/json", limit_s=STEP_LIMIT_S, what=what))
-    if state.get("Running") is True or state.get("ExitCode") is None:
-        raise ActionFailed(f"{what}: the stream ended before the command did; whether it finished is unknown")
     return ExecResult(
-        exit_code=count(state.get("ExitCode")),
+        exit_code=await _exit_code(wire, path, what),
         stdout=clean_lines(bytes(kept["stdout"])),
         stderr=clean_lines(bytes(kept["stderr"])),
         was_cut=was_cut,
     )
+
+
+async def _exit_code(wire: Wire, path: str, what: str) -> int:
+    """The command's code; an engine may need a moment after the end of the stream to know it."""
+    for _ in range(CODE_TRIES):
+        state = mapping(await wire.get(f"{path}/json", limit_s=STEP_LIMIT_S, what=what))
+        if state.get("Running") is not True and state.get("ExitCode") is not None:
+            return count(state.get("ExitCode"))
+        await asyncio.sleep(CODE_PAUSE_S)
+    raise ActionFailed(f"{what}: it closed its output and did not end; whether it finished is unknown")

@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from core.detection import Sample
 from integrations.docker_engine.answers import Answer, count, mapping, moment, sequence, string
 
+LEAST_LIFE_S = 0.5
+"""What starting cost counts as spread over so long: over the first milliseconds of a life it would be 300 %."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -29,8 +32,7 @@ class Reading:
 
 def sample_of(now: Reading, before: Reading | None, started_at: datetime | None) -> Sample:
     """The resources between two readings; without one before, over the container's life so far."""
-    since = before.at if before is not None else started_at
-    elapsed_ns = (now.at - since).total_seconds() * 1e9 if since is not None else 0.0
+    elapsed_ns = _elapsed_s(now, before, started_at) * 1e9
     cpu_ns = now.cpu_ns - (before.cpu_ns if before else 0)
     periods = now.periods - (before.periods if before else 0)
     throttled = now.throttled_periods - (before.throttled_periods if before else 0)
@@ -46,6 +48,12 @@ def sample_of(now: Reading, before: Reading | None, started_at: datetime | None)
         disk_write_bytes=now.disk_write_bytes,
         pids=now.pids,
     )
+
+
+def _elapsed_s(now: Reading, before: Reading | None, started_at: datetime | None) -> float:
+    if before is not None:
+        return (now.at - before.at).total_seconds()
+    return max(LEAST_LIFE_S, (now.at - started_at).total_seconds()) if started_at is not None else 0.0
 
 
 def working_set(usage: int, inactive_file: int) -> int:

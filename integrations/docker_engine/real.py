@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 SIDE_BY_SIDE = 8
 """Inspects at once: more do not come back sooner, and would hold the loop while their answers are read."""
+LEAST_ID = 12
+_ID_LIKE = re.compile(rf"[0-9a-f]{{1,{LEAST_ID - 1}}}")
+"""An engine takes such a name, where no container has it, for the beginning of an id: `db` might stop `db41…`."""
 LOGS_LIMIT_S = 20.0
 DISK_LIMIT_S = 60.0
 
@@ -94,7 +98,7 @@ class RealEngine:
         async def inspect(name: str) -> Container | None:
             try:
                 async with gate:
-                    return container_of(self._name, await self._inspect(wire, name))
+                    return await self._inspect(wire, name)
             except NotFound:
                 return None
 
@@ -105,9 +109,23 @@ class RealEngine:
         listed = await wire.get("/containers/json", {"all": "1"}, limit_s=self._settings.timeout_s, what="list")
         return [string(mapping(one).get("Id")) for one in sequence(listed)]
 
-    async def _inspect(self, wire: Wire, name: str) -> Answer:
-        path = of_container(name, "/json")
-        return mapping(await wire.get(path, limit_s=self._settings.timeout_s, what=f"inspect {name!r}"))
+    async def _inspect(self, wire: Wire, name: str) -> Container:
+        return container_of(self._name, await self._raw(wire, name))
+
+    async def _raw(self, wire: Wire, name: str) -> Answer:
+        """The engine's own words; raises NotFound where it took a name for the beginning of an id."""
+        what = f"inspect {name!r}"
+        raw = mapping(await wire.get(of_container(name, "/json"), limit_s=self._settings.timeout_s, what=what))
+        is_exact = string(raw.get("Name")) == f"/{name}" or len(name) >= LEAST_ID
+        if not is_exact:
+            raise NotFound(f"{what}: {self._connector.title} has no container of exactly that name")
+        return raw
+
+    async def _sure(self, name: str) -> str:
+        """The name, once it is certain that the engine will not take it for the beginning of an id."""
+        if _ID_LIKE.fullmatch(name):
+            await self._ask(lambda link: self._raw(link.wire, name))
+        return checked(name)
 
     async def logs(
         self,
@@ -126,7 +144,7 @@ class RealEngine:
         query |= {"until": epoch(until)} if until else {}
 
         async def read(link: Link) -> list[LogLine]:
-            is_raw = mapping((await self._inspect(link.wire, container)).get("Config")).get("Tty") is True
+            is_raw = mapping((await self._raw(link.wire, container)).get("Config")).get("Tty") is True
             lines = logs.Lines(tail=tail, grep=grep, max_line=max_line)
             path, what = of_container(container, "/logs"), f"logs of {container!r}"
             async with link.wire.stream("GET", path, query, limit_s=LOGS_LIMIT_S, what=what) as response:
@@ -182,10 +200,11 @@ class RealEngine:
 
     async def top(self, container: str) -> list[dict[str, str]]:
         """Its processes, one dict of column → value each."""
+        name = await self._sure(container)
 
         async def read(link: Link) -> object:
             limit_s = self._settings.timeout_s
-            return await link.wire.get(of_container(container, "/top"), limit_s=limit_s, what=f"top of {container!r}")
+            return await link.wire.get(of_container(name, "/top"), limit_s=limit_s, what=f"top of {container!r}")
 
         answer = mapping(await self._ask(read))
         titles = [string(title) for title in sequence(answer.get("Titles"))]
@@ -204,42 +223,45 @@ class RealEngine:
 
     async def exec(self, container: str, argv: Sequence[str], *, time_limit_s: float = 30.0) -> ExecResult:
         """Run an argument list (no shell) inside; output is cut at 1 MB."""
+        name = await self._sure(container)
         link = await self._connector.link()
         try:
-            return await execute.run(link.wire, container, argv, limit_s=time_limit_s)
+            return await execute.run(link.wire, name, argv, limit_s=time_limit_s)
         except SystemUnavailable as error:
             await self._broke(link, error)
             raise
 
     async def restart(self, container: str, *, grace_s: int = 10) -> None:
         """SIGTERM, then SIGKILL after the grace, then start."""
-        await self._order(
-            f"restart {container!r}", lambda control: control.restart(checked(container), grace_s), grace_s
-        )
+        name = await self._sure(container)
+        await self._order(f"restart {container!r}", lambda control: control.restart(name, grace_s), grace_s)
 
     async def start(self, container: str) -> None:
         """Start; no effect on one that runs."""
-        await self._order(f"start {container!r}", lambda control: control.start(checked(container)))
+        name = await self._sure(container)
+        await self._order(f"start {container!r}", lambda control: control.start(name))
 
     async def stop(self, container: str, *, grace_s: int = 10) -> None:
         """SIGTERM, then SIGKILL after the grace; no effect on one that is stopped."""
-        await self._order(f"stop {container!r}", lambda control: control.stop(checked(container), grace_s), grace_s)
+        name = await self._sure(container)
+        await self._order(f"stop {container!r}", lambda control: control.stop(name, grace_s), grace_s)
 
     async def unpause(self, container: str) -> None:
         """Let a paused container go on."""
-        await self._order(f"unpause {container!r}", lambda control: control.unpause(checked(container)))
+        name = await self._sure(container)
+        await self._order(f"unpause {container!r}", lambda control: control.unpause(name))
 
     async def update_memory(self, container: str, *, limit_bytes: int) -> None:
         """Set the memory limit while it runs; the swap it may use beside it stays the same."""
         what = f"update the memory limit of {container!r}"
-        raw = await self._ask(lambda link: self._inspect(link.wire, container))
+        raw = await self._ask(lambda link: self._raw(link.wire, container))
         held = mapping(raw.get("HostConfig"))
         memory, swap = count(held.get("Memory")), count(held.get("MemorySwap"))
         if limit_bytes <= 0:
             raise ActionFailed(f"{what}: an engine cannot take a limit away from a container that runs")
         # the engine counts memory and swap together; -1: no bound; 0: never set, then it means twice the memory
         both = -1 if swap < 0 else limit_bytes + (swap - memory if swap >= memory > 0 else limit_bytes)
-        await self._order(what, lambda control: control.update_memory(checked(container), limit_bytes, both))
+        await self._order(what, lambda control: control.update_memory(container, limit_bytes, both))
 
     async def close(self) -> None:
         """Let go of connections and threads."""

@@ -44,6 +44,11 @@ class _Known:
             self.base, self.last = self.last, reading
         return sample_of(reading, self.base, self.started_at)
 
+    def begin_anew(self) -> None:
+        """Forget the readings of the life before; what it has used since then fell after the last of them."""
+        self.started_at = self.last.at if self.last is not None else self.started_at
+        self.base = self.last = None
+
     def was_restarted(self, reading: Reading) -> bool:
         """Whether its counters began anew."""
         return self.last is not None and reading.cpu_ns < self.last.cpu_ns
@@ -136,14 +141,16 @@ class Sampler:
         async def ask(one: _Known) -> tuple[str, Sample] | None:
             try:
                 async with gate:
-                    raw = await wire.get(of_container(one.id, "/stats"), query, limit_s=limit_s)
+                    # the answer is empty when the container ends meanwhile
+                    path = of_container(one.id, "/stats")
+                    raw = await wire.get(path, query, limit_s=limit_s, what="stats", may_be_empty=True)
             except (NotFound, ActionFailed):
                 return None
             reading = reading_of(mapping(raw), memory_total)
             if reading is None:
                 return None
             if one.was_restarted(reading):
-                one.base, one.last, one.started_at = None, None, None
+                one.begin_anew()
             return one.name, one.take(reading)
 
         return dict([pair for pair in await asyncio.gather(*map(ask, wanted)) if pair is not None])

@@ -52,11 +52,19 @@ class Wire:
             )
         return self._session
 
-    async def get(self, path: str, query: Mapping[str, str] | None = None, *, limit_s: float, what: str = "") -> object:
-        """The JSON answer to a question; `what` names it in errors."""
+    async def get(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        limit_s: float,
+        what: str = "",
+        may_be_empty: bool = False,
+    ) -> object:
+        """The JSON answer to a question; `what` names it in errors; None for an empty answer where that may be."""
         async with self.stream("GET", path, query, limit_s=limit_s, what=what) as response:
             body = await response.read()
-        return self._parse(body, what or path)
+        return None if may_be_empty and not body else self._parse(body, what or path)
 
     async def post(self, path: str, body: Mapping[str, object], *, limit_s: float, what: str = "") -> object:
         """The JSON answer to an order."""
