@@ -371,7 +371,6 @@ class Guardian:
         await self.runtime.preload()
         if self.model is not None and await self.model.probe():
             await self.model.preload()
-        await self.knowledge.memory.preload()
 
     async def _health(self) -> dict[str, object]:
         blind = [one.name for one in self.watchers if one.is_blind]
