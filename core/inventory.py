@@ -210,7 +210,7 @@ FUZZY_FLOOR = 0.72
 """Below this likeness (0–1) a name is not taken for another: 'weviate' finds 'weaviate', 'api' does not find 'app'."""
 _NOISE = frozenset(
     {"el", "la", "los", "las", "de", "del", "the", "service", "servicio", "stack", "container", "contenedor"}
-    | {"proyecto", "project", "mi", "my", "al"}
+    | {"proyecto", "project", "mi", "my", "al", "of", "in", "on", "en"}
 )
 
 
@@ -291,7 +291,9 @@ def _has_all_words(wanted: str, name: str) -> bool:
 
 
 def _is_fuzzy(wanted: str, name: str) -> bool:
-    return len(wanted) >= 3 and SequenceMatcher(None, wanted, name).ratio() >= FUZZY_FLOOR
+    if len(wanted) < 3 or 2 * min(len(wanted), len(name)) < FUZZY_FLOOR * (len(wanted) + len(name)):
+        return False  # too short, or of too different a length to be alike enough
+    return SequenceMatcher(None, wanted, name).ratio() >= FUZZY_FLOOR
 
 
 def is_guarded(container: Container, only: Iterable[str], ignore: Iterable[str]) -> bool:

@@ -61,26 +61,12 @@ class Topology:
         return _reach(service, self._needed_by)
 
     def order(self, services: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Services so that each comes after what it needs; inside a circle by name. None: all."""
-        wanted = set(self.services if services is None else services)
-        done: dict[str, None] = {}
-        for service in sorted(wanted):
-            self._place(service, done)
-        return tuple(service for service in done if service in wanted)
+        """Services so that each comes after what it needs; inside a circle by name. None: all.
 
-    def _place(self, first: str, done: dict[str, None]) -> None:
-        """Append `first` after all it needs; a list of open steps instead of recursion, so that depth has no limit."""
-        is_open = {first}
-        steps: list[tuple[str, Iterator[str]]] = [] if first in done else [(first, iter(sorted(self.needs(first))))]
-        while steps:
-            service, rest = steps[-1]
-            following = next((one for one in rest if one not in done and one not in is_open), None)
-            if following is None:
-                done[service] = None
-                steps.pop()
-            else:
-                is_open.add(following)
-                steps.append((following, iter(sorted(self.needs(following)))))
+        Whatever needs another one outside its circle stands on more services than that one does.
+        """
+        wanted = self.services if services is None else set(services)
+        return tuple(sorted(wanted, key=lambda service: (len(self.roots(service)), service)))
 
 
 def topology(inventory: Inventory, host: str) -> Topology:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_an_end(case: str) -> None:
 
 
 def test_an_end_before_we_watched() -> None:
-    def when_found(**more: object) -> list[str]:
+    def when_found(**more: Any) -> list[str]:
         given = {"restart_policy": "always", **more}
         return kinds(
             snapshot(0, [exited(int(str(given.pop("code", 1))), float(str(given.pop("when", -86400))), **given)])
@@ -117,7 +118,7 @@ def test_a_died_one_that_came_back_is_told_once_in_other_words() -> None:
     )
 
 
-def looping(events_s: list[float], *, code: int = 1, now_s: float = 10, **more: object) -> Snapshot:
+def looping(events_s: list[float], *, code: int = 1, now_s: float = 10, **more: Any) -> Snapshot:
     events = [one for when in events_s for one in (died(code, when), event(EventKind.START, when + 0.1))]
     given = {"restart_policy": "always", "started_at": at(events_s[-1] + 0.1), "finished_at": at(events_s[-1]), **more}
     return snapshot(now_s, [container(**given)], events)
@@ -225,7 +226,7 @@ def samples(count: int, step_s: float = 10, *, cpu: float = 1, throttled: float 
         (samples(13, memory=95), {"started_at": at(-60)}, []),
     ],
 )
-def test_resources_at_their_edge(taken: list[Sample], limits: dict[str, object], expected: list[str]) -> None:
+def test_resources_at_their_edge(taken: list[Sample], limits: dict[str, Any], expected: list[str]) -> None:
     now = snapshot(0, [container(**limits)], samples={"shop-api-1": sorted(taken, key=lambda one: one.at)})
     assert kinds(now) == expected
 

@@ -60,7 +60,7 @@ def watcher(stage: Stage, heard: Heard, own_acts: list[OwnAct], **settings: floa
         DETECTORS,
         sink=heard,
         clock=WallClock(),
-        settings=WatchSettings(**{"poll_s": 2.0, **settings}),  # type: ignore[arg-type]
+        settings=WatchSettings(**{"poll_s": 2.0, **settings}),
         own_acts=acts,
         settle_s=SETTLE_S,
     )
