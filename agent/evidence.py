@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from agent.conditions import Path
 from core.actions import JsonObject
 from core.alerts import Evidence
+from core.grouping import alert_title
 from core.incidents import Incident
 from core.inventory import Host, Inventory
 
@@ -87,8 +88,32 @@ class Context:
         )
 
 
+def focus(incident: Incident) -> Incident:
+    """The incident as one about the service at its root alone: that one's alerts, not its victims'.
+
+    Several services may share an incident, and each alert brings an `exit_code` of its own.
+    """
+    title = incident.culprit or incident.target
+    own = tuple(alert for alert in incident.alerts if alert_title(alert) == title)
+    root = own[0] if own and incident.culprit else None
+    if not own:
+        own = tuple(alert for alert in incident.alerts if alert_title(alert) == incident.target)
+    if root is None:
+        return replace(incident, alerts=own)
+    return replace(
+        incident,
+        host=root.host,
+        stack=root.stack,
+        service=root.service,
+        container=root.container,
+        kind=root.kind,
+        alerts=own,
+    )
+
+
 def context_of(incident: Incident, inventory: Inventory, found: tuple[Evidence, ...] = ()) -> Context:
-    """The facts of an incident: its alerts' evidence, what was gathered with it, then what was `found` now."""
+    """The facts about an incident's root: its alerts' evidence, what was gathered, then what was `found` now."""
+    incident = focus(incident)
     host = next((one for one in inventory.hosts if one.name == incident.host), Host(name=incident.host))
     gathered = incident.context if isinstance(incident.context, dict) else {}
     return Context(

@@ -11,7 +11,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from agent.dependency_evidence import Dependencies, Suspect
-from agent.evidence import MEBIBYTE, Context
+from agent.evidence import MEBIBYTE, Context, focus
 from agent.health_evidence import health_facts, start_facts
 from agent.log_evidence import log_facts
 from agent.runbook_models import Runbook
@@ -95,6 +95,7 @@ async def gather(
     `at` is the moment that the evidence bears; the incident's last change when it is not given. `limit_s` bounds each
     read; there are at most two rounds of them.
     """
+    incident = focus(incident)
     found = _Findings(at or incident.updated_at)
     container = inventory.container(f"{incident.host}/{incident.container}") if incident.container else None
     known = incident.facts()

@@ -49,6 +49,11 @@ class RuleVerdict:
         """The best match's."""
         return self.matches[0].runbook if self.matches else None
 
+    @property
+    def forbidden(self) -> frozenset[str]:
+        """Actions that a runbook that fits forbids, to the model too."""
+        return frozenset(name for one in self.matches for name in one.runbook.forbidden)
+
 
 def diagnose(runbooks: Runbooks, context: Context) -> RuleVerdict:
     """Match every runbook against the facts; the one with most conditions met explains the incident."""

@@ -1,5 +1,6 @@
 """Each shipped runbook over recorded evidence: what it recognises, what it must not take for it, and what it does."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -306,3 +307,28 @@ async def test_nothing_is_said_that_was_not_measured(books: Runbooks, catalog: C
 async def test_an_alert_without_a_rule_goes_to_the_model(books: Runbooks, catalog: Catalog) -> None:
     judged = await judge(books, catalog, incident(AlertKind.CPU_PEGGED, cpu_pct=99.0), api(ContainerState.RUNNING))
     assert judged.verdict.why_ask == "none_fits"
+
+
+async def test_the_root_of_a_joined_incident_is_diagnosed_and_not_its_victim(books: Runbooks, catalog: Catalog) -> None:
+    victim = incident(AlertKind.CRASH_LOOP, **LOOP)  # type: ignore[arg-type]
+    root = incident(service="db", came_back=False, memory_shape="ramp", **OOM)  # type: ignore[arg-type]
+    both = replace(victim, alerts=(*victim.alerts, *root.alerts, *victim.alerts)).with_culprit("granada/db")
+    judged = await judge(books, catalog, both, api(ContainerState.RESTARTING), db(ContainerState.EXITED))
+    assert named(judged) == ("container_oom", "memory_limit")
+    assert judged.context.incident["container"] == "local/granada-db-1"
+    assert judged.verdict.diagnosis is not None
+    assert judged.verdict.diagnosis.culprit == "granada/db"
+    assert judged.verdict.diagnosis.affected == ("granada/api",)
+
+
+async def test_a_victims_alert_does_not_blur_its_root(books: Runbooks, catalog: Catalog) -> None:
+    root = incident(service="db", came_back=False, memory_shape="ramp", **OOM)  # type: ignore[arg-type]
+    victim = incident(AlertKind.CRASH_LOOP, **LOOP)  # type: ignore[arg-type]
+    both = replace(root, alerts=(*root.alerts, *victim.alerts))
+    judged = await judge(books, catalog, both, api(ContainerState.RESTARTING), db(ContainerState.EXITED))
+    assert named(judged) == ("container_oom", "memory_limit")
+
+
+async def test_what_fits_forbids_its_actions_to_the_model_too(books: Runbooks, catalog: Catalog) -> None:
+    judged = await judge(books, catalog, incident(AlertKind.CHILD_OOM, child_oom_kills=1), api(ContainerState.RUNNING))
+    assert {"docker.restart", "docker.kill"} <= judged.verdict.forbidden
