@@ -27,7 +27,8 @@ POOL = 4
 @asynccontextmanager
 async def open_checkpointer(database: Database, data_dir: Path) -> AsyncIterator[BaseCheckpointSaver[Any]]:
     """The checkpointer, its tables made; belongs to the loop that opened it. Imports LangGraph (about a second)."""
-    os.environ[STRICT] = "true"  # read when the serializer is made: only plain types may come back
+    os.environ[STRICT] = "true"  # read when LangGraph is loaded: only plain types may come back
+    await asyncio.to_thread(_load, database.is_sqlite)
     opened = _on_sqlite(data_dir / GRAPH_FILE) if database.is_sqlite else _on_postgres(database.plain_url)
     async with opened as saver:
         yield saver
@@ -93,6 +94,14 @@ async def _is_ours(connection: psycopg.AsyncConnection[Any]) -> bool:
     asked = await connection.execute("SELECT pg_try_advisory_lock(%s) AS is_ours", (SETUP_LOCK,))
     row = await asked.fetchone()
     return bool(row and row["is_ours"])
+
+
+def _load(is_sqlite: bool) -> None:
+    """Import in a thread what the loop would stand still for."""
+    if is_sqlite:
+        import langgraph.checkpoint.sqlite.aio
+    else:
+        import langgraph.checkpoint.postgres.aio  # noqa: F401
 
 
 def _strict() -> Any:

@@ -27,6 +27,12 @@ def _adapter(kind: type) -> TypeAdapter[object]:
     return _adapters[kind]
 
 
+def warm(*kinds: type) -> None:
+    """Build what reading and writing these kinds takes; blocks some ten milliseconds each, so call it in a thread."""
+    for kind in kinds:
+        _adapter(kind)
+
+
 def pack(value: object) -> str:
     """A dataclass of the core as JSON text."""
     return _adapter(type(value)).dump_json(value).decode()

@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import func, select, text
 
+from core.actions import Result
+from core.approvals import Approval
+from core.incidents import Incident
 from core.inventory import Inventory
-from core.ports import Clock, Locks, Runs
+from core.ports import Call, Clock, Locks, Runs
 from core.settings import Settings
 from knowledge.approval_records import RecordedApprovals
 from knowledge.audit_records import Audit
 from knowledge.checkpoints import GRAPH_FILE, open_checkpointer
+from knowledge.codec import warm
 from knowledge.database import Database, sqlite_url
 from knowledge.inbox_records import Inbox
 from knowledge.incident_records import RecordedIncidents
 from knowledge.ledger import RecordedLedger
-from knowledge.lesson_records import LessonRecords
+from knowledge.lesson_records import Lesson, LessonRecords
 from knowledge.locks import LocalLocks, PostgresLocks
 from knowledge.memory import Memory
 from knowledge.message_records import Cards, Outbox
@@ -84,6 +88,7 @@ class Knowledge:
         self.ledger = RecordedLedger(self.database, self.vault, self._clock)
         await self._stack.enter_async_context(self.database)
         try:
+            await asyncio.to_thread(warm, Call, Result, Approval, Incident, Lesson)
             await self._check_key()
         except BaseException:
             await self._stack.aclose()

@@ -8,11 +8,11 @@ from knowledge.runs_local import LocalRuns
 PACE = Pace(concurrency=4, back_off_s=0.02, grace_s=0.3)
 
 
-def make_runs(kind: str, database: Database, clock: Clock) -> Runs:
+def make_runs(kind: str, database: Database, clock: Clock, pace: Pace = PACE) -> Runs:
     """The one or the other, not yet started."""
     if kind == "local":
-        return LocalRuns(database, clock, PACE)
+        return LocalRuns(database, clock, pace)
     from knowledge.runs_procrastinate import Delivery, ProcrastinateRuns
 
     delivery = Delivery(poll_s=0.05, sweep_s=0.2, heartbeat_s=0.3, stall_s=1.2)
-    return ProcrastinateRuns(database, clock, PACE, delivery)
+    return ProcrastinateRuns(database, clock, pace, delivery)

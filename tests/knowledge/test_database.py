@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from core.errors import SettingsError, SystemUnavailable
+from core.incidents import Incident
 from core.settings import Settings
 from knowledge import schema
 from knowledge.checkpoints import prune
@@ -176,6 +177,14 @@ async def test_checkpoints_outlive_the_process_and_are_pruned(database_url: str,
             assert await saver.aget_tuple(config) is not None  # type: ignore[arg-type]
             await prune(saver, "inc-1")
             assert await saver.aget_tuple(config) is None  # type: ignore[arg-type]
+
+
+async def test_checkpoints_bring_back_plain_types_only(tmp_path: Path) -> None:
+    async with Knowledge(Settings(data_dir=tmp_path), SetClock()) as knowledge, knowledge.checkpointer() as saver:
+        stored = saver.serde.dumps_typed({"incident": an_incident(), "n": 1, "at": NOON})
+        back = saver.serde.loads_typed(stored)
+    assert (back["n"], back["at"]) == (1, NOON)
+    assert not isinstance(back["incident"], Incident)
 
 
 async def test_workers_that_open_checkpoints_together_get_along(postgres_url: str, tmp_path: Path) -> None:

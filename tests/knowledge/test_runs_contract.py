@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from core.ports import Done, Priority, Run, Runs, RunState, Waiting
 from knowledge.database import Database, sqlite_url
+from knowledge.run_records import Pace
 from tests.knowledge.runs import PACE, make_runs
 from tests.knowledge.tools import WallClock, until
 
@@ -27,8 +28,8 @@ class Bench:
     database: Database
     made: list[Runs] = field(default_factory=list)
 
-    def new(self) -> Runs:
-        self.made.append(make_runs(self.kind, self.database, CLOCK))
+    def new(self, pace: Pace = PACE) -> Runs:
+        self.made.append(make_runs(self.kind, self.database, CLOCK, pace))
         return self.made[-1]
 
 
@@ -110,7 +111,7 @@ async def test_the_highest_priority_goes_first(bench: Bench) -> None:
         order.append(run.key)
         return Done()
 
-    runs = bench.new()
+    runs = bench.new(replace(PACE, concurrency=1))
     runs.register("note", note)
     for key, priority in (("low", Priority.LOW), ("normal", Priority.NORMAL), ("high", Priority.HIGH)):
         await runs.submit("note", key, {}, priority=priority)
