@@ -10,7 +10,8 @@ from pydantic import JsonValue
 from core.inventory import Container, Health
 
 OUTPUT_LIMIT = 500
-TOOK_TOO_LONG = -1
+NOT_RUN = -1
+"""The engine's own: the probe took too long, or its program could not be started at all; the output tells which."""
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 NEVER_GOOD_SHARE = 0.8
 """Failing so long a share of its run means that no probe has succeeded since the start."""
@@ -87,10 +88,10 @@ def start_facts(container: Container | None, state_error: str) -> dict[str, Json
 
 
 def _health_problem(container: Container, exit_code: int, output: str) -> str:
-    if exit_code == TOOK_TOO_LONG or "exceeded timeout" in output.lower():
-        return "timeout"
     if exit_code in (NOT_EXECUTABLE, NOT_FOUND) or ("not found" in output.lower() and _TOOL.search(output)):
         return "tool_missing"
+    if exit_code == NOT_RUN and "exceeded timeout" in output.lower():
+        return "timeout"
     if _HTTP.search(output):
         return "http_error"
     if _REFUSED.search(output):
