@@ -82,8 +82,8 @@ def _wish(asked: Asked, understood: Understood) -> AnswerPart:
     if len(targets) == 1:
         return proposal(name, targets[0])
     fits = ", ".join(dict.fromkeys(title(one) for one in targets[:6]))
-    question = text(f"dialogue.propose.{name}", target=understood.named)
-    says = text("dialogue.propose.several", question=question, fits=fits)
+    what = text(f"dialogue.propose.{name}", target=f"“{understood.named}”")
+    says = text("dialogue.propose.several", what=what, fits=fits)
     return ProposeCommand(name=name, arguments=understood.named, says=says)
 
 
@@ -140,8 +140,8 @@ async def _help(asked: Asked, understood: Understood) -> list[AnswerPart]:
 
 async def _before(asked: Asked, understood: Understood) -> list[AnswerPart]:
     targets = meant(asked, understood)
-    if asked.incident is not None and not understood.named:
-        words = f"{asked.incident.target} {asked.parts.render(asked.incident.says, 'en')}"
+    if asked.incident is not None and not understood.targets:
+        words = f"{asked.incident.target} {asked.english(asked.incident.says)}"
     else:
         words = _words(understood, targets)
     return [RunCommand(name="memory", arguments=asked.parts.redact(words or asked.question.text)[:200])]

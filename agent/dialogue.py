@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from agent.common_answers import by_rule, meant
 from agent.dialogue_parts import Asked, DialogueParts, visible
@@ -27,7 +27,7 @@ class RulesAndModel:
         self._parts = parts
         self._turns = Turns()
 
-    async def answer(self, question: Question) -> AsyncIterator[AnswerPart]:
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
         """The answer's parts as they come; close it (`contextlib.aclosing`) to cancel, which stops the model."""
         asked = await self._asked(question)
         understood = understand(question.text, asked.inventory)
@@ -56,7 +56,7 @@ class RulesAndModel:
     def _fits_a_rule(self, understood: Understood, asked: Asked) -> bool:
         if understood.intent is Intent.DECIDES:
             return asked.incident is not None
-        return understood.is_sure or understood.intent in WISHES
+        return understood.is_sure
 
     async def _by_rule(self, asked: Asked, understood: Understood) -> list[AnswerPart]:
         said = await by_rule(asked, understood)
@@ -69,13 +69,14 @@ class RulesAndModel:
         self, asked: Asked, understood: Understood | None, failure: ModelFailed | None
     ) -> list[AnswerPart]:
         """What a rule can say of it all the same, else why there is no answer."""
-        if understood is not None and understood.intent is not Intent.DECIDES and meant(asked, understood):
+        is_wish = understood is not None and understood.intent in WISHES
+        if understood is not None and (is_wish or meant(asked, understood)) and understood.intent is not Intent.DECIDES:
             return await self._by_rule(asked, understood)
         return [no_answer(failure)]
 
     async def _by_model(
         self, asked: Asked, understood: Understood | None, model: LanguageModel
-    ) -> AsyncIterator[AnswerPart]:
+    ) -> AsyncGenerator[AnswerPart, None]:
         history = self._turns.messages(_key(asked.question), self._parts.clock.now())
         parts = Parts()
         inquiry = Inquiry(asked, model, history, parts)

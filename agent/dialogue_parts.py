@@ -16,7 +16,7 @@ from core.model import LanguageModel
 from core.policy import Actor
 from core.ports import Clock, IncidentStore, Series
 from core.settings import Settings
-from core.wording import Language, Text
+from core.wording import Text, Texts
 
 
 def _everything(_: Actor, __: str | None) -> bool:
@@ -32,13 +32,14 @@ class DialogueParts:
     firing: Callable[[], Sequence[Alert]]
     """All alerts that are on."""
     incidents: IncidentStore
-    series: Series
     model: LanguageModel | None
     """None: no model is configured."""
-    render: Callable[[Text, Language], str]
+    texts: Texts
     redact: Callable[[str], str]
     clock: Clock
     settings: Settings
+    series: Series | None = None
+    """Kept samples, for when the engine does not answer."""
     sees: Callable[[Actor, str | None], bool] = _everything
     """Whether a person may look at a stack; None: at what stands outside of stacks."""
 
@@ -63,7 +64,11 @@ class Asked:
 
     def say(self, sentence: Text) -> str:
         """A sentence in the person's language."""
-        return self.parts.render(sentence, self.question.language)
+        return self.parts.texts.render(sentence, self.question.language)
+
+    def english(self, sentence: Text) -> str:
+        """A sentence for the model."""
+        return self.parts.texts.render(sentence, "en")
 
     def may_see(self, stack: str | None) -> bool:
         """Whether the person may look at that stack."""

@@ -72,8 +72,9 @@ _LOOKS: tuple[tuple[Intent, str], ...] = (
     ),
     (
         Intent.DECIDES,
-        r"^(si|yes|no|dale|hazlo|do it|go ahead|adelante|apruebalo|aprobado|aprueba|apruebo|approved?|approve it|deny"
-        r"|deny it|deniega|denegado|rechaza|rechazalo|reject|reject it|procede|proceed)( please| por favor)?$",
+        r"^((si|yes|no|ok|okay|vale|dale|hazlo|do it|go ahead|adelante|apruebalo|aprobado|aprueba|apruebo|approved?"
+        r"|approve it|deny|deny it|deniega|denegado|rechaza|rechazalo|reject|reject it|procede|proceed|please"
+        r"|por favor)( |$))+$",
     ),
     (
         Intent.HELP,
@@ -142,6 +143,8 @@ _WISH_VERBS = tuple(
     (intent, re.compile(rf"^{POLITE}(?:{verbs})(?=\s|$)"))
     for intent, verbs in ((Intent.RESTART, RESTART), (Intent.STOP, STOP), (Intent.UP, UP))
 )
+_MAYBE_FOR = re.compile(rf"^{POLITE}para\b")
+"""'para el weaviate' stops it, or begins 'for the weaviate, show me …'."""
 _MEASURES = re.compile(
     r"\b\d+ ?(m|min|minutos?|minutes?|h|hs|horas?|hours?|d|dias?|days?|semanas?|weeks?|lineas?|lines?)?\b"
     r"|\b(ultim[oa]s?|last|past|this|esta) (hora|hour|dia|day|semana|week|noche|night)\b"
@@ -210,15 +213,17 @@ def _wish(question: str, names: _Names) -> Understood | None:
     if len(found) != 1:
         return None
     place, intent, rest = found[0]
+    if _MAYBE_FOR.match(clauses[place]) and any(_looks(clause) for clause in clauses):
+        return None
     if HEDGE.search(ASIDE.sub("", rest)):
         return None
-    named, targets, _ = names.target(ASIDE.sub("", rest))
+    named, targets, left = names.target(ASIDE.sub("", rest))
     others = [clause for other, clause in enumerate(clauses) if other != place]
     if not named:
         named, targets = _mentioned(others, names)
     elif any(len(one.split()) <= 3 and names.is_exact(one) for one in others[place:]):
         return None
-    return Understood(intent=intent, targets=targets, named=named)
+    return Understood(intent=intent, targets=targets, named=named, is_sure=bool(targets) or len(left) <= MAX_LEFT)
 
 
 def _wish_verb(clause: str) -> tuple[Intent, str] | None:

@@ -48,6 +48,8 @@ async def _read(asked: Asked, container: Container) -> JsonObject | None:
 
 
 async def _kept(asked: Asked, container: Container) -> JsonObject | None:
+    if asked.parts.series is None:
+        return None
     now = asked.parts.clock.now()
     points = await asked.parts.series.read(container.ref, now - KEPT, now)
     if not points:

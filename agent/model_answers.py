@@ -43,7 +43,7 @@ _LAST_WORD = "Answer now, in words, from what you have. You have no tools any mo
 
 
 class Parts:
-    """The parts on their way to the face: what is only shown for a moment gives way to what is newer."""
+    """The parts on their way to the face; words that nobody has taken yet give way to newer ones."""
 
     def __init__(self) -> None:
         self._waiting: deque[AnswerPart] = deque()
@@ -51,8 +51,8 @@ class Parts:
         self._is_closed = False
 
     def put(self, part: AnswerPart) -> None:
-        """Add a part; a Doing or Streamed that nobody has taken yet is replaced."""
-        if self._waiting and isinstance(self._waiting[-1], Doing | Streamed) and isinstance(part, Doing | Streamed):
+        """Add a part."""
+        if self._waiting and isinstance(self._waiting[-1], Streamed) and isinstance(part, Streamed):
             self._waiting.pop()
         self._waiting.append(part)
         self._news.set()
@@ -86,6 +86,7 @@ class Inquiry:
         self._repeats = 0
         self._proposals: list[ProposeCommand] = []
         self._tokens = 0
+        self._has_shown = False
         self.answer = ""
         """What was said, for the memory of the conversation."""
 
@@ -99,6 +100,7 @@ class Inquiry:
         except TimeoutError:
             return self._close_with(text("model.failed.timed_out"))
         except ModelFailed as failure:
+            self._take_back()
             self._put_proposals()
             return failure
         if last is None:
@@ -155,6 +157,7 @@ class Inquiry:
 
     async def _on_text(self, shown: str) -> None:
         if shown.strip():
+            self._has_shown = True
             self._parts.put(Streamed(text=self._asked.parts.redact(shown)))
 
     # -- tools -------------------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ class Inquiry:
             result = await asked.parts.door.read(action.name, dict(call.arguments), asked.question.actor)
         except GuardianError as error:
             return f"error: {asked.parts.redact(str(error))[:500]}"
-        says = asked.parts.redact(asked.parts.render(result.message, "en"))
+        says = asked.parts.redact(asked.english(result.message))
         data = _clean(result.data, asked)
         return fenced(result, says, data)
 
@@ -221,7 +224,13 @@ class Inquiry:
         for one in self._proposals:
             self._parts.put(one)
 
+    def _take_back(self) -> None:
+        """Half a sentence is no answer."""
+        if self._has_shown:
+            self._parts.put(Streamed(text=""))
+
     def _close_with(self, says: Text) -> None:
+        self._take_back()
         self._put_proposals()
         self._parts.put(Said(says=says))
 

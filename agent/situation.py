@@ -39,18 +39,17 @@ def situation(asked: Asked, open_incidents: Sequence[Incident]) -> str:
 def card(asked: Asked, incident: Incident) -> str:
     """The incident whose card was replied to, with what was found out."""
     diagnosis = incident.diagnosis
-    render = asked.parts.render
     facts = {
         "incident": incident.id,
         "target": incident.target,
         "container": f"{incident.host}/{incident.container}" if incident.container else None,
         "state": str(incident.state),
         "occurred_at": incident.occurred_at.isoformat(timespec="seconds"),
-        "what": render(incident.says, "en"),
-        "cause": render(diagnosis.says, "en") if diagnosis else None,
+        "what": asked.english(incident.says),
+        "cause": asked.english(diagnosis.says) if diagnosis else None,
         "culprit": diagnosis.culprit if diagnosis else incident.culprit,
-        "plan": [render(step, "en") for step in incident.plan_says],
-        "outcome": render(incident.outcome_says, "en") if incident.outcome_says else None,
+        "plan": [asked.english(step) for step in incident.plan_says],
+        "outcome": asked.english(incident.outcome_says) if incident.outcome_says else None,
         "evidence": {item.name: item.value for item in incident.evidence()},
     }
     told = asked.parts.redact(json.dumps(facts, ensure_ascii=False, default=str))
@@ -70,8 +69,8 @@ def _incidents(asked: Asked, incidents: Iterable[Incident]) -> Iterator[str]:
     if not shown:
         yield "open incidents: none"
     for one in shown[-MOST_INCIDENTS:]:
-        cause = asked.parts.render(one.diagnosis.says, "en") if one.diagnosis else "cause not known yet"
-        says = asked.parts.render(one.says, "en")
+        cause = asked.english(one.diagnosis.says) if one.diagnosis else "cause not known yet"
+        says = asked.english(one.says)
         yield f"open incident {one.id}: {one.target}, {one.state}: {says} {cause}"[:400]
 
 

@@ -20,7 +20,7 @@ SPANISH_FILLER = _words(
     "caida caidos cae cayo cayendo falla fallo fallan fallando lento lenta roto rota muerto muerta murio mal raro rara "
     "responde responden funciona funcionan arranca sigue otra vez tiene tienen cosas todo todos toda todas aqui alla "
     "actual actualmente momento gracias bien semana hora horas minuto minutos dia quien cuando donde error errores "
-    "entonces pues algo ahi"
+    "entonces pues algo ahi antes alguna parecido parecidos similares"
 )
 ENGLISH_FILLER = _words(
     "the a an of for to from in on at and or is are was were be been being do does did done has have had it its it's "
@@ -30,7 +30,7 @@ ENGLISH_FILLER = _words(
     "still again service services stack project container containers down up failing fails failed fail slow broken "
     "dead died crashed crashing crash crashes unhealthy healthy not working work works respond responding answer "
     "hello hi hey there some any all everything thing things currently current moment just thanks ok okay hour hours "
-    "minute minutes min day days week error errors bad wrong with about get got keep keeps keep"
+    "minute minutes min day days week error errors bad wrong with about get got keep keeps before ever similar"
 )
 FILLER = SPANISH_FILLER | ENGLISH_FILLER
 """Words that name neither a target nor anything that a plain rule would miss."""
@@ -43,8 +43,9 @@ TROUBLE = re.compile(
 """Says that something is not well."""
 
 POLITE = (
-    r"(?:(?:hola|buenas|buenos dias|hey|hi|hello|oye|che|bueno|vale|ok|okay|yes|please|pls|porfa|porfavor|por favor"
-    r"|favor de|ahora|now|just|me lo|me la|me|nos|entonces|then|podrias|podria|podrian|podes|puedes|puede|pueden"
+    r"(?:(?:hola|buenas|buenos dias|ustedes|hey|hi|hello|oye|che|bueno|vale|ok|okay|yes|please"
+    r"|pls|porfa|porfavor|por favor|usted|favor de|ahora|now|just|me lo|me la|me|nos|entonces|then"
+    r"|podrias|podria|podrian|podes|puedes|puede|pueden"
     r"|quiero|quisiera|queria|necesito|necesitamos|que|hay que|tienes que|tenes que|(?:can|could|would|will) you"
     r"|i want you to|i want to|i need you to|i need to|i would like you to|i would like to|i'd like you to|i'd like to"
     r"|we need to|let's|lets|go ahead and|kindly|quickly|vamos a|ve a|anda|try to|intenta|trata de|bot|guardian"
@@ -63,13 +64,13 @@ STOP = (
     r"(?:para(?! (?:que|saber|ver|mi|cuando|de|los?\b.*\?))"
     rf"|paras|(?:parar|pare|paren|pares|deten|detener|detenga|detengan|detene|apag(?:a|as|ar)|apague|apaguen){_CLITIC}"
     rf"|para(?:me)?l[oa]s?|stop(?! (?:\w+ing\b|time|reason))|halt|shut ?down|bring down|take down|turn off|power off"
-    r"|(?:bring|take|shut|turn) (?=.* (?:down|off)$))"
+    r"|(?:bring|take|shut|turn)(?= .* (?:down|off)$))"
 )
 UP = (
     rf"(?:(?:arranc|levant|inici)(?:a|as|ar|e|es|en){_CLITIC}|arranqu(?:e|es|en){_CLITIC}"
     rf"|(?:enciend|prend)(?:a|e|as|es|an|en){_CLITIC}|(?:encender|prender){_CLITIC}|pon(?:er|lo|la)? en marcha"
     r"|start(?: up)?(?! (?:time|date|with|by|from|at|\w+ing\b))|bring up|boot|launch|turn on|power on|spin up"
-    r"|(?:bring|turn) (?=.* (?:up|on)$))"
+    r"|(?:bring|turn)(?= .* (?:up|on)$))"
 )
 ACT = rf"(?:{RESTART}|{STOP}|{UP}|restarting|stopping|starting|toques?|touch|kill|mates?|borres?|delete|hagas|do any)"
 
