@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -33,6 +33,10 @@ class Dependencies:
         self._incident = incident
         self._inventory = inventory
         self._graph: Topology = topology(inventory, incident.host)
+        self._containers: dict[str, list[Container]] = {}
+        for service in inventory.services():
+            if service.host == incident.host:
+                self._containers.setdefault(service.title, []).extend(service.containers)
 
     def suspects(self) -> list[Suspect]:
         """Services below it that are not well, nearest first."""
@@ -71,7 +75,7 @@ class Dependencies:
         return facts
 
     def _suspect(self, title: str) -> Suspect | None:
-        containers = list(self._containers(title))
+        containers = self._containers.get(title)
         if not containers:
             return Suspect(title=title, container=None)
         if any(_is_well(one) for one in containers) or self._may_have_ended(title, containers):
@@ -83,11 +87,6 @@ class Dependencies:
         """A job that others wait for until it has completed is well when it has."""
         conditions = {edge.condition for edge in self._graph.edges if edge.dependency == title}
         return COMPLETED in conditions and all(one.exit_code == 0 for one in containers)
-
-    def _containers(self, title: str) -> Iterator[Container]:
-        for service in self._inventory.services():
-            if service.host == self._incident.host and service.title == title:
-                yield from service.containers
 
     def _title_of(self, host_name: str) -> str | None:
         """Its own stack first, then whoever shares a network; stopped ones too: they have left the engine's DNS."""

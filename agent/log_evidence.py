@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from agent.logs.patterns import Finding, find_classes
-from agent.logs.stacktraces import last_trace
+from agent.logs.stacktraces import Trace, last_trace
 from agent.logs.templates import count_templates
 
 LINES_KEPT = 20
 LINE_CHARS = 300
+NEAR_LINES = 3
 _LOUD = re.compile(r"\b(?:error|fatal|panic|critical|exception|emerg|failed|traceback)\b", re.IGNORECASE)
 _FIELDS = {
     "missing_variable": "missing_variable",
@@ -44,12 +45,20 @@ def log_facts(lines: Sequence[str]) -> dict[str, JsonValue]:
     if trace is not None:
         facts["exception"] = trace.exception
         facts["trace_fingerprint"] = trace.fingerprint
-    error_line = trace.line if trace else findings[0].line if findings else loud[-1] if loud else None
+    error_line = _error_line(trace, findings) or (loud[-1] if loud else None)
     if error_line is not None:
         facts["error_line"] = cut(error_line)
     for one in findings:
         facts.update(_read_out(one))
     return facts
+
+
+def _error_line(trace: Trace | None, findings: Sequence[Finding]) -> str | None:
+    """The newest error: older ones were survived. A stack trace counts as newer than the few lines around it."""
+    newest = max(findings, key=lambda one: one.at, default=None)  # of one line, the most telling class
+    if trace is not None and (newest is None or trace.at + NEAR_LINES >= newest.at):
+        return trace.line
+    return newest.line if newest else None
 
 
 def cut(line: str) -> str:

@@ -32,6 +32,8 @@ class Finding:
 
     name: str
     line: str
+    at: int
+    """Where that line stands among those that were looked at."""
     count: int
     fields: Mapping[str, str] = field(default_factory=dict)
 
@@ -214,22 +216,28 @@ def find_classes(lines: Iterable[str]) -> list[Finding]:
 
     Time grows with the size of the input only, whatever stands in it.
     """
-    last: dict[str, str] = {}
+    last: dict[str, int] = {}
     counts: dict[str, int] = {}
     fields: dict[str, dict[str, str]] = {}
     looked_at = [line[:LINE_LIMIT] for line in list(lines)[-LINES_LIMIT:]]
     everything = "\n".join(looked_at).lower()
     possible = [one for one in LOG_CLASSES if any(hint in everything for hint in one.hints)]
-    for line in looked_at if possible else ():
+    for number, line in enumerate(looked_at if possible else ()):
         folded = line.lower()
         for known in possible:
             read = _read(known, line, folded)
             if read is not None:
-                last[known.name] = line
+                last[known.name] = number
                 counts[known.name] = counts.get(known.name, 0) + 1
                 fields.setdefault(known.name, {}).update(read)
     return [
-        Finding(name=known.name, line=last[known.name], count=counts[known.name], fields=fields[known.name])
+        Finding(
+            name=known.name,
+            line=looked_at[last[known.name]],
+            at=last[known.name],
+            count=counts[known.name],
+            fields=fields[known.name],
+        )
         for known in LOG_CLASSES
         if known.name in last
     ]

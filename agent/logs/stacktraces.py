@@ -39,6 +39,8 @@ class Trace:
     """Class without its package: `KeyError`."""
     line: str
     """The line that names the error: `KeyError: 'DATABASE_URL'`."""
+    at: int
+    """Where that line stands among those that were looked at."""
     frames: tuple[str, ...]
     """Innermost last in Python, first elsewhere."""
     fingerprint: str
@@ -66,14 +68,14 @@ def last_trace(lines: Sequence[str]) -> Trace | None:
 def _python(lines: Sequence[str], head: int, indent: int) -> Trace | None:
     """From a head line on: frames are indented further, the error is the first line that is not."""
     frames: list[str] = []
-    for line in lines[head + 1 : head + 1 + 4 * FRAMES_LIMIT]:
+    for at, line in enumerate(lines[head + 1 : head + 1 + 4 * FRAMES_LIMIT], head + 1):
         body = line[indent:]
         frame = _PYTHON_FRAME.match(body)
         if frame:
             frames.append(f"{frame['file'].rpartition('/')[2]}:{frame['name']}")
         elif body and not body[0].isspace():
             end = _PYTHON_END.match(body)
-            return _trace("python", end["type"], body, frames) if end and frames else None
+            return _trace("python", end["type"], body, at, frames) if end and frames else None
     return None
 
 
@@ -83,11 +85,11 @@ def _at(lines: Sequence[str], first: int) -> Trace | None:
     language: Language = (
         "node" if any("(node:" in line or ".js:" in line for line in lines[first : first + 5]) else "java"
     )
-    for line in reversed(lines[max(0, first - 6) : first]):
-        body = _PREFIX.sub("", line).removeprefix("Uncaught ")
+    for at in range(first - 1, max(0, first - 6) - 1, -1):
+        body = _PREFIX.sub("", lines[at]).removeprefix("Uncaught ")
         found = _JAVA_CAUSE.match(body) or _ANY_END.search(body)
         if found:
-            return _trace(language, found["type"], body.removeprefix("Caused by: ").strip(), frames)
+            return _trace(language, found["type"], body.removeprefix("Caused by: ").strip(), at, frames)
     return None
 
 
@@ -96,16 +98,17 @@ def _go(lines: Sequence[str], head: int) -> Trace | None:
     if not any(line.startswith("goroutine ") for line in after[:6]):
         return None
     frames = [found["name"] for line in after if (found := _GO_FRAME.match(line))]
-    return _trace("go", "panic", lines[head], frames)
+    return _trace("go", "panic", lines[head], head, frames)
 
 
-def _trace(language: Language, exception: str, line: str, frames: Sequence[str]) -> Trace:
+def _trace(language: Language, exception: str, line: str, at: int, frames: Sequence[str]) -> Trace:
     short = exception.rpartition(".")[2]
     place = "\n".join([language, short, *frames[:FRAMES_LIMIT], "" if frames else template(line)])
     return Trace(
         language=language,
         exception=short,
         line=line.strip(),
+        at=at,
         frames=tuple(frames[:FRAMES_LIMIT]),
         fingerprint=hashlib.sha256(place.encode()).hexdigest()[:12],
     )

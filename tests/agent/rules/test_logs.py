@@ -169,6 +169,16 @@ def test_the_facts_of_a_log() -> None:
     assert log_facts([]) == {}
 
 
+def test_the_newest_error_is_the_one_that_counts() -> None:
+    noise = 'FATAL: password authentication failed for user "admin"'
+    full = "PANIC: could not write to file: No space left on device"
+    assert log_facts([noise, noise, "ok", full])["error_line"] == full
+    assert log_facts([full, "recovered", *["ok"] * 5, noise])["error_line"] == noise
+    old_trace = PYTHON.format(line=3).splitlines()
+    assert log_facts([*old_trace, *["ok"] * 9, full])["error_line"] == full
+    assert log_facts([full, *old_trace, "exit 1"])["error_line"] == "KeyError: 'DATABASE_URL'"
+
+
 @pytest.mark.parametrize(
     "text",
     [
