@@ -35,7 +35,7 @@ test: check testbed
 	$(PYTHON) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 bench: testbed
-	@for file in bench/bench_*.py; do echo "== $$file"; $(PYTHON) "$$file" || exit 1; done
+	@missed=0; for file in bench/bench_*.py; do $(PYTHON) -m bench.$$(basename "$$file" .py) || missed=1; done; exit $$missed
 
 lock: $(UV)
 	$(COMPILE) -o requirements.lock

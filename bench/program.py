@@ -1,0 +1,89 @@
+"""The program under measurement: the real one as a process of its own, with the settings it has out of the box."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bot.playground.server import BotApiServer
+from tests.e2e.world import World
+from tests.testbed.stack import Stack
+from tests.testbed.world import eventually
+
+TOKEN = "700000002:local-chat-server-of-the-measurements"
+AS_SHIPPED = {
+    "INFRAGUARDIAN_TELEGRAM__POLL_TIMEOUT_S": "30",
+    "INFRAGUARDIAN_TELEGRAM__EDIT_PACE_S": "1.5",
+    "INFRAGUARDIAN_WATCH__POLL_S": "10",
+    "INFRAGUARDIAN_WATCH__STATS_S": "10",
+    "INFRAGUARDIAN_VERIFICATION__WINDOW_S": "30",
+    "INFRAGUARDIAN_VERIFICATION__POLL_S": "2",
+}
+"""The tests' world hurries; figures are about the defaults."""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def home() -> Iterator[Path]:
+    """An empty directory for one life of the program."""
+    with TemporaryDirectory(prefix="infraguardian-bench-") as made:
+        yield Path(made)
+
+
+@asynccontextmanager
+async def world(stack: Stack, docker_host: str, at: Path, **settings: str) -> AsyncIterator[World]:
+    """A chat server and the program, not started yet; ended afterwards with what it wrote when something failed."""
+    async with BotApiServer(token=TOKEN, state_path=at / "chat.db") as chat_server:
+        made = World(
+            chat_server=chat_server, stack=stack, docker_host=docker_host, home=at, settings=AS_SHIPPED | settings
+        )
+        try:
+            yield made
+        finally:
+            if made.process is not None and made.process.returncode is None:
+                await made.stop()
+
+
+async def start(made: World) -> float:
+    """Start the program; seconds until its first getUpdates waits at the chat server."""
+    began = time.monotonic()
+    await made.start()
+    return time.monotonic() - began
+
+
+async def until_on_guard(made: World) -> None:
+    """Wait until it has greeted: everything is started."""
+    await eventually(lambda: made.log().count("\n") > 0, 20, what="the program's greeting")
+
+
+def pid_of(made: World) -> int:
+    """The program's process."""
+    if made.process is None:
+        raise AssertionError("the program was not started")
+    return made.process.pid
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process and of its children, in MB (1,000,000 bytes)."""
+    return sum(_rss_kb(one) for one in (pid, *_children(pid))) * 1024 / 1e6
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time that a process has used, with its finished children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICKS
+
+
+def _rss_kb(pid: int) -> int:
+    for row in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if row.startswith("VmRSS:"):
+            return int(row.split()[1])
+    return 0
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
