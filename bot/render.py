@@ -110,7 +110,8 @@ class _Said:
 
 def _said(block: Block, texts: Texts, language: Language) -> _Said:
     if isinstance(block, Line):
-        return _Said(block=block, spans=tuple(_span(span, texts, language) for span in block.spans))
+        pieces = tuple(piece for span in block.spans for piece in _span(span, texts, language))
+        return _Said(block=block, spans=pieces)
     if isinstance(block, Folded):
         rendered = (_words(words, texts, language) for words in block.lines)
         lines = tuple(cut(one.rstrip(), LINE_LIMIT) for one in rendered)
@@ -119,8 +120,16 @@ def _said(block: Block, texts: Texts, language: Language) -> _Said:
     return _Said(block=block)
 
 
-def _span(span: Span, texts: Texts, language: Language) -> tuple[str, Style]:
-    return _words(span.words, texts, language), span.style
+def _span(span: Span, texts: Texts, language: Language) -> Iterator[tuple[str, Style]]:
+    words = _words(span.words, texts, language)
+    if not span.subject:
+        yield words, span.style
+        return
+    before, named, after = words.partition(span.subject)
+    if not named:
+        yield from ((span.subject, Style.STRONG), (f" · {words}", span.style))
+        return
+    yield from ((before, span.style), (named, Style.STRONG), (after, span.style))
 
 
 def _words(words: Words, texts: Texts, language: Language) -> str:

@@ -51,6 +51,8 @@ class Span:
 
     words: Words
     style: Style = Style.PLAIN
+    subject: str = ""
+    """The name that the sentence is about: it stands out in it, or before it where the sentence does not name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ class Press(StrEnum):
     METRICS = "metrics"
     SILENCE = "silence"
     TAKE = "take"
+    CANCEL = "cancel"
     COMMAND = "command"
     """Runs a command again with other words."""
 
@@ -127,6 +130,8 @@ class Card:
 
     blocks: tuple[Block, ...]
     buttons: tuple[tuple[Button, ...], ...] = field(default=())
+    is_replaced: bool = False
+    """A question or a page: what a tap on it brings takes its place."""
 
 
 def line(*pieces: Words | Span, tone: Tone | None = None, indent: bool = False) -> Line:
@@ -143,6 +148,11 @@ def strong(words: Words) -> Span:
 def code(words: Words) -> Span:
     """A piece set as code: identifiers to copy."""
     return Span(words=words, style=Style.CODE)
+
+
+def about(subject: str, words: Words) -> Span:
+    """A sentence in which the name it is about stands out."""
+    return Span(words=words, subject=subject)
 
 
 def faint(words: Words) -> Span:

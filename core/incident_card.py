@@ -11,7 +11,23 @@ from pydantic import JsonValue
 
 from core.alerts import Evidence, Severity
 from core.approvals import Approval, ApprovalState
-from core.cards import Block, Button, Card, Folded, Gap, Line, Press, Span, Tone, Weight, Words, faint, line, strong
+from core.cards import (
+    Block,
+    Button,
+    Card,
+    Folded,
+    Gap,
+    Line,
+    Press,
+    Span,
+    Tone,
+    Weight,
+    Words,
+    about,
+    faint,
+    line,
+    strong,
+)
 from core.evidence_names import EVIDENCE_NAMES
 from core.incidents import Decider, Incident, IncidentState
 from core.ports import CallRecord, CallState
@@ -149,7 +165,7 @@ def _title(incident: Incident) -> Line:
     tone = SEVERITY_TONES[incident.severity]
     if not incident.is_open:
         tone = STATE_TONES[incident.state]
-    return line(strong(incident.target), " · ", incident.says, tone=tone)
+    return line(about(incident.target, incident.says), tone=tone)
 
 
 def _cause(incident: Incident) -> list[Block]:

@@ -1,0 +1,193 @@
+"""/logs: the last lines of a service, folded; older ones, only errors, followed for a while, or as a file."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.asking import Ask, Later, Live, Reply, Sheet
+from bot.commands.choosing import Choice, choices, refusal, which_container
+from bot.commands.spans import span
+from bot.commands.table import command
+from core.actions import Role
+from core.cards import Button, Card, Folded, Tone, faint, line, said, strong
+from core.incident_card import clock_time
+from core.inventory import Container
+from core.wording import text
+
+USUAL_LINES = 25
+MOST_LINES = 2000
+SHOWN_LINES = 200
+FILE_LINES = 2000
+ERRORS_SEARCHED = 1000
+FOLLOW_S = 60.0
+FOLLOW_EVERY_S = 4.0
+_ERROR = re.compile(r"error|exception|fatal|panic|traceback|critical|fail(?:ed|ure)|out of memory", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """Which lines."""
+
+    target: str
+    lines: int = USUAL_LINES
+    since: str | None = None
+    until: str | None = None
+    grep: str | None = None
+    errors_only: bool = False
+    as_file: bool = False
+    follows: bool = False
+
+    def words(self) -> str:
+        """What one would type for it."""
+        parts = [self.target, str(self.lines)]
+        parts += [self.since] if self.since else []
+        parts += [f"until={self.until}"] if self.until else []
+        parts += [mark for mark, is_on in (("!errors", self.errors_only), ("!file", self.as_file)) if is_on]
+        parts += ["!follow"] if self.follows else []
+        parts += [f"grep {self.grep}"] if self.grep else []
+        return " ".join(parts)
+
+
+@command("logs", family="look", role=Role.VIEWER)
+async def logs(ask: Ask) -> Reply:
+    """The last lines of a service."""
+    wanted = _read(ask.words)
+    found = which_container(ask, wanted.target)
+    if isinstance(found, Card):
+        return _with_options(found, wanted)
+    if not ask.may(Role.VIEWER, found.stack):
+        return refusal(ask, Role.VIEWER)
+    wanted = replace(wanted, target=found.ref)
+    if wanted.follows:
+        return Live(frames=lambda: _follow(ask, found, wanted))
+    return Later(work=lambda: _once(ask, found, wanted))
+
+
+def _read(words: str) -> _Wanted:
+    """`granada api 100 2h grep timeout`: names first, then options in any order, `grep` and the rest last."""
+    head, _, pattern = words.partition("grep ") if " grep " in f" {words}" else (words, "", "")
+    wanted = _Wanted(target="", grep=pattern.strip()[:200] or None)
+    names: list[str] = []
+    for word in head.split():
+        if word.isascii() and word.isdigit() and names:
+            wanted = replace(wanted, lines=max(1, min(int(word[:6]), MOST_LINES)))
+        elif span(word) is not None and names:
+            wanted = replace(wanted, since=word.lower())
+        elif word.startswith("until="):
+            wanted = replace(wanted, until=word.removeprefix("until=")[:40])
+        elif word in ("!errors", "!file", "!follow"):
+            wanted = replace(
+                wanted,
+                errors_only=wanted.errors_only or word == "!errors",
+                as_file=wanted.as_file or word == "!file",
+                follows=wanted.follows or word == "!follow",
+            )
+        else:
+            names.append(word)
+    return replace(wanted, target=" ".join(names))
+
+
+def _with_options(card: Card, wanted: _Wanted) -> Card:
+    """The question which service is meant, its buttons keeping the options that were typed."""
+    options = replace(wanted, target="").words().strip()
+    rows = tuple(tuple(replace(one, detail=f"{one.detail} {options}") for one in row) for row in card.buttons)
+    return replace(card, buttons=rows)
+
+
+async def _fetch(ask: Ask, wanted: _Wanted) -> tuple[list[tuple[str, str]], Card | None]:
+    """(time, line) pairs, oldest first; or the card that says why there are none."""
+    params: dict[str, object] = {"container": wanted.target, "tail": _tail(wanted)}
+    for name, value in (("since", wanted.since), ("until", wanted.until), ("grep", wanted.grep)):
+        if value:
+            params[name] = value
+    result = await ask.face.door.read("docker.logs", params, ask.person.actor(None))
+    if not result.is_ok:
+        return [], said(result.message, Tone.BAD)
+    raw = result.data.get("lines")
+    pairs = [
+        (str(one.get("at") or ""), ask.face.redact(str(one.get("text") or "")))
+        for one in (raw if isinstance(raw, list) else [])
+        if isinstance(one, dict)
+    ]
+    if wanted.errors_only:
+        pairs = [one for one in pairs if _ERROR.search(one[1])][-wanted.lines :]
+    return pairs, None
+
+
+def _tail(wanted: _Wanted) -> int:
+    if wanted.as_file:
+        return FILE_LINES
+    return ERRORS_SEARCHED if wanted.errors_only else wanted.lines
+
+
+async def _once(ask: Ask, container: Container, wanted: _Wanted) -> Reply:
+    pairs, problem = await _fetch(ask, wanted)
+    if problem is not None:
+        return problem
+    if not pairs:
+        key = "logs.no_errors" if wanted.errors_only else "logs.none"
+        return said(text(key, name=_title(container), count=ERRORS_SEARCHED), Tone.OFF)
+    if wanted.as_file or len(pairs) > SHOWN_LINES:
+        body = "\n".join(f"{at} {words}".strip() for at, words in pairs)
+        caption = said(text("logs.file", name=_title(container), count=len(pairs)))
+        return Sheet(caption=caption, name=f"{container.name}.log", content=body.encode("utf-8", "replace"))
+    return _page(ask, container, wanted, pairs)
+
+
+def _page(ask: Ask, container: Container, wanted: _Wanted, pairs: list[tuple[str, str]]) -> Card:
+    until = _moment(ask, pairs[-1][0])
+    note = text("logs.errors" if wanted.errors_only else "logs.lines", count=len(pairs))
+    title = line(strong(_title(container)), "  ", faint(note), faint(f" · {until}" if until else ""))
+    body = Folded(lines=tuple(words or " " for _, words in pairs), is_code=True, keep_end=True)
+    return Card(blocks=(title, body), buttons=_buttons(ask, wanted, pairs), is_replaced=True)
+
+
+def _buttons(ask: Ask, wanted: _Wanted, pairs: list[tuple[str, str]]) -> tuple[tuple[Button, ...], ...]:
+    plain = replace(wanted, errors_only=False, as_file=False, follows=False)
+    first = [
+        Choice(label=text("logs.button.older"), words=replace(plain, until=pairs[0][0], since=None).words()),
+        Choice(label=text("logs.button.newest"), words=replace(plain, until=None, since=None).words())
+        if wanted.errors_only or wanted.until
+        else Choice(label=text("logs.button.errors"), words=replace(plain, errors_only=True, until=None).words()),
+    ]
+    second = [
+        Choice(label=text("logs.button.follow"), words=replace(plain, follows=True, until=None).words()),
+        Choice(label=text("logs.button.file"), words=replace(plain, as_file=True).words()),
+    ]
+    return (*choices(ask, "", first).buttons, *choices(ask, "", second).buttons)
+
+
+async def _follow(ask: Ask, container: Container, wanted: _Wanted) -> AsyncIterator[Card]:
+    """The newest lines again and again for a minute; a frame only when there is something new."""
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + FOLLOW_S
+    last: list[tuple[str, str]] = []
+    while True:
+        pairs, problem = await _fetch(ask, wanted)
+        if problem is not None:
+            yield problem
+            return
+        is_over = loop.time() >= ends_at
+        if pairs and (pairs != last or is_over):
+            last = pairs
+            card = _page(ask, container, wanted, pairs)
+            sign = text("logs.followed" if is_over else "logs.following")
+            yield replace(card, blocks=(*card.blocks, line(faint(sign), tone=None if is_over else Tone.BUSY)))
+        if is_over:
+            return
+        await asyncio.sleep(FOLLOW_EVERY_S)
+
+
+def _title(container: Container) -> str:
+    return f"{container.stack}/{container.service}" if container.stack else container.name
+
+
+def _moment(ask: Ask, at: str) -> str:
+    try:
+        return clock_time(datetime.fromisoformat(at), ask.now, ask.zone, seconds=True)
+    except ValueError:
+        return ""

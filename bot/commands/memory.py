@@ -1,0 +1,49 @@
+"""/memory: past incidents like this one, and what helped."""
+
+from __future__ import annotations
+
+from bot.asking import Ask, Later, Reply
+from bot.commands.choosing import Choice, choices
+from bot.commands.table import command
+from core.actions import Role
+from core.cards import Block, Card, Tone, faint, line, said, strong
+from core.incident_card import clock_time
+from core.wording import text
+
+SHOWN = 5
+ABOUT = 300
+QUERY_LIMIT = 1000
+
+
+@command("memory", family="know", role=Role.VIEWER)
+async def memory(ask: Ask) -> Reply:
+    """Similar past incidents; in reply to a card: those like it."""
+    query = ask.words.strip()[:QUERY_LIMIT]
+    if not query and ask.incident_id is None:
+        return said(text("memory.ask"), Tone.INFO)
+
+    async def recall() -> Reply:
+        incident = await ask.face.desk.get(ask.incident_id) if ask.incident_id is not None and not query else None
+        if incident is not None:
+            found = await ask.face.memory.similar(incident, SHOWN)
+        else:
+            found = await ask.face.memory.recall(query, SHOWN)
+        found = [one for one in found if ask.may(Role.VIEWER, one.lesson.stack)]
+        if not found:
+            return said(text("memory.none"), Tone.UNKNOWN)
+        blocks: list[Block] = [line(strong(text("memory.title")))]
+        for one in found:
+            lesson = one.lesson
+            tone = Tone.GOOD if lesson.held else Tone.BAD if lesson.held is False else Tone.UNKNOWN
+            when = clock_time(lesson.at, ask.now, ask.zone)
+            blocks.append(line(strong(lesson.target), "  ", faint(when), tone=tone))
+            shown = lesson.text if len(lesson.text) <= ABOUT else f"{lesson.text[:ABOUT]}…"
+            blocks.append(line(shown, indent=True))
+            if lesson.actions:
+                key = "memory.helped" if lesson.held else "memory.tried"
+                blocks.append(line(text(key, what=", ".join(lesson.actions[:3])), indent=True))
+        numbers = [one.lesson.incident_id for one in found if one.lesson.incident_id is not None]
+        options = [Choice(label=text("incidents.number", id=number), words=str(number)) for number in numbers]
+        return Card(blocks=tuple(blocks), buttons=choices(ask, "", options, command="incident", per_row=3).buttons)
+
+    return Later(work=recall)

@@ -1,0 +1,124 @@
+"""/metrics: a chart of a service's CPU, memory, network and disk, its incidents marked."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from bot.asking import Ask, Later, Reply, Sheet
+from bot.charts import ChartData, Mark
+from bot.commands.choosing import Choice, choices, refusal, which_container
+from bot.commands.spans import take_span
+from bot.commands.table import command
+from core.actions import Role
+from core.cards import Card, Tone, line, said
+from core.errors import SystemUnavailable, TimeLimitExceeded
+from core.incident_card import clock_time, duration
+from core.inventory import Container
+from core.ports import SeriesPoint
+from core.wording import text
+
+USUAL = timedelta(hours=1)
+LONGEST = timedelta(days=30)
+LEAST_POINTS = 2
+MOST_POINTS = 1500
+DRAW_S = 40.0
+WORDS = ("cpu", "memory", "limit", "network", "disk", "in", "out", "read", "write", "per_second")
+SPANS = ("1h", "6h", "1d", "7d")
+PROJECT = Path(__file__).resolve().parents[2]
+_drawing = asyncio.Semaphore(1)
+
+
+@command("metrics", family="look", role=Role.VIEWER)
+async def metrics(ask: Ask) -> Reply:
+    """A picture of a service's resources."""
+    span, names = take_span(ask.words.split())
+    found = which_container(ask, " ".join(names))
+    if isinstance(found, Card):
+        return found
+    if not ask.may(Role.VIEWER, found.stack):
+        return refusal(ask, Role.VIEWER)
+    wanted = min(max(span or USUAL, timedelta(minutes=5)), LONGEST)
+    return Later(work=lambda: _chart(ask, found, wanted), is_upload=True)
+
+
+async def _chart(ask: Ask, container: Container, span: timedelta) -> Reply:
+    points = await ask.face.series.read(container.ref, ask.now - span, ask.now)
+    name = f"{container.stack}/{container.service}" if container.stack else container.name
+    if len(points) < LEAST_POINTS:
+        return said(text("metrics.none", name=name), Tone.OFF)
+    data = await _data(ask, container, name, _thinned(points))
+    async with _drawing:
+        picture = await draw(data)
+    last = points[-1]
+    says = text(
+        "metrics.caption",
+        name=name,
+        span=duration(span),
+        cpu=round(last.cpu_pct, 1),
+        memory=round(last.memory_bytes / 2**20),
+        limit=round(last.memory_limit_bytes / 2**20),
+    )
+    options = [Choice(label=one, words=f"{container.ref} {one}") for one in SPANS]
+    caption = Card(blocks=(line(says),), buttons=choices(ask, "", options, per_row=4).buttons)
+    return Sheet(caption=caption, name=f"{container.name}.png", content=picture, is_photo=True)
+
+
+async def _data(ask: Ask, container: Container, name: str, points: Sequence[SeriesPoint]) -> ChartData:
+    since = points[0].at
+    recent = await ask.face.incidents.recent(50, stack=container.stack, since=since)
+    marks = [
+        Mark(at_s=one.occurred_at.timestamp(), label=f"#{one.id}") for one in recent if one.service == container.service
+    ]
+    begin = clock_time(points[0].at, ask.now, ask.zone)
+    end = clock_time(points[-1].at, ask.now, ask.zone)
+    return ChartData(
+        title=name,
+        subtitle=f"{begin} – {end} · {container.host}",
+        zone=str(ask.zone),
+        labels={word: ask.face.texts.render(text(f"metrics.word.{word}"), ask.language) for word in WORDS},
+        at_s=[one.at.timestamp() for one in points],
+        cpu_pct=[one.cpu_pct for one in points],
+        memory_bytes=[one.memory_bytes for one in points],
+        memory_limit_bytes=[one.memory_limit_bytes for one in points],
+        network_rx_bytes=[one.network_rx_bytes for one in points],
+        network_tx_bytes=[one.network_tx_bytes for one in points],
+        disk_read_bytes=[one.disk_read_bytes for one in points],
+        disk_write_bytes=[one.disk_write_bytes for one in points],
+        marks=marks,
+    )
+
+
+def _thinned(points: Sequence[SeriesPoint]) -> Sequence[SeriesPoint]:
+    """At most so many points: more are not seen on the picture."""
+    step = max(1, -(-len(points) // MOST_POINTS))
+    return [*points[:-1:step], points[-1]]
+
+
+async def draw(data: ChartData) -> bytes:
+    """The picture, drawn by a program of its own; raises TimeLimitExceeded when it does not end."""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot.charts",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=PROJECT,
+    )
+    try:
+        async with asyncio.timeout(DRAW_S):
+            picture, problem = await program.communicate(data.to_json().encode())
+    except TimeoutError as error:
+        raise TimeLimitExceeded("the chart drawing", f"it took longer than {DRAW_S:.0f} s") from error
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
+    if program.returncode != 0:
+        last = problem.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:200]
+        raise SystemUnavailable("the chart drawing", last or f"it ended with code {program.returncode}")
+    return picture

@@ -1,0 +1,124 @@
+"""/settings: language, quiet hours and time zone of a person, the language of a chat, and invitations."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bot.asking import Ask, Reply
+from bot.commands.choosing import Choice, choices, refusal
+from bot.commands.table import command
+from core.actions import Role
+from core.cards import Block, Button, Card, Tone, code, line, said, strong
+from core.wording import LANGUAGES, text
+from knowledge.people_records import Person
+
+_HOURS = re.compile(r"([01]?\d|2[0-3])(?::([0-5]\d))?\s*[-–]\s*([01]?\d|2[0-3])(?::([0-5]\d))?")
+
+
+@command("settings", family="know", role=Role.VIEWER)
+async def settings(ask: Ask) -> Reply:
+    """What can be changed, with buttons; or a change in words: `quiet 23-7`, `timezone Europe/Madrid`."""
+    what, _, value = ask.words.strip().partition(" ")
+    changes = {"language": _language, "quiet": _quiet, "timezone": _timezone, "chat": _chat_language, "invite": _invite}
+    change = changes.get(what.casefold())
+    if change is not None:
+        return await change(ask, value.strip())
+    if what:
+        return said(text("settings.unknown", what=what[:40]), Tone.UNKNOWN)
+    return await _overview(ask)
+
+
+async def _overview(ask: Ask) -> Card:
+    person = await _person(ask)
+    quiet = f"{person.quiet_from}–{person.quiet_to}" if person.quiet_from else text("settings.none")
+    chat = await ask.decisions.channel.language(ask.place.chat_id)
+    blocks: list[Block] = [
+        line(strong(text("settings.title"))),
+        line(text("settings.language", language=text(f"language.{ask.language}"))),
+        line(text("settings.chat_language", language=text(f"language.{chat}"))),
+        line(text("settings.quiet", hours=quiet)),
+        line(text("settings.timezone", zone=str(ask.zone))),
+    ]
+    rows: list[tuple[Button, ...]] = []
+    mine = [Choice(label=text(f"language.{one}"), words=f"language {one}") for one in LANGUAGES]
+    rows += choices(ask, "", mine).buttons
+    theirs = [
+        Choice(label=text("settings.chat_button", language=text(f"language.{one}")), words=f"chat {one}")
+        for one in LANGUAGES
+    ]
+    rows += choices(ask, "", theirs).buttons
+    hours = [
+        Choice(label=text("settings.quiet_on"), words="quiet 23:00-07:00"),
+        Choice(label=text("settings.quiet_off"), words="quiet off"),
+    ]
+    rows += choices(ask, "", hours).buttons
+    if ask.person.role is Role.ADMIN:
+        invites = [Choice(label=text(f"settings.invite.{one}"), words=f"invite {one}") for one in Role]
+        rows += choices(ask, "", invites, per_row=3).buttons
+    return Card(blocks=tuple(blocks), buttons=tuple(rows), is_replaced=True)
+
+
+async def _person(ask: Ask) -> Person:
+    return ask.person.person or Person(user_id=ask.person.user_id, name=ask.person.name, role=ask.person.role)
+
+
+async def _save(ask: Ask, person: Person) -> None:
+    await ask.face.people.save(replace(person, name=ask.person.name), by=person.actor_id)
+
+
+async def _language(ask: Ask, value: str) -> Reply:
+    chosen = next((one for one in LANGUAGES if one == value.casefold()), None)
+    if chosen is None:
+        options = [Choice(label=text(f"language.{one}"), words=f"language {one}") for one in LANGUAGES]
+        return choices(ask, text("settings.which_language"), options)
+    await _save(ask, replace(await _person(ask), language=chosen))
+    return said(text(f"settings.language_set.{chosen}"), Tone.GOOD)
+
+
+async def _chat_language(ask: Ask, value: str) -> Reply:
+    chosen = next((one for one in LANGUAGES if one == value.casefold()), None)
+    if not ask.may(Role.OPERATOR, None):
+        return refusal(ask, Role.OPERATOR)
+    if chosen is None:
+        return said(text("settings.which_language"), Tone.UNKNOWN)
+    await ask.face.changed.set_language(ask.place.chat_id, chosen, by=f"tg:{ask.person.user_id}")
+    return said(text(f"settings.chat_set.{chosen}"), Tone.GOOD)
+
+
+async def _quiet(ask: Ask, value: str) -> Reply:
+    if value.casefold() in ("off", "no", "none", "nunca"):
+        await _save(ask, replace(await _person(ask), quiet_from=None, quiet_to=None))
+        return said(text("settings.quiet_cleared"), Tone.GOOD)
+    match = _HOURS.fullmatch(value)
+    if match is None:
+        return said(text("settings.quiet_how"), Tone.UNKNOWN)
+    begins = f"{int(match[1]):02d}:{match[2] or '00'}"
+    ends = f"{int(match[3]):02d}:{match[4] or '00'}"
+    await _save(ask, replace(await _person(ask), quiet_from=begins, quiet_to=ends))
+    return said(text("settings.quiet_set", begins=begins, ends=ends), Tone.GOOD)
+
+
+async def _timezone(ask: Ask, value: str) -> Reply:
+    try:
+        zone = ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return said(text("settings.timezone_how"), Tone.UNKNOWN)
+    person = await _person(ask)
+    await _save(ask, replace(person, preferences={**person.preferences, "timezone": zone.key}))
+    return said(text("settings.timezone_set", zone=zone.key), Tone.GOOD)
+
+
+async def _invite(ask: Ask, value: str) -> Reply:
+    """A one-time link that gives a role; in private chats only, whoever reads it may use it."""
+    role = next((one for one in Role if one == value.casefold()), None)
+    if ask.person.role is not Role.ADMIN:
+        return refusal(ask, Role.ADMIN)
+    if role is None or not ask.place.is_private:
+        return said(text("settings.invite_private"), Tone.UNKNOWN)
+    actor = ask.person.actor(None)
+    token = await ask.face.people.invite(role, by=actor.id)
+    await ask.face.audit.add(actor, "invite", role)
+    link = f"https://t.me/{ask.bot_name}?start={token}"
+    return Card(blocks=(line(text("settings.invited", role=text(f"role.{role}"))), line(code(link))))

@@ -1,0 +1,54 @@
+"""/runbooks: the known problems, and what each one means and does."""
+
+from __future__ import annotations
+
+from agent.runbook_models import Runbook
+from bot.asking import Ask, Reply
+from bot.commands.choosing import Choice, choices
+from bot.commands.table import command
+from core.actions import Role
+from core.cards import Block, Card, Gap, Tone, code, faint, line, said, strong
+from core.errors import closest
+from core.wording import bilingual, text
+
+SHOWN = 40
+
+
+@command("runbooks", family="know", role=Role.VIEWER)
+async def runbooks(ask: Ask) -> Reply:
+    """The list, or one runbook."""
+    books = ask.face.runbooks()
+    wanted = ask.words.strip().casefold().replace(" ", "_").replace("-", "_")
+    if not books.by_id:
+        return said(text("runbooks.none"), Tone.UNKNOWN)
+    if wanted:
+        found = books.get(wanted) or books.get(closest(wanted, books.names()) or "")
+        if found is None:
+            return said(text("runbooks.unknown", name=ask.words.strip()[:60]), Tone.UNKNOWN)
+        return _shown(ask, found)
+    blocks: list[Block] = [line(strong(text("runbooks.title", count=len(books.by_id))))]
+    for name in books.names()[:SHOWN]:
+        book = books.by_id[name]
+        blocks.append(line("• ", bilingual(book.name.en, book.name.es), "  ", code(book.id)))
+    options = [
+        Choice(label=bilingual(one.name.en, one.name.es), words=one.id) for one in list(books.by_id.values())[:10]
+    ]
+    return Card(blocks=tuple(blocks), buttons=choices(ask, "", options, per_row=1).buttons)
+
+
+def _shown(ask: Ask, book: Runbook) -> Card:
+    blocks: list[Block] = [
+        line(strong(bilingual(book.name.en, book.name.es)), "  ", code(book.id)),
+        line(text("runbooks.trigger", events=", ".join(str(one) for one in book.trigger.events))),
+        line(text("runbooks.cause", cause=book.cause, pct=round(100 * book.confidence))),
+    ]
+    for place, solution in enumerate(book.solutions, start=1):
+        blocks += [Gap(), line(f"{place}. ", strong(bilingual(solution.name.en, solution.name.es)))]
+        for step in solution.steps:
+            risk = ask.face.door.catalog.get(step.action).risk if step.action in ask.face.door.catalog else None
+            says = bilingual(step.says.en, step.says.es) if step.says else step.action
+            note = text("card.risk_of", risk=text(f"card.risk.{risk}")) if risk else text("runbooks.not_here")
+            blocks.append(line("• ", says, faint(note), indent=True))
+    if book.forbidden:
+        blocks += [Gap(), line(text("runbooks.forbidden", actions=", ".join(sorted(book.forbidden))), tone=Tone.BAD)]
+    return Card(blocks=tuple(blocks))

@@ -1,0 +1,172 @@
+"""What a person decides, by button or command alike: checked for their role, carried out, and written to the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bot.access import Visitor
+from bot.channel import Channel
+from bot.ports import FaceParts
+from core.actions import Role
+from core.alerts import Silence
+from core.approvals import Approval
+from core.door import Decided
+from core.incident_card import digest_of
+from core.incidents import Incident, IncidentState
+from core.settings import Autonomy
+from core.wording import Text, text
+
+WHY_LIMIT = 500
+SILENCE_LIMIT = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of a decision, in one sentence."""
+
+    says: Text
+    is_done: bool
+
+
+class Decisions:
+    """The decisions that people make in the chat."""
+
+    def __init__(self, face: FaceParts, channel: Channel) -> None:
+        self._face = face
+        self.channel = channel
+
+    async def approve(self, visitor: Visitor, approval_id: str, seen: int | None = None) -> Verdict:
+        """Yes to one question; `seen`: how many confirmations the button showed, so that a double tap counts once."""
+        approval = await self._face.door.approvals.get(approval_id)
+        if approval is not None and seen is not None and seen != len(approval.confirmed_by):
+            return Verdict(says=text("decide.counted_before"), is_done=False)
+        return await self._decide(visitor, approval, approval_id, approve=True)
+
+    async def deny(self, visitor: Visitor, approval_id: str, why: str = "") -> Verdict:
+        """No to one question."""
+        approval = await self._face.door.approvals.get(approval_id)
+        return await self._decide(visitor, approval, approval_id, approve=False, why=why)
+
+    async def approve_all(self, visitor: Visitor, incident_id: int, digest: str) -> Verdict:
+        """Yes to exactly the questions that the button stood for."""
+        asked = await self._asked(incident_id)
+        if not asked:
+            return Verdict(says=text("decide.nothing_asked"), is_done=False)
+        if digest_of(asked) != digest:
+            return Verdict(says=text("decide.changed"), is_done=False)
+        verdicts = [await self.approve(visitor, one.id, 0) for one in asked]
+        return _together(verdicts, text("decide.approved_all", count=sum(one.is_done for one in verdicts)))
+
+    async def deny_all(self, visitor: Visitor, incident_id: int) -> Verdict:
+        """No to every open question of an incident."""
+        asked = await self._asked(incident_id)
+        if not asked:
+            return Verdict(says=text("decide.nothing_asked"), is_done=False)
+        verdicts = [await self.deny(visitor, one.id) for one in asked]
+        return _together(verdicts, text("decide.denied_all", count=sum(one.is_done for one in verdicts)))
+
+    async def _asked(self, incident_id: int) -> list[Approval]:
+        return [one for one in await self._face.door.approvals.pending() if one.incident_id == incident_id]
+
+    async def _decide(
+        self, visitor: Visitor, approval: Approval | None, approval_id: str, *, approve: bool, why: str = ""
+    ) -> Verdict:
+        actor = visitor.actor(approval.stack if approval else None)
+        decided = await self._face.door.decide(approval_id, actor, approve=approve, why=why[:WHY_LIMIT])
+        if decided.problem is not None:
+            return Verdict(says=decided.problem, is_done=False)
+        assert decided.approval is not None
+        await self._face.audit.add(
+            actor,
+            "approve" if approve else "deny",
+            approval_id,
+            details={"why": self._face.redact(why[:WHY_LIMIT])},
+            incident_id=decided.approval.incident_id,
+        )
+        await self.channel.show_question(decided.approval)
+        return Verdict(says=_said(decided, approve=approve), is_done=True)
+
+    async def take(self, visitor: Visitor, incident: Incident) -> Verdict:
+        """The person has it: automation stops, open questions are withdrawn."""
+        if not visitor_may(visitor, Role.OPERATOR, incident.stack):
+            return _needs(Role.OPERATOR)
+        if not incident.is_open:
+            return Verdict(says=text("decide.closed", id=incident.id), is_done=False)
+        if incident.state is IncidentState.ACKNOWLEDGED:
+            return Verdict(says=text("decide.taken_before", id=incident.id), is_done=False)
+        actor, now = visitor.actor(incident.stack), self._face.clock.now()
+
+        def taken(one: Incident) -> Incident:
+            if not one.is_open:
+                return one
+            held = replace(one, state=IncidentState.ACKNOWLEDGED, acknowledged_by=actor.id)
+            return held.note(now, text("decide.note.taken", who=actor.name))
+
+        after = await self._face.desk.update(incident.id, taken)
+        await self._face.door.withdraw(incident.id)
+        await self._face.audit.add(actor, "acknowledge", after.target, incident_id=incident.id)
+        await self._face.poke(after)
+        return Verdict(says=text("decide.taken", id=incident.id), is_done=after.is_open)
+
+    async def silence(
+        self, visitor: Visitor, target: str, stack: str | None, span: timedelta, why: str = ""
+    ) -> tuple[Verdict, datetime]:
+        """No alarms for a target for a while."""
+        until = self._face.clock.now() + min(span, SILENCE_LIMIT)
+        if not visitor_may(visitor, Role.OPERATOR, stack):
+            return _needs(Role.OPERATOR), until
+        actor = visitor.actor(stack)
+        said = self._face.redact(why[:WHY_LIMIT])
+        await self._face.silences.add(Silence(target=target, until=until, by=actor.id, why=said))
+        await self._face.audit.add(actor, "silence", target, details={"until": until.isoformat(), "why": said})
+        return Verdict(says=text("decide.silenced", target=target), is_done=True), until
+
+    async def freeze(self, visitor: Visitor, is_frozen: bool, why: str = "") -> Verdict:
+        """Stop all automation, or let it go on."""
+        if not visitor_may(visitor, Role.OPERATOR, None):
+            return _needs(Role.OPERATOR)
+        before = await self._face.changed.freeze()
+        if (before is not None) == is_frozen:
+            return Verdict(says=text("decide.frozen_before" if is_frozen else "decide.not_frozen"), is_done=False)
+        actor = visitor.actor(None)
+        await self._face.changed.set_freeze(is_frozen, by=actor.id, why=self._face.redact(why[:WHY_LIMIT]))
+        await self._face.audit.add(
+            actor, "freeze" if is_frozen else "unfreeze", "all", details={"why": why[:WHY_LIMIT]}
+        )
+        return Verdict(says=text("decide.frozen" if is_frozen else "decide.unfrozen"), is_done=True)
+
+    async def autonomy(self, visitor: Visitor, stack: str, mode: Autonomy) -> Verdict:
+        """How much runbooks may do alone on a stack."""
+        if not visitor_may(visitor, Role.ADMIN, stack):
+            return _needs(Role.ADMIN)
+        actor = visitor.actor(stack)
+        await self._face.changed.set_autonomy(stack, mode, by=actor.id)
+        await self._face.audit.add(actor, "autonomy", stack, details={"mode": mode})
+        says = text("decide.autonomy", stack=stack, mode=text(f"autonomy.{mode}.name"))
+        return Verdict(says=says, is_done=True)
+
+
+def visitor_may(visitor: Visitor, role: Role, stack: str | None) -> bool:
+    """Whether the person has a role on a stack."""
+    own = visitor.role_on(stack)
+    return own is not None and own.covers(role)
+
+
+def _needs(role: Role) -> Verdict:
+    return Verdict(says=text("access.role", needed=text(f"role.{role}")), is_done=False)
+
+
+def _said(decided: Decided, *, approve: bool) -> Text:
+    approval = decided.approval
+    if not approve:
+        return text("decide.denied")
+    if approval is not None and approval.decided_by is None:
+        missing = approval.confirmations_needed - len(approval.confirmed_by)
+        return text("decide.confirmed", missing=missing)
+    return text("decide.approved")
+
+
+def _together(verdicts: list[Verdict], says: Text) -> Verdict:
+    failed = next((one for one in verdicts if not one.is_done), None)
+    return failed if failed is not None else Verdict(says=says, is_done=True)
