@@ -176,17 +176,23 @@ class ProcrastinateRuns:
             log.warning("no job was made; the next sweep makes it", extra={"run": run.key}, exc_info=error)
 
     async def _work(self, app: App) -> None:
-        await app.run_worker_async(
-            queues=list(self._kinds),
-            concurrency=self._pace.concurrency,
-            fetch_job_polling_interval=self._delivery.poll_s,
-            abort_job_polling_interval=self._delivery.poll_s,
-            shutdown_graceful_timeout=self._pace.grace_s,
-            delete_jobs="always",
-            install_signal_handlers=False,
-            update_heartbeat_interval=self._delivery.heartbeat_s,
-            stalled_worker_timeout=self._delivery.stall_s,
-        )
+        """Work until stopped; a worker that dies with its connection is started again."""
+        while True:
+            try:
+                await app.run_worker_async(
+                    queues=list(self._kinds),
+                    concurrency=self._pace.concurrency,
+                    fetch_job_polling_interval=self._delivery.poll_s,
+                    abort_job_polling_interval=self._delivery.poll_s,
+                    shutdown_graceful_timeout=self._pace.grace_s,
+                    delete_jobs="always",
+                    install_signal_handlers=False,
+                    update_heartbeat_interval=self._delivery.heartbeat_s,
+                    stalled_worker_timeout=self._delivery.stall_s,
+                )
+            except Exception as error:
+                log.error("the worker of runs died and is started again", exc_info=error)
+            await asyncio.sleep(self._delivery.sweep_s)
 
     async def _sweep(self, app: App) -> None:
         while True:

@@ -7,7 +7,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -89,6 +89,7 @@ class RecordedSeries:
         self._database = database
         self._clock = clock
         self._ids: dict[str, int] = {}
+        self._ids_of: date | None = None
         self._buckets: dict[tuple[str, int], _Bucket] = {}
         self._pruned_at: datetime | None = None
         self._turn = asyncio.Lock()
@@ -150,12 +151,18 @@ class RecordedSeries:
             return (await connection.execute(query)).scalar_one_or_none()
 
     async def _learn_ids(self, refs: Iterable[str]) -> None:
-        new = [{"ref": ref} for ref in refs if ref not in self._ids]
+        """Give new containers a number; once a day note who is still there, and forget who is long gone."""
+        now = self._clock.now()
+        if self._ids_of != now.date():
+            self._ids, self._ids_of = {}, now.date()
+        new = [{"ref": ref, "seen_at": now} for ref in refs if ref not in self._ids]
         if not new:
             return
         dialect = sqlite if self._database.is_sqlite else postgresql
+        seen = dialect.insert(measured).on_conflict_do_update(index_elements=["ref"], set_={"seen_at": now})
         async with self._database.write() as connection:
-            await connection.execute(dialect.insert(measured).on_conflict_do_nothing(), new)
+            await connection.execute(seen, new)
+            await connection.execute(delete(measured).where(measured.c.seen_at < now - TENS.kept - timedelta(days=1)))
             wanted = [item["ref"] for item in new]
             rows = await connection.execute(select(measured.c.ref, measured.c.id).where(measured.c.ref.in_(wanted)))
             self._ids.update({row.ref: row.id for row in rows})

@@ -263,6 +263,8 @@ measured = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("ref", Text, nullable=False, unique=True),
+    Column("seen_at", UtcTime),
+    Index("ix_measured_seen_at", "seen_at"),
 )
 series = Table(
     "series",

@@ -14,8 +14,10 @@ from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
+from core import ports
 from core.errors import SettingsError, SystemUnavailable
 from core.incidents import Incident
+from core.inventory import Inventory
 from core.settings import Settings
 from knowledge import schema
 from knowledge.checkpoints import prune
@@ -155,6 +157,18 @@ async def test_everything_opens_together(database_url: str, tmp_path: Path) -> N
 
 class Counted(TypedDict):
     n: int
+
+
+async def test_the_parts_keep_the_protocols(tmp_path: Path) -> None:
+    """Checked by the type checker: each assignment names the protocol that the core calls."""
+    async with Knowledge(Settings(data_dir=tmp_path), SetClock()) as knowledge:
+        ledger: ports.CallLedger = knowledge.ledger
+        approvals: ports.Approvals = knowledge.approvals
+        incidents: ports.IncidentStore = knowledge.incidents
+        silences: ports.Silences = knowledge.silences
+        series: ports.Series = knowledge.series
+        facts: ports.PolicyFacts = knowledge.facts(Inventory)
+        assert all((ledger, approvals, incidents, silences, series, facts))
 
 
 async def test_checkpoints_outlive_the_process_and_are_pruned(database_url: str, tmp_path: Path) -> None:

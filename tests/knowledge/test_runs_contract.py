@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from core.errors import SystemUnavailable
 from core.ports import Done, Priority, Run, Runs, RunState, Waiting
 from knowledge.database import Database, sqlite_url
 from knowledge.run_records import Pace
@@ -399,3 +401,30 @@ async def test_a_killed_process_loses_no_run(bench: Bench, tmp_path: Path) -> No
     is_woken = True
     await runs.wake("w1")
     await reach(runs, "w1", RunState.DONE)
+
+
+async def test_work_goes_on_after_the_database_cut_every_connection(postgres_url: str, postgres_plain_url: str) -> None:
+    async def end(_: Run) -> Done:
+        return Done()
+
+    async with Database(postgres_url) as database:
+        runs = make_runs("procrastinate", database, CLOCK)
+        runs.register("end", end)
+        await runs.start()
+        try:
+            await runs.submit("end", "before", {})
+            await reach(runs, "before", RunState.DONE)
+            async with await psycopg.AsyncConnection.connect(postgres_plain_url, autocommit=True) as admin:
+                others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                await admin.execute(f"{others} AND datname = current_database()")
+            await until(lambda: can_submit(runs, "after"))
+            await reach(runs, "after", RunState.DONE)
+        finally:
+            await runs.stop()
+
+
+async def can_submit(runs: Runs, key: str) -> bool:
+    try:
+        return await runs.submit("end", key, {}) or await runs.get(key) is not None
+    except SystemUnavailable:
+        return False

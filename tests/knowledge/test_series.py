@@ -95,12 +95,14 @@ async def test_a_restart_continues_the_span_under_way(sqlite: Database) -> None:
 async def test_old_rows_are_forgotten(sqlite: Database) -> None:
     clock = SetClock(NOON.replace(microsecond=0))
     series = RecordedSeries(sqlite, clock)
-    for _ in range(24 * 40):
+    await series.add("local", {"job-1": a_sample(clock)})
+    for _ in range(6 * 40):
         await series.add("local", {"api": a_sample(clock)})
-        clock.advance(hours=1)
+        clock.advance(hours=4)
+    assert await series.containers("local") == ["api"]
     assert await rows(sqlite, 0) <= 2
-    assert await rows(sqlite, 60) <= 26
-    assert await rows(sqlite, 600) <= 24 * 30 + 2
+    assert await rows(sqlite, 60) <= 8
+    assert 6 * 29 <= await rows(sqlite, 600) <= 6 * 30 + 2
 
 
 async def test_a_round_of_a_hundred_costs_the_loop_little(sqlite: Database) -> None:
