@@ -12,17 +12,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from agent.dialogue import DialogueParts, RulesAndModel
-from bot.app import ChatFace
 from pydantic import SecretStr
 
 import bot.health as telegram_health
 import integrations.docker_engine.health as engine_health
 import integrations.ollama.health as model_health
 import knowledge.health as records_health
+from agent.dialogue import DialogueParts, RulesAndModel
 from agent.ports import Lesson, Mind
 from agent.runbooks import load_runbooks
 from agent.runtime import IncidentRuntime
+from bot.app import ChatFace
 from bot.playground.server import BotApiServer
 from bot.ports import FaceParts
 from core.actions import Catalog
@@ -38,8 +38,8 @@ from core.inventory import Inventory
 from core.redaction import Redactor, redact
 from core.settings import Settings
 from core.tasks import Tasks
+from core.watch import Watch
 from core.watcher import Watcher
-from core.watchers import Watchers
 from core.wording import Text, text
 from integrations.docker_engine.actions import DockerToolset
 from integrations.docker_engine.detectors import DETECTORS
@@ -177,17 +177,17 @@ class Guardian:
             settings=self.settings.watch,
             simulated_hosts=tuple(around.engines) if around.is_simulated else (),
         )
-        self.watchers = Watchers([self._watcher(engine) for engine in around.engines.values()])
+        self.watch = Watch([self._watcher(engine) for engine in around.engines.values()])
         self.catalog = Catalog([DockerToolset(around.engines, self.redactor.redact), self._history()])
         self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
         self.door = Door(self._carriage(), self.knowledge.approvals)
         self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self._checkpointer)
         self._wire()
-        self.watchers.adopt(await self.desk.take_up())
+        self.watch.adopt(await self.desk.take_up())
         self.tasks = await enter(Tasks())
         await self._faces()
-        await enter(self.watchers)
-        await self.watchers.looked()
+        await enter(self.watch)
+        await self.watch.looked()
         await self.knowledge.runs.start()
         await self.door.recover()
         await self._take_up()
@@ -199,7 +199,7 @@ class Guardian:
 
     def _history(self) -> HistoryToolset:
         return HistoryToolset(
-            self.knowledge.series, self.knowledge.incidents, self.knowledge.memory, self.clock, self.watchers.inventory
+            self.knowledge.series, self.knowledge.incidents, self.knowledge.memory, self.clock, self.watch.inventory
         )
 
     async def _checkpointer(self) -> BaseCheckpointSaver[Any]:
@@ -209,8 +209,8 @@ class Guardian:
         return RulesAndModel(
             DialogueParts(
                 door=self.door,
-                inventory=self.watchers.inventory,
-                firing=self.watchers.firing,
+                inventory=self.watch.inventory,
+                firing=self.watch.firing,
                 incidents=self.knowledge.incidents,
                 model=self.model,
                 texts=self.texts,
@@ -225,7 +225,7 @@ class Guardian:
             catalog=self.catalog,
             ledger=self.knowledge.ledger,
             locks=self.knowledge.locks,
-            facts=self.knowledge.facts(self.watchers.inventory),
+            facts=self.knowledge.facts(self.watch.inventory),
             runs=self.knowledge.runs,
             bus=self.bus,
             clock=self.clock,
@@ -237,7 +237,7 @@ class Guardian:
         return Mind(
             door=self.door,
             desk=self.desk,
-            watch=self.watchers,
+            watch=self.watch,
             runbooks=lambda: self.runbooks,
             teacher=Teacher(self.knowledge, self.clock),
             model=self.model,
@@ -307,8 +307,8 @@ class Guardian:
             door=self.door,
             desk=self.desk,
             knowledge=self.knowledge,
-            inventory=self.watchers.inventory,
-            latest=self.watchers.latest,
+            inventory=self.watch.inventory,
+            latest=self.watch.latest,
             dialogue=self._dialogue(),
             runbooks=lambda: self.runbooks,
             ready=self._until_ready,
@@ -373,7 +373,7 @@ class Guardian:
             await self.model.preload()
 
     async def _health(self) -> dict[str, object]:
-        blind = [one.name for one in self.watchers if one.is_blind]
+        blind = [one.name for one in self.watch.watchers() if one.is_blind]
         return {
             "ok": not blind and self.face.is_polling,
             "chat": self.face.is_polling,

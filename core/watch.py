@@ -10,10 +10,13 @@ from types import TracebackType
 from typing import Self
 
 from core.alerts import Alert
+from core.detection import Sample
 from core.inventory import Inventory, join
 from core.topology import Topology
 from core.watcher import Watcher
-from core.wording import Text
+from core.wording import Text, text
+
+FIRST_LOOK_LIMIT_S = 5.0
 
 
 class Watch:
@@ -36,6 +39,21 @@ class Watch:
     def watchers(self) -> tuple[Watcher, ...]:
         """One per host, in the order of the settings."""
         return tuple(self._watchers.values())
+
+    async def looked(self) -> None:
+        """Wait until every host was looked at once, or did not answer for a while."""
+        try:
+            async with asyncio.timeout(FIRST_LOOK_LIMIT_S):
+                await asyncio.gather(*(watcher.has_looked.wait() for watcher in self._watchers.values()))
+        except TimeoutError:
+            return
+
+    def latest(self, ref: str) -> Sample | None:
+        """The last sample of a container (`host/name`); None: it was never measured."""
+        host, _, name = ref.partition("/")
+        watcher = self.of(host)
+        samples = watcher.snapshot().samples.get(name) if watcher else None
+        return samples[-1] if samples else None
 
     def of(self, host: str) -> Watcher | None:
         """The watcher of a host; None: it is not watched."""
@@ -67,7 +85,7 @@ class Watch:
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
         """What still speaks against it being over; None: nothing."""
         watcher = self._about(fingerprint)
-        return watcher.why_not_quiet(fingerprint, since) if watcher else None
+        return watcher.why_not_quiet(fingerprint, since) if watcher else text("watch.quiet.unwatched")
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
         """Whether that trouble was seen to happen again after a moment."""
