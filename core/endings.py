@@ -71,6 +71,8 @@ def ending(container: Container, snapshot: Snapshot) -> Ending | None:
     events = snapshot.events_of(container.id)
     death = next((event for event in reversed(events) if event.kind is EventKind.DIE), None)
     finished = container.finished_at
+    if death is not None and container.is_running and container.started_at and container.started_at < death.at:
+        return None  # looked at a moment before it died; that event wakes the next look
     if death is not None and (finished is None or finished - death.at < _SAME_END):
         return _seen(container, snapshot, death, events)
     if finished is None or container.state in (ContainerState.RUNNING, ContainerState.PAUSED):

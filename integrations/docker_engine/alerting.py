@@ -65,7 +65,7 @@ def ending_facts(container: Container, end: Ending, view: View) -> dict[str, Jso
         "oom_events": count_ooms(container, view.now),
         "stopped_by": str(end.by),
         "stopped_by_person": end.by is EndedBy.STOP,
-        "came_back": container.is_running,
+        "came_back": container.is_running and container.started_at is not None and container.started_at > end.at,
         "state_error": container.error or None,
         "restart_policy": container.restart_policy,
         "restart_count": container.restart_count,

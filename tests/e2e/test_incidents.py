@@ -39,7 +39,7 @@ async def test_a_crash_loop_is_one_card_with_the_true_error(world: World) -> Non
     await world.start()
     world.stack.service("worker", "crash.py", restart="always")
     card = await world.card("worker", "DATABASE_URL", timeout_s=40)
-    assert len([m for m in world.ada.chat.bot_messages if "worker" in m.text and m.reply_to is None]) == 1
+    assert len(world.cards_about("worker")) == 1
     assert card
 
 
@@ -48,7 +48,7 @@ async def test_an_unhealthy_service_is_restarted_once_approved(world: World) -> 
     await world.until(lambda: world.stack.state("api")["Health"]["Status"] == "healthy")
     await world.start()
     _get(world.stack.url("api", "/sick"), method="POST")
-    await world.tap("Approve", "unhealthy", timeout_s=30)
+    await world.tap("Approve", "health check", timeout_s=30)
     await world.card("Solved", timeout_s=60)
     assert world.restarts("api") == 1
 
@@ -60,4 +60,4 @@ async def test_a_stop_by_a_person_is_no_alarm(world: World) -> None:
     container.stop(timeout=1)
     other.kill(signal="SIGKILL")  # this one is an alarm: once its card is there, the first one's would have been
     await world.card("other", timeout_s=30)
-    assert not [m for m in world.ada.chat.bot_messages if "/api" in m.text]
+    assert not world.cards_about("/api")

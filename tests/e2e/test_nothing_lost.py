@@ -48,7 +48,7 @@ async def test_tapped_while_the_program_is_down(world: World) -> None:
     await _asked(world)
     await world.kill()
     message = await world.card("Approve")
-    await world.ada.tap(message, "Approve")
+    await world.ada.tap(message, "Approve", chat=world.ops)
     await world.start()
     await _ends_well(world)
 
@@ -73,7 +73,7 @@ async def test_killed_around_the_tap(world: World, delay_ms: int) -> None:
     records = Records(world.home / "data")
     message = await world.card("Approve")
     known = records.inbox_size()
-    await world.ada.tap(message, "Approve")
+    await world.ada.tap(message, "Approve", chat=world.ops)
     await world.until(lambda: records.inbox_size() > known, what="the tap committed to the inbox")
     await asyncio.sleep(delay_ms / 1000)
     await world.kill()
@@ -112,13 +112,13 @@ async def test_killed_before_the_card_is_edited(world: World) -> None:
     await _asked(world)
     card = await world.card("Approve")
     world.chat_server.faults.add("editMessageText", _never(), times=50)
-    await world.ada.tap(card, "Approve")
+    await world.ada.tap(card, "Approve", chat=world.ops)
     await world.until(lambda: len(world.events("api", "start")) == 2, 30, "the repair")
     await world.kill()
     world.chat_server.faults.clear()
     await world.start()
     await _ends_well(world)
-    assert "Approve" not in world.ada.chat.message(card.id).labels
+    assert "Approve" not in world.ops.message(card.id).labels
 
 
 def _never() -> Fault:
@@ -136,9 +136,9 @@ async def test_a_restart_command_is_carried_out_once(world: World, delay_ms: int
     await asyncio.sleep(delay_ms / 1000)
     await world.kill()
     await world.start()
-    await world.card("restart", "api", timeout_s=60)
+    await world.card("restart", "api", timeout_s=60, chat=world.ada.chat)
     await world.until(lambda: world.restarts("api") == 1, 30, "the restart")
-    await world.card("Restarted", timeout_s=60)
+    await world.card("Restarted", timeout_s=60, chat=world.ada.chat)
     assert world.restarts("api") == 1
 
 
@@ -151,5 +151,5 @@ async def test_a_restart_whose_answer_was_lost_is_not_repeated(world: World, pro
     await world.kill()
     proxy.release()
     await world.start()
-    await world.card("took effect", timeout_s=60)
+    await world.card("took effect", timeout_s=60, chat=world.ada.chat)
     assert world.restarts("api") == 1

@@ -17,11 +17,13 @@ import docker
 
 from bot.playground.people import Person
 from bot.playground.server import BotApiServer
-from bot.playground.shown import ShownMessage
+from bot.playground.shown import Chat, ShownMessage
 from tests.testbed.stack import Stack
 from tests.testbed.world import eventually
 
 ADA, GRACE, STRANGER = 1001, 1002, 6666
+OPS = -1001000000077
+"""The group that gets the cards; everybody is in it, the stranger too."""
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 40.0
 
@@ -44,6 +46,8 @@ class World:
         self.ada: Person = self.chat_server.person(ADA, "Ada")
         self.grace: Person = self.chat_server.person(GRACE, "Grace", language_code="es")
         self.stranger: Person = self.chat_server.person(STRANGER, "Mallory")
+        everybody = [self.ada, self.grace, self.stranger]
+        self.ops: Chat = self.chat_server.group(OPS, "Ops", members=everybody, administrators=[self.ada])
 
     # -- the program ------------------------------------------------------------------------------------------------
 
@@ -72,8 +76,10 @@ class World:
             "TELEGRAM_ADMINS": str(ADA),
             "INFRAGUARDIAN_TELEGRAM__VIEWERS": f"[{GRACE}]",
             "INFRAGUARDIAN_TELEGRAM__API_URL": self.chat_server.base_url.removesuffix("/bot"),
+            "INFRAGUARDIAN_TELEGRAM__ALERT_CHATS": f"[{OPS}]",
             "INFRAGUARDIAN_TELEGRAM__POLL_TIMEOUT_S": "5",
             "INFRAGUARDIAN_TELEGRAM__EDIT_PACE_S": "0.1",
+            "INFRAGUARDIAN_TELEGRAM__GROUP_EDIT_PACE_S": "0.1",
             "INFRAGUARDIAN_DATA_DIR": str(self.home / "data"),
             "INFRAGUARDIAN_ENGINES__LOCAL__URL": self.docker_host,
             "INFRAGUARDIAN_WATCH__ONLY": f'["{self.stack.project}"]',
@@ -115,25 +121,32 @@ class World:
 
     # -- the chat ---------------------------------------------------------------------------------------------------
 
-    async def card(self, *parts: str, timeout_s: float = 15.0, who: Person | None = None) -> ShownMessage:
-        """The card that shows all these words (any case), as it stands then; a failure tells chat and log."""
-        person = who or self.ada
+    async def card(self, *parts: str, timeout_s: float = 15.0, chat: Chat | None = None) -> ShownMessage:
+        """The message that shows all these words (any case), as it stands then; a failure tells chat and log.
+
+        `chat`: the group unless named.
+        """
 
         def fits(message: ShownMessage) -> bool:
             shown = f"{message.text} {' '.join(message.labels)}".casefold()
             return message.from_bot and all(part.casefold() in shown for part in parts)
 
         try:
-            return await person.chat.wait_for(fits, timeout_s=timeout_s)
+            return await (chat or self.ops).wait_for(fits, timeout_s=timeout_s)
         except AssertionError as error:
             raise AssertionError(f"no message with {parts}: {error}\n--- log ---\n{self.log()[-6000:]}") from None
 
-    async def tap(self, label: str, *parts: str, by: Person | None = None, timeout_s: float = 15.0) -> str:
-        """Tap the button of the card that shows `parts`; what the bot answered to the tap."""
-        message = await self.card(label, *parts, timeout_s=timeout_s)
-        person = by or self.ada
-        tapped = await person.tap(message, label, chat=self.ada.chat)
+    async def tap(
+        self, label: str, *parts: str, by: Person | None = None, timeout_s: float = 15.0, chat: Chat | None = None
+    ) -> str:
+        """Tap the button of the message that shows `parts`; what the bot answered to the tap."""
+        message = await self.card(label, *parts, timeout_s=timeout_s, chat=chat)
+        tapped = await (by or self.ada).tap(message, label, chat=chat or self.ops)
         return (await tapped.answer(10)).text or ""
+
+    def cards_about(self, words: str) -> list[ShownMessage]:
+        """The bot's messages in the group that are no replies and hold these words."""
+        return [one for one in self.ops.bot_messages if words in one.text and one.reply_to is None]
 
     # -- the engine -------------------------------------------------------------------------------------------------
 
