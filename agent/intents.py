@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 
 from agent.vocabulary import (
     AGREES,
@@ -25,7 +28,7 @@ from agent.vocabulary import (
     UP,
     WISHFUL,
 )
-from core.inventory import Inventory, Target, find, names_of
+from core.inventory import Inventory, Target, find
 
 
 class Intent(StrEnum):
@@ -57,6 +60,10 @@ class Intent(StrEnum):
 WISHES = frozenset({Intent.RESTART, Intent.STOP, Intent.UP})
 MAX_WORDS = 60
 """A longer text is no common question."""
+MOST_LOOKED_UP = 12
+"""So many words are compared with every name."""
+WORD_FLOOR = 0.65
+"""Likeness (0–1) below which a word is not looked up at all."""
 MAX_LEFT = 1
 """So many words that no rule knows are let pass; with more, a rule would answer past the question."""
 
@@ -285,22 +292,37 @@ def _first_match(plain: str) -> tuple[Intent, re.Pattern[str]] | None:
 
 
 class _Names:
-    """Finds what words name: an exact name anywhere first, then the longest run of words that fits."""
+    """Finds what words name: an exact name anywhere first, then the longest run of words that fits.
+
+    `find` weighs every name, so it is asked only for runs whose every word is near to a word of some name.
+    """
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._exact = set(names_of(inventory))
+        self._exact: set[str] = set()
         for service in inventory.services():
-            stack = service.stack or ""
-            self._exact |= {service.name, f"{stack} {service.name}", f"{service.name} {stack}"}
-            self._exact |= {container.name for container in service.containers}
-        self._exact = {" ".join(_split(name)) for name in self._exact} - {""}
+            stack, own = _joined(service.stack or ""), _joined(service.name)
+            self._exact |= {stack, own, f"{stack} {own}", f"{own} {stack}"}
+            self._exact |= {_joined(container.name) for container in service.containers}
+        self._exact.discard("")
+        self._words = sorted({word for name in self._exact for word in name.split()})
 
     def find(self, name: str) -> tuple[Target, ...]:
         return find(self._inventory, name)
 
     def is_exact(self, words: str) -> bool:
-        return " ".join(one for one in _split(words) if one not in FILLER) in self._exact
+        return " ".join(one for one in _joined(words).split() if one not in FILLER) in self._exact
+
+    def _is_near(self, word: str) -> bool:
+        parts = _joined(word).split()
+        return bool(parts) and all(
+            self._begins(part) or (len(part) > 2 and get_close_matches(part, self._words, n=1, cutoff=WORD_FLOOR))
+            for part in parts
+        )
+
+    def _begins(self, part: str) -> bool:
+        place = bisect_left(self._words, part)
+        return place < len(self._words) and self._words[place].startswith(part)
 
     def exact_part(self, plain: str) -> str:
         """The longest run of the question's words that is exactly somebody's name; '' if there is none."""
@@ -324,8 +346,11 @@ class _Names:
         if exact:
             return exact, self.find(exact), self.content_words(_without(rest, exact))
         words = self.content_words(rest)
+        near = [place < MOST_LOOKED_UP and self._is_near(word) for place, word in enumerate(words)]
         for size in range(min(len(words), 4), 0, -1):
             for start in range(len(words) - size + 1):
+                if not all(near[start : start + size]):
+                    continue
                 name = " ".join(words[start : start + size])
                 if found := self.find(name):
                     return name, found, words[:start] + words[start + size :]
@@ -336,5 +361,7 @@ def _without(plain: str, part: str) -> str:
     return re.sub(rf"(?<!\S){re.escape(part)}(?!\S)", " ", plain, count=1)
 
 
-def _split(name: str) -> list[str]:
-    return "".join(char if char.isalnum() else " " for char in _plain(name)).split()
+@lru_cache(maxsize=8192)
+def _joined(name: str) -> str:
+    """A name's words, plain, with single spaces."""
+    return " ".join("".join(char if char.isalnum() else " " for char in _plain(name)).split())

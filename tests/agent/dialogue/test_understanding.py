@@ -1,5 +1,6 @@
 """What people write, and what it is taken for."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -196,3 +197,15 @@ def test_a_wish_for_change_is_noticed(words: str) -> None:
 @pytest.mark.parametrize("words", ["qué dicen los logs de celery", "don't restart it, just explain", "no toques nada"])
 def test_no_wish_no_change(words: str) -> None:
     assert not wants_change(words)
+
+
+def test_many_names_and_many_words_are_weighed_in_a_moment() -> None:
+    copies = [
+        replace(one, stack=f"{one.stack}{number}", name=f"{one.stack}{number}-{one.service}-1")
+        for number in range(30)
+        for one in INVENTORY.containers
+    ]
+    words = "why " + " ".join(f"zorp{number}x" for number in range(55))
+    began = time.perf_counter()
+    assert understand(words, replace(INVENTORY, containers=tuple(copies))) is None
+    assert time.perf_counter() - began < 1.0
