@@ -304,6 +304,14 @@ async def test_nothing_is_said_that_was_not_measured(books: Runbooks, catalog: C
     assert "–" not in said(judged, "es")
 
 
+async def test_one_missing_fact_costs_one_sentence_only(books: Runbooks, catalog: Catalog) -> None:
+    output = "curl: (22) The requested URL returned error: 500"
+    trouble = incident(AlertKind.UNHEALTHY, failing_streak=2, health_output=output)
+    judged = await judge(books, catalog, trouble, unhealthy(22, output, streak=2, ran=HOURS), db())
+    assert said(judged).endswith(f"Its last output was: “{output}”.")
+    assert said(judged, "es").endswith(f"Su última salida fue: «{output}».")
+
+
 async def test_an_alert_without_a_rule_goes_to_the_model(books: Runbooks, catalog: Catalog) -> None:
     judged = await judge(books, catalog, incident(AlertKind.CPU_PEGGED, cpu_pct=99.0), api(ContainerState.RUNNING))
     assert judged.verdict.why_ask == "none_fits"
