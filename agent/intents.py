@@ -129,7 +129,7 @@ _LOOKS: tuple[tuple[Intent, str], ...] = (
     ),
     (
         Intent.INCIDENTS,
-        r"\b(incidentes?|incidencias?|incidents?|alertas?|alerts?|alarmas?|alarms?|what happened|problemas|problems"
+        r"\b(incidentes?|incidencias?|incidents?|alertas?|alerts?|alarmas?|alarms?|what happened|problemas?|problems?"
         r"|que fallo)\b",
     ),
     (
@@ -178,7 +178,7 @@ def understand(question: str, inventory: Inventory) -> Understood | None:
     if not words or len(words) > MAX_WORDS:
         return None
     names = _Names(inventory)
-    return _wish(question, names) or _look(plain, names) or _prohibition(question)
+    return _wish(question, names) or _prohibition(question) or _look(plain, names)
 
 
 def wants_change(question: str) -> bool:
@@ -274,7 +274,7 @@ def _look(plain: str, names: _Names) -> Understood | None:
     without_name = _without(plain, exact) if exact else plain
     match = _first_match(without_name) or _first_match(plain)
     if match is None:
-        return None
+        return _bare(plain, names)
     intent, pattern = match
     rest = _MEASURES.sub(" ", pattern.sub(" ", without_name))
     if exact:
@@ -285,6 +285,17 @@ def _look(plain: str, names: _Names) -> Understood | None:
     if intent is Intent.WHY and not targets and named and not TROUBLE.search(plain):
         return None
     return Understood(intent=intent, targets=targets, named=named, is_sure=len(left) <= MAX_LEFT and not asks_cause)
+
+
+def _bare(plain: str, names: _Names) -> Understood | None:
+    """A name alone asks how it is; a name and that it is not well asks why."""
+    is_trouble = bool(TROUBLE.search(plain))
+    named, targets, left = names.target(TROUBLE.sub(" ", plain))
+    if is_trouble and not named:
+        return Understood(intent=Intent.INCIDENTS)
+    if not targets or len(left) > (MAX_LEFT if is_trouble else 0):
+        return None
+    return Understood(intent=Intent.WHY if is_trouble else Intent.STATUS, targets=targets, named=named)
 
 
 def _first_match(plain: str) -> tuple[Intent, re.Pattern[str]] | None:

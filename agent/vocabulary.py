@@ -83,7 +83,7 @@ CONDITION = re.compile(
 """A clause that makes a wish a rule for later."""
 HEDGE = re.compile(
     r"\b(?:if|cuando|when|whenever|unless|hasta|until|cada|every|manana|tomorrow|tonight|esta noche|despues|after"
-    r"|before|antes|menos|excepto|salvo|except|nada|nothing|ninguno|none|no|not|sin|without|nunca|never|ni|or|later"
+    r"|before|antes|menos|excepto|salvo|except|nada|nothing|everything|all|tod[oa]s?|ninguno|none|no|not|sin|without|nunca|never|ni|or|later"
     r"|mas tarde|at \d+|a las? \d+|in \d+|en \d+|dentro de)\b"
 )
 """Makes a wish more than 'this, now': not for a plain rule."""

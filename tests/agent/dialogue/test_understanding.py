@@ -58,7 +58,11 @@ UNDERSTOOD = [
     ("did you restart weaviate?", Intent.WHY, ["rag/weaviate"]),
     ("did you restart it?", Intent.WHY, []),
     ("¿Por qué?", Intent.WHY, []),
+    ("la api de rag va lenta", Intent.WHY, ["rag/api"]),
+    ("parece que celery falla", Intent.WHY, ["granada/celery"]),
+    ("granada", Intent.STATUS, ["granada"]),
     # incidents and the past
+    ("¿Qué está fallando?", Intent.INCIDENTS, []),
     ("what happened last night?", Intent.INCIDENTS, []),
     ("¿hay incidentes abiertos?", Intent.INCIDENTS, []),
     ("any alerts?", Intent.INCIDENTS, []),
@@ -130,6 +134,9 @@ NEVER_A_WISH = [
     "reinicia nada",
     "reinicia celery y postgres",
     "the api restarted again",
+    "restart everything",
+    "arregla celery",
+    "puedo reiniciar la api?",
     "does a restart of rag help?",
 ]
 
