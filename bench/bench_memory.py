@@ -72,8 +72,8 @@ async def _use_every_part(made: World) -> None:
     """An incident is diagnosed, repaired and learnt; a chart is drawn; memory recalls; no model answers a question."""
     victim, other = sorted(made.stack.containers)[:2]
     made.stack.containers[victim].kill()
-    await made.tap("Approve", victim, timeout_s=30)
-    await made.card("Solved", timeout_s=90)
+    await made.tap("Approve", victim, chat=made.ada.chat, timeout_s=30)
+    await made.card("Resolved", chat=made.ada.chat, timeout_s=90)
     for words in (f"/metrics {other}", "/memory", "/incidents", f"/logs {other}", "why is everything so slow today?"):
         before = made.ada.chat.last_id
         await made.ada.say(words)

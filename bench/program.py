@@ -16,6 +16,8 @@ from tests.testbed.world import eventually
 
 TOKEN = "700000002:local-chat-server-of-the-measurements"
 AS_SHIPPED = {
+    "INFRAGUARDIAN_TELEGRAM__ALERT_CHATS": "[]",
+    "INFRAGUARDIAN_TELEGRAM__GROUP_EDIT_PACE_S": "4",
     "INFRAGUARDIAN_TELEGRAM__POLL_TIMEOUT_S": "30",
     "INFRAGUARDIAN_TELEGRAM__EDIT_PACE_S": "1.5",
     "INFRAGUARDIAN_WATCH__POLL_S": "10",
@@ -23,7 +25,7 @@ AS_SHIPPED = {
     "INFRAGUARDIAN_VERIFICATION__WINDOW_S": "30",
     "INFRAGUARDIAN_VERIFICATION__POLL_S": "2",
 }
-"""The tests' world hurries; figures are about the defaults."""
+"""The tests' world hurries and writes to a group; figures are about the defaults, with cards in the admin's chat."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
