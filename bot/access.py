@@ -97,6 +97,8 @@ class Access:
         language = person.language if person and person.language else self._language(user)
         if person is None:
             return Visitor(user_id=user.id, name=user.full_name, language=language)
+        if person.name == str(user.id):
+            await self.remember(replace(person, name=user.full_name))
         return Visitor(
             user_id=user.id,
             name=user.full_name,
@@ -105,6 +107,17 @@ class Access:
             language=language,
             person=person,
         )
+
+    async def remember(self, person: Person) -> None:
+        """Write a person's name and wishes. A role that the settings give is not recorded: it ends with the setting."""
+        telegram = self._settings.telegram
+        given = {
+            **dict.fromkeys(telegram.viewers, Role.VIEWER),
+            **dict.fromkeys(telegram.operators, Role.OPERATOR),
+            **dict.fromkeys(telegram.admins, Role.ADMIN),
+        }
+        role = None if given.get(person.user_id) is person.role else person.role
+        await self._people.save(replace(person, role=role), by=person.actor_id)
 
     def _language(self, user: User) -> Language:
         code = (user.language_code or "").lower()

@@ -64,6 +64,7 @@ class Channel:
         self._face = face
         self._postbox = postbox
         self._moved = moved
+        self._explained: set[int] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def subscribe(self) -> None:
@@ -104,22 +105,25 @@ class Channel:
             incident = await self._face.desk.get(incident_id)
             if incident is None:
                 return
+            is_telling = self._is_telling(incident)
             for audience in await self.audience(incident.stack):
-                row_id = await self._card(incident, audience)
+                row_id = await self._card(incident, audience, is_telling=is_telling)
                 await self._page(incident, audience, row_id, pages)
         if not incident.is_open:
             self._locks.pop(f"incident {incident_id}", None)
 
-    async def _card(self, incident: Incident, audience: Audience) -> int:
+    async def _card(self, incident: Incident, audience: Audience, *, is_telling: bool) -> int:
         view = await incident_view(self._face, incident, zone_of(self._face, audience.person))
+        key = f"card:{incident.id}:{audience.chat_id}"
+        is_urgent = is_telling or await self._face.outbox.by_key(key) is None
         row_id = await self._postbox.post(
             Letter(
                 chat_id=audience.chat_id,
                 card=incident_card(view),
                 language=audience.language,
-                key=f"card:{incident.id}:{audience.chat_id}",
+                key=key,
                 is_silent=self._is_quiet(incident, audience.person),
-                is_urgent=True,
+                is_urgent=is_urgent,
                 incident_id=incident.id,
             )
         )
@@ -155,6 +159,16 @@ class Channel:
                 only_once=True,
             )
         )
+
+    def _is_telling(self, incident: Incident) -> bool:
+        """Whether the card brings what somebody waits for: a question, the end, or, for the first time, the cause."""
+        if not incident.is_open:
+            self._explained.discard(incident.id)
+            return True
+        is_news = incident.diagnosis is not None and incident.id not in self._explained
+        if is_news:
+            self._explained.add(incident.id)
+        return is_news or incident.state in PAGING
 
     async def _was_paged(self, incident: Incident, chat_id: int) -> bool:
         for state in (*PAGING, None):

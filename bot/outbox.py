@@ -128,11 +128,11 @@ class Postman:
         least_s = LOOK_S
         for row in rows:
             is_edit = row.message.kind is MessageKind.EDIT
-            about = row.message.of if is_edit and row.message.of is not None else row.id
+            about = _about(row)
             if about in waiting:
                 continue
-            urgent = bool(row.message.payload.get("is_urgent")) and not is_edit
-            rest_s = pace.wait_s(now_s, edits=about if is_edit else None, is_urgent=urgent)
+            is_urgent = bool(row.message.payload.get("is_urgent"))
+            rest_s = pace.wait_s(now_s, message=about, is_edit=is_edit, is_urgent=is_urgent)
             if row.message.not_before is not None:
                 rest_s = max(rest_s, (row.message.not_before - now).total_seconds())
             if rest_s <= 0:
@@ -150,8 +150,7 @@ class Postman:
             return
         delivery = await self._client.deliver(parcel)
         parcel, delivery = await self._mend(row, parcel, delivery)
-        about = row.message.of if row.message.kind is MessageKind.EDIT else None
-        pace.went(asyncio.get_running_loop().time(), edits=about)
+        pace.went(asyncio.get_running_loop().time(), message=_about(row))
         if delivery.fate is Fate.SENT:
             await self._sent(row, parcel, delivery)
         elif delivery.fate is Fate.AGAIN or (delivery.fate is Fate.UNKNOWN and row.attempts + 1 < UNKNOWN_TRIES):
@@ -214,6 +213,12 @@ class Postman:
             file=message.attachment,
             is_photo=message.kind is MessageKind.PHOTO,
         )
+
+
+def _about(row: Outgoing) -> int:
+    """The outbox id of the message itself, of which the row may be an edit."""
+    is_edit = row.message.kind is MessageKind.EDIT and row.message.of is not None
+    return row.message.of or row.id if is_edit else row.id
 
 
 async def _wait(event: asyncio.Event, limit_s: float) -> None:

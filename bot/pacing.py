@@ -22,36 +22,40 @@ class ChatPace:
     _tokens: float = BURST
     _filled_at: float = 0.0
     _minute: deque[float] = field(default_factory=deque)
-    _edited: dict[int, float] = field(default_factory=dict)
+    _written: dict[int, float] = field(default_factory=dict)
     _closed_until: float = 0.0
 
     def close(self, now: float, seconds: float) -> None:
         """Nothing may go for so long: Telegram said so."""
         self._closed_until = max(self._closed_until, now + seconds)
 
-    def wait_s(self, now: float, *, edits: int | None = None, is_urgent: bool = False) -> float:
-        """Seconds until this may go; `edits`: the message it edits. What is urgent skips the pace, not the limits."""
+    def wait_s(self, now: float, *, message: int, is_edit: bool, is_urgent: bool) -> float:
+        """Seconds until this may go.
+
+        An urgent new message goes at once; an urgent edit (the cause, a question, the end) skips the rest that a
+        message takes between edits. Nothing skips what Telegram itself limits.
+        """
         waits = [self._closed_until - now]
         if self.is_group:
             waits.append(self._minute_wait(now))
-        if edits is not None:
-            waits.append(self._edited.get(edits, -MINUTE_S) + self.edit_pace_s - now)
-        if not is_urgent:
-            tokens = min(BURST, self._tokens + (now - self._filled_at) * PER_SECOND)
-            waits.append((1.0 - tokens) / PER_SECOND)
+        if is_edit and not is_urgent:
+            waits.append(self._written.get(message, -MINUTE_S) + self.edit_pace_s - now)
+        if is_edit or not is_urgent:
+            waits.append((1.0 - self._tokens_at(now)) / PER_SECOND)
         return max(0.0, *waits)
 
-    def went(self, now: float, *, edits: int | None = None) -> None:
-        """Something went out."""
-        tokens = min(BURST, self._tokens + (now - self._filled_at) * PER_SECOND)
-        self._tokens, self._filled_at = max(-float(BURST), tokens - 1.0), now
+    def went(self, now: float, *, message: int) -> None:
+        """A message was sent or edited."""
+        self._tokens, self._filled_at = max(-float(BURST), self._tokens_at(now) - 1.0), now
         self._minute.append(now)
         while self._minute and now - self._minute[0] > MINUTE_S:
             self._minute.popleft()
-        if edits is not None:
-            self._edited[edits] = now
-            if len(self._edited) > 200:
-                self._edited = {key: at for key, at in self._edited.items() if now - at < MINUTE_S}
+        self._written[message] = now
+        if len(self._written) > 200:
+            self._written = {key: at for key, at in self._written.items() if now - at < MINUTE_S}
+
+    def _tokens_at(self, now: float) -> float:
+        return min(BURST, self._tokens + (now - self._filled_at) * PER_SECOND)
 
     def _minute_wait(self, now: float) -> float:
         recent = [at for at in self._minute if now - at < MINUTE_S]

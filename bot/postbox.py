@@ -32,7 +32,7 @@ class Letter:
     """Outbox id of the message that it answers, whose own id may not be known yet."""
     is_silent: bool = False
     is_urgent: bool = False
-    """Goes before the pace of the chat (never beyond Telegram's limits): a new card."""
+    """Goes before the pace of the chat (never beyond Telegram's limits): a new card, a cause, a question, an end."""
     incident_id: int | None = None
     """The incident it is about: an answer to it is about that incident too."""
     only_once: bool = False

@@ -260,11 +260,28 @@ def _question(view: IncidentView, approval: Approval) -> Iterator[Block]:
 
 
 def _facts(incident: Incident) -> Iterator[Block]:
+    """The facts that the diagnosis rests on (all, while there is none), by source; what is not so is left out."""
     wanted = incident.diagnosis.evidence if incident.diagnosis else ()
     by_name = {item.name: item for item in incident.evidence()}
     chosen = [by_name[name] for name in wanted if name in by_name] or list(by_name.values())
-    if chosen:
-        yield Folded(lines=tuple(fact(item) for item in chosen[:FACTS_SHOWN]))
+    telling = [item for item in chosen if item.value not in (False, None, "", 0)][:FACTS_SHOWN]
+    lines: list[Words] = []
+    for source in dict.fromkeys(item.source for item in telling):
+        facts = [_short_fact(item) for item in telling if item.source == source]
+        joined = facts[0]
+        for one in facts[1:]:
+            joined = text("card.joined", first=joined, second=one)
+        lines += [joined, text("card.source", source=source)]
+    if lines:
+        yield Folded(lines=tuple(lines))
+
+
+def _short_fact(item: Evidence) -> Text:
+    label: Text | str = text(f"card.fact_name.{item.name}") if item.name in EVIDENCE_NAMES else item.name
+    if item.value is True:
+        return text("card.fact_true", name=label)
+    unit = EVIDENCE_NAMES[item.name].unit if item.name in EVIDENCE_NAMES else ""
+    return text("card.fact_short", name=label, value=_value(item.value, unit))
 
 
 def _footer(view: IncidentView) -> Line:

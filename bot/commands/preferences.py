@@ -65,7 +65,7 @@ async def _person(ask: Ask) -> Person:
 
 
 async def _save(ask: Ask, person: Person) -> None:
-    await ask.face.people.save(replace(person, name=ask.person.name), by=person.actor_id)
+    await ask.access.remember(replace(person, name=ask.person.name))
 
 
 async def _language(ask: Ask, value: str) -> Reply:

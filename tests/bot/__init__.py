@@ -1,0 +1,1 @@
+"""Tests of the chat face, through a Bot API server and the real client."""

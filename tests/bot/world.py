@@ -1,0 +1,297 @@
+"""The chat face over real records, the real door and a simulated engine; people act at a real Bot API server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from agent.runbook_models import Runbooks
+from agent.runbooks import load_runbooks
+from bot.app import ChatFace
+from bot.playground.people import Person
+from bot.playground.server import BotApiServer
+from bot.playground.shown import Chat, ShownMessage
+from bot.ports import FaceParts
+from core.actions import Catalog, Params, Result, Risk, Toolset, action
+from core.alerts import Alert, AlertKind, Evidence, Severity
+from core.bus import Bus
+from core.carrier import Carriage
+from core.conversation import AnswerPart, Question
+from core.desk import IncidentDesk
+from core.detection import Sample
+from core.door import Door
+from core.incidents import Incident
+from core.inventory import Host, Inventory
+from core.policy import Actor, ActorKind
+from core.ports import Call
+from core.redaction import Redactor
+from core.settings import Settings, TelegramSettings
+from core.topology import topology
+from core.wording import text
+from integrations.docker_engine.actions import DockerToolset
+from integrations.docker_engine.simulated import SimulatedEngine
+from integrations.docker_engine.simulated_recipe import Recipe
+from knowledge.history_actions import HistoryToolset
+from knowledge.stores import Knowledge
+from knowledge.text_files import load_texts
+from tests.testbed.world import eventually
+
+TOKEN = "700000001:playground-token-for-tests-aaaaaaaaaa"
+ADA, OLGA, GRACE, MALLORY = 1001, 1003, 1002, 6666
+OPS = -1001000000077
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = "<b>&</b>"
+RECIPES = tuple(
+    Recipe(stack=stack, service=service, image=f"{stack}/{service}:1", memory_mb=512, restart="unless-stopped")
+    for stack, service in (("granada", "api"), ("granada", "postgres"), ("malaga", "api"), ("malaga", "web"))
+)
+
+
+class ShiftingClock:
+    """Real time, that a test can move on."""
+
+    def __init__(self) -> None:
+        self.shift = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.shift
+
+
+class DangerParams(Params):
+    """Nothing but a name."""
+
+    name: str
+
+
+class DangerToolset(Toolset):
+    """Actions of every kind of danger, which only count."""
+
+    system = "danger"
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    @action(Risk.CHANGE, idempotent=True)
+    async def change(self, params: DangerParams) -> Result:
+        """Change something."""
+        self.done.append(params.name)
+        return Result(message=text("docker.stopped", container=params.name))
+
+    @action(Risk.DESTRUCTIVE)
+    async def destroy(self, params: DangerParams) -> Result:
+        """Lose something."""
+        self.done.append(params.name)
+        return Result(message=text("docker.stopped", container=params.name))
+
+
+Script = Callable[[Question], AsyncGenerator[AnswerPart, None]]
+
+
+class ScriptedDialogue:
+    """A dialogue whose answers a test writes."""
+
+    def __init__(self) -> None:
+        self.script: Script | None = None
+        self.asked: list[Question] = []
+
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+        self.asked.append(question)
+        if self.script is not None:
+            async for part in self.script(question):
+                yield part
+
+
+@dataclass(kw_only=True)
+class FaceWorld:
+    """Ada is admin, Olga operator, Grace viewer (Spanish), Mallory a stranger; all are in the group Ops."""
+
+    server: BotApiServer
+    home: Path
+    telegram: dict[str, object] = field(default_factory=dict)
+    more_settings: dict[str, object] = field(default_factory=dict)
+    clock: ShiftingClock = field(default_factory=ShiftingClock)
+    dialogue: ScriptedDialogue = field(default_factory=ScriptedDialogue)
+    danger: DangerToolset = field(default_factory=DangerToolset)
+    recipes: tuple[Recipe, ...] = RECIPES
+    poked: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ada: Person = self.server.person(ADA, "Ada")
+        self.olga: Person = self.server.person(OLGA, "Olga")
+        self.grace: Person = self.server.person(GRACE, "Grace", language_code="es")
+        self.mallory: Person = self.server.person(MALLORY, "Mallory")
+        members = [self.ada, self.olga, self.grace, self.mallory]
+        self.ops: Chat = self.server.group(OPS, "Ops", members=members, administrators=[self.ada])
+        self.engine = SimulatedEngine("local", self.recipes)
+        self._inventory = Inventory()
+        self.samples: dict[str, Sample] = {}
+
+    def settings(self) -> Settings:
+        telegram = {
+            "token": SecretStr(TOKEN),
+            "api_url": self.server.base_url.removesuffix("/bot"),
+            "admins": (ADA,),
+            "operators": (OLGA,),
+            "viewers": (GRACE,),
+            "poll_timeout_s": 5,
+            "edit_pace_s": 0.05,
+            "group_edit_pace_s": 0.05,
+            **self.telegram,
+        }
+        return Settings(data_dir=self.home, telegram=TelegramSettings(**telegram), **self.more_settings)  # type: ignore[arg-type]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[FaceWorld]:
+        """The face, started; everything is ended afterwards."""
+        settings = self.settings()
+        async with AsyncExitStack() as stack:
+            self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
+            self.bus = Bus()
+            redact = Redactor([]).redact
+            knowledge = self.knowledge
+            history = HistoryToolset(
+                knowledge.series, knowledge.incidents, knowledge.memory, self.clock, self.inventory
+            )
+            docker = DockerToolset({"local": self.engine}, redact, now=self.clock.now)
+            self.catalog = Catalog([docker, history, self.danger])
+            self.desk = IncidentDesk(
+                store=self.knowledge.incidents,
+                silences=self.knowledge.silences,
+                bus=self.bus,
+                clock=self.clock,
+                settings=settings.watch,
+            )
+            await self.look()
+            self.door = Door(
+                Carriage(
+                    catalog=self.catalog,
+                    ledger=self.knowledge.ledger,
+                    locks=self.knowledge.locks,
+                    facts=self.knowledge.facts(self.inventory),
+                    runs=self.knowledge.runs,
+                    bus=self.bus,
+                    clock=self.clock,
+                    policy=settings.policy,
+                    redact=redact,
+                ),
+                self.knowledge.approvals,
+            )
+            books = load_runbooks(ROOT / "runbooks", None, self.catalog)
+            await self.desk.take_up()
+            self._ready = asyncio.Event()
+            self.face = ChatFace(self._parts(settings, redact, books), web.Application())
+            await stack.enter_async_context(self.face)
+            await self.knowledge.runs.start()
+            await self.door.recover()
+            self._ready.set()
+            yield self
+
+    def _parts(self, settings: Settings, redact: Callable[[str], str], books: Runbooks) -> FaceParts:
+        async def poke(incident: Incident) -> None:
+            self.poked.append(incident.id)
+
+        return FaceParts(
+            settings=settings,
+            texts=load_texts(),
+            bus=self.bus,
+            clock=self.clock,
+            redact=redact,
+            door=self.door,
+            desk=self.desk,
+            knowledge=self.knowledge,
+            inventory=self.inventory,
+            latest=self.samples.get,
+            dialogue=self.dialogue,
+            runbooks=lambda: books,
+            poke=poke,
+            ready=self._ready.wait,
+        )
+
+    def inventory(self) -> Inventory:
+        return self._inventory
+
+    async def look(self) -> None:
+        """What the watcher would see."""
+        containers = await self.engine.containers()
+        self.samples.update({f"local/{name}": one for name, one in (await self.engine.sample()).items()})
+        self._inventory = Inventory(hosts=(Host(name="local"),), containers=tuple(containers))
+
+    # -- the story ---------------------------------------------------------------------------------------------------
+
+    async def trouble(
+        self, service: str = "api", stack: str = "granada", severity: Severity = Severity.CRITICAL, says: str = ""
+    ) -> Incident:
+        """A container is killed for memory."""
+        now = self.clock.now()
+        alert = Alert(
+            kind=AlertKind.CONTAINER_DIED,
+            detector="event",
+            severity=severity,
+            host="local",
+            stack=stack,
+            service=service,
+            container=f"{stack}-{service}-1",
+            at=now,
+            says=text("alert.container_died.oom", service=f"{stack}/{service}", limit=512),
+            evidence=(
+                Evidence(name="exit_code", value=137, at=now, source=f"inspect local/{stack}-{service}-1"),
+                Evidence(name="oom_killed", value=True, at=now, source=f"inspect local/{stack}-{service}-1"),
+                Evidence(name="log_last", value=says or "Killed", at=now, source="logs"),
+            ),
+        )
+        incident = await self.desk.raise_alert(alert, topology(self._inventory, "local"))
+        assert incident is not None
+        return incident
+
+    async def propose(self, incident: Incident, name: str = "change", count: int = 1) -> list[Call]:
+        """The machine asks for leave, as the graph would."""
+        calls = [
+            Call(
+                key=f"{incident.key}:plan:{place}:1",
+                action=f"danger.{name}",
+                params={"name": f"{incident.id}-{place}"},
+                actor=Actor(kind=ActorKind.RUNBOOK, id="container_oom", name="container_oom"),
+                incident_id=incident.id,
+                says=text("act.restart.says", target=f"{incident.target} {place}"),
+            )
+            for place in range(count)
+        ]
+        await self.door.submit_plan(calls)
+        return calls
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    async def message(self, chat: Chat, condition: Callable[[ShownMessage], object], what: str = "") -> ShownMessage:
+        """The newest message of the bot in a chat that fits."""
+
+        def found() -> ShownMessage | None:
+            return next((one for one in reversed(chat.bot_messages) if condition(one)), None)
+
+        message = await eventually(found, 10, what=what or f"a message\n{chat.transcript()}")
+        assert message is not None
+        return message
+
+    async def says(self, chat: Chat, *parts: str, after: int = 0) -> ShownMessage:
+        """The newest message that holds all these words."""
+        words = f"a message with {parts}"
+        return await self.message(chat, lambda one: one.id > after and all(part in one.text for part in parts), words)
+
+    async def quiet(self) -> None:
+        """Nothing is being handled or delivered any more."""
+
+        async def is_quiet() -> bool:
+            knowledge = self.knowledge
+            return (
+                self.server.pending_update_count == 0
+                and not await knowledge.inbox.count_pending()
+                and not await knowledge.outbox.count_pending()
+            )
+
+        await eventually(is_quiet, 10, what="quiet in the chat")
