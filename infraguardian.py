@@ -35,6 +35,7 @@ from core.errors import ModelFailed, SettingsError
 from core.events import IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
 from core.incidents import WITH_A_PERSON, Decider, Incident, IncidentState
 from core.inventory import Inventory
+from core.policy import Actor
 from core.redaction import Redactor, redact
 from core.settings import Settings
 from core.tasks import Tasks
@@ -53,6 +54,7 @@ from integrations.ollama.embeddings import OllamaEmbeddings
 from knowledge.history_actions import HistoryToolset
 from knowledge.lesson_records import Lesson as RecordedLesson
 from knowledge.memory import Embedder
+from knowledge.people_records import Person
 from knowledge.stores import Knowledge, Stats
 from knowledge.text_files import load_texts
 from web.app import WebApp
@@ -145,6 +147,7 @@ class Guardian:
         self.playground: BotApiServer | None = None
         self._stack = AsyncExitStack()
         self._is_ready = asyncio.Event()
+        self._people: dict[str, Person] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -163,6 +166,9 @@ class Guardian:
 
     async def _start(self) -> None:
         enter = self._stack.enter_async_context
+        if self.settings.telegram.token is None:
+            self.playground = await self._open_playground()
+            self.settings = _with_playground(self.settings, self.playground)
         self.knowledge = await enter(Knowledge(self.settings, self.clock))
         around = await survey(self.settings.engines, simulated=self.settings.simulated)
         self.notices += around.notices
@@ -183,6 +189,7 @@ class Guardian:
         self.door = Door(self._carriage(), self.knowledge.approvals)
         self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self._checkpointer)
         self._wire()
+        await self._refresh_people()
         self.watch.adopt(await self.desk.take_up())
         self.tasks = await enter(Tasks())
         await self._faces()
@@ -217,8 +224,18 @@ class Guardian:
                 redact=self.redactor.redact,
                 clock=self.clock,
                 settings=self.settings,
+                series=self.knowledge.series,
+                sees=self._sees,
             )
         )
+
+    def _sees(self, actor: Actor, stack: str | None) -> bool:
+        """Whether a person may look at a stack: by the whole role, or by one on that stack."""
+        person = self._people.get(actor.id)
+        return actor.role is not None and (person is None or person.role_for(stack) is not None)
+
+    async def _refresh_people(self) -> None:
+        self._people = {person.actor_id: person for person in await self.knowledge.people.all()}
 
     def _carriage(self) -> Carriage:
         return Carriage(
@@ -272,17 +289,15 @@ class Guardian:
         )
 
     async def _faces(self) -> None:
-        """The web application, then the chat: Telegram, or the playground where there is no token."""
-        settings = self.settings
-        if settings.telegram.token is None:
-            self.playground = await self._open_playground()
-            settings = _with_playground(settings, self.playground)
-        self.web = WebApp(settings.web, self._health)
-        self.face = ChatFace(self._face_parts(settings), self.web.application)
+        """The web application, then the chat, whose webhook is one of its routes."""
+        self.web = WebApp(self.settings.web, self._health)
+        self.face = ChatFace(self._face_parts(), self.web.application)
         await self._stack.enter_async_context(self.web)
         await self._stack.enter_async_context(self.face)
 
     async def _open_playground(self) -> BotApiServer:
+        """The chat page and its server, on this machine only; the person of the settings is admin there."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         state = self.settings.data_dir / "playground.db"
         server = BotApiServer(token=PLAYGROUND_TOKEN, state_path=state, port=self.settings.playground.port)
         try:
@@ -297,9 +312,9 @@ class Guardian:
         server.person(PLAYGROUND_STRANGER, "Mallory", note="stranger")
         return server
 
-    def _face_parts(self, settings: Settings) -> FaceParts:
+    def _face_parts(self) -> FaceParts:
         return FaceParts(
-            settings=settings,
+            settings=self.settings,
             texts=self.texts,
             bus=self.bus,
             clock=self.clock,
@@ -356,6 +371,7 @@ class Guardian:
             await asyncio.sleep(TICK_S)
             await self.door.expire()
             await self.desk.review()
+            await self._refresh_people()
             if self.clock.now() - pruned_at > timedelta(days=1):
                 await self.knowledge.prune()
                 pruned_at = self.clock.now()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,9 +92,13 @@ async def opinion(
     evidence: Sequence[Evidence],
     inventory: Inventory,
     rules_say: Sequence[str],
+    forbidden: Collection[str] = (),
 ) -> Opinion:
-    """The model's diagnosis; raises ModelFailed when there is none that can be used."""
-    offered = offers(incident, inventory)
+    """The model's diagnosis; raises ModelFailed when there is none that can be used.
+
+    `forbidden`: actions that a fitting runbook rules out; they are not offered.
+    """
+    offered = [one for one in offers(incident, inventory) if one.action not in forbidden]
     names = {item.name for item in evidence}
     services = {
         one.service for one in inventory.containers if one.stack == incident.stack and one.host == incident.host

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace, field
 
 from telegram import Bot
 
@@ -128,7 +128,7 @@ class Conversation:
         question = Question(
             text=_without_name(ask.words, self._client.username),
             language=ask.language,
-            actor=ask.person.actor(None),
+            actor=replace(ask.person.actor(None), role=ask.person.best_role),
             chat=f"{ask.place.chat_id}:{ask.place.thread_id or 0}",
             incident_id=ask.incident_id,
         )

@@ -66,7 +66,14 @@ async def _ask_model(
         return None, text("agent.model_tokens")
     rules_say = [f"{one.runbook.id}: {one.runbook.cause} ({one.runbook.name.en})" for one in verdict.matches[:3]]
     try:
-        said = await opinion(mind.model, incident, tuple(incident.evidence()), mind.watch.inventory(), rules_say)
+        said = await opinion(
+            mind.model,
+            incident,
+            tuple(incident.evidence()),
+            mind.watch.inventory(),
+            rules_say,
+            forbidden=verdict.forbidden,
+        )
     except ModelFailed as error:
         log.info("the model gave no usable diagnosis", extra={"incident": incident.id, "problem": str(error)})
         return None, explain_failure(error)

@@ -195,9 +195,12 @@ class DockerToolset(Toolset):
         is_new = found.started_at is not None and found.started_at > started_at
         return Outcome.OK if is_new else Outcome.FAILED
 
-    @action(Risk.SAFE, idempotent=True, outcome="is_running", time_limit_s=RUNS_UP_TO_S)
+    @action(Risk.DISRUPTIVE, idempotent=True, outcome="is_running", time_limit_s=RUNS_UP_TO_S)
     async def start(self, params: ContainerParams) -> Result:
-        """Start a container that is stopped; no effect on one that runs. Use it for a dependency somebody stopped."""
+        """Start a container that is stopped; no effect on one that runs. Use it for a dependency that is down.
+
+        Somebody may have stopped it on purpose, so it counts as disruptive: a machine asks first.
+        """
         engine, found = await self._engines.find(params.container)
         await engine.start(found.name)
         return await self._as_it_runs(engine, found, "docker.started", f"docker start {shlex.quote(found.name)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.playground.server import BotApiServer
-from tests.e2e.world import World
+from tests.e2e.world import World, listening
 from tests.testbed.stack import Stack
 
 TOKEN = "700000001:playground-token-for-tests-aaaaaaaaaa"
@@ -18,7 +18,9 @@ TOKEN = "700000001:playground-token-for-tests-aaaaaaaaaa"
 async def world(tmp_path: Path, docker_host: str, stack: Stack) -> AsyncIterator[World]:
     """A world whose program is not started yet; whatever runs is ended afterwards."""
     async with BotApiServer(token=TOKEN, state_path=tmp_path / "chat.db") as chat_server:
-        made = World(chat_server=chat_server, stack=stack, docker_host=docker_host, home=tmp_path)
-        yield made
+        heard: list[tuple[str, str]] = []
+        made = World(heard=heard, chat_server=chat_server, stack=stack, docker_host=docker_host, home=tmp_path)
+        with listening(docker_host, stack.project, heard):
+            yield made
         if made.process is not None and made.process.returncode is None:
             await made.kill()

@@ -23,16 +23,16 @@ async def test_a_container_killed_for_memory_is_repaired_once_approved(world: Wo
 
     card = await world.card("Approve", "memory")
     assert "api" in card.text
-    assert world.events("api", "start")[1:] == []  # nothing disruptive without a person
+    assert world.events("api", "start") == 1  # nothing disruptive without a person
 
     answer = await world.tap("Approve", by=world.stranger)
     assert answer
-    assert world.events("api", "start")[1:] == []
+    assert world.events("api", "start") == 1
 
     await world.tap("Approve")
     await world.card("Solved", timeout_s=40)
     assert world.stack.state("api")["Running"]
-    assert len(world.events("api", "start")) == 2
+    assert world.events("api", "start") == 2
 
 
 async def test_a_crash_loop_is_one_card_with_the_true_error(world: World) -> None:

@@ -7,11 +7,10 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import docker
 
@@ -39,7 +38,8 @@ class World:
     settings: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     starts: int = 0
-    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    heard: list[tuple[str, str]] = field(default_factory=list)
+    """(container, event), as the engine told them; it keeps only the last 256 itself."""
 
     def __post_init__(self) -> None:
         """Let the people enter the chat."""
@@ -150,25 +150,36 @@ class World:
 
     # -- the engine -------------------------------------------------------------------------------------------------
 
-    def events(self, service: str, *kinds: str) -> list[dict[str, Any]]:
-        """What the engine said happened to a service's container since the world began."""
+    def events(self, service: str, kind: str) -> int:
+        """How often the engine said this of a service's container since the world began."""
         name = str(self.stack.containers[service].name)
-        client = docker.DockerClient(base_url=self.docker_host, timeout=20)
-        try:
-            found = client.events(
-                since=int(self.began_at.timestamp()),
-                until=int(datetime.now(UTC).timestamp()) + 1,
-                filters={"container": name, "event": list(kinds)},
-                decode=True,
-            )
-            return list(found)
-        finally:
-            client.close()
+        return sum(1 for known, what in self.heard if known == name and what == kind)
 
     def restarts(self, service: str) -> int:
         """How often somebody restarted it through the API (the engine's own restarts do not count)."""
-        return len(self.events(service, "restart"))
+        return self.events(service, "restart")
 
     async def until(self, condition: Callable[[], object], timeout_s: float = 20.0, what: str = "") -> None:
         """Wait for something in the world."""
         await eventually(condition, timeout_s, what=what)
+
+
+@contextlib.contextmanager
+def listening(docker_host: str, project: str, heard: list[tuple[str, str]]) -> Iterator[None]:
+    """Write down every event of a project's containers, in a thread, until left."""
+    client = docker.DockerClient(base_url=docker_host, timeout=600)
+    stream = client.events(decode=True, filters={"label": f"com.docker.compose.project={project}"})
+
+    def listen() -> None:
+        for event in stream:
+            if event.get("Type") == "container":
+                heard.append((event["Actor"]["Attributes"]["name"], event["Action"]))
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stream.close()
+        thread.join(5)
+        client.close()
