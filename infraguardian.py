@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -387,6 +388,9 @@ class Guardian:
         await self.runtime.preload()
         if self.model is not None and await self.model.probe():
             await self.model.preload()
+        await self.knowledge.memory.catch_up()
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: a full collection would stop the loop for tens of milliseconds
 
     async def _health(self) -> dict[str, object]:
         blind = [one.name for one in self.watch.watchers() if one.is_blind]

@@ -98,13 +98,15 @@ class Inquiry:
             async with asyncio.timeout(TIME_LIMIT_S):
                 last = await self._steps(messages)
         except TimeoutError:
-            return self._close_with(text("model.failed.timed_out"))
+            self._close_with(text("model.failed.timed_out"))
+            return None
         except ModelFailed as failure:
             self._take_back()
             self._put_proposals()
             return failure
         if last is None:
-            return self._close_with(text("dialogue.too_many_steps", steps=MAX_STEPS))
+            self._close_with(text("dialogue.too_many_steps", steps=MAX_STEPS))
+            return None
         self.answer = self._asked.parts.redact(last.content.strip())
         self._parts.put(Streamed(text=self.answer))
         self._put_proposals()
