@@ -116,6 +116,11 @@ class Snapshot:
         return self._events_by_container.get(container, [])
 
     @cached_property
+    def memo(self) -> dict[str, object]:
+        """Room for what several detectors work out of this snapshot, by a name of theirs."""
+        return {}
+
+    @cached_property
     def _events_by_container(self) -> dict[str, list[EngineEvent]]:
         grouped: dict[str, list[EngineEvent]] = {}
         for event in self.events:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import cast
 
 from core.detection import EngineEvent, EventKind, OwnAct, Snapshot
 from core.inventory import Container, ContainerState
@@ -68,6 +69,13 @@ def ending(container: Container, snapshot: Snapshot) -> Ending | None:
 
     137 alone says nothing: `docker stop` of a program without a handler ends so too (SIGTERM, SIGKILL, `stop`).
     """
+    name = f"ending of {container.id}"
+    if name not in snapshot.memo:
+        snapshot.memo[name] = _ending(container, snapshot)
+    return cast("Ending | None", snapshot.memo[name])
+
+
+def _ending(container: Container, snapshot: Snapshot) -> Ending | None:
     events = snapshot.events_of(container.id)
     death = next((event for event in reversed(events) if event.kind is EventKind.DIE), None)
     finished = container.finished_at

@@ -27,9 +27,13 @@ class Recent:
         self._new: deque[EngineEvent] = deque(maxlen=NEW_EVENTS_LIMIT)
         self._samples: dict[str, deque[Sample]] = {}
         self._counts: dict[str, deque[tuple[datetime, str, int]]] = {}
+        self._seen: dict[str, float] = {}
+        self._containers: Mapping[str, Container] = {}
+        self._host = Host(name=host, is_reachable=False)
+        self._oom_kills: Mapping[str, int] = {}
         self.has_gap = False
         """The event stream was cut since the last snapshot."""
-        self.snapshot = Snapshot(at=now, host=Host(name=host, is_reachable=False))
+        self.snapshot = Snapshot(at=now, host=self._host)
 
     def __len__(self) -> int:
         return len(self._window)
@@ -56,38 +60,49 @@ class Recent:
             if not own:
                 del self._samples[name]
 
-    def whole(
-        self,
-        seen: Snapshot,
-        *,
-        only: Collection[str],
-        at: datetime,
-        own_acts: Sequence[OwnAct] = (),
-        oom_kills: Mapping[str, int] | None = None,
-    ) -> Snapshot:
-        """The snapshot after a look at `only` (nothing: at everything); it becomes the last one."""
-        before = self.snapshot
-        containers = dict(seen.containers)
-        if only:
-            kept = {name: one for name, one in before.containers.items() if name not in only}
-            containers = {**kept, **containers}
+    def take_look(
+        self, seen: Snapshot, *, only: Collection[str], began: float, oom_kills: Mapping[str, int] | None = None
+    ) -> None:
+        """Remember what a look at `only` (nothing: at everything) saw.
+
+        Looks overlap: what one that began later has already seen is not undone. `began` is of any steady time.
+        """
+        self._containers = self._merged(self._containers, seen.containers, only, began)
+        self._host = seen.host
+        self._oom_kills = self._oom_kills if oom_kills is None else oom_kills
+
+    def whole(self, *, at: datetime, own_acts: Sequence[OwnAct] = ()) -> Snapshot:
+        """One snapshot of all that was seen and heard; it becomes the last one."""
+        containers = self._containers
         self._count(containers.values(), at)
-        self.snapshot = replace(
-            seen,
+        self.snapshot = Snapshot(
             at=at,
+            host=self._host,
             containers=containers,
             events=self._window.all(),
             new_events=tuple(self._new),
             samples={name: tuple(own) for name, own in self._samples.items()},
-            oom_kills=before.oom_kills if oom_kills is None else oom_kills,
+            oom_kills=self._oom_kills,
             restarts=self._restarts(containers.values(), at),
             own_acts=tuple(own_acts),
-            unreachable_since=None,
             has_gap=self.has_gap,
         )
         self._new.clear()
         self.has_gap = False
         return self.snapshot
+
+    def _merged(
+        self, before: Mapping[str, Container], seen: Mapping[str, Container], only: Collection[str], began: float
+    ) -> dict[str, Container]:
+        asked = set(only) if only else {*before, *seen}
+        stale = {name for name in asked if self._seen.get(name, began) > began}
+        for name in asked - stale:
+            self._seen[name] = began
+        kept = {name: one for name, one in before.items() if name not in asked or name in stale}
+        merged = {**kept, **{name: one for name, one in seen.items() if name not in stale}}
+        if not only:
+            self._seen = {name: when for name, when in self._seen.items() if name in merged or name in stale}
+        return merged
 
     def blind(self, *, at: datetime, since: datetime, problem: str) -> Snapshot:
         """The last snapshot, marked as not answering since a moment; it becomes the last one."""

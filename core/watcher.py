@@ -7,9 +7,11 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
+from core.agenda import EVERYTHING, Agenda
 from core.alert_board import AlertBoard, Change
 from core.alerts import Alert, AlertKind, Firing
 from core.detection import Detector, EngineEvent, EventKind, OwnAct, Snapshot, View
@@ -25,17 +27,20 @@ from core.wording import Text, text
 
 log = logging.getLogger(__name__)
 
-DEBOUNCE_S = 0.02
+URGENT = frozenset({EventKind.DIE, EventKind.DESTROY})
+FORETELLING = frozenset({EventKind.KILL, EventKind.OOM})
+"""Kept, but no reason to look: the end that they may bring tells itself, and a look now would only delay that one."""
 HISTORY_S = 0.3
 """How long the first look waits for the events of the last minutes."""
 CALL_LIMIT_S = 30.0
 """A source has its own time limits; this one is for a source that forgets them."""
+FIRST_REST_S = 0.5
 LONGEST_REST_S = 5.0
+BREATH = 100
 STEADY_S = 5.0
 """A stream that lived this long may be opened again at once."""
 LATER_LOOKS_S = {EventKind.OOM: (1.1,), EventKind.PAUSE: (3.1,), EventKind.CREATE: (1.0, 3.0), EventKind.DIE: (1.0,)}
 """Events after which the engine settles by itself: what they mean shows a little later."""
-LATER_LIMIT = 1000
 
 
 class AlertSink(Protocol):
@@ -81,10 +86,12 @@ class Watcher:
         self._before: Snapshot | None = None
         self._lost_since: datetime | None = None
         self._wake = asyncio.Event()
-        self._dirty: set[str] = set()
-        self._wants_all = True
-        self._later: list[tuple[float, str]] = []
-        self._looking = asyncio.Lock()
+        self._agenda = Agenda()
+        self._rest_s = FIRST_REST_S
+        self._judging = asyncio.Lock()
+        self._has_news = False
+        self._is_complete = False
+        self._problem = ""
         self._tasks = Tasks()
         self.has_looked = asyncio.Event()
 
@@ -160,15 +167,16 @@ class Watcher:
 
     def poke(self, *names: str) -> None:
         """Make it look now: at these containers, or at everything."""
-        self._dirty.update(names)
-        self._wants_all = self._wants_all or not names
+        now = asyncio.get_running_loop().time()
+        for name in names or (EVERYTHING,):
+            self._agenda.want(name, now)
         self._wake.set()
 
     # -- events -----------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         since = self._clock.now() - WINDOW
-        rest_s = 0.0
+        rest_s, taken = 0.0, 0
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -176,6 +184,9 @@ class Watcher:
                 async for event in self._source.events(since):
                     since = max(since, event.at)
                     self._take(event)
+                    taken += 1
+                    if taken % BREATH == 0:
+                        await asyncio.sleep(0)  # a flood that has already arrived must not hold up everybody else
             except SystemUnavailable as error:
                 log.debug("the event stream broke", extra={"host": self.name, "problem": str(error)})
             self._recent.has_gap = True
@@ -185,46 +196,50 @@ class Watcher:
     def _take(self, event: EngineEvent) -> None:
         if not self._recent.take_event(event) or not self.has_looked.is_set():
             return
-        self._wants_all = self._wants_all or event.kind is EventKind.RENAME
-        self._dirty.add(event.name)
         now = asyncio.get_running_loop().time()
-        if len(self._later) < LATER_LIMIT:
-            self._later += [(now + after_s, event.name) for after_s in LATER_LOOKS_S.get(event.kind, ())]
+        if event.kind is EventKind.RENAME:
+            self._agenda.want(EVERYTHING, now)
+        if event.kind not in FORETELLING:
+            self._agenda.want(event.name, now, is_urgent=event.kind in URGENT)
+        for after_s in LATER_LOOKS_S.get(event.kind, ()):
+            self._agenda.want_later(event.name, now, after_s)
         self._wake.set()
 
     # -- looks ------------------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Look when woken, when something has settled, and at everything every `poll_s`."""
+        """Begin the looks that are due, each in a task of its own: an engine that is slow about one delays no other."""
         loop = asyncio.get_running_loop()
         await self._hear_history()
-        full_due, rest_s = 0.0, 0.5
+        self._agenda.want(EVERYTHING, loop.time())
         while True:
-            began = loop.time()
-            if self._wants_all or began >= full_due:
-                await self.look()
-                rest_s = min(rest_s * 2, LONGEST_REST_S) if self._lost_since else 0.5
-                full_due = loop.time() + (rest_s if self._lost_since else self._settings.poll_s)
-            elif names := self._due_names(began):
-                await self.look(*names)
-            ended = loop.time()
-            await self._wait_until(min([full_due, *(due for due, _ in self._later)]))
-            if self._wake.is_set():
-                # under a flood of events half of the time goes to looking, at most
-                await asyncio.sleep(max(DEBOUNCE_S, 2 * ended - began - loop.time()))
+            for name in self._agenda.take(loop.time()):
+                self._tasks.start(f"look {self.name} {name}", partial(self._due_look, name))
+            if self._has_news:
+                began = loop.time()
+                await self._judge()
+                await asyncio.sleep(loop.time() - began)  # under a flood, half of the time at most
+            try:
+                async with asyncio.timeout_at(min(self._agenda.next_due(), loop.time() + self._settings.poll_s)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
             self._wake.clear()
 
-    def _due_names(self, now: float) -> list[str]:
-        self._dirty.update(name for due, name in self._later if due <= now)
-        self._later = [(due, name) for due, name in self._later if due > now]
-        return sorted(self._dirty)
-
-    async def _wait_until(self, due: float) -> None:
+    async def _due_look(self, name: str) -> None:
+        began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(due):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await self._see([name] if name else [])
+        finally:
+            self._agenda.done(name)
+            if name == EVERYTHING:
+                self._agenda.want_later(EVERYTHING, began, self._next_full_s())
+            self._wake.set()
+
+    def _next_full_s(self) -> float:
+        """Usually `poll_s`; of an engine that does not answer, growing from half a second."""
+        self._rest_s = min(self._rest_s * 2, LONGEST_REST_S) if self._lost_since else FIRST_REST_S
+        return self._rest_s if self._lost_since else self._settings.poll_s
 
     async def _hear_history(self) -> None:
         """Give the events of the last minutes a moment to arrive: they say who stopped what."""
@@ -236,46 +251,53 @@ class Watcher:
 
     async def look(self, *names: str) -> Snapshot:
         """Look now, at these containers or at everything; what is found has been raised when it returns."""
-        async with self._looking:
-            if names:
-                self._dirty -= set(names)
-            else:
-                self._wants_all = False
-                self._dirty.clear()
-            try:
-                async with asyncio.timeout(CALL_LIMIT_S):
-                    await self._see(names)
-            except (SystemUnavailable, TimeoutError) as error:
-                self._be_blind(str(error) or f"no answer within {CALL_LIMIT_S:.0f} s")
-            await self._tell()
-            return self.snapshot()
+        await self._see(names)
+        await self._judge()
+        return self.snapshot()
 
     async def _see(self, names: Sequence[str]) -> None:
-        seen = await self._source.look(only=names)
-        oom_kills = None if names else await self._source.oom_kills()
-        now = self._clock.now()
-        own_acts = await self._own_acts(now - WINDOW) if self._own_acts else ()
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(CALL_LIMIT_S):
+                seen = await self._source.look(only=names)
+                oom_kills = None if names else await self._source.oom_kills()
+        except (SystemUnavailable, TimeoutError) as error:
+            self._be_blind(str(error) or f"no answer within {CALL_LIMIT_S:.0f} s")
+            return
         if self._lost_since is not None:
             log.warning("the engine answers again", extra={"host": self.name})
             self._lost_since = None
             if names:
                 self.poke()
-        self._before = self.snapshot() if self.has_looked.is_set() else None
-        self._recent.whole(seen, only=names, at=now, own_acts=own_acts, oom_kills=oom_kills)
-        if not names:
-            self.has_looked.set()
+        self._recent.take_look(seen, only=names, began=began, oom_kills=oom_kills)
+        self._has_news = True
+        self._is_complete = self._is_complete or not names
+
+    async def _judge(self) -> None:
+        """Make one snapshot of all that was seen and heard, ask the detectors, and hand on what is new."""
+        async with self._judging:
+            self._has_news = False
+            now = self._clock.now()
+            own_acts = await self._own_acts(now - WINDOW) if self._own_acts and self._lost_since is None else ()
+            self._before = self.snapshot() if self.has_looked.is_set() else None
+            if self._lost_since is not None:
+                self._recent.blind(at=now, since=self._lost_since, problem=self._problem)
+            else:
+                self._recent.whole(at=now, own_acts=own_acts)
+            if self._is_complete:
+                self.has_looked.set()
+            self._untold.extend(self._board.take(self._view()))
+            await self._tell()
 
     def _be_blind(self, problem: str) -> None:
-        now = self._clock.now()
+        self._problem = problem
+        self._has_news = True
         if self._lost_since is None:
             log.warning("the engine does not answer", extra={"host": self.name, "problem": problem})
-            self._lost_since = now
-        self._before = self.snapshot()
-        self._recent.blind(at=now, since=self._lost_since, problem=problem)
+            self._lost_since = self._clock.now()
 
     async def _tell(self) -> None:
-        """Hand on what is new; what the sink could not take stays first in line for the next look."""
-        self._untold.extend(self._board.take(self._view()))
+        """In order; what the sink could not take stays first in line for the next time."""
         graph = self.topology() if self._untold else Topology()
         while self._untold:
             change = self._untold[0]
