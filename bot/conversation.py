@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, replace, field
+from dataclasses import dataclass, field, replace
 
 from telegram import Bot
 
