@@ -17,10 +17,12 @@ from core.inventory import Container, ContainerState
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
 from integrations.docker_engine.logs import Lines
 from integrations.docker_engine.models import container_of
-from integrations.docker_engine.simulated_container import SimulatedContainer, Stream, with_age
+from integrations.docker_engine.simulated_container import SimulatedContainer, Stream
 from integrations.docker_engine.simulated_inspect import inspect
+from integrations.docker_engine.simulated_past import with_age
 from integrations.docker_engine.simulated_programs import DISK, run_program
 from integrations.docker_engine.simulated_recipe import MIB, Ends, Hunger, Recipe
+from integrations.docker_engine.simulated_world import Emitter
 
 EVENTS_KEPT = 256
 """As many as a real engine tells again."""
@@ -70,7 +72,7 @@ class SimulatedEngine:
         """Call it after a while."""
         return asyncio.get_running_loop().call_later(delay_s, call)
 
-    def emit(self, container: SimulatedContainer, kind: EventKind, **details: Any) -> None:
+    def emit(self, container: Emitter, kind: EventKind, **details: Any) -> None:
         """Tell the listeners; no two events have the same moment."""
         self._last_at = max(self._now(), self._last_at + timedelta(microseconds=1))
         event = EngineEvent(at=self._last_at, kind=kind, container_id=container.id, name=container.name, **details)

@@ -6,14 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Literal
 
 from core.detection import EventKind, Sample
 from core.endings import SIGKILL, SIGKILL_EXIT
 from core.errors import ActionFailed
 from core.inventory import ContainerState, Health
 from integrations.docker_engine.simulated_recipe import MIB, Ends, Hunger, Recipe, wave
+from integrations.docker_engine.simulated_world import Probe, World, policy_restarts, unresolved
 
 SIGTERM = 15
 NOT_FOUND_EXIT = 127
@@ -26,35 +27,6 @@ STEADY_RUN_S = 10.0
 STOPS_WITHIN_S = 0.03
 CHILD_LINE = "Worker (pid:9) was sent SIGKILL! Perhaps out of memory?"
 Stream = Literal["stdout", "stderr"]
-
-
-class World(Protocol):
-    """What a container needs from the engine around it."""
-
-    def now(self) -> datetime:
-        """The moment."""
-        ...
-
-    def later(self, delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        """Call it after a while."""
-        ...
-
-    def emit(self, container: SimulatedContainer, kind: EventKind, **details: object) -> None:
-        """Tell the listeners."""
-        ...
-
-    def is_up(self, stack: str, service: str) -> bool:
-        """Whether a service of that name answers."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """One run of the health check."""
-
-    at: datetime
-    exit_code: int
-    output: str
 
 
 @dataclass(kw_only=True)
@@ -322,7 +294,7 @@ class SimulatedContainer:
     def _end(self, code: int) -> None:
         if not self.runs:
             return
-        restarts = not self._was_stopped and _policy_restarts(self.recipe.restart, code)
+        restarts = not self._was_stopped and policy_restarts(self.recipe.restart, code)
         self.state = ContainerState.RESTARTING if restarts else ContainerState.EXITED
         self._die(code)
         if restarts:
@@ -344,7 +316,7 @@ class SimulatedContainer:
         if self.state is ContainerState.RUNNING:
             missing = self._missing()
             is_good = not self.is_sick and missing is None
-            output = check.good if is_good else (_unresolved(missing) if missing else check.bad)
+            output = check.good if is_good else (unresolved(missing) if missing else check.bad)
             self.probes.append(Probe(at=self.world.now(), exit_code=0 if is_good else 1, output=output))
             self.failing_streak = 0 if is_good else self.failing_streak + 1
             if is_good:
@@ -362,7 +334,7 @@ class SimulatedContainer:
         if self.state is ContainerState.RUNNING and not self.is_sick:
             missing = self._missing()
             if missing is not None:
-                self.say("stderr", f"OperationalError: {_unresolved(missing)}")
+                self.say("stderr", f"OperationalError: {unresolved(missing)}")
             elif self.recipe.chatter:
                 self.say("stdout", self.recipe.chatter[self._said % len(self.recipe.chatter)])
                 self._said += 1
@@ -387,26 +359,3 @@ class SimulatedContainer:
     def let_go(self) -> None:
         """Cancel everything that would still happen by itself."""
         self._cancel_timers()
-
-
-def with_age(container: SimulatedContainer, age_s: float) -> SimulatedContainer:
-    """The same container as if it had run well for so long."""
-    container.state = ContainerState.RUNNING
-    container.created_at = container.created_at - timedelta(seconds=age_s + 3)
-    container.started_at = container.created_at + timedelta(seconds=3)
-    container.health = Health.HEALTHY if container.recipe.health else Health.NONE
-    for line in container.recipe.greeting:
-        container.lines.append(("stdout", container.started_at, line.encode()))
-    for position in range(min(60, int(age_s / container.recipe.chatter_s)) if container.recipe.chatter else 0):
-        at = container.world.now() - timedelta(seconds=(60 - position) * container.recipe.chatter_s)
-        line = container.recipe.chatter[position % len(container.recipe.chatter)]
-        container.lines.append(("stdout", max(at, container.started_at), line.encode()))
-    return container
-
-
-def _policy_restarts(policy: str, code: int) -> bool:
-    return policy in ("always", "unless-stopped") or (policy == "on-failure" and code != 0)
-
-
-def _unresolved(service: str | None) -> str:
-    return f'could not translate host name "{service}" to address: Temporary failure in name resolution'
