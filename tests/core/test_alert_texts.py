@@ -1,0 +1,22 @@
+"""Every sentence that detection says exists in both languages, with every gap filled."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.wording import Language
+from knowledge.text_files import load_texts
+from tests.core.test_detectors import ENDINGS
+from tests.core.watching import alerts, snapshot
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("case", ENDINGS)
+def test_a_sentence_has_no_gap(case: str, language: Language) -> None:
+    ended, events, _, _ = ENDINGS[case]
+    for alert in alerts(snapshot(12, [ended], events)):
+        said = load_texts().render(alert.says, language)
+        assert "–" not in said
+        assert "{" not in said
+        assert said.startswith(("shop/api", "El", "Alguien"))
+        assert said.endswith(".")
