@@ -9,7 +9,8 @@ COPY requirements.lock wheels* ./wheels/
 RUN mv wheels/requirements.lock . \
     && python3 -m venv /opt/infraguardian \
     && /opt/infraguardian/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
-        --no-deps --require-hashes ${PIP_ARGUMENTS} -r requirements.lock
+        --no-deps --require-hashes ${PIP_ARGUMENTS} -r requirements.lock \
+    && { /opt/infraguardian/bin/python -m compileall -qq -j 0 /opt/infraguardian/lib || :; }
 
 FROM ${BASE_IMAGE}
 RUN useradd --system --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin guardian \
@@ -24,6 +25,7 @@ COPY agent agent
 COPY bot bot
 COPY web web
 COPY runbooks runbooks
+RUN /opt/infraguardian/bin/python -m compileall -q /app
 RUN printf '#!/bin/sh\nexec /opt/infraguardian/bin/python -m cli "$@"\n' > /usr/local/bin/infraguardian \
     && chmod 0755 /usr/local/bin/infraguardian
 ENV PATH=/opt/infraguardian/bin:$PATH \

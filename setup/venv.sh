@@ -45,6 +45,9 @@ echo "setup: installing $lock into .venv" >&2
 "$venv/bin/python" -c 'import pip' 2>/dev/null || "$venv/bin/python" -m ensurepip >/dev/null
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
     --no-deps --require-hashes -r "$lock"
+# pip leaves this out where PYTHONDONTWRITEBYTECODE is set, and every start would compile a thousand files anew;
+# a file that this Python cannot compile (a template, a newer syntax) is nobody's import.
+"$venv/bin/python" -m compileall -qq -j 0 "$venv/lib" || :
 # The program itself runs from the checkout: no build step, nothing to download.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo "$root" >"$site/infraguardian.pth"
