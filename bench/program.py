@@ -16,6 +16,7 @@ from tests.testbed.world import eventually
 
 TOKEN = "700000002:local-chat-server-of-the-measurements"
 AS_SHIPPED = {
+    "PYTHONDONTWRITEBYTECODE": "",  # an installed program is compiled
     "INFRAGUARDIAN_TELEGRAM__ALERT_CHATS": "[]",
     "INFRAGUARDIAN_TELEGRAM__GROUP_EDIT_PACE_S": "4",
     "INFRAGUARDIAN_TELEGRAM__POLL_TIMEOUT_S": "30",
