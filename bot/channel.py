@@ -139,7 +139,10 @@ class Channel:
             key = _page_key(incident, audience.chat_id, incident.attempt)
             fallback = f"card.reply.{incident.state}" if is_paging else "card.reply.escalated"
             says = text(fallback, id=incident.id, target=incident.target)
-            if pages is not None:
+            asked = await self._asked_of(incident) if incident.state is IncidentState.NEEDS_APPROVAL else []
+            if asked:
+                says = _asking(incident, asked)
+            elif pages is not None:
                 says = text("card.reply.because", id=incident.id, target=incident.target, why=pages)
             tone = Tone.ASK if incident.state is IncidentState.NEEDS_APPROVAL else Tone.PAGE
         elif incident.state in GOOD_NEWS and await self._was_paged(incident, audience.chat_id):
@@ -159,6 +162,9 @@ class Channel:
                 only_once=True,
             )
         )
+
+    async def _asked_of(self, incident: Incident) -> list[Approval]:
+        return [one for one in await self._face.door.approvals.pending() if one.incident_id == incident.id]
 
     def _is_telling(self, incident: Incident) -> bool:
         """Whether the card brings what somebody waits for: a question, the end, or, for the first time, the cause."""
@@ -318,6 +324,12 @@ class Channel:
                 reply_to=_whole(origin, "message"),
             )
         ]
+
+
+def _asking(incident: Incident, asked: Sequence[Approval]) -> Text:
+    if len(asked) == 1 and asked[0].says:
+        return text("card.reply.needs_plan", id=incident.id, target=incident.target, plan=asked[0].says[0])
+    return text("card.reply.needs_plans", id=incident.id, target=incident.target, count=len(asked))
 
 
 def _whole(origin: JsonObject, name: str) -> int | None:

@@ -21,6 +21,7 @@ SIGNS = {
     Tone.WARNING: "🟠",
     Tone.INFO: "🔵",
     Tone.GOOD: "✅",
+    Tone.WELL: "🟢",
     Tone.ASK: "✋",
     Tone.BUSY: "⏳",
     Tone.WATCH: "🔎",

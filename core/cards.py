@@ -18,6 +18,7 @@ class Tone(StrEnum):
     WARNING = "warning"
     INFO = "info"
     GOOD = "good"
+    WELL = "well"
     ASK = "ask"
     BUSY = "busy"
     WATCH = "watch"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 
 from pydantic import JsonValue
@@ -57,6 +57,8 @@ STEP_TONES = {
     CallState.FAILED: Tone.BAD,
     CallState.UNKNOWN: Tone.UNKNOWN,
 }
+SAID_BY_ITSELF = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED})
+"""Ends whose line says all that the outcome's sentence says."""
 FACTS_SHOWN = 6
 FACT_LENGTH = 160
 AFFECTED_SHOWN = 5
@@ -89,7 +91,7 @@ class IncidentView:
 
 def incident_card(view: IncidentView) -> Card:
     """The card as it stands now; the same records give the same card."""
-    blocks: list[Block] = [_title(view.incident)]
+    blocks: list[Block] = [_title(view.incident), Gap()]
     blocks += _cause(view.incident)
     blocks += _steps(view)
     blocks += _affected(view.incident)
@@ -102,7 +104,14 @@ def incident_card(view: IncidentView) -> Card:
 def full_card(view: IncidentView) -> Card:
     """The card with all its evidence and its whole story."""
     incident = view.incident
-    blocks: list[Block] = [_title(incident), *_cause(incident), *_steps(view), *_affected(incident), *_state(view)]
+    blocks: list[Block] = [
+        _title(incident),
+        Gap(),
+        *_cause(incident),
+        *_steps(view),
+        *_affected(incident),
+        *_state(view),
+    ]
     blocks += evidence_blocks(incident)
     if incident.timeline:
         stamps = (f"{clock_time(entry.at, view.now, view.zone, seconds=True)}" for entry in incident.timeline)
@@ -183,32 +192,42 @@ def _cause(incident: Incident) -> list[Block]:
 
 
 def _steps(view: IncidentView) -> Iterator[Block]:
-    steps = list(_step_lines(view))
-    if not steps:
-        return
+    calls = _present(view.calls)
+    label = strong(text(f"card.plan.{_stage(calls)}"))
+    steps = [_step(record) for record in calls] or [line(says, tone=Tone.TODO) for says in view.incident.plan_says]
     if len(steps) == 1:
-        only = steps[0]
-        yield line(strong(text("card.plan")), " ", *only.spans)
-        return
-    yield line(strong(text("card.plan")))
-    yield from steps
+        sign = steps[0].tone if calls and calls[0].state not in (CallState.ASKED, CallState.APPROVED) else None
+        yield replace(line(label, " ", *steps[0].spans), tone=sign)
+    elif steps:
+        yield line(label)
+        yield from steps
+    approver = next((record.approved_by for record in calls if record.approved_by), None)
+    if approver is not None:
+        yield line(faint(text("call.approved_by", who=view.name(approver))), indent=True)
 
 
-def _step_lines(view: IncidentView) -> Iterator[Line]:
-    calls = list(view.calls)
-    if not calls:
-        for says in view.incident.plan_says:
-            yield line(says, tone=Tone.TODO)
-        return
-    last = max(record.call.attempt for record in calls)
-    for record in calls:
-        if record.call.attempt != last:
-            continue
-        says = record.call.says or Text(f"action.{record.call.action}", _scalars(record.call.params))
-        spans: list[Words | Span] = [says, faint(text("card.risk_of", risk=text(f"card.risk.{record.risk}")))]
-        if record.state in (CallState.FAILED, CallState.UNKNOWN) and record.result is not None:
-            spans += [" — ", record.result.message]
-        yield line(*spans, tone=STEP_TONES.get(record.state, Tone.SKIPPED))
+def _present(calls: Sequence[CallRecord]) -> list[CallRecord]:
+    """The calls of the latest plan."""
+    last = max((record.call.attempt for record in calls), default=0)
+    return [record for record in calls if record.call.attempt == last]
+
+
+def _stage(calls: Sequence[CallRecord]) -> str:
+    """Where a plan stands: proposed, under way, done, or tried in vain."""
+    states = {record.state for record in calls}
+    if not states or CallState.ASKED in states:
+        return "proposed"
+    if states & {CallState.APPROVED, CallState.STARTED}:
+        return "under_way"
+    return "done" if states == {CallState.OK} else "tried"
+
+
+def _step(record: CallRecord) -> Line:
+    says = record.call.says or Text(f"action.{record.call.action}", _scalars(record.call.params))
+    spans: list[Words | Span] = [says, faint(text("card.risk_of", risk=text(f"card.risk.{record.risk}")))]
+    if record.state in (CallState.FAILED, CallState.UNKNOWN) and record.result is not None:
+        spans += [" — ", record.result.message]
+    return line(*spans, tone=STEP_TONES.get(record.state, Tone.SKIPPED))
 
 
 def _affected(incident: Incident) -> Iterator[Block]:
@@ -236,9 +255,10 @@ def _state(view: IncidentView) -> Iterator[Block]:
         key = f"{key}_until"
     if incident.closed_at is not None:
         values["took"] = duration(incident.closed_at - incident.occurred_at)
-    yield Gap()
+    if incident.diagnosis is not None or view.calls or incident.plan_says:
+        yield Gap()
     yield line(strong(Text(key, dict(values))), tone=STATE_TONES[incident.state])
-    if incident.outcome_says is not None:
+    if incident.outcome_says is not None and incident.state not in SAID_BY_ITSELF:
         yield line(incident.outcome_says)
     for approval in view.asked:
         yield from _question(view, approval)
@@ -287,7 +307,9 @@ def _short_fact(item: Evidence) -> Text:
 def _footer(view: IncidentView) -> Line:
     incident = view.incident
     pieces: list[Words | Span] = [faint(text("card.id", id=incident.id)), " · "]
-    pieces += [faint(clock_time(incident.occurred_at, view.now, view.zone)), " · ", faint(incident.host)]
+    pieces += [faint(clock_time(incident.occurred_at, view.now, view.zone))]
+    if not incident.is_simulated:
+        pieces += [" · ", faint(incident.host)]
     if incident.repeats:
         pieces += [" · ", faint(text("card.repeats", count=incident.repeats + 1))]
     if incident.is_flapping:

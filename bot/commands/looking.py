@@ -88,7 +88,7 @@ def _headline(ask: Ask, inventory: Inventory, sick: int, count: int) -> Line:
         if incidents:
             spans += [" · ", text("status.incidents", count=incidents)]
         return line(*spans, tone=Tone.CRITICAL if sick or blind else Tone.WARNING)
-    return line(strong(text("status.well", count=count, stacks=len(inventory.stacks()))), tone=Tone.GOOD)
+    return line(strong(text("status.well", count=count, stacks=len(inventory.stacks()))), tone=Tone.WELL)
 
 
 def _hosts(inventory: Inventory) -> Iterator[Block]:

@@ -12,7 +12,7 @@ from core.inventory import Container, ContainerState, Health, Service
 from core.wording import text
 
 MIB = 1024 * 1024
-_ORDER = (Tone.CRITICAL, Tone.WARNING, Tone.PAUSED, Tone.BUSY, Tone.STOPPED, Tone.OFF, Tone.GOOD)
+_ORDER = (Tone.CRITICAL, Tone.WARNING, Tone.PAUSED, Tone.BUSY, Tone.STOPPED, Tone.OFF, Tone.WELL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def _running(container: Container) -> Standing:
     if container.health is Health.STARTING:
         return Standing(tone=Tone.BUSY, says=text("standing.starting"))
     key = "standing.healthy" if container.health is Health.HEALTHY else "standing.running"
-    return Standing(tone=Tone.GOOD, says=text(key))
+    return Standing(tone=Tone.WELL, says=text(key))
 
 
 def _exited(container: Container) -> Standing:
@@ -74,12 +74,12 @@ def _exited(container: Container) -> Standing:
 
 
 def use(ask: Ask, containers: tuple[Container, ...]) -> str:
-    """CPU and memory of containers together, as last sampled: `12 % · 1.2 GB`; empty when nothing was sampled."""
+    """CPU and memory of containers together, as last sampled: `CPU 12 % · 1.2 GB`; empty when nothing was sampled."""
     samples = [sample for one in containers if one.is_running and (sample := ask.face.latest(one.ref))]
     if not samples:
         return ""
     cpu = sum(one.cpu_pct for one in samples)
-    return f"{cpu:.0f} % · {memory(sum(one.memory_bytes for one in samples))}"
+    return f"CPU {cpu:.0f} % · {memory(sum(one.memory_bytes for one in samples))}"
 
 
 def memory(amount: float) -> str:
