@@ -1,7 +1,7 @@
 """/status with 100 containers, from the message written to the answer in the chat; and 200 messages at once.
 
 Telegram takes about one message a second in a chat, in bursts of a few, and the program keeps to that. So the requests
-come from twenty people in turn, each in a chat of their own and at most every 1.1 seconds: no answer waits for its turn.
+come from twenty people in turn, each in a chat of their own and at most every 1.1 seconds: none waits for the pace.
 """
 
 from __future__ import annotations
