@@ -125,7 +125,7 @@ class Carrier:
         action = self._catalog.get(record.call.action)
         params = action.parse(record.call.params)
         if record.state is CallState.STARTED:
-            return await self._settle(record, action, params)
+            return await self._take_up(record, action, params)
         facts, _, _ = await self._facts.load(record.call, record.target)
         if record.approved_by is None:
             again = weigh(action, record.call, facts, self._policy)
@@ -184,6 +184,17 @@ class Carrier:
     async def _bounded(self, work: Awaitable[R], action: Action) -> R:
         async with asyncio.timeout(action.time_limit_s):
             return await work
+
+    async def _take_up(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
+        """A call that the last process left started: begun again where the world shows that it never took effect.
+
+        Only once more, and only here: after a time-out in this process the system may still be at it.
+        """
+        may_begin_again = record.tries <= record.call.retries
+        if may_begin_again and await self._ask_the_world(action, params, record.started_at) is Outcome.FAILED:
+            await self._ledger.put_back(record.call.key)
+            return Waiting(until=self._clock.now())
+        return await self._settle(record, action, params)
 
     async def _settle(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
         """A call that was started and cut off: ask the world; never repeat blindly."""

@@ -38,19 +38,31 @@ async def test_a_container_killed_for_memory_is_repaired_once_approved(world: Wo
 async def test_a_crash_loop_is_one_card_with_the_true_error(world: World) -> None:
     await world.start()
     world.stack.service("worker", "crash.py", restart="always")
-    card = await world.card("worker", "DATABASE_URL", timeout_s=40)
-    assert len(world.cards_about("worker")) == 1
-    assert card
+    await world.card("worker", "DATABASE_URL", timeout_s=40)
+    assert len(world.cards_about("worker")) == 1, world.ops.transcript()
 
 
 async def test_an_unhealthy_service_is_restarted_once_approved(world: World) -> None:
-    world.stack.service("api", healthcheck=HTTP_PROBE)
-    await world.until(lambda: world.stack.state("api")["Health"]["Status"] == "healthy")
-    await world.start()
-    _get(world.stack.url("api", "/sick"), method="POST")
+    await _healthy_api(world)
+    _get(world.stack.url("api", "/hang"), method="POST")
     await world.tap("Approve", "health check", timeout_s=30)
     await world.card("Solved", timeout_s=60)
     assert world.restarts("api") == 1
+
+
+async def test_a_restart_that_does_not_help_is_handed_to_a_person(world: World) -> None:
+    await _healthy_api(world)
+    _get(world.stack.url("api", "/sick"), method="POST")  # lasts beyond a restart
+    await world.tap("Approve", "health check", timeout_s=30)
+    card = await world.card("A person is needed", timeout_s=60)
+    assert "Solved" not in card.text
+    assert world.restarts("api") == 1
+
+
+async def _healthy_api(world: World) -> None:
+    world.stack.service("api", healthcheck=HTTP_PROBE)
+    await world.until(lambda: world.stack.state("api")["Health"]["Status"] == "healthy")
+    await world.start()
 
 
 async def test_a_stop_by_a_person_is_no_alarm(world: World) -> None:
