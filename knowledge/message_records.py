@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -93,6 +93,8 @@ class Outbox:
         async with self._database.write() as connection:
             for message in messages:
                 known = await self._take_place(connection, message) if message.coalesce else None
+                if known is None and message.coalesce and message.kind is MessageKind.SEND:
+                    message = await self._as_edit(connection, message)
                 ids.append(known if known is not None else await self._insert(connection, message))
         return ids
 
@@ -201,6 +203,17 @@ class Outbox:
         )
         found = changed.scalars().first()
         return None if found is None else int(found)
+
+    async def _as_edit(self, connection: Any, message: NewMessage) -> NewMessage:
+        """What was sent under the same key a moment ago is edited, never said a second time."""
+        query = (
+            select(outbox.c.id)
+            .where(outbox.c.coalesce == message.coalesce, outbox.c.chat_id == message.chat_id)
+            .order_by(outbox.c.id)
+            .limit(1)
+        )
+        first = (await connection.execute(query)).scalar_one_or_none()
+        return message if first is None else replace(message, kind=MessageKind.EDIT, of=int(first), attachment=None)
 
     async def _insert(self, connection: Any, message: NewMessage) -> int:
         written = await connection.execute(

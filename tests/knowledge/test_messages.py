@@ -96,6 +96,18 @@ async def test_what_is_refused_does_not_hold_back_the_rest(outbox: Outbox) -> No
     assert ended.state is MessageState.UNKNOWN
 
 
+async def test_what_was_sent_meanwhile_is_edited_not_said_twice(outbox: Outbox) -> None:
+    """A newer version that was written while the first was on its way arrives as an edit of it."""
+    (card,) = await outbox.add(to(1, "detected", coalesce="card:7"))
+    assert await outbox.sent(card, version=1, message_id=42)
+    (second,) = await outbox.add(to(1, "diagnosed", coalesce="card:7"))
+    written = await outbox.get(second)
+    assert second != card
+    assert written is not None
+    assert written.message.kind is MessageKind.EDIT
+    assert written.message.of == card
+
+
 async def test_pending_edits_of_one_message_coalesce(outbox: Outbox) -> None:
     (card,) = await outbox.add(to(1, "detected", coalesce="card:7"))
     assert await outbox.add(to(1, "diagnosed", kind=MessageKind.EDIT, of=card, coalesce="card:7")) == [card]
