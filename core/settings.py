@@ -103,6 +103,49 @@ class OllamaSettings(Section):
     breaker_rest_s: Seconds = 30.0
 
 
+class DokploySettings(Section):
+    """Dokploy."""
+
+    url: str
+    """https://dokploy.example.com or http://10.0.0.5:3000, without `/api`."""
+    api_key: Annotated[SecretStr, Field(min_length=1)]
+    """Made in Dokploy's profile page without a rate limit; one with the default limit lets 5 calls a day through."""
+    organization_id: str | None = None
+    """The organization the key should belong to; another one is reported. None: any."""
+    tls_ca: Path | None = None
+    """The authority that signed its certificate, where it is your own."""
+    timeout_s: Seconds = 20.0
+    """Of calls that answer at once."""
+    slow_timeout_s: Annotated[float, Field(ge=60)] = 180.0
+    """Of calls that answer when the work is done: start, stop, restart."""
+    long_timeout_s: Annotated[float, Field(ge=60)] = 1800.0
+    """Of calls that may pull images or copy data: deploying a database, a backup."""
+    connect_timeout_s: Seconds = 5.0
+    at_once: Annotated[int, Field(ge=1, le=32)] = 8
+    """Quick calls under way at once."""
+    slow_at_once: Annotated[int, Field(ge=1, le=32)] = 4
+    """Slow and long calls under way at once, besides the quick ones."""
+    waiting: Annotated[int, Field(ge=1)] = 256
+    """Calls that may wait for their turn; the next one is refused at once."""
+    pace_s: Annotated[float, Field(ge=0)] = 0.02
+    """Least time between the starts of two calls."""
+    retries: Annotated[int, Field(ge=0, le=3)] = 2
+    """How often a read is tried again while Dokploy cannot be reached; what changes something never is."""
+    breaker_failures: Annotated[int, Field(ge=1)] = 5
+    breaker_rest_s: Seconds = 15.0
+
+    @field_validator("url")
+    @classmethod
+    def _base_address(cls, value: str) -> str:
+        """Without a trailing slash or `/api`; the key is the only secret that is sent."""
+        if any(sign in value for sign in "@?#"):
+            raise ValueError("give the address alone: no name and password, no question mark; the key is `api_key`")
+        scheme, _, rest = value.strip().partition("://")
+        if scheme not in ("http", "https") or not rest.strip("/"):
+            raise ValueError(f"{value!r} is no address: use https://dokploy.example.com")
+        return f"{scheme}://{rest}".rstrip("/").removesuffix("/api").rstrip("/")
+
+
 class WatchSettings(Section):
     """What the watcher looks at, and when it speaks."""
 
@@ -223,6 +266,9 @@ class Settings(Section):
     """Guard the simulated host instead of the engines."""
     ollama: OllamaSettings | None = OllamaSettings()
     """None: never ask a model."""
+    dokploy: DokploySettings | None = None
+    """None: there is no Dokploy. Else at least `{url: "https://dokploy.example.com", api_key: "…"}`, or in the
+    environment INFRAGUARDIAN_DOKPLOY__URL and INFRAGUARDIAN_DOKPLOY__API_KEY."""
     watch: WatchSettings = WatchSettings()
     verification: VerificationSettings = VerificationSettings()
     policy: PolicySettings = PolicySettings()

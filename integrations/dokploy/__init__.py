@@ -1,0 +1,1 @@
+"""Dokploy's HTTP API: what it manages, its deployments and its containers."""
