@@ -40,10 +40,9 @@ async def _starts(report: Report, stack: Stack, docker_host: str) -> None:
     again: list[float] = []
     for _ in range(STARTS):
         with home() as place:
-            async with world(stack, docker_host, place) as made:
-                took.append(await start(made))
-                await made.stop()
-                again.append(await start(made))
+            for times in (took, again):
+                async with world(stack, docker_host, place) as made:
+                    times.append(await start(made))
     report.add("start → polling, new database, median", statistics.median(took), "s", limit=START_LIMIT_S)
     report.say(spread(took))
     report.add("start → polling, next start, median", statistics.median(again), "s", limit=START_LIMIT_S)
