@@ -34,6 +34,8 @@ from core.tasks import Tasks
 from core.wording import Text, text
 
 TELL_REFUSED_EVERY_S = 3600.0
+DRAIN_S = 2.0
+"""At the end, for what is being handled; what is not done by then is handled again at the next start."""
 FIRST_REST_S = 1.0
 LONGEST_REST_S = 30.0
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class ChatFace:
         self._tasks = Tasks()
         self._refused_at: dict[int, float] = {}
         self._invitation: str | None = None
+        self._hearing: asyncio.Task[None] | None = None
         self._is_logged_in = asyncio.Event()
         self.client = TelegramClient(parts.settings.telegram, token.get_secret_value())
         self._postman = Postman(
@@ -121,13 +124,16 @@ class ChatFace:
             await self._stack.aclose()
             raise
         self._tasks.start("deliver messages", self._deliver, restarts=True)
-        self._tasks.start("hear people", self._hear, restarts=True)
+        self._hearing = self._tasks.start("hear people", self._hear, restarts=True)
         self._tasks.start("set the command menu", self._introduce)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._hearing is not None:
+            self._hearing.cancel()
+        await self._reception.drain(DRAIN_S)
         await self._tasks.stop()
         await self._stack.aclose()
 

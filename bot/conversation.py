@@ -41,6 +41,8 @@ DRAFT_PACE_S = 1.2
 """Between two versions of a draft; faster ones are refused for minutes."""
 PART_LIMIT = 3500
 PARTS_SHOWN = 4
+SHOW_LIMIT_S = 20.0
+"""For what is being shown at that moment to have been shown."""
 ANSWER_S = 900.0
 """Longest answer; the model has its own limits far below."""
 log = logging.getLogger(__name__)
@@ -57,8 +59,7 @@ class _Answer:
     proposals: list[ProposeCommand] = field(default_factory=list)
     command: RunCommand | None = None
     model: ByModel | None = None
-    is_over: bool = False
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, part: AnswerPart) -> None:
         match part:
@@ -73,7 +74,6 @@ class _Answer:
             case ByModel():
                 self.model = part
         self.doing = part.says if isinstance(part, Doing) else None
-        self.news.set()
 
 
 class Conversation:
@@ -138,8 +138,8 @@ class Conversation:
                 async for part in self._dialogue.answer(question):
                     answer.take(part)
         finally:
-            answer.is_over = True
-            showing.cancel()
+            answer.is_over.set()
+            await asyncio.wait([showing], timeout=SHOW_LIMIT_S)  # or what it shows would come after the end
         await self._finish(answer)
 
     # -- while it comes ----------------------------------------------------------------------------------------------
@@ -149,8 +149,8 @@ class Conversation:
         began = asyncio.get_running_loop().time()
         shown = ""
         has_button = False
-        while not answer.is_over:
-            await asyncio.sleep(DRAFT_PACE_S if answer.ask.place.is_private else PATIENCE_S)
+        pace_s = DRAFT_PACE_S if answer.ask.place.is_private else PATIENCE_S
+        while not await _is_set_within(answer.is_over, pace_s):
             is_late = asyncio.get_running_loop().time() - began >= PATIENCE_S
             if is_late and (not has_button or not answer.ask.place.is_private):
                 has_button = True
@@ -238,6 +238,14 @@ class Conversation:
 
     def _key(self, ask: Ask) -> str:
         return f"talk:{ask.key}"
+
+
+async def _is_set_within(event: asyncio.Event, limit_s: float) -> bool:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 def _without_name(words: str, username: str) -> str:

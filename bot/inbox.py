@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -53,6 +54,8 @@ class Reception:
         self._count = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._slow: dict[int, asyncio.Task[None]] = {}
         self._given_up: set[int] = set()
 
@@ -72,6 +75,12 @@ class Reception:
     async def room(self) -> None:
         """Wait until the backlog in memory is small enough."""
         await self._has_room.wait()
+
+    async def drain(self, limit_s: float) -> None:
+        """Wait until everything at hand is handled, slow answers left out, or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._is_idle.wait()
 
     def cancel(self, update_id: int) -> bool:
         """Stop the slow answer to an update; False: there is none."""
@@ -95,6 +104,7 @@ class Reception:
             lane.waiting.append(received)
             return
         self._lanes[key] = _Lane(waiting=deque([received]))
+        self._is_idle.clear()
         self._tasks.start(f"handle updates of {key}", partial(self._serve, key))
 
     async def _serve(self, key: object) -> None:
@@ -109,6 +119,8 @@ class Reception:
                     self._has_room.set()
         finally:
             del self._lanes[key]
+            if not self._lanes:
+                self._is_idle.set()
 
     async def _one(self, received: Received) -> None:
         if await self._inbox.begun(received.id) > TRIES:

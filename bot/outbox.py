@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import cast
 
-from bot.pacing import ChatPace
+from bot.pacing import ChatPace, OverallPace
 from bot.telegram_client import Delivery, Fate, Parcel, TelegramClient
 from core.ports import Clock
 from core.settings import TelegramSettings
@@ -57,6 +57,7 @@ class Postman:
         self._tasks = tasks
         self._on_refused = on_refused
         self._chats: dict[int, _Chat] = {}
+        self._overall = OverallPace()
         self._serving: set[int] = set()
         self._news = asyncio.Event()
         self._moved: dict[int, int] = {}
@@ -148,6 +149,7 @@ class Postman:
         if parcel is None:
             await self._outbox.failed(row.id, error="the message to be edited was never sent")
             return
+        await asyncio.sleep(self._overall.take(asyncio.get_running_loop().time()))
         delivery = await self._client.deliver(parcel)
         parcel, delivery = await self._mend(row, parcel, delivery)
         pace.went(asyncio.get_running_loop().time(), message=_about(row))

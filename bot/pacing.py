@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-BURST = 4
-"""Messages that may follow each other at once in a chat: "short bursts" of the Bot API's FAQ."""
-PER_SECOND = 1.0
+BURST = 5
+"""Messages that may follow each other at once in a chat: "short bursts" of the Bot API's FAQ …"""
+BURST_S = 5.1
+"""… and in how many seconds no more than those: one a second, and a little for the way."""
 GROUP_PER_MINUTE = 20
 """Sends and edits together; core.telegram.org/bots/faq and tdlib/td#2592."""
+GROUP_RESERVE = 5
+"""Of those, kept for new cards and questions."""
 MINUTE_S = 60.0
+
+
+OVERALL_PER_SECOND = 25.0
+"""Over all chats; the Bot API's FAQ says about 30."""
+
+
+@dataclass(kw_only=True)
+class OverallPace:
+    """When the next message may go, whatever its chat."""
+
+    _tokens: float = OVERALL_PER_SECOND
+    _filled_at: float = 0.0
+
+    def take(self, now: float) -> float:
+        """Reserve the next place; returns in how many seconds it is."""
+        filled = self._tokens + (now - self._filled_at) * OVERALL_PER_SECOND
+        self._tokens, self._filled_at = min(OVERALL_PER_SECOND, filled) - 1.0, now
+        return max(0.0, -self._tokens / OVERALL_PER_SECOND)
 
 
 @dataclass(kw_only=True)
@@ -19,9 +40,7 @@ class ChatPace:
 
     is_group: bool
     edit_pace_s: float
-    _tokens: float = BURST
-    _filled_at: float = 0.0
-    _minute: deque[float] = field(default_factory=deque)
+    _sent: deque[float] = field(default_factory=deque)
     _written: dict[int, float] = field(default_factory=dict)
     _closed_until: float = 0.0
 
@@ -37,26 +56,23 @@ class ChatPace:
         """
         waits = [self._closed_until - now]
         if self.is_group:
-            waits.append(self._minute_wait(now))
+            limit = GROUP_PER_MINUTE if is_urgent else GROUP_PER_MINUTE - GROUP_RESERVE
+            waits.append(self._window_wait(now, limit, MINUTE_S))
         if is_edit and not is_urgent:
             waits.append(self._written.get(message, -MINUTE_S) + self.edit_pace_s - now)
         if is_edit or not is_urgent:
-            waits.append((1.0 - self._tokens_at(now)) / PER_SECOND)
+            waits.append(self._window_wait(now, BURST, BURST_S))
         return max(0.0, *waits)
 
     def went(self, now: float, *, message: int) -> None:
         """A message was sent or edited."""
-        self._tokens, self._filled_at = max(-float(BURST), self._tokens_at(now) - 1.0), now
-        self._minute.append(now)
-        while self._minute and now - self._minute[0] > MINUTE_S:
-            self._minute.popleft()
+        self._sent.append(now)
+        while self._sent and now - self._sent[0] > MINUTE_S:
+            self._sent.popleft()
         self._written[message] = now
         if len(self._written) > 200:
             self._written = {key: at for key, at in self._written.items() if now - at < MINUTE_S}
 
-    def _tokens_at(self, now: float) -> float:
-        return min(BURST, self._tokens + (now - self._filled_at) * PER_SECOND)
-
-    def _minute_wait(self, now: float) -> float:
-        recent = [at for at in self._minute if now - at < MINUTE_S]
-        return recent[-GROUP_PER_MINUTE] + MINUTE_S - now if len(recent) >= GROUP_PER_MINUTE else 0.0
+    def _window_wait(self, now: float, limit: int, window_s: float) -> float:
+        recent = [at for at in self._sent if now - at < window_s]
+        return recent[-limit] + window_s - now if len(recent) >= limit else 0.0

@@ -45,6 +45,8 @@ class _Outcome:
     reply: Reply = None
     replaces: str | None = None
     slow: Slow | None = None
+    about: int | None = None
+    """The incident that the reply is about."""
 
 
 class Taps:
@@ -85,7 +87,8 @@ class Taps:
             await self._toast(query, outcome, visitor)
         if outcome.slow is not None or ask is None:
             return outcome.slow
-        return await self._answering.give(ask, outcome.reply, replaces=outcome.replaces)
+        about = replace(ask, incident_id=outcome.about)
+        return await self._answering.give(about, outcome.reply, replaces=outcome.replaces)
 
     async def _toast(self, query: CallbackQuery, outcome: _Outcome, visitor: Visitor) -> None:
         words = self._face.texts.render(outcome.toast, visitor.language)[:TOAST_LIMIT] if outcome.toast else None
@@ -154,7 +157,7 @@ class Taps:
             return _Outcome(toast=text("access.role", needed=text("role.viewer")), is_alert=True)
         match payload:
             case buttons.Why():
-                return _Outcome(reply=why_card(await incident_view(self._face, incident, ask.zone)))
+                return _Outcome(reply=why_card(await incident_view(self._face, incident, ask.zone)), about=incident.id)
             case buttons.TakeIncident():
                 return _decided(await self.decisions.take(ask.person, incident))
             case buttons.SilenceIncident():

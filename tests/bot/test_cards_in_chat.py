@@ -32,7 +32,7 @@ async def test_an_approval_runs_the_exact_call_once(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.propose(incident)
     card = await _needs(world, incident)
-    page = await world.says(world.ada.chat, "Needs your decision")
+    page = await world.says(world.ada.chat, "your decision is needed. Restart granada/api 0")
     assert page.reply_to == card.id
 
     taps = [await world.ada.tap(card, "Approve"), await world.ada.replay(card, card.button("Approve").data)]

@@ -10,6 +10,7 @@ from bot.commands.table import COMMANDS, listed
 from bot.playground.shown import ShownMessage
 from core.detection import Sample
 from core.settings import Autonomy
+from core.wording import LANGUAGES
 from knowledge.text_files import load_texts
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
@@ -233,9 +234,9 @@ def test_every_command_is_documented_in_both_languages(name: str) -> None:
     texts = load_texts()
     if not COMMANDS[name].is_listed:
         return
-    for language in ("en", "es"):
-        assert {f"command.{name}.about", f"command.{name}.usage"} <= texts.keys(language)  # type: ignore[arg-type]
-        assert len(texts.pattern(f"command.{name}.about", language)) <= 256  # type: ignore[arg-type]
+    for language in LANGUAGES:
+        assert {f"command.{name}.about", f"command.{name}.usage"} <= texts.keys(language)
+        assert len(texts.pattern(f"command.{name}.about", language)) <= 256
 
 
 @pytest.mark.parametrize("name", [one.name for one in listed()])

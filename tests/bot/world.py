@@ -22,7 +22,7 @@ from bot.ports import FaceParts
 from core.actions import Catalog, Params, Result, Risk, Toolset, action
 from core.alerts import Alert, AlertKind, Evidence, Severity
 from core.bus import Bus
-from core.carrier import Carriage
+from core.carrier import Carriage, Redact
 from core.conversation import AnswerPart, Question
 from core.desk import IncidentDesk
 from core.detection import Sample
@@ -145,7 +145,7 @@ class FaceWorld:
             "group_edit_pace_s": 0.05,
             **self.telegram,
         }
-        return Settings(data_dir=self.home, telegram=TelegramSettings(**telegram), **self.more_settings)  # type: ignore[arg-type]
+        return Settings(data_dir=self.home, telegram=TelegramSettings(**telegram), **self.more_settings)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[FaceWorld]:
@@ -193,7 +193,7 @@ class FaceWorld:
             self._ready.set()
             yield self
 
-    def _parts(self, settings: Settings, redact: Callable[[str], str], books: Runbooks) -> FaceParts:
+    def _parts(self, settings: Settings, redact: Redact, books: Runbooks) -> FaceParts:
         async def poke(incident: Incident) -> None:
             self.poked.append(incident.id)
 
@@ -211,8 +211,11 @@ class FaceWorld:
             dialogue=self.dialogue,
             runbooks=lambda: books,
             poke=poke,
-            ready=self._ready.wait,
+            ready=self._until_ready,
         )
+
+    async def _until_ready(self) -> None:
+        await self._ready.wait()
 
     def inventory(self) -> Inventory:
         return self._inventory
