@@ -138,9 +138,7 @@ class IncidentRuntime:
             said = one.note(now, text("agent.escalated", reason=reason))
             return replace(said, state=IncidentState.ESCALATED, outcome_says=reason, verify_until=None)
 
-        await self._mind.desk.update(
-            incident_id, failed, pages=text("agent.page.escalated", reason=reason)
-        )
+        await self._mind.desk.update(incident_id, failed, pages=text("agent.page.escalated", reason=reason))
 
     async def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         async with self._opening:
