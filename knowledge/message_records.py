@@ -58,6 +58,13 @@ class NewMessage:
     not_before: datetime | None = None
 
 
+_OTHER = outbox.alias("other")
+_WITH_TARGET = select(outbox, _OTHER.c.message_id.label("of_message_id")).outerjoin(
+    _OTHER, _OTHER.c.id == outbox.c.of_row
+)
+"""Built once: an alias copies every column, and a message is looked up five times on its way out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
     """A message as the outbox holds it."""
@@ -102,7 +109,7 @@ class Outbox:
         """The first pending message of each chat, where its time has come; `but`: chats that are being served."""
         firsts = select(func.min(outbox.c.id)).where(outbox.c.state == MessageState.PENDING).group_by(outbox.c.chat_id)
         is_due = or_(outbox.c.not_before.is_(None), outbox.c.not_before <= self._clock.now())
-        query = _with_target().where(outbox.c.id.in_(firsts), is_due, outbox.c.chat_id.not_in(but))
+        query = _WITH_TARGET.where(outbox.c.id.in_(firsts), is_due, outbox.c.chat_id.not_in(but))
         return await self._all(query.order_by(outbox.c.id).limit(limit))
 
     async def next_due(self) -> datetime | None:
@@ -116,28 +123,28 @@ class Outbox:
 
     async def get(self, row_id: int) -> Outgoing | None:
         """The message, or None."""
-        found = await self._all(_with_target().where(outbox.c.id == row_id))
+        found = await self._all(_WITH_TARGET.where(outbox.c.id == row_id))
         return found[0] if found else None
 
     async def of_chat(self, chat_id: int, limit: int = 50) -> list[Outgoing]:
         """What is pending in one chat, oldest first, whether or not its time has come."""
-        query = _with_target().where(outbox.c.state == MessageState.PENDING, outbox.c.chat_id == chat_id)
+        query = _WITH_TARGET.where(outbox.c.state == MessageState.PENDING, outbox.c.chat_id == chat_id)
         return await self._all(query.order_by(outbox.c.id).limit(limit))
 
     async def by_key(self, key: str) -> Outgoing | None:
         """The first message that was ever queued under a coalesce key: edits name it in `of`. None: there is none."""
-        found = await self._all(_with_target().where(outbox.c.coalesce == key).order_by(outbox.c.id).limit(1))
+        found = await self._all(_WITH_TARGET.where(outbox.c.coalesce == key).order_by(outbox.c.id).limit(1))
         return found[0] if found else None
 
     async def newest_by_key(self, key: str) -> Outgoing | None:
         """The last that was queued under a coalesce key: what its message shows or will show. None: there is none."""
-        query = _with_target().where(outbox.c.coalesce == key).order_by(outbox.c.id.desc()).limit(1)
+        query = _WITH_TARGET.where(outbox.c.coalesce == key).order_by(outbox.c.id.desc()).limit(1)
         found = await self._all(query)
         return found[0] if found else None
 
     async def showing(self, chat_id: int, message_id: int) -> list[Outgoing]:
         """What a message of a chat shows and showed, newest first: for what its buttons mean."""
-        query = _with_target().where(outbox.c.chat_id == chat_id, outbox.c.message_id == message_id)
+        query = _WITH_TARGET.where(outbox.c.chat_id == chat_id, outbox.c.message_id == message_id)
         return await self._all(query.order_by(outbox.c.id.desc()).limit(5))
 
     async def sent(self, row_id: int, *, version: int, message_id: int | None) -> bool:
@@ -302,11 +309,6 @@ class Cards:
                 .where(and_(cards.c.incident_id == incident_id, cards.c.chat_id == chat_id))
                 .values(outbox_id=outbox_id, message_id=None)
             )
-
-
-def _with_target() -> Any:
-    other = outbox.alias("other")
-    return select(outbox, other.c.message_id.label("of_message_id")).outerjoin(other, other.c.id == outbox.c.of_row)
 
 
 def _outgoing(row: Row[Any]) -> Outgoing:
