@@ -33,7 +33,7 @@ from core.checks import CheckLine
 from core.desk import IncidentDesk
 from core.door import Door
 from core.errors import ModelFailed, SettingsError
-from core.events import IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
+from core.events import AlertJoined, IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
 from core.incidents import WITH_A_PERSON, Decider, Incident, IncidentState
 from core.inventory import Inventory
 from core.policy import Actor
@@ -341,6 +341,7 @@ class Guardian:
         self.bus.subscribe(IncidentOpened, self._on_opened)
         self.bus.subscribe(IncidentRecovered, self._on_recovered)
         self.bus.subscribe(IncidentMerged, self._on_merged)
+        self.bus.subscribe(AlertJoined, self._on_joined)
         self.bus.subscribe(IncidentChanged, self._on_changed)
         self.bus.subscribe(CallStarted, self.runtime.on_call_started)
 
@@ -350,6 +351,11 @@ class Guardian:
 
     async def _on_recovered(self, event: IncidentRecovered) -> None:
         await self._let_go(event.incident)
+
+    async def _on_joined(self, event: AlertJoined) -> None:
+        """The root has become known: what was asked for its victim is withdrawn, and thought over."""
+        if event.is_root and event.incident.state in (IncidentState.DIAGNOSING, IncidentState.NEEDS_APPROVAL):
+            await self._let_go(event.incident)
 
     async def _on_merged(self, event: IncidentMerged) -> None:
         await self._let_go(event.incident)
@@ -375,6 +381,8 @@ class Guardian:
             await self._refresh_people()
             if self.clock.now() - pruned_at > timedelta(days=1):
                 await self.knowledge.prune()
+                for incident in await self.knowledge.incidents.recent(500, since=pruned_at - timedelta(days=2)):
+                    await self.runtime.forget(incident)
                 pruned_at = self.clock.now()
 
     async def _take_up(self) -> None:

@@ -15,6 +15,7 @@ from agent.nodes.execute_action import execute_action
 from agent.nodes.gather_context import gather_context
 from agent.nodes.learn import learn
 from agent.nodes.plan_solution import plan_solution
+from agent.nodes.reconsider import reconsider
 from agent.nodes.rollback import await_undo, rollback
 from agent.nodes.verify_fix import await_window, verify_fix
 from agent.ports import Mind
@@ -34,6 +35,7 @@ NODES: dict[str, Node] = {
     "plan_solution": plan_solution,
     "execute_action": execute_action,
     "await_decision": await_decision,
+    "reconsider": reconsider,
     "verify_fix": verify_fix,
     "await_window": await_window,
     "rollback": rollback,
@@ -55,8 +57,9 @@ def build_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any]) -> CompiledS
     for here, there in pairwise(LINE):
         graph.add_edge(here, there)
     graph.add_conditional_edges("plan_solution", after_plan, ["execute_action", "escalate"])
-    graph.add_edge("execute_action", "await_decision")
-    graph.add_conditional_edges("await_decision", after_calls, ["verify_fix", "rollback", "escalate", END])
+    graph.add_conditional_edges("execute_action", after_submit, ["await_decision", "reconsider"])
+    graph.add_conditional_edges("await_decision", after_calls, ["verify_fix", "rollback", "escalate", "reconsider"])
+    graph.add_conditional_edges("reconsider", after_reconsidering, ["gather_context", END])
     graph.add_conditional_edges("verify_fix", after_look, ["await_window", "learn", "rollback"])
     graph.add_edge("await_window", "verify_fix")
     graph.add_edge("rollback", "await_undo")
@@ -71,9 +74,19 @@ def after_plan(state: DokployAgentState) -> str:
     return "execute_action" if state.get("plan") else "escalate"
 
 
+def after_submit(state: DokployAgentState) -> str:
+    """A plan that was void before it was submitted is thought over."""
+    return "await_decision" if state.get("call_keys") else "reconsider"
+
+
+def after_reconsidering(state: DokployAgentState) -> str:
+    """Anew, unless it is over."""
+    return "__end__" if state.get("is_over", True) else "gather_context"
+
+
 def after_calls(state: DokployAgentState) -> str:
     """What worked is verified, what failed is undone, what was refused or not decided goes to a person."""
-    routes = {"ok": "verify_fix", "unknown": "verify_fix", "failed": "rollback", "withdrawn": "__end__"}
+    routes = {"ok": "verify_fix", "unknown": "verify_fix", "failed": "rollback", "withdrawn": "reconsider"}
     return routes.get(state.get("calls", "withdrawn"), "escalate")
 
 

@@ -15,7 +15,7 @@ from agent.state import Wait
 from core.alerts import Severity
 from core.carrier import CallStarted
 from core.incidents import Incident, IncidentState
-from core.ports import CallState, Done, Priority, Run, Runs, Waiting
+from core.ports import CallState, Done, Priority, Run, Runs, RunState, Waiting
 from core.wording import text
 
 if TYPE_CHECKING:
@@ -94,8 +94,9 @@ class IncidentRuntime:
         graph = await self._compiled()
         config: Any = {"configurable": {"thread_id": run.key}, "recursion_limit": STEP_LIMIT}
         known = await graph.aget_state(config)
-        start = None if known.created_at else {"incident_id": int(str(run.payload["incident_id"]))}
-        await graph.ainvoke(start, config, durability="sync")
+        if not known.interrupts:  # not begun, or cut off in the middle; one that waits need not run its node again
+            start = None if known.created_at else {"incident_id": int(str(run.payload["incident_id"]))}
+            await graph.ainvoke(start, config, durability="sync")
         while True:
             state = await graph.aget_state(config)
             if not state.interrupts:
@@ -139,6 +140,15 @@ class IncidentRuntime:
             return replace(said, state=IncidentState.ESCALATED, outcome_says=reason, verify_until=None)
 
         await self._mind.desk.update(incident_id, failed, pages=text("agent.page.escalated", reason=reason))
+
+    async def forget(self, incident: Incident) -> None:
+        """Drop the checkpoints of an incident that is closed and whose run is over; the records keep the rest."""
+        run = await self._runs.get(incident.key)
+        if incident.is_open or run is None or run.state is not RunState.DONE:
+            return
+        checkpointer = (await self._compiled()).checkpointer
+        if checkpointer is not None and not isinstance(checkpointer, bool):
+            await checkpointer.adelete_thread(incident.key)
 
     async def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         async with self._opening:

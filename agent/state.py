@@ -33,6 +33,9 @@ class DokployAgentState(TypedDict, total=False):
     acted_at: str
     """When the plan's first call started, ISO 8601."""
     calls: CallsEnd
+    root_seen: str | None
+    """The incident's root when the evidence was gathered; another one since makes the plan void."""
+    is_over: bool
     good_since: str | None
     """Since when everything looked well, ISO 8601."""
     restarts: dict[str, int]

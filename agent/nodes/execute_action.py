@@ -17,8 +17,8 @@ async def execute_action(state: DokployAgentState, mind: Mind) -> DokployAgentSt
     """Submit every step of the plan; known keys are known wishes, so a second visit submits nothing twice."""
     incident = await mind.desk.get(state["incident_id"])
     raw = state.get("plan")
-    if incident is None or raw is None:
-        return {"call_keys": [], "calls": "withdrawn"}
+    if incident is None or raw is None or _is_over(incident) or incident.culprit != state.get("root_seen"):
+        return {"call_keys": []}
     calls = plan_calls(Plan.from_json(raw), incident)
     receipts = await mind.door.submit_plan(calls)
     is_asking = any(receipt.state is CallState.ASKED for receipt in receipts)
@@ -32,10 +32,17 @@ async def execute_action(state: DokployAgentState, mind: Mind) -> DokployAgentSt
     next_state = IncidentState.NEEDS_APPROVAL if is_asking else IncidentState.ACTING
 
     def waiting(one: Incident) -> Incident:
-        if one.state in WITH_A_PERSON or not one.is_open:
+        if _is_over(one):
             return one
         says = text("agent.asks" if is_asking else "agent.acts")
         return replace(one.note(now, says), state=next_state)
 
-    await mind.desk.update(incident.id, waiting, pages=text("agent.page.approval") if is_asking else None)
+    after = await mind.desk.update(incident.id, waiting, pages=text("agent.page.approval") if is_asking else None)
+    if _is_over(after):
+        await mind.door.withdraw(incident.id)
     return {"call_keys": [call.key for call in calls], "acted_at": now.isoformat()}
+
+
+def _is_over(incident: Incident) -> bool:
+    """Whether the machine has nothing to do here any more: it ended, or a person has it."""
+    return not incident.is_open or incident.state in WITH_A_PERSON

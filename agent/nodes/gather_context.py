@@ -30,4 +30,4 @@ async def gather_context(state: DokployAgentState, mind: Mind) -> DokployAgentSt
         return replace(one, gathered=tuple(found), state=looking)
 
     await mind.desk.update(incident.id, gathered)
-    return {}
+    return {"root_seen": incident.culprit}

@@ -6,10 +6,11 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
+from core.checks import CheckLine
 from core.errors import SettingsError
 from core.settings import OllamaSettings
 from integrations.ollama.client import OllamaModel
-from integrations.ollama.health import CheckLine, check
+from integrations.ollama.health import check
 from knowledge.text_files import load_texts
 from tests.ollama.conftest import MakeModel, WallClock
 from tests.standins.ollama import Installed, OllamaStandIn
