@@ -38,15 +38,18 @@ async def _starts(report: Report, stack: Stack, docker_host: str) -> None:
     """Cold records each time: the first start also makes the database."""
     took: list[float] = []
     again: list[float] = []
+    cpu: list[float] = []
     for _ in range(STARTS):
         with home() as place:
             for times in (took, again):
                 async with world(stack, docker_host, place) as made:
                     times.append(await start(made))
+                    cpu.append(cpu_s(pid_of(made)))
     report.add("start → polling, new database, median", statistics.median(took), "s", limit=START_LIMIT_S)
     report.say(spread(took))
     report.add("start → polling, next start, median", statistics.median(again), "s", limit=START_LIMIT_S)
     report.say(spread(again))
+    report.add("CPU time until it polls, median", statistics.median(cpu), "s", note=spread(cpu))
 
 
 async def _memory(report: Report, stack: Stack, docker_host: str, minutes: float) -> None:
