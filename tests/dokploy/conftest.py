@@ -1,0 +1,58 @@
+"""A replay server and a client that talks to it, with waits short enough for tests."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from core.settings import DokploySettings
+from integrations.dokploy.client import Dokploy
+from tests.dokploy.replay import ReplayServer
+
+KEY = "the-api-key-of-this-test"
+MakeDokploy = Callable[..., Dokploy]
+
+
+class HandClock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ReplayServer]:
+    """A running server."""
+    async with ReplayServer() as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """The client's clock."""
+    return HandClock()
+
+
+@pytest.fixture
+async def make_dokploy(server: ReplayServer, clock: HandClock) -> AsyncIterator[MakeDokploy]:
+    """A factory of clients: `make_dokploy(retries=0)` changes settings."""
+    made: list[Dokploy] = []
+
+    def make(**changes: Any) -> Dokploy:
+        given = {"url": server.url, "api_key": SecretStr(KEY), "timeout_s": 10.0, "pace_s": 0.0, **changes}
+        made.append(Dokploy(DokploySettings(**given), monotonic=clock, back_off_s=(0.0, 0.0)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.aclose()
+
+
+@pytest.fixture
+def dokploy(make_dokploy: MakeDokploy) -> Dokploy:
+    """A client with the default settings."""
+    return make_dokploy()
