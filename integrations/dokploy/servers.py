@@ -76,6 +76,10 @@ class Instance:
         """Whether it is Dokploy Cloud."""
         return await self._transport.get("settings.isCloud", bool)
 
+    async def is_up(self) -> bool:
+        """Whether its web server answers. Needs no key and costs none of its calls; says nothing of the database."""
+        return (await self._transport.get("health", dict[str, bool])).get("ok", False)
+
     async def is_healthy(self) -> bool:
         """Whether Dokploy reaches its own database."""
         return (await self._transport.get("settings.health", dict[str, str])).get("status") == "ok"
