@@ -1,4 +1,4 @@
-"""The names of evidence that gathering finds, and the one list of all names that runbooks are checked against."""
+"""What runbooks are checked against: the names of all facts, and the words that some of them can be."""
 
 from __future__ import annotations
 
@@ -11,58 +11,12 @@ from agent.health_evidence import HEALTH_PROBLEMS, START_PROBLEMS
 from agent.logs.patterns import LOG_CLASSES
 from core.alerts import AlertKind, Severity
 from core.endings import EndedBy
-from core.evidence_names import EVIDENCE_NAMES, EvidenceName, EvidenceType
+from core.evidence_names import EVIDENCE_NAMES, GATHERED_NAMES, EvidenceName
 from core.inventory import ContainerState, Health
 from core.shapes import MemoryShape
 
 LOG_CLASS_NAMES = frozenset(one.name for one in LOG_CLASSES)
 
-
-def _gathered(type: EvidenceType, says: str, unit: str = "") -> EvidenceName:
-    return EvidenceName(type=type, unit=unit, producer="context", says=says)
-
-
-GATHERED_NAMES: Mapping[str, EvidenceName] = {
-    # what the logs say
-    "log_lines": _gathered("list", "the last lines of the log, at most 20, each cut at 300 characters"),
-    "error_line": _gathered(
-        "str", "the line that names the error: the end of the last stack trace, else the last known"
-    ),
-    "exception": _gathered("str", "class of the last exception: KeyError, TypeError, OutOfMemoryError …"),
-    "trace_fingerprint": _gathered("str", "equal for the same stack trace, whatever its values"),
-    "missing_variable": _gathered("str", "environment variable that the program asked for and did not find"),
-    "auth_user": _gathered("str", "user name that a database or broker refused"),
-    "refused_host": _gathered("str", "host in the logs that refused the connection"),
-    "refused_port": _gathered("int", "port in the logs that refused the connection"),
-    "timed_out_host": _gathered("str", "host in the logs that did not answer in time"),
-    "port_taken": _gathered("int", "port that somebody else holds"),
-    "denied_path": _gathered("str", "file or directory that the program may not use"),
-    "killed_child": _gathered("str", "the log's line about a process inside that was killed"),
-    # health
-    "health_problem": _gathered(
-        "str", "wrong_port, refused, tool_missing, timeout, http_error or failing: its probe's word"
-    ),
-    "was_healthy": _gathered("bool", "whether a health probe has succeeded since the container started"),
-    "health_port": _gathered("int", "port that the health probe could not reach"),
-    "health_tool": _gathered("str", "program that the health probe calls and the image does not have"),
-    # why it could not start
-    "start_problem": _gathered(
-        "str", "port_taken, not_executable, not_found, wrong_platform, mount, user, network or other: from state_error"
-    ),
-    # what it depends on
-    "dependency_container": _gathered("str", "container of that service, `host/name`"),
-    "dependency_running": _gathered("bool", "whether that container runs"),
-    "dependency_host_known": _gathered("bool", "whether a container of this host answers to the unresolved name"),
-    "dependency_log_errors": _gathered("list", "known error patterns in that service's last lines, most telling first"),
-    "dependency_error_line": _gathered("str", "the line of that service's log that names its error"),
-    "dependencies": _gathered("list", "services it depends on, `stack/service`"),
-    "affected": _gathered("list", "services that depend on the one in trouble, `stack/service`"),
-    # memory of before
-    "similar_count": _gathered("int", "similar incidents in the past"),
-    "similar_helped": _gathered("list", "what helped in them"),
-    # what could not be found out
-    "missing": _gathered("list", "what could not be gathered, and why"),
-}
 
 INCIDENT_NAMES: Mapping[str, str] = {
     "id": "number of the incident",

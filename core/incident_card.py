@@ -28,7 +28,7 @@ from core.cards import (
     line,
     strong,
 )
-from core.evidence_names import EVIDENCE_NAMES
+from core.evidence_names import name_key, unit_of, word_key
 from core.incidents import Decider, Incident, IncidentState
 from core.ports import CallRecord, CallState
 from core.wording import Text, Value, text
@@ -145,9 +145,7 @@ def evidence_blocks(incident: Incident) -> list[Block]:
 
 def fact(item: Evidence) -> Text:
     """One measured fact with its source."""
-    label: Words = text(f"card.fact_name.{item.name}") if item.name in EVIDENCE_NAMES else item.name
-    unit = EVIDENCE_NAMES[item.name].unit if item.name in EVIDENCE_NAMES else ""
-    return text("card.fact", name=label, value=_value(item.value, unit), source=item.source)
+    return text("card.fact", name=_label(item), value=_value(item), source=item.source)
 
 
 def clock_time(at: datetime, now: datetime, zone: tzinfo, *, seconds: bool = False) -> str:
@@ -297,11 +295,14 @@ def _facts(incident: Incident) -> Iterator[Block]:
 
 
 def _short_fact(item: Evidence) -> Text:
-    label: Text | str = text(f"card.fact_name.{item.name}") if item.name in EVIDENCE_NAMES else item.name
     if item.value is True:
-        return text("card.fact_true", name=label)
-    unit = EVIDENCE_NAMES[item.name].unit if item.name in EVIDENCE_NAMES else ""
-    return text("card.fact_short", name=label, value=_value(item.value, unit))
+        return text("card.fact_true", name=_label(item))
+    return text("card.fact_short", name=_label(item), value=_value(item))
+
+
+def _label(item: Evidence) -> Words:
+    key = name_key(item.name)
+    return Text(key) if key else item.name
 
 
 def _footer(view: IncidentView) -> Line:
@@ -370,16 +371,33 @@ def digest_of(asked: Sequence[Approval]) -> str:
     return hashlib.sha256(" ".join(sorted(one.id for one in asked)).encode()).hexdigest()[:8]
 
 
-def _value(value: JsonValue, unit: str) -> Words:
+def _value(item: Evidence) -> Words:
+    value, unit = item.value, unit_of(item.name)
     if isinstance(value, bool):
         return text("card.yes") if value else text("card.no")
     if isinstance(value, list):
-        shown = ", ".join(str(one) for one in value)
-    else:
-        shown = _number(value) if isinstance(value, float) else str(value) if value is not None else "–"
-    shown = " ".join(shown.split())
-    shown = f"{shown[:FACT_LENGTH]}…" if len(shown) > FACT_LENGTH else shown
+        return _listed(item.name, [str(one) for one in value])
+    if isinstance(value, str) and (key := word_key(item.name, value)):
+        return Text(key)
+    shown = _number(value) if isinstance(value, float) else str(value) if value is not None else "–"
+    shown = _short(shown)
     return f"{shown} {unit}" if unit else shown
+
+
+def _listed(name: str, values: Sequence[str]) -> Words:
+    """A few words, each as people read it, or plain values in one short piece."""
+    keys = [word_key(name, one) for one in values]
+    if not all(keys) or not keys:
+        return _short(", ".join(values)) or "–"
+    joined: Words = Text(str(keys[0]))
+    for key in keys[1:]:
+        joined = text("card.listed", first=joined, second=Text(str(key)))
+    return joined
+
+
+def _short(shown: str) -> str:
+    one_line = " ".join(shown.split())
+    return f"{one_line[:FACT_LENGTH]}…" if len(one_line) > FACT_LENGTH else one_line
 
 
 def _number(value: float) -> str:
