@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from bench.common import Report, bed, fill, numbered, percentile, spread
-from bench.program import cpu_s, home, pid_of, start, world
+from bench.program import cpu_s, home, pid_of, start, until_settled, world
 from bot.playground.people import Person
 from tests.e2e.world import World
 from tests.testbed.world import eventually
@@ -41,6 +41,7 @@ def main() -> int:
                 people = [made.chat_server.person(one, f"Person {one}") for one in ids]
                 await start(made)
                 await _until_sampled(made)
+                await until_settled(made)
                 await _one_after_another(report, people, pid_of(made))
                 await asyncio.sleep(BURST / PER_S + 1)  # every chat may burst again
                 await _all_at_once(report, people, names)

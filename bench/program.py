@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,7 @@ AS_SHIPPED = {
     "INFRAGUARDIAN_VERIFICATION__POLL_S": "2",
 }
 """The tests' world hurries and writes to a group; figures are about the defaults, with cards in the admin's chat."""
+SETTLED_S = 3.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -61,6 +63,15 @@ async def start(made: World) -> float:
 async def until_on_guard(made: World) -> None:
     """Wait until it has greeted: everything is started."""
     await eventually(lambda: made.log().count("\n") > 0, 20, what="the program's greeting")
+
+
+async def until_settled(made: World, limit_s: float = 60.0) -> None:
+    """Wait until what is loaded after the start is loaded: less than a tenth of a core is used."""
+    async with asyncio.timeout(limit_s):
+        used, before = cpu_s(pid_of(made)), 0.0
+        while used - before > 0.1 * SETTLED_S:
+            await asyncio.sleep(SETTLED_S)
+            used, before = cpu_s(pid_of(made)), used
 
 
 def pid_of(made: World) -> int:
