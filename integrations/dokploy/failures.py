@@ -148,7 +148,8 @@ _CAUSES = (
     ),
     _cause(r"only available in cloud version", "only Dokploy Cloud can do that; a self-hosted one cannot"),
 )
-_SHELL = re.compile(r"[Cc]ommand (?:execution )?failed|Failed query|\bparams:|[$`{}\\]")
+_PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.:;'()/-]{1,150}")
+"""A refusal that may be quoted. Others may be an error of a program that Dokploy ran, secrets and all."""
 _NEXT_STEPS = {
     "Services not found": "it was never deployed nor fetched; deploy it once, or load with type `fetch`",
     "Deployment is not running": "Dokploy knows no process of it to end",
@@ -224,7 +225,7 @@ def _failed(status: int, message: str, step: str | None, request: Request) -> Gu
             if cause.is_missing:
                 return NotFound(f"{request.what}: {says}; look which containers there are now")
             return CallFailed(f"{request.what}: {says}", status=status, detail=message)
-    if status < 500 and not _SHELL.search(message) and "\n" not in message.strip():
+    if status < 500 and _PLAIN_WORDS.fullmatch(message):
         says = f"Dokploy refused it ({_quoted(message)})" + (f"; {step}" if step else "")
     else:
         says = (
