@@ -28,6 +28,8 @@ STEP_LIMIT = 1200
 """Nodes per incident: a verification looks every two seconds for at most ten minutes, twice."""
 SAFETY_LOOK_S = 30.0
 """A waiting run looks by itself this often, should a wake be lost with its process."""
+_BEFORE_ACTING = (IncidentState.DETECTED, IncidentState.DIAGNOSING, IncidentState.NEEDS_APPROVAL)
+"""A decision may be quicker than the graph, which says only afterwards that it has asked."""
 log = logging.getLogger(__name__)
 
 
@@ -69,7 +71,7 @@ class IncidentRuntime:
         now = self._mind.clock.now()
 
         def acting(one: Incident) -> Incident:
-            if one.state is not IncidentState.NEEDS_APPROVAL:
+            if one.state not in _BEFORE_ACTING:
                 return one
             by = event.record.approved_by
             said = one.note(now, text("agent.approved_by", who=by)) if by else one

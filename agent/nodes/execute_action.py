@@ -22,6 +22,7 @@ async def execute_action(state: DokployAgentState, mind: Mind) -> DokployAgentSt
     calls = plan_calls(Plan.from_json(raw), incident)
     receipts = await mind.door.submit_plan(calls)
     is_asking = any(receipt.state is CallState.ASKED for receipt in receipts)
+    is_only_asking = all(receipt.state is CallState.ASKED for receipt in receipts)
     if any(receipt.state is CallState.DENIED for receipt in receipts):
         problem = first_problem(await records(mind.door, [call.key for call in calls]))
         return {
@@ -32,8 +33,8 @@ async def execute_action(state: DokployAgentState, mind: Mind) -> DokployAgentSt
     next_state = IncidentState.NEEDS_APPROVAL if is_asking else IncidentState.ACTING
 
     def waiting(one: Incident) -> Incident:
-        if _is_over(one):
-            return one
+        if _is_over(one) or (is_only_asking and one.state is IncidentState.ACTING):
+            return one  # the decision was quicker than this line
         says = text("agent.asks" if is_asking else "agent.acts")
         return replace(one.note(now, says), state=next_state)
 

@@ -36,6 +36,8 @@ async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     now = mind.clock.now()
 
     def undoing(one: Incident) -> Incident:
+        if not one.is_open:
+            return one
         noted = one.note(now, text("agent.plan_failed", reason=reason))
         return replace(
             noted.note(now, text("agent.undoes")) if undos else noted,

@@ -74,6 +74,8 @@ async def _show(incident: Incident, seen: Check, progress: Progress, mind: Mind)
     now = mind.clock.now()
 
     def verifying(one: Incident) -> Incident:
+        if not one.is_open:
+            return one
         noted = one.note(now, text("agent.verifies", window=round(progress.window_s))) if is_news else one
         return replace(noted, state=IncidentState.VERIFYING, verify_until=ends)
 

@@ -1,0 +1,223 @@
+"""The agent's whole way of an incident over a simulated engine: real watcher, desk, door, records, runs and graph."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agent.ports import Lesson, Mind
+from agent.runbooks import load_runbooks
+from agent.runtime import IncidentRuntime
+from core.actions import Catalog, Role
+from core.bus import Bus
+from core.carrier import CallStarted, Carriage
+from core.desk import IncidentDesk
+from core.detection import EngineEvent, EventKind
+from core.door import ApprovalAsked, Decided, Door
+from core.events import IncidentOpened, IncidentRecovered
+from core.incidents import Incident, IncidentState
+from core.policy import Actor, ActorKind
+from core.ports import Done, Run, RunHandler, Waiting
+from core.redaction import redact
+from core.settings import Settings
+from core.watch import Watch
+from core.watcher import Watcher
+from integrations.docker_engine.actions import DockerToolset
+from integrations.docker_engine.detectors import DETECTORS
+from integrations.docker_engine.simulated import SimulatedEngine
+from integrations.docker_engine.simulated_recipe import Recipe
+from integrations.docker_engine.source import EngineSource
+from knowledge.history_actions import HistoryToolset
+from knowledge.stores import Knowledge
+from knowledge.text_files import load_texts
+from tests.testbed.world import eventually
+
+ADA = Actor(kind=ActorKind.PERSON, id="tg:1001", name="Ada", role=Role.ADMIN)
+RUNBOOKS = Path(__file__).resolve().parents[3] / "runbooks"
+API = "shop-api-1"
+
+
+class WallClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class EveryRunTwice:
+    """Registers handlers that are delivered twice: an incident's one after the other, a call's side by side."""
+
+    def __init__(self, runs: Any) -> None:
+        self._runs = runs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runs, name)
+
+    def register(self, kind: str, handler: RunHandler, *, tries: int = 3) -> None:
+        async def one_after_the_other(run: Run) -> Done | Waiting:
+            await handler(run)
+            return await handler(run)
+
+        async def side_by_side(run: Run) -> Done | Waiting:
+            answers = await asyncio.gather(handler(run), handler(run))
+            return next((one for one in answers if isinstance(one, Done)), answers[0])
+
+        twice = side_by_side if kind == "call" else one_after_the_other
+        self._runs.register(kind, twice, tries=tries)
+
+
+class Nothing:
+    """A teacher who forgets."""
+
+    async def learn(self, lesson: Lesson) -> None:
+        """Nothing is kept."""
+
+    async def learn_start_time(self, host: str, stack: str | None, service: str, seconds: float) -> None:
+        """Nothing is kept."""
+
+    async def start_time(self, host: str, stack: str | None, service: str) -> float | None:
+        return None
+
+
+@dataclass(kw_only=True)
+class IncidentWorld:
+    """One service, guarded; `running` starts everything but the faces."""
+
+    home: Path
+    is_twice: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    bus: Bus = field(default_factory=Bus)
+    clock: WallClock = field(default_factory=WallClock)
+    engine: SimulatedEngine = field(
+        default_factory=lambda: SimulatedEngine("local", [Recipe(stack="shop", service="api", memory_mb=512)])
+    )
+    events: list[EngineEvent] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[IncidentWorld]:
+        quick = {"window_s": 0.1, "poll_s": 0.05}
+        settings = Settings(data_dir=self.home, verification=quick, **{"watch": {"poll_s": 1.0}, **self.settings})
+        async with AsyncExitStack() as stack:
+            self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
+            runs = EveryRunTwice(self.knowledge.runs) if self.is_twice else self.knowledge.runs
+            self.desk = IncidentDesk(
+                store=self.knowledge.incidents,
+                silences=self.knowledge.silences,
+                bus=self.bus,
+                clock=self.clock,
+                settings=settings.watch,
+            )
+            self.watch = Watch([self._watcher(settings)])
+            catalog = Catalog([DockerToolset({"local": self.engine}, redact), self._history()])
+            self.door = Door(self._carriage(settings, catalog, runs), self.knowledge.approvals)
+            books = load_runbooks(RUNBOOKS, None, catalog)
+            texts = load_texts()
+            mind = Mind(
+                door=self.door,
+                desk=self.desk,
+                watch=self.watch,
+                runbooks=lambda: books,
+                teacher=Nothing(),
+                model=None,
+                clock=self.clock,
+                settings=settings,
+                render_english=lambda words: texts.render(words, "en"),
+                redact=redact,
+            )
+
+            async def checkpointer() -> Any:
+                return await stack.enter_async_context(self.knowledge.checkpointer())
+
+            self.runtime = IncidentRuntime(mind, runs, checkpointer)
+            self._subscribe()
+            await self.runtime.preload()
+            self.watch.adopt(await self.desk.take_up())
+            await stack.enter_async_context(self.watch)
+            await self.watch.looked()
+            await self.knowledge.runs.start()
+            listening = asyncio.create_task(self._listen(), name="events")
+            stack.callback(listening.cancel)
+            yield self
+
+    def _history(self) -> HistoryToolset:
+        known = self.knowledge
+        return HistoryToolset(known.series, known.incidents, known.memory, self.clock, self.watch.inventory)
+
+    def _watcher(self, settings: Settings) -> Watcher:
+        return Watcher(
+            EngineSource(self.engine),
+            DETECTORS,
+            sink=self.desk,
+            clock=self.clock,
+            settings=settings.watch,
+            own_acts=self.knowledge.ledger.acts_since,
+            settle_s=settings.verification.window_s,
+        )
+
+    def _carriage(self, settings: Settings, catalog: Catalog, runs: Any) -> Carriage:
+        return Carriage(
+            catalog=catalog,
+            ledger=self.knowledge.ledger,
+            locks=self.knowledge.locks,
+            facts=self.knowledge.facts(self.watch.inventory),
+            runs=runs,
+            bus=self.bus,
+            clock=self.clock,
+            policy=settings.policy,
+            redact=redact,
+        )
+
+    def _subscribe(self) -> None:
+        async def opened(event: IncidentOpened) -> None:
+            await self.runtime.begin(event.incident)
+
+        async def recovered(event: IncidentRecovered) -> None:
+            await self.door.withdraw(event.incident.id)
+            await self.runtime.poke(event.incident)
+
+        self.bus.subscribe(IncidentOpened, opened)
+        self.bus.subscribe(IncidentRecovered, recovered)
+        self.bus.subscribe(CallStarted, self.runtime.on_call_started)
+
+    async def _listen(self) -> None:
+        async for event in self.engine.events(None):
+            self.events.append(event)
+
+    # -- the story ---------------------------------------------------------------------------------------------------
+
+    def decide_when_asked(self, decide: Callable[[str], Any]) -> None:
+        """Call `decide` with the question's id from inside the publishing of it."""
+
+        async def asked(event: ApprovalAsked) -> None:
+            await decide(event.approval.id)
+
+        self.bus.subscribe(ApprovalAsked, asked)
+
+    async def approve(self, approval_id: str) -> Decided:
+        """Ada says yes."""
+        return await self.door.decide(approval_id, ADA, approve=True)
+
+    async def deny(self, approval_id: str) -> Decided:
+        """Ada says no."""
+        return await self.door.decide(approval_id, ADA, approve=False)
+
+    def starts(self) -> int:
+        """How often somebody started the service."""
+        return sum(1 for one in self.events if one.kind is EventKind.START)
+
+    async def incident(self, *states: IncidentState, limit_s: float = 15.0) -> Incident:
+        """The only incident, once it is in one of these states."""
+
+        async def found() -> Incident | None:
+            known = await self.knowledge.incidents.recent(5)
+            assert len(known) <= 1
+            return known[0] if known and known[0].state in states else None
+
+        result = await eventually(found, limit_s, what=f"the incident in {states}")
+        assert result is not None
+        return result
