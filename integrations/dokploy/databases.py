@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrations.dokploy.composes import log_text
-from integrations.dokploy.models import Database, DatabaseKind, Page
+from integrations.dokploy.models import Database, DatabaseKind
 from integrations.dokploy.transport import Patience, Transport
 
 
@@ -16,10 +16,6 @@ class Databases:
     async def one(self, kind: DatabaseKind, database_id: str) -> Database:
         """All of it, passwords included."""
         return await self._transport.get(f"{kind}.one", Database, {f"{kind}Id": database_id})
-
-    async def search(self, kind: DatabaseKind, query: str | None = None, *, limit: int | None = None) -> Page[Database]:
-        """Databases of a kind by name."""
-        return await self._transport.get(f"{kind}.search", Page[Database], {"q": query, "limit": limit})
 
     async def start(self, kind: DatabaseKind, database_id: str) -> None:
         """Scale to one; answers when done."""

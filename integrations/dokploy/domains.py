@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from integrations.dokploy.changes import DomainChanges, wire
+from integrations.dokploy.changes import DomainChanges, DomainFields, wire
 from integrations.dokploy.models import Domain, DomainCheck
 from integrations.dokploy.transport import Transport
 
@@ -33,10 +33,10 @@ class Domains:
         return await self._transport.post("domain.validateDomain", DomainCheck, body)
 
     async def create_for_compose(
-        self, compose_id: str, service: str, host: str, **changes: Unpack[DomainChanges]
+        self, compose_id: str, service: str, host: str, **fields: Unpack[DomainFields]
     ) -> Domain:
         """Route a host name to a service; a service that the file lacks makes every deploy fail."""
-        body = {"host": host, "composeId": compose_id, "serviceName": service, "domainType": "compose", **wire(changes)}
+        body = {"host": host, "composeId": compose_id, "serviceName": service, "domainType": "compose", **wire(fields)}
         return await self._transport.post("domain.create", Domain, body)
 
     async def update(self, domain_id: str, host: str, **changes: Unpack[DomainChanges]) -> Domain:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import cache
-from types import SimpleNamespace
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
-import aiohttp
-from pydantic import TypeAdapter, ValidationError
-
-from core.errors import SettingsError, SystemUnavailable, TimeLimitExceeded
+from core.errors import SystemUnavailable, TimeLimitExceeded
 from core.settings import DokploySettings
+from integrations.dokploy.answers import read
 from integrations.dokploy.breaker import Breaker, BreakerOpen
+from integrations.dokploy.connection import Connection, ConnectionBroke, Sending
 from integrations.dokploy.failures import (
     BODY_LIMIT_BYTES,
     GATEWAY_STATUSES,
@@ -34,10 +30,7 @@ from integrations.dokploy.pace import LineFull, Pace
 
 T = TypeVar("T")
 Param = str | int | bool | None
-ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 BACK_OFF_S = (0.3, 1.0, 3.0)
-KEEP_ALIVE_S = 4.0
-"""Below the 5 s after which Node closes an idle connection: an order is never written into one that just closed."""
 
 
 class Patience(StrEnum):
@@ -73,15 +66,13 @@ class Transport:
         self._breaker = Breaker(
             settings.url, failures=settings.breaker_failures, rest_s=settings.breaker_rest_s, monotonic=monotonic
         )
-        self._session: aiohttp.ClientSession | None = None
+        self._connection = Connection(settings)
         self._accepted = 0
         self._is_refused = False
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._connection.aclose()
 
     async def get(
         self,
@@ -93,7 +84,7 @@ class Transport:
     ) -> T:
         """Ask; tried again when Dokploy cannot be reached, within the same time limit."""
         request = _request("GET", procedure, params or {})
-        return self._read(await self._answered(request, patience), request, answer)
+        return read(await self._answered(request, patience), request, answer, self.url)
 
     async def get_or_none(self, procedure: str, answer: type[T], params: Mapping[str, Param]) -> T | None:
         """Ask for what may not be there: an empty answer and null are None."""
@@ -101,7 +92,7 @@ class Transport:
         reply = await self._answered(request, Patience.QUICK)
         if reply.content.strip() in (b"", b"null"):
             return None
-        return self._read(reply, request, answer)
+        return read(reply, request, answer, self.url)
 
     async def post(
         self,
@@ -113,7 +104,7 @@ class Transport:
     ) -> T:
         """Order; sent at most once, whatever happens. AnswerLost: whether it was done is unknown."""
         request = _request("POST", procedure, body or {})
-        return self._read(await self._answered(request, patience), request, answer)
+        return read(await self._answered(request, patience), request, answer, self.url)
 
     async def order(
         self, procedure: str, body: Mapping[str, Any] | None = None, *, patience: Patience = Patience.QUICK
@@ -124,19 +115,6 @@ class Transport:
         if "html" in reply.content_type:
             raise unreadable(reply, request, self.url, "a web page")
 
-    def _read(self, reply: Reply, request: Request, answer: type[T]) -> T:
-        if not reply.content.strip():
-            raise unreadable(reply, request, self.url, "nothing came")
-        try:
-            return _adapter(answer).validate_python(json.loads(reply.content))
-        except ValidationError as error:
-            places = {".".join(str(part) for part in one["loc"]) or "all of it" for one in _without_input(error)}
-            wrong = f"{', '.join(sorted(places)[:5])} in place of {_name(answer)}"
-        except ValueError:
-            wrong = "no JSON"
-        # Outside of the handler: the error in hand quotes what it did not like, and that may be a secret.
-        raise unreadable(reply, request, self.url, wrong)
-
     async def _answered(self, request: Request, patience: Patience) -> Reply:
         """The successful reply to a request, or what its failure means."""
         if request.body is not None and len(request.body) > BODY_LIMIT_BYTES:
@@ -145,12 +123,12 @@ class Transport:
                 "make the file smaller"
             )
         limit_s = self._limit_s(patience)
-        sent = SimpleNamespace(headers=False)
+        sending = Sending()
         try:
             async with asyncio.timeout(limit_s), self._pace.turn(is_slow=patience is not Patience.QUICK):
-                reply = await self._tried(request, sent)
+                reply = await self._tried(request, sending)
         except TimeoutError as error:
-            raise self._late(request, patience, sent.headers) from error
+            raise self._late(request, patience, sending.has_begun) from error
         except (BreakerOpen, LineFull) as error:
             if request.method == "GET":
                 raise
@@ -171,11 +149,11 @@ class Transport:
         if has_passed is not None:
             self._is_refused = not has_passed
 
-    async def _tried(self, request: Request, sent: SimpleNamespace) -> Reply:
+    async def _tried(self, request: Request, sending: Sending) -> Reply:
         pauses = self._back_off_s if request.method == "GET" else ()
         for pause_s in pauses:
             try:
-                reply = await self._once(request, sent)
+                reply = await self._once(request, sending)
             except BreakerOpen:
                 raise
             except SystemUnavailable:
@@ -186,18 +164,18 @@ class Transport:
                     return reply
             await asyncio.sleep(pause_s)
             await self._pace.space()
-        return await self._once(request, sent)
+        return await self._once(request, sending)
 
-    async def _once(self, request: Request, sent: SimpleNamespace) -> Reply:
+    async def _once(self, request: Request, sending: Sending) -> Reply:
         self._breaker.enter()
         try:
-            reply = await self._exchange(request, sent)
-        except aiohttp.ClientError as error:
-            says = f"{request.what}: {self._fault(error)}"
+            reply = await self._connection.exchange(request, sending)
+        except ConnectionBroke as error:
+            says = f"{request.what}: {error}"
             self._breaker.failed(says)
             if request.method == "GET":
                 raise SystemUnavailable(SYSTEM, says) from error
-            if sent.headers:
+            if sending.has_begun:
                 raise AnswerLost(SYSTEM, f"{says}; whether it was done is unknown, look before repeating it") from error
             raise NotSent(f"{says}; nothing was sent") from error
         except BaseException:
@@ -208,30 +186,6 @@ class Transport:
         else:
             self._breaker.succeeded()
         return reply
-
-    async def _exchange(self, request: Request, sent: SimpleNamespace) -> Reply:
-        async with self._opened().request(
-            request.method,
-            f"{self.url}/api/{request.procedure}",
-            params=request.query,
-            data=request.body,
-            headers={"Content-Type": "application/json"} if request.body is not None else None,
-            allow_redirects=False,  # the key must not follow to another host
-            trace_request_ctx=sent,
-        ) as response:
-            content = bytearray()
-            async for chunk in response.content.iter_chunked(65536):
-                content += chunk
-                if len(content) > ANSWER_LIMIT_BYTES:
-                    raise aiohttp.ClientPayloadError(f"more than {ANSWER_LIMIT_BYTES} bytes")
-            return Reply(
-                status=response.status,
-                content=bytes(content),
-                content_type=response.headers.get("Content-Type", "").casefold(),
-                location=response.headers.get("Location", ""),
-                retry_after=response.headers.get("Retry-After", ""),
-                is_login_wanted="WWW-Authenticate" in response.headers,
-            )
 
     def _late(self, request: Request, patience: Patience, was_sent: bool) -> TimeLimitExceeded | NotSent:
         says = f"{request.what} was not answered within {self._limit_s(patience):g} s"
@@ -248,51 +202,6 @@ class Transport:
         if patience is Patience.QUICK:
             return settings.timeout_s
         return settings.slow_timeout_s if patience is Patience.SLOW else settings.long_timeout_s
-
-    def _fault(self, error: aiohttp.ClientError) -> str:
-        url = self.url
-        if isinstance(error, aiohttp.ClientConnectorDNSError):
-            return f"the name in {url} is not known; correct `dokploy.url`"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            return f"the certificate of {url} is not trusted; renew it, or name its authority in `dokploy.tls_ca`"
-        if isinstance(error, aiohttp.ClientSSLError):
-            return f"no TLS at {url}; is it http instead of https in `dokploy.url`?"
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return f"nobody answers at {url}; is Dokploy running, and is `dokploy.url` right?"
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return f"{url} takes no connection; is the machine up, does a firewall stand between?"
-        return f"the connection to {url} broke; Dokploy may be restarting"
-
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            settings = self._settings
-            trace = aiohttp.TraceConfig()
-            trace.on_request_headers_sent.append(_note_sent)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=settings.at_once + settings.slow_at_once,
-                    keepalive_timeout=KEEP_ALIVE_S,
-                    ssl=_tls(settings),
-                ),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_s),
-                headers={"x-api-key": settings.api_key.get_secret_value(), "Accept": "application/json"},
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[trace],
-            )
-        return self._session
-
-
-async def _note_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.headers = True
-
-
-def _tls(settings: DokploySettings) -> ssl.SSLContext | bool:
-    if settings.tls_ca is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(settings.tls_ca))
-    except OSError as error:
-        raise SettingsError(f"`dokploy.tls_ca` {str(settings.tls_ca)!r} cannot be used: {error}") from error
 
 
 def _request(method: Literal["GET", "POST"], procedure: str, params: Mapping[str, Any]) -> Request:
@@ -311,20 +220,3 @@ def _plain(value: str | int | bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-@cache
-def _adapter_of(answer: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(answer)
-
-
-def _adapter(answer: type[T]) -> TypeAdapter[T]:
-    return cast(TypeAdapter[T], _adapter_of(cast(Any, answer)))
-
-
-def _name(answer: Any) -> str:
-    return str(answer).rpartition(".")[2].removesuffix("'>").removesuffix("]")
-
-
-def _without_input(error: ValidationError) -> list[Any]:
-    return list(error.errors(include_url=False, include_context=False, include_input=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import io
 import json
@@ -13,7 +14,7 @@ import pytest
 import structlog
 from pydantic import BaseModel
 
-from core.errors import GuardianError
+from core.errors import GuardianError, SystemUnavailable
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.docker_models import Events, Inspection
 from integrations.dokploy.failures import CallFailed
@@ -192,6 +193,20 @@ async def test_no_order_quotes_its_body(server: ReplayServer, make_dokploy: Make
         _shows_nothing(caught.value)
 
 
+async def test_a_peer_that_speaks_no_http_is_shown_nothing_of_the_request(make_dokploy: MakeDokploy) -> None:
+    async def babbles(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.com ESMTP\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    peer = await asyncio.start_server(babbles, "127.0.0.1", 0)
+    async with peer:
+        dokploy = make_dokploy(url=f"http://127.0.0.1:{peer.sockets[0].getsockname()[1]}", retries=0)
+        with pytest.raises(SystemUnavailable, match=r"correct `dokploy\.url`") as caught:
+            await dokploy.servers.metrics("http://x", PLANTED, points=1)
+    _shows_nothing(caught.value)
+
+
 async def test_the_key_is_shown_nowhere(server: ReplayServer, dokploy: Dokploy) -> None:
     server.says(b'{"message":"Unauthorized"}', status=401)
     with pytest.raises(GuardianError) as caught:
@@ -224,7 +239,7 @@ def _shows_nothing(error: BaseException) -> None:
         current = current.__cause__ or current.__context__
     shown = [str(one) for one in chain] + [repr(one) for one in chain] + [repr(vars(one)) for one in chain]
     shown += ["".join(traceback.format_exception(error)), _logged(error)]
-    assert [one for one in shown if PLANTED in one] == []
+    assert [one for one in shown if PLANTED in one or KEY in one] == []
 
 
 def _logged(value: object) -> str:
