@@ -18,6 +18,7 @@ from knowledge.run_records import CUT_OFF_LIMIT, Kind, Pace, RunRecords, as_run,
 
 if TYPE_CHECKING:
     from procrastinate import App, JobContext
+    from procrastinate.jobs import Job
 
 TASK = "run"
 SCHEMA_LOCK = lock_number("procrastinate schema")
@@ -205,7 +206,7 @@ class ProcrastinateRuns:
     async def _sweep_once(self, app: App) -> None:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._delivery.stall_s):
             log.warning("a worker died; its run is taken over", extra={"run": job.lock})
-            await app.job_manager.retry_job(job)
+            await _take_over(app, job)
         for run in await self._records.undelivered(self._clock.now(), list(self._kinds)):
             await self._defer(run, None)
 
@@ -283,6 +284,17 @@ class ProcrastinateRuns:
         due = self._clock.now() + self._pace.back_off(tries)
         await self._defer(run, due)
         await self._records.move(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
+
+
+async def _take_over(app: App, job: Job) -> None:
+    """Queue a dead worker's job again; where another one waits for the same lock, that one does the work."""
+    from procrastinate.exceptions import UniqueViolation
+    from procrastinate.jobs import Status
+
+    try:
+        await app.job_manager.retry_job(job)
+    except UniqueViolation:
+        await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
 
 
 async def _make_schema(plain_url: str) -> None:
