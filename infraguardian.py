@@ -55,6 +55,7 @@ from integrations.ollama.embeddings import OllamaEmbeddings
 from knowledge.history_actions import HistoryToolset
 from knowledge.lesson_records import Lesson as RecordedLesson
 from knowledge.memory import Embedder
+from knowledge.ownership import Ownership
 from knowledge.people_records import Person
 from knowledge.stores import Knowledge, Stats
 from knowledge.text_files import load_texts
@@ -167,6 +168,7 @@ class Guardian:
 
     async def _start(self) -> None:
         enter = self._stack.enter_async_context
+        await enter(Ownership(self.settings.data_dir))
         if self.settings.telegram.token is None:
             self.playground = await self._open_playground()
             self.settings = _with_playground(self.settings, self.playground)

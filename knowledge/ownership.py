@@ -1,0 +1,73 @@
+"""One program per data directory: two would each carry out the same approved calls."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from core.errors import SettingsError
+
+LOCK_FILE = "guardian.lock"
+PATIENCE_S = 3.0
+"""A predecessor that is just ending gets this long."""
+LOOK_S = 0.1
+
+
+class Ownership:
+    """`async with Ownership(data_dir)`: nobody else may enter it; the kernel ends it with the process, however it dies.
+
+    Raises SettingsError when another process has it, or it cannot be written.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / LOCK_FILE
+        self._file: int | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SettingsError(
+                f"`data_dir` {str(self._path.parent)!r} cannot be written ({error.strerror}); "
+                "give this user the right to, or name another one with INFRAGUARDIAN_DATA_DIR"
+            ) from error
+        try:
+            await self._wait_for(file)
+        except BaseException:
+            os.close(file)
+            raise
+        os.ftruncate(file, 0)
+        os.pwrite(file, str(os.getpid()).encode(), 0)
+        self._file = file
+        return self
+
+    async def _wait_for(self, file: int) -> None:
+        give_up = asyncio.get_running_loop().time() + PATIENCE_S
+        while not _locked(file):
+            if asyncio.get_running_loop().time() > give_up:
+                holder = os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
+                raise SettingsError(
+                    f"another InfraGuardian (process {holder}) already works in {str(self._path.parent)!r}; stop it, "
+                    "or give this one a `data_dir` and a bot of its own"
+                )
+            await asyncio.sleep(LOOK_S)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
