@@ -36,7 +36,7 @@ class Dokploy:
         monotonic: Callable[[], float] = time.monotonic,
         back_off_s: tuple[float, ...] = BACK_OFF_S,
     ) -> None:
-        self.url = settings.url
+        self.settings = settings
         self.transport = Transport(settings, monotonic=monotonic, back_off_s=back_off_s)
         self.projects = Projects(self.transport)
         self.environments = Environments(self.transport)

@@ -236,21 +236,20 @@ def _failed(status: int, message: str, step: str | None, request: Request) -> Gu
 
 
 def _key_rejected(accepted: int, url: str) -> KeyRejected:
-    cure = "make a new key with `rateLimitEnabled: false` (in Dokploy: profile, API keys, no rate limit)"
+    cure = "make one without a limit (`rateLimitEnabled: false`) and set `dokploy.api_key`"
     if accepted == 0:
         return KeyRejected(
-            f"Dokploy at {url} does not take the key: it is wrong, expired, of no organization, or its limit of "
-            f"requests is used up (by default 10 checks a day, which is {DEFAULT_KEY_CALLS} calls); {cure} and set "
-            "`dokploy.api_key`"
+            f"Dokploy at {url} does not take the key: it is wrong, expired, of no organization, or over its limit "
+            f"(by default 10 checks a day, which is {DEFAULT_KEY_CALLS} calls); {cure}"
         )
     if accepted <= DEFAULT_KEY_CALLS:
         return KeyLimited(
             f"Dokploy at {url} took the key for {accepted} calls and does not any more: keys are by default limited "
-            f"to 10 checks a day, which is {DEFAULT_KEY_CALLS} calls; {cure}. Asking on keeps it locked"
+            f"to 10 checks a day, which is {DEFAULT_KEY_CALLS} calls; {cure}"
         )
     return KeyRejected(
-        f"Dokploy at {url} took the key for {accepted} calls and does not any more: it has a limit of requests, "
-        f"has expired or was deleted; {cure}"
+        f"Dokploy at {url} took the key for {accepted} calls and does not any more: it is over its limit, has expired "
+        f"or was deleted; {cure}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, model_validator
@@ -27,6 +28,7 @@ class Row(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         hide_input_in_errors=True,
+        coerce_numbers_to_str=True,
         use_attribute_docstrings=True,
         protected_namespaces=(),
     )
@@ -34,14 +36,28 @@ class Row(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _hide_undeclared(cls, data: Any) -> Any:
+        """Wrap secrets that no field declares; a null where a field has a default means the default."""
         if not isinstance(data, dict):
             return data
-        declared = cls._declared()
-        return {key: value if key in declared else hidden(str(key), value) for key, value in data.items()}
+        declared, never_null = _names_of(cls)
+        return {
+            key: value if key in declared else hidden(str(key), value)
+            for key, value in data.items()
+            if value is not None or key not in never_null
+        }
 
-    @classmethod
-    def _declared(cls) -> set[str]:
-        return {*cls.model_fields, *(field.alias or name for name, field in cls.model_fields.items())}
+
+@cache
+def _names_of(model: type[Row]) -> tuple[frozenset[str], frozenset[str]]:
+    """The names under which its fields come, and those of them that have a default other than None."""
+    fields = model.model_fields.items()
+    never_null = {name for name, field in fields if not field.is_required() and field.get_default() is not None}
+    never_null |= {name for name, field in fields if field.default_factory is not None}
+    aliases = {name: field.alias or name for name, field in fields}
+    return (
+        frozenset({*aliases, *aliases.values()}),
+        frozenset({*never_null, *(aliases[name] for name in never_null)}),
+    )
 
 
 class DockerRow(Row):

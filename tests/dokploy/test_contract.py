@@ -21,6 +21,8 @@ SUCCEEDED = [name for name in REPLAYED if RECORDINGS[name].status == 200]
 FAILED = [name for name in REPLAYED if RECORDINGS[name].status != 200]
 
 FAILS_AND_MEANS_NOTHING_FOUND = "compose.readLogs-no-match"
+SHOWN_IN_CHAT = 300
+"""Characters of an error that a person sees; the next step stands at its end."""
 NO_SUCH_CONTAINER = "docker.restartContainer-unknown"
 
 
@@ -54,6 +56,7 @@ async def test_a_refusal_is_understood(name: str, server: ReplayServer, dokploy:
         with pytest.raises(GuardianError) as caught:
             await call
         assert type(caught.value) is _expected(recording)
+        assert len(str(caught.value)) <= SHOWN_IN_CHAT
     _sent_as_recorded(server, recording)
 
 
