@@ -60,14 +60,21 @@ class Answering:
         async def work() -> None:
             try:
                 async for frame in live.frames():
-                    await self._post(ask, frame, replaces)
+                    await self._post(ask, frame, replaces, may_be_new=False)
             except Exception as error:
                 log.exception("a live answer failed", extra={"command": ask.command})
-                await self._post(ask, said(explained(error), Tone.BAD), replaces)
+                await self._post(ask, said(explained(error), Tone.BAD), replaces, may_be_new=False)
 
         return work
 
-    async def _post(self, ask: Ask, reply: Card | Sheet | Sequence[Card | Sheet] | None, replaces: str | None) -> None:
+    async def _post(
+        self,
+        ask: Ask,
+        reply: Card | Sheet | Sequence[Card | Sheet] | None,
+        replaces: str | None,
+        *,
+        may_be_new: bool = True,
+    ) -> None:
         if reply is None:
             return
         parts = [reply] if isinstance(reply, Card | Sheet) else list(reply)
@@ -82,6 +89,7 @@ class Answering:
                     key=replaces if in_place and replaces else f"answer:{ask.key}:{place}",
                     reply_to=None if ask.place.is_private else ask.message_id,
                     incident_id=ask.incident_id,
+                    is_new=ask.is_fresh and not in_place and may_be_new,
                 )
             )
 

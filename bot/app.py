@@ -134,6 +134,7 @@ class ChatFace:
         if self._hearing is not None:
             self._hearing.cancel()
         await self._reception.drain(DRAIN_S)
+        await self._postman.stop(DRAIN_S)
         await self._tasks.stop()
         await self._stack.aclose()
 

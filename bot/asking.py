@@ -53,6 +53,8 @@ class Ask:
     incident_id: int | None = None
     """The incident whose card was replied to."""
     is_tap: bool = False
+    is_fresh: bool = False
+    """It was not handled before, not even in part, by an earlier process."""
 
     def origin(self) -> JsonObject:
         """Whom to tell about the end of a call."""

@@ -134,10 +134,10 @@ def _memory(axis: Axes, data: ChartData, times: list[datetime]) -> None:
     if limit > 0:
         moments: Any = times
         axis.plot(moments, [value / MIB for value in data.memory_limit_bytes], color=RED, linewidth=1.2, linestyle="--")
-        note = f"{data.labels['limit']} {_amount(limit)} MiB"
+        note = f"{data.labels['limit']} {_amount(limit)} MB"
         top = max([*used, 1.0])
         axis.set_ylim(0, max(limit, top) * 1.12 if limit < 20 * top else top * 1.2)
-    _describe(axis, data.labels["memory"], "MiB", used, note)
+    _describe(axis, data.labels["memory"], "MB", used, note)
 
 
 def _pair(

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from telegram.error import Conflict, EndPointNotFound, InvalidToken, NetworkError, RetryAfter, TelegramError
@@ -58,10 +58,12 @@ class Reception:
         self._is_idle.set()
         self._slow: dict[int, asyncio.Task[None]] = {}
         self._given_up: set[int] = set()
+        self._left: set[int] = set()
 
     async def replay(self) -> int:
         """Hand out what an earlier process received and did not finish; returns how many."""
-        left = await self._inbox.pending()
+        left = [replace(one, tries=max(1, one.tries)) for one in await self._inbox.pending()]
+        self._left.update(received.id for received in left)
         for received in left:
             self._dispatch(received)
         return len(left)
@@ -123,7 +125,10 @@ class Reception:
                 self._is_idle.set()
 
     async def _one(self, received: Received) -> None:
-        if await self._inbox.begun(received.id) > TRIES:
+        """Handle one update. Those that an earlier process left are counted: one of them may be what ended it."""
+        is_left = received.id in self._left
+        self._left.discard(received.id)
+        if is_left and await self._inbox.begun(received.id) > TRIES:
             log.error("an update is put aside: it failed again and again", extra={"update": received.update.update_id})
             await self._inbox.done(received.id, error=f"put aside after {TRIES} tries")
             return

@@ -58,15 +58,21 @@ class Postman:
         self._on_refused = on_refused
         self._chats: dict[int, _Chat] = {}
         self._overall = OverallPace()
+        self._is_running = False
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._serving: set[int] = set()
         self._news = asyncio.Event()
         self._moved: dict[int, int] = {}
 
     def wake(self, chat_id: int) -> None:
         """Something was queued for a chat."""
-        if chat_id in self._chats:
+        if chat_id in self._serving:
             self._chats[chat_id].news.set()
-        self._news.set()
+        elif self._is_running and len(self._serving) < CHATS_AT_ONCE:
+            self._begin(chat_id)
+        else:
+            self._news.set()
 
     def moved(self, chat_id: int) -> int:
         """Where a chat is now, after it became a supergroup."""
@@ -86,22 +92,35 @@ class Postman:
         for key, new in (await self._changed.all("moved:")).items():
             if isinstance(new, int):
                 self._moved[int(key.removeprefix("moved:"))] = new
-        while True:
+        self._is_running = True
+        while self._is_running:
             self._news.clear()
             room = CHATS_AT_ONCE - len(self._serving)
             rows = await self._outbox.ready(room, but=tuple(self._serving)) if room > 0 else []
             for row in rows:
-                chat_id = row.message.chat_id
-                self._serving.add(chat_id)
-                self._tasks.start(f"write to chat {chat_id}", partial(self._serve, chat_id))
+                if row.message.chat_id not in self._serving:
+                    self._begin(row.message.chat_id)
             due = await self._outbox.next_due()
             rest_s = (due - self._clock.now()).total_seconds() if due else LOOK_S
             await _wait(self._news, min(max(rest_s, 0.02), LOOK_S))
 
-    async def _serve(self, chat_id: int) -> None:
+    async def stop(self, limit_s: float) -> None:
+        """Begin nothing new, and let what is on its way arrive; the rest waits in the outbox."""
+        self._is_running = False
+        self._news.set()
+        for chat in self._chats.values():
+            chat.news.set()
+        await _wait(self._is_idle, limit_s)
+
+    def _begin(self, chat_id: int) -> None:
+        self._serving.add(chat_id)
+        self._is_idle.clear()
         chat = self._chats.setdefault(chat_id, _Chat(pace=self._new_pace(chat_id)))
+        self._tasks.start(f"write to chat {chat_id}", partial(self._serve, chat_id, chat))
+
+    async def _serve(self, chat_id: int, chat: _Chat) -> None:
         try:
-            while True:
+            while self._is_running:
                 chat.news.clear()
                 rows = await self._outbox.of_chat(chat_id)
                 if not rows:
@@ -114,8 +133,12 @@ class Postman:
                     continue
                 await self._deliver(row, chat.pace)
         finally:
+            is_full = len(self._serving) >= CHATS_AT_ONCE
             self._serving.discard(chat_id)
-            self._news.set()
+            if chat.news.is_set() or is_full:
+                self._news.set()
+            if not self._serving:
+                self._is_idle.set()
 
     def _new_pace(self, chat_id: int) -> ChatPace:
         is_group = chat_id < 0

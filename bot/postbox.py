@@ -35,6 +35,8 @@ class Letter:
     """Goes before the pace of the chat (never beyond Telegram's limits): a new card, a cause, a question, an end."""
     incident_id: int | None = None
     """The incident it is about: an answer to it is about that incident too."""
+    is_new: bool = False
+    """Nothing was ever said under this key: no need to look."""
     only_once: bool = False
     """What was said under this key stays as it is."""
 
@@ -52,7 +54,7 @@ class Postbox:
         """Commit a message, or a newer version of it; returns the outbox id of the message itself."""
         message = self._written(letter)
         async with self._turn:
-            newest = await self._outbox.newest_by_key(letter.key)
+            newest = None if letter.is_new else await self._outbox.newest_by_key(letter.key)
             base = _base(newest) if newest is not None else None
             if newest is not None and (letter.only_once or newest.message.payload == message.payload):
                 return base or newest.id

@@ -112,6 +112,7 @@ class Router:
             asked_at=_aware(message.date),
             incident_id=await self._incident_of(message),
             update_id=received.update.update_id,
+            is_fresh=received.tries == 0,
         )
 
     async def _incident_of(self, message: Message) -> int | None:

@@ -120,6 +120,7 @@ class Taps:
             asked_at=received.received_at,
             is_tap=True,
             update_id=received.update.update_id,
+            is_fresh=received.tries == 0,
         )
 
     async def _act(self, ask: Ask, query: CallbackQuery, received: Received) -> _Outcome:
@@ -193,7 +194,8 @@ class Taps:
             if self._is_stale(ask) or _age(ask, message) > CHOICE_LIFE:
                 return _Outcome(toast=text("tap.expired"), is_alert=True)
             # the same button is the same wish, however often it is pressed
-            ask = replace(ask, key=f"tg:{self._client.bot_id}:{message.chat.id}.{message.message_id}:{payload.token}")
+            key_of_button = f"tg:{self._client.bot_id}:{message.chat.id}.{message.message_id}:{payload.token}"
+            ask = replace(ask, key=key_of_button, is_fresh=False)
         slow = await self.run(ask.for_command(command.name, str(meaning.get("words") or "")), command, replaces=key)
         return _Outcome(slow=slow)
 

@@ -55,8 +55,9 @@ async def help_(ask: Ask) -> Reply:
         blocks += [Gap(), line(strong(text(f"help.family.{family}")))]
         for one in members:
             about = text(f"command.{one.name}.about")
-            usage = text(f"command.{one.name}.usage")
-            blocks.append(line(f"/{one.name} ", faint(usage), " – ", about))
+            usage = ask.face.texts.render(text(f"command.{one.name}.usage"), ask.language)
+            gap = " " if usage else ""
+            blocks.append(line(f"/{one.name}{gap}", faint(usage), " – ", about))
     blocks += [Gap(), line(text("help.talk"))]
     return Card(blocks=tuple(blocks))
 

@@ -13,6 +13,8 @@ from core.inventory import Container, Service, Stack, Target, find, names_of, ti
 from core.wording import text
 
 CHOICES_SHOWN = 24
+LABEL_FITS = 14
+"""Characters of a button that shares its row."""
 NAME_SHOWN = 60
 """Of what a person typed, when it is repeated to them."""
 
@@ -27,7 +29,13 @@ class Choice:
 
 
 def choices(ask: Ask, says: Words, options: Iterable[Choice], *, command: str = "", per_row: int = 2) -> Card:
-    """A question whose buttons run a command with other words; only the person who asked may press them."""
+    """A question whose buttons run a command with other words; only the person who asked may press them.
+
+    A name too long for its share of a phone's width gets a row of its own.
+    """
+    options = list(options)
+    if any(isinstance(one.label, str) and len(one.label) > LABEL_FITS for one in options):
+        per_row = 1
     buttons = [
         Button(
             press=Press.COMMAND,

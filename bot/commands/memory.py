@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.asking import Ask, Later, Reply
 from bot.commands.choosing import Choice, choices
 from bot.commands.table import command
 from core.actions import Role
 from core.cards import Block, Card, Tone, faint, line, said, strong
 from core.incident_card import clock_time
-from core.wording import text
+from core.wording import Text, text
 
 SHOWN = 5
 ABOUT = 300
@@ -41,9 +43,18 @@ async def memory(ask: Ask) -> Reply:
             blocks.append(line(shown, indent=True))
             if lesson.actions:
                 key = "memory.helped" if lesson.held else "memory.tried"
-                blocks.append(line(text(key, what=", ".join(lesson.actions[:3])), indent=True))
+                blocks.append(line(text(key, what=_done(lesson.actions[:3])), indent=True))
         numbers = [one.lesson.incident_id for one in found if one.lesson.incident_id is not None]
         options = [Choice(label=text("incidents.number", id=number), words=str(number)) for number in numbers]
         return Card(blocks=tuple(blocks), buttons=choices(ask, "", options, command="incident", per_row=3).buttons)
 
     return Later(work=recall)
+
+
+def _done(actions: Sequence[str]) -> Text:
+    """What was done, in words; the lesson is about one incident, so it need not name the container again."""
+    words = [text(f"did.{one.partition(' ')[0]}") for one in actions]
+    joined = words[0]
+    for one in words[1:]:
+        joined = text("card.listed", first=joined, second=one)
+    return joined

@@ -74,7 +74,7 @@ async def _language(ask: Ask, value: str) -> Reply:
         options = [Choice(label=text(f"language.{one}"), words=f"language {one}") for one in LANGUAGES]
         return choices(ask, text("settings.which_language"), options)
     await _save(ask, replace(await _person(ask), language=chosen))
-    return said(text(f"settings.language_set.{chosen}"), Tone.GOOD)
+    return said(ask.face.texts.render(text("settings.language_set"), chosen), Tone.GOOD)
 
 
 async def _chat_language(ask: Ask, value: str) -> Reply:
@@ -84,7 +84,7 @@ async def _chat_language(ask: Ask, value: str) -> Reply:
     if chosen is None:
         return said(text("settings.which_language"), Tone.UNKNOWN)
     await ask.face.changed.set_language(ask.place.chat_id, chosen, by=f"tg:{ask.person.user_id}")
-    return said(text(f"settings.chat_set.{chosen}"), Tone.GOOD)
+    return said(ask.face.texts.render(text("settings.chat_set"), chosen), Tone.GOOD)
 
 
 async def _quiet(ask: Ask, value: str) -> Reply:

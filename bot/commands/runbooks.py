@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent.runbook_models import Runbook
 from bot.asking import Ask, Reply
 from bot.commands.choosing import Choice, choices
@@ -26,14 +28,10 @@ async def runbooks(ask: Ask) -> Reply:
         if found is None:
             return said(text("runbooks.unknown", name=ask.words.strip()[:60]), Tone.UNKNOWN)
         return _shown(ask, found)
-    blocks: list[Block] = [line(strong(text("runbooks.title", count=len(books.by_id))))]
-    for name in books.names()[:SHOWN]:
-        book = books.by_id[name]
-        blocks.append(line("• ", bilingual(book.name.en, book.name.es), "  ", code(book.id)))
-    options = [
-        Choice(label=bilingual(one.name.en, one.name.es), words=one.id) for one in list(books.by_id.values())[:10]
-    ]
-    return Card(blocks=tuple(blocks), buttons=choices(ask, "", options, per_row=1).buttons)
+    known = [books.by_id[name] for name in books.names()]
+    options = [Choice(label=bilingual(one.name.en, one.name.es), words=one.id) for one in known[:SHOWN]]
+    says = text("runbooks.title", count=len(known))
+    return replace(choices(ask, says, options, per_row=1), blocks=(line(strong(says)),), is_replaced=False)
 
 
 def _shown(ask: Ask, book: Runbook) -> Card:

@@ -121,6 +121,7 @@ class FaceWorld:
     danger: DangerToolset = field(default_factory=DangerToolset)
     recipes: tuple[Recipe, ...] = RECIPES
     poked: list[int] = field(default_factory=list)
+    application: web.Application = field(default_factory=web.Application)
 
     def __post_init__(self) -> None:
         self.ada: Person = self.server.person(ADA, "Ada")
@@ -186,7 +187,7 @@ class FaceWorld:
             books = load_runbooks(ROOT / "runbooks", None, self.catalog)
             await self.desk.take_up()
             self._ready = asyncio.Event()
-            self.face = ChatFace(self._parts(settings, redact, books), web.Application())
+            self.face = ChatFace(self._parts(settings, redact, books), self.application)
             await stack.enter_async_context(self.face)
             await self.knowledge.runs.start()
             await self.door.recover()
