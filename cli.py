@@ -20,6 +20,8 @@ from knowledge.text_files import load_texts
 WRONG_SETTINGS = 2
 """Exit code: nothing was started because something in the settings or runbooks is wrong."""
 CHECK_FAILED = 1
+DEMO_STATS_S = 1.0
+DEMO_WINDOW_S = 15.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +69,15 @@ def _serve(parsed: argparse.Namespace) -> int:
 def _demo(parsed: argparse.Namespace) -> int:
     settings = load_settings(parsed.settings)
     telegram = settings.telegram.model_copy(update={"token": None})
-    changed = {"simulated": True, "telegram": telegram, "data_dir": settings.data_dir / "demo", "database_url": None}
+    changed = {
+        "simulated": True,
+        "telegram": telegram,
+        "data_dir": settings.data_dir / "demo",
+        "database_url": None,
+        # a minute must show what takes longer elsewhere: enough samples for a curve, and the end of the check
+        "watch": settings.watch.model_copy(update={"stats_s": DEMO_STATS_S}),
+        "verification": settings.verification.model_copy(update={"window_s": DEMO_WINDOW_S}),
+    }
     return asyncio.run(_guard(settings.model_copy(update=changed), is_demo=True))
 
 

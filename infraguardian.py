@@ -119,9 +119,9 @@ def _title(stack: str | None, service: str) -> str:
 
 
 async def _play(engine: SimulatedEngine, after_s: float) -> None:
-    """The demo's incident: the first of the product's stories."""
+    """The demo's incident: a bulk insert needs more memory than the API may have."""
     await asyncio.sleep(after_s)
-    engine.oom("granada-api-1")
+    engine.oom("granada-api-1", over_s=6.0)
 
 
 def _identity(embeddings: OllamaEmbeddings) -> Callable[[], Awaitable[str | None]]:

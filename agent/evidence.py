@@ -59,6 +59,14 @@ class Context:
         """The value of evidence of that name; None when it is missing."""
         return self._facts.get(name)
 
+    def names(self) -> dict[str, str]:
+        """What people call the incident's container and the one that it waits for, by the `host/name` of actions."""
+        told = (
+            (self.incident.get("container"), self.incident.get("target")),
+            (self.fact("dependency_container"), self.fact("dependency")),
+        )
+        return {ref: name for ref, name in told if isinstance(ref, str) and isinstance(name, str)}
+
     def with_evidence(self, *found: Evidence) -> Context:
         """The same with more evidence, which wins."""
         return replace(self, evidence=(*self.evidence, *found))

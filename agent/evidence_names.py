@@ -41,8 +41,8 @@ HOST_NAMES: Mapping[str, str] = {
     "is_simulated": "whether it is the simulated one",
     "engine_version": "version of its engine",
     "cpus": "cores",
-    "memory_total_mb": "memory of the machine (MiB)",
-    "memory_free_mb": "memory it has left (MiB); missing for a remote engine",
+    "memory_total_mb": "memory of the machine (MB of 1024 × 1024 bytes)",
+    "memory_free_mb": "memory it has left (MB of 1024 × 1024 bytes); missing for a remote engine",
 }
 
 

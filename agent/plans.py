@@ -233,7 +233,7 @@ def _render(runbook: Runbook, step: StepTemplate, context: Context, catalog: Cat
         id=step.id,
         action=step.action,
         params=params,
-        says=_filled(step.says, context) if step.says else _action_says(step.action, params),
+        says=_filled(step.says, context) if step.says else action_says(step.action, params, context.names()),
         needs=step.needs,
         retries=step.retries,
         wait_s=step.wait_s,
@@ -265,8 +265,12 @@ def _bilingual(sentence: Sentence) -> Text:
     return bilingual(sentence.en, sentence.es)
 
 
-def _action_says(action: str, params: JsonObject) -> Text:
+def action_says(action: str, params: JsonObject, names: Mapping[str, str]) -> Text:
+    """What a step does, in the action's own words; `names`: what people call a container, by its `host/name`."""
     values = {name: value for name, value in params.items() if isinstance(value, str | int | float)}
+    container = values.get("container")
+    if isinstance(container, str):
+        values["container"] = names.get(container, container)
     return Text(f"action.{action}", values)
 
 

@@ -49,8 +49,8 @@ EVIDENCE_NAMES: Mapping[str, EvidenceName] = {
     "health_exit_code": _seen("int", "exit code of the last health probe; -1: it took too long, 127: no such program"),
     "failing_streak": _seen("int", "health probes that failed in a row"),
     # resources
-    "memory_limit_mb": _seen("int", "memory limit of the container; 0: none", "MiB"),
-    "memory_peak_mb": _seen("int", "most memory seen in the last minutes; the limit itself after an OOM kill", "MiB"),
+    "memory_limit_mb": _seen("int", "memory limit of the container; 0: none", "MB"),
+    "memory_peak_mb": _seen("int", "most memory seen in the last minutes; the limit itself after an OOM kill", "MB"),
     "memory_shape": _seen("str", "peak (sudden), ramp (steady growth: a leak), flat, or unknown (too few samples)"),
     "memory_pct": _seen("float", "memory as a share of the limit", "%"),
     "cpu_pct": _seen("float", "processor time as a share of what the container may have", "%"),
@@ -59,8 +59,8 @@ EVIDENCE_NAMES: Mapping[str, EvidenceName] = {
     # the host
     "host_problem": _seen("str", "why the engine does not answer"),
     "unreachable_s": _seen("float", "how long the engine has not answered", "s"),
-    "host_memory_free_mb": _gathered("int", "memory that the machine has left", "MiB"),
-    "host_memory_total_mb": _gathered("int", "memory of the machine", "MiB"),
+    "host_memory_free_mb": _gathered("int", "memory that the machine has left", "MB"),
+    "host_memory_total_mb": _gathered("int", "memory of the machine", "MB"),
     # what the logs say
     "log_errors": _gathered("list", "known error patterns found in the last lines, most telling first"),
     "log_template": _gathered("str", "the most frequent error line, its changing parts left out"),

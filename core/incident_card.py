@@ -29,6 +29,7 @@ from core.cards import (
     strong,
 )
 from core.evidence_names import name_key, unit_of, word_key
+from core.grouping import alert_title
 from core.incidents import Decider, Incident, IncidentState
 from core.ports import CallRecord, CallState
 from core.wording import Text, Value, text
@@ -192,7 +193,10 @@ def _cause(incident: Incident) -> list[Block]:
 def _steps(view: IncidentView) -> Iterator[Block]:
     calls = _present(view.calls)
     label = strong(text(f"card.plan.{_stage(calls)}"))
-    steps = [_step(record) for record in calls] or [line(says, tone=Tone.TODO) for says in view.incident.plan_says]
+    places = _places(view)
+    steps = [_step(record, places.get(record.call.key)) for record in calls] or [
+        line(says, tone=Tone.TODO) for says in view.incident.plan_says
+    ]
     if len(steps) == 1:
         sign = steps[0].tone if calls and calls[0].state not in (CallState.ASKED, CallState.APPROVED) else None
         yield replace(line(label, " ", *steps[0].spans), tone=sign)
@@ -202,6 +206,12 @@ def _steps(view: IncidentView) -> Iterator[Block]:
     approver = next((record.approved_by for record in calls if record.approved_by), None)
     if approver is not None:
         yield line(faint(text("call.approved_by", who=view.name(approver))), indent=True)
+
+
+def _places(view: IncidentView) -> dict[str, int]:
+    """Which button stands for which step, by the call's key; empty while there is only one question."""
+    asked = view.asked if len(view.asked) > 1 else ()
+    return {key: place for place, approval in enumerate(asked, start=1) for key in approval.call_keys}
 
 
 def _present(calls: Sequence[CallRecord]) -> list[CallRecord]:
@@ -220,9 +230,10 @@ def _stage(calls: Sequence[CallRecord]) -> str:
     return "done" if states == {CallState.OK} else "tried"
 
 
-def _step(record: CallRecord) -> Line:
+def _step(record: CallRecord, place: int | None) -> Line:
     says = record.call.says or Text(f"action.{record.call.action}", _scalars(record.call.params))
-    spans: list[Words | Span] = [says, faint(text("card.risk_of", risk=text(f"card.risk.{record.risk}")))]
+    spans: list[Words | Span] = [f"{place}. "] if place else []
+    spans += [says, faint(text("card.risk_of", risk=text(f"card.risk.{record.risk}")))]
     if record.state in (CallState.FAILED, CallState.UNKNOWN) and record.result is not None:
         spans += [" — ", record.result.message]
     return line(*spans, tone=STEP_TONES.get(record.state, Tone.SKIPPED))
@@ -280,7 +291,7 @@ def _question(view: IncidentView, approval: Approval) -> Iterator[Block]:
 def _facts(incident: Incident) -> Iterator[Block]:
     """The facts that the diagnosis rests on (all, while there is none), by source; what is not so is left out."""
     wanted = incident.diagnosis.evidence if incident.diagnosis else ()
-    by_name = {item.name: item for item in incident.evidence()}
+    by_name = _facts_of_root(incident)
     chosen = [by_name[name] for name in wanted if name in by_name] or list(by_name.values())
     telling = [item for item in chosen if item.value not in (False, None, "", 0)][:FACTS_SHOWN]
     lines: list[Words] = []
@@ -292,6 +303,13 @@ def _facts(incident: Incident) -> Iterator[Block]:
         lines += [joined, text("card.source", source=source)]
     if lines:
         yield Folded(lines=tuple(lines))
+
+
+def _facts_of_root(incident: Incident) -> dict[str, Evidence]:
+    """By name; where several services share an incident, the root's fact is the one that the diagnosis rests on."""
+    root = incident.culprit or incident.target
+    own = [item for alert in incident.alerts if alert_title(alert) == root for item in alert.evidence]
+    return {item.name: item for item in (*incident.evidence(), *own, *incident.gathered)}
 
 
 def _short_fact(item: Evidence) -> Text:
@@ -323,21 +341,10 @@ def _footer(view: IncidentView) -> Line:
 def _buttons(view: IncidentView) -> Iterator[tuple[Button, ...]]:
     incident, subject = view.incident, str(view.incident.id)
     asked = view.asked if incident.is_open else []
+    if len(asked) > 1:
+        yield _all_at_once(asked, subject)
     for place, approval in enumerate(asked, start=1):
         yield approval_buttons(approval, place if len(asked) > 1 else None)
-    if len(asked) > 1:
-        if all(one.confirmations_needed == 1 for one in asked):
-            everything = text("button.approve_all", count=len(asked))
-            approve = Button(
-                press=Press.APPROVE_ALL,
-                label=everything,
-                weight=Weight.SUCCESS,
-                subject=subject,
-                detail=digest_of(asked),
-            )
-            yield approve, Button(press=Press.DENY_ALL, label=text("button.deny_all"), subject=subject)
-        else:
-            yield (Button(press=Press.DENY_ALL, label=text("button.deny_all"), subject=subject),)
     look = [Button(press=Press.WHY, label=text("button.why"), subject=subject)]
     if incident.service is not None:
         look.append(Button(press=Press.LOGS, label=text("button.logs"), subject=subject))
@@ -350,6 +357,19 @@ def _buttons(view: IncidentView) -> Iterator[tuple[Button, ...]]:
         yield tuple(care)
 
 
+def _all_at_once(asked: Sequence[Approval], subject: str) -> tuple[Button, ...]:
+    """One tap for the whole plan; what cannot be undone is confirmed step by step."""
+    deny = Button(press=Press.DENY_ALL, label=text("button.deny_all"), subject=subject)
+    if any(one.confirmations_needed > 1 for one in asked):
+        return (deny,)
+    everything = text("button.approve_all", count=len(asked))
+    mark = digest_of(asked)
+    return (
+        Button(press=Press.APPROVE_ALL, label=everything, weight=Weight.SUCCESS, subject=subject, detail=mark),
+        deny,
+    )
+
+
 def approval_buttons(approval: Approval, place: int | None = None) -> tuple[Button, ...]:
     """Yes and no for one question; the yes says which confirmation it is."""
     seen = len(approval.confirmed_by)
@@ -358,7 +378,8 @@ def approval_buttons(approval: Approval, place: int | None = None) -> tuple[Butt
         weight = Weight.DANGER
     else:
         label = text("button.approve") if place is None else text("button.approve_step", place=place)
-        weight = Weight.SUCCESS if approval.confirmations_needed == 1 else Weight.DANGER
+        usual = Weight.SUCCESS if place is None else Weight.NORMAL  # of several, the one for all stands out
+        weight = usual if approval.confirmations_needed == 1 else Weight.DANGER
     no = text("button.deny") if place is None else text("button.deny_step", place=place)
     return (
         Button(press=Press.APPROVE, label=label, weight=weight, subject=approval.id, detail=str(seen)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.evidence import context_of
-from agent.plans import NoChoice, Plan, PlannedStep, choose_solution, render_plan, seal
+from agent.plans import NoChoice, Plan, PlannedStep, action_says, choose_solution, render_plan, seal
 from agent.ports import Mind
 from agent.rules import escalation_reason
 from agent.runbook_models import Runbook
@@ -78,10 +78,11 @@ def _by_runbook(
 def _by_model(state: DokployAgentState, incident: Incident, attempt: int, mind: Mind) -> Plan | None:
     assert incident.diagnosis is not None
     chosen = [Offer(action=one["action"], container=one["container"]) for one in state.get("offers", [])]
+    names = {f"{incident.host}/{incident.container}": incident.target}
     steps: list[PlannedStep] = []
     for number, offer in enumerate(chosen, 1):
         params = {"container": offer.container}
-        says = Text(f"action.{offer.action}", params)
+        says = action_says(offer.action, dict(params), names)
         needs = (steps[-1].id,) if steps else ()
         steps.append(PlannedStep(id=f"step{number}", action=offer.action, params=dict(params), says=says, needs=needs))
     if not steps:

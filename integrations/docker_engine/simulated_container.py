@@ -335,7 +335,7 @@ class SimulatedContainer:
             missing = self._missing()
             if missing is not None:
                 self.say("stderr", f"OperationalError: {unresolved(missing)}")
-            elif self.recipe.chatter:
+            elif self.recipe.chatter and self.hunger is None:  # its worker is busy with what needs the memory
                 self.say("stdout", self.recipe.chatter[self._said % len(self.recipe.chatter)])
                 self._said += 1
         self._later(self.recipe.chatter_s, self._chat)

@@ -196,8 +196,8 @@ async def test_autonomy(world: FaceWorld) -> None:
 async def test_memory_and_runbooks(world: FaceWorld) -> None:
     await _ask(world, "/memory", "Tell me what to look for")
     await _ask(world, "/memory killed for memory", "I remember nothing like this")
-    listing = await _ask(world, "/runbooks", "container_oom")
-    await (await world.ada.tap(listing, listing.labels[0])).answer()
+    listing = await _ask(world, "/runbooks", "problems I know")
+    await (await world.ada.tap(listing, "Container killed for memory")).answer()
     shown = await _ask(world, "/runbooks container oom", "Cause: memory_limit")
     assert "short interruption" in shown.text
 
