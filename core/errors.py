@@ -66,6 +66,12 @@ class Refused(GuardianError):
     """The policy, a role or a state does not allow it; the message says which."""
 
 
+def plain_reason(error: Exception) -> str:
+    """The operating system's own word for why a connection failed, without the client library's wrapping."""
+    inner = getattr(error, "os_error", error)
+    return getattr(inner, "strerror", None) or str(error) or type(error).__name__
+
+
 class SystemUnavailable(GuardianError):
     """An outside system cannot be reached or does not answer."""
 

@@ -83,6 +83,8 @@ class HttpApi:
             status = response.status
         except ApiError as refusal_error:
             response, status, error = _answer_error(refusal_error), refusal_error.code, refusal_error.description
+        except ConnectionResetError:
+            response, error = web.Response(status=400), "the caller hung up"  # nobody reads it any more
         except _ConnectionBroken:
             response, error = web.Response(status=500), "connection broken on purpose"
         took_s = time.monotonic() - started_at

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp.client_exceptions import ClientError
 
-from core.errors import GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded
+from core.errors import GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded, plain_reason
 from integrations.docker_engine.answers import mapping, string
 from integrations.docker_engine.client import refusal
 
@@ -106,7 +106,7 @@ class Wire:
         except TimeoutError as error:
             raise TimeLimitExceeded(self._system, f"{what} was not answered in time") from error
         except (ClientError, OSError) as error:
-            raise SystemUnavailable(self._system, f"{what} found no engine: {error or type(error).__name__}") from error
+            raise SystemUnavailable(self._system, f"{what} found no engine: {plain_reason(error)}") from error
 
     async def _refusal(self, response: aiohttp.ClientResponse, what: str) -> GuardianError:
         raw = await response.content.read(4096)

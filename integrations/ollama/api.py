@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from core.errors import ModelFailed, ModelFailure
+from core.errors import ModelFailed, ModelFailure, plain_reason
 from core.settings import OllamaSettings
 from integrations.ollama.address import shown_address
 from integrations.ollama.failures import from_status
@@ -109,7 +109,7 @@ class OllamaApi:
             async with asyncio.timeout(time_limit_s):
                 status, content = await self._exchange(method, path, body)
         except aiohttp.ClientError as error:
-            problem = f"Ollama at {address} cannot be reached: {str(error) or type(error).__name__}"
+            problem = f"Ollama at {address} cannot be reached: {plain_reason(error)}"
             self._presence.missed(problem)
             raise ModelFailed(ModelFailure.UNREACHABLE, problem) from error
         except TimeoutError as error:
