@@ -12,6 +12,7 @@ from core.settings import DokploySettings
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.failures import AnswerUnreadable, CallFailed, NotSent
 from integrations.dokploy.instance_models import Schedule
+from knowledge.settings_files import load_settings
 from tests.dokploy.conftest import MakeDokploy
 from tests.dokploy.replay import ReplayServer
 
@@ -185,3 +186,22 @@ def test_an_address_is_kept_without_its_end(given: str, kept: str) -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DokploySettings.model_validate({"url": "https://dokploy.example.com", "api_key": "k", **wrong})
+
+
+def test_the_section_is_read_from_the_file_and_hides_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "infraguardian.yml"
+    file.write_text("dokploy: {url: 'https://dokploy.example.com/api', api_key: hunter2-hunter2}\n")
+    settings = load_settings(file)
+    assert settings.dokploy is not None
+    assert settings.dokploy.url == "https://dokploy.example.com"
+    assert settings.dokploy.api_key.get_secret_value() == "hunter2-hunter2"
+    assert "hunter2" not in repr(settings) + settings.model_dump_json()
+
+
+def test_a_wrong_section_names_the_setting_and_not_the_password(tmp_path: Path) -> None:
+    file = tmp_path / "infraguardian.yml"
+    file.write_text("dokploy: {url: 'https://ada:hunter2@dokploy.example.com', api_kee: x}\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert "dokploy.url: give the address alone" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
