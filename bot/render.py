@@ -194,13 +194,15 @@ def _html(piece: _Said) -> str:
     heading = f"<b>{escape(piece.heading, quote=False)}</b>\n" if piece.heading else ""
     if not piece.lines and not piece.heading:
         return ""
-    if isinstance(block, Folded) and block.is_code and len(piece.lines) <= SHORT_CODE:
+    is_narrow = all(units(one) <= NARROW_CODE for one in piece.lines)
+    if isinstance(block, Folded) and block.is_code and len(piece.lines) <= SHORT_CODE and is_narrow:
         return f"{heading}<pre>{body}</pre>"
     return f"<blockquote expandable>{heading}{body}</blockquote>"
 
 
 SHORT_CODE = 4
-"""Code of so few lines is shown open, set in a fixed width."""
+NARROW_CODE = 44
+"""Code of so few lines, each as wide as a phone's screen, is shown open and in a fixed width."""
 
 
 def _tagged(words: str, style: Style) -> str:

@@ -199,11 +199,10 @@ def _reasons(ask: Ask, container: Container, *, is_alone: bool) -> Iterator[Bloc
         if is_alone and container.is_running:
             yield line(text("health.no_check"), indent=True)
         return
-    failed = [probe for probe in container.health_log if probe.exit_code != 0]
-    if failed:
-        last = failed[-1]
-        said = ask.face.redact(last.output.strip())[:OUTPUT_LIMIT] or "–"
-        yield Folded(heading=text("health.probe", code=last.exit_code), lines=tuple(said.splitlines()), is_code=True)
+    last = container.health_log[-1]
+    if last.exit_code != 0:
+        says = ask.face.redact(last.output.strip())[:OUTPUT_LIMIT] or "–"
+        yield Folded(heading=text("health.probe", code=last.exit_code), lines=tuple(says.splitlines()), is_code=True)
 
 
 def _standings(services: tuple[Service, ...]) -> list[Standing]:
