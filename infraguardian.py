@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,28 +13,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
-import bot.health as telegram_health
-import integrations.docker_engine.health as engine_health
-import integrations.ollama.health as model_health
-import knowledge.health as records_health
 from agent.dialogue import DialogueParts, RulesAndModel
-from agent.ports import Lesson, Mind
+from agent.ports import Mind
 from agent.runbooks import load_runbooks
 from agent.runtime import IncidentRuntime
 from bot.app import ChatFace
+from bot.playground.opening import open_playground, with_playground
 from bot.playground.server import BotApiServer
 from bot.ports import FaceParts
 from core.actions import Catalog
 from core.bus import Bus
 from core.carrier import CallStarted, Carriage
-from core.checks import CheckLine
 from core.desk import IncidentDesk
 from core.door import Door
-from core.errors import ModelFailed, SettingsError
+from core.errors import ModelFailed
 from core.events import AlertJoined, IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
-from core.incidents import WITH_A_PERSON, Decider, Incident, IncidentState
+from core.incidents import WITH_A_PERSON, Incident, IncidentState
 from core.inventory import Inventory
 from core.policy import Actor
 from core.redaction import Redactor, redact
@@ -53,11 +47,10 @@ from integrations.docker_engine.survey import survey
 from integrations.ollama.client import OllamaModel
 from integrations.ollama.embeddings import OllamaEmbeddings
 from knowledge.history_actions import HistoryToolset
-from knowledge.lesson_records import Lesson as RecordedLesson
 from knowledge.memory import Embedder
 from knowledge.ownership import Ownership
 from knowledge.people_records import Person
-from knowledge.stores import Knowledge, Stats
+from knowledge.stores import Knowledge
 from knowledge.text_files import load_texts
 from web.app import WebApp
 
@@ -67,8 +60,6 @@ if TYPE_CHECKING:
 RUNBOOKS_DIR = Path(__file__).resolve().parent / "runbooks"
 TICK_S = 5.0
 """How often what is only due by the clock is looked at: approvals, silences, flapping."""
-PLAYGROUND_TOKEN = "100000001:local-playground-only-no-telegram-token"
-PLAYGROUND_ADMIN, PLAYGROUND_VIEWER, PLAYGROUND_STRANGER = 1, 2, 3
 log = logging.getLogger(__name__)
 
 
@@ -78,44 +69,6 @@ class SystemClock:
     def now(self) -> datetime:
         """The moment, UTC-aware."""
         return datetime.now(UTC)
-
-
-class Teacher:
-    """The incident memory and the learnt start times, as the agent knows them."""
-
-    def __init__(self, knowledge: Knowledge, clock: SystemClock) -> None:
-        self._knowledge = knowledge
-        self._clock = clock
-
-    async def learn(self, lesson: Lesson) -> None:
-        """Keep it."""
-        kept = RecordedLesson(
-            incident_id=lesson.incident_id,
-            at=self._clock.now(),
-            host=lesson.host,
-            stack=lesson.stack,
-            service=lesson.service,
-            kind=lesson.kind,
-            cause=lesson.cause,
-            text=lesson.says,
-            runbook=lesson.runbook,
-            actions=lesson.actions,
-            held=lesson.did_hold,
-            decided_by=Decider(lesson.decided_by),
-        )
-        await self._knowledge.memory.learn(kept)
-
-    async def learn_start_time(self, host: str, stack: str | None, service: str, seconds: float) -> None:
-        """How long a service took from start to well."""
-        await self._knowledge.start_times.learn(_title(stack, service), seconds)
-
-    async def start_time(self, host: str, stack: str | None, service: str) -> float | None:
-        """The learnt start time in seconds, or None."""
-        return await self._knowledge.start_times.typical(_title(stack, service))
-
-
-def _title(stack: str | None, service: str) -> str:
-    return f"{stack}/{service}" if stack else service
 
 
 async def _play(engine: SimulatedEngine, after_s: float) -> None:
@@ -170,8 +123,8 @@ class Guardian:
         enter = self._stack.enter_async_context
         await enter(Ownership(self.settings.data_dir))
         if self.settings.telegram.token is None:
-            self.playground = await self._open_playground()
-            self.settings = _with_playground(self.settings, self.playground)
+            self.playground = await open_playground(self.settings, self._stack)
+            self.settings = with_playground(self.settings, self.playground)
         self.knowledge = await enter(Knowledge(self.settings, self.clock))
         around = await survey(self.settings.engines, simulated=self.settings.simulated)
         self.notices += around.notices
@@ -259,7 +212,8 @@ class Guardian:
             desk=self.desk,
             watch=self.watch,
             runbooks=lambda: self.runbooks,
-            teacher=Teacher(self.knowledge, self.clock),
+            memory=self.knowledge.memory,
+            start_times=self.knowledge.start_times,
             model=self.model,
             clock=self.clock,
             settings=self.settings,
@@ -297,23 +251,6 @@ class Guardian:
         self.face = ChatFace(self._face_parts(), self.web.application)
         await self._stack.enter_async_context(self.web)
         await self._stack.enter_async_context(self.face)
-
-    async def _open_playground(self) -> BotApiServer:
-        """The chat page and its server, on this machine only; the person of the settings is admin there."""
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
-        state = self.settings.data_dir / "playground.db"
-        server = BotApiServer(token=PLAYGROUND_TOKEN, state_path=state, port=self.settings.playground.port)
-        try:
-            await self._stack.enter_async_context(server)
-        except OSError as error:
-            raise SettingsError(
-                f"playground.port {self.settings.playground.port} cannot be opened ({error.strerror}); "
-                "set another one with INFRAGUARDIAN_PLAYGROUND__PORT (0: any free port)"
-            ) from error
-        server.person(PLAYGROUND_ADMIN, self.settings.playground.person, note="admin")
-        server.person(PLAYGROUND_VIEWER, "Grace", language_code="es", note="viewer")
-        server.person(PLAYGROUND_STRANGER, "Mallory", note="stranger")
-        return server
 
     def _face_parts(self) -> FaceParts:
         return FaceParts(
@@ -427,19 +364,6 @@ class Guardian:
         return [self.texts.render(one, self.settings.language) for one in said]
 
 
-def _with_playground(settings: Settings, server: BotApiServer) -> Settings:
-    telegram = settings.telegram.model_copy(
-        update={
-            "token": SecretStr(PLAYGROUND_TOKEN),
-            "api_url": server.base_url.removesuffix("/bot"),
-            "admins": (*settings.telegram.admins, PLAYGROUND_ADMIN),
-            "viewers": (*settings.telegram.viewers, PLAYGROUND_VIEWER),
-            "webhook_url": None,
-        }
-    )
-    return settings.model_copy(update={"telegram": telegram})
-
-
 def _secrets(settings: Settings) -> list[str]:
     """What must never be shown anywhere: this program's own."""
     found = [settings.telegram.token, settings.telegram.webhook_secret, settings.key]
@@ -450,40 +374,9 @@ def _secrets(settings: Settings) -> list[str]:
     return known
 
 
-async def check(settings: Settings, *, load_model: bool) -> AsyncIterator[CheckLine]:
-    """What `infraguardian check` prints; never raises for something that is only wrong."""
-    clock = SystemClock()
-    yield CheckLine(name=text("check.settings"), ok=True)
-    runbooks = load_runbooks(RUNBOOKS_DIR, settings.runbooks_dir, installed_catalog(settings, clock))
-    yield CheckLine(name=text("check.runbooks", count=len(runbooks.names())), ok=True)
-    has_admin = bool(settings.telegram.admins)
-    async for line in records_health.check(settings, clock):
-        yield line
-    if settings.telegram.token is not None and not has_admin:
-        async with Knowledge(settings, clock) as knowledge:
-            has_admin = await knowledge.people.has_admin()
-    async for line in telegram_health.check(settings.telegram, has_admin=has_admin):
-        yield line
-    async for line in engine_health.check(settings.engines):
-        yield line
-    if settings.ollama is not None:
-        model = OllamaModel(settings.ollama, clock=clock)
-        try:
-            async for line in model_health.check(model, load=load_model):
-                yield line
-        finally:
-            await model.aclose()
-
-
 def installed_catalog(settings: Settings, clock: SystemClock) -> Catalog:
     """Every action there is, without connecting to anything: enough to check runbooks and to write documents."""
     knowledge = Knowledge(settings, clock)
     engines = {name: RealEngine(name, one) for name, one in settings.engines.items()}
     history = HistoryToolset(knowledge.series, knowledge.incidents, knowledge.memory, clock, Inventory)
     return Catalog([DockerToolset(engines, redact), history])
-
-
-async def database_stats(settings: Settings) -> Stats:
-    """How much is kept; opening the records brings their schema up to date."""
-    async with Knowledge(settings, SystemClock()) as knowledge:
-        return await knowledge.stats()

@@ -12,6 +12,7 @@ from core.alerts import Alert
 from core.door import Door
 from core.incidents import Incident
 from core.inventory import Inventory
+from core.lessons import Lesson
 from core.model import LanguageModel
 from core.ports import Clock
 from core.settings import Settings
@@ -60,36 +61,22 @@ class Watch(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """What an incident taught."""
-
-    incident_id: int
-    host: str
-    stack: str | None
-    service: str | None
-    kind: str
-    cause: str
-    says: str
-    """Trouble and cause in plain words, English, without secrets."""
-    runbook: str | None
-    actions: tuple[str, ...]
-    did_hold: bool
-    decided_by: str
-
-
-class Teacher(Protocol):
+class Memory(Protocol):
     """The incident memory."""
 
-    async def learn(self, lesson: Lesson) -> None:
-        """Keep it."""
+    async def learn(self, lesson: Lesson) -> object:
+        """Keep a lesson."""
         ...
 
-    async def learn_start_time(self, host: str, stack: str | None, service: str, seconds: float) -> None:
-        """How long a service took from start to well."""
+
+class StartTimes(Protocol):
+    """How long services take from start to well; named as `Incident.target` names them."""
+
+    async def learn(self, service: str, seconds: float) -> None:
+        """One more start took so long."""
         ...
 
-    async def start_time(self, host: str, stack: str | None, service: str) -> float | None:
+    async def typical(self, service: str) -> float | None:
         """The learnt start time in seconds, or None."""
         ...
 
@@ -102,7 +89,8 @@ class Mind:
     desk: Desk
     watch: Watch
     runbooks: Callable[[], Runbooks]
-    teacher: Teacher
+    memory: Memory
+    start_times: StartTimes
     model: LanguageModel | None
     clock: Clock
     settings: Settings

@@ -12,10 +12,10 @@ from pydantic import Field, JsonValue, field_validator
 from core.actions import JsonObject, Outcome, Params, Result, Risk, Toolset, action
 from core.incidents import Incident
 from core.inventory import Inventory
+from core.lessons import Lesson
 from core.ports import Clock, Series, SeriesPoint
 from core.wording import text
 from knowledge.incident_records import RecordedIncidents
-from knowledge.lesson_records import Lesson
 from knowledge.shapes import shape_of, slope_per_hour
 
 MEGABYTE = 1024 * 1024

@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
 
-from core.incidents import Decider
+from core.lessons import Lesson
 from knowledge.codec import pack, unpack
 from knowledge.database import Database
 from knowledge.tables import lessons
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """What one incident taught."""
-
-    id: int = 0
-    incident_id: int | None
-    at: datetime
-    host: str = ""
-    stack: str | None
-    service: str | None
-    kind: str
-    """The alert's kind."""
-    cause: str
-    """The cause class; empty: it was never found."""
-    text: str
-    """What was seen, in plain words; free of secrets."""
-    runbook: str | None = None
-    actions: tuple[str, ...] = ()
-    """What was done, in order: `docker.restart local/api-1`."""
-    held: bool | None = None
-    """True: proved to have helped. False: it did not. None: nothing was done, or nobody knows."""
-    decided_by: Decider = Decider.RULE
-
-    @property
-    def target(self) -> str:
-        """`stack/service`, as in Incident.target."""
-        return "/".join(part for part in (self.stack, self.service) if part) or self.host
 
 
 class Index(StrEnum):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from core.errors import GuardianError
 from core.incidents import Incident
+from core.lessons import Lesson
 from knowledge import embedding as builtin
-from knowledge.lesson_records import Lesson, LessonRecords
+from knowledge.lesson_records import LessonRecords
 from knowledge.memory_index import Hits, LessonIndex, embed_all, pack, words_of
 from knowledge.vectors import BATCH
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.errors import GuardianError
+from core.lessons import Lesson
 from knowledge import embedding as builtin
-from knowledge.lesson_records import Index, Lesson, LessonRecords
+from knowledge.lesson_records import Index, LessonRecords
 from knowledge.vectors import BATCH, IndexDamaged, IndexUnavailable, VectorIndex
 
 BUILTIN_COLLECTION = f"lessons_{builtin.IDENTITY}"

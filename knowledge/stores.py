@@ -17,6 +17,7 @@ from core.actions import Result
 from core.approvals import Approval
 from core.incidents import Incident
 from core.inventory import Inventory
+from core.lessons import Lesson
 from core.ports import Call, Clock, Locks, Runs
 from core.settings import Settings
 from knowledge.approval_records import RecordedApprovals
@@ -27,7 +28,7 @@ from knowledge.database import Database, sqlite_url
 from knowledge.inbox_records import Inbox
 from knowledge.incident_records import RecordedIncidents
 from knowledge.ledger import RecordedLedger
-from knowledge.lesson_records import Lesson, LessonRecords
+from knowledge.lesson_records import LessonRecords
 from knowledge.locks import LocalLocks, PostgresLocks
 from knowledge.memory import Memory
 from knowledge.message_records import Cards, Outbox

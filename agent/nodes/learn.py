@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.nodes.outcomes import records
-from agent.ports import Lesson, Mind
+from agent.ports import Mind
 from agent.state import DokployAgentState
 from core.incidents import Incident, IncidentState
+from core.lessons import Lesson
 from core.ports import CallState
 from core.wording import text
 
@@ -40,18 +41,19 @@ async def teach(incident: Incident, mind: Mind, *, did_hold: bool, call_keys: Se
     diagnosis = incident.diagnosis
     if diagnosis is None or not done:
         return
-    await mind.teacher.learn(
+    await mind.memory.learn(
         Lesson(
             incident_id=incident.id,
+            at=mind.clock.now(),
             host=incident.host,
             stack=incident.stack,
             service=incident.service,
             kind=incident.kind,
             cause=diagnosis.cause,
-            says=mind.redact(f"{mind.render_english(incident.says)} {mind.render_english(diagnosis.says)}"),
+            text=mind.redact(f"{mind.render_english(incident.says)} {mind.render_english(diagnosis.says)}"),
             runbook=diagnosis.runbook,
             actions=tuple(f"{record.call.action} {record.target or ''}".strip() for record in done),
-            did_hold=did_hold,
-            decided_by=str(diagnosis.decided_by),
+            held=did_hold,
+            decided_by=diagnosis.decided_by,
         )
     )

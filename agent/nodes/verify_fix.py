@@ -26,7 +26,7 @@ async def verify_fix(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     raw = state.get("plan")
     wanted = Plan.from_json(raw).verify if raw else Verify()
     containers = targets(incident, mind.watch.inventory(), wanted.containers)
-    learnt = await mind.teacher.start_time(incident.host, incident.stack, incident.service or "")
+    learnt = await mind.start_times.typical(incident.target)
     progress = Progress(
         acted_at=acted_at,
         good_since=_moment(state.get("good_since")),
@@ -37,7 +37,7 @@ async def verify_fix(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     seen = check(incident, mind.watch, progress, now, mind.settings.verification)
     if seen.good_since is not None and progress.good_since is None:
         start_s = (seen.good_since - acted_at).total_seconds()
-        await mind.teacher.learn_start_time(incident.host, incident.stack, incident.service or "", start_s)
+        await mind.start_times.learn(incident.target, start_s)
     await _show(incident, seen, progress, mind)
     pause = timedelta(seconds=min(mind.settings.verification.poll_s, max(progress.window_s / 2, 0.2)))
     return {

@@ -4,8 +4,9 @@ import asyncio
 import sys
 from pathlib import Path
 
+from core.lessons import Lesson
 from knowledge.database import Database, sqlite_url
-from knowledge.lesson_records import Lesson, LessonRecords
+from knowledge.lesson_records import LessonRecords
 from knowledge.memory import Memory
 from tests.knowledge.tools import NOON
 

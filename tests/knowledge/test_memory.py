@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from core.lessons import Lesson
 from knowledge import embedding
 from knowledge.database import Database, sqlite_url
-from knowledge.lesson_records import Lesson, LessonRecords
+from knowledge.lesson_records import LessonRecords
 from knowledge.memory import Embedder, Memory
 from tests.knowledge.tools import NOON, an_incident, until
 

@@ -10,12 +10,12 @@ import pytest
 from core.actions import Risk, Role
 from core.incidents import IncidentState
 from core.inventory import Container, ContainerState, Host, Inventory
+from core.lessons import Lesson
 from core.policy import Facts
 from core.ports import CallState
 from core.settings import Autonomy, PolicySettings, Settings, StackSettings, TelegramSettings
 from knowledge.audit_records import Audit
 from knowledge.database import Database
-from knowledge.lesson_records import Lesson
 from knowledge.people_records import People, Person
 from knowledge.setting_records import SettingRecords
 from knowledge.start_time_records import StartTimes

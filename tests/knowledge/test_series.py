@@ -12,10 +12,11 @@ from core.actions import Catalog, Outcome
 from core.detection import Sample
 from core.errors import InvalidParams
 from core.inventory import Container, ContainerState, Host, Inventory
+from core.lessons import Lesson
 from knowledge.database import Database
 from knowledge.history_actions import HistoryToolset
 from knowledge.incident_records import RecordedIncidents
-from knowledge.lesson_records import Lesson, LessonRecords
+from knowledge.lesson_records import LessonRecords
 from knowledge.memory import Memory
 from knowledge.series import RecordedSeries
 from knowledge.shapes import Shape, shape_of
