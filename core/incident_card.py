@@ -62,6 +62,8 @@ SAID_BY_ITSELF = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, Inc
 """Ends whose line says all that the outcome's sentence says."""
 FACTS_SHOWN = 6
 FACT_LENGTH = 160
+LONG_S = 120
+"""From here on a span is told in minutes, hours and days."""
 AFFECTED_SHOWN = 5
 
 
@@ -84,6 +86,11 @@ class IncidentView:
         order = {key: place for place, key in enumerate(record.call.key for record in self.calls)}
         pending = [one for one in self.approvals if one.state is ApprovalState.PENDING]
         return sorted(pending, key=lambda one: order.get(one.call_keys[0], 0) if one.call_keys else 0)
+
+    def named(self, says: Text) -> Text:
+        """The sentence with a person's name where the records hold the number."""
+        who = says.values.get("who")
+        return Text(says.key, {**says.values, "who": self.name(who)}) if isinstance(who, str) else says
 
     def name(self, actor_id: str | None) -> str:
         """How a person is called."""
@@ -117,7 +124,8 @@ def full_card(view: IncidentView) -> Card:
     if incident.timeline:
         stamps = (f"{clock_time(entry.at, view.now, view.zone, seconds=True)}" for entry in incident.timeline)
         story = tuple(
-            text("card.story", at=at, what=entry.says) for at, entry in zip(stamps, incident.timeline, strict=True)
+            text("card.story", at=at, what=view.named(entry.says))
+            for at, entry in zip(stamps, incident.timeline, strict=True)
         )
         blocks.append(Folded(heading=text("card.timeline"), lines=story, keep_end=True))
     blocks.append(_footer(view))
@@ -140,13 +148,14 @@ def why_card(view: IncidentView) -> Card:
 
 def evidence_blocks(incident: Incident) -> list[Block]:
     """All its evidence, folded."""
-    facts = tuple(fact(item) for item in incident.evidence())
-    return [Folded(heading=text("card.evidence"), lines=facts)] if facts else []
-
-
-def fact(item: Evidence) -> Text:
-    """One measured fact with its source."""
-    return text("card.fact", name=_label(item), value=_value(item), source=item.source)
+    items = incident.evidence()
+    lines: list[Words] = []
+    for source in dict.fromkeys(item.source for item in items):
+        lines += [
+            text("card.fact_short", name=_label(item), value=_value(item)) for item in items if item.source == source
+        ]
+        lines.append(text("card.source", source=source))
+    return [Folded(heading=text("card.evidence"), lines=tuple(lines))] if lines else []
 
 
 def clock_time(at: datetime, now: datetime, zone: tzinfo, *, seconds: bool = False) -> str:
@@ -400,6 +409,8 @@ def _value(item: Evidence) -> Words:
         return _listed(item.name, [str(one) for one in value])
     if isinstance(value, str) and (key := word_key(item.name, value)):
         return Text(key)
+    if unit == "s" and isinstance(value, int | float) and value >= LONG_S:
+        return duration(timedelta(seconds=value))
     shown = _number(value) if isinstance(value, float) else str(value) if value is not None else "–"
     shown = _short(shown)
     return f"{shown} {unit}" if unit else shown
