@@ -1,4 +1,4 @@
-"""The command line: `infraguardian serve`, `demo`, `check`, `db`, `settings`."""
+"""The command line: `infraguardian serve`, `demo`, `check`, `db`, `settings`, `actions`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from core.action_docs import action_docs
+from core.checks import CheckLine
 from core.errors import GuardianError, RunbookError, SettingsError
+from core.ports import Clock
 from core.settings import Settings
 from core.wording import text
 from knowledge.settings_files import example, load_settings
 from knowledge.text_files import load_texts
+
+if TYPE_CHECKING:
+    from knowledge.stores import Stats
 
 WRONG_SETTINGS = 2
 """Exit code: nothing was started because something in the settings or runbooks is wrong."""
@@ -59,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     database.set_defaults(run=_database)
     shown = commands.add_parser("settings", help="print infraguardian.example.yml: every setting with its default")
     shown.set_defaults(run=_print_settings)
+    actions = commands.add_parser("actions", help="print docs/actions.md: everything that can be done")
+    actions.set_defaults(run=_print_actions)
     return parser
 
 
@@ -105,11 +115,9 @@ def _check(parsed: argparse.Namespace) -> int:
 
 async def _check_all(settings: Settings, *, load_model: bool) -> int:
     """One line a thing as it is found out; the exit code says whether something needs a person."""
-    from infraguardian import check
-
     texts = load_texts()
     bad = 0
-    async for line in check(settings, load_model=load_model):
+    async for line in _looked_at(settings, load_model=load_model):
         said = [line.name, *(one for one in (line.problem, line.next_step) if one is not None)]
         bad += not line.ok
         words = " ".join(_sentence(texts.render(one, settings.language)) for one in said)
@@ -119,15 +127,52 @@ async def _check_all(settings: Settings, *, load_model: bool) -> int:
     return CHECK_FAILED if bad else 0
 
 
+async def _looked_at(settings: Settings, *, load_model: bool) -> AsyncIterator[CheckLine]:
+    """Every system's own check; none raises for something that is only wrong."""
+    from agent.runbooks import load_runbooks
+    from bot.health import check as check_telegram
+    from infraguardian import RUNBOOKS_DIR, SystemClock, installed_catalog
+    from integrations.docker_engine.health import check as check_engines
+    from integrations.ollama.client import OllamaModel
+    from integrations.ollama.health import check as check_model
+    from knowledge.health import check as check_records
+
+    clock = SystemClock()
+    yield CheckLine(name=text("check.settings"), ok=True)
+    runbooks = load_runbooks(RUNBOOKS_DIR, settings.runbooks_dir, installed_catalog(settings, clock))
+    yield CheckLine(name=text("check.runbooks", count=len(runbooks.names())), ok=True)
+    async for line in check_records(settings, clock):
+        yield line
+    async for line in check_telegram(settings.telegram, has_admin=await _has_admin(settings, clock)):
+        yield line
+    async for line in check_engines(settings.engines):
+        yield line
+    if settings.ollama is not None:
+        async with aclosing(OllamaModel(settings.ollama, clock=clock)) as model:
+            async for line in check_model(model, load=load_model):
+                yield line
+
+
+async def _has_admin(settings: Settings, clock: Clock) -> bool:
+    """By the settings, or enrolled in the chat; records that cannot be opened know nobody."""
+    from knowledge.stores import Knowledge
+
+    if settings.telegram.admins or settings.telegram.token is None:
+        return True
+    try:
+        async with Knowledge(settings, clock) as knowledge:
+            return await knowledge.people.has_admin()
+    except GuardianError:
+        return False
+
+
 def _sentence(words: str) -> str:
     return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _database(parsed: argparse.Namespace) -> int:
     """`migrate` opens the records, which brings the schema up to date; `stats` also counts them."""
-    from infraguardian import database_stats
-
-    stats = asyncio.run(database_stats(load_settings(parsed.settings)))
+    stats = asyncio.run(_stats(load_settings(parsed.settings)))
     if parsed.what == "stats":
         sizes = {"database": stats.database_bytes, "graph": stats.graph_bytes, "memory": stats.memory_bytes}
         print(stats.database)
@@ -136,8 +181,23 @@ def _database(parsed: argparse.Namespace) -> int:
     return 0
 
 
+async def _stats(settings: Settings) -> Stats:
+    from infraguardian import SystemClock
+    from knowledge.stores import Knowledge
+
+    async with Knowledge(settings, SystemClock()) as knowledge:
+        return await knowledge.stats()
+
+
 def _print_settings(parsed: argparse.Namespace) -> int:
     print(example(), end="")
+    return 0
+
+
+def _print_actions(parsed: argparse.Namespace) -> int:
+    from infraguardian import SystemClock, installed_catalog
+
+    print(action_docs(installed_catalog(Settings(), SystemClock())), end="")
     return 0
 
 
