@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 NEWEST_API = (1, 47)
 """The newest version whose answers this package knows; engines speak older ones on request."""
+OLDEST_API = (1, 24)
+"""What the Docker SDK still speaks (docker.constants.MINIMUM_DOCKER_API_VERSION)."""
 DEFAULT_SSH_SOCKET = "/var/run/docker.sock"
 
 
@@ -176,6 +178,12 @@ class Connector:
         if not string(versions.get("ApiVersion")):
             raise SystemUnavailable(self.title, "what answers at its address is no Docker engine")
         chosen = choose_version(string(versions["ApiVersion"]), string(versions.get("MinAPIVersion")))
+        if _number(chosen) < OLDEST_API:
+            needed = ".".join(str(part) for part in OLDEST_API)
+            raise SystemUnavailable(
+                self.title,
+                f"it speaks Docker API {chosen} at most, and {needed} is needed; upgrade it to Docker 1.12 or newer",
+            )
         wire.api_version = chosen
         control = Control(address.sdk_url, chosen, tls=address.tls, timeout_s=self._settings.timeout_s)
         return Link(

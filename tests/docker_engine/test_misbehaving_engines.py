@@ -112,6 +112,14 @@ def test_the_version_that_both_speak(newest: str, oldest: str, spoken: str) -> N
     assert choose_version(newest, oldest) == spoken
 
 
+async def test_an_engine_of_long_ago_is_named_and_crashes_nothing(engine_at: MakeEngine, socket_path: Path) -> None:
+    version = {**VERSION, "Version": "1.0.0", "ApiVersion": "1.12", "MinAPIVersion": "1.12"}
+    engine = engine_at(socket_path)
+    async with on_socket(socket_path, Server({"/version": version})):
+        with pytest.raises(SystemUnavailable, match="speaks Docker API 1.12 at most, and 1.24 is needed"):
+            await engine.info()
+
+
 async def test_an_old_engine(engine_at: MakeEngine, socket_path: Path) -> None:
     server = Server({"/version": VERSION, "/info": MACHINE, "/containers/json": [CONTAINER], "/json": CONTAINER})
     engine = engine_at(socket_path)
