@@ -22,6 +22,9 @@ from core.errors import SettingsError, closest
 from core.settings import Settings
 
 DEFAULT_FILE = Path("infraguardian.yml")
+PREFIX = "INFRAGUARDIAN_"
+SETTINGS_VARIABLE = "INFRAGUARDIAN_SETTINGS"
+"""Where the YAML file is; not a setting itself."""
 SHORT_NAMES = {
     "TELEGRAM_BOT_TOKEN": ("telegram", "token"),
     "TELEGRAM_ADMINS": ("telegram", "admins"),
@@ -35,11 +38,12 @@ def load_settings(path: Path | None = None) -> Settings:
 
     `path`: the YAML file; None: INFRAGUARDIAN_SETTINGS, else `infraguardian.yml` where there is one.
     """
-    file = path or Path(os.environ.get("INFRAGUARDIAN_SETTINGS") or DEFAULT_FILE)
+    file = path or Path(os.environ.get(SETTINGS_VARIABLE) or DEFAULT_FILE)
     if not file.is_file():
-        if path is not None or os.environ.get("INFRAGUARDIAN_SETTINGS"):
+        if path is not None or os.environ.get(SETTINGS_VARIABLE):
             raise SettingsError(f"the settings file {str(file)!r} does not exist; copy infraguardian.example.yml there")
         file = Path(os.devnull)
+    _refuse_unknown_variables()
     try:
         loaded = _loader(file)()
     except ValidationError as error:
@@ -51,10 +55,23 @@ def load_settings(path: Path | None = None) -> Settings:
     return Settings.model_validate(loaded.model_dump())
 
 
+def _refuse_unknown_variables() -> None:
+    """A setting that nobody knows would be without effect, silently: pydantic reads only the names that it knows."""
+    known = [name.upper() for name in Settings.model_fields]
+    for variable in sorted(os.environ):
+        if not variable.upper().startswith(PREFIX) or variable.upper() == SETTINGS_VARIABLE:
+            continue
+        section = variable.upper().removeprefix(PREFIX).partition("__")[0]
+        if section not in known:
+            near = closest(section, known)
+            hint = f"; did you mean {PREFIX}{near}?" if near else "; `infraguardian settings` prints them all"
+            raise SettingsError(f"the environment sets {variable}, but there is no such setting{hint}")
+
+
 def _loader(file: Path) -> type[BaseSettings]:
     class Loaded(BaseSettings, Settings):
         model_config = SettingsConfigDict(
-            env_prefix="INFRAGUARDIAN_",
+            env_prefix=PREFIX,
             env_nested_delimiter="__",
             env_ignore_empty=True,
             yaml_file=file,
