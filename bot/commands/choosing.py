@@ -95,7 +95,8 @@ def unknown(ask: Ask, words: str) -> Card:
     """There is nothing of that name; the nearest one is offered."""
     typed = words.strip()
     typed = f"{typed[:NAME_SHOWN]}…" if len(typed) > NAME_SHOWN else typed
-    near = closest(typed.casefold(), names_of(ask.face.inventory()))
+    names = names_of(ask.face.inventory())
+    near = closest(typed.casefold(), names) or closest(typed.casefold(), {one.rpartition("/")[2] for one in names})
     if near is None:
         return Card(blocks=(line(text("choose.unknown", name=typed), tone=Tone.UNKNOWN),))
     card = choices(ask, text("choose.unknown_near", name=typed, near=near), [Choice(label=near, words=near)])
