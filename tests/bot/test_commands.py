@@ -66,8 +66,9 @@ async def test_restart_runs_and_the_end_is_told(world: FaceWorld) -> None:
     end = await world.says(world.ada.chat, "Restarted local/granada-api-1: it is running")
     assert end.text.startswith("✅")
     assert end.reply_to == 1
-    await world.quiet()
-    assert not any("⏳" in one.text for one in world.ada.chat.bot_messages)
+    await eventually(
+        lambda: not any("⏳" in one.text for one in world.ada.chat.bot_messages), what="the waiting sign taken off"
+    )
 
 
 async def test_a_whole_stack_is_restarted_after_one_more_question(world: FaceWorld) -> None:
