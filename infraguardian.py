@@ -126,6 +126,7 @@ class Guardian:
             self.playground = await open_playground(self.settings, self._stack)
             self.settings = with_playground(self.settings, self.playground)
         self.knowledge = await enter(Knowledge(self.settings, self.clock))
+        self._graph_store = await enter(AsyncExitStack())  # opened late, and yet closed after the runs have stopped
         around = await survey(self.settings.engines, simulated=self.settings.simulated)
         self.notices += around.notices
         for engine in around.engines.values():
@@ -152,6 +153,7 @@ class Guardian:
         await enter(self.watch)
         await self.watch.looked()
         await self.knowledge.runs.start()
+        self._stack.push_async_callback(self.knowledge.runs.stop)  # before what they work with is closed
         await self.door.recover()
         await self._take_up()
         self._is_ready.set()
@@ -166,7 +168,7 @@ class Guardian:
         )
 
     async def _checkpointer(self) -> BaseCheckpointSaver[Any]:
-        return await self._stack.enter_async_context(self.knowledge.checkpointer())
+        return await self._graph_store.enter_async_context(self.knowledge.checkpointer())
 
     def _dialogue(self) -> RulesAndModel:
         return RulesAndModel(

@@ -1,4 +1,4 @@
-"""A decision may fall at any moment between "asked" and "waiting": none is lost, and the action is done exactly once."""
+"""A decision may fall at any moment between "asked" and "waiting": none is lost, the action is done exactly once."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.ports import Lesson, Mind
+from agent.ports import Mind
 from agent.runbooks import load_runbooks
 from agent.runtime import IncidentRuntime
 from core.actions import Catalog, Role
@@ -71,16 +71,13 @@ class EveryRunTwice:
         self._runs.register(kind, twice, tries=tries)
 
 
-class Nothing:
-    """A teacher who forgets."""
+class Forgetful:
+    """A memory that keeps nothing, and start times that nobody learnt."""
 
-    async def learn(self, lesson: Lesson) -> None:
+    async def learn(self, *what: object) -> None:
         """Nothing is kept."""
 
-    async def learn_start_time(self, host: str, stack: str | None, service: str, seconds: float) -> None:
-        """Nothing is kept."""
-
-    async def start_time(self, host: str, stack: str | None, service: str) -> float | None:
+    async def typical(self, service: str) -> float | None:
         return None
 
 
@@ -104,6 +101,7 @@ class IncidentWorld:
         settings = Settings(data_dir=self.home, verification=quick, **{"watch": {"poll_s": 1.0}, **self.settings})
         async with AsyncExitStack() as stack:
             self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
+            graph_store = await stack.enter_async_context(AsyncExitStack())
             runs = EveryRunTwice(self.knowledge.runs) if self.is_twice else self.knowledge.runs
             self.desk = IncidentDesk(
                 store=self.knowledge.incidents,
@@ -122,7 +120,8 @@ class IncidentWorld:
                 desk=self.desk,
                 watch=self.watch,
                 runbooks=lambda: books,
-                teacher=Nothing(),
+                memory=Forgetful(),
+                start_times=Forgetful(),
                 model=None,
                 clock=self.clock,
                 settings=settings,
@@ -131,7 +130,7 @@ class IncidentWorld:
             )
 
             async def checkpointer() -> Any:
-                return await stack.enter_async_context(self.knowledge.checkpointer())
+                return await graph_store.enter_async_context(self.knowledge.checkpointer())
 
             self.runtime = IncidentRuntime(mind, runs, checkpointer)
             self._subscribe()
@@ -140,6 +139,7 @@ class IncidentWorld:
             await stack.enter_async_context(self.watch)
             await self.watch.looked()
             await self.knowledge.runs.start()
+            stack.push_async_callback(self.knowledge.runs.stop)
             listening = asyncio.create_task(self._listen(), name="events")
             stack.callback(listening.cancel)
             yield self
