@@ -130,10 +130,9 @@ class Decisions:
         if (before is not None) == is_frozen:
             return Verdict(says=text("decide.frozen_before" if is_frozen else "decide.not_frozen"), is_done=False)
         actor = visitor.actor(None)
-        await self._face.changed.set_freeze(is_frozen, by=actor.id, why=self._face.redact(why[:WHY_LIMIT]))
-        await self._face.audit.add(
-            actor, "freeze" if is_frozen else "unfreeze", "all", details={"why": why[:WHY_LIMIT]}
-        )
+        said = self._face.redact(why[:WHY_LIMIT])
+        await self._face.changed.set_freeze(is_frozen, by=actor.id, why=said)
+        await self._face.audit.add(actor, "freeze" if is_frozen else "unfreeze", "all", details={"why": said})
         return Verdict(says=text("decide.frozen" if is_frozen else "decide.unfrozen"), is_done=True)
 
     async def autonomy(self, visitor: Visitor, stack: str, mode: Autonomy) -> Verdict:
