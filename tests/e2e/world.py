@@ -8,9 +8,12 @@ import os
 import signal
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import docker
 
@@ -20,16 +23,16 @@ from bot.playground.shown import Chat, ShownMessage
 from tests.testbed.stack import Stack
 from tests.testbed.world import eventually
 
-ADA, GRACE, STRANGER = 1001, 1002, 6666
+ADA, LINUS, GRACE, STRANGER = 1001, 1003, 1002, 6666
 OPS = -1001000000077
 """The group that gets the cards; everybody is in it, the stranger too."""
 ROOT = Path(__file__).resolve().parents[2]
-START_LIMIT_S = 40.0
+START_LIMIT_S = 90.0
 
 
 @dataclass(kw_only=True)
 class World:
-    """One guardian over one stack, one admin (Ada), one viewer (Grace), one stranger."""
+    """One guardian over one stack, an admin (Ada), an operator (Linus), a viewer (Grace), a stranger (Mallory)."""
 
     chat_server: BotApiServer
     stack: Stack
@@ -44,9 +47,10 @@ class World:
     def __post_init__(self) -> None:
         """Let the people enter the chat."""
         self.ada: Person = self.chat_server.person(ADA, "Ada")
+        self.linus: Person = self.chat_server.person(LINUS, "Linus")
         self.grace: Person = self.chat_server.person(GRACE, "Grace", language_code="es")
         self.stranger: Person = self.chat_server.person(STRANGER, "Mallory")
-        everybody = [self.ada, self.grace, self.stranger]
+        everybody = [self.ada, self.linus, self.grace, self.stranger]
         self.ops: Chat = self.chat_server.group(OPS, "Ops", members=everybody, administrators=[self.ada])
 
     # -- the program ------------------------------------------------------------------------------------------------
@@ -68,12 +72,14 @@ class World:
         assert self.process is not None
         if self.process.returncode is not None:
             raise AssertionError(f"the program ended with {self.process.returncode}:\n{self.log()[-4000:]}")
-        return self.chat_server.is_polled
+        said = (self.home / f"guardian-{self.starts}.log").read_bytes()
+        return b"on guard" in said and self.chat_server.is_polled  # a dead process's poll may still hang there
 
     def _environment(self) -> dict[str, str]:
         own = {
             "TELEGRAM_BOT_TOKEN": self.chat_server.token,
             "TELEGRAM_ADMINS": str(ADA),
+            "INFRAGUARDIAN_TELEGRAM__OPERATORS": f"[{LINUS}]",
             "INFRAGUARDIAN_TELEGRAM__VIEWERS": f"[{GRACE}]",
             "INFRAGUARDIAN_TELEGRAM__API_URL": self.chat_server.base_url.removesuffix("/bot"),
             "INFRAGUARDIAN_TELEGRAM__ALERT_CHATS": f"[{OPS}]",
@@ -114,6 +120,26 @@ class World:
                 raise
         return self.process.returncode or 0
 
+    async def run(self, *arguments: str, **settings: str) -> tuple[int, str]:
+        """Run a command of the program to its end, with these settings on top; its exit code and all it said."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "cli",
+            *arguments,
+            cwd=self.home,
+            env=self._environment() | settings,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            said, _ = await asyncio.wait_for(process.communicate(), 60)
+        except TimeoutError:
+            process.kill()
+            said, _ = await process.communicate()
+            raise AssertionError(f"{arguments} did not end:\n{said.decode(errors='replace')}") from None
+        return process.returncode or 0, said.decode(errors="replace")
+
     def log(self) -> str:
         """What the program wrote in all its lives."""
         files = sorted(self.home.glob("guardian-*.log"))
@@ -146,7 +172,24 @@ class World:
 
     def cards_about(self, words: str) -> list[ShownMessage]:
         """The bot's messages in the group that are no replies and hold these words."""
-        return [one for one in self.ops.bot_messages if words in one.text and one.reply_to is None]
+        return [one for one in self.cards() if words in one.text]
+
+    def cards(self) -> list[ShownMessage]:
+        """The bot's messages in the group that are no replies: its incidents' cards."""
+        return [one for one in self.ops.bot_messages if one.reply_to is None]
+
+    async def ask(self, person: Person, words: str, *parts: str, timeout_s: float = 15.0, **how: Any) -> ShownMessage:
+        """Say something in private (`how`: of `Person.say`) and return the answer that shows these words."""
+        sent = await person.say(words, **how)
+
+        def fits(message: ShownMessage) -> bool:
+            shown = f"{message.text} {' '.join(message.labels)}".casefold()
+            return message.from_bot and message.id > sent and all(part.casefold() in shown for part in parts)
+
+        try:
+            return await person.chat.wait_for(fits, after=sent, timeout_s=timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"no answer with {parts}: {error}\n--- log ---\n{self.log()[-6000:]}") from None
 
     # -- the engine -------------------------------------------------------------------------------------------------
 
@@ -155,6 +198,14 @@ class World:
         name = str(self.stack.containers[service].name)
         return sum(1 for known, what in self.heard if known == name and what == kind)
 
+    async def fails(self, act: Callable[[], object]) -> None:
+        """Do what the engine must refuse."""
+        try:
+            await asyncio.to_thread(act)
+        except docker.errors.APIError:
+            return
+        raise AssertionError("the engine did what it was expected to refuse")
+
     def restarts(self, service: str) -> int:
         """How often somebody restarted it through the API (the engine's own restarts do not count)."""
         return self.events(service, "restart")
@@ -162,6 +213,19 @@ class World:
     async def until(self, condition: Callable[[], object], timeout_s: float = 20.0, what: str = "") -> None:
         """Wait for something in the world."""
         await eventually(condition, timeout_s, what=what)
+
+
+async def get(url: str, method: str = "GET") -> None:
+    """Ask a service of the stack; it may die of what is asked of it."""
+
+    def request() -> None:
+        with (
+            contextlib.suppress(OSError, HTTPException),
+            urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=3) as answer,
+        ):
+            answer.read()
+
+    await asyncio.to_thread(request)
 
 
 @contextlib.contextmanager
