@@ -13,10 +13,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dotenv import dotenv_values
+
 from core.action_docs import action_docs
 from core.checks import CheckLine
 from core.errors import GuardianError, RunbookError, SettingsError
 from core.ports import Clock
+from core.redaction import redact
 from core.settings import Settings
 from core.wording import text
 from knowledge.settings_files import example, load_settings
@@ -38,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["LANGSMITH_TRACING"] = os.environ["LANGCHAIN_TRACING_V2"] = "false"  # prompts stay on this machine
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
     try:
+        if parsed.env_file is not None:
+            _read_env_file(parsed.env_file)
         return int(parsed.run(parsed))
     except (SettingsError, RunbookError) as error:
         print(f"infraguardian: {error}", file=sys.stderr)
@@ -49,9 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _read_env_file(path: Path) -> None:
+    if not path.is_file():
+        raise SettingsError(
+            f"--env-file {str(path)!r} does not exist; copy .env.example to it, or leave the option out"
+        )
+    for name, value in dotenv_values(path).items():
+        if value is not None:
+            os.environ.setdefault(name, value)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="infraguardian", description="ChatOps guardian for Docker Compose stacks.")
     parser.add_argument("--settings", type=Path, help="YAML file (default: infraguardian.yml where there is one)")
+    parser.add_argument("--env-file", type=Path, help="lines NAME=value; what the environment holds already wins")
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="guard the engines and answer in the chat")
     serve.set_defaults(run=_serve)
@@ -110,6 +126,9 @@ async def _guard(settings: Settings, *, is_demo: bool) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> int:
+    from knowledge.logs import configure_logging
+
+    configure_logging("critical", redact)  # each line of the check says what a log line would say
     return asyncio.run(_check_all(load_settings(parsed.settings), load_model=not parsed.quick))
 
 
