@@ -5,6 +5,7 @@
 .PHONY: run demo setup check test testbed bench lock clean
 
 PYTHON := .venv/bin/python
+ENV_FILE := $(if $(wildcard .env),--env-file .env)
 TYPED := $(wildcard core integrations knowledge agent bot web infraguardian.py cli.py tests bench)
 UV := .cache/uv/bin/uv
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -12,11 +13,11 @@ COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --
 
 run:
 	@setup/venv.sh requirements.lock
-	@exec $(PYTHON) -m cli serve
+	@exec $(PYTHON) -m cli $(ENV_FILE) serve
 
 demo:
 	@setup/venv.sh requirements.lock
-	@exec $(PYTHON) -m cli demo
+	@exec $(PYTHON) -m cli $(ENV_FILE) demo
 
 setup:
 	@setup/venv.sh requirements-dev.lock
