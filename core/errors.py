@@ -66,7 +66,7 @@ class Refused(GuardianError):
     """The policy, a role or a state does not allow it; the message says which."""
 
 
-def plain_reason(error: Exception) -> str:
+def plain_reason(error: BaseException) -> str:
     """The operating system's own word for why a connection failed, without the client library's wrapping."""
     inner = getattr(error, "os_error", error)
     return getattr(inner, "strerror", None) or str(error) or type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from core.checks import CheckLine
-from core.errors import ModelFailed, ModelFailure
+from core.errors import ModelFailed, ModelFailure, plain_reason
 from core.settings import OllamaSettings
 from core.wording import Text, text
 from integrations.ollama.address import shown_address
@@ -71,9 +71,7 @@ def _server_down(settings: OllamaSettings, failure: ModelFailed) -> CheckLine:
     return CheckLine(
         name=text("model.check.server_down", url=shown_address(settings)),
         ok=False,
-        problem=text(
-            "model.check.answers" if is_other else "model.check.no_answer", problem=str(cause) or type(cause).__name__
-        ),
+        problem=text("model.check.answers" if is_other else "model.check.no_answer", problem=plain_reason(cause)),
         next_step=text("model.check.next.address" if is_other else "model.check.next.start"),
     )
 
