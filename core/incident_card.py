@@ -230,13 +230,15 @@ def _present(calls: Sequence[CallRecord]) -> list[CallRecord]:
 
 
 def _stage(calls: Sequence[CallRecord]) -> str:
-    """Where a plan stands: proposed, under way, done, or tried in vain."""
+    """Where a plan stands: proposed, under way, done, tried in vain, or never begun."""
     states = {record.state for record in calls}
     if not states or CallState.ASKED in states:
         return "proposed"
     if states & {CallState.APPROVED, CallState.STARTED}:
         return "under_way"
-    return "done" if states == {CallState.OK} else "tried"
+    if states == {CallState.OK}:
+        return "done"
+    return "tried" if states & {CallState.OK, CallState.FAILED, CallState.UNKNOWN} else "not_done"
 
 
 def _step(record: CallRecord, place: int | None) -> Line:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from agent.runbook_models import Runbook
+from agent.runbook_models import Runbook, StepTemplate
 from bot.asking import Ask, Reply
 from bot.commands.choosing import Choice, choices
 from bot.commands.table import command
 from core.actions import Role
 from core.cards import Block, Card, Gap, Tone, code, faint, line, said, strong
 from core.errors import closest
-from core.wording import bilingual, text
+from core.wording import Text, bilingual, text
 
 SHOWN = 40
 
@@ -37,16 +38,36 @@ async def runbooks(ask: Ask) -> Reply:
 def _shown(ask: Ask, book: Runbook) -> Card:
     blocks: list[Block] = [
         line(strong(bilingual(book.name.en, book.name.es)), "  ", code(book.id)),
-        line(text("runbooks.trigger", events=", ".join(str(one) for one in book.trigger.events))),
+        line(text("runbooks.trigger", events=_events(book))),
         line(text("runbooks.cause", cause=book.cause, pct=round(100 * book.confidence))),
     ]
     for place, solution in enumerate(book.solutions, start=1):
         blocks += [Gap(), line(f"{place}. ", strong(bilingual(solution.name.en, solution.name.es)))]
         for step in solution.steps:
             risk = ask.face.door.catalog.get(step.action).risk if step.action in ask.face.door.catalog else None
-            says = bilingual(step.says.en, step.says.es) if step.says else step.action
+            says = _step(step)
             note = text("card.risk_of", risk=text(f"card.risk.{risk}")) if risk else text("runbooks.not_here")
             blocks.append(line("• ", says, faint(note), indent=True))
     if book.forbidden:
         blocks += [Gap(), line(text("runbooks.forbidden", actions=", ".join(sorted(book.forbidden))), tone=Tone.BAD)]
     return Card(blocks=tuple(blocks))
+
+
+def _events(book: Runbook) -> Text:
+    """When it applies, in words."""
+    first, *rest = [text(f"runbooks.event.{one}") for one in book.trigger.events]
+    for one in rest:
+        first = text("card.listed", first=first, second=one)
+    return first
+
+
+def _step(step: StepTemplate) -> Text:
+    """What a step does, before there is an incident that would give its names and numbers."""
+    if step.says is None:
+        return text(f"action.{step.action}", container=text("runbooks.the_service"))
+    return bilingual(_general(step.says.en, "the service"), _general(step.says.es, "el servicio"))
+
+
+def _general(sentence: str, service: str) -> str:
+    named = re.sub(r"\$\{incident\.(?:target|service|container)\}", service, sentence)
+    return re.sub(r"\$\{[^}]*\}", "…", named)
