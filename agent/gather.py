@@ -20,7 +20,7 @@ from core.actions import JsonObject, Result
 from core.alerts import Evidence
 from core.errors import GuardianError, UnknownAction
 from core.incidents import Incident
-from core.inventory import Inventory
+from core.inventory import Container, Inventory
 
 Read = Callable[[str, dict[str, object]], Awaitable[Result]]
 READ_LIMIT_S = 4.0
@@ -111,12 +111,20 @@ async def gather(
         )
     if container is not None:
         found.add(health_facts(container, found.at), f"inspect {container.ref}")
+        if known.get("came_back") is False and _is_back(container, incident):
+            found.add({"came_back": True}, f"inspect {container.ref}")
     found.add(start_facts(container, str(known.get("state_error") or "")), f"inspect {incident.container}")
     if incident.container is not None:
         await _ask_around(incident, Dependencies(incident, inventory), _Reader(read, limit_s), found)
     if found.missing:
         found.add({"missing": list(found.missing)}, "gathering")
     return found.evidence
+
+
+def _is_back(container: Container, incident: Incident) -> bool:
+    """Whether it runs again: the alert was raised in the moment between its end and what its policy does."""
+    ended_at = max(alert.at for alert in incident.alerts) if incident.alerts else incident.occurred_at
+    return container.is_running and container.started_at is not None and container.started_at > ended_at
 
 
 async def _ask_around(incident: Incident, graph: Dependencies, read: _Reader, found: _Findings) -> None:

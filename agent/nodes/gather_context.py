@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from agent.gather import gather
@@ -9,8 +10,11 @@ from agent.ports import Mind
 from agent.state import DokployAgentState
 from core.actions import Result
 from core.incidents import Incident, IncidentState
+from core.inventory import ContainerState
 from core.policy import Actor, ActorKind
 
+RESTART_LOOKS, RESTART_LOOK_S = 5, 0.2
+"""The engine's first rest before a restart by policy is 0.1 s, and starting takes some more."""
 READER = Actor(kind=ActorKind.RUNBOOK, id="gather_context", name="gather_context")
 
 
@@ -23,6 +27,7 @@ async def gather_context(state: DokployAgentState, mind: Mind) -> DokployAgentSt
     async def read(name: str, params: dict[str, object]) -> Result:
         return await mind.door.read(name, params, READER)
 
+    await _until_restarted(incident, mind)
     found = await gather(incident, mind.watch.inventory(), read, at=mind.clock.now())
 
     def gathered(one: Incident) -> Incident:
@@ -31,3 +36,14 @@ async def gather_context(state: DokployAgentState, mind: Mind) -> DokployAgentSt
 
     await mind.desk.update(incident.id, gathered)
     return {"root_seen": incident.culprit}
+
+
+async def _until_restarted(incident: Incident, mind: Mind) -> None:
+    """Give a restart policy its moment: what runs again by itself must not be interrupted by a plan of ours."""
+    ref = f"{incident.host}/{incident.container}"
+    for _ in range(RESTART_LOOKS):
+        container = mind.watch.inventory().container(ref) if incident.container else None
+        if container is None or container.state is not ContainerState.RESTARTING:
+            return
+        await asyncio.sleep(RESTART_LOOK_S)
+        await mind.watch.refresh(incident.host)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,12 @@ async def test_a_context_survives_storage() -> None:
         assert again.lookup(path) is not None
     assert again.lookup(("history", "memory", "peak", "deeper")) is None
     assert again.lookup(("nothing", "x")) is None
+
+
+async def test_what_its_policy_brought_back_since_the_alert_is_back() -> None:
+    """The alert is raised in the moment between the end and the restart; a plan must not interrupt what runs again."""
+    trouble = incident(exit_code=137, came_back=False)
+    later = trouble.occurred_at + timedelta(seconds=1)
+    back = await looked_at(trouble, inventory(api(ContainerState.RUNNING, started_at=later)), Answers())
+    down = await looked_at(trouble, inventory(api(ContainerState.EXITED)), Answers())
+    assert (back.fact("came_back"), down.fact("came_back")) == (True, False)
