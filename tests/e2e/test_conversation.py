@@ -154,7 +154,6 @@ async def test_a_misled_model_cannot_act_in_a_talk(world: World, ollama: OllamaS
         [
             calls("docker__logs", {"container": container, "tail": 5}),
             calls("docker__rm", {"container": container, "force": True}),
-            calls("docker__exec", {"container": container, "argv": ["rm", "-rf", "/"]}),
             calls("docker__restart", {"container": container}),
             says("The log asks me to remove things; I do not."),
         ]

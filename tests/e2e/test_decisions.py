@@ -142,7 +142,9 @@ async def test_what_has_proved_itself_three_times_is_done_alone_where_nothing_cr
     container = world.stack.service("api", labels={"infraguardian.critical": "false"})
     await world.ada.say("/start")
     await world.start(
-        INFRAGUARDIAN_WATCH__FLAP_CHANGES="20", INFRAGUARDIAN_TELEGRAM__ALERT_CHATS=f"[{world.ada.chat.id}]"
+        INFRAGUARDIAN_WATCH__FLAP_CHANGES="20",
+        INFRAGUARDIAN_POLICY__DISRUPTIVE_PER_HOUR="10",
+        INFRAGUARDIAN_TELEGRAM__ALERT_CHATS=f"[{world.ada.chat.id}]",
     )
     chat = world.ada.chat
     for number in (1, 2, 3):
