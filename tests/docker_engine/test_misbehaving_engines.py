@@ -116,7 +116,7 @@ async def test_an_engine_of_long_ago_is_named_and_crashes_nothing(engine_at: Mak
     version = {**VERSION, "Version": "1.0.0", "ApiVersion": "1.12", "MinAPIVersion": "1.12"}
     engine = engine_at(socket_path)
     async with on_socket(socket_path, Server({"/version": version})):
-        with pytest.raises(SystemUnavailable, match="speaks Docker API 1.12 at most, and 1.24 is needed"):
+        with pytest.raises(SystemUnavailable, match=r"speaks Docker API 1\.12 at most, and 1\.24 is needed"):
             await engine.info()
 
 
