@@ -9,7 +9,7 @@ from datetime import timedelta
 from agent import truths
 from agent.dialogue_parts import Asked
 from agent.intents import WISHES, Intent, Understood, fold
-from agent.measured import measured
+from agent.measured import measured, ranked
 from agent.recently import changes
 from core.conversation import AnswerPart, ProposeCommand, RunCommand, Said
 from core.errors import closest
@@ -218,8 +218,16 @@ async def _use(asked: Asked, understood: Understood) -> list[AnswerPart]:
     return [RunCommand(name="services", arguments=title(targets[0]))]
 
 
+async def _most(asked: Asked, understood: Understood) -> list[AnswerPart]:
+    titles: set[str] = set()
+    for target in understood.targets:
+        titles |= {one.title for one in (target.services if isinstance(target, Stack) else (target,))}
+    found = await ranked(asked, titles, "cpu_pct" if understood.intent is Intent.MOST_CPU else "memory_mb")
+    return [Said(says=one) for one in found] or [RunCommand(name="status")]
+
+
 _PLAIN = frozenset({Intent.THANKS, Intent.HELLO, Intent.FORBIDS, Intent.DECIDES})
-_NEEDS_A_NAME = frozenset(Intent) - {Intent.INCIDENTS, Intent.HELP, Intent.BEFORE}
+_NEEDS_A_NAME = frozenset(Intent) - {Intent.MOST_CPU, Intent.MOST_MEMORY, Intent.INCIDENTS, Intent.HELP, Intent.BEFORE}
 _ANSWERS: dict[Intent, Answer] = {
     Intent.LOGS: _logs,
     Intent.METRICS: _metrics,
@@ -231,6 +239,8 @@ _ANSWERS: dict[Intent, Answer] = {
     Intent.BEFORE: _before,
     Intent.WHY: _why,
     Intent.CHANGES: _changes,
+    Intent.MOST_CPU: _most,
+    Intent.MOST_MEMORY: _most,
     Intent.CPU: _use,
     Intent.MEMORY_USE: _use,
 }

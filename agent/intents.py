@@ -40,6 +40,9 @@ class Intent(StrEnum):
     METRICS = "metrics"
     CPU = "cpu"
     MEMORY_USE = "memory_use"
+    MOST_CPU = "most_cpu"
+    MOST_MEMORY = "most_memory"
+    """Who uses the most."""
     HEALTH = "health"
     SERVICES = "services"
     INCIDENTS = "incidents"
@@ -66,6 +69,8 @@ WORD_FLOOR = 0.65
 """Likeness (0–1) below which a word is not looked up at all."""
 MAX_LEFT = 1
 """So many words that no rule knows are let pass; with more, a rule would answer past the question."""
+
+_MOST = r"\b(what|which|who|que|quien|quienes|cual|cuales)\b.*\b(most|mas|top|biggest|highest|mayor)"
 
 _LOOKS: tuple[tuple[Intent, str], ...] = (
     (
@@ -102,6 +107,8 @@ _LOOKS: tuple[tuple[Intent, str], ...] = (
         r"|(ha|han) cambiado (algo|cosas)|cambio algo)\b",
     ),
     (Intent.HEALTH, r"\b(cuantas veces|how (many times|often)|restart counts?|cuantos reinicios)\b"),
+    (Intent.MOST_CPU, rf"^.*{_MOST}\b.*\b(cpu|procesador|processor)\b.*$|^top (cpu|procesador)$"),
+    (Intent.MOST_MEMORY, rf"^.*{_MOST}\b.*\b(memoria|memory|ram)\b.*$|^top (memoria|memory|ram)$"),
     (
         Intent.LOGS,
         r"\b(logs?|logz|registros?|bitacoras?|trazas)\b",

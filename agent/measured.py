@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
+from typing import Literal
 
 from agent import truths
 from agent.dialogue_parts import Asked
@@ -22,6 +24,23 @@ async def measured(asked: Asked, service: Service) -> list[Text]:
     return [await _one(asked, service, container) for container in service.containers[:SHOWN]]
 
 
+async def ranked(asked: Asked, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]) -> list[Text]:
+    """The heaviest running containers, heaviest first; `titles`: only these services, all if empty."""
+    try:
+        result = await asked.parts.door.read(ACTION, {}, asked.question.actor)
+    except GuardianError:
+        return []
+    rows = result.data.get("containers")
+    by_ref = {str(row["container"]): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
+    seen = [one for one in asked.inventory.containers if one.ref in by_ref and (not titles or _title(one) in titles)]
+    seen.sort(key=lambda one: _number(by_ref[one.ref], by), reverse=True)
+    return [_sentence(_title(one), one, by_ref[one.ref]) for one in seen[:SHOWN]]
+
+
+def _title(container: Container) -> str:
+    return f"{container.stack}/{container.service}" if container.stack else container.service
+
+
 async def _one(asked: Asked, service: Service, container: Container) -> Text:
     name = service.title if len(service.containers) == 1 else container.name
     if not container.is_running:
@@ -29,6 +48,10 @@ async def _one(asked: Asked, service: Service, container: Container) -> Text:
     row = await _read(asked, container) or await _kept(asked, container)
     if row is None:
         return text("dialogue.nothing_measured", target=name)
+    return _sentence(name, container, row)
+
+
+def _sentence(name: str, container: Container, row: JsonObject) -> Text:
     cpu, memory = _number(row, "cpu_pct"), _number(row, "memory_mb")
     limit_mb = container.memory_limit_bytes / MB
     if not limit_mb:

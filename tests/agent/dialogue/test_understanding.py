@@ -33,6 +33,11 @@ UNDERSTOOD = [
     ("how many times did celery restart?", Intent.HEALTH, ["granada/celery"]),
     ("qué servicios tiene granada", Intent.SERVICES, ["granada"]),
     ("list the containers of rag", Intent.SERVICES, ["rag"]),
+    # who uses the most
+    ("What is using the most memory?", Intent.MOST_MEMORY, []),
+    ("¿Qué está usando más memoria?", Intent.MOST_MEMORY, []),
+    ("¿quién consume más cpu en granada?", Intent.MOST_CPU, ["granada"]),
+    ("top memory", Intent.MOST_MEMORY, []),
     # logs and metrics
     ("logs granada/api", Intent.LOGS, ["granada/api"]),
     ("show me the last 20 lines of the celery logs", Intent.LOGS, ["granada/celery"]),
