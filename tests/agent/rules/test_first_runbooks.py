@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from agent.runbooks import Runbooks, load_runbooks
 from core.actions import Catalog
@@ -287,6 +288,47 @@ async def test_what_is_paused_goes_on(books: Runbooks, catalog: Catalog) -> None
     assert judged.actions == (("docker.unpause", OWN),)
 
 
+async def test_memory_near_its_limit_gets_room_unless_it_leaks(books: Runbooks, catalog: Catalog) -> None:
+    facts = {"memory_pct": 94.0, "memory_limit_mb": 512, "sustained_s": 120.0}
+    steady = incident(AlertKind.MEMORY_NEAR_LIMIT, memory_shape="flat", **facts)  # type: ignore[arg-type]
+    leaking = incident(AlertKind.MEMORY_NEAR_LIMIT, memory_shape="ramp", **facts)  # type: ignore[arg-type]
+    judged = await judge(books, catalog, steady, api())
+    assert named(judged) == ("memory_near_limit", "memory_pressure")
+    assert judged.actions == (("docker.update_memory", OWN),)
+    assert "94 % of the 512 MB" in said(judged)
+    leak = await judge(books, catalog, leaking, api())
+    assert leak.actions == ()
+    assert "fuga" in said(leak, "es")
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "expected", "words"),
+    [
+        (AlertKind.CPU_PEGGED, {"cpu_pct": 99.5, "sustained_s": 120.0}, ("cpu_pegged", "cpu_saturated"), "99.5 %"),
+        (AlertKind.CPU_THROTTLED, {"throttled_pct": 80.0}, ("cpu_throttled", "cpu_limit"), "80 %"),
+        (
+            AlertKind.ENGINE_UNREACHABLE,
+            {"host_problem": "connection refused"},
+            ("engine_unreachable", "engine_unreachable"),
+            "connection refused",
+        ),
+    ],
+)
+async def test_what_only_a_person_can_judge_is_explained(
+    books: Runbooks,
+    catalog: Catalog,
+    kind: AlertKind,
+    facts: dict[str, JsonValue],
+    expected: tuple[str, str],
+    words: str,
+) -> None:
+    judged = await judge(books, catalog, incident(kind, **facts), api())
+    assert named(judged) == expected
+    assert judged.actions == ()
+    assert words in said(judged)
+    assert words in said(judged, "es")
+
+
 async def test_a_full_disk_and_a_refused_password_are_not_restarted(books: Runbooks, catalog: Catalog) -> None:
     trouble = incident(AlertKind.CRASH_LOOP, **LOOP)  # type: ignore[arg-type]
     full = await judge(books, catalog, trouble, api(), logs={"api": ["OSError: [Errno 28] No space left on device"]})
@@ -313,7 +355,8 @@ async def test_one_missing_fact_costs_one_sentence_only(books: Runbooks, catalog
 
 
 async def test_an_alert_without_a_rule_goes_to_the_model(books: Runbooks, catalog: Catalog) -> None:
-    judged = await judge(books, catalog, incident(AlertKind.CPU_PEGGED, cpu_pct=99.0), api(ContainerState.RUNNING))
+    without = Runbooks({name: book for name, book in books.by_id.items() if name != "cpu_pegged"})
+    judged = await judge(without, catalog, incident(AlertKind.CPU_PEGGED, cpu_pct=99.0), api(ContainerState.RUNNING))
     assert judged.verdict.why_ask == "none_fits"
 
 
