@@ -322,7 +322,7 @@ async def test_what_only_a_person_can_judge_is_explained(
     expected: tuple[str, str],
     words: str,
 ) -> None:
-    judged = await judge(books, catalog, incident(kind, **facts), api())
+    judged = await judge(books, catalog, incident(kind, **facts), api())  # type: ignore[arg-type]
     assert named(judged) == expected
     assert judged.actions == ()
     assert words in said(judged)
