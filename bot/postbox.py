@@ -55,11 +55,11 @@ class Postbox:
         message = self._written(letter)
         async with self._turn:
             newest = None if letter.is_new else await self._outbox.newest_by_key(letter.key)
+            if newest is not None and _never_came(newest):
+                newest = None
             base = _base(newest) if newest is not None else None
             if newest is not None and (letter.only_once or newest.message.payload == message.payload):
                 return base or newest.id
-            if newest is not None and newest.state is not MessageState.PENDING:
-                message = replace(message, kind=MessageKind.EDIT, of=base, attachment=None)
             (row_id,) = await self._outbox.add(message)
         self._wake(letter.chat_id)
         return base or row_id
@@ -96,6 +96,11 @@ class Postbox:
             of=letter.under,
             coalesce=letter.key,
         )
+
+
+def _never_came(row: Outgoing) -> bool:
+    """Whether the chat refused the message: there is nothing to edit, it is sent anew."""
+    return row.state is MessageState.FAILED and row.message_id is None and row.of_message_id is None
 
 
 def _base(row: Outgoing) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,6 +31,9 @@ from knowledge.inbox_records import Received
 
 CHOICE_LIFE = timedelta(hours=1)
 """A button that orders something works so long after its message was written."""
+JUST_SENT = timedelta(minutes=1)
+JUST_SENT_S = 1.5
+"""A tap on a new message may come before its id is written down: the meaning is looked for so long."""
 SILENCE_SPAN = timedelta(hours=1)
 TOAST_LIMIT = 190
 """answerCallbackQuery takes 200 characters."""
@@ -182,6 +186,10 @@ class Taps:
         message = query.message
         assert message is not None
         meaning, key = await self._meaning(message.chat.id, message.message_id, payload.token)
+        ends_at = asyncio.get_running_loop().time() + JUST_SENT_S
+        while meaning is None and asyncio.get_running_loop().time() < ends_at and _age(ask, message) < JUST_SENT:
+            await asyncio.sleep(0.05)
+            meaning, key = await self._meaning(message.chat.id, message.message_id, payload.token)
         if meaning is None:
             return _Outcome(toast=text("tap.expired"), is_alert=True)
         only_for = meaning.get("only_for")

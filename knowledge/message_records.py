@@ -212,10 +212,11 @@ class Outbox:
         return None if found is None else int(found)
 
     async def _as_edit(self, connection: Any, message: NewMessage) -> NewMessage:
-        """What was sent under the same key a moment ago is edited, never said a second time."""
+        """What was sent under the same key is edited, never said a second time; what was refused is said anew."""
+        came = or_(outbox.c.state != MessageState.FAILED, outbox.c.message_id.is_not(None))
         query = (
             select(outbox.c.id)
-            .where(outbox.c.coalesce == message.coalesce, outbox.c.chat_id == message.chat_id)
+            .where(outbox.c.coalesce == message.coalesce, outbox.c.chat_id == message.chat_id, came)
             .order_by(outbox.c.id)
             .limit(1)
         )

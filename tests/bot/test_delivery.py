@@ -67,7 +67,8 @@ async def test_a_blocked_chat_is_given_up_and_an_admin_is_told(idle: FaceWorld) 
         world.server.faults.add("sendMessage", Fault.blocked(), chat_id=world.ops.id)
         await world.trouble()
         await world.says(world.ada.chat, "I cannot write to chat", "blocked")
-        await world.quiet()
+        await world.desk.update(1, partial(replace, state=IncidentState.DIAGNOSING))
+        await world.says(world.ops, "Looking for the cause")
 
 
 async def test_a_group_that_became_a_supergroup_keeps_its_cards(idle: FaceWorld) -> None:

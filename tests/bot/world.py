@@ -278,7 +278,14 @@ class FaceWorld:
         def found() -> ShownMessage | None:
             return next((one for one in reversed(chat.bot_messages) if condition(one)), None)
 
-        message = await eventually(found, 10, what=what or f"a message\n{chat.transcript()}")
+        try:
+            message = await eventually(found, 10, what=what or "a message")
+        except AssertionError as error:
+            pending = await self.knowledge.outbox.of_chat(chat.id)
+            undone = await self.knowledge.inbox.pending()
+            raise AssertionError(
+                f"{error}\n{chat.transcript()}\nin the outbox: {pending}\nin the inbox: {undone}"
+            ) from None
         assert message is not None
         return message
 
