@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.e2e.world import World, get
+from tests.e2e.world import ROOT, World, get
 from tests.standins.ollama import OllamaStandIn
 from tests.standins.ollama_replies import Json, Reply, calls, says
 
@@ -136,9 +136,15 @@ async def test_a_model_that_only_invents_is_dropped_for_a_person(
 
 
 async def _near_its_limit(world: World) -> None:
-    """A service at its memory limit: a trouble that no shipped runbook explains."""
+    """A service at its memory limit, and an owner whose own runbook of that name never fits: no rule explains it."""
+    own = world.home / "runbooks"
+    own.mkdir()
+    shipped = (ROOT / "runbooks" / "memory_near_limit.yml").read_text(encoding="utf-8")
+    never = shipped.replace("incident.kind == 'memory_near_limit'", "evidence.memory_limit_mb < 0")
+    (own / "memory_near_limit.yml").write_text(never, encoding="utf-8")
     world.stack.service("api", ["sh", "-c", f"echo '{TRAP}'; exec python3 /srv/web.py"], mem_limit="64m")
     await world.start(
+        INFRAGUARDIAN_RUNBOOKS_DIR=str(own),
         INFRAGUARDIAN_WATCH__MEMORY_NEAR_PCT="60",
         INFRAGUARDIAN_WATCH__SUSTAINED_S="3",
         INFRAGUARDIAN_WATCH__STATS_S="1",
