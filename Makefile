@@ -5,6 +5,8 @@
 .PHONY: run demo setup check test testbed bench lock clean
 
 PYTHON := .venv/bin/python
+# what a start compiles is kept: otherwise each of the many starts in the tests compiles everything anew
+export PYTHONDONTWRITEBYTECODE :=
 ENV_FILE := $(if $(wildcard .env),--env-file .env)
 TYPED := $(wildcard core integrations knowledge agent bot web infraguardian.py cli.py tests bench)
 UV := .cache/uv/bin/uv

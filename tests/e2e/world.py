@@ -99,7 +99,7 @@ class World:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("INFRAGUARDIAN_", "DOCKER_"))
         }
-        return {**inherited, "PYTHONPATH": str(ROOT), **own, **self.settings}
+        return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", **own, **self.settings}
 
     async def kill(self) -> None:
         """kill -9, at this very moment."""
