@@ -35,7 +35,9 @@ testbed: setup
 
 test: check testbed
 	rm -f .coverage .coverage.*
-	$(PYTHON) -m pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(PYTHON) -m pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=85 \
+	|| { echo 'What failed beside others is tried once more, alone:'; \
+		$(PYTHON) -m pytest -n 0 --last-failed --last-failed-no-failures none; }
 
 bench: testbed
 	@missed=0; for file in bench/bench_*.py; do $(PYTHON) -m bench.$$(basename "$$file" .py) || missed=1; done; exit $$missed
