@@ -14,7 +14,7 @@ from tests.testbed.stack import FILE_PROBE
 
 async def test_a_child_killed_for_memory_asks_for_more_and_never_restarts(world: World) -> None:
     world.stack.service("api", mem_limit="64m")
-    await world.start()
+    await world.start(INFRAGUARDIAN_VERIFICATION__WINDOW_S="10")  # so long it must be calm to recover by itself
     await get(world.stack.url("api", "/eat_child?mb=200"))
 
     card = await world.card("Approve", "a process inside", timeout_s=20)
