@@ -1,4 +1,7 @@
-"""What the core needs from below, as protocols; `knowledge/` implements them over a database."""
+"""What the core needs from below, as protocols; `knowledge/` implements them over a database.
+
+Longer than other files: it is one list of contracts, nearly all of it docstrings, and is read as one.
+"""
 
 from __future__ import annotations
 
