@@ -89,11 +89,25 @@ class Result:
     """The facts, for the model and for rules; plain JSON, already free of secrets."""
     query: str = ""
     """The exact question asked of the system, so that a person can repeat it."""
+    ends_here: bool = False
+    """Of an action that is followed: there is nothing left to follow."""
 
     @property
     def is_ok(self) -> bool:
         """Whether it worked (no data counts as worked)."""
         return self.outcome in (Outcome.OK, Outcome.NO_DATA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What an action would do, for whoever is asked."""
+
+    lines: tuple[str, ...] = ()
+    """A diff or a list, free of secrets, short enough for a phone."""
+    warnings: tuple[Text, ...] = ()
+    """What should be known before saying yes."""
+    basis: str = ""
+    """A digest of what it rests on: where that has changed by the time of the yes, nothing is done."""
 
 
 P = TypeVar("P", bound=Params)
@@ -109,6 +123,8 @@ class _Mark:
     snapshot: str | None
     undo: str | None
     outcome: str | None
+    preview: str | None
+    follow: str | None
     time_limit_s: float
 
 
@@ -120,14 +136,19 @@ def action(
     snapshot: str | None = None,
     undo: str | None = None,
     outcome: str | None = None,
+    preview: str | None = None,
+    follow: str | None = None,
     time_limit_s: float = 30.0,
 ) -> Callable[[Callable[[T, P], Awaitable[Result]]], Callable[[T, P], Awaitable[Result]]]:
     """Mark a Toolset method `async def name(self, params: SomeParams) -> Result` as an action. Only marks.
 
-    `snapshot`, `undo`, `outcome` name methods of the same toolset:
+    `snapshot`, `undo`, `outcome`, `preview` name methods of the same toolset:
     snapshot(params) -> JsonObject, taken before the action; kept encrypted.
     undo(params, snapshot) -> Result, puts it back.
     outcome(params, started_at: datetime) -> Outcome, asks the world whether a call that was cut off took effect.
+    preview(params) -> Preview, what exactly would be done, shown to whoever is asked; raises GuardianError where it
+    cannot be done, which refuses the wish before anybody is asked.
+    `follow` names a kind of runs: the action only begins something, and a run of that kind says how it ends.
     `role` overrides the role that follows from the risk. `time_limit_s` bounds one run in seconds.
     """
     mark = _Mark(
@@ -137,6 +158,8 @@ def action(
         snapshot=snapshot,
         undo=undo,
         outcome=outcome,
+        preview=preview,
+        follow=follow,
         time_limit_s=time_limit_s,
     )
 
@@ -174,6 +197,9 @@ class Action:
     snapshot: Callable[[Params], Awaitable[JsonObject]] | None = None
     undo: Callable[[Params, JsonObject], Awaitable[Result]] | None = None
     outcome: Callable[[Params, datetime], Awaitable[Outcome]] | None = None
+    preview: Callable[[Params], Awaitable[Preview]] | None = None
+    follow: str | None = None
+    """Kind of the run that says how it ends; None: its own result does."""
 
     @property
     def tool_name(self) -> str:
@@ -241,6 +267,8 @@ def actions_of(toolset: Toolset) -> Iterator[Action]:
             snapshot=_sibling(toolset, mark.snapshot),
             undo=_sibling(toolset, mark.undo),
             outcome=_sibling(toolset, mark.outcome),
+            preview=_sibling(toolset, mark.preview),
+            follow=mark.follow,
         )
 
 

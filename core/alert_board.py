@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.alerts import Alert, AlertKind, Firing, Severity
+from core.alerts import UNREACHABLE_KINDS, Alert, AlertKind, Firing, Severity
 from core.detection import Detector, View
 from core.standing import back_off_s, is_wanted_down, targets, unrest
 from core.wording import Text, text
@@ -43,6 +43,8 @@ class AlertBoard:
 
     def __init__(self, detectors: Sequence[Detector], *, settle_s: float) -> None:
         self._detectors = tuple(detectors)
+        self.raises = frozenset(one.raises for one in detectors)
+        """What it can say."""
         self._event_kinds = frozenset(one.raises for one in detectors if one.kind == "event")
         self._settle_s = settle_s
         self._on: dict[str, _On] = {}
@@ -94,7 +96,7 @@ class AlertBoard:
         """What the detectors say, the newest of each fingerprint; of a blind host only that it is blind."""
         said: dict[str, Alert] = {}
         for detector in self._detectors:
-            if is_blind and detector.raises is not AlertKind.ENGINE_UNREACHABLE:
+            if is_blind and detector.raises not in UNREACHABLE_KINDS:
                 continue
             for alert in _ask(detector, view):
                 known = said.get(alert.fingerprint)
@@ -128,7 +130,7 @@ class AlertBoard:
     def _over(self, view: View, said: dict[str, Alert], *, is_blind: bool) -> Iterator[Change]:
         for fingerprint, on in tuple(self._on.items()):
             alert = on.firing.alert
-            if is_blind and alert.kind is not AlertKind.ENGINE_UNREACHABLE:
+            if is_blind and alert.kind not in UNREACHABLE_KINDS:
                 on.calm_since = None
                 continue
             calm_s = self._calm_s(alert, view, is_said=fingerprint in said, last=on.firing.last)

@@ -37,6 +37,25 @@ class AlertKind(StrEnum):
     CPU_PEGGED = "cpu_pegged"
     CPU_THROTTLED = "cpu_throttled"
     ENGINE_UNREACHABLE = "engine_unreachable"
+    DEPLOY_FAILED = "deploy_failed"
+    """A deployment ended with an error."""
+    DEPLOY_CRASHED = "deploy_crashed"
+    """A deployment was called done, and its containers crashed or never became well."""
+    DEPLOY_STUCK = "deploy_stuck"
+    """A deployment runs far longer than it should."""
+    QUEUE_BLOCKED = "queue_blocked"
+    """Deployments wait behind one that does not end."""
+    STATUS_CONTRADICTS = "status_contradicts"
+    """The platform says that a stack runs, and its containers do not, or the other way round."""
+    DOMAIN_FAILING = "domain_failing"
+    """A domain does not answer: its name, its router, its port or its certificate."""
+    BACKUP_FAILED = "backup_failed"
+    PLATFORM_UNREACHABLE = "platform_unreachable"
+    """The platform (Dokploy) does not answer, or does not take the key."""
+
+
+UNREACHABLE_KINDS = frozenset({AlertKind.ENGINE_UNREACHABLE, AlertKind.PLATFORM_UNREACHABLE})
+"""About the watched system itself: all that can still be said when it does not answer."""
 
 
 DetectorKind = Literal["state", "event"]

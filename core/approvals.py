@@ -55,6 +55,9 @@ class Approval:
     decided_by: str | None = None
     decided_at: datetime | None = None
     why: str = ""
+    preview: tuple[str, ...] = ()
+    """What exactly would be done (`Preview.lines`)."""
+    warnings: tuple[Text, ...] = ()
 
 
 def call_hash(calls: Sequence[tuple[str, dict[str, JsonValue]]], plan_hash: str | None = None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from core.approvals import Approval, ApprovalState
-from core.cards import Block, Card, Tone, Words, faint, line, strong
+from core.cards import Block, Card, Folded, Tone, Words, faint, line, strong
 from core.incident_card import approval_buttons, clock_time
 from core.ports import CallRecord, CallState
 from core.wording import Text, text
@@ -63,6 +63,14 @@ def end_card(record: CallRecord, says: Words, names: Mapping[str, str]) -> Card:
     return Card(blocks=tuple(blocks))
 
 
+def preview_blocks(approval: Approval) -> list[Block]:
+    """What exactly would be done, and what should be known before saying yes."""
+    blocks: list[Block] = [line(warning, tone=Tone.WARNING) for warning in approval.warnings]
+    if approval.preview:
+        blocks.append(Folded(lines=approval.preview, is_code=True))
+    return blocks
+
+
 def question_card(approval: Approval, now: datetime, zone: tzinfo, names: Mapping[str, str]) -> Card:
     """One question to people, open or closed."""
     is_open = approval.state is ApprovalState.PENDING
@@ -70,6 +78,7 @@ def question_card(approval: Approval, now: datetime, zone: tzinfo, names: Mappin
     for says in approval.says:
         risk = text("card.risk_of", risk=text(f"card.risk.{approval.risk}"))
         blocks.append(line(strong(says), faint(risk), tone=Tone.ASK if is_open else None))
+    blocks += preview_blocks(approval) if is_open else []
     if not is_open:
         who = names.get(approval.decided_by or "", approval.decided_by or "–")
         tone = Tone.GOOD if approval.state is ApprovalState.APPROVED else Tone.PERSON

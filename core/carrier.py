@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from core.actions import Action, Catalog, Outcome, Params, Result, Risk
+from core.actions import Action, Catalog, JsonObject, Outcome, Params, Result, Risk
 from core.bus import Bus
+from core.calling import Calling, carrying_out
 from core.errors import GuardianError, SystemUnavailable
 from core.policy import ActorKind, Decision, Facts, Verdict, verdict
 from core.ports import (
@@ -26,6 +27,7 @@ from core.ports import (
     Priority,
     Run,
     Runs,
+    RunState,
     StartOutcome,
     Waiting,
 )
@@ -36,6 +38,10 @@ LOCK_WAIT_S = 60.0
 """How long a call waits for another one on the same target."""
 SETTLE_S = 20.0
 """How long the world is asked whether a call that was cut off took effect: a restart needs its grace period."""
+NEVER = "never"
+"""What a following run says of something that was not begun."""
+FOLLOW_LOOK_S = 1.5
+"""How often a call looks whether what it began has ended."""
 RUN_KIND = "call"
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -125,14 +131,28 @@ class Carrier:
         action = self._catalog.get(record.call.action)
         params = action.parse(record.call.params)
         if record.state is CallState.STARTED:
-            return await self._take_up(record, action, params)
+            with carrying_out(_calling(record)):
+                return await self._take_up(record, action, params)
         facts, _, _ = await self._facts.load(record.call, record.target)
         if record.approved_by is None:
             again = weigh(action, record.call, facts, self._policy)
             if again.decision is not Decision.ALLOW:
                 refusal = _failure(text("door.denied", reason=again.reason))
                 return await self._end(record, CallState.DENIED, refusal)
-        return await self._start(record, action, params)
+        with carrying_out(_calling(record)):
+            if record.call.basis and (moved := await self._has_moved(record, action, params)) is not None:
+                return await self._end(record, CallState.FAILED, moved)
+            return await self._start(record, action, params)
+
+    async def _has_moved(self, record: CallRecord, action: Action, params: Params) -> Result | None:
+        """Why what was approved is not what would be done now; None: it is."""
+        if action.preview is None:
+            return None
+        try:
+            now = await self._bounded(action.preview(params), action)
+        except (GuardianError, TimeoutError) as error:
+            return _failure(text("door.failed", problem=self._redact(str(error))))
+        return None if now.basis == record.call.basis else _failure(text("door.moved"))
 
     async def _start(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
         key = record.call.key
@@ -150,6 +170,8 @@ class Carrier:
         started = await self._ledger.get(key) or record
         await self._bus.publish(CallStarted(record=started))
         result = await self._act(started, action, params)
+        if action.follow is not None and result.outcome is not Outcome.FAILED and not result.ends_here:
+            return await self._follow(started, action.follow, is_cut_off=False)
         if result.outcome is Outcome.UNKNOWN:
             return await self._settle(started, action, params)
         if result.outcome is Outcome.FAILED and started.tries < record.call.retries:
@@ -190,11 +212,39 @@ class Carrier:
 
         Only once more, and only here: after a time-out in this process the system may still be at it.
         """
+        if action.follow is not None:
+            return await self._follow(record, action.follow, is_cut_off=True)
         may_begin_again = record.tries <= record.call.retries
         if may_begin_again and await self._ask_the_world(action, params, record.started_at) is Outcome.FAILED:
             await self._ledger.put_back(record.call.key)
             return Waiting(until=self._clock.now())
         return await self._settle(record, action, params)
+
+    async def _follow(self, record: CallRecord, kind: str, *, is_cut_off: bool) -> Done | Waiting:
+        """Wait for the run that says how what was begun ends; `is_cut_off`: it may not have been begun at all.
+
+        That run's result: `outcome` (ok, failed, unknown, or never: it was not begun), `message`, `data`.
+        """
+        key = follow_key(kind, record.call.key, record.tries)
+        run = await self._runs.get(key)
+        if run is None:
+            payload: JsonObject = {"call": record.call.key, "is_cut_off": is_cut_off}
+            await self._runs.submit(kind, key, payload, priority=Priority.HIGH)
+        if run is None or run.state in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING):
+            return Waiting(until=self._clock.now() + timedelta(seconds=FOLLOW_LOOK_S))
+        ended = run.result or {}
+        outcome = str(ended.get("outcome", Outcome.UNKNOWN))
+        if outcome == NEVER and run.payload.get("is_cut_off") and record.tries <= record.call.retries:
+            await self._ledger.put_back(record.call.key)
+            return Waiting(until=self._clock.now())
+        message, data = ended.get("message"), ended.get("data")
+        result = Result(
+            outcome=Outcome.FAILED if outcome == NEVER else Outcome(outcome),
+            message=Text.from_json(message) if isinstance(message, dict) else text("door.unknown"),
+            data=data if isinstance(data, dict) else {},
+        )
+        states = {Outcome.FAILED: CallState.FAILED, Outcome.UNKNOWN: CallState.UNKNOWN}
+        return await self._end(record, states.get(result.outcome, CallState.OK), result)
 
     async def _settle(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
         """A call that was started and cut off: ask the world; never repeat blindly."""
@@ -270,6 +320,24 @@ def weigh(action: Action, call: Call, facts: Facts, policy: PolicySettings) -> V
 def run_key(call_key: str) -> str:
     """The key of a call's run."""
     return f"call:{call_key}"
+
+
+def follow_key(kind: str, call_key: str, tries: int = 0) -> str:
+    """The key of the run that follows what a call began, at its first try or a later one."""
+    return f"{kind}:{call_key}:{tries}" if tries else f"{kind}:{call_key}"
+
+
+def _calling(record: CallRecord) -> Calling:
+    call = record.call
+    return Calling(
+        key=call.key,
+        actor=call.actor,
+        approved_by=record.approved_by,
+        incident_id=call.incident_id,
+        undo_of=call.undo_of,
+        cause=call.cause,
+        started_at=record.started_at,
+    )
 
 
 def _failure(message: Text) -> Result:

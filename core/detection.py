@@ -10,6 +10,7 @@ from functools import cached_property
 
 from core.alerts import Alert, AlertKind, DetectorKind
 from core.inventory import Container, Host, Inventory
+from core.managed import BackupState, DomainState, Managed, QueuedDeployment
 from core.settings import WatchSettings
 
 
@@ -84,6 +85,22 @@ class OwnAct:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlatformView:
+    """What a platform that manages stacks says at one moment."""
+
+    managed: tuple[Managed, ...] = ()
+    queue: tuple[QueuedDeployment, ...] = ()
+    """In its order."""
+    queue_at: datetime | None = None
+    """When the queue was read; None: not yet."""
+    domains: Mapping[str, DomainState] = field(default_factory=dict)
+    """By the domain's id; those that were asked."""
+    backups: tuple[BackupState, ...] = ()
+    since: datetime | None = None
+    """Since when this program watches it: what ended before is history, not news."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """One host at one moment."""
 
@@ -106,10 +123,13 @@ class Snapshot:
     unreachable_since: datetime | None = None
     has_gap: bool = False
     """Events may be missing since the snapshot before (the stream was cut)."""
+    platform: PlatformView | None = None
+    """What a platform says, where the watched system is one."""
 
     def inventory(self) -> Inventory:
         """Its part of the inventory."""
-        return Inventory(hosts=(self.host,), containers=tuple(self.containers.values()))
+        managed = self.platform.managed if self.platform else ()
+        return Inventory(hosts=(self.host,), containers=tuple(self.containers.values()), managed=managed)
 
     def events_of(self, container: str) -> list[EngineEvent]:
         """The events of one container, given by name or full id, oldest first."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from core.actions import Action, Outcome, Params, Result, Risk
+from core.actions import Action, Outcome, Params, Preview, Result, Risk
 from core.approvals import Approval, ApprovalState, call_hash
 from core.carrier import Carriage, Carrier, weigh
-from core.errors import Refused
+from core.errors import GuardianError, Refused
 from core.policy import Actor, ActorKind, Decision, Facts, Verdict, verdict
 from core.ports import (
     Approvals,
@@ -21,6 +22,8 @@ from core.ports import (
 )
 from core.wording import Text, text
 
+PREVIEW_S = 20.0
+"""How long an action may take to show what it would do."""
 log = logging.getLogger(__name__)
 
 
@@ -77,6 +80,8 @@ class _Weighed:
     verdict: Verdict
     stack: str | None
     service: str | None
+    preview: Preview | None = None
+    """Only where somebody is asked, and the action can show it."""
 
 
 class Door:
@@ -162,7 +167,23 @@ class Door:
         target = params.target()
         facts, stack, service = await self._facts.load(call, target)
         decided = weigh(action, call, facts, self._policy)
-        return _Weighed(call=call, action=action, params=params, verdict=decided, stack=stack, service=service)
+        weighed = _Weighed(call=call, action=action, params=params, verdict=decided, stack=stack, service=service)
+        return await self._previewed(weighed) if _asks(weighed) else weighed
+
+    async def _previewed(self, one: _Weighed) -> _Weighed:
+        """With what would be done; what cannot be done is refused before anybody is asked."""
+        if one.action.preview is None or one.call.undo_of is not None:
+            return one
+        try:
+            async with asyncio.timeout(PREVIEW_S):
+                shown = await one.action.preview(one.params)
+        except TimeoutError:
+            problem = f"{one.action.name!r} took more than {PREVIEW_S:.0f} s to show what it would do; try again"
+        except GuardianError as error:
+            problem = self._redact(str(error))
+        else:
+            return replace(one, preview=shown, call=replace(one.call, basis=shown.basis))
+        return replace(one, verdict=Verdict(decision=Decision.DENY, reason=text("door.impossible", problem=problem)))
 
     def _question(self, one: _Weighed) -> Approval:
         now = self._clock.now()
@@ -182,6 +203,8 @@ class Door:
             asked_by=call.actor.id,
             confirmations_needed=one.verdict.confirmations,
             needs_second_person=one.verdict.needs_second_person,
+            preview=one.preview.lines if one.preview else (),
+            warnings=one.preview.warnings if one.preview else (),
         )
 
     def _record(self, one: _Weighed, approval: Approval | None, is_denied: bool) -> CallRecord:

@@ -6,14 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from core.alerts import Alert, AlertKind
+from core.alerts import UNREACHABLE_KINDS, Alert, AlertKind
 from core.incidents import BUSY, Incident
 from core.settings import WatchSettings
 from core.topology import Topology
 
 _CAN_BE_CAUSED = frozenset({AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY})
 """What a service shows when something it needs is down."""
-_CAN_CAUSE = frozenset(AlertKind) - {AlertKind.ENGINE_UNREACHABLE}
+_CAN_CAUSE = (
+    frozenset(AlertKind)
+    - UNREACHABLE_KINDS
+    - {AlertKind.DOMAIN_FAILING, AlertKind.BACKUP_FAILED, AlertKind.STATUS_CONTRADICTS, AlertKind.QUEUE_BLOCKED}
+)
+_OF_A_DEPLOY = frozenset({AlertKind.DEPLOY_CRASHED, AlertKind.STATUS_CONTRADICTS})
+"""What a stack shows as a whole when some of its containers do not run."""
+_OF_A_STACK = _OF_A_DEPLOY | {AlertKind.DOMAIN_FAILING}
+"""Said of a stack; has its cause in one of its containers where one of those is in trouble too."""
 _IS_DOWN = frozenset(
     {AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY, AlertKind.CANNOT_START}
     | {AlertKind.KILLED_BY_API, AlertKind.PAUSED}
@@ -31,9 +39,9 @@ class Place:
 
 
 def alert_title(alert: Alert) -> str:
-    """`stack/service`, a service alone, or the host: as `Incident.target` and the topology name it."""
+    """`stack/service`, a service or a stack alone, or the host: as `Incident.target` and the topology name it."""
     if alert.service is None:
-        return alert.host
+        return alert.stack or alert.host
     return f"{alert.stack}/{alert.service}" if alert.stack else alert.service
 
 
@@ -45,6 +53,10 @@ def place(
     own = next((incident for incident in here if incident.target == alert_title(alert)), None)
     if own is not None:
         return Place(incident=own)
+    if alert.stack is not None:
+        whole = _of_whole(alert, here, settings)
+        if whole is not None:
+            return Place(incident=whole)
     if alert.service is None:
         return None
     firing = frozenset(is_firing)
@@ -54,6 +66,21 @@ def place(
     victims = _of_victims(alert, here, topology, settings)
     if victims:
         return Place(incident=victims[0], is_root=True, absorbing=tuple(victims[1:]))
+    return None
+
+
+def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -> Incident | None:
+    """A stack's own alert joins the trouble of its containers, and theirs joins its: one deploy, one card."""
+    within = timedelta(seconds=settings.group_within_s)
+    for incident in here:
+        if incident.stack != alert.stack:
+            continue
+        kinds = {one.kind for one in incident.alerts}
+        is_near = any(abs(alert.at - one.at) <= within for one in incident.alerts)
+        if alert.service is None and alert.kind in _OF_A_STACK and is_near and incident.service is not None:
+            return incident
+        if alert.service is not None and incident.service is None and kinds & _OF_A_DEPLOY and is_near:
+            return incident
     return None
 
 

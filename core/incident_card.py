@@ -288,6 +288,10 @@ def _state(view: IncidentView) -> Iterator[Block]:
 
 
 def _question(view: IncidentView, approval: Approval) -> Iterator[Block]:
+    for warning in approval.warnings:
+        yield line(warning, tone=Tone.WARNING)
+    if approval.preview:
+        yield Folded(lines=approval.preview, is_code=True)
     if len(view.asked) == 1:
         yield line(text("card.asked_because", reason=approval.reason))
     if approval.confirmed_by:

@@ -141,9 +141,9 @@ class Incident:
 
     @property
     def target(self) -> str:
-        """`stack/service`, a service alone, or the host."""
+        """`stack/service`, a service or a stack alone, or the host."""
         if self.service is None:
-            return self.host
+            return self.stack or self.host
         return f"{self.stack}/{self.service}" if self.stack else self.service
 
     @property

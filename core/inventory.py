@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import SequenceMatcher
 from enum import StrEnum
 from fnmatch import fnmatchcase
+
+from core.managed import Managed, ManagedKind
 
 
 class ContainerState(StrEnum):
@@ -57,9 +59,11 @@ class Container:
     id: str
     name: str
     stack: str | None
-    """Compose project, or None outside a stack."""
+    """What people call its Compose project (`core.managed.StackNames`), or None outside a stack."""
     service: str
     """Compose service, or the container's own name outside a stack."""
+    project: str | None = None
+    """The Compose project, swarm stack or lone swarm service by its own name: `Managed.app_name`."""
     image: str
     image_id: str = ""
     state: ContainerState
@@ -121,11 +125,13 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A Compose project on one host."""
+    """A Compose project on one host; one that a platform manages may have no containers (yet)."""
 
     host: str
     name: str
     services: tuple[Service, ...]
+    managed: Managed | None = None
+    """What the platform knows of it; None: a plain Compose project."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +147,8 @@ class Host:
     memory_total_bytes: int = 0
     memory_free_bytes: int | None = None
     """None: not measurable from here (remote engine)."""
+    is_platform: bool = False
+    """A platform that manages stacks (Dokploy), not a machine."""
 
 
 Target = Stack | Service
@@ -152,6 +160,7 @@ class Inventory:
 
     hosts: tuple[Host, ...] = ()
     containers: tuple[Container, ...] = ()
+    managed: tuple[Managed, ...] = ()
 
     def services(self) -> tuple[Service, ...]:
         """All services, in the order of host, stack, name."""
@@ -165,13 +174,23 @@ class Inventory:
         )
 
     def stacks(self) -> tuple[Stack, ...]:
-        """All stacks, in the order of host and name; containers outside a stack belong to none."""
+        """All stacks, in the order of host and name; containers outside a stack belong to none.
+
+        A managed compose without containers is one too, on the host of its platform's other stacks, or on the
+        platform itself where that is not known.
+        """
         grouped: dict[tuple[str, str], list[Service]] = {}
         for service in self.services():
             if service.stack is not None:
                 grouped.setdefault((service.host, service.stack), []).append(service)
+        known = {one.name: one for one in self.managed if one.kind is ManagedKind.COMPOSE}
+        seen = {name for _, name in grouped}
+        for name, one in known.items():
+            if name not in seen:
+                grouped[(one.host or one.system, name)] = []
         return tuple(
-            Stack(host=host, name=name, services=tuple(members)) for (host, name), members in sorted(grouped.items())
+            Stack(host=host, name=name, services=tuple(members), managed=known.get(name))
+            for (host, name), members in sorted(grouped.items())
         )
 
     def container(self, ref: str) -> Container | None:
@@ -195,15 +214,34 @@ class Inventory:
         """The stack of exactly that name; None if there is none."""
         return next((one for one in self.stacks() if one.name == name and (host is None or one.host == host)), None)
 
+    def managed_one(self, name: str) -> Managed | None:
+        """What a platform manages under that name (`Managed.name`) or id; None: nothing."""
+        return next((one for one in self.managed if name in (one.name, one.id)), None)
+
 
 def join(parts: Iterable[Inventory]) -> Inventory:
-    """One inventory of what several systems see."""
+    """One inventory of what several systems see: what a platform manages is found again among the containers."""
     hosts: list[Host] = []
     containers: list[Container] = []
+    managed: list[Managed] = []
     for part in parts:
         hosts.extend(part.hosts)
         containers.extend(part.containers)
-    return Inventory(hosts=tuple(hosts), containers=tuple(containers))
+        managed.extend(part.managed)
+    return Inventory(hosts=tuple(hosts), containers=tuple(containers), managed=_placed(managed, containers, hosts))
+
+
+def _placed(managed: Iterable[Managed], containers: Iterable[Container], hosts: Iterable[Host]) -> tuple[Managed, ...]:
+    """Each with the host where its containers are; without containers, where the others of its server are."""
+    where = {one.project: one.host for one in containers if one.project is not None}
+    found = [replace(one, host=where.get(one.app_name, one.host)) for one in managed]
+    of_server = {one.server: one.host for one in found if one.host is not None}
+    machines = [host.name for host in hosts if not host.is_platform]
+    only = machines[0] if len(machines) == 1 else None
+    return tuple(
+        one if one.host else replace(one, host=of_server.get(one.server) or (only if one.server is None else None))
+        for one in found
+    )
 
 
 FUZZY_FLOOR = 0.72

@@ -75,6 +75,8 @@ class Call:
     retry_wait_s: float = 0.0
     says: Text | None = None
     """What it will do, in one line; None: from the action's text `action.<name>`."""
+    basis: str = ""
+    """What the shown preview rested on (`Preview.basis`); empty: none was shown."""
     origin: JsonObject = field(default_factory=dict)
     """Whom to tell about the end: chat id, message id, language; empty for incidents (the card tells)."""
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.detection import EngineEvent, OwnAct, Sample, Snapshot
+from core.detection import EngineEvent, OwnAct, PlatformView, Sample, Snapshot
 from core.event_window import EventWindow
 from core.inventory import Container, Host
 from core.settings import WatchSettings
@@ -31,6 +31,7 @@ class Recent:
         self._containers: Mapping[str, Container] = {}
         self._host = Host(name=host, is_reachable=False)
         self._oom_kills: Mapping[str, int] = {}
+        self._platform: PlatformView | None = None
         self.has_gap = False
         """The event stream was cut since the last snapshot."""
         self.snapshot = Snapshot(at=now, host=self._host)
@@ -69,6 +70,7 @@ class Recent:
         """
         self._containers = self._merged(self._containers, seen.containers, only, began)
         self._host = seen.host
+        self._platform = seen.platform or self._platform
         self._oom_kills = self._oom_kills if oom_kills is None else oom_kills
 
     def whole(self, *, at: datetime, own_acts: Sequence[OwnAct] = ()) -> Snapshot:
@@ -86,6 +88,7 @@ class Recent:
             restarts=self._restarts(containers.values(), at),
             own_acts=tuple(own_acts),
             has_gap=self.has_gap,
+            platform=self._platform,
         )
         self._new.clear()
         self.has_gap = False

@@ -133,6 +133,29 @@ class DokploySettings(Section):
     """How often a read is tried again while Dokploy cannot be reached; what changes something never is."""
     breaker_failures: Annotated[int, Field(ge=1)] = 5
     breaker_rest_s: Seconds = 15.0
+    webhook_secret: SecretStr | None = None
+    """What Dokploy's custom notification must send in the header `X-InfraGuardian-Secret` to `/hooks/dokploy`. None:
+    that address takes nothing."""
+    poll_s: Seconds = 8.0
+    """How often all deployments are asked for, in one call."""
+    sweep_s: Seconds = 14.0
+    """Pause between two of the other questions, which go round: queue, projects, domains, backups."""
+    follow_s: Seconds = 1.0
+    """How often a deploy of ours is looked at while it is under way."""
+    never_after_s: Seconds = 20.0
+    """A deploy that Dokploy neither queued nor ran by then never arrived there."""
+    deploy_limit_s: Seconds = 3600.0
+    """A deploy that has no end by then is given up as unknown."""
+    stuck_after_s: Seconds = 1200.0
+    """A deployment that runs longer is taken for stuck, and those behind it for blocked."""
+    ask_domains: bool = True
+    """Ask each domain over HTTP from here, and look at its certificate."""
+    domains_s: Seconds = 300.0
+    """How often each domain is asked."""
+    certificate_days: Annotated[int, Field(ge=1)] = 7
+    """A certificate that ends sooner is reported."""
+    versions_kept: Annotated[int, Field(ge=2)] = 20
+    """Versions of a stack that are kept to roll back to."""
 
     @field_validator("url")
     @classmethod

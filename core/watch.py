@@ -37,7 +37,7 @@ class Watch:
         await self._stack.aclose()
 
     def watchers(self) -> tuple[Watcher, ...]:
-        """One per host, in the order of the settings."""
+        """One per host and platform, in the order of the settings."""
         return tuple(self._watchers.values())
 
     async def looked(self) -> None:
@@ -104,4 +104,4 @@ class Watch:
         await asyncio.gather(*(watcher.look() for watcher in chosen))
 
     def _about(self, fingerprint: str) -> Watcher | None:
-        return self.of(fingerprint.partition(":")[2].partition("/")[0])
+        return next((one for one in self._watchers.values() if one.is_about(fingerprint)), None)

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 from core.agenda import EVERYTHING, Agenda
 from core.alert_board import AlertBoard, Change
-from core.alerts import Alert, AlertKind, Firing
+from core.alerts import UNREACHABLE_KINDS, Alert, Firing
 from core.detection import Detector, EngineEvent, EventKind, OwnAct, Snapshot, View
 from core.errors import SystemUnavailable
 from core.event_window import WINDOW
@@ -72,14 +72,19 @@ class Watcher:
         series: Series | None = None,
         own_acts: OwnActs | None = None,
         settle_s: float = 30.0,
+        around: Callable[[], Inventory] | None = None,
     ) -> None:
-        """`settle_s`: how long an event's target must stand before the alert clears by itself."""
+        """`settle_s`: how long an event's target must stand before the alert clears by itself.
+
+        `around`: everything that is watched, for detectors of a platform, which look at what runs elsewhere.
+        """
         self._source = source
         self._sink = sink
         self._clock = clock
         self._settings = settings
         self._series = series
         self._own_acts = own_acts
+        self._around = around
         self._board = AlertBoard(detectors, settle_s=settle_s)
         self._recent = Recent(source.name, clock.now(), settings)
         self._untold: deque[Change] = deque()
@@ -148,12 +153,18 @@ class Watcher:
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
         """What still speaks against it being over; None: nothing."""
-        is_about_engine = fingerprint.startswith(f"{AlertKind.ENGINE_UNREACHABLE}:")
-        if self.is_blind and not is_about_engine:
+        is_about_itself = fingerprint.partition(":")[0] in UNREACHABLE_KINDS
+        if self.is_blind and not is_about_itself:
             return text("watch.quiet.blind", host=self.name)
         if self.snapshot().at < since:
             return text("watch.quiet.unseen")
         return self._board.why_not_quiet(fingerprint, self._view(), since, self._recent.restarted_since(since))
+
+    def is_about(self, fingerprint: str) -> bool:
+        """Whether this watcher is the one that raises and clears that trouble."""
+        kind, _, target = fingerprint.partition(":")
+        host = target.partition("/")[0]
+        return kind in self._board.raises and (self._around is not None or host == self.name)
 
     def last_seen(self, fingerprint: str) -> datetime | None:
         """When that trouble was last seen to happen; None: never."""
@@ -162,7 +173,7 @@ class Watcher:
     def adopt(self, alerts: Iterable[Alert]) -> None:
         """Take up alerts that were on when the program ended; to be done before it is entered."""
         for alert in alerts:
-            if alert.host == self.name:
+            if self.is_about(alert.fingerprint):
                 self._board.adopt(alert)
 
     def poke(self, *names: str) -> None:
@@ -298,18 +309,21 @@ class Watcher:
 
     async def _tell(self) -> None:
         """In order; what the sink could not take stays first in line for the next time."""
-        graph = self.topology() if self._untold else Topology()
         while self._untold:
             change = self._untold[0]
             if change.is_over:
                 await self._sink.clear_alert(change.alert.fingerprint)
             else:
-                await self._sink.raise_alert(change.alert, graph)
+                await self._sink.raise_alert(change.alert, self._graph(change.alert.host))
             self._untold.popleft()
 
     def _view(self) -> View:
         now = self.snapshot()
-        return View(now=now, before=self._before, inventory=now.inventory(), settings=self._settings)
+        inventory = self._around() if self._around is not None else now.inventory()
+        return View(now=now, before=self._before, inventory=inventory, settings=self._settings)
+
+    def _graph(self, host: str) -> Topology:
+        return topology(self._around(), host) if self._around is not None else self.topology()
 
     # -- samples ----------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,12 @@ class FactSources:
     clock: Clock
 
 
+def stack_of(target: str | None) -> tuple[str | None, None]:
+    """The stack of a target such as `stack:granada`."""
+    kind, _, name = (target or "").partition(":")
+    return (name, None) if kind == "stack" and name else (None, None)
+
+
 class RecordedFacts:
     """core.ports.PolicyFacts."""
 
@@ -51,9 +57,9 @@ class RecordedFacts:
         A target that is not (or no longer) in the inventory is taken for that of the call's incident.
         """
         container = self._inventory().container(target) if target else None
-        stack, service = (container.stack, container.service) if container else (None, None)
+        stack, service = (container.stack, container.service) if container else stack_of(target)
         incident = await self._from.incidents.get(call.incident_id) if call.incident_id is not None else None
-        if container is None and incident is not None:
+        if stack is None and container is None and incident is not None:
             stack, service = incident.stack, incident.service
         now = self._from.clock.now()
         facts = Facts(
@@ -85,7 +91,12 @@ class RecordedFacts:
         if stack in settings.stacks and service in settings.stacks[stack].critical:
             return True
         if container is None:
-            return False
+            parts = [one for one in self._inventory().containers if stack is not None and one.stack == stack]
+            return any(self._is_marked(one) for one in parts)
+        return self._is_marked(container)
+
+    def _is_marked(self, container: Container) -> bool:
+        settings = self._from.settings
         said = container.labels.get(settings.policy.critical_label, "").strip().lower()
         if said in TRUE_WORDS:
             return True

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from core.inventory import Container, ContainerState, Dependency, Health, HealthProbe
+from core.managed import StackNames
 from integrations.docker_engine.answers import Answer, count, mapping, moment, sequence, string
 
 COMPOSE = "com.docker.compose"
@@ -27,8 +28,11 @@ _PORT = re.compile(r"\d{1,5}")
 _OURSELVES = frozenset({"localhost", "host", "true", "false", "none", "null", "yes", "no", "on", "off"})
 
 
-def container_of(host: str, raw: Answer) -> Container:
-    """Read an answer of `inspect`. Environment values and labels that look secret are not taken over."""
+def container_of(host: str, raw: Answer, names: StackNames | None = None) -> Container:
+    """Read an answer of `inspect`. Environment values and labels that look secret are not taken over.
+
+    `names`: what people call a project or lone swarm service; without it they keep their own names.
+    """
     config, host_config = mapping(raw.get("Config")), mapping(raw.get("HostConfig"))
     state, network = mapping(raw.get("State")), mapping(raw.get("NetworkSettings"))
     labels = {key: string(value) for key, value in mapping(config.get("Labels")).items()}
@@ -36,13 +40,14 @@ def container_of(host: str, raw: Answer) -> Container:
     has_check = bool(string(health.get("Status"))) and string(health.get("Status")) != "none"
     name = string(raw.get("Name")).removeprefix("/")
     now = state_of(string(state.get("Status")))
-    stack, service = _home(labels, name)
+    project, stack, service = _home(labels, name, names or StackNames())
     return Container(
         host=host,
         id=string(raw.get("Id")),
         name=name,
         stack=stack,
         service=service,
+        project=project,
         image=string(config.get("Image")),
         image_id=string(raw.get("Image")),
         state=now,
@@ -81,12 +86,15 @@ def state_of(word: str) -> ContainerState:
         return ContainerState.DEAD
 
 
-def _home(labels: Mapping[str, str], name: str) -> tuple[str | None, str]:
-    """Stack and service: Compose's, else a swarm service's (its name begins with the stack's), else none."""
-    if f"{COMPOSE}.project" in labels:
-        return labels[f"{COMPOSE}.project"], labels.get(f"{COMPOSE}.service") or name
-    stack, service = labels.get(SWARM_STACK) or None, labels.get(SWARM_SERVICE) or name
-    return stack, service.removeprefix(f"{stack}_") if stack else service
+def _home(labels: Mapping[str, str], name: str, names: StackNames) -> tuple[str | None, str | None, str]:
+    """Project, stack and service: Compose's, else a swarm service's (its name begins with the stack's), else none."""
+    project = labels.get(f"{COMPOSE}.project")
+    if project is not None:
+        return project, names.of(project), labels.get(f"{COMPOSE}.service") or name
+    stack, service = labels.get(SWARM_STACK) or None, labels.get(SWARM_SERVICE)
+    if stack is not None:
+        return stack, names.of(stack), (service or name).removeprefix(f"{stack}_")
+    return service, None, names.of(service) if service else name
 
 
 def _health(word: str) -> Health:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from core.detection import EngineEvent, Sample
 from core.errors import ActionFailed, NotFound, SystemUnavailable, TimeLimitExceeded
 from core.inventory import Container
+from core.managed import StackNames
 from core.settings import EngineSettings
 from integrations.docker_engine import cgroups, disk, events, execute, logs
 from integrations.docker_engine.answers import Answer, count, epoch, mapping, sequence, string
@@ -36,8 +37,12 @@ DISK_LIMIT_S = 60.0
 class RealEngine:
     """See `Engine`. One loop per instance; nothing is opened before the first call."""
 
-    def __init__(self, name: str, settings: EngineSettings, *, ssh_program: str = "ssh") -> None:
+    def __init__(
+        self, name: str, settings: EngineSettings, *, ssh_program: str = "ssh", names: StackNames | None = None
+    ) -> None:
+        """`names`: what people call a project that a platform has named."""
         self._name = name
+        self._names = names or StackNames()
         self._settings = settings
         self._connector = Connector(name, settings, ssh_program=ssh_program)
         self._pool = Pool(self._connector.title, settings.threads)
@@ -110,7 +115,7 @@ class RealEngine:
         return [string(mapping(one).get("Id")) for one in sequence(listed)]
 
     async def _inspect(self, wire: Wire, name: str) -> Container:
-        return container_of(self._name, await self._raw(wire, name))
+        return container_of(self._name, await self._raw(wire, name), self._names)
 
     async def _raw(self, wire: Wire, name: str) -> Answer:
         """The engine's own words; raises NotFound where it took a name for the beginning of an id."""

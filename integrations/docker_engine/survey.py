@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.errors import GuardianError
+from core.managed import StackNames
 from core.settings import EngineSettings
 from core.wording import Text, text
 from integrations.docker_engine.engine import Engine
@@ -27,11 +28,13 @@ class Surroundings:
     notices: tuple[Text, ...]
 
 
-async def survey(settings: Mapping[str, EngineSettings], *, simulated: bool) -> Surroundings:
+async def survey(
+    settings: Mapping[str, EngineSettings], *, simulated: bool, names: StackNames | None = None
+) -> Surroundings:
     """The engines that the settings name, also those that do not answer now; the simulated host where none does."""
     if simulated:
         return _simulated(text("start.simulated"))
-    engines: dict[str, Engine] = {name: RealEngine(name, one) for name, one in settings.items()}
+    engines: dict[str, Engine] = {name: RealEngine(name, one, names=names) for name, one in settings.items()}
     found = await asyncio.gather(*(_problem(engine) for engine in engines.values()))
     problems = {name: problem for name, problem in zip(engines, found, strict=True) if problem is not None}
     if len(problems) < len(engines):

@@ -1,0 +1,221 @@
+"""What a deployment platform manages: stacks with their deployments and domains, beside the containers that run."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ManagedKind(StrEnum):
+    """What a platform can manage."""
+
+    COMPOSE = "compose"
+    APPLICATION = "application"
+    DATABASE = "database"
+
+
+class DeployStatus(StrEnum):
+    """How far a deployment is, in the platform's words; UNKNOWN for one that is new to us."""
+
+    RUNNING = "running"
+    DONE = "done"
+    """The deploy command ended with 0. Says nothing of the containers."""
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will not change any more."""
+        return self in (DeployStatus.DONE, DeployStatus.ERROR, DeployStatus.CANCELLED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployment as the platform remembers it."""
+
+    id: str
+    title: str = ""
+    """Redacted. For git sources the commit's message."""
+    commit: str | None = None
+    """Full hash, where it came from git."""
+    status: DeployStatus = DeployStatus.UNKNOWN
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedDeployment:
+    """One that waits or runs in the platform's queue."""
+
+    job_id: str
+    managed_id: str
+    title: str = ""
+    is_active: bool = False
+    """Runs now; else it waits."""
+    queued_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """A host name that the platform routes to a service."""
+
+    id: str
+    host: str
+    path: str = "/"
+    https: bool = False
+    port: int | None = None
+    """The port of the container that is asked."""
+    service: str | None = None
+    certificate: str = "none"
+    """letsencrypt, custom or none."""
+    is_enabled: bool = True
+
+    @property
+    def url(self) -> str:
+        """As a person would open it."""
+        return f"{'https' if self.https else 'http'}://{self.host}{'' if self.path in ('', '/') else self.path}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainState:
+    """How a domain answered when it was last asked from here."""
+
+    domain_id: str
+    at: datetime
+    problem: str = ""
+    """dns, unreachable, router (404: nobody routes it), bad_gateway (502: wrong port or no process), certificate,
+    http_error; empty: it answers."""
+    detail: str = ""
+    """One line, redacted: the status, the name that does not resolve, the certificate's end."""
+    http_status: int | None = None
+    certificate_ends: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupState:
+    """How the last run of a planned backup ended."""
+
+    id: str
+    name: str
+    """What is backed up, as people know it."""
+    managed_id: str | None = None
+    status: DeployStatus = DeployStatus.UNKNOWN
+    at: datetime | None = None
+    detail: str = ""
+    """Redacted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Managed:
+    """A stack, application or database that a platform manages."""
+
+    system: str = "dokploy"
+    id: str
+    """The platform's: `composeId`, `applicationId`, `postgresId` …"""
+    kind: ManagedKind
+    name: str
+    """What everybody here calls it, one name for one thing: `Container.stack` of a compose's containers."""
+    app_name: str
+    """Compose project, swarm stack or swarm service: `Container.project`."""
+    project: str = ""
+    environment: str = ""
+    environment_id: str = ""
+    server: str | None = None
+    """The platform's id of a remote server; None: the machine it runs on."""
+    host: str | None = None
+    """The watched host where its containers are; None: not seen on any."""
+    source: str = ""
+    """raw, git, github, gitlab, bitbucket, gitea, docker …"""
+    type: str = ""
+    """docker-compose or stack, for a compose; the database's kind for a database."""
+    branch: str | None = None
+    """Branch or tag, for git sources."""
+    status: str = ""
+    """What the platform last did (idle, running, done, error); not how its containers are."""
+    domains: tuple[Domain, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+    """Newest first, as many as the platform keeps (about ten)."""
+    databases: tuple[str, ...] = ()
+    """Names of the databases beside it in the same environment."""
+
+    @property
+    def last_deployment(self) -> Deployment | None:
+        """The newest one; None: never deployed, or forgotten."""
+        return self.deployments[0] if self.deployments else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """What a name is made from."""
+
+    app_name: str
+    name: str
+    environment: str = ""
+    project: str = ""
+
+
+class StackNames:
+    """What people call a Compose project or swarm service whose own name is made by a platform.
+
+    A name once given stays as long as the program runs, for incidents and locks are kept under it. Read by the threads
+    of the engines.
+    """
+
+    def __init__(self, known: Mapping[str, str] | None = None) -> None:
+        """`known`: those of the last run, by `app_name`."""
+        self._names: dict[str, str] = dict(known or {})
+        self._lock = threading.Lock()
+
+    def of(self, app_name: str) -> str:
+        """The name; a project that no platform manages keeps its own, marked where a managed one bears it."""
+        with self._lock:
+            found = self._names.get(app_name)
+            if found is not None:
+                return found
+            return f"{app_name}-compose" if app_name in self._names.values() else app_name
+
+    def learn(self, found: Iterable[Named]) -> bool:
+        """Name what has no name yet; whether there was any.
+
+        `granada`; where that is taken `granada-staging` (environment), `shop-granada-staging` (project too), else the
+        platform's own.
+        """
+        with self._lock:
+            new = [one for one in found if one.app_name not in self._names]
+            spellings = {one.app_name: _spellings(one) for one in new}
+            for level in range(4):
+                wanted = Counter(spellings[one.app_name][level] for one in new if one.app_name not in self._names)
+                taken = set(self._names.values())
+                for one in new:
+                    spelled = spellings[one.app_name][level]
+                    if one.app_name in self._names or spelled in taken:
+                        continue
+                    if wanted[spelled] == 1 or (level == 0 and one.environment == "production" and _is_only(one, new)):
+                        self._names[one.app_name] = spelled
+            return bool(new)
+
+    def to_json(self) -> dict[str, str]:
+        """All names, to be given to the next run."""
+        with self._lock:
+            return dict(self._names)
+
+
+def _is_only(one: Named, among: Iterable[Named]) -> bool:
+    """Whether no other production has the same name: production goes without its environment."""
+    return not any(other is not one and other.name == one.name and other.environment == "production" for other in among)
+
+
+def _spellings(one: Named) -> tuple[str, str, str, str]:
+    name = _clean(one.name) or one.app_name
+    short = f"{name}-{_clean(one.environment)}" if one.environment else name
+    return (name, short, f"{_clean(one.project)}-{short}" if one.project else short, one.app_name)
+
+
+def _clean(name: str) -> str:
+    return " ".join(name.replace("/", "-").replace(":", "-").split())
