@@ -1,0 +1,1 @@
+"""Reads and edits the text of Compose files; opens nothing."""

@@ -1,0 +1,83 @@
+"""Takes secrets out of command lines and other free text of a Compose file."""
+
+from __future__ import annotations
+
+import re
+
+from core.redaction import MASK, is_secret_name, redact
+
+_SECRET_PART = re.compile(
+    r"(?i)pass|pwd|secret|token|apikey|api[-_]key|auth|cred|private|salt|hash|seed|mnemonic|jwt|dsn"
+)
+_FLAG = re.compile(
+    r"(?<![^\s\"',=\[({;&|])(?P<flag>--?[A-Za-z][A-Za-z0-9_.-]{0,60}+)(?P<sign>[= \t]+|[\"'],?[ \t]*[\"']?)"
+    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"',\])]+)"
+)
+_ATTACHED = re.compile(r"(?<![^\s\"',\[({;&|])(?P<flag>-[pP])(?P<value>[^\s\"',\]=-][^\s\"',\]]{2,})")
+_SHORT_FLAGS = frozenset({"-p", "-P", "-a", "-u", "-U", "-w", "-W", "-k", "-H"})
+"""A password, a user with one, a key or a header in mysql, redis-cli, curl, ldapsearch."""
+_ASSIGNED = re.compile(
+    r"(?P<name>(?<![A-Za-z0-9_$.{-])[A-Za-z_][A-Za-z0-9_.-]{0,80}+)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"',;&|)]+)"
+)
+_RANDOM = re.compile(
+    r"(?<![A-Za-z0-9+=_/.:$-])(?=[^0-9\s]{0,60}[0-9])(?=[^A-Za-z\s]{0,60}[A-Za-z])[A-Za-z0-9+=_-]{20,200}+(?![A-Za-z0-9/.:])"
+)
+_CRYPT = re.compile(r"\$\$?(?:apr1|2[abxy]|[156y]|argon2[id]+)\$[^\s\"',\]]+")
+_HTPASSWD = re.compile(r"\{SHA\}[^\s\"',\]]+")
+_HARMLESS = re.compile(
+    r"(?i)true|false|yes|no|on|off|null|~|[0-9]{1,5}|[0-9]{1,4}\.[0-9]{1,4}|[0-9]{1,4}(?:ms|s|m|h|kb?|mb?|gb?)|"
+)
+_VARIABLE = re.compile(r"(?:\$\$?\{[A-Za-z_][A-Za-z0-9_]*\}|\$\$?[A-Za-z_][A-Za-z0-9_]*)")
+
+
+def is_harmless(value: str) -> bool:
+    """Whether a value says nothing secret by its form: a small number, a boolean, a duration, or only a variable."""
+    return _HARMLESS.fullmatch(value.strip()) is not None or _VARIABLE.fullmatch(value.strip()) is not None
+
+
+def is_secret_key(name: str) -> bool:
+    """Whether a key, label, flag or variable of that name holds a secret."""
+    return is_secret_name(name) or _SECRET_PART.search(name) is not None
+
+
+def without_secrets(text: str) -> str:
+    """The text with its passwords, tokens and keys masked; keeps its line breaks."""
+    text = _CRYPT.sub(MASK, text)
+    text = _HTPASSWD.sub(MASK, text)
+    text = _FLAG.sub(_flag, text)
+    text = _ATTACHED.sub(_attached, text)
+    text = _ASSIGNED.sub(_assigned, text)
+    text = _RANDOM.sub(MASK, text)
+    return "".join(redact(part) if position % 2 == 0 else part for position, part in enumerate(BREAKS.split(text)))
+
+
+BREAKS = re.compile(r"(\r\n|\r|\n)")
+
+
+def _flag(found: re.Match[str]) -> str:
+    flag, value = found["flag"], found["value"]
+    is_asked = flag in _SHORT_FLAGS if len(flag) == 2 else is_secret_key(flag.lstrip("-"))
+    if (
+        not is_asked
+        or is_harmless(value.strip("\"'"))
+        or value.startswith("-")
+        or (len(flag) == 2 and "/" in value[:1])
+    ):
+        return found.group()
+    return f"{flag}{found['sign']}{MASK}"
+
+
+def _attached(found: re.Match[str]) -> str:
+    return found.group() if is_harmless(found["value"]) else f"{found['flag']}{MASK}"
+
+
+def _assigned(found: re.Match[str]) -> str:
+    name, value = found["name"], found["value"].strip("\"'")
+    is_variable = name.upper() == name or is_secret_key(name)
+    if (
+        not is_variable
+        or value.startswith(MASK)
+        or (is_harmless(value) and not (value.isdigit() and is_secret_key(name)))
+    ):
+        return found.group()
+    return f"{name}={MASK}"

@@ -1,0 +1,261 @@
+"""Shows a Compose file without its secrets: every line stays where it is, values that may be secret are masked.
+
+Fails closed: environment values are masked whatever they are called, and a file that is no YAML line by line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from core.redaction import MASK
+from integrations.compose_file.command_lines import BREAKS, is_harmless, is_secret_key, without_secrets
+from integrations.compose_file.failures import ComposeFileError
+from integrations.compose_file.tree import Document, Node, read
+
+_COMMENT = re.compile(r"(?<![^\s])#[^\r\n]*")
+_COMMENTED_SETTING = re.compile(r"(#[#\s]*(?:- ?)?[\"']?[A-Za-z_][A-Za-z0-9_.-]*[\"']?\s*[=:]\s?)(.*)")
+_TALKS_OF_SECRETS = re.compile(
+    r"(?i)\b\w*(?:passw|pass\b|passphrase|passcode|secret|token|credential|api.?key|pwd|login|clave|contraseñ)\w*"
+)
+_ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_?")
+_ASSIGNMENT = re.compile(r"([^=\s]+)=(.*)", re.DOTALL)
+_LABEL_WITH_SECRET = re.compile(r"(?i)basicauth|digestauth|auth|users|headers|cookie|apikey|\.key$")
+_ENVIRONMENTS = frozenset({"environment", "env", "args", "build_args", "buildargs"})
+_LABELS = frozenset({"labels", "annotations"})
+
+
+class _As(Enum):
+    """How the values of a place are read."""
+
+    PLAIN = auto()
+    ENVIRONMENT = auto()
+    LABELS = auto()
+    SECRET = auto()
+    NAMES = auto()
+    """Names of Compose secrets and configs, and where their files are: no secrets themselves."""
+
+
+def masked(text: str) -> str:
+    """The whole file for people to read: comments, keys and lines stay, what may be secret is `[secret]`."""
+    return "".join(part for line in zip_lines(text) for part in line)
+
+
+def zip_lines(text: str) -> list[tuple[str, str]]:
+    """The masked lines, each with its line break; as many as the text has."""
+    try:
+        document = read(text)
+        shown = _Mask(document).text()
+    except (ComposeFileError, RecursionError):
+        shown = None
+    parts = BREAKS.split(text)
+    if shown is not None and len(found := BREAKS.split(shown)) == len(parts):
+        lines, breaks = found[::2], found[1::2]
+    else:
+        lines, breaks = list(_conservative(parts[::2])), parts[1::2]
+    return list(zip(_without_keys(lines), [*breaks, ""], strict=True))
+
+
+class _Mask:
+    """Collects what of a file is replaced by what."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._source = document.text
+        self._new: dict[tuple[int, int], str] = {}
+        self._seen: set[tuple[int, _As]] = set()
+
+    def text(self) -> str:
+        self._walk(self._document.root, _As.PLAIN, ())
+        parts, position = [], 0
+        for (start, end), new in sorted(self._new.items()):
+            parts += [self._gap(position, start), new]
+            position = end
+        return "".join([*parts, self._gap(position, len(self._source))])
+
+    def _gap(self, start: int, end: int) -> str:
+        """What stands between two scalars: signs and comments."""
+        return _COMMENT.sub(lambda found: comment(found.group()), self._source[start:end])
+
+    def _walk(self, node: Node, how: _As, path: tuple[str, ...]) -> None:
+        node = node.real
+        if (id(node), how) in self._seen:
+            return
+        self._seen.add((id(node), how))
+        for key, value in node.entries:
+            name = key.real.value
+            self._keep(key.real)
+            inner = _reading(name, how, path)
+            if how is _As.ENVIRONMENT and value.real.kind == "scalar":
+                self._setting(name, value.real)
+            else:
+                self._walk(value, inner, (*path, name))
+        before = ""
+        for item in node.items:
+            if item.real.kind == "scalar":
+                self._item(item.real, how, before)
+                before = item.real.value
+            else:
+                self._walk(item, how, path)
+        if node.kind == "scalar":
+            self._scalar(node, how)
+
+    def _keep(self, key: Node) -> None:
+        span = (key.content, key.end)
+        source = self._source[slice(*span)]
+        self._new.setdefault(span, source if without_secrets(source) == source else _masked_lines(source, MASK))
+
+    def _setting(self, name: str, node: Node) -> None:
+        if not is_harmless(node.value) or (node.value.isdigit() and is_secret_key(name)):
+            self._hide(node)
+        else:
+            self._scalar(node, _As.PLAIN)
+
+    def _item(self, node: Node, how: _As, before: str) -> None:
+        found = _ASSIGNMENT.fullmatch(node.value)
+        name = found.group(1) if found else ""
+        flag = before.lstrip("-")
+        if how is _As.SECRET:
+            self._hide(node)
+        elif found and (how is _As.ENVIRONMENT or _ENVIRONMENT_NAME.fullmatch(name)):
+            if not is_harmless(found.group(2)) or is_secret_key(name):
+                self._hide(node, f"{name}={MASK}")
+            else:
+                self._scalar(node, _As.PLAIN)
+        elif found and how is _As.LABELS and _is_secret_label(name):
+            self._hide(node, f"{name}={MASK}")
+        elif (
+            before.startswith("-")
+            and "=" not in before
+            and not node.value.startswith("-")
+            and _takes_secret(flag, before)
+        ):
+            self._setting("password", node)
+        elif how is _As.ENVIRONMENT and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", node.value):
+            self._hide(node)
+        else:
+            self._scalar(node, _As.PLAIN)
+
+    def _scalar(self, node: Node, how: _As) -> None:
+        if how in (_As.SECRET, _As.ENVIRONMENT) and not is_harmless(node.value):
+            self._hide(node)
+            return
+        if how is _As.SECRET and node.value.isdigit():
+            self._hide(node)
+            return
+        source = self._source[node.content : node.end]
+        if "-----BEGIN" in node.value:
+            self._hide(node)
+            return
+        shown = without_secrets(source)
+        if shown == source and node.value not in source and without_secrets(node.value) != node.value:
+            self._hide(node)
+            return
+        self._new.setdefault((node.content, node.end), shown)
+
+    def _hide(self, node: Node, shown: str = MASK) -> None:
+        source = self._source[node.content : node.end]
+        quote = node.style if node.style in ("'", '"') else ""
+        self._new[(node.content, node.end)] = _masked_lines(source, f"{quote}{shown}{quote}", style=node.style)
+
+
+def _reading(name: str, how: _As, path: tuple[str, ...]) -> _As:
+    """How what stands under a key is read."""
+    if how in (_As.SECRET, _As.ENVIRONMENT):
+        return how
+    if name == "<<":
+        return how
+    if name in ("secrets", "configs"):
+        is_compose_own = path == () or (path[:1] == ("services",) and (len(path) == 2 or path[2:] == ("build",)))
+        return _As.NAMES if is_compose_own else _As.SECRET
+    if how is _As.NAMES:
+        return _As.SECRET if name in ("content", "driver_opts") else how
+    if name in _ENVIRONMENTS:
+        return _As.ENVIRONMENT
+    if name in _LABELS:
+        return _As.LABELS
+    is_secret = is_secret_key(name) and not (path == ("services",) or path == ("volumes",) or path == ("networks",))
+    if is_secret or (how is _As.LABELS and _is_secret_label(name)) or _ENVIRONMENT_NAME.fullmatch(name):
+        return _As.SECRET
+    return how
+
+
+def _is_secret_label(name: str) -> bool:
+    return _LABEL_WITH_SECRET.search(name) is not None or is_secret_key(name)
+
+
+def _takes_secret(flag: str, before: str) -> bool:
+    return before in ("-p", "-a", "-u", "-k", "-w") if len(before) == 2 else is_secret_key(flag)
+
+
+def _masked_lines(source: str, shown: str, *, style: str = "") -> str:
+    """As many lines as the source has, each masked; the head of a block scalar stays."""
+    first, *rest = BREAKS.split(source)
+    head = first.split("#")[0].rstrip() if style in ("|", ">") else shown
+    lines = [head]
+    for position, part in enumerate(rest):
+        is_break = position % 2 == 0
+        blanks = part[: len(part) - len(part.lstrip())]
+        lines.append(part if is_break or not part.strip() else blanks + MASK)
+    return "".join(lines)
+
+
+def comment(text: str) -> str:
+    """A comment without what may be secret: values commented out, and what follows words such as password."""
+    setting = _COMMENTED_SETTING.fullmatch(text)
+    if setting is not None:
+        name = setting.group(1).strip("#-=: \t\"'")
+        is_variable = _ENVIRONMENT_NAME.fullmatch(name) is not None
+        if setting.group(2).strip() and (is_secret_key(name) or (is_variable and not is_harmless(setting.group(2)))):
+            return setting.group(1) + MASK
+    word = _TALKS_OF_SECRETS.search(text)
+    if word is not None and text[word.end() :].strip(" \t.,;:!?)"):
+        return f"{text[: word.end()]} {MASK}"
+    return without_secrets(text)
+
+
+_LINE = re.compile(
+    r"(?P<head>\s*(?:- +)*)(?P<key>[\"']?[A-Za-z0-9_.<$/-]+[\"']?)(?P<sign>\s*:)(?P<gap>\s*)(?P<value>.*)"
+)
+_ITEM = re.compile(r"(?P<head>\s*(?:- *)+)(?P<quote>[\"']?)(?P<name>[A-Za-z_][A-Za-z0-9_.-]*=)?(?P<value>.*)")
+_OPEN_KEYS = frozenset(
+    {"version", "restart", "container_name", "image", "mem_limit", "memory", "cpus", "build", "context", "dockerfile"}
+    | {"condition", "driver", "external", "interval", "timeout", "retries", "start_period", "hostname", "target"}
+)
+_OPEN_VALUE = re.compile(r"[\"']?[A-Za-z0-9_./:-]{0,80}[\"']?(?:\s+#.*)?")
+_PORT = re.compile(r"[\"']?[0-9.:]{1,30}(?:/tcp|/udp)?[\"']?")
+
+
+def _conservative(lines: list[str]) -> Iterator[str]:
+    """The lines of a file that is no YAML: keys, and the values of few keys; everything else masked."""
+    for line in lines:
+        if not line.strip():
+            yield line
+        elif line.lstrip().startswith("#"):
+            blanks = line[: len(line) - len(line.lstrip())]
+            yield blanks + comment(line.lstrip())
+        elif (found := _LINE.fullmatch(line)) is not None:
+            key, value = found["key"].strip("\"'"), found["value"]
+            is_open = not value or (key in _OPEN_KEYS and _OPEN_VALUE.fullmatch(value) is not None)
+            head = f"{found['head']}{found['key']}{found['sign']}{found['gap']}"
+            yield _open(head, value) if is_open else head + MASK
+        elif (item := _ITEM.fullmatch(line)) is not None and "-" in item["head"]:
+            is_open = item["name"] is None and _PORT.fullmatch(item["quote"] + item["value"]) is not None
+            yield line if is_open else f"{item['head']}{item['quote']}{item['name'] or ''}{MASK}"
+        else:
+            yield line[: len(line) - len(line.lstrip())] + MASK
+
+
+def _open(head: str, value: str) -> str:
+    setting, sign, remark = value.partition("#")
+    return head + without_secrets(setting) + (comment(sign + remark) if sign else "")
+
+
+def _without_keys(lines: list[str]) -> Iterator[str]:
+    """Mask the lines of private keys that stand in the clear, in comments for instance."""
+    is_inside = False
+    for line in lines:
+        begins, ends = "-----BEGIN" in line, "-----END" in line
+        yield MASK if is_inside or begins else line
+        is_inside = (is_inside or begins) and not ends

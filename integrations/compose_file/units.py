@@ -1,0 +1,42 @@
+"""Amounts as Compose files write them."""
+
+from __future__ import annotations
+
+import re
+
+MB = 1024 * 1024
+_MEMORY = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<gap> ?)(?P<unit>[kKmMgGtTpP]?)(?P<tail>[iI]?[bB]?)")
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
+
+
+def memory_bytes(written: str) -> int | None:
+    """The bytes of `512m`, `2G`, `1.5gb`, `536870912`; None when it is no such amount."""
+    found = _MEMORY.fullmatch(written.strip())
+    return round(float(found["number"]) * _UNITS[found["unit"].casefold()]) if found else None
+
+
+def memory_like(written: str, limit_bytes: int) -> str:
+    """The amount in the unit of `written`, or the next smaller one in which it is whole."""
+    found = _MEMORY.fullmatch(written.strip())
+    if found is None:
+        return f"{limit_bytes // MB}m"
+    unit, tail, gap = found["unit"], found["tail"], found["gap"]
+    if not unit:
+        return f"{limit_bytes}{gap}{tail}"
+    is_small = unit.islower()
+    names = list(_UNITS)
+    for name in reversed(names[1 : names.index(unit.casefold()) + 1]):
+        if limit_bytes % _UNITS[name] == 0:
+            return f"{limit_bytes // _UNITS[name]}{gap}{name if is_small else name.upper()}{tail}"
+    return f"{limit_bytes}{gap}b"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as Compose writes them: `90s`, `1m30s` stays `90s`, `500ms`."""
+    milliseconds = round(seconds * 1000)
+    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
+
+
+def decimal(number: float) -> str:
+    """A number without superfluous digits: 2, 0.5."""
+    return f"{number:.3f}".rstrip("0").rstrip(".")
