@@ -91,11 +91,14 @@ class Kitchen:
     async def ended(self, key: str) -> CallRecord:
         """The record of a call, once it is over."""
 
-        async def over() -> CallRecord | None:
-            record = await self.door.ledger.get(key)
-            return record if record is not None and record.state.is_final else None
+        async def is_over() -> bool:
+            found = await self.door.ledger.get(key)
+            return found is not None and found.state.is_final
 
-        return await eventually(over, 15, what=f"{key} to end")
+        await eventually(is_over, 15, what=f"{key} to end")
+        record = await self.door.ledger.get(key)
+        assert record is not None
+        return record
 
 
 class WallClock:
