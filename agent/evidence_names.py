@@ -11,12 +11,22 @@ from agent.health_evidence import HEALTH_PROBLEMS, START_PROBLEMS
 from agent.logs.patterns import LOG_CLASSES
 from core.alerts import AlertKind, Severity
 from core.endings import EndedBy
-from core.evidence_names import EVIDENCE_NAMES, GATHERED_NAMES, EvidenceName
+from core.evidence_names import EVIDENCE_NAMES, GATHERED_NAMES, PLATFORM_NAMES, EvidenceName
 from core.inventory import ContainerState, Health
+from core.managed import DeployStatus
 from core.shapes import MemoryShape
 
 LOG_CLASS_NAMES = frozenset(one.name for one in LOG_CLASSES)
-
+DEPLOY_ERRORS = (
+    *("image_not_found", "registry_login", "bad_yaml", "port_taken", "build_failed", "git_failed"),
+    *("domain_service_missing", "env_missing", "mount", "network", "disk_full", "engine_down"),
+    *("unhealthy_dependency", "other"),
+)
+"""Classes of what a deployment's log shows."""
+DEPLOY_CHANGES = ("file", "environment", "image", "commit")
+DOMAIN_PROBLEMS = ("dns", "unreachable", "router", "bad_gateway", "certificate", "http_error")
+CERTIFICATES = ("letsencrypt", "custom", "none")
+LIMIT_PLACES = ("mem_limit", "deploy", "variable", "none")
 
 INCIDENT_NAMES: Mapping[str, str] = {
     "id": "number of the incident",
@@ -59,6 +69,12 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
     "evidence.start_problem": frozenset(START_PROBLEMS),
     "evidence.dependency_state": _values(ContainerState) | {MISSING},
     "evidence.dependency_health": _values(Health),
+    "evidence.deploy_status": _values(DeployStatus),
+    "evidence.deploy_error": frozenset(DEPLOY_ERRORS),
+    "evidence.deploy_changed": frozenset(DEPLOY_CHANGES),
+    "evidence.domain_problem": frozenset(DOMAIN_PROBLEMS),
+    "evidence.domain_certificate": frozenset(CERTIFICATES),
+    "evidence.memory_limit_in": frozenset(LIMIT_PLACES),
     "incident.kind": _values(AlertKind),
     "incident.kinds": _values(AlertKind),
     "incident.severity": _values(Severity),
@@ -68,4 +84,4 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
 
 def known_evidence() -> dict[str, EvidenceName]:
     """Every name that evidence may have, detectors' first."""
-    return {**EVIDENCE_NAMES, **GATHERED_NAMES}
+    return {**EVIDENCE_NAMES, **PLATFORM_NAMES, **GATHERED_NAMES}

@@ -76,6 +76,51 @@ EVIDENCE_NAMES: Mapping[str, EvidenceName] = {
     "image_changed_min": _gathered("float", "minutes since the service got another image", "min"),
 }
 
+PLATFORM_NAMES: Mapping[str, EvidenceName] = {
+    # deployments
+    "deploy_status": _seen("str", "how the last deployment stands: running, done, error, cancelled or unknown"),
+    "deploy_title": _seen("str", "title of the last deployment; its commit's message for git sources"),
+    "deploy_commit": _seen("str", "its commit, first 12 characters"),
+    "deployed_min": _seen("float", "minutes since the last deployment ended", "min"),
+    "deploy_running_min": _seen("float", "minutes that the deployment under way has run", "min"),
+    "deploy_error": _seen("str", "class of the error in the deployment's log"),
+    "deploy_error_line": _seen("str", "the line of the deployment's log that names its error"),
+    "deploy_by": _gathered("str", "who ordered the last deployment, as our own records tell"),
+    "deploy_changed": _gathered("list", "what it changed, by the kept versions: file, environment, image, commit"),
+    "queue_waiting": _seen("int", "deployments that wait in the platform's queue"),
+    # the stack as the platform sees it
+    "managed_by": _gathered("str", "the platform that manages the stack; missing for a plain Compose project"),
+    "file_source": _gathered("str", "where its compose file comes from: raw, git, github, gitlab, bitbucket, gitea …"),
+    "platform_status": _seen("str", "what the platform last did with the stack: idle, running, done or error"),
+    "containers_running": _seen("int", "containers of the stack that run"),
+    "containers_total": _seen("int", "containers of the stack"),
+    "worst_service": _gathered("str", "for trouble of a whole stack: the service that is worst off, `stack/service`"),
+    "worst_container": _gathered("str", "that service's container, `host/name`"),
+    "memory_limit_in": _gathered("str", "where the compose file sets the memory limit: mem_limit, deploy or variable"),
+    # versions
+    "good_version": _gathered("int", "number of the last version before the running one that has held"),
+    "migration_since": _gathered("bool", "a migration of a database ran since that version, by what the logs show"),
+    "unset_variables": _gathered("list", "variables that the compose file uses and its environment does not set"),
+    "env_keys_removed": _gathered("list", "keys that the last good version's environment had and this one has not"),
+    # domains
+    "domain": _seen("str", "host name of the domain in trouble"),
+    "domain_id": _gathered("str", "the platform's id of that domain"),
+    "domain_problem": _seen("str", "why the domain does not answer"),
+    "domain_http_status": _seen("int", "HTTP status that it answered with"),
+    "domain_port": _seen("int", "port of the service that the domain leads to"),
+    "domain_service": _seen("str", "service that the domain leads to"),
+    "domain_certificate": _gathered("str", "where its certificate comes from: letsencrypt, custom or none"),
+    "service_ports": _gathered("list", "ports that the service's containers listen on, or expose"),
+    "service_port": _gathered("int", "that port, where there is exactly one"),
+    "certificate_days": _seen("float", "days until its certificate ends; negative: it has ended", "days"),
+    # backups and the platform itself
+    "backup_name": _seen("str", "what was to be backed up"),
+    "backup_error": _seen("str", "why the backup failed"),
+    "platform_problem": _seen("str", "why the platform does not answer, or does not take the key"),
+    "platform_unreachable_s": _seen("float", "how long the platform has not answered", "s"),
+}
+"""What a platform that manages stacks tells, and what is asked of it."""
+
 GATHERED_NAMES: Mapping[str, EvidenceName] = {
     # what the logs say
     "log_lines": _gathered("list", "the last lines of the log, at most 20, each cut at 300 characters"),
@@ -129,6 +174,12 @@ WORD_FAMILIES: Mapping[str, str] = {
     "dependency_stopped_by": "stopped_by",
     "log_errors": "log_errors",
     "dependency_log_errors": "log_errors",
+    "deploy_status": "deploy_status",
+    "deploy_error": "deploy_error",
+    "deploy_changed": "deploy_changed",
+    "memory_limit_in": "memory_limit_in",
+    "domain_problem": "domain_problem",
+    "domain_certificate": "domain_certificate",
 }
 """Facts whose values are words of a fixed list, each with a text of its own; two may share their texts."""
 
@@ -141,10 +192,14 @@ def word_key(name: str, word: str) -> str | None:
 
 def name_key(name: str) -> str | None:
     """The text of a fact's name, or None for one that no list holds."""
-    return f"evidence.name.{name}" if name in EVIDENCE_NAMES or name in GATHERED_NAMES else None
+    return f"evidence.name.{name}" if _known(name) else None
 
 
 def unit_of(name: str) -> str:
     """The unit of its value; empty: none."""
-    known = EVIDENCE_NAMES.get(name) or GATHERED_NAMES.get(name)
+    known = _known(name)
     return known.unit if known else ""
+
+
+def _known(name: str) -> EvidenceName | None:
+    return EVIDENCE_NAMES.get(name) or PLATFORM_NAMES.get(name) or GATHERED_NAMES.get(name)
