@@ -152,6 +152,7 @@ async def _looked_at(settings: Settings, *, load_model: bool) -> AsyncIterator[C
     from bot.health import check as check_telegram
     from infraguardian import RUNBOOKS_DIR, SystemClock, installed_catalog
     from integrations.docker_engine.health import check as check_engines
+    from integrations.dokploy.health import check as check_dokploy
     from integrations.ollama.client import OllamaModel
     from integrations.ollama.health import check as check_model
     from knowledge.health import check as check_records
@@ -166,6 +167,9 @@ async def _looked_at(settings: Settings, *, load_model: bool) -> AsyncIterator[C
         yield line
     async for line in check_engines(settings.engines):
         yield line
+    if settings.dokploy is not None:
+        async for line in check_dokploy(settings.dokploy):
+            yield line
     if settings.ollama is not None:
         async with aclosing(OllamaModel(settings.ollama, clock=clock)) as model:
             async for line in check_model(model, load=load_model):

@@ -1,0 +1,75 @@
+"""Does Dokploy answer, does it take the key, and what may that key not do? One line each, with the next step."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from core.checks import CheckLine
+from core.errors import GuardianError, Refused
+from core.settings import DokploySettings
+from core.wording import text
+from integrations.dokploy.client import Dokploy
+from integrations.dokploy.greeting import Greeting, greet
+
+
+async def check(settings: DokploySettings) -> AsyncIterator[CheckLine]:
+    """Server and key, the rights it lacks, what it sees, and whether Dokploy can announce deployments; never raises."""
+    async with Dokploy(settings) as dokploy:
+        try:
+            greeting = await greet(dokploy)
+            projects = await dokploy.projects.all()
+        except GuardianError as error:
+            yield _down(settings, error)
+            return
+    yield _version(settings, greeting)
+    composes = sum(len(part.compose) for project in projects for part in project.environments)
+    seen = text("dokploy_check.sees", projects=len(projects), composes=composes)
+    if projects:
+        yield CheckLine(name=seen, ok=True)
+    else:
+        yield CheckLine(
+            name=seen,
+            ok=False,
+            problem=text("dokploy_check.sees_nothing", role=greeting.role),
+            next_step=text("dokploy_check.next.access"),
+        )
+    for line in rights(greeting):
+        yield line
+    if settings.webhook_secret is None:
+        yield CheckLine(name=text("dokploy_check.no_webhook", poll_s=round(settings.poll_s)), ok=True)
+    else:
+        yield CheckLine(name=text("dokploy_check.webhook"), ok=True)
+
+
+def rights(greeting: Greeting) -> list[CheckLine]:
+    """One line for each right that the key lacks, saying what is refused without it."""
+    return [
+        CheckLine(
+            name=text("dokploy_check.right", right=right),
+            ok=False,
+            problem=text(f"dokploy_check.without.{right.replace(':', '_')}"),
+            next_step=text("dokploy_check.next.right"),
+        )
+        for right in greeting.missing_rights
+    ]
+
+
+def _version(settings: DokploySettings, greeting: Greeting) -> CheckLine:
+    name = text("dokploy_check.server", version=greeting.version, url=settings.url, role=greeting.role)
+    if greeting.is_known_version:
+        return CheckLine(name=name, ok=True)
+    return CheckLine(
+        name=name,
+        ok=False,
+        problem=text("dokploy_check.other_version"),
+        next_step=text("dokploy_check.next.version"),
+    )
+
+
+def _down(settings: DokploySettings, error: GuardianError) -> CheckLine:
+    return CheckLine(
+        name=text("dokploy_check.down", url=settings.url),
+        ok=False,
+        problem=text("check.problem", problem=str(error)),
+        next_step=text("dokploy_check.next.key" if isinstance(error, Refused) else "dokploy_check.next.url"),
+    )
