@@ -2,12 +2,14 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import docker
 import psycopg
 import pytest
 from psycopg import sql
 
+from tests.standins.dokploy import DokployStandin
 from tests.testbed import bring_up
 from tests.testbed.network_guard import closed_network
 from tests.testbed.stack import Stack, new_stack
@@ -77,6 +79,14 @@ def make_stack(docker_client: docker.DockerClient, testbed_image: str) -> Iterat
 def stack(make_stack: Callable[..., Stack]) -> Stack:
     """Give an empty Compose project on the real engine; everything in it is removed afterwards."""
     return make_stack()
+
+
+@pytest.fixture
+def dokploy(docker_host: str, compose_config: str, tmp_path: Path) -> Iterator[DokployStandin]:
+    """Give a running stand-in for Dokploy on the real engine; what it deployed is removed afterwards."""
+    home = tmp_path / "dokploy"
+    with DokployStandin(docker_host=docker_host, docker_config=compose_config, home=home) as running:
+        yield running
 
 
 @pytest.fixture
