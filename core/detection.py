@@ -96,6 +96,10 @@ class PlatformView:
     domains: Mapping[str, DomainState] = field(default_factory=dict)
     """By the domain's id; those that were asked."""
     backups: tuple[BackupState, ...] = ()
+    status_at: datetime | None = None
+    """When the statuses of what it manages were read."""
+    stuck_after_s: float = 1200.0
+    """A deployment that runs longer is taken for stuck, unless those of its stack usually last as long."""
     since: datetime | None = None
     """Since when this program watches it: what ended before is history, not news."""
 

@@ -47,6 +47,10 @@ class Deployment:
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    error: str = ""
+    """Class of the error in its log (`deploy_error`), for one that failed while it was watched."""
+    error_line: str = ""
+    """The line of its log that names the error, redacted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,10 @@ class DomainState:
     """One line, redacted: the status, the name that does not resolve, the certificate's end."""
     http_status: int | None = None
     certificate_ends: datetime | None = None
+    failures: int = 0
+    """How often in a row it had a problem, whichever."""
+    since: datetime | None = None
+    """When that row began."""
 
 
 @dataclass(frozen=True, kw_only=True)
