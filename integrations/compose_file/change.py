@@ -71,8 +71,8 @@ def is_own(document: Document, service: str, *path: str) -> bool:
 
 def change(document: Document, service: str, path: Path, tree: Tree) -> Document:
     """The file with one setting of a service set. Services that shared it keep what they had, written out."""
-    wanted: dict[Path, Tree] = {("services", service, *path): tree}
-    new = _read_again(put(document, ("services", service, *path), tree))
+    wanted = {("services", service, *path): view_of(tree)}
+    new = read_again(put(document, ("services", service, *path), tree))
     for other in service_nodes(document):
         before = setting(document, other, *path)
         if other == service or view(before) == view(setting(new, other, *path)):
@@ -80,24 +80,19 @@ def change(document: Document, service: str, path: Path, tree: Tree) -> Document
         if before is None:
             raise document.error(f"the service {other!r} takes it from {service!r}; {_BY_HAND}", document.root)
         kept = copied(document, before)
-        wanted[("services", other, *path)] = kept
-        new = _read_again(put(new, ("services", other, *path), kept))
+        wanted[("services", other, *path)] = view(before)
+        new = read_again(put(new, ("services", other, *path), kept))
     prove(document, new, wanted)
     return new
 
 
-def prove(before: Document, after: Document, wanted: Mapping[Path, Tree | None]) -> None:
-    """Raise ComposeFileError unless exactly the wanted values differ; None stands for one that is gone."""
+def prove(before: Document, after: Document, wanted: Mapping[Path, Any]) -> None:
+    """Raise ComposeFileError unless exactly the wanted views differ; None stands for a value that is gone."""
     expected = view(before.root)
-    for path, tree in wanted.items():
-        expected = _with(expected, path, None if tree is None else _view_of(tree))
+    for path, seen in wanted.items():
+        expected = _with(expected, path, seen)
     if expected != view(after.root):
         raise ComposeFileError(_BY_HAND)
-
-
-def reread(text: str) -> Document:
-    """The file after an edit."""
-    return _read_again(text)
 
 
 def view(node: Node | None) -> Any:
@@ -121,7 +116,8 @@ def _view(node: Node, known: dict[int, Any]) -> Any:
     return found
 
 
-def _view_of(tree: Tree) -> Any:
+def view_of(tree: Tree) -> Any:
+    """What a tree will mean once it is written."""
     return view(reach(read(f"x: {flow(tree)}").root, "x"))
 
 
@@ -137,7 +133,8 @@ def _with(data: Any, path: Sequence[str], value: Any) -> Any:
     return found
 
 
-def _read_again(text: str) -> Document:
+def read_again(text: str) -> Document:
+    """The file after an edit."""
     try:
         return read(text)
     except ComposeFileError:

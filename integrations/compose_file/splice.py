@@ -164,28 +164,22 @@ def dash_column(document: Document, sequence: Node) -> int:
     return dash - _line_start(document.text, dash)
 
 
-def remove(document: Document, start: int, end: int) -> str:
-    """The text without the lines from the one `start` stands in to the one `end` stands in."""
+def remove(document: Document, collection: Node, position: int) -> str:
+    """The text without one entry or item of a mapping or list; of a block, its whole lines go."""
     text = document.text
-    stop = _line_end(text, end)
-    if text[stop : stop + 2] == "\r\n":
-        stop += 2
-    elif stop < len(text):
-        stop += 1
-    return text[: _line_start(text, start)] + text[stop:]
-
-
-def remove_from_flow(document: Document, collection: Node, position: int) -> str:
-    """The text without one entry or item of a flow collection, and without its comma."""
     spans = [(key.start, value.end) for key, value in collection.entries] or [
         (item.start, item.end) for item in collection.items
     ]
     start, end = spans[position]
+    if not collection.is_flow:
+        stop = _line_end(text, end)
+        stop += 2 if text[stop : stop + 2] == "\r\n" else min(1, len(text) - stop)
+        return text[: _line_start(text, start)] + text[stop:]
     if position + 1 < len(spans):
         end = spans[position + 1][0]
     elif position > 0:
         start = spans[position - 1][1]
-    return document.text[:start] + document.text[end:]
+    return text[:start] + text[end:]
 
 
 def _after(document: Document, end: int, column: int, lines: list[str]) -> str:
@@ -207,13 +201,13 @@ def _line_start(text: str, at: int) -> int:
     return max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
 
 
-def put(document: Document, path: Sequence[str], tree: Tree) -> str:
-    """The text with the value at the end of `path` set, from the root on.
+def put(document: Document, path: Sequence[str], tree: Tree, *, start: Node | None = None) -> str:
+    """The text with the value at the end of `path` set, from the root or the given mapping on.
 
     What a mapping on the way merges in, or is an alias of, stays as it is: what was inherited is written out or
     merged where it is changed. Raises ComposeFileError when something on the way is no mapping.
     """
-    node = document.root
+    node = start if start is not None else document.root
     in_flow = node.is_flow
     for position, name in enumerate(path):
         rest = path[position + 1 :]
