@@ -258,8 +258,20 @@ class Versions(Protocol):
         """Keep one; returns it with its id. The same digest as the newest of that stack: that one is returned."""
         ...
 
-    async def judge(self, version_id: int, verdict: VersionVerdict, **changes: object) -> None:
-        """It has held, or has not; `changes`: `commit`, `commit_says`, `image_ids` known only afterwards."""
+    async def judge(
+        self,
+        version_id: int,
+        verdict: VersionVerdict,
+        *,
+        commit: str | None = None,
+        commit_says: str = "",
+        image_ids: Mapping[str, str] | None = None,
+    ) -> None:
+        """It has held, or has not; with what is known only afterwards.
+
+        What held once has held. Where the same file now ran from another commit or other images, that is kept as a
+        version of its own, the newest one.
+        """
         ...
 
     async def get(self, version_id: int) -> Version | None:

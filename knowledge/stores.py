@@ -15,6 +15,7 @@ from sqlalchemy import func, select, text
 
 from core.actions import Result
 from core.approvals import Approval
+from core.deploys import Deploy, Version
 from core.incidents import Incident
 from core.inventory import Inventory
 from core.lessons import Lesson
@@ -25,6 +26,7 @@ from knowledge.audit_records import Audit
 from knowledge.checkpoints import GRAPH_FILE, open_checkpointer
 from knowledge.codec import warm
 from knowledge.database import Database, sqlite_url
+from knowledge.deploy_records import RecordedDeploys
 from knowledge.inbox_records import Inbox
 from knowledge.incident_records import RecordedIncidents
 from knowledge.ledger import RecordedLedger
@@ -42,6 +44,7 @@ from knowledge.silence_records import RecordedSilences
 from knowledge.start_time_records import StartTimes
 from knowledge.table_types import metadata
 from knowledge.vault import Vault, load_key
+from knowledge.version_records import RecordedVersions
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -51,6 +54,9 @@ KEY_CHECK = "vault.check"
 MESSAGES_KEPT = timedelta(days=14)
 RUNS_KEPT = timedelta(days=30)
 AUDIT_KEPT = timedelta(days=400)
+DEPLOYS_KEPT = timedelta(days=400)
+VERSIONS_KEPT = 20
+"""Of a stack, where no platform is configured that says how many."""
 
 
 class Knowledge:
@@ -78,18 +84,22 @@ class Knowledge:
         self.memory = Memory(self.lessons, self.data_dir / "memory")
         self.start_times = StartTimes(database, clock)
         self.audit = Audit(database, clock)
+        self.deploys = RecordedDeploys(database)
         self.runs: Runs = LocalRuns(database, clock) if database.is_sqlite else _over_postgres(database, clock)
         self.vault: Vault
         self.ledger: RecordedLedger
+        self.versions: RecordedVersions
 
     async def __aenter__(self) -> Self:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         key = self._settings.key.get_secret_value() if self._settings.key else None
         self.vault = Vault(await asyncio.to_thread(load_key, key, self.data_dir))
         self.ledger = RecordedLedger(self.database, self.vault, self._clock)
+        kept = self._settings.dokploy.versions_kept if self._settings.dokploy else VERSIONS_KEPT
+        self.versions = RecordedVersions(self.database, self.vault, self._clock, kept=kept)
         await self._stack.enter_async_context(self.database)
         try:
-            await asyncio.to_thread(warm, Call, Result, Approval, Incident, Lesson)
+            await asyncio.to_thread(warm, Call, Result, Approval, Incident, Lesson, Deploy, Version)
             await self._check_key()
         except BaseException:
             await self._stack.aclose()
@@ -127,6 +137,7 @@ class Knowledge:
         await self.outbox.prune(now - MESSAGES_KEPT)
         await RunRecords(self.database, self._clock).prune(now - RUNS_KEPT)
         await self.audit.prune(now - AUDIT_KEPT)
+        await self.deploys.prune(now - DEPLOYS_KEPT)
 
     async def stats(self) -> Stats:
         """How much is kept."""

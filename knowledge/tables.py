@@ -274,3 +274,32 @@ series = Table(
     Column("at_s", BigInteger, primary_key=True, autoincrement=False),
     Column("points", Blob, nullable=False),
 )
+deploys = Table(
+    "deploys",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("key", String(300), nullable=False, unique=True),
+    Column("body", Text, nullable=False),
+    Column("managed_id", String(200), nullable=False),
+    Column("stack", Text, nullable=False),
+    Column("incident_id", Integer),
+    Column("phase", String(20), nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("ordered_at", UtcTime, nullable=False),
+    Index("ix_deploys_is_over", "is_over"),
+    Index("ix_deploys_ordered_at", "ordered_at"),
+    Index("ix_deploys_managed", "managed_id", "ordered_at"),
+)
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("managed_id", String(200), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("verdict", String(20), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("secret", Blob, nullable=False),
+    Index("ix_versions_managed", "managed_id", "id"),
+    sqlite_autoincrement=True,
+)
