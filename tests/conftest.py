@@ -10,8 +10,10 @@ import pytest
 from psycopg import sql
 
 from tests.standins.dokploy import DokployStandin
-from tests.testbed import bring_up
+from tests.testbed import bring_up, engine
+from tests.testbed import registry as registries
 from tests.testbed.network_guard import closed_network
+from tests.testbed.registry import Registry
 from tests.testbed.stack import Stack, new_stack
 from tests.testbed.state import Bed
 
@@ -79,6 +81,15 @@ def make_stack(docker_client: docker.DockerClient, testbed_image: str) -> Iterat
 def stack(make_stack: Callable[..., Stack]) -> Stack:
     """Give an empty Compose project on the real engine; everything in it is removed afterwards."""
     return make_stack()
+
+
+@pytest.fixture(scope="session")
+def registry(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Give an image registry on loopback: `registry.push(docker_client, testbed_image, "shop", "v1")`."""
+    with registries.running(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+        with engine.connect(bed.docker_host) as client:
+            running.forget(client)
 
 
 @pytest.fixture

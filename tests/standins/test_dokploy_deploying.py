@@ -27,7 +27,7 @@ async def deployed(caller: Caller, stack: Service, procedure: str = "compose.dep
 
     row = await eventually(ended, 60, what="the end of the deployment")
     assert row is not None
-    return row
+    return dict(row)
 
 
 async def states(caller: Caller, stack: Service) -> dict[str, str]:

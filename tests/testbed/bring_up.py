@@ -22,6 +22,8 @@ def is_alive(bed: Bed) -> bool:
         return False
     if bed.image != image.name() or shutil.which(bed.chromium) is None or not compose.plugin().exists():
         return False
+    if shutil.which("docker-registry") is None or shutil.which("nginx") is None:
+        return False
     if not engine.answers(bed.docker_host) or not postgres.answers(bed.postgres_url):
         return False
     with engine.connect(bed.docker_host) as client:

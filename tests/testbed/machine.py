@@ -18,6 +18,8 @@ PACKAGES: Mapping[str, str] = {
     "debootstrap": "debootstrap",
     "iptables": "iptables",
     "chromium": "chromium",
+    "docker-registry": "docker-registry",
+    "nginx": "nginx",
 }
 
 

@@ -127,6 +127,10 @@ class Engine:
                 bed_engine.remove(network.remove)
             for volume in self.client.volumes.list(filters=mine) if with_volumes else []:
                 bed_engine.remove(partial(volume.remove, force=True))
+        for image in self.client.images.list(name=app_name):
+            for tag in image.tags:
+                if tag.startswith(f"{app_name}:"):
+                    bed_engine.remove(partial(self.client.images.remove, tag))
 
 
 def _name(container: dict[str, Any]) -> str:
