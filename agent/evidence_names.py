@@ -23,7 +23,8 @@ DEPLOY_ERRORS = (
     *("unhealthy_dependency", "other"),
 )
 """Classes of what a deployment's log shows."""
-DEPLOY_CHANGES = ("file", "environment", "image", "commit")
+DEPLOY_CHANGES = ("settings", "environment", "image", "commit")
+"""`settings`: the compose file, or values of its environment."""
 DOMAIN_PROBLEMS = ("dns", "unreachable", "router", "bad_gateway", "certificate", "http_error")
 CERTIFICATES = ("letsencrypt", "custom", "none")
 LIMIT_PLACES = ("mem_limit", "deploy", "variable", "none")

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import cast
 
 from pydantic import JsonValue
 
 from agent.dependency_evidence import Dependencies, Suspect
+from agent.deploy_evidence import Platform, about, migrates, subject
 from agent.evidence import MEBIBYTE, Context, focus
+from agent.findings import READ_LIMIT_S, Answer, Findings, Read, Reader, bounded
 from agent.health_evidence import health_facts, start_facts
 from agent.log_evidence import log_facts
 from agent.runbook_models import Runbook
 from agent.templates import fill, missing_in
-from core.actions import JsonObject, Result
+from core.actions import JsonObject
 from core.alerts import Evidence
-from core.errors import GuardianError, UnknownAction
 from core.incidents import Incident
 from core.inventory import Container, Inventory
 
-Read = Callable[[str, dict[str, object]], Awaitable[Result]]
-READ_LIMIT_S = 4.0
 PAST_LIMIT_S = 0.8
 """Similar incidents are worth less waiting: the card is not to be held up by them."""
 LOG_TAIL = 200
@@ -31,55 +29,8 @@ DEPENDENCY_TAIL = 80
 DEPENDENCIES_READ = 2
 LOG_REACH = timedelta(minutes=15)
 """Older lines belong to another trouble."""
-VALUE_LIMIT = 4_000
-
-
-@dataclass
-class _Findings:
-    """What was found so far, and what could not be."""
-
-    at: datetime
-    evidence: list[Evidence] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-
-    def add(self, facts: Mapping[str, JsonValue], source: str) -> None:
-        for name, value in facts.items():
-            if value is not None:
-                self.evidence.append(Evidence(name=name, value=bounded(value), at=self.at, source=source))
-
-    def value(self, name: str) -> JsonValue:
-        return next((item.value for item in reversed(self.evidence) if item.name == name), None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """An answer, or why there is none."""
-
-    data: JsonObject = field(default_factory=dict)
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Asks, within a time, and makes every fault an answer."""
-
-    read: Read
-    limit_s: float = READ_LIMIT_S
-
-    async def ask(self, name: str, params: Mapping[str, object], *, at_most_s: float = READ_LIMIT_S) -> _Asked:
-        limit_s = min(self.limit_s, at_most_s)
-        try:
-            async with asyncio.timeout(limit_s):
-                result = await self.read(name, dict(params))
-        except UnknownAction:
-            return _Asked()  # that system is not installed: nothing was to be expected of it
-        except TimeoutError:
-            return _Asked(problem=f"no answer within {limit_s:g} s")
-        except (GuardianError, OSError, ValueError) as error:
-            return _Asked(problem=str(error)[:200] or type(error).__name__)
-        if not result.is_ok:
-            return _Asked(problem=str(result.message.values.get("problem") or result.message.key)[:200])
-        return _Asked(data=result.data)
+DEPLOY_REACH = timedelta(hours=2)
+"""A deployment longer ago is not asked about."""
 
 
 async def gather(
@@ -96,7 +47,31 @@ async def gather(
     read; there are at most two rounds of them.
     """
     incident = focus(incident)
-    found = _Findings(at or incident.updated_at)
+    found = Findings(at or incident.updated_at)
+    platform = Platform.of(incident, inventory)
+    if platform is not None:
+        found.add(platform.known(), platform.managed.system)
+    worst = subject(incident, inventory)
+    about_whole = incident
+    if worst is not None:
+        title = f"{worst.stack}/{worst.service}"
+        found.add({"worst_service": title, "worst_container": worst.ref}, f"inspect {worst.ref}")
+        incident = about(incident, worst)
+    _take_inspected(incident, inventory, found)
+    reader = Reader(read, limit_s)
+    asked = [platform.ask(reader, found)] if platform is not None else []
+    if incident.container is not None:
+        asked.append(_ask_around(incident, Dependencies(incident, inventory), reader, found))
+    if about_whole.service is not None:
+        asked.append(_ask_before(about_whole, platform, reader, found))
+    await asyncio.gather(*asked)
+    if found.missing:
+        found.add({"missing": list(found.missing)}, "gathering")
+    return found.evidence
+
+
+def _take_inspected(incident: Incident, inventory: Inventory, found: Findings) -> None:
+    """What is known of the host and the container without asking."""
     container = inventory.container(f"{incident.host}/{incident.container}") if incident.container else None
     known = incident.facts()
     host = next((one for one in inventory.hosts if one.name == incident.host), None)
@@ -114,11 +89,19 @@ async def gather(
         if known.get("came_back") is False and _is_back(container, incident):
             found.add({"came_back": True}, f"inspect {container.ref}")
     found.add(start_facts(container, str(known.get("state_error") or "")), f"inspect {incident.container}")
-    if incident.container is not None:
-        await _ask_around(incident, Dependencies(incident, inventory), _Reader(read, limit_s), found)
-    if found.missing:
-        found.add({"missing": list(found.missing)}, "gathering")
-    return found.evidence
+
+
+async def _ask_before(incident: Incident, platform: Platform | None, read: Reader, found: Findings) -> None:
+    """Whether the same trouble was there before the last deployment already; then that one did not bring it."""
+    last = platform.deployment() if platform is not None else None
+    since = (last.started_at or last.created_at) if last is not None else None
+    if since is None or incident.occurred_at - since > DEPLOY_REACH:
+        return
+    params = {"stack": incident.stack, "service": incident.service, "window": "7d", "limit": 50}
+    answer = await read.ask("history.incidents", params, at_most_s=PAST_LIMIT_S)
+    before = [one for one in answer.rows("incidents") if one.get("kind") == incident.kind]
+    older = [one for one in before if datetime.fromisoformat(str(one["opened_at"])) < since]
+    found.add({"seen_before_deploy": len(older)}, "history.incidents")
 
 
 def _is_back(container: Container, incident: Incident) -> bool:
@@ -127,7 +110,7 @@ def _is_back(container: Container, incident: Incident) -> bool:
     return container.is_running and container.started_at is not None and container.started_at > ended_at
 
 
-async def _ask_around(incident: Incident, graph: Dependencies, read: _Reader, found: _Findings) -> None:
+async def _ask_around(incident: Incident, graph: Dependencies, read: Reader, found: Findings) -> None:
     """Own log, past incidents and the logs of what it stands on, all at once."""
     ref = f"{incident.host}/{incident.container}"
     suspects = graph.suspects()
@@ -158,7 +141,7 @@ async def _ask_around(incident: Incident, graph: Dependencies, read: _Reader, fo
     _take_dependency_log(answer, suspect, found)
 
 
-async def _memory(incident: Incident, ref: str, read: _Reader) -> dict[str, JsonValue]:
+async def _memory(incident: Incident, ref: str, read: Reader) -> dict[str, JsonValue]:
     """The shape of its memory from the records, when the last minutes were too short to tell."""
     if incident.facts().get("memory_shape") != "unknown":
         return {}
@@ -167,7 +150,7 @@ async def _memory(incident: Incident, ref: str, read: _Reader) -> dict[str, Json
     return {"memory_shape": shape} if shape not in (None, "unknown") else {}
 
 
-def _suspect(graph: Dependencies, suspects: list[Suspect], found: _Findings) -> Suspect | None:
+def _suspect(graph: Dependencies, suspects: list[Suspect], found: Findings) -> Suspect | None:
     """Whom the log accuses first, if that one is not well; else the deepest of those that are not."""
     for name in ("dependency_host_unresolved", "refused_host", "timed_out_host"):
         host = found.value(name)
@@ -177,13 +160,14 @@ def _suspect(graph: Dependencies, suspects: list[Suspect], found: _Findings) -> 
     return suspects[-1] if suspects else None
 
 
-def _take_log(answer: _Asked, ref: str, found: _Findings) -> None:
+def _take_log(answer: Answer, ref: str, found: Findings) -> None:
     if answer.problem:
         found.missing.append(f"log of {ref}: {answer.problem}")
-    found.add(log_facts(_lines(answer)), f"logs {ref}")
+    lines = _lines(answer)
+    found.add({**log_facts(lines), "migration_since": migrates(lines) or None}, f"logs {ref}")
 
 
-def _take_dependency_log(answer: _Asked, suspect: Suspect, found: _Findings) -> None:
+def _take_dependency_log(answer: Answer, suspect: Suspect, found: Findings) -> None:
     if answer.problem:
         found.missing.append(f"log of {_ref(suspect)}: {answer.problem}")
     facts = log_facts(_lines(answer))
@@ -191,7 +175,7 @@ def _take_dependency_log(answer: _Asked, suspect: Suspect, found: _Findings) -> 
     found.add(kept, f"logs {_ref(suspect)}")
 
 
-def _take_past(answer: _Asked, found: _Findings) -> None:
+def _take_past(answer: Answer, found: Findings) -> None:
     if answer.problem:
         found.missing.append(f"similar incidents: {answer.problem}")
         return
@@ -210,12 +194,12 @@ def _take_past(answer: _Asked, found: _Findings) -> None:
 async def gather_for_runbook(runbook: Runbook, context: Context, read: Read) -> dict[str, JsonObject]:
     """The runbook's own questions, all at once: data by step id; a failed one gives `{"missing": why}`."""
 
-    async def one(name: str, template: JsonObject) -> _Asked:
+    async def one(name: str, template: JsonObject) -> Answer:
         gaps = missing_in(cast("JsonValue", template), context.lookup)
         if gaps:
-            return _Asked(problem=f"{', '.join(gaps)} is not known")
+            return Answer(problem=f"{', '.join(gaps)} is not known")
         params = cast("dict[str, object]", fill(cast("JsonValue", template), context.lookup))
-        return await _Reader(read).ask(name, params)
+        return await Reader(read).ask(name, params)
 
     answers = await asyncio.gather(*(one(step.action, step.params) for step in runbook.gathering))
     return {
@@ -226,17 +210,6 @@ async def gather_for_runbook(runbook: Runbook, context: Context, read: Read) -> 
 
 def _bounded_data(data: JsonObject) -> JsonObject:
     return {name: bounded(value) for name, value in data.items()}
-
-
-def bounded(value: JsonValue, limit: int = VALUE_LIMIT) -> JsonValue:
-    """The value cut to a size that records and prompts bear: long texts and lists lose their end."""
-    if isinstance(value, str):
-        return value if len(value) <= limit else value[: limit - 1] + "…"
-    if isinstance(value, list):
-        return [bounded(item, max(limit // 4, 100)) for item in value[:50]]
-    if isinstance(value, dict):
-        return {name: bounded(item, max(limit // 4, 100)) for name, item in list(value.items())[:50]}
-    return value
 
 
 def _log_params(ref: str, tail: int, incident: Incident) -> dict[str, object]:
@@ -251,7 +224,7 @@ def _past_params(incident: Incident) -> dict[str, object]:
     return {"text": words[:1_000], "stack": incident.stack}
 
 
-def _lines(answer: _Asked) -> list[str]:
+def _lines(answer: Answer) -> list[str]:
     """The texts of an answer of `docker.logs`, oldest first."""
     lines = answer.data.get("lines")
     if not isinstance(lines, Iterable) or isinstance(lines, str):

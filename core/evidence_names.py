@@ -86,7 +86,7 @@ PLATFORM_NAMES: Mapping[str, EvidenceName] = {
     "deploy_error": _seen("str", "class of the error in the deployment's log"),
     "deploy_error_line": _seen("str", "the line of the deployment's log that names its error"),
     "deploy_by": _gathered("str", "who ordered the last deployment, as our own records tell"),
-    "deploy_changed": _gathered("list", "what it changed, by the kept versions: file, environment, image, commit"),
+    "deploy_changed": _gathered("list", "what it changed, by the kept versions: settings, environment, image, commit"),
     "queue_waiting": _seen("int", "deployments that wait in the platform's queue"),
     # the stack as the platform sees it
     "managed_by": _gathered("str", "the platform that manages the stack; missing for a plain Compose project"),
@@ -99,7 +99,8 @@ PLATFORM_NAMES: Mapping[str, EvidenceName] = {
     "memory_limit_in": _gathered("str", "where the compose file sets the memory limit: mem_limit, deploy or variable"),
     # versions
     "good_version": _gathered("int", "number of the last version before the running one that has held"),
-    "migration_since": _gathered("bool", "a migration of a database ran since that version, by what the logs show"),
+    "migration_since": _gathered("bool", "a migration of a database was carried out lately, as the log shows"),
+    "seen_before_deploy": _gathered("int", "incidents of this service and kind in the week before that deployment"),
     "unset_variables": _gathered("list", "variables that the compose file uses and its environment does not set"),
     "env_keys_removed": _gathered("list", "keys that the last good version's environment had and this one has not"),
     # domains
