@@ -79,7 +79,7 @@ def change(document: Document, service: str, path: Path, tree: Tree) -> Document
             continue
         if before is None:
             raise document.error(f"the service {other!r} takes it from {service!r}; {_BY_HAND}", document.root)
-        kept = copied(document, before)
+        kept = copied(document, before, by_name=False)
         wanted[("services", other, *path)] = view(before)
         new = read_again(put(new, ("services", other, *path), kept))
     prove(document, new, wanted)
@@ -124,6 +124,8 @@ def view_of(tree: Tree) -> Any:
 def _with(data: Any, path: Sequence[str], value: Any) -> Any:
     """The data with the value at the end of the path; None takes it away, and the section it leaves empty."""
     name, *rest = path
+    if isinstance(data, tuple) and data[0].startswith("!"):
+        return data[0], _with(data[1], path, value)
     found = dict(data) if isinstance(data, dict) else {}
     inner = _with(found.get(name), rest, value) if rest else value
     if inner is None or (value is None and not inner):

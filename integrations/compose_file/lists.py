@@ -20,6 +20,7 @@ def with_item(document: Document, service: str, name: str, item: Tree, *, at: in
         return after
     wanted = [view(one) for one in old.items]
     wanted[at if at is not None else len(wanted) :] = [view_of(item), *([] if at is None else wanted[at + 1 :])]
+    seen = (old.tag, wanted) if old.tag.startswith("!") else wanted
     if not old.items or not is_own(document, service, name):
         trees = [copied(document, one) for one in old.items]
         trees[at if at is not None else len(trees) :] = [item, *([] if at is None else trees[at + 1 :])]
@@ -28,7 +29,7 @@ def with_item(document: Document, service: str, name: str, item: Tree, *, at: in
         after = read_again(append(document, old, item))
     else:
         after = read_again(_replaced(document, old, old.items[at], item))
-    prove(document, after, {path: wanted})
+    prove(document, after, {path: seen})
     return after
 
 

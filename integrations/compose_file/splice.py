@@ -88,9 +88,9 @@ def block(tree: Tree, indent: int, step: int) -> list[str]:
     return lines
 
 
-def copied(document: Document, node: Node) -> Tree:
-    """A node of the file as a tree that writes the same, merges and inner anchors written out."""
-    if node.kind == "alias" or node.anchor:
+def copied(document: Document, node: Node, *, by_name: bool = True) -> Tree:
+    """A node of the file as a tree that means the same; `by_name`: what has an anchor is written as its alias."""
+    if by_name and (node.kind == "alias" or node.anchor):
         return Source(f"*{node.value if node.kind == 'alias' else node.anchor}")
     if node.kind == "sequence":
         return [copied(document, item) for item in node.items]
@@ -112,7 +112,9 @@ def opened(document: Document, node: Node) -> dict[str, Tree]:
 def replace(document: Document, key: Node, value: Node, tree: Tree, *, in_flow: bool) -> str:
     """The text with the value of `key` replaced; a comment on its line stays."""
     text = document.text
-    is_block = (value.kind in ("mapping", "sequence") and not value.is_flow) or value.style in ("|", ">")
+    is_block = value.style in ("|", ">") or (
+        value.kind in ("mapping", "sequence") and (not value.is_flow or value.start > _line_end(text, key.end))
+    )
     is_line = in_flow or isinstance(tree, Source) or not tree
     if is_line and not is_block:
         new = tree.text if isinstance(tree, Source) and not in_flow else flow(tree)
@@ -121,7 +123,8 @@ def replace(document: Document, key: Node, value: Node, tree: Tree, *, in_flow: 
         return f"{text[:at]}{gap}{new}{text[value.end :]}"
     colon = text.index(":", key.end) + 1
     if is_block:
-        remark, stop = text[colon : _line_end(text, colon)].strip(), value.end
+        remark = text[colon : _line_end(text, colon)].strip()
+        stop = value.start + len(text[value.start : value.end].rstrip())
     else:
         stop = _line_end(text, value.end)
         remark = text[value.end : stop].strip()
@@ -185,6 +188,8 @@ def remove(document: Document, collection: Node, position: int) -> str:
 def _after(document: Document, end: int, column: int, lines: list[str]) -> str:
     """The text with lines behind the one that holds `end` and behind the comments that belong to it."""
     text = document.text
+    if text[end - 1 : end] in ("\n", "\r"):  # behind a block scalar that keeps its last line breaks
+        return text[:end] + "".join(line + document.line_break for line in lines) + text[end:]
     at = _line_end(text, end)
     while (comment := _COMMENT_LINE.match(text, at)) is not None and len(comment.group(2)) >= column:
         at = comment.end()
