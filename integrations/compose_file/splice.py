@@ -146,7 +146,17 @@ def add(document: Document, mapping: Node, key: str, tree: Tree) -> str:
         return f"{text[: last.end]}, {entry}{text[last.end :]}"
     column = mapping.entries[0][0].column
     lines = block({key: tree}, column, document.step)
-    return _after(document, mapping.entries[-1][1].end, column, lines)
+    last_key, last = mapping.entries[-1]
+    if last.end == len(text) and _last_leaf(last).style in ("|", ">"):
+        at = _line_start(text, last_key.start)  # one more line break at the file's end would become part of the scalar
+        return text[:at] + "".join(line + document.line_break for line in lines) + text[at:]
+    return _after(document, last.end, column, lines)
+
+
+def _last_leaf(node: Node) -> Node:
+    while node.entries or node.items:
+        node = node.entries[-1][1] if node.entries else node.items[-1]
+    return node
 
 
 def append(document: Document, sequence: Node, tree: Tree) -> str:
