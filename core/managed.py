@@ -115,6 +115,8 @@ class BackupState:
     managed_id: str | None = None
     status: DeployStatus = DeployStatus.UNKNOWN
     at: datetime | None = None
+    run_id: str = ""
+    """The platform's id of that run, for its log."""
     detail: str = ""
     """Redacted."""
 
