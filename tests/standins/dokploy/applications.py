@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shlex
 from pathlib import Path
 
@@ -98,10 +97,16 @@ async def _keep_for_rollback(stage: Stage, row: Row, deployment: Row) -> None:
         "version": version,
         "image": tag,
         "createdAt": rows.now(),
-        "fullContext": json.loads(json.dumps(full(stage, row))),
+        "fullContext": _context(full(stage, row)),
     }
     stage.state.rollbacks[kept["rollbackId"]] = {**kept, "applicationId": row["applicationId"]}
     deployment["rollbackId"] = kept["rollbackId"]
+
+
+def _context(whole: Row) -> Row:
+    """The application as it was, without what hangs on it by other tables."""
+    left_out = ("github", "gitlab", "gitea", "bitbucket", "deployments")
+    return {name: value for name, value in rows.copied(whole).items() if name not in left_out}
 
 
 def rollback_row(kept: Row) -> Row:

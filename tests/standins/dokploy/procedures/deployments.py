@@ -8,7 +8,7 @@ from pathlib import Path
 
 from docker.errors import DockerException
 
-from tests.standins.dokploy import applications, swarm, trees
+from tests.standins.dokploy import applications, rows, swarm, trees
 from tests.standins.dokploy.calls import NOTHING, Call, Catalogue, Refusal, may, needs, not_found, one_of
 from tests.standins.dokploy.rows import Row
 from tests.standins.dokploy.stage import Stage
@@ -134,9 +134,10 @@ async def forget_rollback(stage: Stage, call: Call) -> Row:
     kept = stage.state.rollbacks.pop(call["rollbackId"], None)
     if kept is None:
         raise not_found("Rollback")
-    for row in stage.state.deployments.values():
-        if row["rollbackId"] == kept["rollbackId"]:
-            row["rollbackId"] = None
+    deployment = stage.state.deployments.get(kept["deploymentId"])
+    shown = {**applications.rollback_row(kept), "deployment": rows.copied(deployment) if deployment else None}
+    if deployment is not None:
+        deployment["rollbackId"] = None
     with contextlib.suppress(DockerException):
         await asyncio.to_thread(stage.engine.client.images.remove, kept["image"])
-    return applications.rollback_row(kept)
+    return shown
