@@ -108,7 +108,7 @@ class Lab:
         """Wait until nothing is queued."""
 
         async def is_idle() -> bool:
-            return (await self.owner.get("deployment.queueList")).body == []
+            return bool((await self.owner.get("deployment.queueList")).body == [])
 
         await eventually(is_idle, 60, what="an empty queue")
 
