@@ -1,0 +1,159 @@
+"""Orders a deploy: once, with a title by which it is found again, and with everything written down before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from core.actions import Result
+from core.calling import Calling, calling
+from core.deploys import Deploy, DeployPhase, DeployWhat, VersionContent
+from core.errors import ActionFailed, GuardianError, Refused, SystemUnavailable
+from core.managed import Managed
+from core.wording import text
+from integrations.dokploy.contents import file_of
+from integrations.dokploy.failures import AnswerUnreadable
+from integrations.dokploy.models import Compose, QueuedJob
+from integrations.dokploy.parts import DokployParts, result
+from integrations.dokploy.version_keeping import keep_present, new_version
+
+TITLE_LIMIT = 80
+"""What Dokploy's list of deployments shows in one line."""
+Send = Callable[..., Awaitable[object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to deploy, and why."""
+
+    what: DeployWhat
+    fetches: bool = True
+    """Fetch the source first, where it comes from git; a rebuild of what is there does not."""
+    why: str = ""
+    content: VersionContent
+    """What Dokploy's row holds now."""
+    file: str | None = None
+    """The Compose file where it is known already."""
+
+
+def caller() -> Calling:
+    """The call under way; Refused outside of one: a deploy that nobody wrote down could not be followed."""
+    found = calling()
+    if found is None:
+        raise Refused("a deploy is only ordered by a call through the door, where it is written down and followed")
+    return found
+
+
+@contextmanager
+def before_sending() -> Iterator[None]:
+    """What does not answer before anything was sent has failed; nobody need ask whether it took effect."""
+    try:
+        yield
+    except SystemUnavailable as error:
+        raise ActionFailed(f"nothing was deployed: {error}") from error
+
+
+async def refuse_if_busy(parts: DokployParts, managed: Managed) -> None:
+    """Refused while Dokploy's queue, or one of our deploys, has this one under way."""
+    job = next((one for one in await parts.dokploy.deployments.queue() if managed.id == owner_of(one)), None)
+    if job is not None:
+        state = "runs" if job.is_active else "waits"
+        raise Refused(
+            f"a deployment of {managed.name!r} {state} in Dokploy's queue already: "
+            f"{parts.redact(job.data.title_log)!r}; wait for its end"
+            + ("" if job.is_active else ", or take it out (dokploy.compose.cancel_waiting)")
+        )
+    for ours in await parts.deploys.unfinished():
+        if ours.managed_id == managed.id and ours.phase in (DeployPhase.WAITING, DeployPhase.RUNNING):
+            raise Refused(f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict")
+
+
+def owner_of(job: QueuedJob) -> str | None:
+    """The id of the compose or application that a job deploys."""
+    return job.data.compose_id or job.data.application_id
+
+
+async def order_compose(parts: DokployParts, managed: Managed, row: Compose, order: Order) -> Result:
+    """Keep the version, write the deploy down, then send it. AnswerLost: whether it is queued is unknown."""
+    with before_sending():
+        await keep_present(parts, managed, row, only_good=True)
+        good = await parts.versions.last_good(managed.id)
+        written = order.file if order.file is not None else await file_of(parts, row)
+        by = caller()
+        version = await parts.versions.add(
+            new_version(parts, managed, row, order.content, by=by.actor.id, text=written, deploy_key=by.key),
+            order.content,
+        )
+        deploy = new_deploy(
+            parts,
+            managed,
+            what=order.what,
+            why=order.why,
+            known_ids=tuple(one.deployment_id for one in row.deployments),
+        )
+        deploy = replace(deploy, version_id=version.id, version_before=good.id if good is not None else None)
+    composes = parts.dokploy.composes
+    send = composes.deploy if order.fetches else composes.redeploy
+    return await place(parts, deploy, send)
+
+
+def new_deploy(
+    parts: DokployParts, managed: Managed, *, what: DeployWhat, why: str, known_ids: tuple[str, ...]
+) -> Deploy:
+    """The record of a deploy that the call under way orders now."""
+    by = caller()
+    return Deploy(
+        key=by.key,
+        what=what,
+        managed_id=managed.id,
+        managed_kind=managed.kind,
+        stack=managed.name,
+        app_name=managed.app_name,
+        type=managed.type,
+        server=managed.server,
+        host=managed.host,
+        title=title_of(parts, by, what, why),
+        why=parts.redact(why),
+        requested_by=by.actor.id,
+        requested_name=by.actor.name,
+        approved_by=by.approved_by,
+        incident_id=by.incident_id,
+        ordered_at=parts.clock.now(),
+        known_ids=known_ids,
+        containers_before={one.id: one.restart_count for one in parts.containers(managed)},
+    )
+
+
+def title_of(parts: DokployParts, by: Calling, what: DeployWhat, why: str) -> str:
+    """`Ada: new version · ig-1a2b3c4d`: who, why, and a mark of the call; at most 80 characters."""
+    mark = f" · ig-{hashlib.sha256(by.key.encode()).hexdigest()[:8]}"
+    said = " ".join(parts.redact(f"{by.actor.name}: {why or what}").split())
+    room = TITLE_LIMIT - len(mark)
+    return (said if len(said) <= room else f"{said[: room - 1]}…") + mark
+
+
+async def place(parts: DokployParts, deploy: Deploy, send: Send) -> Result:
+    """Write the deploy down, then send it; one that surely did not arrive is closed at once."""
+    with before_sending():
+        await parts.deploys.put(deploy)
+    described = parts.redact(f"InfraGuardian for {deploy.requested_name}: {deploy.why or deploy.what}")
+    try:
+        await send(deploy.managed_id, title=deploy.title, description=described)
+    except AnswerUnreadable:
+        pass  # it was carried out all the same
+    except SystemUnavailable:
+        raise
+    except GuardianError as error:
+        says = text("dokploy.not_ordered", stack=deploy.stack, problem=parts.redact(str(error)))
+        await parts.deploys.put(replace(deploy, phase=DeployPhase.NEVER, says=says, over_at=parts.clock.now()))
+        raise
+    data = {
+        "stack": deploy.stack,
+        "title": deploy.title,
+        "what": str(deploy.what),
+        "version": deploy.version_id,
+        "version_before": deploy.version_before,
+    }
+    return result(parts, text("dokploy.ordered", stack=deploy.stack, title=deploy.title), dict(data))
