@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 SAME_MOMENT = timedelta(seconds=1)
 """Inspect and event tell of the same end with a small difference."""
 RESOURCE_KINDS = frozenset({AlertKind.MEMORY_NEAR_LIMIT, AlertKind.CPU_PEGGED, AlertKind.CPU_THROTTLED})
+REPEATING = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.BACKUP_FAILED})
+"""States that another happening of the same kind brings about anew while they last: its moment tells."""
 RESOURCE_CALM_S = 60.0
 """One sample under the threshold is not the end of it."""
 GONE_CALM_S = 60.0
@@ -115,7 +117,7 @@ class AlertBoard:
             self._on[alert.fingerprint] = _On(firing=Firing(alert=alert, since=now, last=alert.at))
             self._last_at[alert.fingerprint] = alert.at
             return True
-        if not is_event:
+        if not is_event and alert.kind not in REPEATING:
             return False
         happened_again = alert.at - on.firing.last > SAME_MOMENT
         is_better_known = not happened_again and alert.says.key != on.firing.alert.says.key

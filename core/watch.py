@@ -99,8 +99,8 @@ class Watch:
             watcher.adopt(known)
 
     async def refresh(self, host: str | None = None) -> None:
-        """Look at a host now, or at all of them side by side."""
-        chosen = [watcher for watcher in self._watchers.values() if host in (None, watcher.name)]
+        """Look at a host now, and at the platforms that have something to say of it, or at all of them side by side."""
+        chosen = [watcher for watcher in self._watchers.values() if host is None or watcher.speaks_of(host)]
         await asyncio.gather(*(watcher.look() for watcher in chosen))
 
     def _about(self, fingerprint: str) -> Watcher | None:

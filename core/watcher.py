@@ -155,7 +155,9 @@ class Watcher:
         """What still speaks against it being over; None: nothing."""
         is_about_itself = fingerprint.partition(":")[0] in UNREACHABLE_KINDS
         if self.is_blind and not is_about_itself:
-            return text("watch.quiet.blind", host=self.name)
+            return text(
+                "watch.quiet.platform" if self.snapshot().host.is_platform else "watch.quiet.blind", host=self.name
+            )
         if self.snapshot().at < since:
             return text("watch.quiet.unseen")
         return self._board.why_not_quiet(fingerprint, self._view(), since, self._recent.restarted_since(since))
@@ -165,6 +167,10 @@ class Watcher:
         kind, _, target = fingerprint.partition(":")
         host = target.partition("/")[0]
         return kind in self._board.raises and (self._around is not None or host == self.name)
+
+    def speaks_of(self, host: str) -> bool:
+        """Whether it watches that host, or has an alert on about it."""
+        return host == self.name or any(firing.alert.host == host for firing in self.firing())
 
     def last_seen(self, fingerprint: str) -> datetime | None:
         """When that trouble was last seen to happen; None: never."""
@@ -276,7 +282,7 @@ class Watcher:
             self._be_blind(str(error) or f"no answer within {CALL_LIMIT_S:.0f} s")
             return
         if self._lost_since is not None:
-            log.warning("the engine answers again", extra={"host": self.name})
+            log.warning("the watched system answers again", extra={"host": self.name})
             self._lost_since = None
             if names:
                 self.poke()
@@ -304,7 +310,7 @@ class Watcher:
         self._problem = problem
         self._has_news = True
         if self._lost_since is None:
-            log.warning("the engine does not answer", extra={"host": self.name, "problem": problem})
+            log.warning("the watched system does not answer", extra={"host": self.name, "problem": problem})
             self._lost_since = self._clock.now()
 
     async def _tell(self) -> None:

@@ -1,0 +1,241 @@
+"""What can be wrong with what Dokploy manages: pure detectors over its view and the containers that really run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from core.alerts import Alert, AlertKind, Severity
+from core.detection import Detector, View, detector
+from core.inventory import Container, ContainerState
+from core.managed import DeployStatus, Domain, DomainState, Managed
+from core.wording import text
+from integrations.dokploy.alerting import (
+    containers_of,
+    deploy_facts,
+    ended_at,
+    evidence,
+    guarded,
+    is_watched,
+    last_final,
+    platform,
+    stack_alert,
+    under_way,
+)
+from integrations.dokploy.deploy_detectors import DEPLOY_DETECTORS
+
+HOLDS = timedelta(seconds=60)
+"""A contradiction must stand this long: Dokploy writes its status after the containers have changed."""
+REST_AFTER_DEPLOY = timedelta(minutes=2)
+IN_A_ROW = 2
+"""Failing answers of a domain before it is an alarm."""
+PROBLEM_LIMIT = 300
+
+
+@detector("state", AlertKind.STATUS_CONTRADICTS)
+def status_contradicts(view: View) -> Iterator[Alert]:
+    """Yield an alert for each stack that Dokploy calls done while nothing of it runs, or idle while something does.
+
+    Dokploy remembers what it did last, not how its containers are. Not during a deployment nor just after one, not for
+    one that our own stop ended, nor for a stack of jobs that have all ended well.
+    """
+    since: dict[str, datetime] = {}
+    excused: set[str] = set()
+    before = view.before.memo if view.before is not None else {}
+    held, pardoned = before.get("contradicts"), before.get("excused")
+    for managed in guarded(view):
+        says = _contradiction(managed, view)
+        if says is None:
+            continue
+        known = held.get(managed.id) if isinstance(held, dict) else None
+        since[managed.id] = at = known or view.now.at
+        if (isinstance(pardoned, set) and managed.id in pardoned) or _was_ours(managed, view):
+            excused.add(managed.id)
+            continue
+        status_at = platform(view).status_at
+        if view.now.at - at < HOLDS or status_at is None or status_at <= at:
+            continue
+        last = last_final(managed)
+        containers = containers_of(managed, view)
+        facts = deploy_facts(managed, last, view) if last else {}
+        yield stack_alert(
+            managed,
+            kind=AlertKind.STATUS_CONTRADICTS,
+            severity=Severity.WARNING,
+            at=at,
+            says=text(says, stack=managed.name, running=sum(one.is_running for one in containers)),
+            facts={
+                **facts,
+                "platform_status": managed.status,
+                "containers_running": sum(one.is_running for one in containers),
+                "containers_total": len(containers),
+            },
+            source=f"{managed.kind} {managed.id}",
+        )
+    view.now.memo["contradicts"] = since
+    view.now.memo["excused"] = excused
+
+
+def _contradiction(managed: Managed, view: View) -> str | None:
+    last = last_final(managed)
+    ended = ended_at(last) if last else None
+    if under_way(managed) is not None or (ended is not None and view.now.at - ended < REST_AFTER_DEPLOY):
+        return None
+    if any(one.managed_id == managed.id for one in platform(view).queue) or not is_watched(managed, view):
+        return None
+    containers = containers_of(managed, view)
+    is_up = any(one.state in (ContainerState.RUNNING, ContainerState.RESTARTING) for one in containers)
+    if managed.status == "done" and not is_up and not _has_finished(containers):
+        return "alert.status_contradicts.done" if containers else "alert.status_contradicts.gone"
+    return "alert.status_contradicts.idle" if managed.status == "idle" and is_up else None
+
+
+def _has_finished(containers: Iterable[Container]) -> bool:
+    """Whether they are jobs that have done their work."""
+    own = tuple(containers)
+    return bool(own) and all(
+        one.state is ContainerState.EXITED and one.exit_code == 0 and one.restart_policy in ("", "no", "on-failure")
+        for one in own
+    )
+
+
+def _was_ours(managed: Managed, view: View) -> bool:
+    """Whether the guardian itself has just started or stopped it, at a person's wish or a runbook's."""
+    refs = {f"stack:{managed.name}", *(one.ref for one in containers_of(managed, view))}
+    return any(act.ref in refs for act in view.now.own_acts)
+
+
+@detector("state", AlertKind.DOMAIN_FAILING)
+def domain_failing(view: View) -> Iterator[Alert]:
+    """Yield an alert for each service whose domain did not answer well twice in a row, asked from here."""
+    states = platform(view).domains
+    for managed in guarded(view):
+        failing: dict[str | None, list[tuple[Domain, DomainState]]] = {}
+        for domain in managed.domains:
+            state = states.get(domain.id)
+            if state is not None and domain.is_enabled and state.problem and state.failures >= IN_A_ROW:
+                failing.setdefault(domain.service, []).append((domain, state))
+        for service, own in failing.items():
+            yield _domain_alert(managed, service, own)
+
+
+def _domain_alert(managed: Managed, service: str | None, own: list[tuple[Domain, DomainState]]) -> Alert:
+    domain, state = min(own, key=lambda one: (_severity(one[1]) is not Severity.CRITICAL, one[0].host))
+    left = (state.certificate_ends - state.at).total_seconds() / 86400 if state.certificate_ends else None
+    return stack_alert(
+        managed,
+        kind=AlertKind.DOMAIN_FAILING,
+        severity=_severity(state),
+        at=state.since or state.at,
+        says=text(
+            f"alert.domain_failing.{_domain_key(state)}",
+            domain=domain.host,
+            stack=managed.name,
+            service=service or managed.name,
+            port=domain.port,
+            status=state.http_status,
+            days=round(left, 1) if left is not None else None,
+            detail=state.detail,
+        ),
+        facts={
+            "domain": domain.host,
+            "domain_problem": state.problem,
+            "domain_http_status": state.http_status,
+            "domain_port": domain.port,
+            "domain_service": domain.service,
+            "certificate_days": round(left, 1) if left is not None else None,
+            "platform_status": managed.status or None,
+        },
+        source=f"domain {domain.id}",
+        service=service,
+    )
+
+
+def _domain_key(state: DomainState) -> str:
+    if state.problem != "certificate":
+        return state.problem
+    return "certificate_ends" if _is_still_good(state) else "certificate"
+
+
+def _is_still_good(state: DomainState) -> bool:
+    return state.problem == "certificate" and state.http_status is not None
+
+
+def _severity(state: DomainState) -> Severity:
+    """What only this machine may see so (names, routes of the network) and what is still to come: a warning."""
+    is_mild = state.problem in ("dns", "unreachable", "http_error") or _is_still_good(state)
+    return Severity.WARNING if is_mild else Severity.CRITICAL
+
+
+@detector("state", AlertKind.BACKUP_FAILED)
+def backup_failed(view: View) -> Iterator[Alert]:
+    """Yield an alert for each service a planned backup of which failed in its last run, while it was watched."""
+    seen = platform(view)
+    owners = {one.id: one for one in guarded(view)}
+    for backup in seen.backups:
+        if backup.status is not DeployStatus.ERROR or backup.at is None or (seen.since and backup.at <= seen.since):
+            continue
+        managed = owners.get(backup.managed_id or "")
+        if managed is None and backup.managed_id is not None:
+            continue
+        facts = {"backup_name": backup.name, "backup_error": backup.detail or None}
+        says = text(
+            "alert.backup_failed.line" if backup.detail else "alert.backup_failed.plain",
+            backup=backup.name,
+            line=backup.detail,
+        )
+        yield Alert(
+            kind=AlertKind.BACKUP_FAILED,
+            detector="state",
+            severity=Severity.WARNING,
+            host=(managed.host if managed else None) or view.now.host.name,
+            stack=managed.name if managed else None,
+            at=backup.at,
+            says=says,
+            evidence=evidence(facts, backup.at, f"backup {backup.id}"),
+        )
+
+
+@detector("state", AlertKind.PLATFORM_UNREACHABLE)
+def platform_unreachable(view: View) -> Iterator[Alert]:
+    """Yield an alert when Dokploy has not answered, or not taken the key, for `unreachable_after_s`."""
+    since = view.now.unreachable_since
+    if since is None or (view.now.at - since).total_seconds() < view.settings.unreachable_after_s:
+        return
+    problem = view.now.host.problem.removeprefix("Dokploy is unavailable: ")[:PROBLEM_LIMIT]
+    silent_s = round((view.now.at - since).total_seconds(), 1)
+    yield Alert(
+        kind=AlertKind.PLATFORM_UNREACHABLE,
+        detector="state",
+        severity=Severity.CRITICAL,
+        host=view.now.host.name,
+        at=since,
+        says=text(f"alert.platform_unreachable.{unreachable_because(problem)}", problem=problem),
+        evidence=evidence({"platform_problem": problem, "platform_unreachable_s": silent_s}, since, "dokploy"),
+    )
+
+
+_BECAUSE = (
+    ("key", re.compile(r"does not take the key|took the key for|\bkey may not\b")),
+    ("limit", re.compile(r"limited to 10 checks a day")),
+    ("proxy", re.compile(r"the proxy before")),
+    ("elsewhere", re.compile(r"set `dokploy\.url`")),
+    ("slow", re.compile(r"was not answered within|no answer within")),
+)
+
+
+def unreachable_because(problem: str) -> str:
+    """The class of the cause, by the client's own words: key, limit, proxy, elsewhere, slow or network."""
+    found = [name for name, pattern in _BECAUSE if pattern.search(problem)]
+    return "limit" if "limit" in found else (found[0] if found else "network")
+
+
+DETECTORS: tuple[Detector, ...] = (
+    *DEPLOY_DETECTORS,
+    status_contradicts,
+    domain_failing,
+    backup_failed,
+    platform_unreachable,
+)
+"""All of them, in the order in which their alerts are raised when several are new at once."""
