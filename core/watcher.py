@@ -282,7 +282,7 @@ class Watcher:
             self._be_blind(str(error) or f"no answer within {CALL_LIMIT_S:.0f} s")
             return
         if self._lost_since is not None:
-            log.warning("the watched system answers again", extra={"host": self.name})
+            log.warning("the engine answers again", extra={"host": self.name})
             self._lost_since = None
             if names:
                 self.poke()
@@ -310,7 +310,7 @@ class Watcher:
         self._problem = problem
         self._has_news = True
         if self._lost_since is None:
-            log.warning("the watched system does not answer", extra={"host": self.name, "problem": problem})
+            log.warning("the engine does not answer", extra={"host": self.name, "problem": problem})
             self._lost_since = self._clock.now()
 
     async def _tell(self) -> None:
