@@ -182,7 +182,8 @@ class Door:
         except GuardianError as error:
             problem = self._redact(str(error))
         else:
-            return replace(one, preview=shown, call=replace(one.call, basis=shown.basis))
+            basis = "" if one.call.needs else shown.basis  # a step before it will change what it rests on
+            return replace(one, preview=shown, call=replace(one.call, basis=basis))
         return replace(one, verdict=Verdict(decision=Decision.DENY, reason=text("door.impossible", problem=problem)))
 
     def _question(self, one: _Weighed) -> Approval:
