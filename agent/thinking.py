@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.alerts import Evidence
 from core.incidents import Decider, Diagnosis, Incident
 from core.inventory import Container, ContainerState, Inventory
+from core.managed import ManagedKind
 from core.model import Effort, LanguageModel, ModelAnswer, ModelRequest, system, user
 from core.wording import bilingual
 
@@ -21,6 +22,9 @@ MAX_ACTIONS = 12
 TIME_LIMIT_S = 120.0
 """An incident does not wait longer for an opinion."""
 PROMPTS = Path(__file__).parent / "prompts"
+REDEPLOY, ROLLBACK = "dokploy.compose.redeploy", "dokploy.compose.rollback"
+STACK_ACTIONS = (REDEPLOY, ROLLBACK)
+"""Offered for the whole stack, where a platform manages it."""
 
 
 class ProposedAction(BaseModel):
@@ -29,7 +33,7 @@ class ProposedAction(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     action: str = Field(description="name of an offered action, e.g. docker.restart")
-    container: str = Field(description="container exactly as offered with that action, e.g. local/shop-api-1")
+    container: str = Field(description="container or stack exactly as offered with that action, e.g. local/shop-api-1")
 
 
 class ModelDiagnosis(BaseModel):
@@ -54,6 +58,12 @@ class Offer:
 
     action: str
     container: str
+    """What it is offered for: a container, or the stack for an action on a whole one."""
+
+    @property
+    def params(self) -> dict[str, str]:
+        """All that the action is given: a model chooses among offers, it writes no parameters."""
+        return {"stack" if self.action in STACK_ACTIONS else "container": self.container}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +75,12 @@ class Opinion:
     tokens: int
 
 
-def offers(incident: Incident, inventory: Inventory) -> list[Offer]:
-    """What the model may choose from: harmless or short interruptions of containers of this very stack."""
+def offers(incident: Incident, inventory: Inventory, known: Collection[str] = ()) -> list[Offer]:
+    """What the model may choose from: harmless or short interruptions of containers of this very stack.
+
+    Of a stack that is managed also to bring it up again, and to go back where a version to go back to is known; as far
+    as these actions are in `known`.
+    """
     found: list[Offer] = []
     for one in inventory.containers:
         if one.host != incident.host or one.stack != incident.stack:
@@ -75,7 +89,18 @@ def offers(incident: Incident, inventory: Inventory) -> list[Offer]:
             continue
         found.append(Offer(action=_fitting(one), container=one.ref))
     own = f"{incident.host}/{incident.container}"
-    return sorted(found, key=lambda offer: offer.container != own)[:MAX_ACTIONS]
+    whole = [Offer(action=name, container=stack) for stack, name in _of_stack(incident, inventory) if name in known]
+    return [*sorted(found, key=lambda offer: offer.container != own)[: MAX_ACTIONS - len(whole)], *whole]
+
+
+def _of_stack(incident: Incident, inventory: Inventory) -> Iterator[tuple[str, str]]:
+    managed = inventory.managed_one(incident.stack) if incident.stack else None
+    if managed is None or managed.kind is not ManagedKind.COMPOSE:
+        return
+    yield managed.name, REDEPLOY
+    facts = incident.facts()
+    if facts.get("good_version") is not None and not facts.get("migration_since"):
+        yield managed.name, ROLLBACK
 
 
 def _fitting(container: Container) -> str:
@@ -93,14 +118,17 @@ async def opinion(
     inventory: Inventory,
     rules_say: Sequence[str],
     forbidden: Collection[str] = (),
+    known: Collection[str] = (),
 ) -> Opinion:
     """The model's diagnosis; raises ModelFailed when there is none that can be used.
 
-    `forbidden`: actions that a fitting runbook rules out; they are not offered.
+    `forbidden`: actions that a fitting runbook rules out; they are not offered. `known`: actions on whole stacks that
+    can be carried out here.
     """
-    offered = [one for one in offers(incident, inventory) if one.action not in forbidden]
+    offered = [one for one in offers(incident, inventory, known) if one.action not in forbidden]
     names = {item.name for item in evidence}
-    services = {
+    services = {incident.stack} if incident.service is None and incident.stack else set[str]()
+    services |= {
         one.service for one in inventory.containers if one.stack == incident.stack and one.host == incident.host
     }
 
@@ -135,10 +163,11 @@ def _checked(answer: ModelAnswer, incident: Incident) -> Opinion:
     parsed = answer.parsed
     assert isinstance(parsed, ModelDiagnosis)
     culprit = parsed.culprit_service.rpartition("/")[2]
+    is_whole = incident.service is None and culprit == incident.stack
     diagnosis = Diagnosis(
         cause=parsed.cause,
         says=bilingual(parsed.says_en, parsed.says_es),
-        culprit=f"{incident.stack}/{culprit}" if incident.stack else culprit,
+        culprit=f"{incident.stack}/{culprit}" if incident.stack and not is_whole else culprit,
         confidence=parsed.confidence,
         evidence=tuple(parsed.evidence),
         decided_by=Decider.MODEL,

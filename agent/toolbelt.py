@@ -17,11 +17,14 @@ FIRST = (
     "docker.inspect",
     "docker.logs",
     "docker.stats",
+    "dokploy.compose.deployments",
+    "dokploy.compose.deployment_log",
+    "dokploy.compose.changes",
     "docker.top",
-    "docker.disk_usage",
     "history.stats",
     "history.incidents",
     "history.similar",
+    "docker.disk_usage",
 )
 """Handed out in this order; others follow while there is room."""
 

@@ -11,7 +11,7 @@ from agent.ports import Mind
 from agent.rules import RuleVerdict, explain
 from agent.rules import diagnose as diagnose_by_rules
 from agent.state import DokployAgentState
-from agent.thinking import Opinion, opinion
+from agent.thinking import STACK_ACTIONS, Opinion, opinion
 from core.actions import JsonObject
 from core.errors import ModelFailed
 from core.incidents import Diagnosis, Incident
@@ -73,11 +73,16 @@ async def _ask_model(
             mind.watch.inventory(),
             rules_say,
             forbidden=verdict.forbidden,
+            known=[one for one in STACK_ACTIONS if _can(one, mind)],
         )
     except ModelFailed as error:
         log.info("the model gave no usable diagnosis", extra={"incident": incident.id, "problem": str(error)})
         return None, explain_failure(error)
     return said, None
+
+
+def _can(action: str, mind: Mind) -> bool:
+    return action in mind.door.catalog and mind.door.catalog.get(action).unavailable() is None
 
 
 def _completed(found: Diagnosis, state: DokployAgentState) -> Diagnosis:

@@ -11,6 +11,7 @@ from agent.rules import escalation_reason
 from agent.runbook_models import Runbook
 from agent.state import DokployAgentState
 from agent.thinking import Offer
+from core.actions import JsonObject
 from core.errors import GuardianError
 from core.incidents import Incident
 from core.policy import ActorKind
@@ -43,6 +44,7 @@ async def plan_solution(state: DokployAgentState, mind: Mind) -> DokployAgentSta
         "attempt": attempt,
         "tried": [*state.get("tried", []), made.tried_key],
         "reason": None,
+        "has_looked": False,
         "good_since": None,
         "restarts": {},
     }
@@ -81,10 +83,10 @@ def _by_model(state: DokployAgentState, incident: Incident, attempt: int, mind: 
     names = {f"{incident.host}/{incident.container}": incident.target}
     steps: list[PlannedStep] = []
     for number, offer in enumerate(chosen, 1):
-        params = {"container": offer.container}
-        says = action_says(offer.action, dict(params), names)
+        params: JsonObject = {**offer.params}
+        says = action_says(offer.action, params, names)
         needs = (steps[-1].id,) if steps else ()
-        steps.append(PlannedStep(id=f"step{number}", action=offer.action, params=dict(params), says=says, needs=needs))
+        steps.append(PlannedStep(id=f"step{number}", action=offer.action, params=params, says=says, needs=needs))
     if not steps:
         return None
     name = text("agent.model_plan", what=steps[0].says)
