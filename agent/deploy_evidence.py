@@ -64,7 +64,14 @@ class Platform:
         last = self.deployment()
         if last is not None:
             facts |= _of_deployment(last, self.incident.occurred_at)
-        return facts | self._of_domain()
+        return facts | self._of_containers() | self._of_domain()
+
+    def _of_containers(self) -> dict[str, JsonValue]:
+        """How many should run and do; a job that has ended well counts for neither."""
+        own = [one for one in self.inventory.containers if one.stack == self.managed.name and not has_ended_well(one)]
+        if self.managed.kind is not ManagedKind.COMPOSE or self.managed.host is None:
+            return {}
+        return {"containers_running": sum(one.is_running for one in own), "containers_total": len(own)}
 
     def deployment(self) -> Deployment | None:
         """The newest deployment that had begun when the trouble came; None: none is remembered."""
@@ -182,11 +189,17 @@ def migrates(lines: Iterable[str]) -> bool:
     return any(_MIGRATES.search(line[:500]) for line in lines)
 
 
+def has_ended_well(container: Container) -> bool:
+    """Whether it is a job that is done: it ended without an error and is not to be started again."""
+    is_over = container.state is ContainerState.EXITED and container.exit_code == 0
+    return is_over and container.restart_policy in ("no", "", "on-failure")
+
+
 def _badness(container: Container) -> int:
     """0: well, or a job that has ended well."""
     if container.is_running:
         return {Health.UNHEALTHY: 3, Health.STARTING: 1}.get(container.health, 0)
-    if container.state is ContainerState.EXITED and container.exit_code == 0:
+    if has_ended_well(container):
         return 0
     return {ContainerState.RESTARTING: 5, ContainerState.PAUSED: 2}.get(container.state, 4)
 

@@ -14,7 +14,7 @@ from agent.deploy_evidence import Platform, about, migrates, subject
 from agent.evidence import MEBIBYTE, Context, focus
 from agent.findings import READ_LIMIT_S, Answer, Findings, Read, Reader, bounded
 from agent.health_evidence import health_facts, start_facts
-from agent.log_evidence import log_facts
+from agent.log_evidence import cut, log_facts
 from agent.runbook_models import Runbook
 from agent.templates import fill, missing_in
 from core.actions import JsonObject
@@ -125,7 +125,7 @@ async def _ask_around(incident: Incident, graph: Dependencies, read: Reader, fou
         _memory(incident, ref, read),
     )
     found.add(shape, f"history.stats {ref}")
-    _take_log(own, ref, found)
+    _take_log(own, ref, incident.occurred_at, found)
     _take_past(past, found)
     unresolved = found.value("dependency_host_unresolved")
     if isinstance(unresolved, str):
@@ -160,11 +160,12 @@ def _suspect(graph: Dependencies, suspects: list[Suspect], found: Findings) -> S
     return suspects[-1] if suspects else None
 
 
-def _take_log(answer: Answer, ref: str, found: Findings) -> None:
+def _take_log(answer: Answer, ref: str, ended_at: datetime, found: Findings) -> None:
     if answer.problem:
         found.missing.append(f"log of {ref}: {answer.problem}")
     lines = _lines(answer)
     found.add({**log_facts(lines), "migration_since": migrates(lines) or None}, f"logs {ref}")
+    found.add({"log_before_end": _before_end(answer, ended_at)}, f"logs {ref}")
 
 
 def _take_dependency_log(answer: Answer, suspect: Suspect, found: Findings) -> None:
@@ -230,6 +231,15 @@ def _lines(answer: Answer) -> list[str]:
     if not isinstance(lines, Iterable) or isinstance(lines, str):
         return []
     return [str(one.get("text", "")) if isinstance(one, dict) else str(one) for one in lines]
+
+
+def _before_end(answer: Answer, ended_at: datetime) -> str | None:
+    """The last line that was written before that moment; a restart since may have brought others."""
+    for row in reversed(answer.rows("lines")):
+        at, said = row.get("at"), str(row.get("text") or "").strip()
+        if said and isinstance(at, str) and datetime.fromisoformat(at) <= ended_at:
+            return cut(said)
+    return None
 
 
 def _ref(suspect: Suspect) -> str:

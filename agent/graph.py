@@ -96,7 +96,9 @@ def after_look(state: DokployAgentState) -> str:
 
 
 def after_undo(state: DokployAgentState) -> str:
-    """With another try left, think again over what is known now; else a person."""
+    """With another try left, think again over what is known now; else, or where the undo did not work, a person."""
+    if state.get("undo") not in (None, "ok"):
+        return "escalate"
     return "gather_context" if state.get("attempt", 0) < state.get("attempts_limit", 1) else "escalate"
 
 

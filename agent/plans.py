@@ -170,7 +170,7 @@ def render_plan(runbook: Runbook, index: int, context: Context, *, attempt: int,
     """
     solution = runbook.solutions[index]
     verify = solution.verify
-    containers = [fill(one, context.lookup) for one in verify.containers]
+    containers = [name for one in verify.containers for name in _listed(fill(one, context.lookup))]
     plan = Plan(
         source=runbook.id,
         source_hash=runbook.hash,
@@ -178,7 +178,7 @@ def render_plan(runbook: Runbook, index: int, context: Context, *, attempt: int,
         name=_filled(solution.name, context),
         cause=runbook.cause,
         steps=tuple(_render(runbook, step, context, catalog) for step in in_order(solution.steps)),
-        verify=Verify(window_s=verify.window_s, containers=tuple(str(one) for one in containers if one)),
+        verify=Verify(window_s=verify.window_s, containers=tuple(dict.fromkeys(containers))),
         attempt=attempt,
     )
     return seal(plan)
@@ -255,6 +255,11 @@ def _params(
     except InvalidParams as error:
         raise RunbookError(f"{runbook.path}: step {step_id!r}: {error}") from error
     return params
+
+
+def _listed(value: JsonValue) -> list[str]:
+    members = value if isinstance(value, list) else [value]
+    return [str(one) for one in members if one]
 
 
 def _filled(sentence: Sentence, context: Context) -> Text:

@@ -113,7 +113,7 @@ class Verify:
     window_s: float | None = None
     """At least this long; None: what the settings and the service's own start time say."""
     containers: tuple[str, ...] = ()
-    """Further containers, `host/name`, that must run and not be unhealthy."""
+    """Further containers (`host/name`) and services (`stack/service`) that must run and not be unhealthy."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,12 +30,16 @@ class DokployAgentState(TypedDict, total=False):
     """As `agent/plans.py` writes it; None: there is nothing to do by machine."""
     call_keys: list[str]
     undo_keys: list[str]
+    undo: CallsEnd | None
+    """How taking the last plan back ended; None: there was nothing to take back."""
     acted_at: str
     """When the plan's first call started, ISO 8601."""
     calls: CallsEnd
     root_seen: str | None
     """The incident's root when the evidence was gathered; another one since makes the plan void."""
     is_over: bool
+    has_looked: bool
+    """Whether this plan's effect was looked at before."""
     good_since: str | None
     """Since when everything looked well, ISO 8601."""
     restarts: dict[str, int]

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from agent.deploy_evidence import has_ended_well
 from agent.state import Verdict
-from core.alerts import Alert, Severity
+from core.alerts import Alert, AlertKind, Severity
 from core.incidents import Incident
 from core.inventory import Container, ContainerState, Health, Inventory
 from core.settings import VerificationSettings
 from core.wording import Text, text
 
 BACKOFF_MARGIN_S = 10.0
+_OF_ITS_CONTAINERS = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED, AlertKind.STATUS_CONTRADICTS})
+"""Trouble of a whole stack that is over only when all its containers are well."""
 
 
 class Signals(Protocol):
@@ -47,7 +50,7 @@ class Progress:
     """Restart counts when it first looked well."""
     window_s: float
     containers: tuple[str, ...] = ()
-    """Further ones that must be well, `host/name`."""
+    """Further ones that must be well: containers (`host/name`) and services (`stack/service`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +79,24 @@ def _last_backoff_s(restarts: int) -> float:
 
 
 def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = ()) -> list[Container]:
-    """The containers that must be well: of the troubled services, of the culprit, and those named besides."""
+    """The containers that must be well: of the troubled services, of the culprit, and those named besides.
+
+    Of a stack in trouble as a whole: all but jobs that have ended well; of a failing domain: those that it leads to.
+    """
     wanted = {(alert.host, alert.stack, alert.service) for alert in incident.alerts if alert.service}
     if incident.diagnosis is not None:
         culprit = incident.diagnosis.culprit.rpartition("/")[2]
         if inventory.service(incident.stack, culprit, incident.host) is not None:
             wanted.add((incident.host, incident.stack, culprit))
-    return [one for one in inventory.containers if (one.host, one.stack, one.service) in wanted or one.ref in further]
+    served = [(alert.stack, alert.facts().get("domain_service")) for alert in incident.alerts]
+    whole = {alert.stack for alert in incident.alerts if alert.stack and alert.kind in _OF_ITS_CONTAINERS}
+    found = []
+    for one in inventory.containers:
+        is_named = (one.host, one.stack, one.service) in wanted or one.ref in further
+        is_besides = f"{one.stack}/{one.service}" in further or one.stack in whole or (one.stack, one.service) in served
+        if is_named or (is_besides and one.stack is not None and not has_ended_well(one)):
+            found.append(one)
+    return found
 
 
 def check(

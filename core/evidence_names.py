@@ -65,6 +65,7 @@ EVIDENCE_NAMES: Mapping[str, EvidenceName] = {
     "log_errors": _gathered("list", "known error patterns found in the last lines, most telling first"),
     "log_template": _gathered("str", "the most frequent error line, its changing parts left out"),
     "log_last": _gathered("str", "the last line of the log"),
+    "log_before_end": _gathered("str", "the last line that was logged before the trouble came"),
     # what it depends on
     "dependency": _gathered("str", "the service it depends on that is not well, `stack/service`"),
     "dependency_state": _gathered("str", "that service's state in the engine's words, or `missing`"),

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.nodes.outcomes import records
+from agent.nodes.outcomes import first_problem, records
 from agent.plans import Plan, PlannedStep
 from agent.ports import Mind
-from agent.state import DokployAgentState
+from agent.state import CallsEnd, DokployAgentState
+from core.deploys import DeployPhase
 from core.door import says
 from core.incidents import Incident, IncidentState
-from core.ports import Call, CallState
+from core.ports import Call, CallRecord, CallState
 from core.wording import Text, text
+
+AFTER_EFFECT = frozenset({str(DeployPhase.FAILED), str(DeployPhase.CRASHED)})
+"""Ends of a deploy that may have replaced containers."""
 
 
 async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
-    """Submit the undo of each step that worked, last first; nothing to undo is fine."""
+    """Submit the undo of each step that took effect, last first, each after the one before; nothing to undo is fine."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
         return {"undo_keys": []}
@@ -23,7 +27,7 @@ async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     plan = Plan.from_json(raw) if raw else None
     undos: list[Call] = []
     for record in reversed(await records(mind.door, state.get("call_keys", []))):
-        if record.state not in (CallState.OK, CallState.UNKNOWN):
+        if not _took_effect(record, mind):
             continue
         step = plan.step(record.call.key.rpartition(":")[2]) if plan else None
         undo = await _undo_of(record.call, step, mind)
@@ -49,6 +53,21 @@ async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     return {"undo_keys": [call.key for call in undos]}
 
 
+def _took_effect(record: CallRecord, mind: Mind) -> bool:
+    """Whether there may be something to take back.
+
+    What only began something and was followed to a bad end (a deploy whose containers crash) has changed the world;
+    one that never began has not.
+    """
+    if record.state in (CallState.OK, CallState.UNKNOWN):
+        return True
+    is_followed = mind.door.catalog.get(record.call.action).follow is not None
+    if record.state is not CallState.FAILED or not is_followed or record.started_at is None:
+        return False
+    data = record.result.data if record.result is not None else {}
+    return data.get("phase") in AFTER_EFFECT
+
+
 async def _undo_of(call: Call, step: PlannedStep | None, mind: Mind) -> Call | None:
     """The call that takes one back: the runbook's own way, else the action's from its snapshot; None: stays."""
     if step is not None and not step.can_undo:
@@ -64,9 +83,16 @@ async def _undo_of(call: Call, step: PlannedStep | None, mind: Mind) -> Call | N
 
 
 async def await_undo(state: DokployAgentState, mind: Mind) -> DokployAgentState:
-    """Waits until the undo has ended; how it ended is read from the ledger by who comes next."""
+    """Waits until the undo has ended; one that did not work leaves a state that only a person should touch."""
     from langgraph.types import interrupt
 
-    if state.get("undo_keys"):
-        interrupt({"calls": state["undo_keys"]})
-    return {"undo_keys": [], "good_since": None, "restarts": {}}
+    keys = state.get("undo_keys", [])
+    cleared: DokployAgentState = {"undo_keys": [], "undo": None, "good_since": None, "restarts": {}}
+    if not keys:
+        return cleared
+    end: CallsEnd = interrupt({"calls": keys})
+    if end == "ok":
+        return {**cleared, "undo": end}
+    problem = first_problem(await records(mind.door, keys))
+    reason = text("agent.undo_failed", problem=problem or text("agent.unknown"))
+    return {**cleared, "undo": end, "reason": reason.to_json()}
