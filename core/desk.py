@@ -51,13 +51,16 @@ class IncidentDesk:
         clock: Clock,
         settings: WatchSettings,
         simulated_hosts: Collection[str] = (),
+        is_planned: Callable[[Alert], bool] | None = None,
     ) -> None:
+        """`is_planned`: whether a deploy that is under way explains an alert: it waits for the verdict then."""
         self._store = store
         self._silences = silences
         self._bus = bus
         self._clock = clock
         self._settings = settings
         self._simulated = frozenset(simulated_hosts)
+        self._is_planned = is_planned or (lambda _: False)
         self._open: dict[int, Incident] = {}
         self._firing: set[str] = set()
         self._held: dict[str, tuple[Alert, Topology]] = {}
@@ -126,11 +129,12 @@ class IncidentDesk:
     # -- alerts -----------------------------------------------------------------------------------------------------
 
     async def raise_alert(self, alert: Alert, topology: Topology) -> Incident | None:
-        """Take an alert: open an incident or add to one; None: a silence holds it back."""
+        """Take an alert: open an incident or add to one; None: a silence or a deploy holds it back."""
         async with self._placing:
             self._firing.add(alert.fingerprint)
             known = self._holder(alert.fingerprint)
-            if known is None and (silence := await self._silence_for(alert)) is not None:
+            silence = await self._silence_for(alert) if known is None else None
+            if known is None and (silence is not None or self._is_planned(alert)):
                 self._hold(alert, topology)
                 event: object = AlertHeldBack(alert=alert, silence=silence)
                 incident, events = None, [event]
@@ -152,11 +156,11 @@ class IncidentDesk:
             await self._close_if_calm(holder.id)
 
     async def review(self) -> None:
-        """To be called now and then: raises what an ended silence held back, ends what flapped and is calm now."""
+        """To be called now and then: raises what an ended silence or deploy held back, ends what flapped and is calm."""
         now = self._clock.now()
         active = await self._silences.active(now)
         for alert, topology in tuple(self._held.values()):
-            if not any(silence.covers(alert, now) for silence in active):
+            if not any(silence.covers(alert, now) for silence in active) and not self._is_planned(alert):
                 await self.raise_alert(alert, topology)
         for incident in self.open_ones():
             await self._close_if_calm(incident.id)

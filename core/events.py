@@ -61,7 +61,8 @@ class IncidentRecovered:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertHeldBack:
-    """A silence keeps an alert from becoming an incident."""
+    """A silence, or a deploy of its stack, keeps an alert from becoming an incident for now."""
 
     alert: Alert
-    silence: Silence
+    silence: Silence | None
+    """None: a deploy of its stack is under way."""

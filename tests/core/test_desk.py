@@ -63,6 +63,7 @@ class Desk:
         self.store = IncidentsInMemory()
         self.silences = SilencesInMemory()
         self.told: list[object] = []
+        self.deploying: set[str | None] = set()
         self.bus = Bus()
         for event in EVENTS:
             self.bus.subscribe(event, self._hear)
@@ -91,6 +92,7 @@ class Desk:
             clock=self.clock,
             settings=self.settings,
             simulated_hosts=("demo",),
+            is_planned=lambda found: found.stack in self.deploying,
         )
         return self.desk
 
@@ -280,6 +282,31 @@ async def test_what_clears_under_a_silence_is_never_told() -> None:
     desk.clock.forward(301)
     await desk.desk.review()
     assert desk.store.incidents == {}
+
+
+async def test_a_deploy_holds_back_until_its_verdict() -> None:
+    desk = Desk()
+    desk.deploying = {"shop"}
+    assert await desk.desk.raise_alert(alert(), desk.graph) is None
+    assert await desk.desk.raise_alert(alert("db"), desk.graph) is None
+    held = desk.told[0]
+    assert isinstance(held, AlertHeldBack)
+    assert held.silence is None
+    await desk.desk.review()
+    assert desk.store.incidents == {}
+    await desk.desk.clear_alert(alert("db").fingerprint)
+    desk.deploying = set()
+    await desk.desk.review()
+    assert [one.target for one in desk.desk.open_ones()] == ["shop/api"], "what still fires, and that alone"
+
+
+async def test_a_deploy_holds_nothing_of_an_open_incident_back_nor_of_another_stack() -> None:
+    desk = Desk()
+    opened = await desk.raises(alert())
+    desk.deploying = {"shop"}
+    assert (await desk.raises(alert(when_s=9))).id == opened.id
+    elsewhere = replace(alert(), stack="blog", container="blog-api-1")
+    assert (await desk.raises(elsewhere)).stack == "blog"
 
 
 async def test_after_a_restart_open_incidents_go_on() -> None:
