@@ -106,13 +106,19 @@ class Deploy:
     started_at: datetime | None = None
     platform_ended_at: datetime | None = None
     """When the platform called it done or failed."""
+    platform_status: DeployStatus = DeployStatus.UNKNOWN
+    """What the platform called it last."""
     log_tail: tuple[str, ...] = ()
     """Last lines of its log, redacted, at most 8."""
     error_line: str = ""
     """The line of the log that names the error, redacted."""
+    error_class: str = ""
+    """What kind of error, as the evidence `deploy_error` has it; only once it has failed."""
     good_since: datetime | None = None
     restarts: Mapping[str, int] = field(default_factory=dict)
-    """Restart counts by container id when all first looked well."""
+    """Restart counts by container id when they were first looked at after the platform's end."""
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+    """When each of those containers had last started then."""
     window_s: float = 0.0
     crashed: tuple[str, ...] = ()
     """Services that did not hold."""
@@ -138,6 +144,10 @@ class DeployLook:
     """Whether it is in the queue, waiting or active."""
     ahead: int | None = None
     """How many are before it, while it waits."""
+    ahead_ids: tuple[str, ...] = ()
+    """What those deploy (`Managed.id`), in their order."""
+    is_superseded: bool = False
+    """Another deployment of the same thing has begun after it."""
     deployment_id: str | None = None
     status: DeployStatus = DeployStatus.UNKNOWN
     """Of its deployment, once there is one."""
@@ -149,6 +159,8 @@ class DeployLook:
     """Last lines, redacted, at most 8."""
     error_line: str = ""
     """The true error, from the log, redacted; only once it has failed."""
+    error_class: str = ""
+    """What kind of error, as the evidence `deploy_error` has it."""
 
 
 class DeployPlatform(Protocol):

@@ -1,0 +1,136 @@
+"""How far one deploy of ours is, by Dokploy's queue, its deployments and their logs; never another's deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, cast
+
+from core.deploys import Deploy, DeployLook
+from core.errors import ActionFailed, NotFound, Refused
+from core.inventory import Container
+from core.managed import DeployStatus, ManagedKind
+from integrations.dokploy.client import Dokploy
+from integrations.dokploy.deploy_log import TAIL_LINES, error_class, error_line, last_lines, log_lines
+from integrations.dokploy.models import Deployment, QueuedJob
+from integrations.dokploy.secret import raw_of
+
+TAIL = TAIL_LINES + 4
+"""Lines asked for while it runs: some of them are decoration."""
+WHOLE = 200
+"""Lines asked for once it has failed: the error may stand far above the end."""
+CLOCKS_APART = timedelta(seconds=2)
+"""How far Dokploy's clock may be behind this one."""
+TITLE_LIMIT = 200
+_COMMIT = re.compile(r"Commit: ([0-9a-f]{7,64})\b")
+
+ReadContainer = Callable[[str, dict[str, Any]], Container]
+"""A container of a host's name and a `docker inspect`."""
+
+
+class DokployFollower:
+    """core.deploys.DeployPlatform over a Dokploy."""
+
+    def __init__(self, client: Dokploy, redact: Callable[[str], str], read: ReadContainer) -> None:
+        self._client = client
+        self._redact = redact
+        self._read = read
+
+    async def look(self, deploy: Deploy) -> DeployLook:
+        """How far it is.
+
+        The queue is read before the deployments: a job that has left the queue by then is among these, unless it was
+        thrown away. Raises SystemUnavailable, NotFound (the stack is gone) and Refused (key, rights).
+        """
+        queue = sorted(await self._client.deployments.queue(), key=_age)
+        rows = await self._rows(deploy)
+        job = next((one for one in queue if _is_of(one, deploy) and one.data.title_log == deploy.title), None)
+        look = DeployLook(at=datetime.now(UTC), job_seen=job is not None)
+        if job is not None and not job.is_active:
+            before = [one for one in queue[: queue.index(job)] if one.data.server_id == job.data.server_id]
+            ids = tuple(one.data.compose_id or one.data.application_id or "" for one in before)
+            look = replace(look, ahead=len(before), ahead_ids=ids)
+        row = find(deploy, rows, is_waiting=job is not None and not job.is_active)
+        return look if row is None else await self._seen(look, deploy, row, rows)
+
+    async def containers(self, deploy: Deploy) -> Sequence[Container]:
+        """Its containers, stopped ones too, as Dokploy sees them. None does not prove that there are none."""
+        app_type = deploy.type if deploy.type in ("docker-compose", "stack") else None
+        rows = await self._client.containers.of_app(
+            deploy.app_name,
+            cast("Literal['docker-compose', 'stack'] | None", app_type),
+            server_id=deploy.server,
+        )
+        inspect = self._client.containers.inspect
+        found = await asyncio.gather(*(inspect(row.container_id, server_id=deploy.server) for row in rows))
+        host = deploy.host or deploy.server or deploy.system
+        read = [self._read(host, raw_of(one)) for one in found if one is not None]
+        return [one for one in read if one.project == deploy.app_name]
+
+    async def _rows(self, deploy: Deploy) -> list[Deployment]:
+        if deploy.managed_kind is ManagedKind.APPLICATION:
+            return await self._client.deployments.of_application(deploy.managed_id)
+        return await self._client.deployments.of_compose(deploy.managed_id)
+
+    async def _seen(self, look: DeployLook, deploy: Deploy, row: Deployment, rows: list[Deployment]) -> DeployLook:
+        status = DeployStatus(row.status.value) if row.status is not None else DeployStatus.UNKNOWN
+        commit = _COMMIT.search(row.description or "")
+        has_failed = status is DeployStatus.ERROR
+        lines = await self._log(row.deployment_id, WHOLE if has_failed else TAIL)
+        return replace(
+            look,
+            deployment_id=row.deployment_id,
+            status=status,
+            is_superseded=any(_began(one) > _began(row) for one in rows if one.deployment_id != row.deployment_id),
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            commit=commit.group(1) if commit else None,
+            commit_says=self._first_line(row.title) if commit and row.title != deploy.title else "",
+            log_tail=last_lines(lines),
+            error_line=error_line(lines) if has_failed else "",
+            error_class=error_class(lines) if has_failed else "",
+        )
+
+    async def _log(self, deployment_id: str, tail: int) -> list[str]:
+        """The end of its log; a log that is gone or may not be read is an empty one."""
+        try:
+            return log_lines(await self._client.deployments.log(deployment_id, tail=tail), self._redact)
+        except (NotFound, ActionFailed, Refused):
+            return []
+
+    def _first_line(self, title: str) -> str:
+        return self._redact(title.strip().partition("\n")[0])[:TITLE_LIMIT]
+
+
+def find(deploy: Deploy, rows: Sequence[Deployment], *, is_waiting: bool = False) -> Deployment | None:
+    """The deployment of a deploy: by the id known already, else a new one of our title.
+
+    A git source's title is overwritten at its end: of the new ones that ended so, the first that began after our
+    order, unless ours `is_waiting` in the queue.
+    """
+    if deploy.deployment_id is not None:
+        return next((row for row in rows if row.deployment_id == deploy.deployment_id), None)
+    new = [row for row in rows if row.deployment_id not in deploy.known_ids]
+    ours = next((row for row in new if row.title == deploy.title), None)
+    if ours is not None or is_waiting:
+        return ours
+    begun = (deploy.job_seen_at or deploy.ordered_at) - CLOCKS_APART
+    overwritten = [row for row in new if _COMMIT.match(row.description or "") and _began(row) >= begun]
+    return min(overwritten, key=_began, default=None)
+
+
+def _began(row: Deployment) -> datetime:
+    return row.created_at or row.started_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _is_of(job: QueuedJob, deploy: Deploy) -> bool:
+    return deploy.managed_id in (job.data.compose_id, job.data.application_id)
+
+
+def _age(job: QueuedJob) -> tuple[int, int]:
+    """The order in which they were queued: several may have come in the same millisecond."""
+    number = job.id.rpartition("-")[2]
+    return (job.timestamp or 0, int(number) if number.isdigit() else 0)
