@@ -121,6 +121,15 @@ class Mischief:
         """Let them go on."""
         self._do(self.stage.may_run.set)
 
+    def let_one_run(self) -> None:
+        """While deployments are held: let the one that runs go on, and hold the next."""
+
+        def step() -> None:
+            self.stage.may_run.set()
+            self.stage.may_run.clear()
+
+        self._do(step)
+
     # -- plans -------------------------------------------------------------------------------------------------------
 
     def run_backup(self, row: Row, *, fails_with: str | None = None) -> None:
