@@ -270,6 +270,7 @@ class Guardian:
             runbooks=lambda: self.runbooks,
             ready=self._until_ready,
             poke=self.runtime.poke,
+            platform=self.watch.platform,
         )
 
     async def _until_ready(self) -> None:

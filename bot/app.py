@@ -18,6 +18,7 @@ from bot.answering import Answering
 from bot.channel import Channel
 from bot.conversation import Conversation
 from bot.decisions import Decisions
+from bot.deploy_cards import DeployCards
 from bot.inbox import Polling, Reception
 from bot.menu import Menu
 from bot.outbox import Postman
@@ -71,6 +72,7 @@ class ChatFace:
         )
         self._postbox = Postbox(parts.outbox, parts.texts, self._postman.wake)
         self.channel = Channel(parts, self._postbox, self._postman.moved)
+        self._deploy_cards = DeployCards(parts, self._postbox, self.channel)
         self._access = Access(parts.people, parts.settings)
         self._router, self._reception = self._ways_in()
         self._polling = Polling(self.client, self._reception)
@@ -119,11 +121,14 @@ class ChatFace:
         try:
             await self._log_in()
             self.channel.subscribe()
+            self._deploy_cards.subscribe()
             await self.channel.resync()
+            await self._deploy_cards.resync()
         except BaseException:
             await self._stack.aclose()
             raise
         self._tasks.start("deliver messages", self._deliver, restarts=True)
+        self._tasks.start("let deploys tick", self._deploy_cards.run, restarts=True)
         self._hearing = self._tasks.start("hear people", self._hear, restarts=True)
         self._tasks.start("set the command menu", self._introduce)
         return self

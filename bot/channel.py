@@ -253,7 +253,7 @@ class Channel:
         record = await self._face.door.ledger.get(approval.call_keys[0]) if approval.call_keys else None
         if record is None:
             return
-        for letter in await self._letters(record, f"ask:{approval.id}"):
+        for letter in await self.letters(record, f"ask:{approval.id}"):
             now, zone = self._face.clock.now(), zone_of(self._face, None)
             card = question_card(approval, now, zone, await names(self._face))
             await self._postbox.post(replace(letter, card=card))
@@ -272,28 +272,41 @@ class Channel:
         """Reply to whoever wished it how it ended, and take the waiting sign off the first answer."""
         if record.call.incident_id is not None or record.call.actor.kind is not ActorKind.PERSON:
             return
+        if await self._has_card(record):
+            return
         if not isinstance(record.call.origin.get("group"), list):
             card = end_card(record, call_says(record.call), await names(self._face))
-            for letter in await self._letters(record, f"end:{record.call.key}"):
+            for letter in await self.letters(record, f"end:{record.call.key}"):
                 await self._postbox.post(replace(letter, card=card, only_once=True))
         await self.acknowledge(record.call.key)
+
+    def wish_lock(self, key: str) -> asyncio.Lock:
+        """Held while the first answer to a wish, or the card that takes its place, is written."""
+        return self._locks[f"wish {key}"]
+
+    async def _has_card(self, record: CallRecord) -> bool:
+        """Whether a deploy's own card tells how it stands, and tells its end."""
+        deploy = await self._face.deploys.get(record.call.key)
+        return deploy is not None and (deploy.phase.is_over or not record.state.is_final)
 
     async def acknowledge(self, key: str) -> None:
         """The first answer to a wish, while it is under way; wishes that belong together share one."""
         record = await self._face.door.ledger.get(key)
-        if record is None:
+        if record is None or await self._has_card(record):
             return
         group = record.call.origin.get("group")
         stem = str(group[0]) if isinstance(group, list) else key
-        async with self._locks[f"wish {stem}"]:
+        async with self.wish_lock(stem):
             if isinstance(group, list):
                 await self._group(record, [str(one) for one in group])
                 return
             record = await self._face.door.ledger.get(key) or record
+            if await self._has_card(record):
+                return
             first = f"run:{key}"
             if record.state.is_final and await self._face.outbox.by_key(first) is None:
                 return  # it ended at once: the end says it all
-            for letter in await self._letters(record, first):
+            for letter in await self.letters(record, first):
                 await self._postbox.post(replace(letter, card=running_card(call_says(record.call), record.state)))
         if record.state.is_final:
             self._locks.pop(f"wish {stem}", None)
@@ -301,14 +314,14 @@ class Channel:
     async def _group(self, record: CallRecord, keys: Sequence[str]) -> None:
         found = [await self._face.door.ledger.get(key) for key in keys]
         records = [one for one in found if one is not None]
-        for letter in await self._letters(record, f"run:{keys[0]}"):
+        for letter in await self.letters(record, f"run:{keys[0]}"):
             await self._postbox.post(replace(letter, card=group_card(records)))
         if all(one.state.is_final for one in records):
-            for letter in await self._letters(record, f"end:{keys[0]}"):
+            for letter in await self.letters(record, f"end:{keys[0]}"):
                 await self._postbox.post(replace(letter, card=group_end_card(records), only_once=True))
 
-    async def _letters(self, record: CallRecord, key: str) -> list[Letter]:
-        """An empty letter to where a wish came from; none when it came from no chat."""
+    async def letters(self, record: CallRecord, key: str) -> list[Letter]:
+        """An empty letter to where a wish came from; none when it came from no chat. Its key edits what it names."""
         origin = record.call.origin
         chat, language = origin.get("chat"), origin.get("language")
         if not isinstance(chat, int):

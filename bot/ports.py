@@ -9,8 +9,9 @@ from agent.runbook_models import Runbooks
 from core.bus import Bus
 from core.carrier import Redact
 from core.conversation import Dialogue
+from core.deploys import Deploys, Versions
 from core.desk import IncidentDesk
-from core.detection import Sample
+from core.detection import PlatformView, Sample
 from core.door import Door
 from core.incidents import Incident
 from core.inventory import Inventory
@@ -48,6 +49,18 @@ class FaceParts:
     """Returns once hosts were looked at and runs work: nobody is heard before, or orders would meet an empty world."""
     poke: Callable[[Incident], Awaitable[None]]
     """Makes the run of an incident look again, after a person's decision."""
+    platform: Callable[[], PlatformView | None]
+    """What Dokploy said last, from memory; None: there is none, or it was not heard yet."""
+
+    @property
+    def deploys(self) -> Deploys:
+        """Deploys of ours, and how they ended."""
+        return self.knowledge.deploys
+
+    @property
+    def versions(self) -> Versions:
+        """What stacks were deployed from."""
+        return self.knowledge.versions
 
     @property
     def incidents(self) -> IncidentStore:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from html import escape
 
 from core.cards import Block, Card, Folded, Gap, Line, Span, Style, Tone, Words
+from core.diff_lines import phone_diff
 from core.wording import Language, Texts
 
 MESSAGE_LIMIT = 4000
@@ -116,6 +117,7 @@ def _said(block: Block, texts: Texts, language: Language) -> _Said:
     if isinstance(block, Folded):
         rendered = (_words(words, texts, language) for words in block.lines)
         lines = tuple(cut(one.rstrip(), LINE_LIMIT) for one in rendered)
+        lines = phone_diff(lines) if block.is_diff else lines
         heading = _words(block.heading, texts, language) if block.heading else ""
         return _Said(block=block, heading=heading, lines=lines)
     return _Said(block=block)
@@ -194,12 +196,16 @@ def _html(piece: _Said) -> str:
     heading = f"<b>{escape(piece.heading, quote=False)}</b>\n" if piece.heading else ""
     if not piece.lines and not piece.heading:
         return ""
+    if isinstance(block, Folded) and block.is_diff and len(piece.lines) <= OPEN_DIFF:
+        return f'{heading}<pre><code class="language-diff">{body}</code></pre>'
     is_narrow = all(units(one) <= NARROW_CODE for one in piece.lines)
     if isinstance(block, Folded) and block.is_code and len(piece.lines) <= SHORT_CODE and is_narrow:
         return f"{heading}<pre>{body}</pre>"
     return f"<blockquote expandable>{heading}{body}</blockquote>"
 
 
+OPEN_DIFF = 24
+"""A diff of so few lines is shown open: it is what somebody is asked about."""
 SHORT_CODE = 4
 NARROW_CODE = 44
 """Code of so few lines, each as wide as a phone's screen, is shown open and in a fixed width."""

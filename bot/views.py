@@ -1,4 +1,4 @@
-"""Gathers what a card tells from the records: the incident, its questions, its calls, and people's names."""
+"""Gathers what a card tells from the records: the incident or deploy, its questions and calls, people's names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.ports import FaceParts
 from core.approvals import Approval
+from core.deploy_card import DeployView, Wellness, incident_buttons, progress_blocks
+from core.deploys import Deploy, DeployPhase, Version
 from core.incident_card import IncidentView
 from core.incidents import Incident
+from core.inventory import Health, Service
+from core.version_changes import version_changes
 from knowledge.people_records import Person
 
 
@@ -21,14 +25,59 @@ async def incident_view(face: FaceParts, incident: Incident, zone: tzinfo | None
         approval = await face.door.approvals.get(approval_id)
         if approval is not None:
             approvals.append(approval)
+    now = face.clock.now()
+    deploys = [one for record in calls if (one := await face.deploys.get(record.call.key)) is not None]
     return IncidentView(
         incident=incident,
         approvals=approvals,
         calls=calls,
-        now=face.clock.now(),
+        now=now,
         zone=zone or zone_of(face, None),
         names=await names(face),
+        under={one.key: progress_blocks(one, now, wellness(face, one)) for one in deploys if _is_telling(one)},
+        more_buttons=incident_buttons(incident, deploys),
     )
+
+
+def _is_telling(deploy: Deploy) -> bool:
+    """Whether it adds to what the step's own end says."""
+    return not deploy.phase.is_over or deploy.phase.is_bad
+
+
+async def deploy_view(face: FaceParts, deploy: Deploy, zone: tzinfo) -> DeployView:
+    """A deploy with everything its card tells, as the records say now."""
+    before, after = await _versions(face, deploy)
+    return DeployView(
+        deploy=deploy,
+        now=face.clock.now(),
+        zone=zone,
+        names=await names(face),
+        call=await face.door.ledger.get(deploy.key),
+        services=wellness(face, deploy) if deploy.phase is DeployPhase.SETTLING else None,
+        changes=version_changes(before, after) if before is not None and after is not None else (),
+        good_from=after.at if after is not None else None,
+    )
+
+
+async def _versions(face: FaceParts, deploy: Deploy) -> tuple[Version | None, Version | None]:
+    if deploy.version_id is None:
+        return None, None
+    after = await face.versions.get(deploy.version_id)
+    if deploy.version_before is None or deploy.version_before == deploy.version_id:
+        return None, after
+    return await face.versions.get(deploy.version_before), after
+
+
+def wellness(face: FaceParts, deploy: Deploy) -> Wellness | None:
+    """How many services of its stack are well, as last seen; None: none of them is seen from here."""
+    own = [one for one in face.inventory().services() if one.stack == deploy.stack]
+    if not own:
+        return None
+    return Wellness(well=sum(_is_well(one) for one in own), total=len(own))
+
+
+def _is_well(service: Service) -> bool:
+    return all(one.is_running and one.health in (Health.NONE, Health.HEALTHY) for one in service.containers)
 
 
 async def names(face: FaceParts) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 
 from core.approvals import Approval, ApprovalState
 from core.cards import Block, Card, Folded, Tone, Words, faint, line, strong
+from core.diff_lines import is_diff
 from core.incident_card import approval_buttons, clock_time
 from core.ports import CallRecord, CallState
 from core.wording import Text, text
@@ -67,7 +68,7 @@ def preview_blocks(approval: Approval) -> list[Block]:
     """What exactly would be done, and what should be known before saying yes."""
     blocks: list[Block] = [line(warning, tone=Tone.WARNING) for warning in approval.warnings]
     if approval.preview:
-        blocks.append(Folded(lines=approval.preview, is_code=True))
+        blocks.append(Folded(lines=approval.preview, is_code=True, is_diff=is_diff(approval.preview)))
     return blocks
 
 

@@ -77,6 +77,8 @@ class Folded:
     lines: tuple[Words, ...]
     heading: Words | None = None
     is_code: bool = False
+    is_diff: bool = False
+    """Lines of a unified diff: a short one is shown open, with what is taken away and added told apart."""
     keep_end: bool = False
     """What to keep when it must be shortened: the newest lines (logs) or the first ones."""
 

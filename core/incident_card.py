@@ -28,6 +28,7 @@ from core.cards import (
     line,
     strong,
 )
+from core.diff_lines import is_diff
 from core.evidence_names import name_key, unit_of, word_key
 from core.grouping import alert_title
 from core.incidents import Decider, Incident, IncidentState
@@ -79,6 +80,9 @@ class IncidentView:
     zone: tzinfo
     names: Mapping[str, str] = field(default_factory=dict)
     """People's names by actor id."""
+    under: Mapping[str, Sequence[Block]] = field(default_factory=dict)
+    """What stands under a step while it is under way and after it failed, by its call's key."""
+    more_buttons: tuple[Button, ...] = ()
 
     @property
     def asked(self) -> list[Approval]:
@@ -206,12 +210,16 @@ def _steps(view: IncidentView) -> Iterator[Block]:
     steps = [_step(record, places.get(record.call.key)) for record in calls] or [
         line(says, tone=Tone.TODO) for says in view.incident.plan_says
     ]
+    keys = [record.call.key for record in calls] or [""] * len(steps)
     if len(steps) == 1:
         sign = steps[0].tone if calls and calls[0].state not in (CallState.ASKED, CallState.APPROVED) else None
         yield replace(line(label, " ", *steps[0].spans), tone=sign)
+        yield from view.under.get(keys[0], ())
     elif steps:
         yield line(label)
-        yield from steps
+        for step, key in zip(steps, keys, strict=True):
+            yield step
+            yield from view.under.get(key, ())
     approver = next((record.approved_by for record in calls if record.approved_by), None)
     if approver is not None:
         yield line(faint(text("call.approved_by", who=view.name(approver))), indent=True)
@@ -291,7 +299,7 @@ def _question(view: IncidentView, approval: Approval) -> Iterator[Block]:
     for warning in approval.warnings:
         yield line(warning, tone=Tone.WARNING)
     if approval.preview:
-        yield Folded(lines=approval.preview, is_code=True)
+        yield Folded(lines=approval.preview, is_code=True, is_diff=is_diff(approval.preview))
     if len(view.asked) == 1:
         yield line(text("card.asked_because", reason=approval.reason))
     if approval.confirmed_by:
@@ -365,6 +373,8 @@ def _buttons(view: IncidentView) -> Iterator[tuple[Button, ...]]:
         look.append(Button(press=Press.LOGS, label=text("button.logs"), subject=subject))
         look.append(Button(press=Press.METRICS, label=text("button.metrics"), subject=subject))
     yield tuple(look)
+    if view.more_buttons:
+        yield view.more_buttons
     if incident.is_open:
         care = [Button(press=Press.SILENCE, label=text("button.silence"), subject=subject)]
         if incident.state is not IncidentState.ACKNOWLEDGED:

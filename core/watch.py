@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from core.alerts import Alert
-from core.detection import Sample
+from core.detection import PlatformView, Sample
 from core.inventory import Inventory, join
 from core.topology import Topology
 from core.watcher import Watcher
@@ -62,6 +62,11 @@ class Watch:
     def inventory(self) -> Inventory:
         """Everything, as last seen."""
         return join(watcher.inventory() for watcher in self._watchers.values())
+
+    def platform(self) -> PlatformView | None:
+        """What the deployment platform said last; None: none is watched, or it was not heard yet."""
+        views = (watcher.snapshot().platform for watcher in self._watchers.values())
+        return next((one for one in views if one is not None), None)
 
     def topology(self, host: str) -> Topology:
         """Who depends on whom on a host, as last seen."""

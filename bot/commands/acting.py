@@ -54,11 +54,20 @@ async def _order(ask: Ask, act: _Act) -> Reply:
     if not ask.may(Role.OPERATOR, stack):
         return refusal(ask, Role.OPERATOR)
     containers = _concerned(found, act)
+    if isinstance(found, Stack) and not found.services:
+        return _no_containers(ask, found)
     if not containers:
         return said(text(f"act.{act.name}.nothing", target=title(found)), Tone.GOOD)
     if isinstance(found, Stack) and len(containers) > 1 and act.changes_running and not is_confirmed:
         return _confirm(ask, act, found, containers)
     return await submit(ask, _calls(ask, act, found, containers))
+
+
+def _no_containers(ask: Ask, stack: Stack) -> Card:
+    """A stack that was never brought up, or taken down: only a deploy makes its containers."""
+    says = text("act.no_containers", stack=stack.name)
+    option = Choice(label=text("managed.button.deploy"), words=stack.name)
+    return choices(ask, says, [option] if stack.managed is not None else [], command="deploy")
 
 
 def _concerned(target: Target, act: _Act) -> list[Container]:

@@ -51,10 +51,16 @@ def choices(ask: Ask, says: Words, options: Iterable[Choice], *, command: str = 
     return Card(blocks=(line(says, tone=Tone.ASK if buttons else None),), buttons=tuple(rows), is_replaced=True)
 
 
+def side_by_side(ask: Ask, options: Iterable[tuple[str, Words, str]]) -> tuple[Button, ...]:
+    """One row of buttons: each a command, what it shows, and the words behind the command."""
+    found = (choices(ask, "", [Choice(label=label, words=words)], command=name) for name, label, words in options)
+    return tuple(button for card in found for row in card.buttons for button in row)
+
+
 def which_target(ask: Ask, words: str, *, services_only: bool = False, stacks_only: bool = False) -> Target | Card:
     """The target that the words mean, or the card that asks or says that there is none."""
     inventory = ask.face.inventory()
-    if not inventory.containers:
+    if not inventory.containers and not inventory.managed:
         return Card(blocks=(line(text("choose.nothing_known"), tone=Tone.UNKNOWN),))
     if not words.strip():
         return _offer(ask, services_only=services_only, stacks_only=stacks_only)
@@ -68,6 +74,8 @@ def which_target(ask: Ask, words: str, *, services_only: bool = False, stacks_on
     if len(found) > 1:
         return _several(ask, words, found)
     only = found[0]
+    if services_only and isinstance(only, Stack) and not only.services:
+        return Card(blocks=(line(text("choose.no_services", name=only.name), tone=Tone.OFF),))
     if services_only and isinstance(only, Stack):
         return _members(ask, only) if len(only.services) > 1 else only.services[0]
     if stacks_only and isinstance(only, Service):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from core.bus import Bus
 from core.carrier import Carriage, Redact
 from core.conversation import AnswerPart, Question
 from core.desk import IncidentDesk
-from core.detection import Sample
+from core.detection import PlatformView, Sample
 from core.door import Door
 from core.incidents import Incident
 from core.inventory import Host, Inventory
@@ -36,8 +36,11 @@ from core.settings import Settings, TelegramSettings
 from core.topology import topology
 from core.wording import text
 from integrations.docker_engine.actions import DockerToolset
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.image_actions import ImageToolset
 from integrations.docker_engine.simulated import SimulatedEngine
 from integrations.docker_engine.simulated_recipe import Recipe
+from integrations.docker_engine.space_actions import SpaceToolset
 from knowledge.history_actions import HistoryToolset
 from knowledge.stores import Knowledge
 from knowledge.text_files import load_texts
@@ -133,6 +136,7 @@ class FaceWorld:
         self.engine = SimulatedEngine("local", self.recipes)
         self._inventory = Inventory()
         self.samples: dict[str, Sample] = {}
+        self.platform: PlatformView | None = None
 
     def settings(self) -> Settings:
         telegram = {
@@ -148,6 +152,10 @@ class FaceWorld:
         }
         return Settings(data_dir=self.home, telegram=TelegramSettings(**telegram), **self.more_settings)
 
+    def more_toolsets(self) -> Sequence[Toolset]:
+        """What a world besides Docker can do."""
+        return ()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[FaceWorld]:
         """The face, started; everything is ended afterwards."""
@@ -161,7 +169,9 @@ class FaceWorld:
                 knowledge.series, knowledge.incidents, knowledge.memory, self.clock, self.inventory
             )
             docker = DockerToolset({"local": self.engine}, redact, now=self.clock.now)
-            self.catalog = Catalog([docker, history, self.danger])
+            engines: dict[str, Engine] = {"local": self.engine}
+            images, space = ImageToolset(engines, redact), SpaceToolset(engines, redact)
+            self.catalog = Catalog([docker, images, space, history, self.danger, *self.more_toolsets()])
             self.desk = IncidentDesk(
                 store=self.knowledge.incidents,
                 silences=self.knowledge.silences,
@@ -213,6 +223,7 @@ class FaceWorld:
             runbooks=lambda: books,
             poke=poke,
             ready=self._until_ready,
+            platform=lambda: self.platform,
         )
 
     async def _until_ready(self) -> None:

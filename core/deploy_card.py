@@ -1,0 +1,258 @@
+"""The living card of a deploy: how far it is, how it ended and why, what it changed, and who ordered it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+
+from core.alerts import AlertKind
+from core.cards import Block, Button, Card, Folded, Press, Span, Tone, Weight, Words, faint, line, strong
+from core.deploys import Deploy, DeployPhase, DeployWhat
+from core.incident_card import clock_time, duration
+from core.incidents import Incident
+from core.managed import ManagedKind
+from core.ports import CallRecord
+from core.wording import Text, Value, text
+
+PHASE_TONES = {
+    DeployPhase.WAITING: Tone.BUSY,
+    DeployPhase.RUNNING: Tone.BUSY,
+    DeployPhase.SETTLING: Tone.WATCH,
+    DeployPhase.GOOD: Tone.GOOD,
+    DeployPhase.FAILED: Tone.BAD,
+    DeployPhase.CRASHED: Tone.BAD,
+    DeployPhase.CANCELLED: Tone.SKIPPED,
+    DeployPhase.NEVER: Tone.BAD,
+    DeployPhase.UNKNOWN: Tone.UNKNOWN,
+}
+TAIL_SHOWN = 6
+CHANGES_SHOWN = 6
+SERVICES_SHOWN = 4
+CANCEL = "!cancel"
+"""Behind a stack's name in /deploy: take it out of the queue."""
+DEPLOY_KINDS = frozenset(
+    {
+        AlertKind.DEPLOY_FAILED,
+        AlertKind.DEPLOY_CRASHED,
+        AlertKind.DEPLOY_STUCK,
+        AlertKind.QUEUE_BLOCKED,
+        AlertKind.STATUS_CONTRADICTS,
+    }
+)
+BAD_DEPLOYS = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wellness:
+    """How many services of the stack are well now."""
+
+    well: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployView:
+    """A deploy with everything its card tells."""
+
+    deploy: Deploy
+    now: datetime
+    zone: tzinfo
+    names: Mapping[str, str] = field(default_factory=dict)
+    """People's names by actor id."""
+    call: CallRecord | None = None
+    """What ordered it, where the records hold it."""
+    services: Wellness | None = None
+    """None: its containers are not seen from here."""
+    changes: Sequence[Text] = ()
+    """What differs from the version that ran before."""
+    good_from: datetime | None = None
+    """When the version was brought up first that a rollback goes back to."""
+
+    @property
+    def ended_by_call(self) -> CallRecord | None:
+        """The call, where it ended without any verdict: the order itself failed."""
+        if self.call is None or self.deploy.phase.is_over or not self.call.state.is_final:
+            return None
+        return self.call
+
+
+def deploy_card(view: DeployView) -> Card:
+    """The card as it stands now; one that is over never changes any more."""
+    deploy, broken = view.deploy, view.ended_by_call
+    tone = Tone.BAD if broken else PHASE_TONES[deploy.phase]
+    what = text(f"deploy_card.what.{deploy.what}")
+    blocks: list[Block] = [line(strong(deploy.stack), " · ", what, tone=tone)]
+    if broken is not None:
+        message: Words = broken.result.message if broken.result else text(f"call.state.{broken.state}")
+        blocks.append(line(message))
+    else:
+        blocks.append(line(strong(_stands(view))))
+        blocks += _verdict(deploy)
+    blocks += _log(deploy) if broken is None else []
+    blocks += _about(view)
+    blocks.append(_footer(view))
+    return Card(blocks=tuple(blocks), buttons=tuple(_buttons(deploy)) if broken is None else ())
+
+
+def progress_blocks(deploy: Deploy, now: datetime, services: Wellness | None = None) -> tuple[Block, ...]:
+    """How far it is, for the card of an incident, under the step that ordered it."""
+    view = DeployView(deploy=deploy, now=now, zone=now.tzinfo or UTC, services=services)
+    blocks: list[Block] = [line(_stands(view), tone=PHASE_TONES[deploy.phase], indent=True)]
+    if deploy.phase.is_bad and deploy.error_line:
+        blocks.append(line(deploy.error_line, indent=True))
+    elif deploy.phase is DeployPhase.RUNNING:
+        blocks += _log(deploy)
+    return tuple(blocks)
+
+
+def verdict_line(deploy: Deploy) -> Card:
+    """The verdict in one line, for whoever waits for it."""
+    key = f"deploy_card.ping.{deploy.phase}"
+    says = text(key, stack=deploy.stack, services=_services(deploy.crashed), error=deploy.error_line[:200])
+    if deploy.phase is DeployPhase.FAILED and deploy.error_line:
+        says = Text("deploy_card.ping.failed_because", says.values)
+    return Card(blocks=(line(says, tone=PHASE_TONES[deploy.phase]),))
+
+
+def incident_buttons(incident: Incident, deploys: Sequence[Deploy]) -> tuple[Button, ...]:
+    """What one wants to press under an incident that comes of a deploy; none under any other."""
+    kinds: set[str] = {incident.kind, *(alert.kind for alert in incident.alerts)}
+    if incident.stack is None or not (kinds & DEPLOY_KINDS or deploys):
+        return ()
+    stack = incident.stack
+    last = deploys[-1] if deploys else None
+    buttons = [_command("deploylog", text("deploy_card.button.log"), _log_words(stack, last))]
+    if incident.is_open and kinds & BAD_DEPLOYS:
+        buttons.append(_command("rollback", text("deploy_card.button.rollback"), stack))
+    if kinds & BAD_DEPLOYS or last is not None:
+        buttons.append(_command("diff", text("deploy_card.button.diff"), stack))
+    return tuple(buttons)
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------------
+
+
+def _stands(view: DeployView) -> Text:
+    deploy, now = view.deploy, view.now
+    phase = deploy.phase
+    took = duration((deploy.over_at or now) - deploy.ordered_at)
+    if phase is DeployPhase.WAITING:
+        if deploy.ahead is None:
+            return text("deploy_card.waiting", took=took)
+        return text("deploy_card.waiting_at" if deploy.ahead else "deploy_card.waiting_next", place=deploy.ahead + 1)
+    if phase is DeployPhase.RUNNING:
+        return text("deploy_card.running", took=duration(now - (deploy.started_at or deploy.ordered_at)))
+    if phase is DeployPhase.SETTLING:
+        return _settling(view)
+    if phase is DeployPhase.CRASHED:
+        services = _services(deploy.crashed)
+        return text("deploy_card.crashed" if services else "deploy_card.crashed_all", services=services, took=took)
+    if phase is DeployPhase.GOOD and deploy.what is DeployWhat.ROLLBACK:
+        return text("deploy_card.good_again", took=took)
+    return Text(f"deploy_card.{phase}", {"took": took})
+
+
+def _settling(view: DeployView) -> Text:
+    deploy, services = view.deploy, view.services
+    so_far = 0.0 if deploy.good_since is None else (view.now - deploy.good_since).total_seconds()
+    held = f"{min(max(so_far, 0.0), deploy.window_s):.0f}"
+    key = "deploy_card.settling" if deploy.good_since else "deploy_card.coming_up"
+    if services is None:
+        return Text(f"{key}_unseen", {"held": held, "window": f"{deploy.window_s:.0f}"})
+    values: dict[str, Value | Text] = {
+        "held": held,
+        "window": f"{deploy.window_s:.0f}",
+        "well": services.well,
+        "total": services.total,
+    }
+    return Text(key, values)
+
+
+def _verdict(deploy: Deploy) -> Iterator[Block]:
+    if deploy.phase.is_bad and deploy.error_line:
+        yield Folded(lines=(deploy.error_line,), is_code=True)
+    if deploy.says is not None and deploy.phase is not DeployPhase.GOOD:
+        yield line(deploy.says)
+
+
+def _log(deploy: Deploy) -> Iterator[Block]:
+    """Its last lines while it runs, and after a failure whose line nobody could find."""
+    is_telling = deploy.phase is DeployPhase.RUNNING or (deploy.phase is DeployPhase.FAILED and not deploy.error_line)
+    if is_telling and deploy.log_tail:
+        tail = tuple(one or " " for one in deploy.log_tail[-TAIL_SHOWN:])
+        yield Folded(heading=text("deploy_card.log"), lines=tail, keep_end=True)
+
+
+def _about(view: DeployView) -> Iterator[Block]:
+    deploy = view.deploy
+    if deploy.commit or deploy.commit_says:
+        commit = f"{deploy.commit[:7]} " if deploy.commit else ""
+        yield line(faint(text("deploy_card.commit")), " ", f"{commit}{_first_line(deploy.commit_says)}".strip())
+    if deploy.what is DeployWhat.ROLLBACK and view.good_from is not None:
+        when = clock_time(view.good_from, view.now, view.zone)
+        yield line(faint(text("deploy_card.back_to")), " ", text("deploy_card.version_of", when=when))
+    shown = list(view.changes[:CHANGES_SHOWN])
+    if len(shown) == 1:
+        yield line(faint(text("deploy_card.changes")), " ", shown[0])
+    elif shown:
+        yield line(faint(text("deploy_card.changes")))
+        yield from (line("• ", one, indent=True) for one in shown)
+        if len(view.changes) > CHANGES_SHOWN:
+            yield line(f"+{len(view.changes) - CHANGES_SHOWN}", indent=True)
+    if deploy.why:
+        yield line(faint(text("deploy_card.why")), " ", deploy.why)
+
+
+def _footer(view: DeployView) -> Block:
+    deploy = view.deploy
+    who = view.names.get(deploy.requested_by, deploy.requested_name) or "–"
+    pieces: list[Words | Span] = [faint(clock_time(deploy.ordered_at, view.now, view.zone)), faint(" · "), faint(who)]
+    if deploy.approved_by and deploy.approved_by != deploy.requested_by:
+        approver = view.names.get(deploy.approved_by, deploy.approved_by)
+        pieces += [faint(" · "), faint(text("call.approved_by", who=approver))]
+    pieces += [faint(" · "), faint(deploy.system.capitalize())]
+    return line(*pieces)
+
+
+def _buttons(deploy: Deploy) -> Iterator[tuple[Button, ...]]:
+    if deploy.phase is DeployPhase.WAITING and deploy.managed_kind is ManagedKind.COMPOSE:
+        yield (_command("deploy", text("deploy_card.button.cancel"), f"{deploy.stack} {CANCEL}"),)
+    if not deploy.phase.is_over:
+        return
+    if can_go_back(deploy):
+        label = text("deploy_card.button.rollback")
+        words = f"{deploy.stack} {deploy.version_before}" if deploy.version_before else deploy.stack
+        yield (_command("rollback", label, words, Weight.DANGER),)
+    row = []
+    if deploy.deployment_id is not None:
+        row.append(_command("deploylog", text("deploy_card.button.log"), _log_words(deploy.stack, deploy)))
+    if deploy.version_before is not None and deploy.version_id not in (None, deploy.version_before):
+        row.append(_command("diff", text("deploy_card.button.diff"), f"{deploy.stack} {deploy.version_before}"))
+    if row:
+        yield tuple(row)
+
+
+def can_go_back(deploy: Deploy) -> bool:
+    """Whether its verdict calls for the version before, and there is one."""
+    if deploy.phase not in (DeployPhase.FAILED, DeployPhase.CRASHED) or deploy.what is DeployWhat.ROLLBACK:
+        return False
+    return deploy.version_before is not None or deploy.managed_kind is ManagedKind.APPLICATION
+
+
+def _command(name: str, label: Words, words: str, weight: Weight = Weight.NORMAL) -> Button:
+    return Button(press=Press.COMMAND, label=label, subject=name, detail=words, weight=weight)
+
+
+def _log_words(stack: str, deploy: Deploy | None) -> str:
+    return f"{stack} {deploy.deployment_id}" if deploy is not None and deploy.deployment_id else stack
+
+
+def _services(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:SERVICES_SHOWN])
+    return f"{shown} +{len(names) - SERVICES_SHOWN}" if len(names) > SERVICES_SHOWN else shown
+
+
+def _first_line(says: str) -> str:
+    first = says.strip().split("\n")[0]
+    return f"{first[:100]}…" if len(first) > 100 else first

@@ -1,0 +1,24 @@
+"""Makes a unified diff readable on a phone: no file names, no line numbers, no shared indentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+GAP = "⋯"
+
+
+def phone_diff(lines: Sequence[str]) -> tuple[str, ...]:
+    """The diff's lines; what is no diff comes back as it is."""
+    if not is_diff(lines):
+        return tuple(lines)
+    kept = [one for one in lines if not one.startswith(("---", "+++"))]
+    kept = [GAP if one.startswith("@@") else one.rstrip() for one in kept]
+    while kept and kept[0] in (GAP, ""):
+        kept.pop(0)
+    shared = min((len(one[1:]) - len(one[1:].lstrip()) for one in kept if one != GAP and one[1:].strip()), default=0)
+    return tuple(one if one == GAP else f"{one[:1]} {one[1 + shared :]}".rstrip() for one in kept)
+
+
+def is_diff(lines: Sequence[str]) -> bool:
+    """Whether lines are taken away or added."""
+    return any(one[:1] in ("+", "-") for one in lines) and all(one[:1] in ("+", "-", " ", "@", "") for one in lines)
