@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,7 @@ class Caller:
                 method,
                 f"{self.url}{path}",
                 params=query,
-                data=body.encode() if body is not None else None,
+                data=io.BytesIO(body.encode()) if body is not None else None,
                 headers={**own, **kind, **(headers or {})},
                 skip_auto_headers=("Content-Type",),
             ) as answer,
