@@ -156,7 +156,7 @@ class IncidentDesk:
             await self._close_if_calm(holder.id)
 
     async def review(self) -> None:
-        """To be called now and then: raises what an ended silence or deploy held back, ends what flapped and is calm."""
+        """To be called now and then: raises what a silence or deploy held back until it ended, ends what is calm."""
         now = self._clock.now()
         active = await self._silences.active(now)
         for alert, topology in tuple(self._held.values()):
