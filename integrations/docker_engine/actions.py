@@ -29,6 +29,7 @@ from integrations.docker_engine.params import (
 )
 from integrations.docker_engine.settling import has_event_since, wait_until_up
 from integrations.docker_engine.targets import Engines
+from integrations.docker_engine.told import told
 
 RUNS_UP_TO_S = 120.0
 """Time limit of what stops or starts a container: its grace, the order itself and the look afterwards."""
@@ -57,6 +58,7 @@ class DockerToolset(Toolset):
     # -- looking ---------------------------------------------------------------------------------------------------
 
     @action(Risk.READ, idempotent=True)
+    @told
     async def list(self, params: ListParams) -> Result:
         """List containers, stopped ones too, with state, health, exit code and restart count.
 
@@ -72,6 +74,7 @@ class DockerToolset(Toolset):
         return self._result(message, data, "docker ps --all", outcome=_found(shown))
 
     @action(Risk.READ, idempotent=True)
+    @told
     async def inspect(self, params: ContainerParams) -> Result:
         """Show everything known of one container: state, health checks with their output, limits, dependencies, mounts.
 
@@ -82,6 +85,7 @@ class DockerToolset(Toolset):
         return self._result(message, facts.whole(found), f"docker inspect {shlex.quote(found.name)}")
 
     @action(Risk.READ, idempotent=True)
+    @told
     async def logs(self, params: LogsParams) -> Result:
         """Read the last lines of a container's log, both streams, oldest first.
 
@@ -102,6 +106,7 @@ class DockerToolset(Toolset):
         return self._result(message, data, _logs_command(found.name, params), outcome=_found(lines))
 
     @action(Risk.READ, idempotent=True)
+    @told
     async def stats(self, params: StatsParams) -> Result:
         """Measure CPU, memory, network, disk and processes of one running container, or of all.
 
@@ -130,6 +135,7 @@ class DockerToolset(Toolset):
         return self._result(message, data, f"docker stats --no-stream {shlex.quote(ref.rpartition('/')[2])}")
 
     @action(Risk.READ, idempotent=True)
+    @told
     async def top(self, params: ContainerParams) -> Result:
         """Show the processes inside a running container, to find the one that hangs, multiplies or eats CPU."""
         engine, found = await self._engines.find(params.container)
@@ -139,22 +145,28 @@ class DockerToolset(Toolset):
         return self._result(message, data, f"docker top {shlex.quote(found.name)}")
 
     @action(Risk.READ, idempotent=True, time_limit_s=70.0)
+    @told
     async def disk_usage(self, params: DiskParams) -> Result:
-        """Show what fills an engine's disk: images, build cache, writable layers, volumes."""
+        """Show what fills an engine's disk: images, build cache, writable layers, volumes, and logs where readable.
+
+        Reclaimable is what no container needs; prune frees of it what can be fetched or built again.
+        """
         engine = self._engines.one(params.host)
         usage = await engine.disk_usage()
         message = text(
             "docker.disk",
             host=engine.name,
             images_mb=facts.mb(usage.images_bytes),
+            cache_mb=facts.mb(usage.build_cache_bytes),
             volumes_mb=facts.mb(usage.volumes_bytes),
-            reclaimable_mb=facts.mb(usage.images_reclaimable_bytes),
+            reclaimable_mb=facts.mb(usage.images_reclaimable_bytes + usage.build_cache_reclaimable_bytes),
         )
         return self._result(message, {"host": engine.name, **facts.space(usage)}, "docker system df --verbose")
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
     @action(Risk.CHANGE, role=Role.ADMIN, time_limit_s=RUNS_UP_TO_S)
+    @told
     async def exec(self, params: ExecParams) -> Result:
         """Run a command inside a running container: a list of words, without a shell.
 
@@ -179,6 +191,7 @@ class DockerToolset(Toolset):
         return self._result(message, data, query, outcome=Outcome.OK if done.exit_code == 0 else Outcome.FAILED)
 
     @action(Risk.DISRUPTIVE, outcome="was_restarted", time_limit_s=RUNS_UP_TO_S)
+    @told
     async def restart(self, params: GraceParams) -> Result:
         """Restart a container: it is away for a moment.
 
@@ -196,6 +209,7 @@ class DockerToolset(Toolset):
         return Outcome.OK if is_new else Outcome.FAILED
 
     @action(Risk.DISRUPTIVE, idempotent=True, outcome="is_running", time_limit_s=RUNS_UP_TO_S)
+    @told
     async def start(self, params: ContainerParams) -> Result:
         """Start a container that is stopped; no effect on one that runs. Use it for a dependency that is down.
 
@@ -218,6 +232,7 @@ class DockerToolset(Toolset):
         outcome="is_stopped",
         time_limit_s=RUNS_UP_TO_S,
     )
+    @told
     async def stop(self, params: GraceParams) -> Result:
         """Stop a container until somebody starts it again. Not a repair: use it to end harm, such as a runaway job."""
         engine, found = await self._engines.find(params.container)
@@ -247,6 +262,7 @@ class DockerToolset(Toolset):
         return Outcome.OK if found.state in (ContainerState.EXITED, ContainerState.DEAD) else Outcome.FAILED
 
     @action(Risk.SAFE, idempotent=True, outcome="is_unpaused")
+    @told
     async def unpause(self, params: ContainerParams) -> Result:
         """Let a paused container go on; no effect on one that is not paused."""
         engine, found = await self._engines.find(params.container)
@@ -263,6 +279,7 @@ class DockerToolset(Toolset):
         return Outcome.FAILED if found.state is ContainerState.PAUSED else Outcome.OK
 
     @action(Risk.CHANGE, snapshot="limit_before", undo="put_limit_back", outcome="has_limit", time_limit_s=60.0)
+    @told
     async def update_memory(self, params: MemoryParams) -> Result:
         """Set the memory limit of a container, running or stopped, without recreating it.
 

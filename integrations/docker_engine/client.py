@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,14 +13,18 @@ from typing import Any, TypeVar
 
 import requests
 import urllib3
+from docker import auth
 from docker.api.client import APIClient
 from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 
 from core.errors import ActionFailed, GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded
+from integrations.docker_engine.trouble import EngineLacks, EngineRefused, Trouble, engine_says, engine_trouble
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
+HUB = "docker.io"
 WAITING_LIMIT = 64
 """Orders that may wait for a thread; the next one is refused at once."""
 SDK_MARGIN_S = 2.0
@@ -72,6 +77,21 @@ class Control:
     def update_memory(self, container: str, limit_bytes: int, swap_bytes: int) -> None:
         """Set both limits in one request; -1: none."""
         self._api.update_container(container, mem_limit=limit_bytes, memswap_limit=swap_bytes)
+
+
+def credentials(registry: str) -> str | None:
+    """The X-Registry-Auth header from Docker's own logins (DOCKER_CONFIG, ~/.docker); None: nobody has logged in.
+
+    May run a credential helper: for a thread. Read anew each time, so that a `docker login` counts at once.
+    """
+    try:
+        found = auth.load_config().resolve_authconfig(None if registry == HUB else registry)
+    except (DockerException, OSError, ValueError) as error:
+        log.warning(
+            "the login for a registry cannot be read", extra={"registry": registry, "error": type(error).__name__}
+        )
+        return None
+    return auth.encode_header(found).decode() if found else None
 
 
 def _tls_config(tls: Tls) -> TLSConfig:
@@ -144,6 +164,12 @@ def translate(error: Exception, system: str, what: str) -> GuardianError:
 def refusal(status: int, reason: str, system: str, what: str) -> GuardianError:
     """What an answer with a status of 400 or more means."""
     reason = reason.strip() or f"HTTP {status}"
+    trouble = engine_trouble(status, reason)
+    if trouble is Trouble.NO_CONTAINER:
+        problem = f"{what}: {system} has nothing of that name ({reason})"
+        return EngineLacks(problem, engine_says(trouble, reason))
+    if trouble is not None:
+        return EngineRefused(f"{what}: {system} refused: {reason}", trouble, engine_says(trouble, reason))
     if status == 404 and not _START_FAILURE.search(reason):
         return NotFound(f"{what}: {system} has nothing of that name ({reason})")
     if status in (502, 503, 504):

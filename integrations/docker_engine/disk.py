@@ -1,8 +1,10 @@
-"""Reads the engine's answer about its disk."""
+"""Reads the engine's answer about its disk, and measures log files beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from integrations.docker_engine.answers import Answer, count, mapping, sequence, string
 from integrations.docker_engine.engine import DiskUsage
@@ -14,14 +16,40 @@ def usage_of(raw: Answer) -> DiskUsage:
     volumes = {
         string(one.get("Name")): _size(mapping(one.get("UsageData")), "Size") for one in _objects(raw, "Volumes")
     }
+    cache = _objects(raw, "BuildCache")
     return DiskUsage(
         images_bytes=layers,
         images_reclaimable_bytes=max(0, layers - _used(images)),
-        build_cache_bytes=sum(_size(one, "Size") for one in _objects(raw, "BuildCache") if not one.get("Shared")),
+        build_cache_bytes=sum(_size(one, "Size") for one in cache if not one.get("Shared")),
+        build_cache_reclaimable_bytes=sum(
+            _size(one, "Size") for one in cache if not one.get("Shared") and not one.get("InUse")
+        ),
         containers_bytes=sum(_size(one, "SizeRw") for one in _objects(raw, "Containers")),
         volumes_bytes=sum(volumes.values()),
         volumes=tuple(sorted(volumes.items(), key=lambda pair: -pair[1])),
     )
+
+
+def log_sizes(files: Mapping[str, str]) -> tuple[tuple[str, int], ...] | None:
+    """Bytes of each container's log files, rotated ones too, largest first; None: not one can be read. For a thread.
+
+    `files`: container → `LogPath` of its inspect; empty where its log driver writes none.
+    """
+    sizes = {name: _size_of(Path(path)) for name, path in files.items() if path}
+    readable = {name: size for name, size in sizes.items() if size is not None}
+    if sizes and not readable:
+        return None
+    return tuple(sorted(readable.items(), key=lambda pair: -pair[1]))
+
+
+def _size_of(log: Path) -> int | None:
+    """With `…-json.log.1` and so on beside it; None: it cannot be read."""
+    try:
+        with os.scandir(log.parent) as entries:
+            found = [one.stat().st_size for one in entries if one.name.startswith(log.name)]
+    except OSError:
+        return None
+    return sum(found) if found else None
 
 
 def _objects(raw: Answer, name: str) -> Sequence[Answer]:

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from core.detection import EngineEvent, Sample
 from core.inventory import Container
+from integrations.docker_engine.store import ImageStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,9 @@ class DiskUsage:
     containers_bytes: int
     volumes_bytes: int
     volumes: tuple[tuple[str, int], ...] = ()
+    logs: tuple[tuple[str, int], ...] | None = None
+    """Containers' log files; None: they cannot be read from here."""
+    build_cache_reclaimable_bytes: int = 0
 
 
 class Engine(Protocol):
@@ -69,6 +73,11 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """The host's name in the settings."""
+        ...
+
+    @property
+    def store(self) -> ImageStore:
+        """Its images, build cache and networks, and the registries it asks."""
         ...
 
     async def info(self) -> EngineInfo:

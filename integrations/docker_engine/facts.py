@@ -17,6 +17,7 @@ from integrations.docker_engine.models import HIDDEN
 MB = 1024 * 1024
 Redact = Callable[[str], str]
 VOLUMES_SHOWN = 20
+LOGS_SHOWN = 20
 
 
 def redacted(value: JsonValue, redact: Redact) -> JsonValue:
@@ -104,14 +105,18 @@ def lines_of(lines: Sequence[LogLine]) -> list[JsonValue]:
 
 
 def space(usage: DiskUsage) -> JsonObject:
-    """What fills a disk, in MB, with the largest volumes."""
+    """What fills a disk, in MB, with the largest volumes and log files; `logs_mb` None: they cannot be read."""
+    logs = usage.logs
     return {
         "images_mb": mb(usage.images_bytes),
         "images_reclaimable_mb": mb(usage.images_reclaimable_bytes),
         "build_cache_mb": mb(usage.build_cache_bytes),
+        "build_cache_reclaimable_mb": mb(usage.build_cache_reclaimable_bytes),
         "containers_mb": mb(usage.containers_bytes),
         "volumes_mb": mb(usage.volumes_bytes),
         "largest_volumes": [{"name": name, "mb": mb(size)} for name, size in usage.volumes[:VOLUMES_SHOWN]],
+        "logs_mb": mb(sum(size for _, size in logs)) if logs is not None else None,
+        "largest_logs": [{"container": name, "mb": mb(size)} for name, size in (logs or ())[:LOGS_SHOWN]],
     }
 
 

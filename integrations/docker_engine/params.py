@@ -9,12 +9,18 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from core.actions import Params
+from core.errors import NotFound
+from integrations.docker_engine.prune import Part
+from integrations.docker_engine.references import parse
 
 _SPAN = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?")
 LEAST_LIMIT_MB = 6
 """What an engine takes at least. https://docs.docker.com/engine/containers/resource_constraints/"""
 
 Reference = Annotated[str, Field(min_length=1, max_length=300, description="host/name, or a name that is unique")]
+OneHost = Annotated[
+    str | None, Field(max_length=200, description="a host's name; may be left out when there is only one")
+]
 HostName = Annotated[str | None, Field(max_length=200, description="a host's name; none: all of them")]
 
 
@@ -66,11 +72,64 @@ class StatsParams(Params):
 class DiskParams(Params):
     """Which host."""
 
-    host: Annotated[str | None, Field(description="a host's name; may be left out when there is only one")] = None
+    host: OneHost = None
 
     def target(self) -> str | None:
         """Nothing that needs a lock."""
         return None
+
+
+class ImagesParams(Params):
+    """Whose images."""
+
+    host: HostName = None
+
+
+class UpdatesParams(Params):
+    """Which running containers."""
+
+    stack: Annotated[str | None, Field(max_length=200, description="only this stack")] = None
+    service: Annotated[str | None, Field(max_length=200, description="only this service")] = None
+    host: HostName = None
+    fresh: Annotated[bool, Field(description="ask the registries again, also where their answer is known")] = False
+
+
+class PullParams(Params):
+    """An image by name."""
+
+    image: Annotated[str, Field(min_length=1, max_length=400, description="as in shop/api:1.2; no tag: latest")]
+    host: OneHost = None
+
+    @field_validator("image")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        try:
+            return parse(value).full
+        except NotFound as error:
+            raise ValueError(str(error)) from error
+
+
+class PruneParams(Params):
+    """What to remove."""
+
+    host: OneHost = None
+    parts: Annotated[list[Part] | None, Field(min_length=1, description="none: all of them")] = None
+    older_than_h: Annotated[
+        float | None, Field(ge=0, le=24 * 365, description="none: a day, and a week for images that have a name")
+    ] = None
+    label: Annotated[
+        str | None, Field(max_length=200, description="only what has this label (name or name=value); spares the cache")
+    ] = None
+
+    def target(self) -> str | None:
+        """Nothing in the inventory."""
+        return None
+
+
+class PortsParams(Params):
+    """Whose ports."""
+
+    host: HostName = None
 
 
 class ExecParams(ContainerParams):

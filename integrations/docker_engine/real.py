@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from integrations.docker_engine.client import Control, Pool
 from integrations.docker_engine.connection import Connector, Link
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
 from integrations.docker_engine.models import container_of
+from integrations.docker_engine.real_store import RealStore
 from integrations.docker_engine.stats import Sampler
 from integrations.docker_engine.wire import Wire, checked, of_container
 
@@ -48,11 +50,17 @@ class RealEngine:
         self._pool = Pool(self._connector.title, settings.threads)
         self._sampler = Sampler(settings.cgroup_root, self._pool)
         self._machine: tuple[Link, Answer] | None = None
+        self._store = RealStore(self._connector, self._pool, self._ask, timeout_s=settings.timeout_s, names=self._names)
 
     @property
     def name(self) -> str:
         """The host's name in the settings."""
         return self._name
+
+    @property
+    def store(self) -> RealStore:
+        """Its images, build cache and networks, and the registries it asks."""
+        return self._store
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -219,10 +227,28 @@ class RealEngine:
     async def disk_usage(self) -> DiskUsage:
         """What fills the disk."""
 
-        async def read(link: Link) -> object:
-            return await link.wire.get("/system/df", limit_s=DISK_LIMIT_S, what="disk usage")
+        async def read(link: Link) -> DiskUsage:
+            raw = await link.wire.get("/system/df", limit_s=DISK_LIMIT_S, what="disk usage")
+            return replace(disk.usage_of(mapping(raw)), logs=await self._log_sizes(link))
 
-        return disk.usage_of(mapping(await self._ask(read, may_take_long=True)))
+        return await self._ask(read, may_take_long=True)
+
+    async def _log_sizes(self, link: Link) -> tuple[tuple[str, int], ...] | None:
+        """Of a local engine's containers; None: they cannot be read from here."""
+        if not self._is_local(await self._described(link)):
+            return None
+        gate = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def path(container: str) -> tuple[str, str]:
+            try:
+                async with gate:
+                    raw = await self._raw(link.wire, container)
+            except NotFound:
+                return container, ""
+            return string(raw.get("Name")).removeprefix("/"), string(raw.get("LogPath"))
+
+        files = dict(await asyncio.gather(*map(path, await self._ids(link.wire))))
+        return await self._pool.run("measure logs", lambda: disk.log_sizes(files), limit_s=LOGS_LIMIT_S)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 

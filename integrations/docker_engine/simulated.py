@@ -14,6 +14,7 @@ from typing import Any
 from core.detection import EngineEvent, EventKind, Sample
 from core.errors import ActionFailed, NotFound
 from core.inventory import Container, ContainerState
+from integrations.docker_engine.answers import Answer
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
 from integrations.docker_engine.logs import Lines
 from integrations.docker_engine.models import container_of
@@ -22,6 +23,7 @@ from integrations.docker_engine.simulated_inspect import inspect
 from integrations.docker_engine.simulated_past import with_age
 from integrations.docker_engine.simulated_programs import DISK, run_program
 from integrations.docker_engine.simulated_recipe import MIB, Ends, Hunger, Recipe
+from integrations.docker_engine.simulated_store import SimulatedStore, Stored
 from integrations.docker_engine.simulated_world import Emitter
 
 EVENTS_KEPT = 256
@@ -49,8 +51,9 @@ class SimulatedEngine:
         *,
         age_s: float = 3 * 86_400.0,
         now: Callable[[], datetime] = _utc_now,
+        stored: Stored | None = None,
     ) -> None:
-        """`recipes`: containers that have run well for `age_s`."""
+        """`recipes`: containers that have run well for `age_s`; `stored`: what lies on its disk and in registries."""
         self._name = name
         self._now = now
         self._numbers = itertools.count(1)
@@ -59,6 +62,7 @@ class SimulatedEngine:
         self._listeners: set[asyncio.Queue[EngineEvent]] = set()
         self._last_at = now()
         self._has_begun = False
+        self._store = SimulatedStore(name, self._inspected, now, stored or Stored())
         for recipe in recipes:
             self._add(recipe, with_age_s=age_s)
 
@@ -129,6 +133,16 @@ class SimulatedEngine:
     def name(self) -> str:
         """The host's name."""
         return self._name
+
+    @property
+    def store(self) -> SimulatedStore:
+        """Its images, build cache and networks, and the registries that exist."""
+        return self._store
+
+    def _inspected(self) -> list[tuple[Container, Answer]]:
+        """Every container, with the words of `inspect` it was read from."""
+        answers = [inspect(one) for one in self._containers.values()]
+        return [(container_of(self._name, answer), answer) for answer in answers]
 
     async def info(self) -> EngineInfo:
         """The simulated machine."""
@@ -213,7 +227,17 @@ class SimulatedEngine:
             for volume in one.recipe.volumes
         }
         ordered = tuple(sorted(sizes.items(), key=lambda item: -item[1]))
-        return replace(DISK.usage, volumes=ordered, volumes_bytes=sum(sizes.values()))
+        held = await self._store.space()
+        return replace(
+            DISK.usage,
+            images_bytes=held.layers_bytes,
+            images_reclaimable_bytes=sum(one.unique_bytes or 0 for one in held.images if not one.used_by),
+            build_cache_bytes=sum(one.size_bytes for one in held.cache),
+            build_cache_reclaimable_bytes=sum(one.size_bytes for one in held.cache if not one.is_in_use),
+            volumes=ordered,
+            volumes_bytes=sum(sizes.values()),
+            logs=tuple((one.name, sum(len(raw) + 90 for _, _, raw in one.lines)) for one in self._containers.values()),
+        )
 
     async def exec(self, container: str, argv: Sequence[str], *, time_limit_s: float = 30.0) -> ExecResult:
         """Run one of a few known programs inside."""

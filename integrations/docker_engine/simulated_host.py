@@ -6,6 +6,7 @@ from typing import Any
 
 from integrations.docker_engine.simulated import SimulatedEngine
 from integrations.docker_engine.simulated_recipe import HealthCheck, Recipe
+from integrations.docker_engine.simulated_store import stored_example
 
 _DATABASE = {"DATABASE_URL": "postgres://granada:simulated@postgres:5432/granada"}
 _GRANADA_ENV = {**_DATABASE, "REDIS_URL": "redis://redis:6379/0", "WEAVIATE_HOST": "weaviate"}
@@ -145,4 +146,4 @@ AUTOMATION = (
 
 def demo_engine(name: str = "simulated") -> SimulatedEngine:
     """The host of the demo, well and running for three days."""
-    return SimulatedEngine(name, (*GRANADA, *AUTOMATION))
+    return SimulatedEngine(name, (*GRANADA, *AUTOMATION), stored=stored_example())

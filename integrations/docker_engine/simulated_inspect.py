@@ -16,6 +16,7 @@ NEVER = "0001-01-01T00:00:00Z"
 def inspect(container: SimulatedContainer) -> dict[str, Any]:
     """What `GET /containers/<id>/json` would answer, as far as anybody reads it."""
     recipe = container.recipe
+    ports = {inside: [{"HostIp": "0.0.0.0", "HostPort": port}] for inside, port in recipe.ports.items()}
     return {
         "Id": container.id,
         "Name": f"/{container.name}",
@@ -33,10 +34,11 @@ def inspect(container: SimulatedContainer) -> dict[str, Any]:
             "Memory": container.limit_bytes,
             "NanoCpus": int(recipe.cpus * 1e9),
             "RestartPolicy": {"Name": recipe.restart, "MaximumRetryCount": 0},
+            "PortBindings": ports,
         },
         "NetworkSettings": {
             "Networks": {f"{recipe.stack}_default": {"Aliases": [container.name, recipe.service]}},
-            "Ports": {inside: [{"HostIp": "0.0.0.0", "HostPort": port}] for inside, port in recipe.ports.items()},
+            "Ports": ports if container.runs else {},
         },
         "Mounts": [{"Type": "volume", "Name": name, "Destination": path} for name, path in recipe.volumes.items()],
     }

@@ -33,9 +33,9 @@ class Disk:
 
 DISK = Disk(
     usage=DiskUsage(
-        images_bytes=9 * GIB,
-        images_reclaimable_bytes=3 * GIB,
-        build_cache_bytes=2 * GIB,
+        images_bytes=0,
+        images_reclaimable_bytes=0,
+        build_cache_bytes=0,
         containers_bytes=180 * MIB,
         volumes_bytes=0,
     ),

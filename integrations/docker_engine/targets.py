@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from core.detection import Sample
-from core.errors import NotFound, SystemUnavailable, closest
+from core.errors import SystemUnavailable, closest
 from core.inventory import Container
+from core.wording import text
 from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.trouble import EngineLacks, Trouble
 
 
 class Engines:
@@ -22,16 +24,24 @@ class Engines:
         """The hosts, sorted."""
         return sorted(self._engines)
 
+    @property
+    def all(self) -> list[Engine]:
+        """Every engine, by the names of their hosts."""
+        return [self._engines[name] for name in self.names]
+
     def one(self, host: str | None) -> Engine:
         """The engine of a host, or the only one; raises NotFound naming those that exist."""
         if host is None and len(self._engines) == 1:
             return next(iter(self._engines.values()))
+        known = ", ".join(self.names)
         if host is None:
-            raise NotFound(f"there are several hosts; name one of: {', '.join(self.names)}")
+            says = text("docker.trouble.which_host", known=known)
+            raise EngineLacks(f"there are several hosts; name one of: {known}", says, Trouble.WHICH)
         if host not in self._engines:
             near = closest(host, self.names)
-            hint = f"did you mean {near!r}?" if near else f"known are: {', '.join(self.names)}"
-            raise NotFound(f"there is no host {host!r}; {hint}")
+            hint = f"did you mean {near!r}?" if near else f"known are: {known}"
+            says = text("docker.trouble.no_host", host=host, known=known)
+            raise EngineLacks(f"there is no host {host!r}; {hint}", says, Trouble.NO_HOST)
         return self._engines[host]
 
     async def find(self, reference: str) -> tuple[Engine, Container]:
@@ -48,13 +58,18 @@ class Engines:
             return found[0]
         if found:
             both = " or ".join(repr(one.ref) for _, one in found)
-            raise NotFound(f"{reference!r} exists on several hosts; say {both}")
+            says = text(
+                "docker.trouble.which_container", container=reference, known=", ".join(one.ref for _, one in found)
+            )
+            raise EngineLacks(f"{reference!r} exists on several hosts; say {both}", says, Trouble.WHICH)
         for answer in answers:
             if isinstance(answer, SystemUnavailable):
                 raise answer
         near = closest(name, await _names(candidates))
         hint = f"did you mean {near!r}?" if near else "list the containers to see which exist"
-        raise NotFound(f"there is no container {reference!r}; {hint}")
+        key = "docker.trouble.unknown_container_near" if near else "docker.trouble.unknown_container"
+        says = text(key, container=reference, near=near)
+        raise EngineLacks(f"there is no container {reference!r}; {hint}", says)
 
     async def everything(self, host: str | None) -> tuple[list[Container], list[str]]:
         """All containers, sorted by reference, and the hosts that did not answer; raises when none answered."""

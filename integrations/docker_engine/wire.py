@@ -7,7 +7,7 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,6 +22,8 @@ CONNECTIONS = 256
 """At most so many at once."""
 READ_BUFFER = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+Refusal = Callable[[int, str, str, str], GuardianError]
+"""What a status, the engine's reason, its name and the question mean."""
 
 
 class Wire:
@@ -72,6 +74,14 @@ class Wire:
             raw = await response.read()
         return self._parse(raw, what or path)
 
+    async def order(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, *, limit_s: float, what: str
+    ) -> object:
+        """Give an order without a body; its JSON answer, None where the answer is empty."""
+        async with self.stream(method, path, query, limit_s=limit_s, what=what) as response:
+            raw = await response.read()
+        return self._parse(raw, what) if raw else None
+
     def _parse(self, body: bytes, what: str) -> object:
         try:
             return json.loads(body)
@@ -86,35 +96,45 @@ class Wire:
         query: Mapping[str, str] | None = None,
         *,
         body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
         limit_s: float | None,
         answer_within_s: float | None = None,
         what: str = "",
+        refuse: Refusal = refusal,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer to be read piece by piece; `limit_s` bounds everything done inside the block (None: no bound)."""
+        """An answer to be read piece by piece; `limit_s` bounds everything done inside the block (None: no bound).
+
+        `refuse` says what an answer of 300 or more means.
+        """
         what = what or path
         version = f"/v{self.api_version}" if self.api_version else ""
         try:
             async with asyncio.timeout(limit_s):
                 async with asyncio.timeout(answer_within_s):
                     response = await self._open_session().request(
-                        method, f"{self._base}{version}{path}", params=query, json=body, allow_redirects=False
+                        method,
+                        f"{self._base}{version}{path}",
+                        params=query,
+                        json=body,
+                        headers=headers,
+                        allow_redirects=False,
                     )
                 async with _released(response):
                     if response.status >= 300:
-                        raise await self._refusal(response, what)
+                        raise await self._refusal(response, what, refuse)
                     yield response
         except TimeoutError as error:
             raise TimeLimitExceeded(self._system, f"{what} was not answered in time") from error
         except (ClientError, OSError) as error:
             raise SystemUnavailable(self._system, f"{what} found no engine: {plain_reason(error)}") from error
 
-    async def _refusal(self, response: aiohttp.ClientResponse, what: str) -> GuardianError:
+    async def _refusal(self, response: aiohttp.ClientResponse, what: str, refuse: Refusal) -> GuardianError:
         raw = await response.content.read(4096)
         try:
             reason = string(mapping(json.loads(raw)).get("message"))
         except ValueError:
             reason = raw.decode(errors="replace")
-        return refusal(response.status, reason, self._system, what)
+        return refuse(response.status, reason, self._system, what)
 
     async def close(self) -> None:
         """Close every connection; what waits on one fails."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.actions import Catalog, JsonObject, Outcome, Result
-from core.errors import ActionFailed, InvalidParams, NotFound
+from core.errors import ActionFailed, InvalidParams
 from core.inventory import ContainerState, Health
 from core.wording import LANGUAGES
 from integrations.docker_engine.actions import DockerToolset
@@ -17,6 +17,7 @@ from integrations.docker_engine.real import RealEngine
 from knowledge.text_files import load_texts
 from tests.docker_engine.contract import has_ended, is_up, until
 from tests.docker_engine.real_stage import RealStage
+from tests.testbed.stack import Stack
 
 SECRET = "hunter2"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -65,6 +66,10 @@ def english(result: Result) -> str:
     return load_texts().render(result.message, "en")
 
 
+def spanish(result: Result) -> str:
+    return load_texts().render(result.message, "es")
+
+
 async def test_every_action_says_what_it_will_do(catalog: Catalog) -> None:
     for action in catalog:
         assert load_texts().has(f"action.{action.name}")
@@ -99,20 +104,22 @@ async def test_a_name_a_reference_and_a_mistake(catalog: Catalog, real_stage: Re
     by_name = await run(catalog, "docker.inspect", container=name)
     by_reference = await run(catalog, "docker.inspect", container=f"local/{name}")
     assert by_name.data["container"] == by_reference.data["container"] == f"local/{name}"
-    with pytest.raises(NotFound, match=f"did you mean '{name}'"):
-        await run(catalog, "docker.inspect", container=name + "x")
-    with pytest.raises(NotFound, match="did you mean 'local'"):
-        await run(catalog, "docker.inspect", container=f"locla/{name}")
+    mistaken = await run(catalog, "docker.inspect", container=name + "x")
+    assert (mistaken.outcome, mistaken.data["trouble"]) == (Outcome.FAILED, "no_container")
+    assert english(mistaken) == f"There is no container “{name}x”. Did you mean “{name}”?"
+    assert spanish(mistaken) == f"No hay ningún contenedor «{name}x». ¿Querías decir «{name}»?"
+    elsewhere = await run(catalog, "docker.inspect", container=f"locla/{name}")
+    assert english(elsewhere) == "There is no host “locla”. Known are: local."
 
 
 async def test_a_name_on_two_hosts_must_be_told_apart(engine: RealEngine, real_stage: RealStage) -> None:
     name = await real_stage.runs("api")
     catalog = Catalog([DockerToolset({"local": engine, "other": engine}, redact)])
-    with pytest.raises(NotFound, match="several hosts"):
-        await run(catalog, "docker.inspect", container=name)
+    either = await run(catalog, "docker.inspect", container=name)
+    assert english(either).startswith(f"“{name}” exists on several hosts; say which: local/{name}, ")
     assert (await run(catalog, "docker.inspect", container=f"other/{name}")).is_ok
-    with pytest.raises(NotFound, match="local, other"):
-        await run(catalog, "docker.disk_usage")
+    which = await run(catalog, "docker.disk_usage")
+    assert spanish(which) == "Hay varios servidores; di uno de estos: local, other."
 
 
 async def test_logs_are_redacted_and_repeatable(catalog: Catalog, real_stage: RealStage) -> None:
@@ -134,7 +141,9 @@ async def test_stats_top_and_disk(catalog: Catalog, real_stage: RealStage) -> No
     everything = await run(catalog, "docker.stats")
     assert f"local/{name}" in repr(everything.data)
     assert "web.py" in repr((await run(catalog, "docker.top", container=name)).data)
-    assert "images" in english(await run(catalog, "docker.disk_usage"))
+    disk = await run(catalog, "docker.disk_usage")
+    assert "images" in english(disk)
+    assert f"'{name}'" in repr(disk.data["largest_logs"])
     await run(catalog, "docker.stop", container=name)
     assert (await run(catalog, "docker.stats", container=name)).outcome is Outcome.NO_DATA
 
@@ -193,6 +202,23 @@ async def test_start_of_what_cannot_start(catalog: Catalog, real_stage: RealStag
     name = await real_stage.cannot_start()
     with pytest.raises(ActionFailed, match="no/such/program"):
         await run(catalog, "docker.start", container=name)
+
+
+async def test_what_an_engine_commonly_refuses_is_told_in_both_languages(catalog: Catalog, stack: Stack) -> None:
+    first = stack.service("api", ports={"8000/tcp": ("127.0.0.1", None)})
+    first.reload()
+    [bound] = first.attrs["NetworkSettings"]["Ports"]["8000/tcp"]
+    second = stack.service("rival", ports={"8000/tcp": ("127.0.0.1", int(bound["HostPort"]))}, start=False)
+    taken = await run(catalog, "docker.start", container=str(second.name))
+    assert (taken.outcome, taken.data["trouble"]) == (Outcome.FAILED, "port_taken")
+    assert english(taken) == (
+        f"Port {bound['HostPort']} on the host is already taken, by another container or program."
+    )
+    assert (
+        spanish(taken) == f"El puerto {bound['HostPort']} del servidor ya está ocupado por otro contenedor o programa."
+    )
+    idle = await run(catalog, "docker.exec", container=str(second.name), argv=["true"])
+    assert spanish(idle) == "El motor se negó: el contenedor no está en marcha."
 
 
 async def test_unpause(catalog: Catalog, real_stage: RealStage) -> None:
