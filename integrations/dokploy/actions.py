@@ -8,15 +8,35 @@ volumes, and schedules of hosts (any shell command).
 from __future__ import annotations
 
 from core.actions import Toolset
+from integrations.dokploy.application_actions import ApplicationActions
 from integrations.dokploy.compose_deploys import ComposeDeploys
 from integrations.dokploy.compose_edits import ComposeEdits
+from integrations.dokploy.compose_list import ComposeList
+from integrations.dokploy.compose_reads import ComposeReads
+from integrations.dokploy.compose_runs import ComposeRuns
+from integrations.dokploy.database_actions import DatabaseActions
+from integrations.dokploy.domain_actions import DomainActions
 from integrations.dokploy.environment_edits import EnvironmentEdits
 from integrations.dokploy.parts import DokployParts
+from integrations.dokploy.platform_actions import PlatformActions
 from integrations.dokploy.rollback import ComposeRollback
 
 __all__ = ["DokployParts", "toolsets"]
+TOOLSETS = (
+    ComposeList,
+    ComposeReads,
+    ComposeDeploys,
+    ComposeRollback,
+    ComposeEdits,
+    EnvironmentEdits,
+    ComposeRuns,
+    ApplicationActions,
+    DatabaseActions,
+    DomainActions,
+    PlatformActions,
+)
 
 
 def toolsets(parts: DokployParts) -> list[Toolset]:
     """All of them; without a client they are unavailable, and their names are known all the same."""
-    return [ComposeDeploys(parts), ComposeEdits(parts), EnvironmentEdits(parts), ComposeRollback(parts)]
+    return [made(parts) for made in TOOLSETS]

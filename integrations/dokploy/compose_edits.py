@@ -162,8 +162,8 @@ class ComposeEdits(DokployToolset):
         cpus = next((one.cpus for one in hosts if one.name == edit.managed.host and not one.is_platform), 0)
         if cpus and params.cpus > cpus:
             raise Refused(
-                f"{params.cpus:g} processors for {params.service!r} do not fit: {edit.managed.host!r} has {cpus}; Docker "
-                "would not start it; choose less"
+                f"{params.cpus:g} processors for {params.service!r} do not fit: {edit.managed.host!r} has {cpus}, and "
+                "Docker would not start it; choose less"
             )
         return edit
 

@@ -87,8 +87,8 @@ async def way_to_ref(managed: Managed, row: Compose, ref: str, parts: DokployPar
     """To a tag or branch of the repository; Refused for a commit's hash."""
     if row.branch_field is None:
         raise Refused(
-            f"{managed.name!r} does not come from git ({source_of(row)}), so it has no tags or branches; give a version "
-            "(dokploy.compose.versions lists them) or nothing"
+            f"{managed.name!r} does not come from git ({source_of(row)}), so it has no tags or branches; give a "
+            "version (dokploy.compose.versions lists them) or nothing"
         )
     if is_commit_hash(ref):
         raise Refused(

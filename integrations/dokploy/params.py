@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -98,7 +98,7 @@ def is_commit_hash(ref: str) -> bool:
     """Whether a tag or branch is called like a commit; a date (`20260314`) is none."""
     if len(ref) == 8 and ref.isdigit():
         try:
-            datetime.strptime(ref, "%Y%m%d")
+            date(int(ref[:4]), int(ref[4:6]), int(ref[6:]))
         except ValueError:
             return True
         return False
