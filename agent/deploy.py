@@ -1,0 +1,371 @@
+"""Follows deploys to their verdict: the platform until its end, then the containers over the window. Durable runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from agent.deploy_ending import Ending, never, result_of
+from agent.deploy_ending import instead as saying_instead
+from agent.deploy_progress import Seen, progress
+from agent.deploy_verdict import Standing, is_swarm, is_unchanged, standing
+from agent.ports import StartTimes, Watch
+from agent.verification import window_s
+from core.alerts import UNREACHABLE_KINDS, Alert, AlertKind
+from core.bus import Bus
+from core.carrier import run_key
+from core.deploys import (
+    FOLLOW_KIND,
+    Deploy,
+    DeployChanged,
+    DeployLook,
+    DeployPhase,
+    DeployPlatform,
+    Deploys,
+    DeployWhat,
+    Versions,
+)
+from core.door import Door
+from core.errors import GuardianError, SystemUnavailable
+from core.inventory import Container, Inventory
+from core.managed import DeployStatus
+from core.ports import Clock, Done, Run, Runs, Waiting
+from core.settings import DokploySettings, VerificationSettings
+from core.wording import Text, text
+
+RUN_TRIES = 5
+REFUSED_LIMIT_S = 60.0
+"""A platform that answers for so long that it may not or cannot tell is not asked any more."""
+GLANCE_S = 1.0
+"""How long the news of a failure may wait for how the stack stands after it."""
+NOTHING_AFTER_S = 6.0
+"""`up` has created its containers when it ends: none so long after is none at all."""
+OTHERS_NAMED = 4
+_UNPLANNED = UNREACHABLE_KINDS | {AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED, AlertKind.BACKUP_FAILED}
+"""What no deploy explains."""
+_AT_WORK = (DeployPhase.RUNNING, DeployPhase.SETTLING)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployParts:
+    """What following needs."""
+
+    runs: Runs
+    deploys: Deploys
+    versions: Versions
+    platform: DeployPlatform
+    watch: Watch
+    start_times: StartTimes
+    door: Door
+    bus: Bus
+    clock: Clock
+    settings: DokploySettings
+    verification: VerificationSettings
+    redact: Callable[[str], str]
+    review: Callable[[], Awaitable[object]]
+    """Lets the desk look again at what it holds back."""
+
+
+class DeployRuntime:
+    """Carries each deploy of ours on until there is a verdict, over restarts of this program and of the platform."""
+
+    def __init__(self, parts: DeployParts) -> None:
+        self._parts = parts
+        self._clock = parts.clock
+        self._ending = Ending(versions=parts.versions, door=parts.door, redact=parts.redact)
+        self._at_work: dict[str, Deploy] = {}
+        self._seen: dict[str, Seen] = {}
+        parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES)
+
+    async def load(self) -> None:
+        """After a start: remember what was under way, for `is_planned`."""
+        for deploy in await self._parts.deploys.unfinished():
+            self._remember(deploy)
+
+    def is_planned(self, alert: Alert) -> bool:
+        """Whether a deploy that is under way, ours or another's, explains an alert until its verdict."""
+        if alert.stack is None or alert.kind in _UNPLANNED:
+            return False
+        if any(one.stack == alert.stack for one in self._at_work.values()):
+            return True
+        managed = self._parts.watch.inventory().managed_one(alert.stack)
+        last = managed.last_deployment if managed is not None and managed.name == alert.stack else None
+        if last is None or last.status is not DeployStatus.RUNNING:
+            return False
+        began = last.started_at or last.created_at
+        limit = timedelta(seconds=self._parts.settings.stuck_after_s)
+        return began is not None and self._clock.now() - began < limit
+
+    # -- one look ----------------------------------------------------------------------------------------------------
+
+    async def _advance(self, run: Run) -> Done | Waiting:
+        """The handler: as far as it can go now."""
+        try:
+            return await self._step(run)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if run.tries + 1 >= RUN_TRIES:
+                await self._give_up(str(run.payload["call"]), error)
+            raise
+
+    async def _step(self, run: Run) -> Done | Waiting:
+        deploy = await self._parts.deploys.get(str(run.payload["call"]))
+        if deploy is None:
+            return Done(result=never())
+        seen = self._seen.setdefault(run.key, Seen())
+        while not deploy.phase.is_over:
+            before = deploy
+            containers: tuple[Container, ...] = ()
+            if deploy.phase is DeployPhase.SETTLING:
+                deploy, containers = await self._settle(deploy, seen)
+            else:
+                deploy = await self._ask(deploy, seen)
+            if deploy.phase.is_over:
+                deploy = await self._conclude(deploy, containers)
+            await self._keep(deploy, before, seen)
+            if deploy.phase is before.phase:
+                return Waiting(until=self._next(deploy))
+        self._seen.pop(run.key, None)
+        return await self._finish(deploy)
+
+    def _next(self, deploy: Deploy) -> datetime:
+        due = self._clock.now() + timedelta(seconds=self._parts.settings.follow_s)
+        if deploy.good_since is None:
+            return due
+        return min(due, deploy.good_since + timedelta(seconds=deploy.window_s + 0.01))
+
+    async def _ask(self, deploy: Deploy, seen: Seen) -> Deploy:
+        """Look at the platform."""
+        try:
+            look = await self._parts.platform.look(deploy)
+        except GuardianError as error:
+            return self._blind(deploy, seen, error)
+        now = self._clock.now()
+        seen.answers_since = seen.answers_since or now
+        seen.blind_since = seen.refused_since = None
+        after = progress(deploy, look, seen, now, self._names(look), self._parts.settings)
+        if after.phase is DeployPhase.FAILED:
+            return await self._with_what_runs(after)
+        if not after.phase.is_over and after.phase is not DeployPhase.SETTLING and self._is_too_late(after, now):
+            return self._over(after, DeployPhase.UNKNOWN, self._too_long(after))
+        return after
+
+    def _blind(self, deploy: Deploy, seen: Seen, error: GuardianError) -> Deploy:
+        """It cannot be seen now: look on, but not for ever."""
+        now = self._clock.now()
+        problem = self._parts.redact(str(error))[:300]
+        seen.answers_since = None
+        seen.blind_since = seen.blind_since or now
+        if not isinstance(error, SystemUnavailable):
+            seen.refused_since = seen.refused_since or now
+        is_refused = seen.refused_since is not None and now - seen.refused_since > timedelta(seconds=REFUSED_LIMIT_S)
+        if is_refused or self._is_too_late(deploy, now):
+            return self._over(deploy, DeployPhase.UNKNOWN, text("deploys.unseen", stack=deploy.stack, problem=problem))
+        return replace(deploy, says=text("deploys.unreachable", stack=deploy.stack, problem=problem))
+
+    def _is_too_late(self, deploy: Deploy, now: datetime) -> bool:
+        return now - deploy.ordered_at > timedelta(seconds=self._parts.settings.deploy_limit_s)
+
+    def _too_long(self, deploy: Deploy) -> Text:
+        return text("deploys.too_long", stack=deploy.stack, limit=round(self._parts.settings.deploy_limit_s))
+
+    def _names(self, look: DeployLook) -> list[str]:
+        inventory = self._parts.watch.inventory() if look.ahead_ids else Inventory()
+        found = [inventory.managed_one(one) for one in look.ahead_ids]
+        return [one.name for one in found if one is not None]
+
+    async def _with_what_runs(self, deploy: Deploy) -> Deploy:
+        """A failure, with how the stack stands after it; where that cannot be seen, without."""
+        try:
+            async with asyncio.timeout(GLANCE_S):
+                containers = await self._containers(deploy)
+        except (GuardianError, TimeoutError):
+            return deploy
+        found = standing(replace(deploy, restarts={}, starts={}), containers)
+        if not found.total or deploy.says is None:
+            return deploy
+        is_kept = is_unchanged(deploy, containers) and found.is_well
+        key = "deploys.still_runs" if is_kept else "deploys.now_runs"
+        second = Text(key, {"well": found.well, "total": found.total})
+        return replace(deploy, says=text("deploys.two", first=deploy.says, second=second))
+
+    # -- the containers ----------------------------------------------------------------------------------------------
+
+    async def _settle(self, deploy: Deploy, seen: Seen) -> tuple[Deploy, tuple[Container, ...]]:
+        """Judge by the containers: bad as soon as one did not hold, good only by a look after the whole window."""
+        began = self._clock.now()
+        try:
+            containers = await self._containers(deploy)
+        except GuardianError as error:
+            return self._blind(deploy, seen, error), ()
+        now = self._clock.now()
+        seen.blind_since = seen.refused_since = None
+        seen.settling_since = seen.settling_since or now
+        is_first = not deploy.restarts
+        if is_first and deploy.platform_status is not DeployStatus.DONE and is_unchanged(deploy, containers):
+            says = text("deploys.cancelled_untouched", stack=deploy.stack)
+            return self._over(deploy, DeployPhase.CANCELLED, says), ()
+        found = standing(deploy, containers)
+        if found.troubles:
+            return await self._bad(deploy, found), found.containers
+        if is_first:
+            deploy = _with_baseline(deploy, found)
+        if found.pending is not None:
+            late_s = (now - seen.settling_since).total_seconds()
+            return self._pending(deploy, found, found.pending, late_s), found.containers
+        return await self._holding(deploy, found, seen, began, now), found.containers
+
+    async def _containers(self, deploy: Deploy) -> Sequence[Container]:
+        """Looked at now: on the watched host, else as the platform sees them."""
+        watch = self._parts.watch
+        hosts = [one.name for one in watch.inventory().hosts if not one.is_platform]
+        wanted = [one for one in hosts if deploy.host in (None, one)]
+        await asyncio.gather(*(watch.refresh(one) for one in wanted))
+        inventory = watch.inventory()
+        seen_hosts = {one.name for one in inventory.hosts if one.is_reachable and not one.is_platform}
+        if deploy.host is not None:
+            seen_hosts &= {deploy.host}
+        found = [one for one in inventory.containers if one.project == deploy.app_name and one.host in seen_hosts]
+        return found or await self._parts.platform.containers(deploy)
+
+    async def _bad(self, deploy: Deploy, found: Standing) -> Deploy:
+        what = _what(found)
+        deploy = replace(deploy, crashed=tuple(dict.fromkeys(one.service for one in found.troubles if one.service)))
+        if any(one.is_gone for one in found.troubles) and await self._is_superseded(deploy):
+            says = text("deploys.superseded", stack=deploy.stack, what=what)
+            return self._over(deploy, DeployPhase.UNKNOWN, says)
+        return self._over(deploy, DeployPhase.CRASHED, text("deploys.crashed", stack=deploy.stack, what=what))
+
+    async def _is_superseded(self, deploy: Deploy) -> bool:
+        """Whether somebody else's deployment has replaced its containers meanwhile."""
+        try:
+            return (await self._parts.platform.look(deploy)).is_superseded
+        except GuardianError:
+            return False
+
+    def _pending(self, deploy: Deploy, found: Standing, waits: Text, late_s: float) -> Deploy:
+        is_nothing = not found.containers and not is_swarm(deploy)
+        limit_s = NOTHING_AFTER_S if is_nothing else self._parts.verification.limit_s
+        if late_s <= limit_s:
+            says = text("deploys.comes_up", stack=deploy.stack, well=found.well, total=found.total, what=waits)
+            return replace(deploy, good_since=None, says=says)
+        if is_nothing:
+            return self._over(deploy, DeployPhase.FAILED, text("deploys.nothing", stack=deploy.stack))
+        what = text("deploys.bad.never_up", limit=round(limit_s), what=waits)
+        return self._over(deploy, DeployPhase.CRASHED, text("deploys.not_up", stack=deploy.stack, what=what))
+
+    async def _holding(self, deploy: Deploy, found: Standing, seen: Seen, began: datetime, now: datetime) -> Deploy:
+        """All is well: since when, and is that long enough? Counted to the begin of this look, not to its end."""
+        for one in found.containers:
+            seen.well_at.setdefault(one.id, now)
+        since = deploy.good_since
+        if since is None or {one.id for one in found.containers} != set(deploy.restarts):
+            since = now
+            deploy = _with_baseline(deploy, found)
+            await self._learn(deploy, found, seen)
+        learnt = [await self._parts.start_times.typical(_service(deploy, one)) for one in found.containers]
+        window = window_s(list(found.containers), max((one or 0.0 for one in learnt), default=0.0), self._verification)
+        window = max(window, deploy.window_s)
+        values: dict[str, str | int] = {"stack": deploy.stack, "well": found.well, "total": found.total}
+        deploy = replace(
+            deploy,
+            good_since=since,
+            window_s=window,
+            says=Text("deploys.settles", {**values, "window": round(window)}),
+        )
+        held_s = (began - since).total_seconds()
+        if held_s < window:
+            return deploy
+        if deploy.platform_status is not DeployStatus.DONE:
+            return self._over(deploy, DeployPhase.UNKNOWN, Text("deploys.cut_off_well", values))
+        took = round((now - deploy.ordered_at).total_seconds())
+        key = "deploys.good_back" if deploy.what is DeployWhat.ROLLBACK else "deploys.good"
+        return self._over(deploy, DeployPhase.GOOD, Text(key, {**values, "held": round(held_s), "took": took}))
+
+    @property
+    def _verification(self) -> VerificationSettings:
+        return self._parts.verification
+
+    async def _learn(self, deploy: Deploy, found: Standing, seen: Seen) -> None:
+        """How long each new container took from its start to being well, where this process saw it."""
+        for one in found.containers:
+            at = seen.well_at.get(one.id)
+            if one.id in deploy.containers_before or at is None or one.started_at is None or not one.is_running:
+                continue
+            await self._parts.start_times.learn(_service(deploy, one), max((at - one.started_at).total_seconds(), 0.0))
+
+    # -- the verdict -------------------------------------------------------------------------------------------------
+
+    def _over(self, deploy: Deploy, phase: DeployPhase, says: Text) -> Deploy:
+        return replace(deploy, phase=phase, says=says, over_at=self._clock.now())
+
+    async def _conclude(self, deploy: Deploy, containers: tuple[Container, ...]) -> Deploy:
+        return await self._ending.worded(await self._ending.judged(deploy, containers))
+
+    async def _keep(self, deploy: Deploy, before: Deploy | None, seen: Seen | None = None) -> None:
+        """Write it down, then tell."""
+        is_news = deploy != before or (seen is not None and not seen.is_told)
+        if not is_news:
+            return
+        await self._parts.deploys.put(deploy)
+        self._remember(deploy)
+        known = before if seen is None or seen.is_told else None
+        if seen is not None:
+            seen.is_told = True
+        await self._parts.bus.publish(DeployChanged(deploy=deploy, before=known))
+
+    async def _finish(self, deploy: Deploy) -> Done:
+        """What follows the verdict, harmless when done again; the call is woken last, so that it finds this done."""
+        self._remember(deploy)
+        refusal = await self._ending.taken_back(deploy)
+        if refusal is not None and deploy.says != saying_instead(deploy, refusal).says:
+            said = saying_instead(deploy, refusal)
+            await self._keep(said, deploy)
+            deploy = said
+        await self._parts.review()
+        await self._parts.runs.wake(run_key(deploy.key))
+        return Done(result=result_of(deploy))
+
+    async def _give_up(self, key: str, error: Exception) -> None:
+        """The guardian's own failure is said, never hidden."""
+        log.error("a deploy could not be followed", extra={"deploy": key, "error": repr(error)})
+        deploy = await self._parts.deploys.get(key)
+        if deploy is None or deploy.phase.is_over:
+            return
+        problem = self._parts.redact(f"{type(error).__name__}: {error}")[:300]
+        says = text("deploys.own_failure", stack=deploy.stack, problem=problem)
+        await self._keep(self._over(deploy, DeployPhase.UNKNOWN, says), deploy)
+        await self._parts.review()
+
+    def _remember(self, deploy: Deploy) -> None:
+        if deploy.phase in _AT_WORK:
+            self._at_work[deploy.key] = deploy
+        else:
+            self._at_work.pop(deploy.key, None)
+
+
+def _with_baseline(deploy: Deploy, found: Standing) -> Deploy:
+    """With how each container is now: from here on none may be restarted."""
+    return replace(
+        deploy,
+        restarts={one.id: one.restart_count for one in found.containers},
+        starts={one.id: one.started_at for one in found.containers if one.started_at is not None},
+    )
+
+
+def _service(deploy: Deploy, container: Container) -> str:
+    return f"{deploy.stack}/{container.service}"
+
+
+def _what(found: Standing) -> Text:
+    """The first trouble, and who else has any."""
+    first, *others = found.troubles
+    names = list(dict.fromkeys(one.service for one in others if one.service and one.service != first.service))
+    if not names:
+        return first.says
+    return text("deploys.bad.and_others", what=first.says, others=", ".join(names[:OTHERS_NAMED]))
