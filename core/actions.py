@@ -248,10 +248,11 @@ class Catalog:
 
 def actions_of(toolset: Toolset) -> Iterator[Action]:
     """The actions that a toolset's methods are marked as."""
-    for name, method in inspect.getmembers(toolset, inspect.ismethod):
-        mark = getattr(method, _MARK, None)
+    for name, function in inspect.getmembers(type(toolset), inspect.isfunction):  # of the class: asks no property
+        mark = getattr(function, _MARK, None)
         if not isinstance(mark, _Mark):
             continue
+        method = getattr(toolset, name)
         hints = get_type_hints(method)
         params = hints[next(iter(inspect.signature(method).parameters))]
         yield Action(
