@@ -36,6 +36,7 @@ _MIGRATES = re.compile(
     r"|migrations? (?:applied|done|complete|ran|finished|successful)|the following migrations? have been applied",
     re.IGNORECASE,
 )
+KEYS = "environment_keys"
 _PORT = re.compile(r"(?:^|->|:)(\d{1,5})(?:/tcp)?$")
 
 
@@ -94,7 +95,7 @@ class Platform:
         if kinds & _OF_A_DEPLOY or (kinds & _OF_A_CRASH and self._is_recent(last)):
             wanted.append(("unset_variables", dict(stack)))
         if kinds & _OF_MEMORY or self.incident.facts().get("oom_killed"):
-            wanted.append(("services", dict(stack)))
+            wanted.append(("show", dict(stack)))
         asked = [read.ask(f"dokploy.compose.{name}", params, at_most_s=ASK_LIMIT_S) for name, params in wanted]
         answers = dict(zip((name for name, _ in wanted), await asyncio.gather(*asked), strict=True))
         for name, answer in answers.items():
@@ -107,10 +108,13 @@ class Platform:
         by = _deployed_by(answers.get("deployments", none), self.deployment())
         found.add({"deploy_by": by}, f"records of {self.managed.name}")
         found.add(_of_log(answers.get("deployment_log", none)), f"deployment log of {self.managed.name}")
-        found.add(self._of_versions(answers.get("versions", none)), f"versions of {self.managed.name}")
-        unset = _names(answers.get("unset_variables", none).data.get("variables"))
+        deployments = answers.get("deployments", none).rows("deployments")
+        versions = answers.get("versions", none).rows("versions")
+        kept = _is_kept(deployments, versions)
+        found.add(self._of_versions(versions, is_running_kept=kept), f"versions of {self.managed.name}")
+        unset = _names(answers.get("unset_variables", none).data.get("unset_variables"))
         found.add({"unset_variables": list[JsonValue](unset) or None}, f"compose file of {self.managed.name}")
-        limit = _limit_place(answers.get("services", none), self.incident.service)
+        limit = _limit_place(answers.get("show", none), self.incident.service)
         found.add({"memory_limit_in": limit}, f"compose file of {self.managed.name}")
 
     def _is_recent(self, last: Deployment | None) -> bool:
@@ -119,33 +123,32 @@ class Platform:
         ended = last.finished_at or last.started_at or last.created_at
         return ended is not None and self.incident.occurred_at - ended <= timedelta(minutes=RECENT_MIN)
 
-    def _of_versions(self, answer: Answer) -> dict[str, JsonValue]:
-        """The good one before the running one, and what the running one changed."""
-        rows = answer.rows("versions")
-        running = next((row for row in rows if row.get("is_running")), None)
-        earlier = rows[rows.index(running) + 1 :] if running is not None else rows
-        good = next((row for row in earlier if row.get("verdict") == "good" and not _is_same(row, running)), None)
+    def _of_versions(self, versions: Sequence[JsonObject], *, is_running_kept: bool) -> dict[str, JsonValue]:
+        """The good one before the running one, and what the running one changed; `versions`: newest first."""
+        running = versions[0] if versions and is_running_kept else None
+        earlier = versions[1:] if running is not None else versions
+        good = next((row for row in earlier if row.get("verdict") == "good"), None)
         if good is None:
             return {}
-        facts: dict[str, JsonValue] = {"good_version": good.get("id")}
+        facts: dict[str, JsonValue] = {"good_version": good.get("version")}
         if running is not None:
-            gone = [key for key in _names(good.get("env_keys")) if key not in _names(running.get("env_keys"))]
+            gone = [key for key in _names(good.get(KEYS)) if key not in _names(running.get(KEYS))]
             facts["env_keys_removed"] = list[JsonValue](gone) or None
-            facts["deploy_changed"] = list[JsonValue](_changes(good, running)) or None
+            is_next = earlier[0] is good
+            facts["deploy_changed"] = list[JsonValue](_changes(good, running, is_next=is_next)) or None
         return facts | self._of_image(good)
 
     def _of_image(self, good: JsonObject) -> dict[str, JsonValue]:
-        container, ids = self._own_container(), good.get("image_ids")
-        if container is None or container.created_at is None or not isinstance(ids, dict):
+        """Since when it runs another image than the good version names; one with a variable in it tells nothing."""
+        own = f"{self.incident.host}/{self.incident.container}"
+        container = self.inventory.container(own) if self.incident.container else subject(self.incident, self.inventory)
+        images = good.get("images")
+        if container is None or container.created_at is None or not isinstance(images, dict):
             return {}
-        before = str(ids.get(container.service) or "")
-        if not before.startswith("sha256:") or container.image_id in ("", before):
-            return {}  # a registry's digest is no id of an image: the two cannot be compared
+        before = images.get(container.service)
+        if not isinstance(before, str) or "$" in before or _plain(before) == _plain(container.image):
+            return {}
         return {"image_changed_min": _minutes(container.created_at, self.incident.occurred_at)}
-
-    def _own_container(self) -> Container | None:
-        name = self.incident.container
-        return self.inventory.container(f"{self.incident.host}/{name}") if name else None
 
     def _of_domain(self) -> dict[str, JsonValue]:
         known = self.incident.facts()
@@ -175,13 +178,12 @@ class Platform:
 
 
 def subject(incident: Incident, inventory: Inventory) -> Container | None:
-    """The container whose log tells of a stack's own trouble: that of the domain's service, else the worst one."""
-    if incident.stack is None or incident.service is not None:
+    """The container whose log tells of a trouble that names none: of its service, else the worst one of the stack."""
+    if incident.stack is None or incident.container is not None:
         return None
     members = [one for one in inventory.containers if one.stack == incident.stack]
-    served = incident.facts().get("domain_service")
-    asked = [one for one in members if one.service == served]
-    return max(asked or [one for one in members if _badness(one)], key=_badness, default=None)
+    own = [one for one in members if one.service == incident.service]
+    return max(own or [one for one in members if badness(one)], key=badness, default=None)
 
 
 def migrates(lines: Iterable[str]) -> bool:
@@ -195,7 +197,7 @@ def has_ended_well(container: Container) -> bool:
     return is_over and container.restart_policy in ("no", "", "on-failure")
 
 
-def _badness(container: Container) -> int:
+def badness(container: Container) -> int:
     """0: well, or a job that has ended well."""
     if container.is_running:
         return {Health.UNHEALTHY: 3, Health.STARTING: 1}.get(container.health, 0)
@@ -228,28 +230,45 @@ def _of_log(answer: Answer) -> dict[str, JsonValue]:
     return {"deploy_error": error or None, "deploy_error_line": line or None}
 
 
-def _is_same(row: JsonObject, running: JsonObject | None) -> bool:
-    """Going back to what is there already would change nothing; told by the digest and by the images that ran."""
-    if running is None:
-        return False
-    return all(row.get(name) == running.get(name) for name in ("digest", "commit", "image_ids"))
+def _is_kept(deployments: Sequence[JsonObject], versions: Sequence[JsonObject]) -> bool:
+    """Whether the newest kept version is what was deployed last: nobody has deployed past us since."""
+    if not versions or not deployments:
+        return bool(versions)
+    if deployments[0].get("by") is not None:
+        return True
+    began, kept = _moment(deployments[0].get("started_at")), _moment(versions[0].get("at"))
+    return began is not None and kept is not None and began <= kept
 
 
-def _changes(good: JsonObject, running: JsonObject) -> list[str]:
+def _moment(value: JsonValue) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _changes(good: JsonObject, running: JsonObject, *, is_next: bool) -> list[str]:
+    """Two versions in a row of a file kept in the platform differ in something: else they would be one."""
     found = []
     if good.get("commit") != running.get("commit"):
         found.append("commit")
-    if any(good.get(name) != running.get(name) for name in ("images", "image_ids")):
+    if good.get("images") != running.get("images"):
         found.append("image")
-    if _names(good.get("env_keys")) != _names(running.get("env_keys")):
+    if _names(good.get(KEYS)) != _names(running.get(KEYS)):
         found.append("environment")
-    if not found and good.get("digest") != running.get("digest"):
+    if not found and is_next and running.get("source") == "raw":
         found.append("settings")
     return found
 
 
+def _plain(image: str) -> str:
+    """A reference without what may be left out."""
+    short = image.partition("@")[0].removeprefix("docker.io/").removeprefix("library/")
+    return short if ":" in short.rpartition("/")[2] else f"{short}:latest"
+
+
 def _limit_place(answer: Answer, service: str | None) -> JsonValue:
-    row = next((one for one in answer.rows("services") if one.get("name") == service), {})
+    row = next((one for one in answer.rows("services") if one.get("service") == service), {})
     return row.get("memory_limit_in") or None
 
 

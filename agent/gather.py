@@ -10,7 +10,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from agent.dependency_evidence import Dependencies, Suspect
-from agent.deploy_evidence import Platform, about, migrates, subject
+from agent.deploy_evidence import Platform, about, badness, migrates, subject
 from agent.evidence import MEBIBYTE, Context, focus
 from agent.findings import READ_LIMIT_S, Answer, Findings, Read, Reader, bounded
 from agent.health_evidence import health_facts, start_facts
@@ -54,8 +54,9 @@ async def gather(
     worst = subject(incident, inventory)
     about_whole = incident
     if worst is not None:
-        title = f"{worst.stack}/{worst.service}"
-        found.add({"worst_service": title, "worst_container": worst.ref}, f"inspect {worst.ref}")
+        if incident.service is None and badness(worst):
+            title = f"{worst.stack}/{worst.service}"
+            found.add({"worst_service": title, "worst_container": worst.ref}, f"inspect {worst.ref}")
         incident = about(incident, worst)
     _take_inspected(incident, inventory, found)
     reader = Reader(read, limit_s)
