@@ -13,6 +13,8 @@ from tests.testbed.state import Bed, BedError, forget_state, only_one, read_stat
 
 Say = Callable[[str], None]
 LEFTOVER_AGE = timedelta(minutes=30)
+WORKING_DIR = "com.docker.compose.project.working_dir"
+DEPLOYED = "/dokploy/compose/"  # what the stand-in for Dokploy deploys cannot carry our label
 
 
 def is_alive(bed: Bed) -> bool:
@@ -111,7 +113,10 @@ def _remove_leftovers(host: str) -> None:
     """Remove containers and networks of test runs that were killed before they could clean up."""
     oldest = datetime.now(UTC) - LEFTOVER_AGE
     with engine.connect(host) as client:
-        for container in client.containers.list(all=True, ignore_removed=True, filters={"label": engine.LABEL}):
+        made = client.containers.list(all=True, ignore_removed=True, filters={"label": engine.LABEL})
+        composed = client.containers.list(all=True, ignore_removed=True, filters={"label": WORKING_DIR})
+        deployed = [one for one in composed if DEPLOYED in one.labels[WORKING_DIR]]
+        for container in (*made, *deployed):
             if datetime.fromisoformat(container.attrs["Created"][:19] + "+00:00") < oldest:
                 engine.remove(partial(container.remove, force=True, v=True))
         engine.remove(partial(client.networks.prune, filters={"label": engine.LABEL, "until": "30m"}))
