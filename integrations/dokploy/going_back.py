@@ -77,10 +77,16 @@ async def last_good_before(parts: DokployParts, managed: Managed, row: Compose) 
         return None
     kept = await is_kept(parts, managed, row)
     running = newest.digest if kept else digest_of(content_of(row))
+    images = {one.service: one.image_id for one in parts.containers(managed) if one.image_id}
     found = await parts.versions.last_good(managed.id, before=newest.id if kept else None)
-    while found is not None and is_raw(row) and found.digest == running:
+    while found is not None and is_raw(row) and found.digest == running and _same(found.image_ids, images):
         found = await parts.versions.last_good(managed.id, before=found.id)
     return found
+
+
+def _same(then: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Whether no service is known to have run another image; a registry's digest cannot be compared to an id."""
+    return all("@" in image or now.get(service, image) == image for service, image in then.items())
 
 
 async def way_to_ref(managed: Managed, row: Compose, ref: str, parts: DokployParts) -> Way:
@@ -120,7 +126,10 @@ async def way_to(parts: DokployParts, managed: Managed, row: Compose, version: V
 async def _raw_way(parts: DokployParts, managed: Managed, row: Compose, version: Version, kept: VersionContent) -> Way:
     built = {one.name for one in services_in(kept.compose_file) if one.build is not None}
     references = {name: image for name, image in version.images.items() if name not in built}
-    tags, tags_now, gone = await _tags(parts, managed, references, version)
+    try:
+        tags, tags_now, gone = await _tags(parts, managed, references, version)
+    except GuardianError:  # the file goes back all the same: Dokploy reaches an engine that we may not reach
+        tags, tags_now, gone = {}, {}, {}
     if kept == content_of(row) and not tags and not await _is_other(parts, managed, row):
         raise Refused(
             f"there is nothing to go back to: version {version.id} of {managed.name!r} is what is deployed already"
