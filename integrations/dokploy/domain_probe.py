@@ -165,7 +165,7 @@ class DomainProbe:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": AGENT},
             response_class=_Response,
-            timeout=aiohttp.ClientTimeout(total=self._time_limit_s),
+            timeout=aiohttp.ClientTimeout(total=None),
         )
 
     def _context(self) -> ssl.SSLContext:
