@@ -138,7 +138,11 @@ async def choose(
 
 
 async def carry_out(engine: Engine, choice: Choice, wish: Wish) -> Removed:
-    """Remove exactly that, one by one and never by force; then measure what it freed."""
+    """Remove exactly that, one by one and never by force; then measure what it freed.
+
+    What the engine's layers lost meanwhile, but no less than what these images shared with nobody: others may have
+    fetched images at the same time.
+    """
     images = [one for one in choice.images if await engine.store.remove_image(one.id)]
     networks = [one for one in choice.networks if await engine.store.remove_network(one.id)]
     hours = wish.span(Part.CACHE).total_seconds() / 3600
@@ -148,7 +152,7 @@ async def carry_out(engine: Engine, choice: Choice, wish: Wish) -> Removed:
     return Removed(
         images=tuple(images),
         networks=tuple(networks),
-        images_bytes=max(0, choice.layers_bytes - after),
+        images_bytes=max(choice.layers_bytes - after, sum(one.unique_bytes or 0 for one in images)),
         cache_bytes=cache_bytes,
         left=tuple(one.title for one in choice.images if one.id not in gone)
         + tuple(one.name for one in choice.networks if one.id not in gone),

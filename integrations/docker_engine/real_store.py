@@ -227,7 +227,7 @@ class RealStore:
         return [stored.network_of(mapping(one)) for one in sequence(await self._ask(read))]
 
     async def remove_network(self, network_id: str) -> bool:
-        """Remove a network that nobody uses; an engine refuses it for one in use (403)."""
+        """Remove a network; an engine refuses to remove one in use."""
         path, what = f"/networks/{_in_path(network_id)}", f"remove network {network_id!r}"
         return await self._removed(path, what)
 

@@ -56,6 +56,7 @@ _OF_ENGINE = (
     (Trouble.NAME_TAKEN, re.compile(r"name .*is already in use", _ANYWHERE)),
     (Trouble.NO_CONTAINER, re.compile(r"no such container", _ANYWHERE)),
     (Trouble.NO_NETWORK, re.compile(r"network \S+ not found|could not find a network", _ANYWHERE)),
+    (Trouble.CONFLICT, re.compile(r"has active endpoints", _ANYWHERE)),
     (Trouble.NOT_RUNNING, re.compile(r"is not running|is not paused|is already paused", _ANYWHERE)),
 )
 _OF_REGISTRY = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -48,6 +49,15 @@ class Workshop:
         self.client.images.get(here).tag(*reference.rsplit(":", 1))
         self.client.api.remove_image(image_id, force=True)
         return reference
+
+    def lose(self, tag: str) -> None:
+        """Let the registry forget what a tag stands for, and every other tag of the same image."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.registry.port, timeout=10)
+        try:
+            connection.request("DELETE", f"/v2/{self.name}/manifests/{self.registry.digest(self.name, tag)}")
+            assert connection.getresponse().status == 202
+        finally:
+            connection.close()
 
     def clear(self) -> None:
         """Remove what was built."""
