@@ -134,12 +134,17 @@ async def test_who_refuses_and_who_hangs_cannot_be_reached(authority: Authority)
     refused = await probe.ask(_domain("shop.test"))
     assert (refused.problem, "refused" in refused.detail.lower()) == ("unreachable", True)
 
-    async def hang(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-        await asyncio.Event().wait()
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        is_left.set()
 
+    is_left = asyncio.Event()
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     hanging = await _probe(Ports(http=port, https=port), authority, time_limit_s=0.3).ask(_domain("shop.test"))
+    await asyncio.wait_for(is_left.wait(), 5)
     server.close()
     assert (hanging.problem, hanging.detail) == ("unreachable", "no answer within 0.3 s")
 

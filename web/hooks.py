@@ -1,0 +1,138 @@
+"""Notifications of other systems: `POST /hooks/<name>` takes them quickly and hands them on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from hmac import compare_digest
+from types import TracebackType
+from typing import Protocol, Self
+
+from aiohttp import web
+
+from core.errors import GuardianError
+from core.tasks import Tasks
+
+HEADER = "X-InfraGuardian-Secret"
+BODY_LIMIT_BYTES = 256 * 1024
+READ_LIMIT_S = 10.0
+"""For the whole body; whoever sends slower is cut off."""
+WAITING_LIMIT = 64
+"""Of each name; the next one is refused until one was worked off."""
+FLOOD_LIMIT = 60
+FLOOD_S = 10.0
+"""More than so many in so many seconds is a flood, whatever it holds."""
+TAKE_LIMIT_S = 60.0
+log = logging.getLogger(__name__)
+
+
+class Hook(Protocol):
+    """Takes the notifications of one system."""
+
+    @property
+    def secret(self) -> str | None:
+        """What the header must hold; None: nothing is taken."""
+        ...
+
+    async def take(self, body: Mapping[str, object]) -> None:
+        """Act on one notification; whatever it raises is logged, without the body."""
+        ...
+
+
+class Hooks:
+    """An async context manager: while it is entered, what has arrived is worked off one by one for each name.
+
+    Answers: 204 taken, 404 no such name or none wanted, 401 wrong secret, 413, 415, 400 not a JSON object, 429 flood.
+    A sender without the secret learns no more than that; no body is ever logged.
+    """
+
+    def __init__(self, hooks: Mapping[str, Hook], *, waiting: int = WAITING_LIMIT) -> None:
+        """By name; `waiting`: how many of one name may wait."""
+        self._hooks = {name: hook for name, hook in hooks.items() if hook.secret}
+        self._queues: dict[str, asyncio.Queue[Mapping[str, object]]] = {
+            name: asyncio.Queue(maxsize=waiting) for name in self._hooks
+        }
+        self._arrived: dict[str, deque[float]] = {name: deque(maxlen=FLOOD_LIMIT) for name in self._hooks}
+        self._tasks = Tasks()
+
+    def mount(self, application: web.Application) -> None:
+        """Add the route."""
+        application.router.add_post("/hooks/{name}", self._take)
+
+    async def __aenter__(self) -> Self:
+        for name in self._hooks:
+            self._tasks.start(f"hook {name}", partial(self._work, name), restarts=True)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.stop()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        hook = self._hooks.get(name)
+        if hook is None or not hook.secret:
+            return web.Response(status=404)
+        if not compare_digest(request.headers.get(HEADER, "").encode(), hook.secret.encode()):
+            return web.Response(status=401)
+        if self._is_flooded(name):
+            return web.Response(status=429, headers={"Retry-After": f"{FLOOD_S:.0f}"})
+        if request.content_type != "application/json":
+            return web.Response(status=415)
+        if (request.content_length or 0) > BODY_LIMIT_BYTES:
+            return web.Response(status=413)
+        content = await _read(request)
+        if content is None:
+            return web.Response(status=413)
+        body = _object_in(content)
+        if body is None:
+            return web.Response(status=400)
+        try:
+            self._queues[name].put_nowait(body)
+        except asyncio.QueueFull:
+            return web.Response(status=429, headers={"Retry-After": f"{FLOOD_S:.0f}"})
+        return web.Response(status=204)
+
+    def _is_flooded(self, name: str) -> bool:
+        arrived, now = self._arrived[name], asyncio.get_running_loop().time()
+        if len(arrived) == FLOOD_LIMIT and now - arrived[0] < FLOOD_S:
+            return True
+        arrived.append(now)
+        return False
+
+    async def _work(self, name: str) -> None:
+        queue, hook = self._queues[name], self._hooks[name]
+        while True:
+            body = await queue.get()
+            try:
+                async with asyncio.timeout(TAKE_LIMIT_S):
+                    await hook.take(body)
+            except (GuardianError, TimeoutError) as error:
+                log.warning("a notification could not be acted on", extra={"hook": name, "why": type(error).__name__})
+
+
+async def _read(request: web.Request) -> bytes | None:
+    """The body; None: it is too large or comes too slowly."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout(READ_LIMIT_S):
+            async for chunk in request.content.iter_any():
+                content += chunk
+                if len(content) > BODY_LIMIT_BYTES:
+                    return None
+    except TimeoutError:
+        return None
+    return bytes(content)
+
+
+def _object_in(content: bytes) -> Mapping[str, object] | None:
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return raw if isinstance(raw, dict) else None
