@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from bot.app import ChatFace
 from bot.playground.opening import open_playground, with_playground
 from bot.playground.server import BotApiServer
 from bot.ports import FaceParts
-from core.actions import Catalog
+from core.actions import Catalog, Toolset
 from core.bus import Bus
 from core.carrier import CallStarted, Carriage
 from core.desk import IncidentDesk
@@ -37,13 +37,14 @@ from core.tasks import Tasks
 from core.watch import Watch
 from core.watcher import Watcher
 from core.wording import Text, text
-from integrations.docker_engine.actions import DockerToolset
+from dokploy_wiring import Around, DokployWiring
 from integrations.docker_engine.detectors import DETECTORS
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.real import RealEngine
 from integrations.docker_engine.simulated import SimulatedEngine
 from integrations.docker_engine.source import EngineSource
 from integrations.docker_engine.survey import survey
+from integrations.docker_engine.toolsets import docker_toolsets
 from integrations.ollama.client import OllamaModel
 from integrations.ollama.embeddings import OllamaEmbeddings
 from knowledge.history_actions import HistoryToolset
@@ -127,7 +128,9 @@ class Guardian:
             self.settings = with_playground(self.settings, self.playground)
         self.knowledge = await enter(Knowledge(self.settings, self.clock))
         self._graph_store = await enter(AsyncExitStack())  # opened late, and yet closed after the runs have stopped
-        around = await survey(self.settings.engines, simulated=self.settings.simulated)
+        self.dokploy = DokployWiring(self.settings, self.knowledge, self.clock, self.redactor.redact)
+        self.notices += await self.dokploy.open(self._stack)
+        around = await survey(self.settings.engines, simulated=self.settings.simulated, names=self.dokploy.names)
         self.notices += around.notices
         for engine in around.engines.values():
             self._stack.push_async_callback(engine.close)
@@ -139,12 +142,15 @@ class Guardian:
             clock=self.clock,
             settings=self.settings.watch,
             simulated_hosts=tuple(around.engines) if around.is_simulated else (),
+            is_planned=self.dokploy.is_planned,
         )
-        self.watch = Watch([self._watcher(engine) for engine in around.engines.values()])
-        self.catalog = Catalog([DockerToolset(around.engines, self.redactor.redact), self._history()])
+        platforms = self.dokploy.watchers(self.desk, lambda: self.watch.inventory())
+        self.watch = Watch([*map(self._watcher, around.engines.values()), *platforms])
+        self.catalog = Catalog(self._toolsets(around.engines))
         self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
         self.door = Door(self._carriage(), self.knowledge.approvals)
         self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self._checkpointer)
+        await self.dokploy.follow(Around(watch=self.watch, door=self.door, desk=self.desk, bus=self.bus))
         self._wire()
         await self._refresh_people()
         self.watch.adopt(await self.desk.take_up())
@@ -157,10 +163,15 @@ class Guardian:
         await self.door.recover()
         await self._take_up()
         self._is_ready.set()
+        await self.dokploy.begin()
         self.tasks.start("clock", self._tick, restarts=True)
         self.tasks.start("preload", self._preload)
         if self._is_demo and isinstance(engine, SimulatedEngine):
             self.tasks.start("demo", lambda: _play(engine, self.settings.demo.incident_after_s))
+
+    def _toolsets(self, engines: Mapping[str, Engine]) -> list[Toolset]:
+        docker = docker_toolsets(engines, self.redactor.redact, keep=self.knowledge.versions.image_ids)
+        return [*docker, self._history(), *self.dokploy.toolsets(engines, self.watch.inventory)]
 
     def _history(self) -> HistoryToolset:
         return HistoryToolset(
@@ -188,7 +199,6 @@ class Guardian:
         )
 
     def _sees(self, actor: Actor, stack: str | None) -> bool:
-        """Whether a person may look at a stack: by the whole role, or by one on that stack."""
         person = self._people.get(actor.id)
         return actor.role is not None and (person is None or person.role_for(stack) is not None)
 
@@ -250,6 +260,7 @@ class Guardian:
     async def _faces(self) -> None:
         """The web application, then the chat, whose webhook is one of its routes."""
         self.web = WebApp(self.settings.web, self._health)
+        await self.dokploy.mount(self._stack, self.web.application)
         self.face = ChatFace(self._face_parts(), self.web.application)
         await self._stack.enter_async_context(self.web)
         await self._stack.enter_async_context(self.face)
@@ -321,6 +332,7 @@ class Guardian:
             await self.door.expire()
             await self.desk.review()
             await self._refresh_people()
+            await self.dokploy.keep_names()
             if self.clock.now() - pruned_at > timedelta(days=1):
                 await self.knowledge.prune()
                 for incident in await self.knowledge.incidents.recent(500, since=pruned_at - timedelta(days=2)):
@@ -370,6 +382,8 @@ class Guardian:
 def _secrets(settings: Settings) -> list[str]:
     """What must never be shown anywhere: this program's own."""
     found = [settings.telegram.token, settings.telegram.webhook_secret, settings.key]
+    if settings.dokploy is not None:
+        found += [settings.dokploy.api_key, settings.dokploy.webhook_secret]
     known = [one.get_secret_value() for one in found if one is not None]
     if settings.database_url is not None:
         password = urlsplit(settings.database_url.get_secret_value()).password
@@ -382,4 +396,5 @@ def installed_catalog(settings: Settings, clock: SystemClock) -> Catalog:
     knowledge = Knowledge(settings, clock)
     engines = {name: RealEngine(name, one) for name, one in settings.engines.items()}
     history = HistoryToolset(knowledge.series, knowledge.incidents, knowledge.memory, clock, Inventory)
-    return Catalog([DockerToolset(engines, redact), history])
+    dokploy = DokployWiring(settings, knowledge, clock, redact)
+    return Catalog([*docker_toolsets(engines, redact), history, *dokploy.toolsets(engines, Inventory)])

@@ -88,15 +88,14 @@ class Knowledge:
         self.runs: Runs = LocalRuns(database, clock) if database.is_sqlite else _over_postgres(database, clock)
         self.vault: Vault
         self.ledger: RecordedLedger
-        self.versions: RecordedVersions
+        kept = settings.dokploy.versions_kept if settings.dokploy else VERSIONS_KEPT
+        self.versions = RecordedVersions(database, lambda: self.vault, clock, kept=kept)
 
     async def __aenter__(self) -> Self:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         key = self._settings.key.get_secret_value() if self._settings.key else None
         self.vault = Vault(await asyncio.to_thread(load_key, key, self.data_dir))
         self.ledger = RecordedLedger(self.database, self.vault, self._clock)
-        kept = self._settings.dokploy.versions_kept if self._settings.dokploy else VERSIONS_KEPT
-        self.versions = RecordedVersions(self.database, self.vault, self._clock, kept=kept)
         await self._stack.enter_async_context(self.database)
         try:
             await asyncio.to_thread(warm, Call, Result, Approval, Incident, Lesson, Deploy, Version)

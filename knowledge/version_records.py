@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,8 @@ from knowledge.vault import Vault
 class RecordedVersions:
     """core.deploys.Versions over the database; `kept` versions of a stack, besides the last one that held."""
 
-    def __init__(self, database: Database, vault: Vault, clock: Clock, *, kept: int) -> None:
+    def __init__(self, database: Database, vault: Callable[[], Vault], clock: Clock, *, kept: int) -> None:
+        """`vault`: opened with the records, after this is made."""
         self._database = database
         self._vault = vault
         self._clock = clock
@@ -30,7 +31,7 @@ class RecordedVersions:
 
     async def add(self, version: Version, content: VersionContent) -> Version:
         """Keep one; returns it with its id. One that the newest of that stack already says is not kept twice."""
-        secret = self._vault.seal(_sealed(content))
+        secret = self._vault().seal(_sealed(content))
         async with self._database.write() as connection:
             await self._one_at_a_time(connection, version.managed_id)
             newest = await _newest(connection, version.managed_id)
@@ -88,7 +89,7 @@ class RecordedVersions:
             secret = (await connection.execute(query)).scalar_one_or_none()
         if secret is None:
             return None
-        opened = self._vault.open(secret, what=f"the version {version_id}")
+        opened = self._vault().open(secret, what=f"the version {version_id}")
         settings = opened.get("settings")
         return VersionContent(
             compose_file=str(opened.get("compose_file", "")),
@@ -105,6 +106,11 @@ class RecordedVersions:
         query = _of(managed_id).where(versions.c.verdict == VersionVerdict.GOOD).limit(1)
         found = await self._all(query if before is None else query.where(versions.c.id < before))
         return found[0] if found else None
+
+    async def image_ids(self) -> set[str]:
+        """Images that some kept version that held ran on: what a clean-up must leave for a way back."""
+        held = await self._all(select(versions).where(versions.c.verdict == VersionVerdict.GOOD))
+        return {image for version in held for image in version.image_ids.values()}
 
     async def _all(self, query: Select[Any]) -> list[Version]:
         async with self._database.read() as connection:

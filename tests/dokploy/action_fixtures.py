@@ -42,7 +42,7 @@ async def world(
                 docker=docker_client,
                 image=testbed_image,
                 deploys=RecordedDeploys(database),
-                versions=RecordedVersions(database, vault, WallClock(), kept=30),
+                versions=RecordedVersions(database, lambda: vault, WallClock(), kept=30),
                 names=names,
             )
             yield made

@@ -41,7 +41,7 @@ def deploys(database: Database) -> RecordedDeploys:
 
 @pytest.fixture
 def make_versions(database: Database, tmp_path: Path, clock: SetClock) -> Callable[[int], RecordedVersions]:
-    return lambda kept: RecordedVersions(database, Vault(load_key(None, tmp_path)), clock, kept=kept)
+    return lambda kept: RecordedVersions(database, lambda: Vault(load_key(None, tmp_path)), clock, kept=kept)
 
 
 @pytest.fixture
@@ -163,7 +163,8 @@ async def test_the_secret_part_cannot_be_read_in_the_file_nor_with_another_key(t
         await knowledge.deploys.put(a_deploy())
         assert len(await knowledge.versions.of("c1")) == 2
         assert await knowledge.versions.content(added.id) == CONTENT
-        stranger = RecordedVersions(knowledge.database, Vault(load_key("another passphrase", tmp_path)), clock, kept=2)
+        vault = Vault(load_key("another passphrase", tmp_path))
+        stranger = RecordedVersions(knowledge.database, lambda: vault, clock, kept=2)
         with pytest.raises(SettingsError, match=f"version {added.id}"):
             await stranger.content(added.id)
     written = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())

@@ -1,0 +1,173 @@
+"""Puts a Dokploy into the guardian: opened before the engines, watched beside them, its deploys followed.
+
+Part of the composition root, and like it imported by nobody below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+
+from agent.deploy import DeployParts, DeployRuntime
+from core.actions import Toolset
+from core.alerts import Alert
+from core.bus import Bus
+from core.deploys import DeployChanged
+from core.desk import IncidentDesk
+from core.door import Door
+from core.inventory import Inventory
+from core.managed import StackNames
+from core.ports import Clock
+from core.settings import Settings
+from core.watch import Watch
+from core.watcher import Watcher
+from core.wording import Text
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.images import EngineImages
+from integrations.docker_engine.models import container_of
+from integrations.dokploy.actions import DokployParts, toolsets
+from integrations.dokploy.detectors import DETECTORS
+from integrations.dokploy.source import NAME
+from integrations.dokploy.system import DokploySystem
+from integrations.dokploy.webhook import DokployHook
+from knowledge.stores import Knowledge
+from web.hooks import Hooks
+
+NAMES_KEY = "dokploy.names"
+SINCE_KEY = "dokploy.since"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What the guardian gives it."""
+
+    watch: Watch
+    door: Door
+    desk: IncidentDesk
+    bus: Bus
+
+
+class DokployWiring:
+    """Without a Dokploy in the settings everything here does nothing, and its actions are unavailable."""
+
+    def __init__(self, settings: Settings, knowledge: Knowledge, clock: Clock, redact: Callable[[str], str]) -> None:
+        self._settings = settings
+        self._knowledge = knowledge
+        self._clock = clock
+        self._redact = redact
+        self._kept: dict[str, str] = {}
+        self._runtime: DeployRuntime | None = None
+        self._watcher: Watcher | None = None
+        self.names = StackNames()
+        self.system: DokploySystem | None = None
+
+    async def open(self, stack: AsyncExitStack) -> list[Text]:
+        """Ask Dokploy for everything once, so that stacks have their names; what is to be said at the start."""
+        known = await self._knowledge.settings.get(NAMES_KEY)
+        self._kept = {name: str(value) for name, value in known.items()} if isinstance(known, dict) else {}
+        self.names = StackNames(self._kept)
+        if self._settings.dokploy is None:
+            return []
+        self.system = await stack.enter_async_context(
+            DokploySystem(
+                self._settings.dokploy,
+                self.names,
+                clock=self._clock,
+                since=await self._since(),
+                redact=self._redact,
+                read=lambda host, raw: container_of(host, raw, self.names),
+            )
+        )
+        notices = await self.system.warm_up()
+        await self.keep_names()
+        return notices
+
+    async def _since(self) -> datetime:
+        """When this program first met a Dokploy: what ended before is history."""
+        known = await self._knowledge.settings.get(SINCE_KEY)
+        if known is None:
+            known = self._clock.now().isoformat()
+            await self._knowledge.settings.put(SINCE_KEY, known, by="guardian")
+        return datetime.fromisoformat(str(known))
+
+    async def keep_names(self) -> None:
+        """Let the next run know what stacks are called, should Dokploy not answer then."""
+        names = self.names.to_json()
+        if names != self._kept:
+            await self._knowledge.settings.put(NAMES_KEY, dict(names), by="guardian")
+            self._kept = names
+
+    def watchers(self, desk: IncidentDesk, around: Callable[[], Inventory]) -> list[Watcher]:
+        """Its watcher, where there is a Dokploy."""
+        if self.system is None:
+            return []
+        settings = self._settings.watch.model_copy(update={"poll_s": self.system.settings.poll_s})
+        self._watcher = Watcher(
+            self.system.source, DETECTORS, sink=desk, clock=self._clock, settings=settings, around=around
+        )
+        return [self._watcher]
+
+    def toolsets(self, engines: Mapping[str, Engine], inventory: Callable[[], Inventory]) -> list[Toolset]:
+        """The actions `dokploy.…`, known by name even where there is none."""
+        parts = DokployParts(
+            client=self.system.client if self.system else None,
+            inventory=inventory,
+            deploys=self._knowledge.deploys,
+            versions=self._knowledge.versions,
+            images=EngineImages(engines),
+            redact=self._redact,
+            clock=self._clock,
+        )
+        return toolsets(parts)
+
+    async def follow(self, around: Around) -> None:
+        """Take up the deploys that are under way; to be called before runs start."""
+        if self.system is None:
+            return
+        parts = DeployParts(
+            runs=self._knowledge.runs,
+            deploys=self._knowledge.deploys,
+            versions=self._knowledge.versions,
+            platform=self.system.follower,
+            watch=around.watch,
+            start_times=self._knowledge.start_times,
+            door=around.door,
+            bus=around.bus,
+            clock=self._clock,
+            settings=self.system.settings,
+            verification=self._settings.verification,
+            redact=self._redact,
+            review=around.desk.review,
+        )
+        self._runtime = DeployRuntime(parts)
+        around.bus.subscribe(DeployChanged, self._on_deploy)
+        await self._runtime.load()
+
+    def is_planned(self, alert: Alert) -> bool:
+        """Whether a deploy under way explains the alert."""
+        return self._runtime is not None and self._runtime.is_planned(alert)
+
+    async def mount(self, stack: AsyncExitStack, application: web.Application) -> None:
+        """Listen for what Dokploy announces."""
+        if self.system is not None and self._watcher is not None:
+            system, watcher = self.system, self._watcher
+            hook = DokployHook(system.settings.webhook_secret, system.source.announce, watcher.poke)
+            hooks = Hooks({NAME: hook})
+            hooks.mount(application)
+            await stack.enter_async_context(hooks)
+
+    async def begin(self) -> None:
+        """Ask the domains from now on: everything else runs."""
+        if self.system is not None:
+            await self.system.watch_domains()
+
+    async def _on_deploy(self, event: DeployChanged) -> None:
+        """A deploy of ours has taken a step: its status and its detectors are to know now."""
+        is_step = event.before is None or event.before.phase is not event.deploy.phase
+        if self.system is not None and self._watcher is not None and is_step:
+            await self.system.source.changed(event.deploy.managed_id)
+            self._watcher.poke()

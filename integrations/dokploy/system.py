@@ -1,0 +1,84 @@
+"""One Dokploy, whole: client, watched source, domains, follower and announcements, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from core.detection import PlatformView
+from core.errors import GuardianError
+from core.managed import StackNames
+from core.ports import Clock
+from core.settings import DokploySettings
+from core.wording import Text, text
+from integrations.dokploy.client import Dokploy
+from integrations.dokploy.domain_watch import DomainWatch
+from integrations.dokploy.follower import DokployFollower, ReadContainer
+from integrations.dokploy.source import DokploySource
+
+PATIENCE_S = 6.0
+"""How long the start waits for the first answers: names of stacks come from them."""
+
+
+class DokploySystem:
+    """An async context manager; `warm_up` asks for everything once, before anything is watched."""
+
+    def __init__(
+        self,
+        settings: DokploySettings,
+        names: StackNames,
+        *,
+        clock: Clock,
+        since: datetime,
+        redact: Callable[[str], str],
+        read: ReadContainer,
+        on_names: Callable[[], None] | None = None,
+    ) -> None:
+        """`read`: a container out of a `docker inspect`. `since`: what ended before is history, not news."""
+        self.settings = settings
+        self.client = Dokploy(settings)
+        self.domains = DomainWatch(settings, lambda: self.source.managed(), clock=clock)
+        self.source = DokploySource(
+            self.client,
+            settings,
+            names,
+            clock=clock,
+            since=since,
+            redact=redact,
+            domain_states=self.domains.states,
+            on_names=on_names,
+        )
+        self.follower = DokployFollower(self.client, redact, read)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.client)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def warm_up(self) -> list[Text]:
+        """Ask for everything, within a time; what is to be said about it at the start."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.source.look()
+        except (GuardianError, TimeoutError) as error:
+            problem = str(error) or f"no answer within {PATIENCE_S:.0f} s"
+            return [text("start.dokploy_down", url=self.settings.url, problem=problem)]
+        limits = [text("start.dokploy_limit", problem=problem) for problem in self.source.limits.values()]
+        return [text("start.dokploy", url=self.settings.url, count=len(self.source.managed())), *limits]
+
+    async def watch_domains(self) -> None:
+        """Begin to ask the domains; to be called once everything else runs."""
+        await self._stack.enter_async_context(self.domains)
+
+    def view(self) -> PlatformView:
+        """What is known, without asking."""
+        return self.source.view()
