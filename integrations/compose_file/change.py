@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from integrations.compose_file.failures import ComposeFileError, no_service
@@ -18,7 +19,8 @@ _EXTENDS_LIMIT = 10
 _BY_HAND = "this cannot be changed without touching something else; change it by hand"
 
 
-def service_nodes(document: Document) -> dict[str, Node]:
+@lru_cache(maxsize=4)
+def service_nodes(document: Document) -> Mapping[str, Node]:
     """The services by name, aliases followed."""
     services = reach(document.root, "services")
     if services is None or services.kind != "mapping":

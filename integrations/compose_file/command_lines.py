@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from core.redaction import MASK, is_secret_name, redact
 
@@ -44,7 +45,7 @@ def without_secrets(text: str) -> str:
     """The text with its passwords, tokens and keys masked; keeps its line breaks."""
     text = _CRYPT.sub(MASK, text)
     text = _HTPASSWD.sub(MASK, text)
-    text = _FLAG.sub(_flag, text)
+    text = _without_flags(text)
     text = _ATTACHED.sub(_attached, text)
     text = _ASSIGNED.sub(_assigned, text)
     text = _RANDOM.sub(MASK, text)
@@ -54,17 +55,36 @@ def without_secrets(text: str) -> str:
 BREAKS = re.compile(r"(\r\n|\r|\n)")
 
 
-def _flag(found: re.Match[str]) -> str:
-    flag, value = found["flag"], found["value"]
-    is_asked = flag in _SHORT_FLAGS if len(flag) == 2 else is_secret_key(flag.lstrip("-"))
-    if (
-        not is_asked
-        or is_harmless(value.strip("\"'"))
-        or value.startswith("-")
-        or (len(flag) == 2 and "/" in value[:1])
-    ):
-        return found.group()
-    return f"{flag}{found['sign']}{MASK}"
+def words_without_secrets(words: Sequence[str]) -> tuple[str, ...]:
+    """The words of a command line, masked each for itself and where the one before asks for a secret."""
+    shown: list[str] = []
+    for position, word in enumerate(words):
+        before = words[position - 1] if position else ""
+        is_value = takes_secret(before) and not word.startswith("-")
+        shown.append(MASK if is_value and not is_harmless(word) else without_secrets(word))
+    return tuple(shown)
+
+
+def takes_secret(flag: str) -> bool:
+    """Whether the word behind such a flag is a secret: `--requirepass`, `-p`."""
+    if not flag.startswith("-") or "=" in flag:
+        return False
+    return flag in _SHORT_FLAGS if len(flag) == 2 else is_secret_key(flag.lstrip("-"))
+
+
+def _without_flags(text: str) -> str:
+    """Mask what stands behind such flags; what stands behind others is looked into as well: `sh -c "mysql -p x"`."""
+    parts: list[str] = []
+    position = 0
+    while (found := _FLAG.search(text, position)) is not None:
+        value = found["value"]
+        is_secret = takes_secret(found["flag"]) and not (
+            is_harmless(value.strip("\"'")) or value.startswith(("-", "/"))
+        )
+        end = found.end() if is_secret else found.end("flag")
+        parts.append(text[position : found.start("value")] + MASK if is_secret else text[position:end])
+        position = end
+    return "".join([*parts, text[position:]])
 
 
 def _attached(found: re.Match[str]) -> str:

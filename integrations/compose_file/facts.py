@@ -7,6 +7,7 @@ from typing import Literal
 
 from core.redaction import redact
 from integrations.compose_file.change import is_own, service_nodes, setting
+from integrations.compose_file.command_lines import words_without_secrets
 from integrations.compose_file.interpolation import variables
 from integrations.compose_file.tree import Document, Node, fields, reach, read
 from integrations.compose_file.units import memory_bytes
@@ -135,7 +136,8 @@ def _test(healthcheck: Node | None) -> tuple[str, ...] | None:
     test = reach(healthcheck, "test")
     if test is None or test.is_null:
         return None
-    return ("CMD-SHELL", redact(test.value)) if test.kind == "scalar" else _words(test)
+    words = ["CMD-SHELL", test.value] if test.kind == "scalar" else [item.real.value for item in test.items]
+    return words_without_secrets(words)
 
 
 def _port(node: Node) -> str:

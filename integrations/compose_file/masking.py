@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from core.redaction import MASK
-from integrations.compose_file.command_lines import BREAKS, is_harmless, is_secret_key, without_secrets
+from integrations.compose_file.command_lines import BREAKS, is_harmless, is_secret_key, takes_secret, without_secrets
 from integrations.compose_file.failures import ComposeFileError
 from integrations.compose_file.tree import Document, Node, read
 
@@ -115,7 +115,6 @@ class _Mask:
     def _item(self, node: Node, how: _As, before: str) -> None:
         found = _ASSIGNMENT.fullmatch(node.value)
         name = found.group(1) if found else ""
-        flag = before.lstrip("-")
         if how is _As.SECRET:
             self._hide(node)
         elif found and (how is _As.ENVIRONMENT or _ENVIRONMENT_NAME.fullmatch(name)):
@@ -125,12 +124,7 @@ class _Mask:
                 self._scalar(node, _As.PLAIN)
         elif found and how is _As.LABELS and _is_secret_label(name):
             self._hide(node, f"{name}={MASK}")
-        elif (
-            before.startswith("-")
-            and "=" not in before
-            and not node.value.startswith("-")
-            and _takes_secret(flag, before)
-        ):
+        elif takes_secret(before) and not node.value.startswith("-"):
             self._setting("password", node)
         elif how is _As.ENVIRONMENT and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", node.value):
             self._hide(node)
@@ -183,10 +177,6 @@ def _reading(name: str, how: _As, path: tuple[str, ...]) -> _As:
 
 def _is_secret_label(name: str) -> bool:
     return _LABEL_WITH_SECRET.search(name) is not None or is_secret_key(name)
-
-
-def _takes_secret(flag: str, before: str) -> bool:
-    return before in ("-p", "-a", "-u", "-k", "-w") if len(before) == 2 else is_secret_key(flag)
 
 
 def _masked_lines(source: str, shown: str, *, style: str = "") -> str:

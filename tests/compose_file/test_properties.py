@@ -3,7 +3,6 @@
 A second YAML reader judges what the files mean.
 """
 
-import difflib
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +20,7 @@ from integrations.compose_file.edits import (
 from integrations.compose_file.env import changed_keys, keys, set_value
 from tests.compose_file.generated import compose_files
 
-files = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+files = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=20)
 
 
@@ -30,12 +29,12 @@ def _loaded(text: str) -> Any:
 
 
 def _only(before: str, after: str, *mentioned: str) -> None:
-    """Every line that is gone or new has to do with the edit; a line end may come behind the last line."""
-    compared = difflib.ndiff(before.splitlines(True), after.splitlines(True), charjunk=None)
-    changed = [line for line in compared if line[:2] in ("- ", "+ ")]
-    bare_ends = {line[2:].rstrip("\r\n") for line in changed if line[:2] == "- " and not line.endswith("\n")}
-    others = [line for line in changed if line[2:].rstrip("\r\n") not in bare_ends]
-    assert all(any(word in line for word in mentioned) for line in others), others
+    """Every line that the edit has nothing to do with is there as it was; a line end may come behind the last one."""
+    old, new = (
+        [line.rstrip("\r\n") for line in text.splitlines(True) if not any(word in line for word in mentioned)]
+        for text in (before, after)
+    )
+    assert old == new
     breaks = "\r\n" if "\r\n" in before else "\n"
     assert after.replace(breaks, "").count("\n") == 0, "line ends are mixed"
 
