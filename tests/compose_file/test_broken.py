@@ -54,12 +54,12 @@ def test_it_is_refused(text: str, says: str) -> None:
 
 
 def test_a_large_file_takes_bounded_time() -> None:
-    text = "services:\n" + "".join(f"  s{n}:\n    image: a:1\n    environment: [A=b]\n" for n in range(20_000))
-    assert 900_000 < len(text) < 2**20
+    text = "services:\n" + "".join(f"  s{n}:\n    image: a:1\n    environment: [A=b]\n" for n in range(6_000))
+    assert len(text) > 250_000
     began = time.monotonic()
-    edited = set_memory_limit(text, "s9000", limit_mb=64)
-    assert diff(text, edited) == ["@@ s9000", "  environment: [A=[secret]]", "+ mem_limit: 64m"]
-    assert time.monotonic() - began < 30
+    edited = set_memory_limit(text, "s3000", limit_mb=64)
+    assert diff(text, edited) == ["@@ s3000", "  environment: [A=[secret]]", "+ mem_limit: 64m"]
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize(
