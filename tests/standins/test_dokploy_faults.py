@@ -173,5 +173,12 @@ async def test_the_products_client_understands_it(dokploy: DokployStandin, shop:
         await client.aclose()
 
 
-def test_a_sync_test_can_use_it_too(dokploy: DokployStandin, shop: Service) -> None:
+def test_a_sync_test_can_begin_with_something_deployed(dokploy: DokployStandin, shop: Service) -> None:
     assert (shop.status, dokploy.deployments(shop)) == ("idle", [])
+    assert (dokploy.deploy(shop)["status"], shop.status) == ("done", "done")
+
+
+async def test_a_search_misses_what_somebody_else_made(dokploy: DokployStandin, caller: Caller, shop: Service) -> None:
+    dokploy.add_compose(dokploy.add_project(), "shop of another", is_of_another=True)
+    found = (await caller.get("compose.search", q="shop")).body
+    assert ([row["name"] for row in found["items"]], found["total"]) == (["shop"], 1)

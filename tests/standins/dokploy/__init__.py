@@ -1,6 +1,7 @@
 """A stand-in for Dokploy v0.30.2; the fixture `dokploy` gives a running one.
 
     shop = dokploy.add_compose(dokploy.add_project("shop"), "granada", compose_file=…, env="TOKEN=abc")
+    dokploy.deploy(shop)                  # where a test begins with something deployed
     dokploy.url, dokploy.api_key          # for the client under test, or for a process of its own
     shop.compose_id, shop.app_name, shop.status, shop.container("web"), shop.row["composeFile"]
     dokploy.deployments(shop)             # newest first

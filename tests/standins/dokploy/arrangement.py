@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from tests.standins.dokploy import plans, rows
-from tests.standins.dokploy.keys import DEFAULT_LIMIT, Key, Member
+from tests.standins.dokploy.keys import DAY_S, DEFAULT_LIMIT, Key, Member
 from tests.standins.dokploy.procedures.plans import SWITCHES
+from tests.standins.dokploy.queue import Job
 from tests.standins.dokploy.rows import Row
 from tests.standins.dokploy.stage import Stage
 from tests.standins.dokploy.state import State
@@ -72,6 +74,9 @@ class Arrangement:
     @abstractmethod
     def _do(self, act: Callable[[], T]) -> T: ...
 
+    @abstractmethod
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T: ...
+
     def add_project(self, name: str = "shop", *, description: str | None = None) -> Project:
         """A project."""
         project, environment = self._do(lambda: self.state.add_project(name, description))
@@ -94,9 +99,13 @@ class Arrangement:
         compose_path: str = "./docker-compose.yml",
         environment_id: str | None = None,
         server_id: str | None = None,
+        is_of_another: bool = False,
         **columns: Any,
     ) -> Service:
-        """A compose that was never deployed: raw from `compose_file`, or from git when `git_url` is given."""
+        """A compose that was never deployed: raw from `compose_file`, or from git when `git_url` is given.
+
+        `is_of_another`: somebody else made it, so the owner's `compose.search` misses it.
+        """
         source = {"sourceType": "raw", "composeFile": compose_file}
         if git_url is not None:
             source = {"sourceType": "git", "customGitUrl": git_url, "customGitBranch": git_branch}
@@ -111,7 +120,32 @@ class Arrangement:
             **source,
             **columns,
         }
-        return self._handle(self._do(lambda: self.state.add_compose(**values)), "composeId")
+        made = self._handle(self._do(lambda: self.state.add_compose(**values)), "composeId")
+        if not is_of_another:
+            self.owner.services.append(made.id)
+        return made
+
+    def deploy(self, service: Service, title: str = "arranged", *, limit_s: float = 60.0) -> Row:
+        """Deploy a compose or an application and wait for the end; the deployment. For what a test starts from.
+
+        Blocks: in a test whose own loop must go on meanwhile call it by `asyncio.to_thread`.
+        """
+        kind = "compose" if "composeId" in service.row else "application"
+        job = Job(
+            kind="deploy",
+            application_type=kind,
+            service_id=service.id,
+            title=title,
+            description="",
+            server_id=service.row["serverId"],
+        )
+
+        async def through_the_queue() -> Row:
+            self.stage.queue.add(job)
+            await asyncio.wait_for(job.is_over.wait(), limit_s)
+            return dict(self.state.deployments_of(f"{kind}Id", service.id)[0])
+
+        return self._wait(through_the_queue())
 
     def add_application(
         self, project: Project, name: str, *, image: str, env: str | None = None, **columns: Any
@@ -166,6 +200,7 @@ class Arrangement:
         rights: set[str] | None = None,
         services: tuple[Service, ...] = (),
         rate_limit: int | None = DEFAULT_LIMIT,
+        rate_window_s: float = DAY_S,
         has_organization: bool = True,
         member: Member | None = None,
     ) -> str:
@@ -183,6 +218,7 @@ class Arrangement:
             secret=secret,
             member=holder,
             limit=rate_limit,
+            window_s=rate_window_s,
             has_organization=has_organization,
         )
         self._do(lambda: self.state.keys.update({secret: key}))
@@ -231,7 +267,9 @@ class Arrangement:
                     made.append(self.state.add_compose(**values))
             return made
 
-        return [self._handle(row, "composeId") for row in self._do(add)]
+        made = [self._handle(row, "composeId") for row in self._do(add)]
+        self.owner.services += [service.id for service in made]
+        return made
 
 
 def _app_name(name: str) -> str:

@@ -81,7 +81,7 @@ class Engine:
         return [_usage(one, stat) for one, stat in zip(running, stats, strict=True) if stat is not None]
 
     async def _stats(self, container_id: str) -> Row | None:
-        with contextlib.suppress(APIError):
+        with contextlib.suppress(APIError, ValueError):  # it is going: an error, or an answer without a body
             return dict(await self._do(partial(self.client.api.stats, container_id, stream=False, one_shot=True)))
         return None
 

@@ -26,6 +26,8 @@ class Job:
     started_ms: int | None = None
     number: int = 0
     """Given by the queue."""
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it ran to its end, or was dropped."""
 
 
 @dataclass(kw_only=True)
@@ -67,16 +69,22 @@ class Queue:
             await self.run(job)
         finally:
             self.active.pop(job, None)
+            job.is_over.set()
             if not self.is_held:
                 self.pump()
 
     def clean(self, service_id: str) -> None:
         """Drop what waits for a service; what runs goes on."""
-        self.waiting = [job for job in self.waiting if job.service_id != service_id]
+        self._drop([job for job in self.waiting if job.service_id == service_id])
+
+    def _drop(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self.waiting.remove(job)
+            job.is_over.set()
 
     async def lose(self) -> None:
         """Forget everything, as a restart does; what runs is ended, and numbers begin anew."""
-        self.waiting.clear()
+        self._drop(list(self.waiting))
         tasks = list(self.active.values())
         self.active.clear()
         for task in tasks:

@@ -67,7 +67,9 @@ async def one(stage: Stage, call: Call) -> Row:
 )
 async def create(stage: Stage, call: Call) -> Row:
     find(stage.state.environments, call["environmentId"], "Environment")
-    return stage.state.add_compose(**{"appName": None, "sourceType": "github", **call.params})
+    row = stage.state.add_compose(**{"appName": None, "sourceType": "github", **call.params})
+    call.member.services.append(row["composeId"])
+    return row
 
 
 @catalogue.post("compose.update", needs("composeId"), right="service", service="composeId", takes_all=True)
@@ -251,9 +253,8 @@ async def delete(stage: Stage, call: Call) -> Row:
 )
 async def search(stage: Stage, call: Call) -> Row:
     """Only what the caller was given or created itself, owners too."""
-    found = [
-        row for row in stage.state.composes.values() if call.member.sees(row["composeId"]) and _fits(stage, row, call)
-    ]
+    own = [row for row in stage.state.composes.values() if row["composeId"] in call.member.services]
+    found = [row for row in own if _fits(stage, row, call)]
     offset, limit = call["offset"] or 0, min(call["limit"] or 20, STORED_LIMIT)
     return {"items": [pick(row, *SEARCHED) for row in found[offset : offset + limit]], "total": len(found)}
 
