@@ -22,6 +22,8 @@ _OF_A_DEPLOY = frozenset({AlertKind.DEPLOY_CRASHED, AlertKind.STATUS_CONTRADICTS
 """What a stack shows as a whole when some of its containers do not run."""
 _OF_A_STACK = _OF_A_DEPLOY | {AlertKind.DOMAIN_FAILING}
 """Said of a stack; has its cause in one of its containers where one of those is in trouble too."""
+_APART = frozenset({AlertKind.BACKUP_FAILED}) | UNREACHABLE_KINDS
+"""Have nothing to do with whatever else is wrong with the same stack or host."""
 _IS_DOWN = frozenset(
     {AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY, AlertKind.CANNOT_START}
     | {AlertKind.KILLED_BY_API, AlertKind.PAUSED}
@@ -50,7 +52,7 @@ def place(
 ) -> Place | None:
     """The open incident (oldest first given) that a new alert joins; None: it is a trouble of its own."""
     here = [incident for incident in open_ones if incident.host == alert.host]
-    own = next((incident for incident in here if incident.target == alert_title(alert)), None)
+    own = next((one for one in here if one.target == alert_title(alert) and _is_akin(alert, one)), None)
     if own is not None:
         return Place(incident=own)
     if alert.stack is not None:
@@ -69,6 +71,11 @@ def place(
     return None
 
 
+def _is_akin(alert: Alert, incident: Incident) -> bool:
+    """Whether they are of one sort: a failed backup is no part of a failed deployment."""
+    return all(alert.kind == one.kind for one in incident.alerts if {alert.kind, one.kind} & _APART)
+
+
 def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -> Incident | None:
     """A stack's own alert joins the trouble of its containers, and theirs joins its: one deploy, one card."""
     within = timedelta(seconds=settings.group_within_s)
@@ -77,11 +84,24 @@ def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -
             continue
         kinds = {one.kind for one in incident.alerts}
         is_near = any(abs(alert.at - one.at) <= within for one in incident.alerts)
-        if alert.service is None and alert.kind in _OF_A_STACK and is_near and incident.service is not None:
+        if alert.service is None and _has_cause_inside(alert) and is_near and incident.service is not None:
             return incident
-        if alert.service is not None and incident.service is None and kinds & _OF_A_DEPLOY and is_near:
+        if alert.service is not None and is_near and (kinds & _OF_A_DEPLOY or _failed_for_a_container(incident)):
             return incident
     return None
+
+
+def _has_cause_inside(alert: Alert) -> bool:
+    return alert.kind in _OF_A_STACK or _is_for_a_container(alert)
+
+
+def _failed_for_a_container(incident: Incident) -> bool:
+    return any(_is_for_a_container(one) for one in incident.alerts)
+
+
+def _is_for_a_container(alert: Alert) -> bool:
+    """A deployment that failed because one of its containers did not become well."""
+    return alert.kind is AlertKind.DEPLOY_FAILED and alert.facts().get("deploy_error") == "unhealthy_dependency"
 
 
 def _of_root(

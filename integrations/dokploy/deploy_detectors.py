@@ -214,29 +214,32 @@ def _is_own_queue(now: PlatformView) -> bool:
 
 @detector("state", AlertKind.QUEUE_BLOCKED)
 def queue_blocked(view: View) -> Iterator[Alert]:
-    """Yield one alert while deployments wait behind one that is stuck, or have waited for `stuck_after_s`."""
+    """Yield one alert while deployments wait behind one that is stuck, or have waited for `stuck_after_s`.
+
+    It is said of the stack that is stuck, else of the platform.
+    """
     seen = platform(view)
     waiting = [one for one in seen.queue if not one.is_active]
     if not waiting:
         return
-    stuck = list(deploy_stuck(view))
+    stuck = next(iter(deploy_stuck(view)), None)
     oldest = min((one.queued_at for one in waiting if one.queued_at is not None), default=None)
-    waits_s = (view.now.at - oldest).total_seconds() if oldest else 0.0
-    if not stuck and waits_s <= seen.stuck_after_s:
+    if stuck is None and (oldest is None or (view.now.at - oldest).total_seconds() <= seen.stuck_after_s):
         return
     at = oldest or view.now.at
-    behind = text("alert.queue_blocked.behind", count=len(waiting), stack=stuck[0].stack) if stuck else None
-    facts = stuck[0].facts() if stuck else {}
+    count = len(waiting)
+    running_min = stuck.facts().get("deploy_running_min") if stuck else None
     yield Alert(
         kind=AlertKind.QUEUE_BLOCKED,
         detector="state",
         severity=Severity.WARNING,
-        host=view.now.host.name,
+        host=stuck.host if stuck else view.now.host.name,
+        stack=stuck.stack if stuck else None,
         at=at,
-        says=behind or text("alert.queue_blocked.long", count=len(waiting), minutes=minutes(oldest, view.now.at)),
-        evidence=evidence(
-            {"queue_waiting": len(waiting), "deploy_running_min": facts.get("deploy_running_min")}, at, "queue"
-        ),
+        says=text("alert.queue_blocked.behind", count=count, stack=stuck.stack)
+        if stuck
+        else text("alert.queue_blocked.long", count=count, minutes=minutes(oldest, view.now.at)),
+        evidence=evidence({"queue_waiting": count, "deploy_running_min": running_min}, at, "queue"),
     )
 
 

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from pydantic import JsonValue
+
 from core.alerts import Alert, AlertKind, Severity
 from core.detection import Detector, View, detector
-from core.inventory import Container, ContainerState
+from core.inventory import Container, ContainerState, Health
 from core.managed import DeployStatus, Domain, DomainState, Managed
 from core.wording import text
 from integrations.dokploy.alerting import (
@@ -31,6 +33,7 @@ REST_AFTER_DEPLOY = timedelta(minutes=2)
 IN_A_ROW = 2
 """Failing answers of a domain before it is an alarm."""
 PROBLEM_LIMIT = 300
+_ROUTER = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
 
 
 @detector("state", AlertKind.STATUS_CONTRADICTS)
@@ -40,10 +43,12 @@ def status_contradicts(view: View) -> Iterator[Alert]:
     Dokploy remembers what it did last, not how its containers are. Not during a deployment nor just after one, not for
     one that our own stop ended, nor for a stack of jobs that have all ended well.
     """
-    since: dict[str, datetime] = {}
-    excused: set[str] = set()
     before = view.before.memo if view.before is not None else {}
     held, pardoned = before.get("contradicts"), before.get("excused")
+    since: dict[str, datetime] = {}
+    excused: set[str] = set()
+    view.now.memo["contradicts"], view.now.memo["excused"] = since, excused
+    status_at = platform(view).status_at
     for managed in guarded(view):
         says = _contradiction(managed, view)
         if says is None:
@@ -52,29 +57,28 @@ def status_contradicts(view: View) -> Iterator[Alert]:
         since[managed.id] = at = known or view.now.at
         if (isinstance(pardoned, set) and managed.id in pardoned) or _was_ours(managed, view):
             excused.add(managed.id)
-            continue
-        status_at = platform(view).status_at
-        if view.now.at - at < HOLDS or status_at is None or status_at <= at:
-            continue
-        last = last_final(managed)
-        containers = containers_of(managed, view)
-        facts = deploy_facts(managed, last, view) if last else {}
-        yield stack_alert(
-            managed,
-            kind=AlertKind.STATUS_CONTRADICTS,
-            severity=Severity.WARNING,
-            at=at,
-            says=text(says, stack=managed.name, running=sum(one.is_running for one in containers)),
-            facts={
-                **facts,
-                "platform_status": managed.status,
-                "containers_running": sum(one.is_running for one in containers),
-                "containers_total": len(containers),
-            },
-            source=f"{managed.kind} {managed.id}",
-        )
-    view.now.memo["contradicts"] = since
-    view.now.memo["excused"] = excused
+        elif view.now.at - at >= HOLDS and status_at is not None and status_at > at:
+            yield _contradicting(managed, says, at, view)
+
+
+def _contradicting(managed: Managed, says: str, at: datetime, view: View) -> Alert:
+    containers = containers_of(managed, view)
+    running = sum(one.is_running for one in containers)
+    last = last_final(managed)
+    facts: dict[str, JsonValue] = {
+        "containers_running": running,
+        "containers_total": len(containers),
+        "platform_status": managed.status,
+    }
+    return stack_alert(
+        managed,
+        kind=AlertKind.STATUS_CONTRADICTS,
+        severity=Severity.WARNING,
+        at=at,
+        says=text(says, stack=managed.name, running=running),
+        facts={**(deploy_facts(managed, last, view) if last else {}), **facts},
+        source=f"{managed.kind} {managed.id}",
+    )
 
 
 def _contradiction(managed: Managed, view: View) -> str | None:
@@ -114,10 +118,25 @@ def domain_failing(view: View) -> Iterator[Alert]:
         failing: dict[str | None, list[tuple[Domain, DomainState]]] = {}
         for domain in managed.domains:
             state = states.get(domain.id)
-            if state is not None and domain.is_enabled and state.problem and state.failures >= IN_A_ROW:
+            if state is None or not domain.is_enabled or not state.problem or state.failures < IN_A_ROW:
+                continue
+            if state.problem != "router" or not _is_routed(domain, managed, view):
                 failing.setdefault(domain.service, []).append((domain, state))
         for service, own in failing.items():
             yield _domain_alert(managed, service, own)
+
+
+def _is_routed(domain: Domain, managed: Managed, view: View) -> bool:
+    """Whether a container that Traefik takes in asks for that host: then the 404 in the same words is its own.
+
+    Programs in Go answer so where they have no page. Traefik leaves out what does not run or is not healthy.
+    """
+    return any(
+        one.is_running and one.health in (Health.NONE, Health.HEALTHY) and _ROUTER.fullmatch(name) and quoted in rule
+        for quoted in (f"Host(`{domain.host}`)",)
+        for one in containers_of(managed, view)
+        for name, rule in one.labels.items()
+    )
 
 
 def _domain_alert(managed: Managed, service: str | None, own: list[tuple[Domain, DomainState]]) -> Alert:
