@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -182,3 +183,25 @@ async def test_a_search_misses_what_somebody_else_made(dokploy: DokployStandin, 
     dokploy.add_compose(dokploy.add_project(), "shop of another", is_of_another=True)
     found = (await caller.get("compose.search", q="shop")).body
     assert ([row["name"] for row in found["items"]], found["total"]) == (["shop"], 1)
+
+
+async def test_nothing_is_left_on_the_engine(
+    docker_host: str, compose_config: str, tmp_path: Path, testbed_image: str, docker_client: docker.DockerClient
+) -> None:
+    text = (
+        f"services: {{web: {{image: '{testbed_image}', command: [sleep, '60'], volumes: ['data:/data']}}}}\n"
+        "volumes: {data: {}}\n"
+    )
+    with DokployStandin(docker_host=docker_host, docker_config=compose_config, home=tmp_path) as own:
+        project = own.add_project()
+        kept, deleted = (own.add_compose(project, name, compose_file=text) for name in ("kept", "deleted"))
+        for stack in (kept, deleted):
+            assert (await asyncio.to_thread(own.deploy, stack))["status"] == "done"
+        caller = Caller(url=own.url, key=own.api_key)
+        assert (await caller.post("compose.delete", composeId=deleted.id, deleteVolumes=False)).status == 200
+        assert docker_client.volumes.get(f"{deleted.app_name}_data") is not None
+    for stack in (kept, deleted):
+        mine: dict[str, Any] = {"label": f"com.docker.compose.project={stack.app_name}"}
+        assert docker_client.containers.list(all=True, filters=mine) == []
+        assert docker_client.networks.list(filters=mine) == []
+        assert docker_client.volumes.list(filters=mine) == []

@@ -69,7 +69,6 @@ class Arrangement:
     stage: Stage
     home: Path
     owner: Member
-    _forgotten_names: set[str]
 
     @abstractmethod
     def _do(self, act: Callable[[], T]) -> T: ...

@@ -37,6 +37,8 @@ class Stage:
     """What `settings.checkInfrastructureHealth` says beyond `healthy`."""
     backup_files: dict[str, list[Row]] = field(default_factory=dict)
     """What lies in a destination."""
+    deleted: set[str] = field(default_factory=set)
+    """Names of composes that were deleted; their volumes may be left."""
     cleaned: list[str] = field(default_factory=list)
     """Prunings that were asked for; none was made."""
 

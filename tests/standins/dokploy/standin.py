@@ -42,7 +42,6 @@ class DokployStandin(Arrangement, Mischief):
         self._docker_host = docker_host
         self._docker_config = docker_config
         self._port = 0
-        self._forgotten_names: set[str] = set()
         self._runner: web.AppRunner | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="dokploy-stand-in", daemon=True)
@@ -115,7 +114,7 @@ class DokployStandin(Arrangement, Mischief):
         await self._close_port()
         await self.queue.lose()
         await self.notifier.close()
-        names = {row["appName"] for row in self._services()} | self._forgotten_names
+        names = {row["appName"] for row in self._services()} | self.stage.deleted
         await asyncio.gather(*(self.stage.engine.remove_everything_of(name) for name in names if self._was_run(name)))
         self.stage.engine.close()
         await self._loop.shutdown_default_executor()

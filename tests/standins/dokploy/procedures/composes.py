@@ -234,6 +234,7 @@ async def delete(stage: Stage, call: Call) -> Row:
     compose = stage.state.compose(call["composeId"])
     shown = rows.copied(full(stage, compose))
     await stage.engine.remove_everything_of(compose["appName"], with_volumes=bool(call["deleteVolumes"]))
+    stage.deleted.add(compose["appName"])
     del stage.state.composes[compose["composeId"]]
     for table in (stage.state.deployments, stage.state.domains):
         for row_id in [key for key, row in table.items() if row["composeId"] == compose["composeId"]]:
