@@ -35,6 +35,7 @@ from integrations.docker_engine.source import EngineSource
 from knowledge.history_actions import HistoryToolset
 from knowledge.stores import Knowledge
 from knowledge.text_files import load_texts
+from tests.agent.rules.fakes import dokploy_toolsets
 from tests.testbed.world import eventually
 
 ADA = Actor(kind=ActorKind.PERSON, id="tg:1001", name="Ada", role=Role.ADMIN)
@@ -111,7 +112,8 @@ class IncidentWorld:
                 settings=settings.watch,
             )
             self.watch = Watch([self._watcher(settings)])
-            catalog = Catalog([DockerToolset({"local": self.engine}, redact), self._history()])
+            docker = DockerToolset({"local": self.engine}, redact)
+            catalog = Catalog([docker, self._history(), *dokploy_toolsets()])
             self.door = Door(self._carriage(settings, catalog, runs), self.knowledge.approvals)
             books = load_runbooks(RUNBOOKS, None, catalog)
             texts = load_texts()

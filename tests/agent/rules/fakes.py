@@ -1,7 +1,7 @@
 """A small catalogue, and incidents made of recorded facts, for the rule side of the agent."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, JsonValue
 
@@ -11,6 +11,7 @@ from core.alerts import Alert, AlertKind, Evidence, Severity
 from core.incidents import Incident
 from core.inventory import Container, Host, Inventory
 from core.wording import text
+from integrations.dokploy.actions import DokployParts, toolsets
 
 NOW = datetime(2026, 11, 20, 2, 15, tzinfo=UTC)
 MEBIBYTE = 1024 * 1024
@@ -116,8 +117,23 @@ class AbsentDokploy(Toolset):
         return _done()
 
 
+def dokploy_toolsets(*, is_configured: bool = False) -> list[Toolset]:
+    """All of Dokploy's actions, for their names, risks and parameters; none of them can be carried out."""
+    nothing = cast(Any, None)
+    parts = DokployParts(
+        client=cast(Any, object()) if is_configured else None,
+        inventory=nothing,
+        deploys=nothing,
+        versions=nothing,
+        images=nothing,
+        redact=nothing,
+        clock=nothing,
+    )
+    return toolsets(parts)
+
+
 def small_catalog() -> Catalog:
-    return Catalog([SmallDocker(), SmallHistory(), AbsentDokploy()])
+    return Catalog([SmallDocker(), SmallHistory(), AbsentDokploy(), *dokploy_toolsets()])
 
 
 def incident(

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from agent.evidence import Context, context_of
-from agent.gather import Read, gather, gather_for_runbook
+from agent.findings import Read
+from agent.gather import gather, gather_for_runbook
 from agent.plans import Choice, choose_solution
 from agent.rules import RuleVerdict, diagnose
 from agent.runbook_models import Runbooks

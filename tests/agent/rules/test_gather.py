@@ -10,7 +10,8 @@ import pytest
 
 from agent.evidence import Context, context_of
 from agent.evidence_names import known_evidence
-from agent.gather import bounded, gather, gather_for_runbook
+from agent.findings import bounded
+from agent.gather import gather, gather_for_runbook
 from agent.runbook_models import Runbook
 from agent.runbooks import load_runbooks
 from core.actions import Outcome, Result

@@ -1,0 +1,502 @@
+"""Runbooks about deployments, domains and the platform: what each recognises, leaves to others, and does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from agent.runbooks import Runbooks, load_runbooks
+from core.actions import Catalog, JsonObject
+from core.alerts import AlertKind
+from core.inventory import ContainerState, Dependency, Health
+from core.managed import DeployStatus, Managed
+from tests.agent.rules.fakes import NOW, incident
+from tests.agent.rules.platform_scenes import (
+    GRANADA,
+    WEB,
+    deployed,
+    deployment,
+    of_domain,
+    of_stack,
+    platform_catalog,
+    row,
+    tell,
+)
+from tests.agent.rules.scenes import api, container, db
+
+STACK = "dokploy.compose."
+OOM: dict[str, Any] = {
+    "oom_killed": True,
+    "exit_code": 137,
+    "memory_limit_mb": 2048,
+    "memory_peak_mb": 2048,
+    "memory_shape": "peak",
+    "stopped_by_person": False,
+    "came_back": False,
+}
+IN_FILE: dict[str, JsonObject] = {"show": {"services": [{"service": "api", "memory_limit_in": "mem_limit"}]}}
+LOOP: dict[str, Any] = {"exit_code": 1, "oom_killed": False, "stopped_by_person": False, "restarts_in_window": 4}
+TRACE = ["Traceback (most recent call last):", '  File "/srv/a.py", line 1, in <module>', "ValueError: bad index"]
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return platform_catalog()
+
+
+@pytest.fixture(scope="module")
+def books(catalog: Catalog) -> Runbooks:
+    return load_runbooks(Path("runbooks"), None, catalog)
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_kill_for_memory_raises_the_limit_in_the_file_and_redeploys(books: Runbooks, catalog: Catalog) -> None:
+    """Story 1: the cause, the bulk insert, the victims, and a plan that lasts."""
+    celery = container("celery", depends_on=(Dependency(service="api"),))
+    front = container("frontend", depends_on=(Dependency(service="api"),))
+    told = await tell(
+        books,
+        catalog,
+        incident(**OOM),
+        api(),
+        db(),
+        celery,
+        front,
+        answers=IN_FILE,
+        logs={"api": ["bulk insert 90000"]},
+    )
+    assert told.runbook == "container_oom"
+    assert told.actions == [f"{STACK}set_memory_limit", f"{STACK}redeploy"]
+    assert told.plan is not None
+    assert told.plan.steps[0].params == {"stack": "granada", "service": "api", "factor": 2}
+    assert told.plan.steps[1].needs == ("limit",)
+    assert told.plan.steps[1].wait_for_completion
+    assert set(told.plan.verify.containers) == {"local/granada-api-1", "granada/celery", "granada/frontend"}
+    assert "not to a leak" in told.says()
+    assert "bulk insert 90000" in told.says()
+    assert told.verdict.diagnosis is not None
+    assert told.verdict.diagnosis.affected == ("granada/celery", "granada/frontend")
+
+
+@pytest.mark.parametrize(
+    ("change", "source", "place", "free_mb", "first"),
+    [
+        ({}, "raw", "deploy", 8000, f"{STACK}set_memory_limit"),
+        ({"memory_shape": "unknown"}, "raw", "mem_limit", 8000, f"{STACK}set_memory_limit"),
+        ({"came_back": True}, "raw", "mem_limit", 3000, f"{STACK}set_memory_limit"),
+        ({}, "raw", "mem_limit", 3000, "docker.restart"),
+        ({"memory_shape": "ramp"}, "raw", "mem_limit", 8000, "docker.restart"),
+        ({}, "github", "mem_limit", 8000, "docker.update_memory"),
+        ({}, "raw", "variable", 8000, "docker.update_memory"),
+        ({}, "raw", "none", 8000, "docker.update_memory"),
+    ],
+)
+async def test_the_file_is_changed_only_where_that_can_help(
+    books: Runbooks,
+    catalog: Catalog,
+    change: dict[str, Any],
+    source: str,
+    place: str,
+    free_mb: int,
+    first: str,
+) -> None:
+    answers: dict[str, JsonObject] = {"show": {"services": [{"service": "api", "memory_limit_in": place}]}}
+    told = await tell(
+        books,
+        catalog,
+        incident(**{**OOM, **change}),
+        api(),
+        db(),
+        managed=replace(GRANADA, source=source),
+        answers=answers,
+        memory_free_mb=free_mb,
+    )
+    assert told.runbook == "container_oom"
+    assert told.actions[0] == first
+    assert ("must be written there" in told.says()) is (source != "raw")
+
+
+async def test_a_plain_project_keeps_to_docker(books: Runbooks, catalog: Catalog) -> None:
+    told = await tell(books, catalog, incident(**OOM), api(), db(), managed=None)
+    assert told.actions == ["docker.update_memory", "docker.restart"]
+    assert not [name for name in told.asked if name.startswith("dokploy.")]
+
+
+async def test_a_platform_that_does_not_answer_costs_nothing_but_a_note(books: Runbooks, catalog: Catalog) -> None:
+    """Its actions are not even installed here: the old way is taken."""
+    told = await tell(books, catalog, incident(**OOM), api(), db())
+    assert told.actions == ["docker.update_memory", "docker.restart"]
+
+
+# -- deployments -------------------------------------------------------------------------------------------------------
+
+BAD_IMAGE: dict[str, JsonObject] = {
+    "deployment_log": {"error": "image_not_found", "error_line": "manifest for shop/api:9 not found"},
+    "deployments": {"deployments": [deployed()]},
+    "versions": {"versions": [row(8, "unknown"), row(7, "good", ended_min=300)]},
+}
+
+
+async def test_a_failed_deployment_says_its_true_error_and_leaves_what_runs(books: Runbooks, catalog: Catalog) -> None:
+    managed = replace(GRANADA, deployments=(deployment(0, DeployStatus.ERROR),))
+    trouble = of_stack(AlertKind.DEPLOY_FAILED, deploy_status="error")
+    told = await tell(books, catalog, trouble, api(ContainerState.RUNNING), db(), managed=managed, answers=BAD_IMAGE)
+    assert told.runbook == "deploy_failed"
+    assert "manifest for shop/api:9 not found" in told.says()
+    assert "before any container is replaced" in told.says()
+    assert "All 2 containers" in told.says()
+    assert "Lo pidió Ada" in told.says("es")
+    assert told.plan is None
+    assert told.verdict.diagnosis is not None
+    assert told.verdict.diagnosis.culprit == "granada"
+
+
+async def test_a_failed_deployment_that_took_containers_down_is_rolled_back(books: Runbooks, catalog: Catalog) -> None:
+    managed = replace(GRANADA, deployments=(deployment(0, DeployStatus.ERROR),))
+    answers: dict[str, JsonObject] = {
+        **BAD_IMAGE,
+        "deployment_log": {"error": "mount", "error_line": "invalid mount config"},
+    }
+    told = await tell(
+        books,
+        catalog,
+        of_stack(AlertKind.DEPLOY_FAILED),
+        api(ContainerState.CREATED, error="invalid mount config"),
+        db(),
+        managed=managed,
+        answers=answers,
+    )
+    assert told.actions == [f"{STACK}rollback"]
+    assert told.plan is not None
+    assert told.plan.steps[0].params["version"] == 7
+    assert "1 of the stack's 2 containers run" in told.says()
+
+
+@pytest.mark.parametrize(
+    ("line", "actions"),
+    [
+        ("dial tcp: lookup registry-1.docker.io: i/o timeout", [f"{STACK}deploy"]),
+        ("network web declared as external, but could not be found", []),
+    ],
+)
+async def test_only_a_passing_fault_of_the_network_is_tried_again(
+    books: Runbooks, catalog: Catalog, line: str, actions: list[str]
+) -> None:
+    managed = replace(GRANADA, deployments=(deployment(0, DeployStatus.ERROR),))
+    answers: dict[str, JsonObject] = {**BAD_IMAGE, "deployment_log": {"error": "network", "error_line": line}}
+    told = await tell(
+        books,
+        catalog,
+        of_stack(AlertKind.DEPLOY_FAILED),
+        api(ContainerState.RUNNING),
+        db(),
+        managed=managed,
+        answers=answers,
+    )
+    assert (told.runbook, told.actions) == ("deploy_failed", actions)
+
+
+REGRESSION: dict[str, JsonObject] = {
+    "deployments": {"deployments": [deployed()]},
+    "versions": {"versions": [row(8, "unknown"), row(7, "good", ended_min=300)]},
+}
+DEPLOYED = replace(GRANADA, deployments=(deployment(4), deployment(300, id="old")))
+
+
+async def test_a_crash_after_a_deployment_goes_back_to_what_held(books: Runbooks, catalog: Catalog) -> None:
+    told = await tell(
+        books,
+        catalog,
+        incident(AlertKind.CRASH_LOOP, **LOOP),
+        api(ContainerState.RESTARTING),
+        db(),
+        managed=DEPLOYED,
+        answers=REGRESSION,
+        logs={"api": TRACE},
+    )
+    assert told.runbook == "bad_deploy_regression"
+    assert told.plan is not None
+    assert told.actions == [f"{STACK}rollback"]
+    assert told.plan.steps[0].params["version"] == 7
+    assert "“Faster search”" in told.says()
+    assert "ended 4 minutes before" in told.says()
+    assert "ValueError: bad index" in told.says()
+    assert "It changed images" in told.says()
+    assert "ordered by Ada" in told.says()
+
+
+@pytest.mark.parametrize(
+    ("what", "runbook"),
+    [
+        ("long ago", "crash_loop"),
+        ("nothing changed", "crash_loop"),
+        ("no good version", "crash_loop"),
+        ("deployed past us", "crash_loop"),
+        ("was there before", "crash_loop"),
+        ("a dependency is down", "crash_loop"),
+        ("memory", "container_oom"),
+        ("plain project", "crash_loop"),
+        ("later than the trouble", "crash_loop"),
+    ],
+)
+async def test_other_crashes_are_not_blamed_on_it(books: Runbooks, catalog: Catalog, what: str, runbook: str) -> None:
+    managed: Managed | None = DEPLOYED
+    answers = dict(REGRESSION)
+    facts = dict(LOOP)
+    below = db()
+    if what == "long ago":
+        managed = replace(GRANADA, deployments=(deployment(45),))
+    elif what == "nothing changed":
+        same: dict[str, Any] = {"images": {"api": "api:1"}}
+        answers["versions"] = {"versions": [row(8, "unknown", source="github", **same), row(7, "good", **same)]}
+    elif what == "no good version":
+        answers["versions"] = {"versions": [row(8, "good"), row(7, "bad")]}
+    elif what == "deployed past us":
+        answers["deployments"] = {"deployments": [deployed(by=None)]}
+        answers["versions"] = {"versions": [row(7, "good", ended_min=300, images={"api": "api:1"})]}
+    elif what == "was there before":
+        older: JsonObject = {"kind": "crash_loop", "opened_at": (NOW - timedelta(days=1)).isoformat()}
+        answers["history.incidents"] = {"incidents": [older]}
+    elif what == "a dependency is down":
+        below = db(ContainerState.EXITED, exit_code=1)
+    elif what == "memory":
+        facts = {**OOM, "memory_shape": "peak"}
+    elif what == "plain project":
+        managed = None
+    elif what == "later than the trouble":
+        managed = replace(GRANADA, deployments=(deployment(-10),))
+    told = await tell(
+        books,
+        catalog,
+        incident(AlertKind.CRASH_LOOP, **facts),
+        api(ContainerState.RESTARTING),
+        below,
+        managed=managed,
+        answers=answers,
+        logs={"api": TRACE},
+    )
+    assert told.runbook == runbook
+    assert f"{STACK}rollback" not in told.actions
+
+
+async def test_a_migration_leaves_the_way_back_to_a_person(books: Runbooks, catalog: Catalog) -> None:
+    lines = ["INFO [alembic.runtime.migration] Running upgrade 1a2b -> 3c4d, add column", *TRACE]
+    told = await tell(
+        books,
+        catalog,
+        incident(AlertKind.CRASH_LOOP, **LOOP),
+        api(ContainerState.RESTARTING),
+        db(),
+        managed=DEPLOYED,
+        answers=REGRESSION,
+        logs={"api": lines},
+    )
+    assert told.runbook == "bad_deploy_regression"
+    assert told.plan is None
+    assert "migration" in told.says()
+    assert "migración" in told.says("es")
+
+
+async def test_a_stack_that_crashed_after_done_is_rolled_back_too(books: Runbooks, catalog: Catalog) -> None:
+    """The alert is the stack's own: the log of its worst container tells why."""
+    told = await tell(
+        books,
+        catalog,
+        of_stack(AlertKind.DEPLOY_CRASHED, containers_running=1, containers_total=2),
+        api(ContainerState.RESTARTING),
+        db(),
+        managed=DEPLOYED,
+        answers=REGRESSION,
+        logs={"api": TRACE},
+    )
+    assert told.runbook == "bad_deploy_regression"
+    assert told.context.fact("worst_service") == "granada/api"
+    assert told.actions == [f"{STACK}rollback"]
+    assert "ValueError: bad index" in told.says()
+
+
+async def test_without_a_version_to_go_back_to_it_only_explains(books: Runbooks, catalog: Catalog) -> None:
+    told = await tell(
+        books,
+        catalog,
+        of_stack(AlertKind.DEPLOY_CRASHED),
+        api(ContainerState.RESTARTING),
+        db(),
+        managed=DEPLOYED,
+        logs={"api": TRACE},
+    )
+    assert told.runbook == "deploy_crashed"
+    assert told.plan is None
+    assert "granada/api is worst off" in told.says()
+    assert "none to go back to" in told.says()
+
+
+# -- variables ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("removed", "unset", "runbook", "actions"),
+    [
+        (True, False, "env_missing_after_deploy", [f"{STACK}rollback"]),
+        (False, True, "env_missing_after_deploy", []),
+        (False, False, "bad_deploy_regression", [f"{STACK}rollback"]),
+    ],
+)
+async def test_a_variable_that_went_missing_is_named(
+    books: Runbooks, catalog: Catalog, removed: bool, unset: bool, runbook: str, actions: list[str]
+) -> None:
+    keys: list[JsonValue] = ["TOKEN"] if removed else ["DATABASE_URL", "TOKEN"]
+    new = row(8, "unknown", environment_keys=keys)
+    answers: dict[str, JsonObject] = {**REGRESSION, "versions": {"versions": [new, row(7, "good", ended_min=300)]}}
+    if unset:
+        answers["unset_variables"] = {"unset_variables": ["DATABASE_URL"]}
+    told = await tell(
+        books,
+        catalog,
+        incident(AlertKind.CRASH_LOOP, **LOOP),
+        api(ContainerState.RESTARTING),
+        db(),
+        managed=DEPLOYED,
+        answers=answers,
+        logs={"api": ["KeyError: 'DATABASE_URL'"]},
+    )
+    assert (told.runbook, told.actions) == (runbook, actions)
+    assert "DATABASE_URL" in told.says()
+
+
+async def test_a_missing_variable_of_a_plain_project_stays_its_own(books: Runbooks, catalog: Catalog) -> None:
+    trouble = incident(AlertKind.CRASH_LOOP, **LOOP)
+    lines = {"api": ["KeyError: 'DATABASE_URL'"]}
+    told = await tell(books, catalog, trouble, api(ContainerState.RESTARTING), db(), managed=None, logs=lines)
+    assert told.runbook == "missing_variable"
+
+
+# -- domains -----------------------------------------------------------------------------------------------------------
+
+SERVED = replace(GRANADA, domains=(WEB,))
+
+
+@pytest.mark.parametrize(
+    ("ports", "runbook", "actions"),
+    [
+        (("8000/tcp",), "domain_502_wrong_port", ["dokploy.domain.set_port", f"{STACK}redeploy"]),
+        (("0.0.0.0:80->8000/tcp", "[::]:80->8000/tcp"), "domain_502_wrong_port", ["dokploy.domain.set_port"]),
+        (("8000/tcp", "9000/tcp"), "domain_502_wrong_port", []),
+        (("3000/tcp",), "domain_failing", []),
+        ((), "domain_failing", []),
+    ],
+)
+async def test_a_domain_that_leads_to_the_wrong_port(
+    books: Runbooks, catalog: Catalog, ports: tuple[str, ...], runbook: str, actions: list[str]
+) -> None:
+    trouble = of_domain(domain_problem="bad_gateway", domain_http_status=502)
+    told = await tell(books, catalog, trouble, api(ContainerState.RUNNING, ports=ports), db(), managed=SERVED)
+    assert told.runbook == runbook
+    assert told.actions[: len(actions)] == actions
+    assert bool(told.actions) is bool(actions)
+    if actions:
+        assert told.plan is not None
+        assert told.plan.steps[0].params == {"stack": "granada", "domain_id": "d1", "port": 8000}
+
+
+async def test_a_crash_behind_a_failing_domain_is_the_cause(books: Runbooks, catalog: Catalog) -> None:
+    trouble = of_domain(domain_problem="bad_gateway", domain_http_status=502)
+    died = incident(exit_code=1, oom_killed=False, stopped_by_person=False, came_back=False).alerts[0]
+    told = await tell(
+        books, catalog, replace(trouble, alerts=(*trouble.alerts, died)), api(exit_code=1), db(), managed=SERVED
+    )
+    assert told.runbook == "exited_unexpectedly"
+
+
+async def test_a_domain_without_a_route_is_brought_up_again(books: Runbooks, catalog: Catalog) -> None:
+    trouble = of_domain(domain_problem="router", domain_http_status=404)
+    told = await tell(books, catalog, trouble, api(ContainerState.RUNNING), db(), managed=SERVED)
+    assert (told.runbook, told.actions) == ("domain_failing", [f"{STACK}redeploy"])
+    down = await tell(books, catalog, trouble, api(ContainerState.EXITED, exit_code=1), db(), managed=SERVED)
+    assert down.actions == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "part"),
+    [("dns", "DNS records"), ("unreachable", "firewall"), ("http_error", "HTTP status 500")],
+)
+async def test_what_fails_of_a_domain_is_said(books: Runbooks, catalog: Catalog, problem: str, part: str) -> None:
+    trouble = of_domain(domain_problem=problem, domain_http_status=500 if problem == "http_error" else None)
+    told = await tell(books, catalog, trouble, api(ContainerState.RUNNING), db(), managed=SERVED)
+    assert told.runbook == "domain_failing"
+    assert part in told.says()
+    assert told.actions == []
+
+
+@pytest.mark.parametrize(
+    ("certificate", "days", "part", "actions"),
+    [
+        ("letsencrypt", -3.0, "renewal has failed", []),
+        ("letsencrypt", 5.0, "ends in 5 days", []),
+        ("letsencrypt", None, "given out none", [f"{STACK}redeploy"]),
+        ("letsencrypt", 364.0, "given out none", [f"{STACK}redeploy"]),
+        ("custom", -3.0, "one of your own", []),
+    ],
+)
+async def test_a_certificate_that_is_not_accepted(
+    books: Runbooks, catalog: Catalog, certificate: str, days: float | None, part: str, actions: list[str]
+) -> None:
+    managed = replace(GRANADA, domains=(replace(WEB, certificate=certificate),))
+    trouble = of_domain(domain_problem="certificate", **({} if days is None else {"certificate_days": days}))
+    told = await tell(books, catalog, trouble, api(ContainerState.RUNNING), db(), managed=managed)
+    assert (told.runbook, told.actions) == ("certificate_expired", actions)
+    assert part in told.says()
+
+
+# -- the platform ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "runbook", "part"),
+    [
+        (
+            AlertKind.DEPLOY_STUCK,
+            {"deploy_running_min": 31.0, "queue_waiting": 2},
+            "deploy_stuck",
+            "run for 31 minutes",
+        ),
+        (AlertKind.QUEUE_BLOCKED, {"queue_waiting": 3}, "queue_blocked", "that wait: 3"),
+        (AlertKind.BACKUP_FAILED, {"backup_name": "granada-db"}, "backup_failed", "backup of granada-db failed"),
+        (AlertKind.PLATFORM_UNREACHABLE, {"platform_problem": "no answer"}, "dokploy_unreachable", "no answer"),
+    ],
+)
+async def test_what_only_a_person_can_end_is_explained(
+    books: Runbooks, catalog: Catalog, kind: AlertKind, facts: dict[str, Any], runbook: str, part: str
+) -> None:
+    told = await tell(books, catalog, of_stack(kind, **facts), api(ContainerState.RUNNING), db())
+    assert (told.runbook, told.actions) == (runbook, [])
+    assert part in told.says()
+
+
+@pytest.mark.parametrize(("status", "actions"), [("done", [f"{STACK}redeploy"]), ("idle", [])])
+async def test_a_status_that_contradicts_the_containers(
+    books: Runbooks, catalog: Catalog, status: str, actions: list[str]
+) -> None:
+    state = ContainerState.EXITED if status == "done" else ContainerState.RUNNING
+    told = await tell(
+        books,
+        catalog,
+        of_stack(AlertKind.STATUS_CONTRADICTS, platform_status=status),
+        api(state, exit_code=137),
+        managed=replace(GRANADA, status=status),
+    )
+    assert (told.runbook, told.actions) == ("status_contradicts", actions)
+
+
+async def test_an_unhealthy_service_after_a_deployment_is_a_regression(books: Runbooks, catalog: Catalog) -> None:
+    sick = api(ContainerState.RUNNING, health=Health.UNHEALTHY, failing_streak=3)
+    trouble = incident(AlertKind.UNHEALTHY, failing_streak=3)
+    told = await tell(books, catalog, trouble, sick, db(), managed=DEPLOYED, answers=REGRESSION)
+    assert told.runbook == "bad_deploy_regression"
