@@ -44,6 +44,7 @@ from integrations.docker_engine.space_actions import SpaceToolset
 from knowledge.history_actions import HistoryToolset
 from knowledge.stores import Knowledge
 from knowledge.text_files import load_texts
+from tests.agent.rules.fakes import dokploy_toolsets
 from tests.testbed.world import eventually
 
 TOKEN = "700000001:playground-token-for-tests-aaaaaaaaaa"
@@ -171,7 +172,8 @@ class FaceWorld:
             docker = DockerToolset({"local": self.engine}, redact, now=self.clock.now)
             engines: dict[str, Engine] = {"local": self.engine}
             images, space = ImageToolset(engines, redact), SpaceToolset(engines, redact)
-            self.catalog = Catalog([docker, images, space, history, self.danger, *self.more_toolsets()])
+            known = [docker, images, space, history, self.danger, *dokploy_toolsets()]
+            self.catalog = Catalog([*known, *self.more_toolsets()])
             self.desk = IncidentDesk(
                 store=self.knowledge.incidents,
                 silences=self.knowledge.silences,
