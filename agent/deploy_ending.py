@@ -110,6 +110,7 @@ def result_of(deploy: Deploy) -> JsonObject:
             "error_class": deploy.error_class,
             "crashed": list(deploy.crashed),
             "window_s": deploy.window_s,
+            "good_since": deploy.good_since.isoformat() if deploy.good_since is not None else None,
             "took_s": round(((deploy.over_at or deploy.ordered_at) - deploy.ordered_at).total_seconds(), 1),
         },
     }
