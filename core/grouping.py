@@ -57,8 +57,8 @@ def place(
         return Place(incident=own)
     if alert.stack is not None:
         whole = _of_whole(alert, here, settings)
-        if whole is not None:
-            return Place(incident=whole)
+        if whole:
+            return Place(incident=whole[0], absorbing=tuple(whole[1:]))
     if alert.service is None:
         return None
     firing = frozenset(is_firing)
@@ -76,27 +76,32 @@ def _is_akin(alert: Alert, incident: Incident) -> bool:
     return all(alert.kind == one.kind for one in incident.alerts if {alert.kind, one.kind} & _APART)
 
 
-def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -> Incident | None:
-    """A stack's own alert joins the trouble of its containers, and theirs joins its: one deploy, one card."""
+def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -> list[Incident]:
+    """The trouble of its containers that a stack's own alert joins, or the stack's that theirs joins; oldest first.
+
+    One deploy, one card: what its containers have opened until then is taken into one, but for what is under repair.
+    """
     within = timedelta(seconds=settings.group_within_s)
-    for incident in here:
-        if incident.stack != alert.stack:
-            continue
-        kinds = {one.kind for one in incident.alerts}
-        is_near = any(abs(alert.at - one.at) <= within for one in incident.alerts)
-        if alert.service is None and _has_cause_inside(alert) and is_near and incident.service is not None:
-            return incident
-        if alert.service is not None and is_near and (kinds & _OF_A_DEPLOY or _failed_for_a_container(incident)):
-            return incident
-    return None
+    near = [
+        incident
+        for incident in here
+        if incident.stack == alert.stack and any(abs(alert.at - one.at) <= within for one in incident.alerts)
+    ]
+    if alert.service is not None:
+        return [one for one in near if _is_of_a_deploy(one)][:1]
+    if not _has_cause_inside(alert):
+        return []
+    inside = [one for one in near if one.service is not None]
+    is_whole_deploy = alert.kind in _OF_A_DEPLOY
+    return [one for one in inside if one is inside[0] or (is_whole_deploy and one.state not in BUSY)]
+
+
+def _is_of_a_deploy(incident: Incident) -> bool:
+    return any(one.kind in _OF_A_DEPLOY or _is_for_a_container(one) for one in incident.alerts)
 
 
 def _has_cause_inside(alert: Alert) -> bool:
     return alert.kind in _OF_A_STACK or _is_for_a_container(alert)
-
-
-def _failed_for_a_container(incident: Incident) -> bool:
-    return any(_is_for_a_container(one) for one in incident.alerts)
 
 
 def _is_for_a_container(alert: Alert) -> bool:
