@@ -35,6 +35,8 @@ PULLS_AT_ONCE = 2
 PULLS_WAITING = 8
 INSPECTS_AT_ONCE = 8
 LOGIN_LIMIT_S = 10.0
+MOST_NAMES = 100
+"""Of one image that is removed; one with more stays."""
 DISK_LIMIT_S = 60.0
 REMOVAL_LIMIT_S = 60.0
 PRUNE_LIMIT_S = 240.0
@@ -103,18 +105,25 @@ class RealStore:
         await self._ask(lambda link: link.wire.order("POST", path, query, limit_s=self._timeout_s, what=what))
 
     async def remove_image(self, image_id: str) -> bool:
-        """Take its names away and remove it, never by force."""
-        found = await self.image(image_id)
-        if found is None or found.used_by:
-            return False
-        removed = False
-        for name in found.tags or (found.id,):
-            removed = await self._removed(f"/images/{_in_path(name)}", f"remove image {name!r}") or removed
-        return removed and await self.image(image_id) is None
+        """Take its names away and remove it, never by force; what it was built upon stays."""
+        taken: list[str] = []
+        for _ in range(MOST_NAMES):
+            found = await self.image(image_id)
+            if found is None:
+                return bool(taken)
+            name = next(iter((*found.tags, *found.digests, found.id)))
+            path = f"/images/{_in_path(name)}"
+            if found.used_by or not await self._removed(path, f"remove image {name!r}", {"noprune": "1"}):
+                break
+            taken.append(name)
+        for name in taken:
+            if "@" not in name:
+                await self.tag(image_id, name)
+        return False
 
-    async def _removed(self, path: str, what: str) -> bool:
+    async def _removed(self, path: str, what: str, query: Mapping[str, str] | None = None) -> bool:
         try:
-            await self._ask(lambda link: link.wire.order("DELETE", path, limit_s=REMOVAL_LIMIT_S, what=what))
+            await self._ask(lambda link: link.wire.order("DELETE", path, query, limit_s=REMOVAL_LIMIT_S, what=what))
         except NotFound:
             return False
         except EngineRefused as error:

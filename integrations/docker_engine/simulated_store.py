@@ -68,6 +68,7 @@ class SimulatedStore:
         self._seen: set[str] = set()
         self._cache = list(stored.cache)
         self._networks = {one.id: one for one in stored.networks}
+        self._published: dict[str, int] = dict.fromkeys(stored.newer, 1)
 
     # -- images ----------------------------------------------------------------------------------------------------
 
@@ -160,7 +161,16 @@ class SimulatedStore:
         if trouble is not None:
             what = f"ask for {name.full!r}"
             raise registry_refusal(trouble, name.full, name.registry, "the registry gives nothing", what)
-        return name.digest or _digest(name.full, "newer" if name.full in self._stored.newer else "")
+        return name.digest or _digest(name.full, self._published.get(name.full, 0))
+
+    def publish(self, reference: str) -> None:
+        """Somebody pushes a newer image under that name."""
+        name = references.parse(reference).full
+        self._published[name] = self._published.get(name, 0) + 1
+
+    def put(self, image: Image) -> None:
+        """Let an image lie on the disk."""
+        self._images[image.id] = replace(image, host=self._host)
 
     # -- space -----------------------------------------------------------------------------------------------------
 
@@ -239,5 +249,6 @@ def stored_example(now: datetime | None = None) -> Stored:
     )
 
 
-def _digest(reference: str, turn: str = "") -> str:
+def _digest(reference: str, turn: int = 0) -> str:
+    """What a registry has under a name after so many pushes."""
     return "sha256:" + hashlib.sha256(f"registry {reference} {turn}".encode()).hexdigest()

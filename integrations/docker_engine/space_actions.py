@@ -84,11 +84,13 @@ class SpaceToolset(Toolset):
             message = text("docker.prune_nothing", host=engine.name)
             return self._result(message, {"host": engine.name, **_choice_facts(choice)}, "docker system df")
         removed = await prune.carry_out(engine, choice, wish)
+        freed_mb = facts.mb(removed.images_bytes + removed.cache_bytes)
+        images_mb, cache_mb = facts.mb(removed.images_bytes), facts.mb(removed.cache_bytes)
         data: JsonObject = {
             "host": engine.name,
-            "freed_mb": facts.mb(removed.images_bytes + removed.cache_bytes),
-            "images_mb": facts.mb(removed.images_bytes),
-            "build_cache_mb": facts.mb(removed.cache_bytes),
+            "freed_mb": freed_mb,
+            "images_mb": images_mb,
+            "build_cache_mb": cache_mb,
             "images": [one.title for one in removed.images],
             "networks": [one.name for one in removed.networks],
             "left": list(removed.left),
@@ -96,8 +98,10 @@ class SpaceToolset(Toolset):
         message = text(
             "docker.pruned_but" if removed.left else "docker.pruned",
             host=engine.name,
-            mb=data["freed_mb"] if isinstance(data["freed_mb"], float) else 0.0,
+            mb=freed_mb,
             images=len(removed.images),
+            images_mb=images_mb,
+            cache_mb=cache_mb,
             networks=len(removed.networks),
             left=len(removed.left),
         )

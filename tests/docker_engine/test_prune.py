@@ -215,6 +215,30 @@ async def test_an_image_in_use_is_never_forced(engine: RealEngine, yard: Yard, s
     assert yard.has_image(used)
 
 
+async def test_an_image_with_names_in_several_repositories_goes_whole(engine: RealEngine, yard: Yard) -> None:
+    image = yard.image()
+    yard.shop.push(image, "1")
+    yard.shop.push(image, "2")
+    yard.shop.registry.push(yard.client, image, f"{yard.shop.name}-too", "1")
+    assert await engine.store.remove_image(image)
+    assert not yard.has_image(image)
+
+
+async def test_an_image_that_others_are_built_upon_keeps_its_name(engine: RealEngine, yard: Yard) -> None:
+    name = yard.shop.push(below := yard.image())
+    above = Workshop(client=yard.client, base=name, registry=yard.shop.registry)
+    child = above.build({LABEL: yard.mark})
+    try:
+        assert not await engine.store.remove_image(below)
+        found = await engine.store.image(name)
+        assert found is not None
+        assert found.id == below
+        assert await engine.store.remove_image(child)
+        assert await engine.store.remove_image(below)
+    finally:
+        above.clear()
+
+
 async def test_the_build_cache_can_be_asked_for(engine: RealEngine) -> None:
     a_year_h = 24.0 * 365
     assert await engine.store.prune_build_cache(a_year_h) == 0
