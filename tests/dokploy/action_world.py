@@ -181,7 +181,7 @@ class ActionWorld:
         ran = {one.service: one.image_id for one in self.inventory.containers if one.project == service.app_name}
         new = next(row for row in self._over(service) if row["deploymentId"] not in deploy.known_ids)
         phase = DeployPhase.GOOD if verdict is VersionVerdict.GOOD else DeployPhase.CRASHED
-        over = replace(deploy, phase=phase, deployment_id=new["deploymentId"], over_at=datetime.now(UTC))
+        over = replace(deploy, phase=phase, deployment_id=str(new["deploymentId"]), over_at=datetime.now(UTC))
         await self.deploys.put(over)
         if deploy.version_id is not None:
             await self.versions.judge(deploy.version_id, verdict, image_ids=ran)

@@ -174,8 +174,9 @@ async def test_a_waiting_deploy_is_taken_out_of_the_queue(world: ActionWorld) ->
     world.standin.hold_queue()
     await world.do("compose.deploy", stack="granada", why="too early")
     done = await world.do("compose.cancel_waiting", stack="granada")
-    (dropped,) = done.result.data["dropped"]  # type: ignore[misc]
-    assert str(dropped).startswith("Ada: too early")
+    dropped = done.result.data["dropped"]
+    assert isinstance(dropped, list)
+    assert [str(title).startswith("Ada: too early") for title in dropped] == [True]
     world.standin.release_queue()
     assert not await world.client.deployments.queue()
     assert not world.standin.deployments(granada)
