@@ -253,10 +253,13 @@ class Channel:
         record = await self._face.door.ledger.get(approval.call_keys[0]) if approval.call_keys else None
         if record is None:
             return
-        for letter in await self.letters(record, f"ask:{approval.id}"):
-            now, zone = self._face.clock.now(), zone_of(self._face, None)
-            card = question_card(approval, now, zone, await names(self._face))
-            await self._postbox.post(replace(letter, card=card))
+        async with self.wish_lock(record.call.key):
+            if await self._has_card(record):
+                return
+            for letter in await self.letters(record, f"ask:{approval.id}"):
+                now, zone = self._face.clock.now(), zone_of(self._face, None)
+                card = question_card(approval, now, zone, await names(self._face))
+                await self._postbox.post(replace(letter, card=card))
 
     async def _started(self, event: CallStarted) -> None:
         if event.record.call.incident_id is not None:

@@ -62,9 +62,9 @@ class DeployCards:
     async def _finished(self, event: CallFinished) -> None:
         """The order itself may have failed: then nobody follows the deploy, and its card ends with the call."""
         deploy = await self._face.deploys.get(event.record.call.key)
-        if deploy is not None and not deploy.phase.is_over:
-            self._live.pop(deploy.key, None)
+        if deploy is not None:
             await self._show(deploy, is_urgent=True)
+            self._live.pop(deploy.key, None)
 
     async def _take(self, deploy: Deploy, *, is_urgent: bool = True) -> None:
         if deploy.phase.is_over:
@@ -86,7 +86,9 @@ class DeployCards:
     async def _write(self, deploy: Deploy, record: CallRecord, *, is_urgent: bool) -> None:
         """The card takes the place of the wish's first answer; the verdict that of its end."""
         view = await deploy_view(self._face, deploy, zone_of(self._face, None))
-        for letter in await self._channel.letters(record, f"run:{deploy.key}"):
+        # where it was asked, the question becomes the card
+        key = f"ask:{record.approval_id}" if record.approval_id is not None else f"run:{deploy.key}"
+        for letter in await self._channel.letters(record, key):
             row_id = await self._postbox.post(replace(letter, card=deploy_card(view), is_urgent=is_urgent))
             if deploy.phase.is_over and deploy.phase not in UNTOLD:
                 await self._tell(deploy, letter, row_id)

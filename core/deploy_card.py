@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 
 from core.alerts import AlertKind
-from core.cards import Block, Button, Card, Folded, Press, Span, Tone, Weight, Words, faint, line, strong
+from core.cards import Block, Button, Card, Folded, Line, Press, Span, Tone, Weight, Words, faint, line, strong
 from core.deploys import Deploy, DeployPhase, DeployWhat
 from core.incident_card import clock_time, duration
 from core.incidents import Incident
 from core.managed import ManagedKind
 from core.ports import CallRecord
-from core.wording import Text, Value, text
+from core.wording import Text, text
 
 PHASE_TONES = {
     DeployPhase.WAITING: Tone.BUSY,
@@ -27,8 +27,8 @@ PHASE_TONES = {
     DeployPhase.UNKNOWN: Tone.UNKNOWN,
 }
 TAIL_SHOWN = 6
+LAST_LINE_SHOWN = 120
 CHANGES_SHOWN = 6
-SERVICES_SHOWN = 4
 CANCEL = "!cancel"
 """Behind a stack's name in /deploy: take it out of the queue."""
 DEPLOY_KINDS = frozenset(
@@ -88,7 +88,7 @@ def deploy_card(view: DeployView) -> Card:
         blocks.append(line(message))
     else:
         blocks.append(line(strong(_stands(view))))
-        blocks += _verdict(deploy)
+        blocks += _more(view)
     blocks += _log(deploy) if broken is None else []
     blocks += _about(view)
     blocks.append(_footer(view))
@@ -98,20 +98,15 @@ def deploy_card(view: DeployView) -> Card:
 def progress_blocks(deploy: Deploy, now: datetime, services: Wellness | None = None) -> tuple[Block, ...]:
     """How far it is, for the card of an incident, under the step that ordered it."""
     view = DeployView(deploy=deploy, now=now, zone=now.tzinfo or UTC, services=services)
-    blocks: list[Block] = [line(_stands(view), tone=PHASE_TONES[deploy.phase], indent=True)]
-    if deploy.phase.is_bad and deploy.error_line:
-        blocks.append(line(deploy.error_line, indent=True))
-    elif deploy.phase is DeployPhase.RUNNING:
-        blocks += _log(deploy)
-    return tuple(blocks)
+    more = (replace(one, indent=True) if isinstance(one, Line) else one for one in _more(view))
+    return (line(_stands(view), tone=PHASE_TONES[deploy.phase], indent=True), *more, *_log(deploy))
 
 
 def verdict_line(deploy: Deploy) -> Card:
     """The verdict in one line, for whoever waits for it."""
-    key = f"deploy_card.ping.{deploy.phase}"
-    says = text(key, stack=deploy.stack, services=_services(deploy.crashed), error=deploy.error_line[:200])
-    if deploy.phase is DeployPhase.FAILED and deploy.error_line:
-        says = Text("deploy_card.ping.failed_because", says.values)
+    says = deploy.says
+    if says is None or deploy.phase is DeployPhase.GOOD:
+        says = Text(f"deploy_card.ping.{deploy.phase}", {"stack": deploy.stack})
     return Card(blocks=(line(says, tone=PHASE_TONES[deploy.phase]),))
 
 
@@ -134,46 +129,47 @@ def incident_buttons(incident: Incident, deploys: Sequence[Deploy]) -> tuple[But
 
 
 def _stands(view: DeployView) -> Text:
+    """The phase in a few words, with its seconds."""
     deploy, now = view.deploy, view.now
     phase = deploy.phase
-    took = duration((deploy.over_at or now) - deploy.ordered_at)
-    if phase is DeployPhase.WAITING:
-        if deploy.ahead is None:
-            return text("deploy_card.waiting", took=took)
-        return text("deploy_card.waiting_at" if deploy.ahead else "deploy_card.waiting_next", place=deploy.ahead + 1)
     if phase is DeployPhase.RUNNING:
         return text("deploy_card.running", took=duration(now - (deploy.started_at or deploy.ordered_at)))
+    if phase is DeployPhase.SETTLING and deploy.good_since is not None:
+        held = min(max((now - deploy.good_since).total_seconds(), 0.0), deploy.window_s)
+        return text("deploy_card.settling", held=f"{held:.0f}", window=f"{deploy.window_s:.0f}")
+    took = duration((deploy.over_at or now) - deploy.ordered_at)
     if phase is DeployPhase.SETTLING:
-        return _settling(view)
-    if phase is DeployPhase.CRASHED:
-        services = _services(deploy.crashed)
-        return text("deploy_card.crashed" if services else "deploy_card.crashed_all", services=services, took=took)
+        return text("deploy_card.coming_up", took=took)
     if phase is DeployPhase.GOOD and deploy.what is DeployWhat.ROLLBACK:
         return text("deploy_card.good_again", took=took)
     return Text(f"deploy_card.{phase}", {"took": took})
 
 
-def _settling(view: DeployView) -> Text:
+def _more(view: DeployView) -> Iterator[Block]:
+    """What it waits for, or its verdict in a sentence, and the true error where the sentence does not name it."""
     deploy, services = view.deploy, view.services
-    so_far = 0.0 if deploy.good_since is None else (view.now - deploy.good_since).total_seconds()
-    held = f"{min(max(so_far, 0.0), deploy.window_s):.0f}"
-    key = "deploy_card.settling" if deploy.good_since else "deploy_card.coming_up"
-    if services is None:
-        return Text(f"{key}_unseen", {"held": held, "window": f"{deploy.window_s:.0f}"})
-    values: dict[str, Value | Text] = {
-        "held": held,
-        "window": f"{deploy.window_s:.0f}",
-        "well": services.well,
-        "total": services.total,
-    }
-    return Text(key, values)
-
-
-def _verdict(deploy: Deploy) -> Iterator[Block]:
-    if deploy.phase.is_bad and deploy.error_line:
+    if deploy.phase.is_bad and deploy.error_line and not _names(deploy.says, deploy.error_line):
         yield Folded(lines=(deploy.error_line,), is_code=True)
-    if deploy.says is not None and deploy.phase is not DeployPhase.GOOD:
-        yield line(deploy.says)
+    if deploy.says is not None and deploy.phase is not DeployPhase.RUNNING:
+        yield from (line(one) for one in _sentences(deploy.says))
+    elif deploy.phase is DeployPhase.WAITING and deploy.ahead is not None:
+        key = "deploy_card.waiting_at" if deploy.ahead else "deploy_card.waiting_next"
+        yield line(Text(key, {"place": deploy.ahead + 1}))
+    elif deploy.phase is DeployPhase.SETTLING and services is not None:
+        yield line(text("deploy_card.services", well=services.well, total=services.total))
+
+
+def _sentences(says: Text) -> list[Text]:
+    """A text that is made of a first and a second one: each of them."""
+    parts = [says.values.get(name) for name in ("first", "second")]
+    found = [one for one in parts if isinstance(one, Text)]
+    return [sentence for one in found for sentence in _sentences(one)] if len(found) == len(says.values) else [says]
+
+
+def _names(says: Text | None, error_line: str) -> bool:
+    """Whether the sentence tells the error already."""
+    values = says.values.values() if says is not None else ()
+    return any(_names(one, error_line) if isinstance(one, Text) else one == error_line for one in values)
 
 
 def _log(deploy: Deploy) -> Iterator[Block]:
@@ -181,6 +177,7 @@ def _log(deploy: Deploy) -> Iterator[Block]:
     is_telling = deploy.phase is DeployPhase.RUNNING or (deploy.phase is DeployPhase.FAILED and not deploy.error_line)
     if is_telling and deploy.log_tail:
         tail = tuple(one or " " for one in deploy.log_tail[-TAIL_SHOWN:])
+        yield line(faint(tail[-1][:LAST_LINE_SHOWN]))  # folded, only the oldest lines would be seen
         yield Folded(heading=text("deploy_card.log"), lines=tail, keep_end=True)
 
 
@@ -246,11 +243,6 @@ def _command(name: str, label: Words, words: str, weight: Weight = Weight.NORMAL
 
 def _log_words(stack: str, deploy: Deploy | None) -> str:
     return f"{stack} {deploy.deployment_id}" if deploy is not None and deploy.deployment_id else stack
-
-
-def _services(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:SERVICES_SHOWN])
-    return f"{shown} +{len(names) - SERVICES_SHOWN}" if len(names) > SERVICES_SHOWN else shown
 
 
 def _first_line(says: str) -> str:

@@ -218,12 +218,10 @@ def _usage(host: str, usage: JsonObject) -> Iterator[Block]:
     for part, size in sorted(sizes.items(), key=lambda pair: -(pair[1] or 0)):
         if size is None:
             yield line(text(f"space.{part}"), " ", faint(text("space.not_seen")))
-            continue
-        pieces: list[Words | Span] = [strong(_size(size)), "  ", text(f"space.{part}")]
-        free = _mb(usage, f"{part}_reclaimable_mb")
-        if free:
-            pieces.append(faint(text("space.free", size=_size(free))))
-        yield line(*pieces)
+        elif size >= WORTH_IT_MB:
+            free = _mb(usage, f"{part}_reclaimable_mb")
+            unused = [faint(text("space.free", size=_size(free)))] if free else []
+            yield line(strong(_size(size)), "  ", text(f"space.{part}"), *unused)
     largest = [
         text("space.one_of", what=text(f"space.{kind}"), name=str(one.get(key)), size=_size(_mb(one, "mb") or 0))
         for kind, name, key in (("volume", "largest_volumes", "name"), ("log", "largest_logs", "container"))
@@ -232,7 +230,8 @@ def _usage(host: str, usage: JsonObject) -> Iterator[Block]:
     ]
     if largest:
         yield Folded(heading=text("space.largest"), lines=tuple(largest))
-    yield line(text("space.would_free", size=_size(_reclaimable(usage))))
+    is_worth_it = _reclaimable(usage) >= WORTH_IT_MB
+    yield line(text("space.would_free" if is_worth_it else "space.nothing", size=_size(_reclaimable(usage)), host=host))
 
 
 def _reclaimable(usage: JsonObject) -> float:
@@ -265,6 +264,9 @@ async def _prune(ask: Ask, host: str) -> Reply:
         says=text("space.prune", host=host),
         origin=ask.origin(),
     )
+    usage = await look(ask, "docker.disk_usage", {"host": host})
+    if not isinstance(usage, Card) and _reclaimable(usage.data) < WORTH_IT_MB:
+        return said(text("space.nothing", host=host), Tone.GOOD)
     return await submit(ask, [call])
 
 

@@ -67,7 +67,7 @@ def split_target(ask: Ask, words: str) -> tuple[str, str]:
     parts = words.split()
     exact = {_plain(one.name) for one in inventory.managed} | {_plain(one.name) for one in inventory.stacks()}
     for size in range(len(parts), 0, -1):
-        if _plain(" ".join(parts[:size])) in exact:
+        if _plain(parts[size - 1]) and _plain(" ".join(parts[:size])) in exact:
             return " ".join(parts[:size]), " ".join(parts[size:])
     for size in range(min(len(parts), 4), 0, -1):
         name = " ".join(parts[:size])

@@ -155,7 +155,7 @@ def domain_line(ask: Ask, domain: Domain, state: DomainState | None) -> Line:
         pieces.append(faint(f" · {state.http_status}" if state.http_status else ""))
         return line(*pieces, *_certificate(ask, state), tone=Tone.WELL)
     pieces += [" · ", text(f"managed.domain.{state.problem}")]
-    if state.detail:
+    if state.detail and state.detail != str(state.http_status):
         pieces.append(faint(f" ({state.detail[:100]})"))
     return line(*pieces, tone=Tone.CRITICAL)
 

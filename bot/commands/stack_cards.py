@@ -33,7 +33,7 @@ async def services_card(ask: Ask, stack: Stack) -> Card:
     if managed is not None:
         blocks += [one for one in (blind_line(ask),) if one is not None]
         blocks += managed_blocks(ask, await known_of(ask, managed))
-    if not stack.services:
+    if not stack.services and (managed is None or managed.last_deployment is not None):
         blocks.append(line(text("services.no_containers"), tone=Tone.OFF))
     blocks.append(Gap())
     for service in stack.services[:SERVICES_SHOWN]:
