@@ -305,7 +305,18 @@ class DeployRuntime:
         return replace(deploy, phase=phase, says=says, over_at=self._clock.now())
 
     async def _conclude(self, deploy: Deploy, containers: tuple[Container, ...]) -> Deploy:
+        if deploy.phase in (DeployPhase.GOOD, DeployPhase.CRASHED) and deploy.commit is None:
+            deploy = await self._with_commit(deploy)
         return await self._ending.worded(await self._ending.judged(deploy, containers))
+
+    async def _with_commit(self, deploy: Deploy) -> Deploy:
+        """A git source names its commit only after the end."""
+        try:
+            async with asyncio.timeout(GLANCE_S):
+                look = await self._parts.platform.look(deploy)
+        except (GuardianError, TimeoutError):
+            return deploy
+        return replace(deploy, commit=look.commit, commit_says=look.commit_says)
 
     async def _keep(self, deploy: Deploy, before: Deploy | None, seen: Seen | None = None) -> None:
         """Write it down, then tell."""

@@ -11,10 +11,11 @@ from typing import Any, Literal, cast
 
 from core.deploys import Deploy, DeployLook
 from core.errors import ActionFailed, NotFound, Refused
-from core.inventory import Container
+from core.inventory import Container, ContainerState, Health
 from core.managed import DeployStatus, ManagedKind
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.deploy_log import TAIL_LINES, error_class, error_line, last_lines, log_lines
+from integrations.dokploy.docker_models import ContainerRow
 from integrations.dokploy.models import Deployment, QueuedJob
 from integrations.dokploy.secret import raw_of
 
@@ -26,6 +27,12 @@ CLOCKS_APART = timedelta(seconds=2)
 """How far Dokploy's clock may be behind this one."""
 TITLE_LIMIT = 200
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{7,64})\b")
+_EXIT_CODE = re.compile(r"\((\d{1,3})\)")
+_HEALTH = (
+    ("(healthy)", Health.HEALTHY),
+    ("(unhealthy)", Health.UNHEALTHY),
+    ("(health: starting)", Health.STARTING),
+)
 
 ReadContainer = Callable[[str, dict[str, Any]], Container]
 """A container of a host's name and a `docker inspect`."""
@@ -57,16 +64,22 @@ class DokployFollower:
         return look if row is None else await self._seen(look, deploy, row, rows)
 
     async def containers(self, deploy: Deploy) -> Sequence[Container]:
-        """Its containers, stopped ones too, as Dokploy sees them. None does not prove that there are none."""
+        """Its containers, stopped ones too, as Dokploy sees them. None does not prove that there are none.
+
+        A key without the right to Docker shows less: no restart counts and no times.
+        """
         app_type = deploy.type if deploy.type in ("docker-compose", "stack") else None
         rows = await self._client.containers.of_app(
             deploy.app_name,
             cast("Literal['docker-compose', 'stack'] | None", app_type),
             server_id=deploy.server,
         )
-        inspect = self._client.containers.inspect
-        found = await asyncio.gather(*(inspect(row.container_id, server_id=deploy.server) for row in rows))
         host = deploy.host or deploy.server or deploy.system
+        inspect = self._client.containers.inspect
+        try:
+            found = await asyncio.gather(*(inspect(row.container_id, server_id=deploy.server) for row in rows))
+        except Refused:
+            return [glanced(host, deploy, row) for row in rows if app_type is not None]
         read = [self._read(host, raw_of(one)) for one in found if one is not None]
         return [one for one in read if one.project == deploy.app_name]
 
@@ -120,6 +133,27 @@ def find(deploy: Deploy, rows: Sequence[Deployment], *, is_waiting: bool = False
     begun = (deploy.job_seen_at or deploy.ordered_at) - CLOCKS_APART
     overwritten = [row for row in new if _COMMIT.match(row.description or "") and _began(row) >= begun]
     return min(overwritten, key=_began, default=None)
+
+
+def glanced(host: str, deploy: Deploy, row: ContainerRow) -> Container:
+    """A container from Dokploy's list alone, for keys that may not inspect: state, health and exit code."""
+    state = ContainerState(row.state) if row.state in tuple(ContainerState) else ContainerState.DEAD
+    name = row.name.removeprefix("/")
+    own = name.removeprefix(deploy.app_name)
+    service = own[1:].partition(".")[0] if own.startswith("_") else own[1:].rpartition("-")[0]
+    code = _EXIT_CODE.search(row.status)
+    return Container(
+        host=host,
+        id=row.container_id,
+        name=name,
+        stack=deploy.stack,
+        service=service or name,
+        project=deploy.app_name,
+        image=row.image or "",
+        state=state,
+        health=next((health for words, health in _HEALTH if words in row.status), Health.NONE),
+        exit_code=int(code.group(1)) if code and state is not ContainerState.RUNNING else None,
+    )
 
 
 def _began(row: Deployment) -> datetime:

@@ -202,9 +202,9 @@ class DeployWorld:
         quick = {"follow_s": 0.1, "never_after_s": 1.0, "timeout_s": 5.0, "pace_s": 0.0, **self.dokploy_settings}
         settings = Settings(
             data_dir=self.home,
-            verification={"window_s": self.window_s, "poll_s": 0.2, "limit_s": self.limit_s},  # type: ignore[arg-type]
-            watch={"poll_s": 1.0},  # type: ignore[arg-type]
-            dokploy={"url": self.dokploy.url, "api_key": self.dokploy.api_key, **quick},  # type: ignore[arg-type]
+            verification={"window_s": self.window_s, "poll_s": 0.2, "limit_s": self.limit_s},
+            watch={"poll_s": 1.0},
+            dokploy={"url": self.dokploy.url, "api_key": self.dokploy.api_key, **quick},
         )
         assert settings.dokploy is not None
         async with AsyncExitStack() as stack:
@@ -336,6 +336,10 @@ class DeployWorld:
     def phases(self, key: str = "k1") -> list[str]:
         """The phases that were told, in order, each once."""
         return list(dict.fromkeys(str(one.deploy.phase) for one in self.told if one.deploy.key == key))
+
+    def is_in_line(self, key: str) -> bool:
+        """Whether its place in the queue was told."""
+        return any("queue" in one and "not taken" not in one for one in self.said(key))
 
     def said(self, key: str = "k1") -> list[str]:
         """What was said, in English."""

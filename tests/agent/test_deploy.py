@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -136,7 +137,7 @@ async def test_in_a_queue_of_three_each_says_its_place(world: DeployWorld) -> No
     async with world.running():
         for name in world.services:
             await world.order(name, key=name)
-            await eventually(lambda name=name: len(world.said(name)) > 0 and "queue" in world.said(name)[-1])  # type: ignore[misc]
+            await eventually(partial(world.is_in_line, name))
         await eventually(lambda: "blog is number 3 in Dokploy's queue, behind granada, shop." in world.said("blog"))
         assert world.said("granada")[-1] == "granada is next in Dokploy's queue."
         assert world.said("shop")[-1] == "shop is number 2 in Dokploy's queue, behind granada."
