@@ -52,10 +52,13 @@ def main() -> int:
     """Measure; 1 when a limit is missed."""
     argparse.ArgumentParser(prog="python -m bench.bench_dokploy", description=__doc__).parse_args()
     report = Report("Dokploy: inventory and polling")
-    with bed() as (found, _), home() as place:
-        with DokployStandin(docker_host=found.docker_host, docker_config=found.compose_config, home=place) as dokploy:
-            dokploy.fill(projects=PROJECTS, composes=COMPOSES // PROJECTS)
-            asyncio.run(_measured(dokploy, report))
+    with (
+        bed() as (found, _),
+        home() as place,
+        DokployStandin(docker_host=found.docker_host, docker_config=found.compose_config, home=place) as dokploy,
+    ):
+        dokploy.fill(projects=PROJECTS, composes=COMPOSES // PROJECTS)
+        asyncio.run(_measured(dokploy, report))
     return report.finish()
 
 

@@ -124,6 +124,10 @@ class Arrangement:
             self.owner.services.append(made.id)
         return made
 
+    def change(self, service: Service, **columns: Any) -> None:
+        """Write columns as somebody does on Dokploy's page: nothing is deployed."""
+        self._do(lambda: service.row.update(columns))
+
     def deploy(self, service: Service, title: str = "arranged", *, limit_s: float = 60.0) -> Row:
         """Deploy a compose or an application and wait for the end; the deployment. For what a test starts from.
 
