@@ -33,8 +33,9 @@ async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
         undo = await _undo_of(record.call, step, mind)
         if undo is not None:
             undos.append(replace(undo, needs=(undos[-1].key,) if undos else ()))
-    if undos:
-        await mind.door.submit_plan(undos)
+    new = [call for call in undos if await mind.door.ledger.get(call.key) is None]
+    if new:  # what a bad rollback began to take back itself is only waited for
+        await mind.door.submit_plan(new)
     said = state.get("reason")
     reason = Text.from_json(said) if said else text("agent.did_not_help")
     now = mind.clock.now()

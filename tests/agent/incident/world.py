@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from typing import Any
 from agent.ports import Mind
 from agent.runbooks import load_runbooks
 from agent.runtime import IncidentRuntime
-from core.actions import Catalog, Role
+from core.actions import Catalog, Role, Toolset
 from core.bus import Bus
 from core.carrier import CallStarted, Carriage
 from core.desk import IncidentDesk
@@ -89,6 +89,9 @@ class IncidentWorld:
     home: Path
     is_twice: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    own_runbooks: Path | None = None
+    toolsets: Sequence[Callable[[IncidentWorld], Toolset]] = ()
+    """Further ones, made once the records are there."""
     bus: Bus = field(default_factory=Bus)
     clock: WallClock = field(default_factory=WallClock)
     engine: SimulatedEngine = field(
@@ -99,7 +102,8 @@ class IncidentWorld:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[IncidentWorld]:
         quick = {"window_s": 0.1, "poll_s": 0.05}
-        settings = Settings(data_dir=self.home, verification=quick, **{"watch": {"poll_s": 1.0}, **self.settings})
+        values: dict[str, Any] = {"watch": {"poll_s": 1.0}, "verification": quick, **self.settings}
+        settings = Settings(data_dir=self.home, **values)
         async with AsyncExitStack() as stack:
             self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
             graph_store = await stack.enter_async_context(AsyncExitStack())
@@ -113,9 +117,10 @@ class IncidentWorld:
             )
             self.watch = Watch([self._watcher(settings)])
             docker = DockerToolset({"local": self.engine}, redact)
-            catalog = Catalog([docker, self._history(), *dokploy_toolsets()])
+            more = [make(self) for make in self.toolsets]
+            catalog = Catalog([docker, self._history(), *dokploy_toolsets(), *more])
             self.door = Door(self._carriage(settings, catalog, runs), self.knowledge.approvals)
-            books = load_runbooks(RUNBOOKS, None, catalog)
+            books = load_runbooks(RUNBOOKS, self.own_runbooks, catalog)
             texts = load_texts()
             mind = Mind(
                 door=self.door,
