@@ -195,12 +195,19 @@ class Guardian:
                 settings=self.settings,
                 series=self.knowledge.series,
                 sees=self._sees,
+                called=self._called,
+                deploys=self.knowledge.deploys,
+                versions=self.knowledge.versions,
             )
         )
 
     def _sees(self, actor: Actor, stack: str | None) -> bool:
         person = self._people.get(actor.id)
         return actor.role is not None and (person is None or person.role_for(stack) is not None)
+
+    def _called(self, actor_id: str) -> str:
+        person = self._people.get(actor_id)
+        return person.name if person is not None else actor_id.removeprefix("tg:")
 
     async def _refresh_people(self) -> None:
         self._people = {person.actor_id: person for person in await self.knowledge.people.all()}

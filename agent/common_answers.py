@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from agent import truths
+from agent.deployed import deployed
 from agent.dialogue_parts import Asked
 from agent.intents import WISHES, Intent, Understood, fold
 from agent.measured import measured, ranked
@@ -79,12 +80,24 @@ def _wish(asked: Asked, understood: Understood) -> AnswerPart:
     if not targets:
         return unknown(asked, understood.named) if understood.named else Said(says=text("dialogue.needs_target"))
     name = str(understood.intent)
+    if understood.intent in OF_STACKS:
+        targets = stacks_of(asked, targets)
     if len(targets) == 1:
         return proposal(name, targets[0])
     fits = ", ".join(dict.fromkeys(title(one) for one in targets[:6]))
     what = text(f"dialogue.propose.{name}", target=f"“{understood.named}”")
     says = text("dialogue.propose.several", what=what, fits=fits)
     return ProposeCommand(name=name, arguments=understood.named, says=says)
+
+
+def stacks_of(asked: Asked, targets: Sequence[Target]) -> tuple[Target, ...]:
+    """What is deployed: whole stacks, never one service."""
+    found: dict[tuple[str, str], Target] = {}
+    for target in targets:
+        name = target.name if isinstance(target, Stack) else target.stack
+        stack = asked.inventory.stack(name, target.host) if name is not None else None
+        found.setdefault((target.host, name or target.name), stack or target)
+    return tuple(found.values())
 
 
 def proposal(name: str, target: Target) -> ProposeCommand:
@@ -226,8 +239,43 @@ async def _most(asked: Asked, understood: Understood) -> list[AnswerPart]:
     return [Said(says=one) for one in found] or [RunCommand(name="status")]
 
 
+# -- versions and hosts ----------------------------------------------------------------------------------------------
+
+
+async def _deployed(asked: Asked, understood: Understood) -> list[AnswerPart]:
+    return [Said(says=one) for one in await deployed(asked, meant(asked, understood))]
+
+
+def _command(name: str) -> Answer:
+    """A command about what is named, else about everything."""
+
+    async def run(asked: Asked, understood: Understood) -> list[AnswerPart]:
+        return [RunCommand(name=name, arguments=_words(understood, meant(asked, understood)))]
+
+    return run
+
+
+async def _ports(asked: Asked, understood: Understood) -> list[AnswerPart]:
+    number = re.search(r"\b\d{2,5}\b", asked.question.text)
+    words = number[0] if number and not understood.targets else _words(understood, understood.targets)
+    return [RunCommand(name="ports", arguments=words)]
+
+
+async def _disk(asked: Asked, understood: Understood) -> list[AnswerPart]:
+    return [RunCommand(name="disk")]
+
+
+OF_STACKS = frozenset({Intent.DEPLOY, Intent.ROLLBACK})
 _PLAIN = frozenset({Intent.THANKS, Intent.HELLO, Intent.FORBIDS, Intent.DECIDES})
-_NEEDS_A_NAME = frozenset(Intent) - {Intent.MOST_CPU, Intent.MOST_MEMORY, Intent.INCIDENTS, Intent.HELP, Intent.BEFORE}
+_NEEDS_A_NAME = frozenset(Intent) - {
+    Intent.MOST_CPU,
+    Intent.MOST_MEMORY,
+    Intent.INCIDENTS,
+    Intent.HELP,
+    Intent.BEFORE,
+    Intent.PORTS,
+    Intent.DISK,
+}
 _ANSWERS: dict[Intent, Answer] = {
     Intent.LOGS: _logs,
     Intent.METRICS: _metrics,
@@ -243,4 +291,11 @@ _ANSWERS: dict[Intent, Answer] = {
     Intent.MOST_MEMORY: _most,
     Intent.CPU: _use,
     Intent.MEMORY_USE: _use,
+    Intent.DEPLOYED: _deployed,
+    Intent.DEPLOY_LOG: _command("deploylog"),
+    Intent.OUTDATED: _command("updates"),
+    Intent.COMPOSE_FILE: _command("compose"),
+    Intent.DETAILS: _command("info"),
+    Intent.PORTS: _ports,
+    Intent.DISK: _disk,
 }

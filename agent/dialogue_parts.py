@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from core.alerts import Alert
 from core.conversation import Question
+from core.deploys import Deploys, Versions
 from core.door import Door
 from core.incident_card import clock_time, duration
 from core.incidents import Incident
@@ -17,6 +19,10 @@ from core.policy import Actor
 from core.ports import Clock, IncidentStore, Series
 from core.settings import Settings
 from core.wording import Text, Texts
+
+
+def _without_kind(actor_id: str) -> str:
+    return actor_id.removeprefix("tg:")
 
 
 def _everything(_: Actor, __: str | None) -> bool:
@@ -42,6 +48,10 @@ class DialogueParts:
     """Kept samples, for when the engine does not answer."""
     sees: Callable[[Actor, str | None], bool] = _everything
     """Whether a person may look at a stack; None: at what stands outside of stacks."""
+    called: Callable[[str], str] = _without_kind
+    """How whoever has that actor id is called."""
+    deploys: Deploys
+    versions: Versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +70,9 @@ class Asked:
     @property
     def sees_all(self) -> bool:
         """Whether nothing is hidden from the person."""
-        return len(self.inventory.containers) == len(self.parts.inventory().containers)
+        whole = self.parts.inventory()
+        shown, known = (len(one.containers) + len(one.managed) for one in (self.inventory, whole))
+        return shown == known
 
     def say(self, sentence: Text) -> str:
         """A sentence in the person's language."""
@@ -74,16 +86,21 @@ class Asked:
         """Whether the person may look at that stack."""
         return self.parts.sees(self.question.actor, stack)
 
+    def moment(self, at: datetime) -> str:
+        """For people: `14:02 (3 h 5 min)`."""
+        now = self.parts.clock.now()
+        return f"{clock_time(at, now, ZoneInfo(self.parts.settings.timezone))} ({duration(now - at)})"
+
     def since(self, container: Container) -> str:
         """When it started, or ended when it does not run, for people: `14:02 (3 h 5 min)`."""
         at = container.started_at if container.is_running else container.finished_at
-        if at is None:
-            return "–"
-        now = self.parts.clock.now()
-        return f"{clock_time(at, now, ZoneInfo(self.parts.settings.timezone))} ({duration(now - at)})"
+        return "–" if at is None else self.moment(at)
 
 
 def visible(parts: DialogueParts, actor: Actor) -> Inventory:
     """What a person may look at."""
     whole = parts.inventory()
-    return replace(whole, containers=tuple(one for one in whole.containers if parts.sees(actor, one.stack)))
+    containers = tuple(one for one in whole.containers if parts.sees(actor, one.stack))
+    return replace(
+        whole, containers=containers, managed=tuple(one for one in whole.managed if parts.sees(actor, one.name))
+    )

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
 
-from agent.common_answers import proposal, unknown
+from agent.common_answers import OF_STACKS, proposal, stacks_of, unknown
 from agent.dialogue_parts import Asked
 from agent.intents import wants_change
 from agent.situation import LANGUAGES, card, situation
@@ -214,7 +214,8 @@ class Inquiry:
             return f"error: {self._asked.say(unknown(self._asked, named).says)}"
         if len(found) > 1:
             return f"error: several fit; name exactly one of: {', '.join(title(one) for one in found[:12])}"
-        offered = proposal(command, found[0])
+        wanted = stacks_of(self._asked, found) if command in OF_STACKS else found
+        offered = proposal(command, wanted[0])
         if offered not in self._proposals and len(self._proposals) < MAX_PROPOSALS:
             self._proposals.append(offered)
         return (

@@ -6,6 +6,7 @@ import re
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from agent.deployed import deployed_since
 from agent.dialogue_parts import Asked
 from agent.intents import fold
 from core.incident_card import clock_time
@@ -59,16 +60,63 @@ async def changes(asked: Asked, targets: tuple[Target, ...]) -> Text:
     said = [
         asked.say(text("dialogue.changed_incident", id=one.id, target=one.target, says=one.says)) for one in incidents
     ][:LINES]
+    deployments = await deployed_since(asked, since, _stacks(targets))
+    said += [f"· {asked.say(one.says)}" for one in deployments[:LINES]]
+    if len(deployments) > LINES:
+        said.append(asked.say(text("dialogue.more", count=len(deployments) - LINES)))
+    said += (await _acts(asked, since, targets))[:LINES]
     said += _lines(asked, "dialogue.changed_created", created, since, zone)
     said += _lines(asked, "dialogue.changed_started", started, since, zone)
     return text(
         "dialogue.changes" if said else "dialogue.no_changes",
         since=clock_time(since, now, zone),
         incidents=len(incidents),
+        deployments=len(deployments),
         created=len(created),
         started=len(started),
         details="\n".join(said),
     )
+
+
+def _stacks(targets: tuple[Target, ...]) -> list[str] | None:
+    """The stacks that are meant; None: all."""
+    if not targets:
+        return None
+    return [name for name in (one.name if isinstance(one, Stack) else one.stack for one in targets) if name]
+
+
+async def _acts(asked: Asked, since: datetime, targets: tuple[Target, ...]) -> list[str]:
+    """What was done through us besides deploys, which are told already: edits of files, restarts, with who it was."""
+    now, zone = asked.parts.clock.now(), ZoneInfo(asked.parts.settings.timezone)
+    catalog = asked.parts.door.catalog
+    said = []
+    for act in await asked.parts.door.ledger.acts_since(since):
+        stack, service = _place(asked, act.ref)
+        if (stack, service) == (None, None) or not asked.may_see(stack):
+            continue
+        if targets and not any(_holds(one, stack, service) for one in targets):
+            continue
+        if act.action in catalog and catalog.get(act.action).follow is not None:
+            continue
+        key = f"did.{act.action}"
+        says = text(
+            "dialogue.changed_by_us",
+            target="/".join(part for part in (stack, service) if part),
+            did=Text(key) if asked.parts.texts.has(key) else act.action,
+            when=clock_time(act.at, now, zone),
+            who=asked.parts.called(act.by),
+        )
+        said.append(asked.say(says))
+    return said
+
+
+def _place(asked: Asked, ref: str) -> tuple[str | None, str | None]:
+    """The stack and service that a call's target names; both None: nothing that is there."""
+    kind, _, name = ref.partition(":")
+    if kind == "stack":
+        return name, None
+    container = asked.inventory.container(ref)
+    return (container.stack, container.service) if container is not None else (None, None)
 
 
 def _lines(asked: Asked, key: str, containers: list[Container], since: datetime, zone: ZoneInfo) -> list[str]:

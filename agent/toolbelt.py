@@ -10,7 +10,7 @@ from core.model import ToolSpec
 MAX_TOOLS = 12
 MAX_RESULT_CHARS = 6000
 PROPOSE = "propose_command"
-PROPOSABLE = ("restart", "up", "stop")
+PROPOSABLE = ("restart", "up", "stop", "deploy", "rollback", "update")
 CUT = " [cut] "
 FIRST = (
     "docker.list",

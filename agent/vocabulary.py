@@ -72,7 +72,14 @@ UP = (
     r"|start(?: up)?(?! (?:time|date|with|by|from|at|\w+ing\b))|bring up|boot|launch|turn on|power on|spin up"
     r"|(?:bring|turn)(?= .* (?:up|on)$))"
 )
-ACT = rf"(?:{RESTART}|{STOP}|{UP}|restarting|stopping|starting|toques?|touch|kill|mates?|borres?|delete|hagas|do any)"
+VERSION_ACT = (
+    r"(?:(?:re)?despliegu(?:e|es|en)|(?:re)?desplegar|(?:re-?)?deploy(?:ing)?|actualic(?:e|es|en)|actualizar|update|upgrade"
+    r"|updating|roll ?back|revert|revertir|reviertas?|vuelvas? (?:a la version|atras))"
+)
+ACT = (
+    rf"(?:{RESTART}|{STOP}|{UP}|{VERSION_ACT}|restarting|stopping|starting|toques?|touch|kill|mates?|borres?|delete"
+    r"|hagas|do any)"
+)
 
 CLAUSE_END = re.compile(
     r"[,;:.!?](?=\s|$)|[¿¡\n()]|\s(?:y luego|y|e|and then|and|then|luego|entonces|so|asi que|pero|but)\s"
@@ -95,7 +102,8 @@ FORBIDS = re.compile(
 )
 WISHFUL = re.compile(
     rf"\b(?:{ACT}|arregl\w*|repar\w+|solucion\w*|recuper\w*|fix|repair|solve|recover|heal|cure|bring .* (?:up|back)"
-    r"|turn (?:on|off)|haz algo|do something|reinici\w+|restart\w*|levantar\w*)\b"
+    r"|desplieg\w*|redeploy\w*|actualiza\w*|turn (?:on|off)|haz algo|do something|reinici\w+|restart\w*"
+    r"|levantar\w*)\b"
 )
 """A word by which a person asks for a change, somewhere."""
 NEGATED_ACT = re.compile(rf"\b(?:no|nunca|never|don't|dont|do not|not|sin|without|ni)\s+(?:\w+\s+){{0,2}}{ACT}\b")
@@ -103,6 +111,6 @@ AGREES = re.compile(
     r"^(?:si|yes|yep|dale|hazlo|hagalo|hacelo|do it|go ahead|adelante|ok|okay|vale|de acuerdo|sure|please do)\b"
 )
 PAST_TENSE = re.compile(
-    r"\b(?:reinici|par|arranqu|apagu|levant|inici|lanc)(?:é|ó)\b|\b(?:detuve|detuvo|encend(?:í|ió)|prend(?:í|ió))\b"
+    r"\b(?:reinici|par|arranqu|apagu|levant|inici|lanc|actualic|actualiz|despleg|desplegu|volv|revert)(?:é|ó|í|ió)\b|\b(?:detuve|detuvo|encend(?:í|ió)|prend(?:í|ió))\b"
 )
 """Read with accents: 'reinicié' tells, 'reinicie' asks."""

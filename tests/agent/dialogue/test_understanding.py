@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.intents import Intent, fold, understand, wants_change
+from agent.intents import WISHES, Intent, fold, understand, wants_change
 from core.inventory import title
 from tests.agent.dialogue.world import inventory
 from tests.knowledge.tools import SetClock
@@ -75,6 +75,51 @@ UNDERSTOOD = [
     ("¿Ha pasado esto antes con celery?", Intent.BEFORE, ["granada/celery"]),
     ("qué cambió en granada desde ayer", Intent.CHANGES, ["granada"]),
     ("¿qué ha cambiado hoy?", Intent.CHANGES, []),
+    # deployments, versions, hosts
+    ("who deployed granada?", Intent.DEPLOYED, ["granada"]),
+    ("¿quién desplegó Granada?", Intent.DEPLOYED, ["granada"]),
+    ("¿quién ha desplegado la api de rag?", Intent.DEPLOYED, ["rag/api"]),
+    ("last deploy of granada", Intent.DEPLOYED, ["granada"]),
+    ("¿cuándo fue el último despliegue de rag?", Intent.DEPLOYED, ["rag"]),
+    ("¿está desplegado granada?", Intent.DEPLOYED, ["granada"]),
+    ("is rag deployed?", Intent.DEPLOYED, ["rag"]),
+    ("when was n8n deployed?", Intent.DEPLOYED, ["n8n"]),
+    ("show me the deploy log of granada", Intent.DEPLOY_LOG, ["granada"]),
+    ("el log del último despliegue de rag", Intent.DEPLOY_LOG, ["rag"]),
+    ("¿qué ha cambiado desde ayer en granada?", Intent.CHANGES, ["granada"]),
+    ("what changed in the last deploy of granada?", Intent.CHANGES, ["granada"]),
+    ("¿por qué falló el despliegue de granada?", Intent.WHY, ["granada"]),
+    ("¿qué hay desactualizado?", Intent.OUTDATED, []),
+    ("what is outdated?", Intent.OUTDATED, []),
+    ("¿hay actualizaciones para rag?", Intent.OUTDATED, ["rag"]),
+    ("are there newer images for granada?", Intent.OUTDATED, ["granada"]),
+    ("¿qué puertos usa la api de granada?", Intent.PORTS, ["granada/api"]),
+    ("who uses port 8080?", Intent.PORTS, []),
+    ("¿qué llena el disco?", Intent.DISK, []),
+    ("what is filling up the disk?", Intent.DISK, []),
+    ("libera espacio", Intent.DISK, []),
+    ("muéstrame el compose de granada", Intent.COMPOSE_FILE, ["granada"]),
+    ("show me the docker-compose file of rag", Intent.COMPOSE_FILE, ["rag"]),
+    ("detalles de la api de rag", Intent.DETAILS, ["rag/api"]),
+    ("despliega granada", Intent.DEPLOY, ["granada"]),
+    ("por favor, despliega el stack rag", Intent.DEPLOY, ["rag"]),
+    ("vuelve a desplegar granada", Intent.DEPLOY, ["granada"]),
+    ("haz un deploy de rag", Intent.DEPLOY, ["rag"]),
+    ("can you deploy granada?", Intent.DEPLOY, ["granada"]),
+    ("redeploy n8n please", Intent.DEPLOY, ["n8n"]),
+    ("vuelve a la versión anterior de granada", Intent.ROLLBACK, ["granada"]),
+    ("haz rollback de rag", Intent.ROLLBACK, ["rag"]),
+    ("quiero volver a la versión anterior de rag", Intent.ROLLBACK, ["rag"]),
+    ("roll back granada", Intent.ROLLBACK, ["granada"]),
+    ("roll granada back", Intent.ROLLBACK, ["granada"]),
+    ("undo the last deploy of granada", Intent.ROLLBACK, ["granada"]),
+    ("revierte granada", Intent.ROLLBACK, ["granada"]),
+    ("actualiza el weaviate", Intent.UPDATE, ["rag/weaviate"]),
+    ("actualiza el api", Intent.UPDATE, ["granada/api", "rag/api"]),
+    ("update rag", Intent.UPDATE, ["rag"]),
+    ("pull the latest image of celery", Intent.UPDATE, ["granada/celery"]),
+    ("no despliegues nada", Intent.FORBIDS, []),
+    ("don't deploy anything", Intent.FORBIDS, []),
     # small talk
     ("ayuda", Intent.HELP, []),
     ("what can you do?", Intent.HELP, []),
@@ -143,6 +188,18 @@ NEVER_A_WISH = [
     "arregla celery",
     "puedo reiniciar la api?",
     "does a restart of rag help?",
+    "deploy log of granada",
+    "the deploy of granada failed",
+    "deploy granada failed",
+    "who deployed granada?",
+    "desplegué granada ayer",
+    "actualicé la api",
+    "update on granada?",
+    "any updates?",
+    "if it fails, roll back granada",
+    "despliega granada mañana",
+    "should I deploy granada?",
+    "did you roll back rag?",
 ]
 
 FOR_THE_MODEL = [
@@ -165,7 +222,7 @@ def test_a_common_question_is_understood(words: str, intent: Intent, targets: li
 @pytest.mark.parametrize("words", NEVER_A_WISH)
 def test_what_is_no_wish_is_not_taken_for_one(words: str) -> None:
     found = understand(words, INVENTORY)
-    assert found is None or found.intent not in (Intent.RESTART, Intent.STOP, Intent.UP)
+    assert found is None or found.intent not in WISHES
 
 
 @pytest.mark.parametrize("words", FOR_THE_MODEL)
@@ -201,7 +258,9 @@ def test_folding() -> None:
     assert fold("  ¿Qué   PASÓ, con «granada/api»?  ") == "que paso con granada/api"
 
 
-@pytest.mark.parametrize("words", ["restart it", "arregla la api", "please fix granada", "sí, hazlo", "levántalo todo"])
+@pytest.mark.parametrize(
+    "words", ["restart it", "despliega granada", "arregla la api", "please fix granada", "sí, hazlo", "levántalo todo"]
+)
 def test_a_wish_for_change_is_noticed(words: str) -> None:
     assert wants_change(words)
 
