@@ -176,7 +176,7 @@ class RealStore:
         if problem:
             raise _refuse(name, 500, problem, self._connector.title, what)
 
-    async def distribution(self, reference: str) -> str:
+    async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
         """The registry's digest of that name now."""
         name = references.parse(reference)
         headers, what, refuse = await self._login(name), f"ask for {name.full!r}", partial(_refuse, name)
@@ -185,11 +185,11 @@ class RealStore:
             path = f"/distribution/{name.full}/json"
             try:
                 async with link.wire.stream(
-                    "GET", path, headers=headers, limit_s=REGISTRY_LIMIT_S, what=what, refuse=refuse
+                    "GET", path, headers=headers, limit_s=time_limit_s, what=what, refuse=refuse
                 ) as response:
                     return mapping(json.loads(await response.read()))
             except TimeLimitExceeded as error:
-                raise refuse(504, f"no answer within {REGISTRY_LIMIT_S:.0f} s", "", what) from error
+                raise refuse(504, f"no answer within {time_limit_s:g} s", "", what) from error
             except ValueError as error:
                 raise refuse(500, "the answer is no JSON", "", what) from error
 

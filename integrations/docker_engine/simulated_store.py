@@ -16,6 +16,7 @@ from integrations.docker_engine.ports import bindings_of
 from integrations.docker_engine.simulated_recipe import MIB
 from integrations.docker_engine.store import (
     PULL_LIMIT_S,
+    REGISTRY_LIMIT_S,
     Binding,
     CacheEntry,
     Image,
@@ -151,7 +152,7 @@ class SimulatedStore:
             self._name(known.id, name.full)
         return await self.image(known.id) or known
 
-    async def distribution(self, reference: str) -> str:
+    async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
         """The registry's digest of that name now."""
         await asyncio.sleep(ORDER_TAKES_S)
         name = references.parse(reference)

@@ -20,6 +20,7 @@ from integrations.docker_engine.registries import Registries
 from integrations.docker_engine.store import Binding
 from integrations.docker_engine.targets import Engines
 from integrations.docker_engine.told import told
+from integrations.docker_engine.trouble import EngineLacks, Trouble
 
 PRUNE_LIMIT_S = 300.0
 LINES_SHOWN = 30
@@ -108,11 +109,12 @@ class SpaceToolset(Toolset):
         return self._result(message, data, "; ".join(_commands(choice, wish)))
 
     async def would_prune(self, params: PruneParams) -> Preview:
-        """Exactly what, and at least how much."""
+        """Exactly what, and at least how much; raises EngineLacks where there is nothing to ask anybody about."""
         engine, wish = self._engines.one(params.host), _wish(params)
         choice = await self._choose(engine, wish)
         if choice.is_empty:
-            return Preview(warnings=(text("docker.prune_nothing", host=engine.name),), basis=choice.basis)
+            problem = f"there is nothing on {engine.name!r} that could be removed and fetched or made again"
+            raise EngineLacks(problem, text("docker.prune_nothing", host=engine.name), Trouble.NOTHING_TO_DO)
         lines = _commands(choice, wish)
         shown = lines[:LINES_SHOWN] + ([f"… +{len(lines) - LINES_SHOWN}"] if len(lines) > LINES_SHOWN else [])
         warnings = [text("docker.prune_frees", host=engine.name, mb=facts.mb(choice.bytes))]

@@ -127,7 +127,7 @@ class ImageStore(Protocol):
         """Fetch what the registry has under that name now. A cancelled pull ends; finished layers stay."""
         ...
 
-    async def distribution(self, reference: str) -> str:
+    async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
         """The registry's digest (sha256:…) of that name now, asked by the engine; nothing is fetched."""
         ...
 

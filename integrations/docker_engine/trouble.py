@@ -14,6 +14,8 @@ class Trouble(StrEnum):
 
     NO_CONTAINER = "no_container"
     NO_HOST = "no_host"
+    NOTHING_TO_DO = "nothing_to_do"
+    """Its sentence is the action's own."""
     WHICH = "which"
     """The name means several; its sentences are `which_host` and `which_container`."""
     NAME_TAKEN = "name_taken"

@@ -23,6 +23,7 @@ from integrations.docker_engine.toolsets import docker_toolsets
 from integrations.docker_engine.trouble import EngineLacks, EngineRefused, Trouble
 from tests.docker_engine.image_stage import Workshop, run, says, workshop
 from tests.docker_engine.registry_stand_in import Answer, registry_that
+from tests.docker_engine.stand_in import hang, on_port
 from tests.testbed.registry import Registry
 from tests.testbed.stack import Stack
 
@@ -159,6 +160,15 @@ async def test_a_registry_that_refuses(engine: RealEngine, answer: Answer, troub
         await engine.store.pull(f"{seen.host}/shop/api:1")
     assert unreachable.value.trouble is Trouble.REGISTRY_UNREACHABLE
     assert (await engine.info()).version, "the engine itself is well"
+
+
+async def test_a_registry_that_never_answers(engine: RealEngine, caplog: pytest.LogCaptureFixture) -> None:
+    async with on_port(hang, None) as port:
+        with pytest.raises(EngineRefused, match=r"no answer within 0.3 s") as caught:
+            await engine.store.distribution(f"127.0.0.1:{port}/shop/api:1", time_limit_s=0.3)
+        assert caught.value.trouble is Trouble.REGISTRY_UNREACHABLE
+    assert (await engine.info()).version
+    assert "is gone" not in caplog.text, "the engine was there all the time"
 
 
 async def test_dockers_own_login_is_used(engine: RealEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

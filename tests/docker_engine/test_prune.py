@@ -20,6 +20,7 @@ from core.policy import Actor, ActorKind, Decision, Facts, verdict
 from core.settings import Autonomy, PolicySettings
 from integrations.docker_engine.real import RealEngine
 from integrations.docker_engine.toolsets import docker_toolsets
+from integrations.docker_engine.trouble import EngineLacks
 from knowledge.text_files import load_texts
 from tests.docker_engine.image_stage import Workshop, run, says, workshop
 from tests.testbed import engine as engines
@@ -146,6 +147,8 @@ async def test_what_can_be_made_again_goes_and_all_else_stays(
 
     again = await run(catalog, "docker.prune", label=yard.label, older_than_h=0)
     assert says(again) == "Nothing on local can be removed that could be fetched or made again."
+    with pytest.raises(EngineLacks, match="nothing on 'local'"):
+        await preview(catalog, label=yard.label, older_than_h=0)
 
 
 async def test_only_the_parts_that_were_chosen(catalog: Catalog, yard: Yard) -> None:
