@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from agent.dialogue import DialogueParts, RulesAndModel
 from agent.ports import Mind
@@ -32,7 +31,7 @@ from core.incidents import WITH_A_PERSON, Incident, IncidentState
 from core.inventory import Inventory
 from core.policy import Actor
 from core.redaction import Redactor, redact
-from core.settings import Settings
+from core.settings import Settings, secrets_of
 from core.tasks import Tasks
 from core.watch import Watch
 from core.watcher import Watcher
@@ -98,7 +97,7 @@ class Guardian:
         self.clock = SystemClock()
         self.texts = load_texts()
         self.bus = Bus()
-        self.redactor = Redactor(_secrets(settings))
+        self.redactor = Redactor(secrets_of(settings))
         self.notices: list[Text] = []
         self.playground: BotApiServer | None = None
         self._stack = AsyncExitStack()
@@ -384,18 +383,6 @@ class Guardian:
         else:
             said += await self.face.greeting()
         return [self.texts.render(one, self.settings.language) for one in said]
-
-
-def _secrets(settings: Settings) -> list[str]:
-    """What must never be shown anywhere: this program's own."""
-    found = [settings.telegram.token, settings.telegram.webhook_secret, settings.key]
-    if settings.dokploy is not None:
-        found += [settings.dokploy.api_key, settings.dokploy.webhook_secret]
-    known = [one.get_secret_value() for one in found if one is not None]
-    if settings.database_url is not None:
-        password = urlsplit(settings.database_url.get_secret_value()).password
-        known += [password] if password else []
-    return known
 
 
 def installed_catalog(settings: Settings, clock: SystemClock) -> Catalog:

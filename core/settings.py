@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -299,3 +300,15 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     playground: PlaygroundSettings = PlaygroundSettings()
     demo: DemoSettings = DemoSettings()
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """What must never be shown anywhere: this program's own."""
+    found = [settings.telegram.token, settings.telegram.webhook_secret, settings.key]
+    if settings.dokploy is not None:
+        found += [settings.dokploy.api_key, settings.dokploy.webhook_secret]
+    known = [one.get_secret_value() for one in found if one is not None]
+    if settings.database_url is not None:
+        password = urlsplit(settings.database_url.get_secret_value()).password
+        known += [password] if password else []
+    return known
