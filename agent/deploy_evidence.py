@@ -114,7 +114,9 @@ class Platform:
         found.add(self._of_versions(versions, is_running_kept=kept), f"versions of {self.managed.name}")
         unset = _names(answers.get("unset_variables", none).data.get("unset_variables"))
         found.add({"unset_variables": list[JsonValue](unset) or None}, f"compose file of {self.managed.name}")
-        limit = _limit_place(answers.get("show", none), self.incident.service)
+        shown = answers.get("show", none)  # asked now: the platform's own tree is gone through slowly
+        found.add({"file_source": shown.data.get("source") or None}, f"compose file of {self.managed.name}")
+        limit = _limit_place(shown, self.incident.service)
         found.add({"memory_limit_in": limit}, f"compose file of {self.managed.name}")
 
     def _is_recent(self, last: Deployment | None) -> bool:
