@@ -8,9 +8,21 @@ from datetime import datetime
 
 from core.managed import BackupState, DeployStatus, Domain, Managed, ManagedKind
 from integrations.dokploy.client import Dokploy
+from integrations.dokploy.deployments import Owner
 from integrations.dokploy.instance_models import VolumeBackup
 from integrations.dokploy.models import Application, Backup, Compose, DatabaseKind, Deployment
 from integrations.dokploy.models import Domain as DomainRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A planned backup and how it went last."""
+
+    state: BackupState
+    owner: Owner
+    """What its runs are asked for as."""
+    is_told: bool = False
+    """Whether its runs came with it; else they are to be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +35,7 @@ class Detail:
     type: str = ""
     branch: str | None = None
     status: str = ""
-    backups: tuple[BackupState, ...] = ()
+    backups: tuple[Plan, ...] = ()
 
     def added_to(self, managed: Managed) -> Managed:
         """The managed thing with what this tells of it."""
@@ -40,13 +52,18 @@ async def ask_detail(client: Dokploy, managed: Managed, now: datetime) -> Detail
         return _of_application(await client.applications.one(managed.id), now)
     row = await client.databases.one(DatabaseKind(managed.type), managed.id)
     status = str(row.application_status or "")
-    return Detail(at=now, type=managed.type, status=status, backups=tuple(_backups(row.backups, managed)))
+    return Detail(at=now, type=managed.type, status=status, backups=tuple(_plans(row.backups, managed)))
 
 
-async def ask_volume_backups(client: Dokploy, managed: Managed) -> tuple[BackupState, ...]:
+async def ask_volume_backups(client: Dokploy, managed: Managed) -> tuple[Plan, ...]:
     """One request: the planned backups of a compose's volumes."""
     rows = await client.volume_backups.of("compose", managed.id)
-    return tuple(_volume_backup(row, managed) for row in rows if row.enabled is not False)
+    return tuple(_volume_plan(row, managed) for row in rows if row.enabled is not False)
+
+
+async def ask_runs(client: Dokploy, plan: Plan) -> Plan:
+    """One request: how a planned backup went."""
+    return _with_runs(plan, await client.deployments.of(plan.owner, plan.state.id))
 
 
 def _of_compose(row: Compose, managed: Managed, now: datetime) -> Detail:
@@ -58,7 +75,7 @@ def _of_compose(row: Compose, managed: Managed, now: datetime) -> Detail:
         type=str(row.compose_type or ""),
         branch=getattr(row, branch) if branch else None,
         status=str(row.compose_status or ""),
-        backups=tuple(_backups(row.backups, managed)),
+        backups=tuple(_plans(row.backups, managed)),
     )
 
 
@@ -87,30 +104,33 @@ def domain_of(row: DomainRow) -> Domain:
     )
 
 
-def _backups(rows: Iterable[Backup], managed: Managed) -> Iterable[BackupState]:
+def _plans(rows: Iterable[Backup], managed: Managed) -> Iterable[Plan]:
     for row in rows:
         if row.enabled is not False:
             what = row.database or row.service_name or row.database_type or ""
             name = f"{managed.name} ({what})" if what and what != managed.name else managed.name
-            yield _state(row.backup_id, name, managed, row.deployments)
+            plan = Plan(state=BackupState(id=row.backup_id, name=name, managed_id=managed.id), owner="backup")
+            yield _with_runs(plan, row.deployments) if "deployments" in row.model_fields_set else plan
 
 
-def _volume_backup(row: VolumeBackup, managed: Managed) -> BackupState:
-    return _state(row.volume_backup_id, f"{managed.name} ({row.volume_name or row.name})", managed, row.deployments)
+def _volume_plan(row: VolumeBackup, managed: Managed) -> Plan:
+    name = f"{managed.name} ({row.volume_name or row.name})"
+    state = BackupState(id=row.volume_backup_id, name=name, managed_id=managed.id)
+    plan = Plan(state=state, owner="volumeBackup")
+    return _with_runs(plan, row.deployments) if "deployments" in row.model_fields_set else plan
 
 
-def _state(backup_id: str, name: str, managed: Managed, runs: Iterable[Deployment]) -> BackupState:
-    """The newest run; the text of its error is left out, for it may hold the database's password."""
-    dated = [(run.created_at or run.started_at, run) for run in runs]
+def _with_runs(plan: Plan, runs: Iterable[Deployment]) -> Plan:
+    """With its newest run; the text of its error is left out, for it may hold the database's password."""
+    dated = ((run.created_at or run.started_at, run) for run in runs)
     known = [(at, run) for at, run in dated if at is not None]
     if not known:
-        return BackupState(id=backup_id, name=name, managed_id=managed.id)
+        return replace(plan, is_told=True)
     at, last = max(known, key=lambda one: one[0])
-    return BackupState(
-        id=backup_id,
-        name=name,
-        managed_id=managed.id,
+    state = replace(
+        plan.state,
         status=DeployStatus(str(last.status)) if last.status else DeployStatus.UNKNOWN,
         at=last.finished_at or at,
         run_id=last.deployment_id,
     )
+    return replace(plan, state=state, is_told=True)

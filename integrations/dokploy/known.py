@@ -16,7 +16,7 @@ from core.managed import (
     QueuedDeployment,
     StackNames,
 )
-from integrations.dokploy.details import Detail
+from integrations.dokploy.details import Detail, Plan
 from integrations.dokploy.tree import Heading, Leaf, Tree, managed_of
 
 _STATUS_OF = {DeployStatus.RUNNING: "running", DeployStatus.DONE: "done", DeployStatus.ERROR: "error"}
@@ -36,7 +36,8 @@ class Known:
         self._stuck_after_s = stuck_after_s
         self._leaves: dict[str, Leaf] = {}
         self._details: dict[str, Detail] = {}
-        self._volume_backups: dict[str, tuple[BackupState, ...]] = {}
+        self._volume_backups: dict[str, tuple[Plan, ...]] = {}
+        self._runs: dict[str, Plan] = {}
         self._own_backup: BackupState | None = None
         self._deployments: Mapping[str, tuple[Deployment, ...]] = {}
         self._errors: dict[str, tuple[str, str]] = {}
@@ -101,9 +102,13 @@ class Known:
             self._leaves[managed_id] = replace(leaf, status=detail.status)
         self._managed = None
 
-    def take_volume_backups(self, managed_id: str, backups: tuple[BackupState, ...]) -> None:
+    def take_volume_backups(self, managed_id: str, backups: tuple[Plan, ...]) -> None:
         """Those of one compose's volumes."""
         self._volume_backups[managed_id] = backups
+
+    def take_runs(self, plan: Plan) -> None:
+        """How a backup went whose runs do not come with it."""
+        self._runs[plan.state.id] = plan
 
     def take_own_backup(self, state: BackupState) -> None:
         """How Dokploy's backup of itself went; only its notification tells."""
@@ -145,10 +150,17 @@ class Known:
 
     def backups(self) -> tuple[BackupState, ...]:
         """Every planned backup that was seen, and Dokploy's own."""
-        of_services = [one for detail in self._details.values() for one in detail.backups]
-        of_volumes = [one for own in self._volume_backups.values() for one in own]
+        planned = [self._runs.get(plan.state.id, plan).state for plan in self._plans()]
         own = [self._own_backup] if self._own_backup else []
-        return tuple(self._explained(one) for one in (*of_services, *of_volumes, *own))
+        return tuple(self._explained(one) for one in (*planned, *own))
+
+    def untold(self, managed_id: str | None = None) -> list[Plan]:
+        """Planned backups whose runs have to be asked for, of one service or of all."""
+        return [one for one in self._plans() if not one.is_told and managed_id in (None, one.state.managed_id)]
+
+    def _plans(self) -> list[Plan]:
+        of_services = [plan for detail in self._details.values() for plan in detail.backups]
+        return of_services + [plan for own in self._volume_backups.values() for plan in own]
 
     def is_busy(self, now: datetime) -> bool:
         """Whether a deployment waits or runs; one that has run for far too long is not waited for."""
@@ -201,4 +213,6 @@ class Known:
     def _forget(self) -> None:
         self._details = {key: one for key, one in self._details.items() if key in self._leaves}
         self._volume_backups = {key: one for key, one in self._volume_backups.items() if key in self._leaves}
+        planned = {plan.state.id for plan in self._plans()}
+        self._runs = {key: plan for key, plan in self._runs.items() if key in planned}
         self._managed = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from core.managed import ManagedKind
 from core.ports import Clock
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.deploy_log import error_class, error_line, log_lines
-from integrations.dokploy.details import ask_detail, ask_volume_backups
+from integrations.dokploy.details import ask_detail, ask_runs, ask_volume_backups
 from integrations.dokploy.failures import RightMissing
 from integrations.dokploy.history import History, owner_of, queued
 from integrations.dokploy.known import Known
@@ -29,6 +30,9 @@ LOG_TRIES = 2
 FORBIDDEN_FOR = timedelta(hours=1)
 """Rights may be given meanwhile."""
 STRANGERS_LIMIT = 1000
+
+_NO_REASON = re.compile(r"(?i)\berror: (?:backup|upload to s3) failed\W*$")
+"""A backup's log says so beside the reason."""
 
 Ask = Callable[[], Awaitable[None]]
 
@@ -87,6 +91,12 @@ class Questions:
             leaves = ()
         self._known.take_project(project_id, leaves)
 
+    async def backups(self, managed_id: str, topic: Topic, limit: int) -> None:
+        """How the backups of one service or its volumes went; `topic`: `detail` or `volumes`."""
+        await self.side(Turn(topic, managed_id))
+        for plan in self._known.untold(managed_id)[:limit]:
+            await self.side(Turn(Topic.RUNS, plan.state.id))
+
     async def failures(self) -> None:
         """Read the log of what has failed since the last look, for the line that names the error."""
         wanted = [key for key in self._known.unexplained() if self._log_tries.get(key, 0) < LOG_TRIES]
@@ -105,8 +115,10 @@ class Questions:
             await self._ask_projects()
         elif turn.topic is Topic.VERSION:
             self.version = await self._client.instance.version()
+        elif turn.topic is Topic.RUNS:
+            await self._ask_runs(turn.about)
         elif turn.topic is Topic.LOG:
-            await self._ask_log(turn.managed_id)
+            await self._ask_log(turn.about)
         else:
             await self._ask_of_one(turn)
 
@@ -132,7 +144,7 @@ class Questions:
         await asyncio.gather(*(self.project(project_id) for project_id in sorted(changed)))
 
     async def _ask_of_one(self, turn: Turn) -> None:
-        managed = self._known.one(turn.managed_id)
+        managed = self._known.one(turn.about)
         if managed is None:
             return
         if turn.topic is Topic.VOLUMES:
@@ -140,8 +152,14 @@ class Questions:
         else:
             self._known.take_detail(managed.id, await ask_detail(self._client, managed, self._clock.now()))
 
+    async def _ask_runs(self, backup_id: str) -> None:
+        plan = next((one for one in self._known.untold() if one.state.id == backup_id), None)
+        if plan is not None:
+            self._known.take_runs(await ask_runs(self._client, plan))
+
     async def _ask_log(self, deployment_id: str) -> None:
-        lines = log_lines(await self._client.deployments.log(deployment_id, tail=LOG_TAIL), self._redact)
+        written = log_lines(await self._client.deployments.log(deployment_id, tail=LOG_TAIL), self._redact)
+        lines = [line for line in written if not _NO_REASON.search(line)] or written
         if lines:
             self._known.take_error(deployment_id, error_class(lines), error_line(lines))
 

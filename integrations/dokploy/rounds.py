@@ -23,6 +23,8 @@ class Topic(StrEnum):
     VERSION = "version"
     DETAIL = "detail"
     VOLUMES = "volumes"
+    RUNS = "runs"
+    """Of a planned backup."""
     LOG = "log"
 
 
@@ -31,8 +33,8 @@ class Turn:
     """One question of the round."""
 
     topic: Topic
-    managed_id: str = ""
-    """For `detail` and `volumes`."""
+    about: str = ""
+    """Id of a service (`detail`, `volumes`), of a planned backup (`runs`) or of a deployment (`log`)."""
 
 
 _ROUND = (Topic.PROJECTS, Topic.DETAIL, Topic.QUEUE, Topic.DETAIL, Topic.DETAIL)
@@ -72,11 +74,11 @@ class Rounds:
         self._swept_at = now if is_behind else self._swept_at + self._sweep
         return True
 
-    def next(self, managed: Iterable[Managed], *, wants_version: bool) -> Turn:
-        """The next one of the round."""
+    def next(self, managed: Iterable[Managed], backups: Iterable[str], *, wants_version: bool) -> Turn:
+        """The next one of the round; `backups`: ids of those whose runs have to be asked for."""
         if wants_version:
             return Turn(Topic.VERSION)
-        self._keep(tuple(managed))
+        self._keep(tuple(managed), tuple(backups))
         topic = _ROUND[self._step % len(_ROUND)]
         self._step += 1
         if topic is not Topic.DETAIL:
@@ -89,18 +91,19 @@ class Rounds:
 
     def hurry(self, managed_id: str) -> None:
         """Ask for what is known of that one first."""
-        wanted = [turn for turn in self._details if turn.managed_id == managed_id]
-        self._details = deque([*wanted, *(turn for turn in self._details if turn.managed_id != managed_id)])
+        wanted = [turn for turn in self._details if turn.about == managed_id]
+        self._details = deque([*wanted, *(turn for turn in self._details if turn.about != managed_id)])
 
-    def _keep(self, managed: tuple[Managed, ...]) -> None:
-        """New ones come first, composes before databases, volumes last; what is gone is dropped."""
+    def _keep(self, managed: tuple[Managed, ...], backups: tuple[str, ...]) -> None:
+        """New ones come first, composes before databases, backups last; what is gone is dropped."""
         ordered = sorted(managed, key=lambda one: list(ManagedKind).index(one.kind))
         turns = [Turn(Topic.DETAIL, one.id) for one in ordered if one.kind is not ManagedKind.DATABASE or one.type]
         turns += [Turn(Topic.VOLUMES, one.id) for one in ordered if one.kind is ManagedKind.COMPOSE]
+        turns += [Turn(Topic.RUNS, one) for one in backups]
         wanted, known = set(turns), set(self._details)
         if wanted == known:
             return
         new = [turn for turn in turns if turn not in known]
         kept = [turn for turn in self._details if turn in wanted]
         first = [turn for turn in new if turn.topic is Topic.DETAIL]
-        self._details = deque([*first, *kept, *(turn for turn in new if turn.topic is Topic.VOLUMES)])
+        self._details = deque([*first, *kept, *(turn for turn in new if turn.topic is not Topic.DETAIL)])

@@ -160,8 +160,9 @@ class DokploySource:
             await self._ask_announced()
             await self._poll(now)
             if self._rounds.sweep(now):
+                backups = (plan.state.id for plan in self._known.untold())
                 wants_version = not self._questions.version
-                await self._questions.side(self._rounds.next(self.managed(), wants_version=wants_version))
+                await self._questions.side(self._rounds.next(self.managed(), backups, wants_version=wants_version))
         await self._questions.failures()
 
     async def _poll(self, now: datetime) -> None:
@@ -205,7 +206,7 @@ class DokploySource:
         elif notice.kind in (NoticeKind.DATABASE_BACKUP, NoticeKind.VOLUME_BACKUP):
             topic = Topic.DETAIL if notice.kind is NoticeKind.DATABASE_BACKUP else Topic.VOLUMES
             for managed_id in self._known.called(notice.name, notice.project)[:AT_ONCE]:
-                await self._questions.side(Turn(topic, managed_id))
+                await self._questions.backups(managed_id, topic, AT_ONCE)
 
     async def _ask_about_service(self, managed_id: str, notice: DokployNotice) -> None:
         if not self._known.has(managed_id) and notice.project_id is not None:

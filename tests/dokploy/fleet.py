@@ -68,6 +68,7 @@ class Fleet:
     services: dict[str, Service] = field(default_factory=dict)
     deployments: list[Row] = field(default_factory=list)
     queue: list[Row] = field(default_factory=list)
+    runs: dict[str, list[Row]] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     projects: list[str] = field(default_factory=list)
     denied: set[str] = field(default_factory=set)
@@ -92,7 +93,7 @@ class Fleet:
 
     def deployment(self, service: Service, status: str, began: datetime, lasted_s: float | None, **more: Any) -> Row:
         """Add a deployment; `lasted_s` None: it has not ended."""
-        row = {
+        row: Row = {
             **deepcopy(_DEPLOYMENT),
             "deploymentId": f"d{len(self.deployments) + 1}-{service.id}",
             "composeId": service.id,
@@ -110,7 +111,7 @@ class Fleet:
 
     def job(self, service: Service, state: str, at: datetime) -> Row:
         """Add a job to the queue."""
-        row = deepcopy(_JOB) | {"id": f"job-{len(self.queue) + 1}", "state": state}
+        row: Row = deepcopy(_JOB) | {"id": f"job-{len(self.queue) + 1}", "state": state}
         row["data"]["composeId"] = service.id
         row["timestamp"] = int(at.timestamp() * 1000)
         self.queue.append(row)
@@ -147,6 +148,8 @@ class Fleet:
             return _json(self.deployments)
         if name == "deployment.allByCompose":
             return _json([row for row in self.deployments if row["composeId"] == query["composeId"]])
+        if name == "deployment.allByType":
+            return _json(self.runs.get(query["id"], []))
         if name == "deployment.queueList":
             return _json(self.queue)
         if name == "deployment.readLogs":

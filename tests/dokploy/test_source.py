@@ -346,6 +346,22 @@ async def test_an_announced_database_backup_asks_that_database(
     assert "pg_dump" in backup.detail
 
 
+async def test_runs_that_do_not_come_with_a_backup_are_asked_for(
+    fleet: Fleet, make_source: MakeSource, hand: FleetClock
+) -> None:
+    web = fleet.services["id-web"]
+    web.backups = [{"backupId": "b1", "database": "orders"}, {"backupId": "b2", "enabled": False}]
+    web.volume_backups = [{"volumeBackupId": "v1", "volumeName": "uploads"}]
+    fleet.runs = {
+        "b1": [{"deploymentId": "r1", "status": "done", "createdAt": iso(T0)}],
+        "v1": [{"deploymentId": "r2", "status": "error", "createdAt": iso(T0)}],
+    }
+    source = make_source()
+    await source.look()
+    view = await _after(source, hand, 300)
+    assert {one.name: str(one.status) for one in view.backups} == {"web (orders)": "done", "web (uploads)": "error"}
+
+
 async def test_new_names_are_told_once(fleet: Fleet, make_dokploy: MakeDokploy, hand: FleetClock) -> None:
     names, told = StackNames(), []
     client = make_dokploy()
