@@ -262,7 +262,7 @@ def _affected(incident: Incident) -> Iterator[Block]:
     names = list(incident.diagnosis.affected) if incident.diagnosis else []
     for alert in incident.alerts[1:]:
         title = "/".join(part for part in (alert.stack, alert.service) if part)
-        if title and title not in names and title != incident.target:
+        if alert.service is not None and title not in names and title != incident.target:
             names.append(title)
     names = [name for name in names if name != incident.target]
     if names:
