@@ -1,4 +1,4 @@
-"""Deploys: the story of a memory limit from its kill to its end, failing deploys, and deploys that crash when they are up.
+"""Deploys: the story of a memory limit from its kill to its end, failing ones, and ones that crash when they are up.
 
 The program runs with the settings it has out of the box (30 s window); the Dokploy is the tests' one, which really runs
 Compose on the real engine. Our own share of the story: all of it, less the deploy itself and the window.
