@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from core.alerts import Alert, AlertKind, Severity
 from core.detection import Detector, View, detector
 from core.inventory import Container, ContainerState, Health
-from core.managed import DeployStatus, Domain, DomainState, Managed
+from core.managed import DeployStatus, Domain, DomainState, Managed, ManagedKind
 from core.wording import text
 from integrations.dokploy.alerting import (
     containers_of,
@@ -86,7 +86,9 @@ def _contradiction(managed: Managed, view: View) -> str | None:
     ended = ended_at(last) if last else None
     if under_way(managed) is not None or (ended is not None and view.now.at - ended < REST_AFTER_DEPLOY):
         return None
-    if any(one.managed_id == managed.id for one in platform(view).queue) or not is_watched(managed, view):
+    if managed.kind is ManagedKind.DATABASE or not is_watched(managed, view):
+        return None  # the list of projects, which is read often, does not tell the status of databases
+    if any(one.managed_id == managed.id for one in platform(view).queue):
         return None
     containers = containers_of(managed, view)
     is_up = any(one.state in (ContainerState.RUNNING, ContainerState.RESTARTING) for one in containers)

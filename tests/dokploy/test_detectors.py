@@ -282,6 +282,7 @@ def test_a_status_that_is_not_so(what: Managed, containers: list[Any], says: str
         pytest.param(
             managed("shop", deployment(2, "running", -300, None), LONG_AGO), [ended(1, -290)], id="being deployed"
         ),
+        pytest.param(managed("shop", kind=ManagedKind.DATABASE, type="redis"), [ended(0, -600)], id="a database"),
         pytest.param(managed("shop", LONG_AGO, server="remote-1"), [], id="on a machine nobody watches"),
     ],
 )
