@@ -13,9 +13,10 @@ from core.managed import Managed
 from core.wording import Text, text
 from integrations.compose_file.diff import diff
 from integrations.compose_file.edits import set_image_tag
-from integrations.compose_file.env import unset_variables
+from integrations.compose_file.env import changed_keys, unset_variables
 from integrations.compose_file.failures import ComposeFileError
 from integrations.dokploy.contents import (
+    branch_of,
     content_of,
     digest_of,
     file_of,
@@ -27,7 +28,7 @@ from integrations.dokploy.contents import (
 )
 from integrations.dokploy.going_back import Way, go, snapshot_of, way_from, way_to
 from integrations.dokploy.models import Compose
-from integrations.dokploy.ordering import Order, before_sending, order_compose, refuse_if_busy
+from integrations.dokploy.ordering import Order, before_sending, order_compose, ready
 from integrations.dokploy.params import DeployParams, TagParams, UpdateImagesParams
 from integrations.dokploy.parts import DokployToolset
 from integrations.dokploy.version_keeping import keep_present
@@ -75,7 +76,7 @@ class ComposeDeploys(DokployToolset):
 
     async def good_before(self, params: DeployParams) -> JsonObject:
         """The last good version, kept now if what runs is not kept yet."""
-        managed, row = await self._ready(params.stack)
+        managed, row = await ready(self._parts, params.stack)
         await keep_present(self._parts, managed, row, only_good=True)
         good = await self._parts.versions.last_good(managed.id)
         return {"version": good.id if good is not None else None}
@@ -83,7 +84,7 @@ class ComposeDeploys(DokployToolset):
     async def back_to_good(self, params: DeployParams, snapshot: JsonObject) -> Result:
         """Go back to the version that was good before it; itself a deploy that is followed."""
         with before_sending():
-            managed, row = await self._ready(params.stack)
+            managed, row = await ready(self._parts, params.stack)
             number = snapshot.get("version")
             version = await self._parts.versions.get(number) if isinstance(number, int) else None
             if version is None:
@@ -96,9 +97,9 @@ class ComposeDeploys(DokployToolset):
 
     async def deploy_preview(self, params: DeployParams) -> Preview:
         """What is deployed, with what would make it fail."""
-        managed, row = await self._ready(params.stack)
+        managed, row = await ready(self._parts, params.stack)
         warnings = await self._warnings(managed, row)
-        lines = [f"{managed.source}: {managed.branch or managed.type}"] if not is_raw(row) else []
+        lines = await self._what_is_new(managed, row) if is_raw(row) else [f"{managed.source}: {branch_of(row) or '–'}"]
         return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(content_of(row)))
 
     @action(
@@ -116,9 +117,9 @@ class ComposeDeploys(DokployToolset):
         built.
         """
         with before_sending():
-            managed, row = await self._ready(params.stack)
+            managed, row = await ready(self._parts, params.stack)
             after = self._tagged(managed, row, params)
-            if after == content_of(row).compose_file:
+            if after == content_of(row).compose_file and self._runs_tag(managed, params):
                 return self._nothing_to_do(text("dokploy.tag_same", service=params.service, tag=params.tag))
             await keep_present(self._parts, managed, row)
             await write_file(self._parts, row, after)
@@ -128,12 +129,12 @@ class ComposeDeploys(DokployToolset):
 
     async def before_tag(self, params: TagParams) -> JsonObject:
         """The row as it is."""
-        _, row = await self._ready(params.stack)
+        _, row = await ready(self._parts, params.stack)
         return snapshot_of(row, Way(content=content_of(row)))
 
     async def tag_preview(self, params: TagParams) -> Preview:
         """The changed line."""
-        managed, row = await self._ready(params.stack)
+        managed, row = await ready(self._parts, params.stack)
         before = content_of(row)
         after = self._tagged(managed, row, params)
         lines = diff(before.compose_file, after)
@@ -155,7 +156,7 @@ class ComposeDeploys(DokployToolset):
         pinned to a digest stay.
         """
         with before_sending():
-            managed, row = await self._ready(params.stack)
+            managed, row = await ready(self._parts, params.stack)
             references = await self._references(managed, row, params.service)
             newer = await self._pull(managed, references)
             if not newer:
@@ -165,7 +166,7 @@ class ComposeDeploys(DokployToolset):
 
     async def images_before(self, params: UpdateImagesParams) -> JsonObject:
         """Which images its references mean now, and the row as it is."""
-        managed, row = await self._ready(params.stack)
+        managed, row = await ready(self._parts, params.stack)
         await keep_present(self._parts, managed, row, only_good=True)
         host = self._host(managed)
         references = await self._references(managed, row, params.service)
@@ -175,7 +176,7 @@ class ComposeDeploys(DokployToolset):
 
     async def update_preview(self, params: UpdateImagesParams) -> Preview:
         """The images that are asked for."""
-        managed, row = await self._ready(params.stack)
+        managed, row = await ready(self._parts, params.stack)
         references = await self._references(managed, row, params.service)
         lines = [f"{service}: {reference}" for service, reference in references.items()]
         warnings = [text("dokploy.warn.swarm_images")] if is_stack(managed) else []
@@ -184,7 +185,7 @@ class ComposeDeploys(DokployToolset):
     async def put_back(self, params: TagParams | UpdateImagesParams, snapshot: JsonObject) -> Result:
         """Write the old file back, name the old images again, and deploy; followed."""
         with before_sending():
-            managed, row = await self._ready(params.stack)
+            managed, row = await ready(self._parts, params.stack)
             if is_stack(managed) and "had_images" in snapshot:
                 raise Refused(
                     f"{managed.name!r} runs on Swarm, which asks the registry what a tag means: the earlier images "
@@ -194,15 +195,9 @@ class ComposeDeploys(DokployToolset):
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
-    async def _ready(self, stack: str) -> tuple[Managed, Compose]:
-        """The stack and its row, with nothing of it under way."""
-        managed = self._parts.managed(stack)
-        await refuse_if_busy(self._parts, managed)
-        return managed, await self._dokploy.composes.one(managed.id)
-
     async def _deploy(self, params: DeployParams, what: DeployWhat) -> Result:
         with before_sending():
-            managed, row = await self._ready(params.stack)
+            managed, row = await ready(self._parts, params.stack)
         order = Order(what=what, fetches=what is DeployWhat.DEPLOY, why=params.why, content=content_of(row))
         return await order_compose(self._parts, managed, row, order)
 
@@ -218,6 +213,23 @@ class ComposeDeploys(DokployToolset):
         lost = [one.host for one in row.domains if one.enabled and one.service_name and one.service_name not in names]
         warnings = [text("dokploy.warn.unset", names=", ".join(unset))] if unset else []
         return warnings + [text("dokploy.warn.lost_domain", domain=one) for one in lost]
+
+    async def _what_is_new(self, managed: Managed, row: Compose) -> list[str]:
+        """What differs from the version kept last, which is what runs or was tried; masked."""
+        newest = next(iter(await self._parts.versions.of(managed.id, 1)), None)
+        then = await self._parts.versions.content(newest.id) if newest is not None else None
+        if then is None:
+            return []
+        now = content_of(row)
+        changed = changed_keys(then.env, now.env)
+        lines = diff(then.compose_file, now.compose_file)
+        lines += [f"+ {key}" for key in changed.added] + [f"- {key}" for key in changed.removed]
+        return [self._parts.redact(line) for line in [*lines, *(f"~ {key}" for key in changed.changed)]]
+
+    def _runs_tag(self, managed: Managed, params: TagParams) -> bool:
+        """Whether all its containers were started from that tag."""
+        images = [one.image for one in self._parts.containers(managed) if one.service == params.service]
+        return bool(images) and all(image.endswith(f":{params.tag}") for image in images)
 
     def _tagged(self, managed: Managed, row: Compose, params: TagParams) -> str:
         refuse_git(row, managed)

@@ -207,9 +207,10 @@ class ComposeRuns(DokployToolset):
 
     async def _of_service(self, managed: Managed, service: str) -> list[Inspection]:
         """The containers of a service, inspected; NotFound where there is none."""
-        rows = await self._rows(managed)
+        seen = [one.id for one in self._parts.containers(managed)]  # of a `stack` Dokploy lists tasks by their own ids
+        ids = dict.fromkeys(one[:12] for one in [*seen, *(row.container_id for row in await self._rows(managed))])
         inspected = await asyncio.gather(
-            *(self._dokploy.containers.inspect(one.container_id, server_id=managed.server) for one in rows)
+            *(self._dokploy.containers.inspect(one, server_id=managed.server) for one in ids)
         )
         known = {_service_of(one, managed): one for one in inspected if one is not None}
         found = [one for one in inspected if one is not None and _service_of(one, managed) == service]

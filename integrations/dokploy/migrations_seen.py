@@ -19,22 +19,24 @@ LOGS_LIMIT = 8
 _TAIL = 1000
 _TOOLS = {
     "alembic": r"alembic\.runtime\.migration.{0,40}Running upgrade|Running upgrade\s+\S* ?-> \S+",
-    "django": r"Applying \w+\.\d{4}_\w+\.\.\.|Running migrations:",
+    "django": r"Applying \w+\.\d{4}_\w+\.\.\.",
     "rails": r"==\s+(?:\d{14}\s+)?\w+: migrat(?:ing|ed)",
-    "prisma": r"Applying migration `|migrations? (?:have|has) been (?:successfully )?applied|prisma migrate deploy",
-    "flyway": r"Migrating schema .{1,80}? to version|Successfully applied \d+ migrations? to schema",
-    "liquibase": r"Running Changeset:|ChangeSet .{1,200}? ran successfully|Liquibase: Update has been successful",
-    "knex": r"Batch \d+ run: \d+ migrations?",
+    "prisma": r"Applying migration `|The following migrations? (?:have|has) been applied",
+    "flyway": r"Migrating schema .{1,80}? to version|Successfully applied [1-9]\d* migrations? to schema",
+    "liquibase": r"Running Changeset:|ChangeSet .{1,200}? ran successfully",
+    "knex": r"Batch \d+ run: [1-9]\d* migrations?",
     "sequelize": r"==\s+\S+: migrat(?:ing|ed)\s",
-    "typeorm": r"Migration \S+ has been\s+executed successfully|migrations are new migrations must be executed",
-    "goose": r"goose: (?:successfully )?migrat|OK\s+\d{5,14}_\S+\.(?:sql|go)",
+    "typeorm": r"Migration \S+ has been\s+executed successfully|[1-9]\d* migrations are new migrations",
+    "goose": r"goose: successfully migrated|OK\s+\d{5,14}_\S+\.(?:sql|go)",
     "laravel": r"\d{4}_\d{2}_\d{2}_\d{6}_\w+ \.+ .{0,20}DONE|Migrated:\s+\d{4}_",
+    "doctrine": r"[1-9]\d* migrations? executed, \d+ sql quer",
     "golang-migrate": r"\d+/u \w+ \([\d.]+m?s\)",
     "dbmate": r"Applying: \d{14}_\S+\.sql",
     "ecto": r"== Running \d{14} \S+\.(?:up|change)/0 forward",
     "entity framework": r"Applying migration '\d{14}_",
-    "migration": r"(?i)applying (?:database )?migrations?\b|migrations? (?:completed|applied) successfully",
+    "migration": r"(?i)\bapplying (?:database )?migration:? +[\"'\w]",
 }
+"""Lines of a migration that is carried out; not those that every start prints, whether there is one or not."""
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _TOOLS.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,19 @@ async def refuse_if_busy(parts: DokployParts, managed: Managed) -> None:
     for ours in await parts.deploys.unfinished():
         if ours.managed_id == managed.id and ours.phase in (DeployPhase.WAITING, DeployPhase.RUNNING):
             raise Refused(f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict")
+
+
+async def ready(parts: DokployParts, stack: str) -> tuple[Managed, Compose]:
+    """The stack and its row; Refused while anything of it is under way."""
+    managed = parts.managed(stack)
+    busy, row = await asyncio.gather(
+        refuse_if_busy(parts, managed), parts.dokploy.composes.one(managed.id), return_exceptions=True
+    )
+    if isinstance(busy, BaseException):
+        raise busy
+    if isinstance(row, BaseException):
+        raise row
+    return managed, row
 
 
 def owner_of(job: QueuedJob) -> str | None:
@@ -138,7 +152,9 @@ async def place(parts: DokployParts, deploy: Deploy, send: Send) -> Result:
     """Write the deploy down, then send it; one that surely did not arrive is closed at once."""
     with before_sending():
         await parts.deploys.put(deploy)
-    described = parts.redact(f"InfraGuardian for {deploy.requested_name}: {deploy.why or deploy.what}")
+    described = " ".join(
+        parts.redact(f"InfraGuardian, for {deploy.requested_name}: {deploy.why or deploy.what}").split()
+    )
     try:
         await send(deploy.managed_id, title=deploy.title, description=described)
     except AnswerUnreadable:

@@ -17,6 +17,11 @@ from core.wording import Text
 from integrations.dokploy.client import Dokploy
 
 MB = 1024 * 1024
+_A = {
+    ManagedKind.COMPOSE: "a compose",
+    ManagedKind.APPLICATION: "an application",
+    ManagedKind.DATABASE: "a database",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +52,7 @@ class DokployParts:
             return found
         other = inventory.managed_one(name)
         if other is not None:
-            raise Refused(
-                f"{name!r} is no {kind} in Dokploy but a {other.kind}; use the actions dokploy.{other.kind}.…"
-            )
+            raise Refused(f"{name!r} is {_A[other.kind]}, not {_A[kind]}; use the actions dokploy.{other.kind}.…")
         if kind is ManagedKind.COMPOSE and inventory.stack(name) is not None:
             raise Refused(f"{name!r} runs here, but Dokploy does not manage it; change its own Compose file")
         raise UnknownTarget(name, [one.name for one in inventory.managed if one.kind is kind])

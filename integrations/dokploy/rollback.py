@@ -25,7 +25,7 @@ from integrations.dokploy.going_back import (
 )
 from integrations.dokploy.migrations_seen import migration_since
 from integrations.dokploy.models import Compose
-from integrations.dokploy.ordering import before_sending, refuse_if_busy
+from integrations.dokploy.ordering import before_sending, ready
 from integrations.dokploy.params import RollbackParams
 from integrations.dokploy.parts import DokployToolset
 from integrations.dokploy.version_keeping import FOUND
@@ -66,9 +66,7 @@ class ComposeRollback(DokployToolset):
     async def forward_again(self, params: RollbackParams, snapshot: JsonObject) -> Result:
         """Write back what was there before the rollback, and deploy it; followed."""
         with before_sending():
-            managed = self._parts.managed(params.stack)
-            await refuse_if_busy(self._parts, managed)
-            row = await self._dokploy.composes.one(managed.id)
+            managed, row = await ready(self._parts, params.stack)
         return await go(self._parts, managed, row, way_from(snapshot), why="take the rollback back")
 
     async def rollback_preview(self, params: RollbackParams) -> Preview:
@@ -88,9 +86,7 @@ class ComposeRollback(DokployToolset):
         )
 
     async def _way(self, params: RollbackParams) -> tuple[Managed, Compose, Way]:
-        managed = self._parts.managed(params.stack)
-        await refuse_if_busy(self._parts, managed)
-        row = await self._dokploy.composes.one(managed.id)
+        managed, row = await ready(self._parts, params.stack)
         if params.ref is not None:
             return managed, row, await way_to_ref(managed, row, params.ref, self._parts)
         version = await self._version(managed, row, params.version)

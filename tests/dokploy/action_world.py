@@ -136,18 +136,18 @@ class ActionWorld:
         """An action of the catalogue."""
         return self.catalog.get(f"dokploy.{name}")
 
-    async def preview(self, name: str, **params: object) -> Preview:
+    async def preview(self, name: str, /, **params: object) -> Preview:
         """What it would do."""
         action = self.action(name)
         assert action.preview is not None
         return await action.preview(action.parse(params))
 
-    async def read(self, name: str, **params: object) -> Result:
+    async def read(self, name: str, /, **params: object) -> Result:
         """A question."""
         action = self.action(name)
         return await action.run(action.parse(params))
 
-    async def do(self, name: str, **params: object) -> Done:
+    async def do(self, name: str, /, **params: object) -> Done:
         """A call from its snapshot on; errors pass."""
         action = self.action(name)
         given = action.parse(params)
