@@ -492,3 +492,7 @@ def test_two_hundred_composes_are_judged_quickly() -> None:
         assert not scene.shows(now_s, what, containers)
         took_s.append(time.perf_counter() - began)
     assert min(took_s) <= 0.1
+
+
+def test_every_trouble_has_a_name_in_the_list_of_runbooks() -> None:
+    assert all(load_texts().has(f"runbooks.event.{one.raises}") for one in DETECTORS)
