@@ -257,7 +257,7 @@ async def test_git_goes_back_by_the_images_of_then(
 async def test_what_is_built_from_git_cannot_go_back_by_images(
     world: ActionWorld, repository: Folder, docker_client: docker.DockerClient
 ) -> None:
-    built = world.file().replace("    image:", "    build: .\n    image:")
+    built = world.file(image="granada-built:latest").replace("    image:", "    build: .\n    image:")
     (repository.folder / "Dockerfile").write_text(f"FROM {world.image}\nLABEL step=1\n")
     repository.add("Dockerfile")
     repository.commit(built, "first")
