@@ -79,7 +79,7 @@ async def test_an_application_goes_back_to_the_image_before(
 
 def _has_done(world: ActionWorld, application_id: str, count: int) -> bool:
     rows = world.standin.state.deployments_of("applicationId", application_id)
-    return sum(row["status"] == "done" for row in rows) == count
+    return bool(sum(row["status"] == "done" for row in rows) == count)
 
 
 async def test_a_swarm_stack_is_started_by_a_deploy(world: ActionWorld) -> None:
