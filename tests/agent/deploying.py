@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -119,7 +120,7 @@ class Orders(Toolset):
         return await self._order(params, params.file, DeployWhat(params.what))
 
     async def before(self, params: Order) -> JsonObject:
-        return {"file": str(self._world.service(params.stack).row["composeFile"])}
+        return {"file": str(self._world.service(params.stack).row.get("composeFile", ""))}
 
     async def put_back(self, params: Order, snapshot: JsonObject) -> Result:
         return await self._order(params, str(snapshot["file"]), DeployWhat.ROLLBACK)
@@ -128,7 +129,9 @@ class Orders(Toolset):
         world, call = self._world, calling()
         assert call is not None
         service = world.service(params.stack)
-        known = await world.client.deployments.of_compose(service.id)
+        is_application = "applicationId" in service.row
+        rows = world.client.deployments
+        known = await (rows.of_application if is_application else rows.of_compose)(service.id)
         if file:
             await world.client.composes.update(service.id, compose_file=file)
         version = await world.knowledge.versions.add(
@@ -139,18 +142,19 @@ class Orders(Toolset):
                 source="raw",
                 at=world.clock.now(),
                 by=call.actor.id,
-                digest=str(hash(str(service.row["composeFile"]))),
+                digest=str(hash(str(service.row.get("composeFile")))),
             ),
-            VersionContent(compose_file=str(service.row["composeFile"])),
+            VersionContent(compose_file=str(service.row.get("composeFile"))),
         )
         containers = await world.containers(service)
         deploy = Deploy(
             key=call.key,
             what=what,
             managed_id=service.id,
+            managed_kind=ManagedKind.APPLICATION if is_application else ManagedKind.COMPOSE,
             stack=service.name,
             app_name=service.app_name,
-            type=str(service.row["composeType"]),
+            type=str(service.row.get("composeType", "")),
             host="local" if world.is_watched else None,
             title=f"guardian {call.key}",
             requested_by=call.actor.id,
@@ -162,7 +166,10 @@ class Orders(Toolset):
             containers_before={one.id: one.restart_count for one in containers},
         )
         await world.knowledge.deploys.put(deploy)
-        await world.client.composes.deploy(service.id, title=deploy.title)
+        if is_application:
+            await world.client.applications.deploy(service.id, title=deploy.title)
+        else:
+            await world.client.composes.deploy(service.id, title=deploy.title)
         return Result(message=text("deploys.ordered", stack=service.name))
 
 
@@ -176,6 +183,8 @@ class DeployWorld:
     image: str
     window_s: float = 1.5
     is_watched: bool = True
+    api_key: str = ""
+    """Empty: the owner's."""
     dokploy_settings: dict[str, Any] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
     told: list[DeployChanged] = field(default_factory=list)
@@ -194,6 +203,15 @@ class DeployWorld:
         self.names.learn([Named(app_name=service.app_name, name=name)])
         return service
 
+    def add_application(self, name: str, program: str) -> Service:
+        """An application that runs a Python program."""
+        command = f"python3 -c {shlex.quote(program)}"
+        project = self.dokploy.add_project(name)
+        service = self.dokploy.add_application(project, name, image=self.image, command=command)
+        self.services[name] = service
+        self.names.learn([Named(app_name=service.app_name, name=name)])
+        return service
+
     def service(self, name: str) -> Service:
         return self.services[name]
 
@@ -204,7 +222,7 @@ class DeployWorld:
             data_dir=self.home,
             verification={"window_s": self.window_s, "poll_s": 0.2, "limit_s": self.limit_s},
             watch={"poll_s": 1.0},
-            dokploy={"url": self.dokploy.url, "api_key": self.dokploy.api_key, **quick},
+            dokploy={"url": self.dokploy.url, "api_key": self.api_key or self.dokploy.api_key, **quick},
         )
         assert settings.dokploy is not None
         async with AsyncExitStack() as stack:
