@@ -76,7 +76,7 @@ class DokployWorld:
             "INFRAGUARDIAN_DOKPLOY__NEVER_AFTER_S": "5",
             "INFRAGUARDIAN_WATCH__ONLY": f"[{names}]",
         }
-        await self.world.start(**own, **settings)
+        await self.world.start(**(own | settings))
 
     async def order(self, words: str, *, says: str = "", timeout_s: float = 20.0) -> int:
         """Ada orders something in private and says yes to the question that comes; the order's message id."""
