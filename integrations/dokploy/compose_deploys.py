@@ -22,6 +22,7 @@ from integrations.dokploy.contents import (
     file_of,
     is_raw,
     is_stack,
+    or_put_back,
     refuse_git,
     services_in,
     write_file,
@@ -125,7 +126,8 @@ class ComposeDeploys(DokployToolset):
             await write_file(self._parts, row, after)
         content = replace(content_of(row), compose_file=after)
         order = Order(what=DeployWhat.UPDATE, why=f"{params.service}:{params.tag}", content=content, file=after)
-        return await order_compose(self._parts, managed, row, order)
+        async with or_put_back(self._parts, row, content):
+            return await order_compose(self._parts, managed, row, order)
 
     async def before_tag(self, params: TagParams) -> JsonObject:
         """The row as it is."""

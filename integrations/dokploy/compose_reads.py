@@ -65,7 +65,7 @@ class ComposeReads(DokployToolset):
             "deploys_on_push": row.auto_deploy,
             "containers_running": running,
             "containers_total": len(containers),
-            "services": [_service(one, containers) for one in services_in(content.compose_file)]
+            "services": [_service(one, containers) for one in services_in(await file_of(self._parts, row))]
             or [_container(one) for one in containers],
             "environment_keys": [*keys(content.env)],
             "domains": [domain_data(one) for one in row.domains],

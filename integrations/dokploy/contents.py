@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 from core.actions import JsonObject
 from core.deploys import VersionContent
-from core.errors import ActionFailed, Refused
+from core.errors import ActionFailed, GuardianError, Refused, SystemUnavailable
 from core.managed import Managed
 from integrations.compose_file.edits import ComposeFileError, ServiceFacts, services
 from integrations.dokploy.changes import ComposeChanges
@@ -104,6 +106,24 @@ async def write(parts: DokployParts, row: Compose, content: VersionContent) -> b
             await _put(parts, row.compose_id, content, before)
             raise ActionFailed(f"Dokploy cannot deploy the file, so the old one was put back: {refusal}") from refusal
     return True
+
+
+@asynccontextmanager
+async def or_put_back(parts: DokployParts, row: Compose, written: VersionContent) -> AsyncIterator[None]:
+    """Put back what the row held when what was written surely was not deployed; a lost answer changes nothing."""
+    try:
+        yield
+    except SystemUnavailable:
+        raise
+    except GuardianError as error:
+        before = content_of(row)
+        if before == written:
+            raise
+        try:
+            await _put(parts, row.compose_id, written, before)
+        except GuardianError as failure:
+            raise ActionFailed(f"{error}; what was written into Dokploy could not be put back: {failure}") from error
+        raise
 
 
 async def _put(parts: DokployParts, compose_id: str, before: VersionContent, after: VersionContent) -> None:

@@ -16,6 +16,7 @@ from integrations.dokploy.contents import (
     file_of,
     is_raw,
     is_stack,
+    or_put_back,
     services_in,
     source_of,
     write,
@@ -220,7 +221,8 @@ async def go(
                     await _tag(parts, managed, reference, way.tags_now[reference])
             raise
     order = Order(what=what, fetches=way.fetches, why=why, content=way.content, file=way.file)
-    return await order_compose(parts, managed, row, order)
+    async with or_put_back(parts, row, way.content):
+        return await order_compose(parts, managed, row, order)
 
 
 async def _tag(parts: DokployParts, managed: Managed, reference: str, image: str) -> None:

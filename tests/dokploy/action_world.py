@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from core.actions import Action, Catalog, JsonObject, Preview, Result, Role
 from core.calling import Calling, carrying_out
-from core.deploys import Deploy, DeployPhase, VersionVerdict
+from core.deploys import Deploy, DeployPhase, Deploys, VersionVerdict
 from core.inventory import Host, Inventory, join
 from core.managed import Deployment, DeployStatus, Managed, ManagedKind, Named, StackNames
 from core.policy import Actor, ActorKind
@@ -64,12 +64,12 @@ class ActionWorld:
         self.project: Project = self.standin.add_project("shop")
         self.catalog = self.catalog_with(self.client)
 
-    def catalog_with(self, client: Dokploy | None) -> Catalog:
-        """The same world through another client."""
+    def catalog_with(self, client: Dokploy | None, *, deploys: Deploys | None = None) -> Catalog:
+        """The same world through another client, or with other records."""
         parts = DokployParts(
             client=client,
             inventory=lambda: self.inventory,
-            deploys=self.deploys,
+            deploys=deploys or self.deploys,
             versions=self.versions,
             images=EngineImages({HOST: self.engine}),
             redact=self.redactor.redact,

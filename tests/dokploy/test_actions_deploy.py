@@ -191,3 +191,14 @@ async def test_the_waiting_deploys_of_others_are_left_alone(world: ActionWorld) 
     with pytest.raises(Refused, match="by hand 0"):
         await world.do("compose.cancel_waiting", stack="granada")
     assert len(await world.client.deployments.queue()) == 2
+
+
+async def test_a_long_reason_with_a_secret_fits_the_title_without_it(world: ActionWorld) -> None:
+    await world.compose()
+    why = "password=correct-horse-battery\nand " + "very " * 40
+    await world.do("compose.deploy", stack="granada", why=why)
+    (sent,) = world.standin.asked("compose.deploy")
+    assert len(sent.params["title"]) <= 80
+    assert "\n" not in sent.params["title"] + sent.params["description"]
+    assert "correct-horse" not in str(sent.params)
+    assert "· ig-" in sent.params["title"]

@@ -200,3 +200,12 @@ async def test_the_port_of_a_domain_is_set_and_put_back(world: ActionWorld) -> N
     assert (domain["port"], domain["serviceName"], domain["host"]) == (8000, "web", "granada.example.com")
     await world.undo(done)
     assert domain["port"] == 80
+
+
+async def test_what_is_too_large_for_dokploy_changes_nothing(world: ActionWorld) -> None:
+    granada = await world.compose(env="A=1\n")
+    with pytest.raises(ActionFailed, match=r"1 ?MB|1024 kB"):
+        await world.do("compose.set_environment", stack="granada", key="BIG", value="x" * 2_000_000)
+    with pytest.raises(ActionFailed, match=r"1 ?MB|1024 kB"):
+        await world.do("compose.set_healthcheck", stack="granada", service="web", test="x" * 2_000_000)
+    assert (granada.row["env"], granada.row["composeFile"]) == ("A=1\n", world.file())

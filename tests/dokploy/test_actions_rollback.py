@@ -1,12 +1,13 @@
 """Rolling composes back: to a kept file, a tag or branch, or the images of then; and the truth where it cannot be."""
 
+from datetime import datetime
 from pathlib import Path
 
 import docker
 import pytest
 
-from core.deploys import DeployWhat, VersionVerdict
-from core.errors import InvalidParams, Refused
+from core.deploys import Deploy, Deploys, DeployWhat, VersionVerdict
+from core.errors import ActionFailed, InvalidParams, Refused, SystemUnavailable
 from tests.dokploy.action_fixtures import world
 from tests.dokploy.action_world import ActionWorld, Done
 from tests.standins.dokploy import Service
@@ -92,6 +93,50 @@ async def test_what_nobody_deployed_is_kept_before_it_is_written_over(world: Act
     await world.ended(granada, done.key)
     kept = [await world.versions.content(one.id) for one in await world.versions.of(granada.id)]
     assert by_hand in [one.compose_file for one in kept if one is not None]
+
+
+class LockedDeploys:
+    """Records that cannot be written."""
+
+    def __init__(self, kept: Deploys) -> None:
+        self._kept = kept
+
+    async def put(self, deploy: Deploy) -> None:
+        raise SystemUnavailable("the database", "it is locked")
+
+    async def get(self, key: str) -> Deploy | None:
+        return await self._kept.get(key)
+
+    async def unfinished(self) -> list[Deploy]:
+        return await self._kept.unfinished()
+
+    async def recent(
+        self, limit: int = 10, *, managed_id: str | None = None, since: datetime | None = None
+    ) -> list[Deploy]:
+        return await self._kept.recent(limit, managed_id=managed_id, since=since)
+
+
+async def test_what_could_not_be_deployed_is_put_back(world: ActionWorld) -> None:
+    granada = await world.running()
+    await edited(world, granada, 64, verdict=VersionVerdict.GOOD)
+    before = granada.row["composeFile"]
+    catalog = world.catalog_with(world.client, deploys=LockedDeploys(world.deploys))
+    for name, params in (("rollback", {}), ("change_image_tag", {"service": "web", "tag": "v9"})):
+        action = catalog.get(f"dokploy.compose.{name}")
+        with world.calling(), pytest.raises(ActionFailed, match="nothing was deployed"):
+            await action.run(action.parse({"stack": "granada", **params}))
+        assert granada.row["composeFile"] == before
+    assert len(world.standin.deployments(granada)) == 2
+
+
+async def test_what_cannot_be_put_back_is_said(world: ActionWorld) -> None:
+    granada = await world.running()
+    await edited(world, granada, 64, verdict=VersionVerdict.GOOD)
+    key = world.standin.add_key(rate_limit=8)
+    action = world.catalog_with(world.client_of(key)).get("dokploy.compose.rollback")
+    with world.calling(), pytest.raises(ActionFailed, match="could not be put back"):
+        await action.run(action.parse({"stack": "granada"}))
+    assert len(world.standin.deployments(granada)) == 2
 
 
 async def test_without_a_version_the_reason_is_given(world: ActionWorld) -> None:
