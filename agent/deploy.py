@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from agent.deploy_ending import Ending, never, result_of
 from agent.deploy_ending import instead as saying_instead
 from agent.deploy_progress import Seen, progress
-from agent.deploy_verdict import Standing, is_swarm, is_unchanged, standing
+from agent.deploy_verdict import Standing, is_swarm, is_unchanged, standing, with_before
 from agent.ports import StartTimes, Watch
 from agent.verification import window_s
 from core.alerts import UNREACHABLE_KINDS, Alert, AlertKind
@@ -186,7 +186,8 @@ class DeployRuntime:
                 containers = await self._containers(deploy)
         except (GuardianError, TimeoutError):
             return deploy
-        found = standing(replace(deploy, restarts={}, starts={}), containers)
+        deploy = with_before(deploy, containers)
+        found = standing(deploy, containers)
         if not found.total or deploy.says is None:
             return deploy
         is_kept = is_unchanged(deploy, containers) and found.is_well
@@ -207,6 +208,7 @@ class DeployRuntime:
         seen.blind_since = seen.refused_since = None
         seen.settling_since = seen.settling_since or now
         is_first = not deploy.restarts
+        deploy = with_before(deploy, containers)
         if is_first and deploy.platform_status is not DeployStatus.DONE and is_unchanged(deploy, containers):
             says = text("deploys.cancelled_untouched", stack=deploy.stack)
             return self._over(deploy, DeployPhase.CANCELLED, says), ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.deploys import Deploy
@@ -50,7 +50,7 @@ class Standing:
 
 def standing(deploy: Deploy, containers: Iterable[Container]) -> Standing:
     """Judge one look; `deploy.restarts` and `deploy.starts` say how each container was at the first one."""
-    seen = [one for one in containers if one.labels.get(ONE_OFF, "").casefold() != "true"]
+    seen = [one for one in containers if not _is_one_off(one)]
     counted, replaced = _counted(deploy, seen)
     troubles = [found for one in counted if (found := _trouble(deploy, one)) is not None]
     troubles += [_exited(one) for one in replaced]
@@ -70,13 +70,20 @@ def standing(deploy: Deploy, containers: Iterable[Container]) -> Standing:
     )
 
 
-def is_unchanged(deploy: Deploy, containers: Sequence[Container]) -> bool:
+def with_before(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
+    """The deploy with what ran before it, where that could not be seen then: what was made before it began."""
+    if deploy.containers_before:
+        return deploy
+    before = {one.id: one.restart_count for one in containers if _is_after(_began(deploy), one.created_at)}
+    return replace(deploy, containers_before=before)
+
+
+def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
     """Whether what there is is what there was before the deploy, untouched."""
-    now = {one.id: one.restart_count for one in containers if one.labels.get(ONE_OFF, "").casefold() != "true"}
-    before = deploy.containers_before
-    is_kept = set(before) <= set(now)
-    ended = {one.id for one in containers if one.state in _ENDED}
-    return is_kept and all(before.get(key) == count for key, count in now.items() if key in before or key not in ended)
+    began, before = _began(deploy), deploy.containers_before
+    now = {one.id: one for one in containers if not _is_one_off(one)}
+    made = [one for key, one in now.items() if key not in before and not _ended_before(one, began)]
+    return not made and all(key in now and now[key].restart_count == count for key, count in before.items())
 
 
 def is_swarm(deploy: Deploy) -> bool:
@@ -94,24 +101,26 @@ def _counted(deploy: Deploy, containers: Sequence[Container]) -> tuple[list[Cont
 
     Left out: what had ended before the deploy and was not touched by it, and Swarm's history of earlier tasks.
     """
-    began = min(deploy.ordered_at, deploy.started_at or deploy.ordered_at)
-    old = [
-        one
-        for one in containers
-        if one.id in deploy.containers_before
-        and one.state in _ENDED
-        and one.finished_at is not None
-        and one.finished_at < began
-    ]
-    living = [one for one in containers if one not in old]
+    living = [one for one in containers if not _ended_before(one, _began(deploy))]
     if not is_swarm(deploy):
         return living, []
-    newest: dict[str, Container] = {}
-    for one in sorted(living, key=_made):
-        newest[_slot(one)] = one
+    newest = {_slot(one): one for one in sorted(living, key=_made)}
     kept = list(newest.values())
     before = [one for one in living if one not in kept]
     return kept, [one for one in before if one.id not in deploy.containers_before and one.state in _ENDED]
+
+
+def _began(deploy: Deploy) -> datetime:
+    return deploy.started_at or deploy.ordered_at
+
+
+def _ended_before(one: Container, began: datetime) -> bool:
+    return one.state in _ENDED and _is_after(began, one.finished_at)
+
+
+def _is_one_off(container: Container) -> bool:
+    """Whether `compose run` made it: that is nothing the stack has to keep up."""
+    return container.labels.get(ONE_OFF, "").casefold() == "true"
 
 
 def _slot(container: Container) -> str:

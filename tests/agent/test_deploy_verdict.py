@@ -1,0 +1,198 @@
+"""What is said of containers and of looks at the platform, in the cases that a real engine shows rarely."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from agent.deploy_progress import LOST_LOOKS, Seen, progress
+from agent.deploy_verdict import Standing, image_ids, is_unchanged, standing, with_before
+from core.deploys import Deploy, DeployLook, DeployPhase
+from core.inventory import Container, ContainerState, Health
+from core.managed import DeployStatus, ManagedKind
+from core.settings import DokploySettings
+from tests.agent.deploying import say
+from tests.core.watching import at, container
+
+SETTINGS = DokploySettings.model_validate({"url": "http://127.0.0.1:3000", "api_key": "k-e-y", "never_after_s": 20})
+TASK = "com.docker.swarm.task.name"
+
+
+def a_deploy(**more: Any) -> Deploy:
+    values: dict[str, Any] = {"managed_id": "c1", "stack": "shop", "app_name": "shop-x7", "type": "docker-compose"}
+    values |= {"requested_by": "tg:1", "requested_name": "Ada", "ordered_at": at(0), "started_at": at(1)}
+    values |= {"phase": DeployPhase.SETTLING, "platform_ended_at": at(10), "platform_status": DeployStatus.DONE}
+    return Deploy(key="k1", title="mine", **{**values, **more})
+
+
+def one(name: str = "shop-api-1", *, made_s: float = 5, **more: Any) -> Container:
+    """A container that this deploy made."""
+    return container(name, **{"created_at": at(made_s), "started_at": at(made_s), **more})
+
+
+def ended(code: int = 1, *, when_s: float = 12, name: str = "shop-api-1", **more: Any) -> Container:
+    return one(name, state=ContainerState.EXITED, exit_code=code, finished_at=at(when_s), **more)
+
+
+def says(found: Standing) -> str:
+    return say(found.troubles[0].says) if found.troubles else ""
+
+
+@pytest.mark.parametrize(
+    ("seen", "sentence"),
+    [
+        (ended(3), "api exited with 3 after 7 s"),
+        (ended(137, oom_killed=True), "api was killed for lack of memory (exit code 137)"),
+        (ended(0, restart_policy="unless-stopped"), "api stopped, though it should run on"),
+        (one(state=ContainerState.RESTARTING, exit_code=2), "api keeps restarting (last exit code 2)"),
+        (one(state=ContainerState.DEAD, exit_code=1), "api exited with 1"),
+        (one(health=Health.UNHEALTHY), "api is unhealthy"),
+        (one(restart_count=1, started_at=at(11)), "api crashed and was restarted (times: 1)"),
+    ],
+)
+def test_what_did_not_hold_is_named(seen: Container, sentence: str) -> None:
+    found = standing(a_deploy(), [seen, one("shop-web-1")])
+    assert says(found) == sentence
+    assert (found.well, found.total) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        one(),
+        one(health=Health.HEALTHY),
+        ended(0),
+        ended(0, restart_policy="on-failure"),
+        one(restart_count=2, started_at=at(9)),
+        ended(1, when_s=-50, made_s=-90),
+        ended(1, labels={"com.docker.compose.oneoff": "True"}),
+    ],
+    ids=["runs", "healthy", "job done", "job done at last", "tried while others came up", "ended before", "one-off"],
+)
+def test_what_is_well_or_not_of_this_deploy_is_no_trouble(seen: Container) -> None:
+    assert standing(a_deploy(), [seen, one("shop-web-1")]).is_well
+
+
+def test_what_may_still_become_well_is_waited_for() -> None:
+    starting = standing(a_deploy(), [one(health=Health.STARTING), one("shop-web-1")])
+    assert (starting.is_well, starting.troubles, starting.well) == (False, (), 1)
+    assert say(starting.pending) == "the health check of api has not passed yet"
+    created = standing(a_deploy(), [one(state=ContainerState.CREATED)])
+    assert say(created.pending) == "api is created"
+    assert say(standing(a_deploy(), []).pending) == "there is no container yet"
+
+
+def test_after_the_first_look_no_restart_and_no_new_start_is_overlooked() -> None:
+    known = one(restart_count=2)
+    deploy = a_deploy(restarts={known.id: 2}, starts={known.id: at(5)})
+    assert standing(deploy, [known]).is_well
+    assert (
+        says(standing(deploy, [one(restart_count=3, started_at=at(20))])) == "api crashed and was restarted (times: 1)"
+    )
+    assert says(standing(deploy, [one(restart_count=2, started_at=at(20))])) == "api was started anew"
+    gone = standing(deploy, [one("shop-web-1")])
+    assert (says(gone), gone.troubles[0].is_gone) == ("containers vanished (1)", True)
+    late = one("shop-web-1", restart_count=1, started_at=at(6))
+    assert says(standing(deploy, [known, late])) == "web crashed and was restarted (times: 1)"
+
+
+def test_an_untouched_container_may_not_gain_restarts() -> None:
+    old = one(made_s=-100, restart_count=4)
+    assert standing(a_deploy(containers_before={old.id: 4}), [old]).is_well
+    assert not standing(a_deploy(containers_before={old.id: 3}), [old]).is_well
+
+
+def task(slot: int, letter: str, **more: Any) -> Container:
+    name = f"shop-x7_api.{slot}.{letter * 8}"
+    return one(name, service="api", labels={TASK: name}, **more)
+
+
+def test_swarm_replaces_tasks_in_its_own_time() -> None:
+    swarm = a_deploy(type="stack")
+    old = task(1, "a", made_s=-100, state=ContainerState.EXITED, exit_code=143, finished_at=at(11))
+    new = task(1, "b", made_s=11)
+    assert standing(with_before(swarm, [old, new]), [old, new]).is_well
+    assert standing(a_deploy(type="stack", restarts={old.id: 0}, containers_before={old.id: 0}), [new]).is_well
+    crashed = task(1, "c", made_s=6, state=ContainerState.EXITED, exit_code=1, finished_at=at(9))
+    assert says(standing(swarm, [crashed, new])) == "api exited with 1 after 3 s"
+    assert says(standing(a_deploy(type="stack", restarts={crashed.id: 0}), [new])) == "containers vanished (1)"
+    both = standing(a_deploy(type="", managed_kind=ManagedKind.APPLICATION), [task(1, "d"), task(2, "e")])
+    assert (both.is_well, len(both.containers), both.total) == (True, 2, 1)
+
+
+def test_what_a_cut_off_deploy_left_untouched_is_told_from_what_it_changed() -> None:
+    old, new = one(made_s=-100), one("shop-web-1")
+    deploy = a_deploy(containers_before={old.id: 0})
+    assert is_unchanged(deploy, [old])
+    assert not is_unchanged(deploy, [old, new])
+    assert not is_unchanged(deploy, [])
+    assert not is_unchanged(deploy, [one(made_s=-100, restart_count=1)])
+    assert is_unchanged(with_before(a_deploy(), [old]), [old]), "what ran before could not be seen then"
+    assert not is_unchanged(with_before(a_deploy(), [new]), [new])
+    assert is_unchanged(a_deploy(), [])
+
+
+def test_the_images_that_ran_are_told_by_service() -> None:
+    seen = [one(image_id="sha256:1"), one("shop-web-1", image_id="sha256:2"), one("shop-db-1")]
+    assert image_ids(seen) == {"api": "sha256:1", "web": "sha256:2"}
+
+
+# -- looks at the platform ---------------------------------------------------------------------------------------------
+
+
+def look(**more: Any) -> DeployLook:
+    return DeployLook(at=at(0), **more)
+
+
+def step(deploy: Deploy, seen: Seen, now_s: float, **more: Any) -> Deploy:
+    return progress(deploy, look(**more), seen, at(now_s), (), SETTINGS)
+
+
+def waiting(**more: Any) -> Deploy:
+    none: dict[str, Any] = {"started_at": None, "platform_ended_at": None, "platform_status": DeployStatus.UNKNOWN}
+    return a_deploy(**{"phase": DeployPhase.WAITING, **none, **more})
+
+
+def test_it_never_arrived_only_after_the_platform_has_answered_for_long_enough() -> None:
+    assert step(waiting(), Seen(answers_since=at(0)), 19).phase is DeployPhase.WAITING
+    assert step(waiting(), Seen(answers_since=at(0)), 20).phase is DeployPhase.NEVER
+    assert step(waiting(), Seen(answers_since=at(90)), 100).phase is DeployPhase.WAITING, "it did not answer till then"
+
+
+def test_what_leaves_the_queue_is_missed_twice_before_it_is_called_cancelled() -> None:
+    seen = Seen(answers_since=at(0))
+    known = step(waiting(), seen, 1, job_seen=True, ahead=2)
+    assert (known.job_seen_at, known.ahead) == (at(1), 2)
+    once = step(known, seen, 2)
+    assert once.phase is DeployPhase.WAITING
+    assert step(once, seen, 3).phase is DeployPhase.CANCELLED
+    begun = step(once, seen, 3, deployment_id="d1", status=DeployStatus.RUNNING, job_seen=True)
+    assert (begun.phase, begun.deployment_id, begun.ahead) == (DeployPhase.RUNNING, "d1", None)
+
+
+def test_a_row_that_runs_without_a_job_is_given_up_and_the_containers_are_asked() -> None:
+    seen, deploy = Seen(answers_since=at(0)), waiting(job_seen_at=at(1))
+    for number in range(LOST_LOOKS):
+        assert deploy.phase is not DeployPhase.SETTLING
+        deploy = step(deploy, seen, number, deployment_id="d1", status=DeployStatus.RUNNING)
+    assert (deploy.phase, deploy.platform_status) == (DeployPhase.SETTLING, DeployStatus.RUNNING)
+
+
+def test_a_row_that_vanishes_leaves_the_containers_to_be_asked() -> None:
+    seen, deploy = Seen(answers_since=at(0)), waiting(job_seen_at=at(1), deployment_id="d1", phase=DeployPhase.RUNNING)
+    deploy = step(step(deploy, seen, 2), seen, 3)
+    assert (deploy.phase, deploy.platform_status) == (DeployPhase.SETTLING, DeployStatus.UNKNOWN)
+
+
+def test_a_failure_without_a_line_says_so() -> None:
+    deploy = step(waiting(), Seen(), 5, deployment_id="d1", status=DeployStatus.ERROR)
+    assert (deploy.phase, deploy.over_at) == (DeployPhase.FAILED, at(5))
+    assert say(deploy.says) == "The deploy of shop failed, and its log names no reason."
+
+
+def test_the_moment_of_the_end_is_the_platforms() -> None:
+    moment: datetime = at(0) + timedelta(seconds=4)
+    deploy = step(waiting(), Seen(), 5, deployment_id="d1", status=DeployStatus.DONE, finished_at=moment)
+    assert (deploy.phase, deploy.platform_ended_at) == (DeployPhase.SETTLING, moment)
