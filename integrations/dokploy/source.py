@@ -162,7 +162,9 @@ class DokploySource:
             if self._rounds.sweep(now):
                 backups = (plan.state.id for plan in self._known.untold())
                 wants_version = not self._questions.version
-                await self._questions.side(self._rounds.next(self.managed(), backups, wants_version=wants_version))
+                turn = self._rounds.next(self.managed(), backups, wants_version=wants_version)
+                if turn.topic is not Topic.QUEUE or not self._known.is_busy(now):  # else each poll asks, in its order
+                    await self._questions.side(turn)
         await self._questions.failures()
 
     async def _poll(self, now: datetime) -> None:
@@ -203,6 +205,7 @@ class DokploySource:
             self._questions.version = ""
             await self._questions.side(Turn(Topic.QUEUE))
             await self._questions.side(Turn(Topic.PROJECTS))
+            await self._questions.deployments()
         elif notice.kind in (NoticeKind.DATABASE_BACKUP, NoticeKind.VOLUME_BACKUP):
             topic = Topic.DETAIL if notice.kind is NoticeKind.DATABASE_BACKUP else Topic.VOLUMES
             for managed_id in self._known.called(notice.name, notice.project)[:AT_ONCE]:

@@ -3,64 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from core.detection import PlatformView
 from core.errors import SystemUnavailable
 from core.inventory import join
 from core.managed import DeployStatus, StackNames
 from core.redaction import redact
 from core.settings import DokploySettings, WatchSettings
 from core.watcher import Watcher
-from integrations.dokploy.client import Dokploy
 from integrations.dokploy.detectors import DETECTORS
 from integrations.dokploy.rounds import Topic
 from integrations.dokploy.source import DokploySource
-from integrations.dokploy.webhook import DokployNotice, NoticeKind
 from tests.core.watching import Heard, WallClock
 from tests.dokploy.conftest import MakeDokploy
 from tests.dokploy.fleet import T0, Fleet, FleetClock, iso
 from tests.dokploy.replay import ReplayServer
+from tests.dokploy.source_world import MakeSource, view_after, view_of
 from tests.testbed.world import eventually
-
-MakeSource = Callable[..., DokploySource]
-
-
-@pytest.fixture
-def fleet(server: ReplayServer) -> Fleet:
-    """A Dokploy with one compose, `web`."""
-    made = Fleet()
-    made.compose("web")
-    made.mount(server)
-    return made
-
-
-@pytest.fixture
-def hand() -> FleetClock:
-    """The program's clock."""
-    return FleetClock()
-
-
-@pytest.fixture
-def make_source(make_dokploy: MakeDokploy, hand: FleetClock) -> MakeSource:
-    """A factory of sources; settings by keyword."""
-
-    def make(names: StackNames | None = None, **settings: object) -> DokploySource:
-        client: Dokploy = make_dokploy(retries=0, **settings)
-        return DokploySource(
-            client, client.settings, names or StackNames(), clock=hand, since=T0 - timedelta(hours=1), redact=redact
-        )
-
-    return make
-
-
-async def _view(source: DokploySource) -> PlatformView:
-    snapshot = await source.look()
-    assert snapshot.platform is not None
-    return snapshot.platform
 
 
 async def test_the_first_look_knows_everything_but_details(
@@ -132,6 +93,23 @@ async def test_while_a_deployment_runs_the_queue_is_asked_with_every_poll(
     assert fleet.asked["deployment.queueList"] >= 6
 
 
+async def test_while_a_deployment_runs_no_look_reads_the_queue_after_it(
+    fleet: Fleet, make_source: MakeSource, hand: FleetClock
+) -> None:
+    """Else one that has just ended would look like one that Dokploy has forgotten."""
+    source = make_source()
+    await source.look()
+    fleet.deployment(fleet.services["id-web"], "running", T0, 1)
+    hand.forward(8)
+    await source.look()
+    for _ in range(200):
+        queue, deployments = fleet.asked["deployment.queueList"], fleet.asked["deployment.allCentralized"]
+        hand.forward(1)
+        await source.look()
+        is_read = fleet.asked["deployment.queueList"] > queue
+        assert not is_read or fleet.asked["deployment.allCentralized"] > deployments
+
+
 async def test_details_come_one_by_one(fleet: Fleet, make_source: MakeSource, hand: FleetClock) -> None:
     web = fleet.services["id-web"]
     web.domains = [fleet.domain("shop.example"), fleet.domain("off.example", enabled=False)]
@@ -139,7 +117,7 @@ async def test_details_come_one_by_one(fleet: Fleet, make_source: MakeSource, ha
     web.backups = [{"backupId": "b1", "database": "orders", "enabled": True, "deployments": [failed]}]
     source = make_source()
     await source.look()
-    view = await _after(source, hand, 60)
+    view = await view_after(source, hand, 60)
     (one,) = view.managed
     assert [(each.host, each.port, each.service, each.is_enabled) for each in one.domains] == [
         ("shop.example", 8000, "web", True),
@@ -159,7 +137,7 @@ async def test_a_new_stack_is_found_by_its_first_deployment(
     new = fleet.compose("blog", "writing")
     fleet.deployment(new, "running", T0, None)
     hand.forward(8)
-    view = await _view(source)
+    view = await view_of(source)
     assert [one.name for one in view.managed] == ["web", "blog"]
     assert view.managed[1].last_deployment is not None
 
@@ -171,7 +149,7 @@ async def test_a_new_stack_that_was_never_deployed_is_found_by_the_round(
     await source.look()
     fleet.compose("blog")
     del fleet.services["id-web"]
-    view = await _after(source, hand, 90)
+    view = await view_after(source, hand, 90)
     assert [one.name for one in view.managed] == ["blog"]
 
 
@@ -179,7 +157,7 @@ async def test_statuses_come_with_the_list_of_projects(fleet: Fleet, make_source
     source = make_source()
     await source.look()
     fleet.services["id-web"].status = "idle"
-    view = await _after(source, hand, 90)
+    view = await view_after(source, hand, 90)
     assert view.managed[0].status == "idle"
     assert view.status_at is not None
     assert view.status_at > T0
@@ -193,11 +171,11 @@ async def test_a_failed_deployment_brings_the_line_of_its_log(
     row = fleet.deployment(fleet.services["id-web"], "error", T0, 3, errorMessage="echo c2VjcmV0 | base64")
     fleet.logs[row["deploymentId"]] = "Pulling\nError response from daemon: manifest for shop/web:nope not found\n"
     hand.forward(8)
-    view = await _view(source)
+    view = await view_of(source)
     last = view.managed[0].last_deployment
     assert last is not None
     assert (last.error, "manifest for shop/web:nope not found" in last.error_line) == ("image_not_found", True)
-    await _after(source, hand, 80)
+    await view_after(source, hand, 80)
     assert fleet.asked["deployment.readLogs"] == 1, "read once"
 
 
@@ -213,9 +191,9 @@ async def test_a_question_that_fails_loses_nothing(fleet: Fleet, make_source: Ma
     fleet.services["id-web"].domains = [fleet.domain("shop.example")]
     source = make_source()
     await source.look()
-    await _after(source, hand, 60)
+    await view_after(source, hand, 60)
     fleet.broken = {"project.all", "compose.one", "deployment.queueList"}
-    view = await _after(source, hand, 120)
+    view = await view_after(source, hand, 120)
     assert [one.host for one in view.managed[0].domains] == ["shop.example"]
 
 
@@ -227,7 +205,7 @@ async def test_no_deployments_is_no_answer(fleet: Fleet, make_source: MakeSource
     with pytest.raises(SystemUnavailable, match="the proxy before Dokploy answers 502"):
         await source.look()
     fleet.broken = set()
-    assert (await _view(source)).managed, "asked again with the next look, not with the next poll"
+    assert (await view_of(source)).managed, "asked again with the next look, not with the next poll"
 
 
 async def test_a_right_that_is_missing_takes_one_question_away(
@@ -236,13 +214,13 @@ async def test_a_right_that_is_missing_takes_one_question_away(
     fleet.denied = {"deployment.queueList", "compose.one"}
     source = make_source()
     await source.look()
-    view = await _after(source, hand, 300)
+    view = await view_after(source, hand, 300)
     assert [one.name for one in view.managed] == ["web"]
     assert view.queue_at is None
     assert set(source.limits) == {Topic.QUEUE, Topic.DETAIL}
     assert fleet.asked["deployment.queueList"] == 1, "not asked again for an hour"
     fleet.denied = set()
-    view = await _after(source, hand, 4000)
+    view = await view_after(source, hand, 4000)
     assert view.queue_at is not None
     assert not source.limits
 
@@ -252,7 +230,7 @@ async def test_without_the_right_to_deployments_the_projects_tell_that_it_is_the
 ) -> None:
     fleet.denied = {"deployment.allCentralized"}
     source = make_source()
-    view = await _view(source)
+    view = await view_of(source)
     assert view.managed[0].deployments == ()
     fleet.broken = {"project.all"}
     hand.forward(8)
@@ -275,91 +253,7 @@ async def test_a_refused_key_is_left_alone_for_a_while(fleet: Fleet, make_source
     assert fleet.asked.total() == asked
     fleet.takes_key = True
     hand.forward(1000)
-    assert (await _view(source)).managed
-
-
-async def test_an_announced_build_is_asked_for_at_once(fleet: Fleet, make_source: MakeSource, hand: FleetClock) -> None:
-    source = make_source()
-    await source.look()
-    fleet.deployment(fleet.services["id-web"], "error", T0, 1)
-    hand.forward(1)
-    notice = DokployNotice(kind=NoticeKind.BUILD, is_failure=True, managed_id="id-web", project_id="project-shop")
-    await source.announce(notice)
-    await source.announce(notice)
-    view = await _view(source)
-    last = view.managed[0].last_deployment
-    assert last is not None
-    assert last.status is DeployStatus.ERROR
-    assert view.managed[0].status == "error"
-    assert fleet.asked["deployment.allByCompose"] == 1, "said twice, asked once"
-    assert fleet.asked["deployment.allCentralized"] == 1, "before its time"
-
-
-async def test_an_announced_build_of_a_stack_not_known_yet_brings_it(
-    fleet: Fleet, make_source: MakeSource, hand: FleetClock
-) -> None:
-    source = make_source()
-    await source.look()
-    new = fleet.compose("blog", "writing")
-    fleet.deployment(new, "done", T0, 1)
-    await source.announce(DokployNotice(kind=NoticeKind.BUILD, managed_id=new.id, project_id="project-writing"))
-    view = await _view(source)
-    assert {one.name: len(one.deployments) for one in view.managed} == {"web": 0, "blog": 1}
-
-
-async def test_an_announcement_of_something_strange_does_no_harm(
-    fleet: Fleet, make_source: MakeSource, hand: FleetClock
-) -> None:
-    source = make_source()
-    await source.look()
-    fleet.denied = {"deployment.allByCompose"}
-    for number in range(200):
-        await source.announce(DokployNotice(kind=NoticeKind.BUILD, managed_id=f"nobody{number}"))
-    for _ in range(20):
-        assert (await _view(source)).managed
-    assert fleet.asked["deployment.allByCompose"] <= 64
-
-
-async def test_a_failed_backup_of_dokploy_itself_is_known_by_its_notice_alone(
-    fleet: Fleet, make_source: MakeSource, hand: FleetClock
-) -> None:
-    source = make_source()
-    await source.look()
-    await source.announce(DokployNotice(kind=NoticeKind.OWN_BACKUP, is_failure=True, at=T0))
-    (backup,) = (await _view(source)).backups
-    assert (backup.name, backup.status, backup.at) == ("Dokploy", DeployStatus.ERROR, T0)
-
-
-async def test_an_announced_database_backup_asks_that_database(
-    fleet: Fleet, make_source: MakeSource, hand: FleetClock
-) -> None:
-    database = fleet.compose("orders", kind="postgres")
-    source = make_source()
-    await source.look()
-    run = {"deploymentId": "run-1", "status": "error", "createdAt": iso(T0)}
-    database.backups = [{"backupId": "b1", "database": "orders", "deployments": [run]}]
-    fleet.logs["run-1"] = "pg_dump: error: connection to server failed: FATAL: database is starting up\n"
-    notice = DokployNotice(kind=NoticeKind.DATABASE_BACKUP, is_failure=True, project="shop", name="orders")
-    await source.announce(notice)
-    (backup,) = (await _view(source)).backups
-    assert backup.status is DeployStatus.ERROR
-    assert "pg_dump" in backup.detail
-
-
-async def test_runs_that_do_not_come_with_a_backup_are_asked_for(
-    fleet: Fleet, make_source: MakeSource, hand: FleetClock
-) -> None:
-    web = fleet.services["id-web"]
-    web.backups = [{"backupId": "b1", "database": "orders"}, {"backupId": "b2", "enabled": False}]
-    web.volume_backups = [{"volumeBackupId": "v1", "volumeName": "uploads"}]
-    fleet.runs = {
-        "b1": [{"deploymentId": "r1", "status": "done", "createdAt": iso(T0)}],
-        "v1": [{"deploymentId": "r2", "status": "error", "createdAt": iso(T0)}],
-    }
-    source = make_source()
-    await source.look()
-    view = await _after(source, hand, 300)
-    assert {one.name: str(one.status) for one in view.backups} == {"web (orders)": "done", "web (uploads)": "error"}
+    assert (await view_of(source)).managed
 
 
 async def test_new_names_are_told_once(fleet: Fleet, make_dokploy: MakeDokploy, hand: FleetClock) -> None:
@@ -422,15 +316,6 @@ async def test_a_watcher_runs_over_it(server: ReplayServer, make_dokploy: MakeDo
         await eventually(
             lambda: sorted(heard.cleared) == ["deploy_failed:dokploy/web/-", "platform_unreachable:dokploy/-/-"]
         )
-
-
-async def _after(source: DokploySource, hand: FleetClock, seconds: float) -> PlatformView:
-    """The view after so many seconds of looks every eight."""
-    view = await _view(source)
-    for _ in range(int(seconds / 8) + 1):
-        hand.forward(8)
-        view = await _view(source)
-    return view
 
 
 def test_settings_bound_the_rate() -> None:
