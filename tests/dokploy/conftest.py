@@ -1,14 +1,20 @@
 """A replay server and a client that talks to it, with waits short enough for tests."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from core.managed import StackNames
+from core.redaction import redact
 from core.settings import DokploySettings
 from integrations.dokploy.client import Dokploy
+from integrations.dokploy.source import DokploySource
+from tests.dokploy.fleet import T0, Fleet, FleetClock
 from tests.dokploy.replay import ReplayServer
+from tests.dokploy.source_world import MakeSource
 
 KEY = "the-api-key-of-this-test"
 MakeDokploy = Callable[..., Dokploy]
@@ -56,3 +62,31 @@ async def make_dokploy(server: ReplayServer, clock: HandClock) -> AsyncIterator[
 def dokploy(make_dokploy: MakeDokploy) -> Dokploy:
     """A client with the default settings."""
     return make_dokploy()
+
+
+@pytest.fixture
+def fleet(server: ReplayServer) -> Fleet:
+    """A Dokploy with one compose, `web`."""
+    made = Fleet()
+    made.compose("web")
+    made.mount(server)
+    return made
+
+
+@pytest.fixture
+def hand() -> FleetClock:
+    """The program's clock."""
+    return FleetClock()
+
+
+@pytest.fixture
+def make_source(make_dokploy: MakeDokploy, hand: FleetClock) -> MakeSource:
+    """A factory of sources; settings by keyword."""
+
+    def make(names: StackNames | None = None, **settings: object) -> DokploySource:
+        client: Dokploy = make_dokploy(retries=0, **settings)
+        return DokploySource(
+            client, client.settings, names or StackNames(), clock=hand, since=T0 - timedelta(hours=1), redact=redact
+        )
+
+    return make
