@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,10 @@ from docker.models.containers import Container
 from bot.playground.shown import ShownMessage
 from tests.e2e.world import World
 from tests.standins.dokploy import DokployStandin, Project, Service
+
+GOOD = {"command": "web.py"}
+CRASHES = {"command": "oneshot.py", "environment": ["WORK_S=1", "EXIT_CODE=1"]}
+"""Up, and a second later at its end with exit code 1."""
 
 
 @dataclass(kw_only=True)
@@ -55,6 +61,23 @@ class DokployWorld:
     def container(self, service: Service, name: str) -> Container:
         """A running or stopped container of a compose, by its service."""
         return self.client.containers.get(service.container(name))
+
+    async def edit(self, service: Service, **columns: Any) -> None:
+        """Change a compose as a person does in Dokploy's own page: stored, not deployed."""
+        body = json.dumps({"composeId": service.compose_id, **columns}).encode()
+        headers = {"x-api-key": self.dokploy.api_key, "content-type": "application/json"}
+        request = urllib.request.Request(f"{self.dokploy.url}/api/compose.update", data=body, headers=headers)
+
+        def send() -> None:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                answer.read()
+
+        await asyncio.to_thread(send)
+
+    def url(self, service: Service, name: str, path: str) -> str:
+        """The address of a page of a service that runs web.py."""
+        networks = self.container(service, name).attrs["NetworkSettings"]["Networks"]
+        return f"http://{next(iter(networks.values()))['IPAddress']}:8000{path}"
 
     def state(self, service: Service, name: str) -> dict[str, Any]:
         """How the engine says it is; empty while there is none."""
@@ -108,7 +131,18 @@ class DokployWorld:
         try:
             return await self.world.ada.chat.wait_for(fits, after=after, timeout_s=timeout_s)
         except AssertionError as error:
-            raise AssertionError(f"no {what}: {error}\n--- log ---\n{self.world.log()[-6000:]}") from None
+            story = f"{self.told()}\n--- log ---\n{self.world.log()[-6000:]}"
+            raise AssertionError(f"no {what}: {error}\n{story}") from None
+
+    def told(self) -> str:
+        """Everything the bot has shown in any chat, with every state of every message, oldest first."""
+        world = self.world
+        said = []
+        for chat in (world.ops, *(one.chat for one in (world.ada, world.linus, world.grace, world.stranger))):
+            for message in chat.bot_messages:
+                for version in message.versions:
+                    said.append((version.at, f"[{chat.id} #{message.id}] {version.text}\n    {message.labels}"))
+        return "\n".join(line for _, line in sorted(said))
 
 
 @contextlib.asynccontextmanager
