@@ -44,6 +44,8 @@ GLANCE_S = 1.0
 NOTHING_AFTER_S = 6.0
 """`up` has created its containers when it ends: none so long after is none at all."""
 OTHERS_NAMED = 4
+TOLD_FOR = timedelta(days=2)
+TOLD_LIMIT = 500
 _UNPLANNED = UNREACHABLE_KINDS | {AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED, AlertKind.BACKUP_FAILED}
 """What no deploy explains."""
 _AT_WORK = (DeployPhase.RUNNING, DeployPhase.SETTLING)
@@ -78,22 +80,30 @@ class DeployRuntime:
         self._clock = parts.clock
         self._ending = Ending(versions=parts.versions, door=parts.door, redact=parts.redact)
         self._at_work: dict[str, Deploy] = {}
+        self._told: dict[str, str] = {}
+        """Stack → its last deployment of ours that failed: its card has told it."""
         self._seen: dict[str, Seen] = {}
         parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES)
 
     async def load(self) -> None:
-        """After a start: remember what was under way, for `is_planned`."""
-        for deploy in await self._parts.deploys.unfinished():
+        """After a start: remember what was under way and what was told, for `is_planned`."""
+        past = await self._parts.deploys.recent(TOLD_LIMIT, since=self._clock.now() - TOLD_FOR)
+        for deploy in (*reversed(past), *await self._parts.deploys.unfinished()):
             self._remember(deploy)
 
     def is_planned(self, alert: Alert) -> bool:
-        """Whether a deploy that is under way, ours or another's, explains an alert until its verdict."""
+        """Whether a deploy that is under way, ours or another's, explains an alert until its verdict.
+
+        One of ours that failed has a card of its own: the alarm about it would tell the same once more.
+        """
         if alert.stack is None or alert.kind in _UNPLANNED:
             return False
         if any(one.stack == alert.stack for one in self._at_work.values()):
             return True
         managed = self._parts.watch.inventory().managed_one(alert.stack)
         last = managed.last_deployment if managed is not None and managed.name == alert.stack else None
+        if alert.kind is AlertKind.DEPLOY_FAILED:
+            return last is not None and self._told.get(alert.stack) == last.id
         if last is None or last.status is not DeployStatus.RUNNING:
             return False
         began = last.started_at or last.created_at
@@ -360,6 +370,8 @@ class DeployRuntime:
             self._at_work[deploy.key] = deploy
         else:
             self._at_work.pop(deploy.key, None)
+        if deploy.phase is DeployPhase.FAILED and deploy.deployment_id is not None:
+            self._told[deploy.stack] = deploy.deployment_id
 
 
 def _with_baseline(deploy: Deploy, found: Standing) -> Deploy:

@@ -137,8 +137,8 @@ async def _others(shop: DokployWorld, stack: Service, name: str) -> float:
     shop.dokploy.change(stack, composeFile=shop.file(api={"command": "web.py", "image": missing}))
     after = shop.world.ada.chat.last_id
     row = await asyncio.to_thread(shop.dokploy.deploy, stack, "from the page")
-    card = await _shown(shop, name, "gone-", after=after, within_s=40)
-    return _moment(card, "gone-") - _since(row["finishedAt"])
+    card = await _shown(shop, f"deployment of {name} failed", "refused", after=after, within_s=40)
+    return _moment(card, "refused") - _since(row["finishedAt"])
 
 
 # -- deploys that crash when they are up -----------------------------------------------------------------------------
