@@ -133,7 +133,7 @@ def _pairs(spot: Spot | None) -> dict[str, Spot]:
 
 
 def _param_problem(action: Action, field: str, kind: str, message: str) -> str:
-    known = list(action.params.model_fields)
+    known = action.params.names()
     takes = f"it takes {', '.join(known)}" if known else "it takes none"
     if kind == "extra_forbidden":
         nearest = closest(field, known)

@@ -39,4 +39,4 @@ def _rows(action: Action) -> Iterator[str]:
         is_needed = one.is_required()
         default = "" if is_needed or one.default is None else f"`{one.default}`"
         meaning = (one.description or "").replace("|", "\\|").replace("\n", " ")
-        yield f"| `{name}` | {'yes' if is_needed else 'no'} | {default} | {meaning} |"
+        yield f"| `{one.alias or name}` | {'yes' if is_needed else 'no'} | {default} | {meaning} |"

@@ -66,6 +66,11 @@ class Params(BaseModel):
         """What the action touches, as an inventory reference (`host/container`); the key of its lock. None: nothing."""
         return None
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """The parameters as callers write them."""
+        return [one.alias or name for name, one in cls.model_fields.items()]
+
 
 class Outcome(StrEnum):
     """How a call ended."""
@@ -215,7 +220,7 @@ class Action:
                 f"{'.'.join(str(part) for part in item['loc']) or 'parameters'}: {item['msg'].lower()}"
                 for item in error.errors()
             )
-            known = ", ".join(self.params.model_fields) or "none"
+            known = ", ".join(self.params.names()) or "none"
             raise InvalidParams(self.name, f"{problems} (it takes: {known})") from error
 
 
