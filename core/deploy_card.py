@@ -98,8 +98,8 @@ def deploy_card(view: DeployView) -> Card:
 def progress_blocks(deploy: Deploy, now: datetime, services: Wellness | None = None) -> tuple[Block, ...]:
     """How far it is, for the card of an incident, under the step that ordered it."""
     view = DeployView(deploy=deploy, now=now, zone=now.tzinfo or UTC, services=services)
-    more = (replace(one, indent=True) if isinstance(one, Line) else one for one in _more(view))
-    return (line(_stands(view), tone=PHASE_TONES[deploy.phase], indent=True), *more, *_log(deploy))
+    told: list[Block] = [line(_stands(view), tone=PHASE_TONES[deploy.phase]), *_more(view), *_log(deploy)]
+    return tuple(replace(one, indent=True) if isinstance(one, Line) else one for one in told)
 
 
 def verdict_line(deploy: Deploy) -> Card:

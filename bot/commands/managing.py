@@ -66,6 +66,7 @@ def split_target(ask: Ask, words: str) -> tuple[str, str]:
     shadow = Inventory(managed=tuple(replace(one, kind=ManagedKind.COMPOSE) for one in inventory.managed))
     parts = words.split()
     exact = {_plain(one.name) for one in inventory.managed} | {_plain(one.name) for one in inventory.stacks()}
+    exact |= {_plain(one.title) for one in inventory.services()}
     for size in range(len(parts), 0, -1):
         if _plain(parts[size - 1]) and _plain(" ".join(parts[:size])) in exact:
             return " ".join(parts[:size]), " ".join(parts[size:])

@@ -10,12 +10,15 @@ from pydantic import JsonValue
 
 from core.actions import JsonObject, Outcome, Preview, Result, Risk, Toolset, action
 from core.calling import calling
+from core.carrier import CallFinished
 from core.deploys import FOLLOW_KIND, Deploy, DeployChanged, DeployPhase, DeployWhat, Version, VersionContent
 from core.detection import PlatformView
 from core.errors import Refused
+from core.incidents import Incident
 from core.inventory import Host
 from core.managed import Deployment, DeployStatus, Domain, DomainState, Managed, ManagedKind
-from core.ports import Done, Run, Waiting
+from core.policy import Actor, ActorKind
+from core.ports import Call, CallState, Done, Run, Waiting
 from core.wording import Text, text
 from integrations.dokploy.params import (
     ChangesParams,
@@ -53,6 +56,10 @@ class PaperDokploy(Toolset):
         self.asked: list[tuple[str, JsonObject]] = []
         self.problem = ""
         """Why the next order is refused."""
+
+    def failure(self, problem: str) -> Text:
+        """How an order fails that was written down before."""
+        return text("dokploy.not_ordered", stack="granada", problem=problem)
 
     def _note(self, name: str, params: StackParams) -> None:
         self.asked.append((name, params.model_dump(exclude_none=True)))
@@ -232,6 +239,26 @@ class DokployWorld(FaceWorld):
             deploy = replace(deploy, over_at=deploy.ordered_at + timedelta(seconds=72))
         await self.put(deploy)
         return deploy
+
+    async def ends_without_verdict(self, deploy: Deploy, says: Text) -> None:
+        """The call ends, and its deploy never gets a verdict."""
+        result = Result(outcome=Outcome.FAILED, message=says)
+        await self.knowledge.ledger.finish(deploy.key, CallState.FAILED, result, self.clock.now())
+        record = await self.knowledge.ledger.get(deploy.key)
+        assert record is not None
+        await self.bus.publish(CallFinished(record=record))
+
+    async def propose_deploy(self, incident: Incident) -> None:
+        """The machine asks for leave to deploy, as the graph would."""
+        call = Call(
+            key=f"{incident.key}:plan:1:1",
+            action="dokploy.compose.deploy",
+            params={"stack": "granada"},
+            actor=Actor(kind=ActorKind.RUNBOOK, id="bad_deploy", name="bad_deploy"),
+            incident_id=incident.id,
+            says=text("order.deploy", stack="granada"),
+        )
+        await self.door.submit_plan([call])
 
     async def fails(self, error_line: str = LOG[-1]) -> Deploy:
         """The deploy under way fails with an error that its log names."""

@@ -1,0 +1,242 @@
+"""What the chat tells of stacks that Dokploy manages, of those it does not, and of the hosts under them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.playground.server import BotApiServer
+from bot.playground.shown import ShownMessage
+from core.deploys import DeployPhase, VersionVerdict
+from integrations.docker_engine.simulated import SimulatedEngine
+from integrations.docker_engine.simulated_recipe import Recipe
+from integrations.docker_engine.simulated_store import Stored, stored_example
+from tests.bot.paper_dokploy import DokployWorld
+from tests.bot.world import RECIPES, FaceWorld
+from tests.testbed.world import eventually
+
+PUBLISHED = (
+    Recipe(stack="granada", service="api", image="granada/api:1", memory_mb=512, ports={"8000/tcp": "8080"}),
+    Recipe(stack="granada", service="postgres", image="postgres:16", ports={"5432/tcp": "5432"}),
+    Recipe(stack="malaga", service="web", image="malaga/web:1", ports={"80/tcp": "8080"}),
+)
+
+
+@pytest.fixture
+def idle_dokploy(server: BotApiServer, tmp_path: Path) -> DokployWorld:
+    """Give a world with a Dokploy whose face is not started yet."""
+    return DokployWorld(server=server, home=tmp_path / "data")
+
+
+@pytest.fixture
+async def dokploy(idle_dokploy: DokployWorld) -> AsyncIterator[DokployWorld]:
+    """Give a world with a Dokploy."""
+    async with idle_dokploy.running():
+        yield idle_dokploy
+
+
+async def _ask(world: FaceWorld, words: str, *parts: str) -> ShownMessage:
+    before = world.ada.chat.last_id
+    await world.ada.say(words)
+    return await world.says(world.ada.chat, *parts, after=before)
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+async def test_services_tell_what_dokploy_knows(dokploy: DokployWorld) -> None:
+    card = await _ask(dokploy, "/services granada", "Dokploy · shop / production · git main")
+    assert "✅ Deployed 2 h ago · 5f3c2d1 Fix the memory of the api" in card.text
+    assert "🟢 granada.example.com → api:8000 · 200" in card.text
+    assert "🔴 admin.example.com → web:9000 · 502, wrong port or no process" in card.text
+    assert "Databases: granada-db" in card.text
+    assert card.labels == ["Deploy", "Deploy log", "File"]
+    await _ask(dokploy, "/health granada", "502, wrong port")
+
+
+async def test_a_stack_without_containers_is_there(dokploy: DokployWorld) -> None:
+    card = await _ask(dokploy, "/status", "nerja", "Not deployed yet")
+    assert "granada  2/2" in card.text
+    await _ask(dokploy, "/services nerja", "Dokploy · raw", "Not deployed yet")
+    lead = await _ask(dokploy, "/restart nerja", "has no containers. Only a deploy makes them")
+    assert lead.labels == ["Deploy"]
+    await _ask(dokploy, "/logs nerja", "nerja has no containers")
+
+
+async def test_a_running_deploy_is_marked(dokploy: DokployWorld) -> None:
+    await dokploy.ada.say("/deploy granada")
+    question = await dokploy.message(dokploy.ada.chat, lambda one: "✅ Approve" in one.labels)
+    await (await dokploy.ada.tap(question, "Approve")).answer()
+    await dokploy.goes(DeployPhase.RUNNING)
+    await _ask(dokploy, "/status", "⏳ Deploying", "Ada")
+    await _ask(dokploy, "/services granada", "⏳ Deploying")
+    await dokploy.fails()
+    await _ask(dokploy, "/services granada", "✅ Deployed 2 h ago")  # the one that Dokploy shows is another
+
+
+async def test_a_silent_dokploy_is_said(dokploy: DokployWorld) -> None:
+    dokploy.problem = "dokploy is unavailable: connection refused"
+    await dokploy.look()
+    card = await _ask(dokploy, "/status", "Dokploy does not answer", "connection refused")
+    assert "granada  2/2" in card.text
+    await _ask(dokploy, "/services granada", "Dokploy does not answer")
+
+
+async def test_the_compose_file_is_folded_and_long_ones_are_files(dokploy: DokployWorld) -> None:
+    card = await _ask(dokploy, "/compose granada", "5 lines", "Secrets are masked", "image: granada/api:1")
+    assert "<blockquote expandable>" in card.html
+    await (await dokploy.ada.tap(card, "As file")).answer()
+    file = await dokploy.message(dokploy.ada.chat, lambda one: one.document is not None)
+    assert file.document is not None and b"granada/api:1" in file.document.content
+    dokploy.file_times = 40
+    await dokploy.ada.say("/compose granada")
+    long = await dokploy.message(dokploy.ada.chat, lambda one: one.id > file.id and one.document is not None)
+    assert long.document is not None and long.document.content.count(b"services:") == 40
+
+
+async def test_info_of_a_service(dokploy: DokployWorld) -> None:
+    card = await _ask(dokploy, "/info granada api", "Image: granada/api:1", "Memory limit: 512 MB")
+    assert "Restarts: unless-stopped" in card.text and "granada.example.com → api:8000" in card.text
+    assert card.labels == ["Logs", "Metrics", "File"]
+
+
+async def test_the_diff_of_a_kept_version(dokploy: DokployWorld) -> None:
+    await _ask(dokploy, "/diff granada", "I keep no version of granada yet")
+    first, _ = await dokploy.keep_versions()
+    await dokploy.knowledge.versions.judge(first.id, VersionVerdict.GOOD)
+    card = await _ask(dokploy, "/diff granada", "version 1 (2 d old) against now", "That version held")
+    assert '<pre><code class="language-diff">' in card.html and "@@" not in card.text
+    assert "-   mem_limit: 2g" in card.text
+    assert card.labels == ["Roll back to version 1", "❔ Version 2 · 1 d"]
+    await _ask(dokploy, "/diff granada 7", "I keep no version 7 of granada")
+
+
+# -- ordering ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "action", "params"),
+    [
+        ("/deploy granada new prices", "Deploy granada", "deploy", {"stack": "granada", "why": "new prices"}),
+        ("/deploy granada api", "Deploy granada", "deploy", {"stack": "granada", "why": ""}),
+        ("/rollback granada", "to its last good version", "rollback", {"stack": "granada", "why": ""}),
+        ("/rollback granada v2.1", "back to v2.1", "rollback", {"stack": "granada", "ref": "v2.1", "why": ""}),
+        ("/tag granada api 1.4", "with tag 1.4", "change_image_tag", {"service": "api", "tag": "1.4"}),
+        ("/update granada", "newer images of granada", "update_images", {"stack": "granada"}),
+        ("/update granada api", "newer images of granada/api", "update_images", {"service": "api"}),
+    ],
+)
+async def test_an_order_is_asked_and_then_runs(
+    dokploy: DokployWorld, words: str, says: str, action: str, params: dict[str, object]
+) -> None:
+    question = await _ask(dokploy, words, says)
+    assert '<pre><code class="language-diff">' in question.html  # what would be done
+    await (await dokploy.ada.tap(question, "Approve")).answer()
+    await dokploy.under_way()
+    name, given = dokploy.paper.asked[-1]
+    assert name == action
+    assert {**given, **params} == given
+
+
+async def test_bare_orders_lead_on(dokploy: DokployWorld) -> None:
+    assert (await _ask(dokploy, "/deploy", "Which one?")).labels == ["granada", "nerja"]
+    assert (await _ask(dokploy, "/rollback", "Which one?")).labels == ["granada", "nerja"]
+    await dokploy.keep_versions()
+    tags = await _ask(dokploy, "/tag granada api", "Now it is api:1")
+    assert tags.labels == ["2"]
+    await (await dokploy.ada.tap(tags, "2")).answer()
+    await dokploy.says(dokploy.ada.chat, "Run granada/api with tag 2")
+
+
+async def test_versions_are_offered(dokploy: DokployWorld) -> None:
+    await _ask(dokploy, "/rollback granada ?", "I keep no version of granada yet")
+    await dokploy.keep_versions()
+    offered = await _ask(dokploy, "/rollback granada 99", "I keep no version 99 of granada")
+    assert offered.labels[0].startswith("❔ 2 · 1 d old")
+    await (await dokploy.ada.tap(offered, offered.labels[1])).answer()
+    await dokploy.says(dokploy.ada.chat, "Roll granada back to version 1")
+
+
+@pytest.mark.parametrize("words", ["/tag granada api no/slash", "/rollback granada ;rm"])
+async def test_what_cannot_be_a_tag_is_refused_at_once(dokploy: DokployWorld, words: str) -> None:
+    before = dokploy.ada.chat.last_id
+    await dokploy.ada.say(words)
+    answer = await dokploy.message(dokploy.ada.chat, lambda one: one.id > before and one.text.startswith(("❌", "❔")))
+    assert answer.labels == [] and dokploy.paper.asked == []
+
+
+@pytest.mark.parametrize("words", ["/deploy malaga", "/rollback malaga", "/tag malaga api 2", "/update malaga"])
+async def test_what_dokploy_does_not_manage_is_said(dokploy: DokployWorld, words: str) -> None:
+    card = await _ask(dokploy, words, "malaga runs here, but Dokploy does not manage it")
+    assert "cd /srv/malaga && docker compose pull && docker compose up -d" in card.text
+    assert card.labels[0] == "Restart"
+
+
+@pytest.mark.parametrize("words", ["/deploy granada", "/rollback granada", "/tag granada api 2", "/update granada"])
+async def test_without_a_dokploy_the_same_is_said(world: FaceWorld, words: str) -> None:
+    await _ask(world, words, "granada runs here, but there is no Dokploy")
+
+
+async def test_a_mistyped_stack_gets_the_nearest(dokploy: DokployWorld) -> None:
+    question = await _ask(dokploy, "/deploy granda", "Deploy granada")
+    assert "✅ Approve" in question.labels
+    await _ask(dokploy, "/deploy zzz", "I know no stack or service “zzz”")
+
+
+# -- hosts -------------------------------------------------------------------------------------------------------------
+
+
+async def test_ports_with_collisions_first(idle: FaceWorld) -> None:
+    idle.engine = SimulatedEngine("local", PUBLISHED)
+    async with idle.running() as world:
+        card = await _ask(world, "/ports", "3 published ports")
+        lines = card.text.splitlines()
+        assert lines[1].startswith("🔴 8080/tcp is wanted twice: local/granada-api-1 · local/malaga-web-1")
+        assert lines[2].startswith("🟠 PostgreSQL is open to every network on port 5432")
+        assert "8080 → granada/api :8000" in card.text
+        only = await _ask(world, "/ports postgres", "1 published ports")
+        assert "8080" not in only.text
+        await _ask(world, "/ports 9999", "No published port fits")
+
+
+async def test_the_disk_and_freeing_it(idle: FaceWorld) -> None:
+    idle.engine = SimulatedEngine("local", RECIPES, stored=stored_example())
+    async with idle.running() as world:
+        card = await _ask(world, "/disk", "local", "by Docker", "/prune could give back up to")
+        sizes = [line for line in card.text.splitlines() if line.endswith(("images", "cache", "containers"))]
+        assert "build cache · unused 1.6 GB" in card.text and len(sizes) <= 5
+        await (await world.ada.tap(card, "Free space")).answer()
+        question = await world.says(world.ada.chat, "Free space on local", "Frees about")
+        assert "docker builder prune" in question.text and "docker image rm" in question.text
+        assert "volume" not in question.text
+        await (await world.ada.tap(question, "Approve")).answer()
+        again = await world.message(world.ada.chat, lambda one: any("2 of 2" in label for label in one.labels))
+        await (await world.ada.tap(again, "2 of 2")).answer()
+        await world.says(world.ada.chat, "Freed", "on local")
+        await _ask(world, "/disk", "local")
+
+
+async def test_only_admins_free_space(world: FaceWorld) -> None:
+    before = world.olga.chat.last_id
+    await world.olga.say("/prune")
+    await world.says(world.olga.chat, "admin", after=before)
+
+
+async def test_what_is_outdated(idle_dokploy: DokployWorld) -> None:
+    idle_dokploy.engine = SimulatedEngine("local", RECIPES, stored=Stored(newer=frozenset({"granada/api:1"})))
+    async with idle_dokploy.running():
+        card = await _ask(idle_dokploy, "/updates", "1 of 4 images are outdated", "granada/api  api:1 · built 40 days")
+        assert card.labels == ["Update granada"]
+        await (await idle_dokploy.ada.tap(card, "Update granada")).answer()
+        await idle_dokploy.says(idle_dokploy.ada.chat, "Fetch newer images of granada")
+        await _ask(idle_dokploy, "/updates granada postgres", "None of 1 images is outdated")
+
+
+async def test_every_order_speaks_spanish(dokploy: DokployWorld) -> None:
+    await dokploy.ada.set_language("es")
+    await _ask(dokploy, "/services granada", "Desplegado hace 2 h")
+    await _ask(dokploy, "/deploy malaga", "no lo gestiona Dokploy")
+    await _ask(dokploy, "/deploy granada", "Desplegar granada")
+    await eventually(lambda: not dokploy.server.pending_update_count, what="quiet")
