@@ -16,6 +16,7 @@ from agent.deploy import DeployParts, DeployRuntime
 from core.actions import Toolset
 from core.alerts import Alert
 from core.bus import Bus
+from core.carrier import CallFinished
 from core.deploys import DeployChanged
 from core.desk import IncidentDesk
 from core.door import Door
@@ -62,6 +63,7 @@ class DokployWiring:
         self._kept: dict[str, str] = {}
         self._runtime: DeployRuntime | None = None
         self._watcher: Watcher | None = None
+        self._watch: Watch | None = None
         self.names = StackNames()
         self.system: DokploySystem | None = None
 
@@ -80,6 +82,7 @@ class DokployWiring:
                 since=await self._since(),
                 redact=self._redact,
                 read=lambda host, raw: container_of(host, raw, self.names),
+                on_names=self._look_again,
             )
         )
         notices = await self.system.warm_up()
@@ -107,7 +110,13 @@ class DokployWiring:
             return []
         settings = self._settings.watch.model_copy(update={"poll_s": self.system.settings.poll_s})
         self._watcher = Watcher(
-            self.system.source, DETECTORS, sink=desk, clock=self._clock, settings=settings, around=around
+            self.system.source,
+            DETECTORS,
+            sink=desk,
+            clock=self._clock,
+            settings=settings,
+            own_acts=self._knowledge.ledger.acts_since,
+            around=around,
         )
         return [self._watcher]
 
@@ -126,6 +135,7 @@ class DokployWiring:
 
     async def follow(self, around: Around) -> None:
         """Take up the deploys that are under way; to be called before runs start."""
+        self._watch = around.watch
         if self.system is None:
             return
         parts = DeployParts(
@@ -145,6 +155,7 @@ class DokployWiring:
         )
         self._runtime = DeployRuntime(parts)
         around.bus.subscribe(DeployChanged, self._on_deploy)
+        around.bus.subscribe(CallFinished, self._on_call)
         await self._runtime.load()
 
     def is_planned(self, alert: Alert) -> bool:
@@ -167,7 +178,23 @@ class DokployWiring:
 
     async def _on_deploy(self, event: DeployChanged) -> None:
         """A deploy of ours has taken a step: its status and its detectors are to know now."""
-        is_step = event.before is None or event.before.phase is not event.deploy.phase
-        if self.system is not None and self._watcher is not None and is_step:
-            await self.system.source.changed(event.deploy.managed_id)
+        if event.before is None or event.before.phase is not event.deploy.phase:
+            await self._ask_about(event.deploy.managed_id)
+
+    async def _on_call(self, event: CallFinished) -> None:
+        """Something of ours has changed there: stopped, started, edited."""
+        call, stack = event.record.call, event.record.stack
+        if self._watch is not None and call.action.startswith(f"{NAME}.") and stack is not None:
+            managed = self._watch.inventory().managed_one(stack)
+            if managed is not None:
+                await self._ask_about(managed.id)
+
+    async def _ask_about(self, managed_id: str) -> None:
+        if self.system is not None and self._watcher is not None:
+            await self.system.source.changed(managed_id)
             self._watcher.poke()
+
+    def _look_again(self) -> None:
+        """Stacks have got names: the engines' containers are to bear them."""
+        for watcher in self._watch.watchers() if self._watch is not None else ():
+            watcher.poke()
