@@ -93,10 +93,17 @@ def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = (
     found = []
     for one in inventory.containers:
         is_named = (one.host, one.stack, one.service) in wanted or one.ref in further
-        is_besides = f"{one.stack}/{one.service}" in further or one.stack in whole or (one.stack, one.service) in served
+        is_victim = f"{one.stack}/{one.service}" in further and not _was_down(one, incident)
+        is_besides = is_victim or one.stack in whole or (one.stack, one.service) in served
         if is_named or (is_besides and one.stack is not None and not has_ended_well(one)):
             found.append(one)
     return found
+
+
+def _was_down(container: Container, incident: Incident) -> bool:
+    """Whether it had ended before the trouble came: no victim of it, and not for this repair to bring back."""
+    ended_at = container.finished_at
+    return not container.is_running and ended_at is not None and ended_at < incident.occurred_at
 
 
 def check(

@@ -123,6 +123,20 @@ async def test_the_file_is_changed_only_where_that_can_help(
     assert ("must be written there" in told.says()) is (source != "raw")
 
 
+@pytest.mark.parametrize("kind", [AlertKind.CHILD_OOM, AlertKind.MEMORY_NEAR_LIMIT])
+@pytest.mark.parametrize(("source", "first"), [("raw", f"{STACK}set_memory_limit"), ("git", "docker.update_memory")])
+async def test_what_still_runs_gets_its_memory_without_a_restart_and_for_good(
+    books: Runbooks, catalog: Catalog, kind: AlertKind, source: str, first: str
+) -> None:
+    facts: dict[str, Any] = {"memory_limit_mb": 512, "memory_pct": 96.0, "memory_shape": "peak", "child_oom_kills": 1}
+    managed = replace(GRANADA, source=source)
+    told = await tell(
+        books, catalog, incident(kind, **facts), api(ContainerState.RUNNING), db(), managed=managed, answers=IN_FILE
+    )
+    assert (told.actions[0], told.actions[-1]) == (first, "docker.update_memory")
+    assert f"{STACK}redeploy" not in told.actions
+
+
 async def test_a_plain_project_keeps_to_docker(books: Runbooks, catalog: Catalog) -> None:
     told = await tell(books, catalog, incident(**OOM), api(), db(), managed=None)
     assert told.actions == ["docker.update_memory", "docker.restart"]
@@ -241,6 +255,7 @@ async def test_a_crash_after_a_deployment_goes_back_to_what_held(books: Runbooks
         ("deployed past us", "crash_loop"),
         ("was there before", "crash_loop"),
         ("a dependency is down", "crash_loop"),
+        ("it came back", "crash_loop"),
         ("memory", "container_oom"),
         ("plain project", "crash_loop"),
         ("later than the trouble", "crash_loop"),
@@ -266,6 +281,8 @@ async def test_other_crashes_are_not_blamed_on_it(books: Runbooks, catalog: Cata
         answers["history.incidents"] = {"incidents": [older]}
     elif what == "a dependency is down":
         below = db(ContainerState.EXITED, exit_code=1)
+    elif what == "it came back":
+        facts = {**LOOP, "came_back": True}
     elif what == "memory":
         facts = {**OOM, "memory_shape": "peak"}
     elif what == "plain project":

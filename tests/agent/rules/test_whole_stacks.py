@@ -77,6 +77,14 @@ def test_victims_are_named_by_their_service_and_finished_jobs_are_not_waited_for
     assert {one.service for one in found} == {"api", "db"}
 
 
+def test_what_was_down_before_the_trouble_is_not_its_victim() -> None:
+    before = db(ContainerState.EXITED, exit_code=1, finished_at=NOW - timedelta(hours=3))
+    after = container("queue", ContainerState.EXITED, exit_code=1, finished_at=NOW + timedelta(seconds=2))
+    further = ("granada/db", "granada/queue")
+    found = targets(incident(exit_code=1), inventory(api(ContainerState.RUNNING), before, after), further)
+    assert {one.service for one in found} == {"api", "queue"}
+
+
 @pytest.mark.parametrize(
     ("below", "unrest", "verdict"),
     [
