@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from agent.deploy_ending import Ending, never, result_of
 from agent.deploy_ending import instead as saying_instead
-from agent.deploy_progress import Seen, progress
-from agent.deploy_verdict import Standing, is_swarm, is_unchanged, standing, with_before
+from agent.deploy_progress import Seen, over, progress
+from agent.deploy_settling import GLANCE_S, Settling
+from agent.deploy_verdict import is_unchanged, standing, with_before
 from agent.ports import StartTimes, Watch
-from agent.verification import window_s
 from core.alerts import UNREACHABLE_KINDS, Alert, AlertKind
 from core.bus import Bus
 from core.carrier import run_key
@@ -25,7 +25,6 @@ from core.deploys import (
     DeployPhase,
     DeployPlatform,
     Deploys,
-    DeployWhat,
     Versions,
 )
 from core.door import Door
@@ -39,11 +38,6 @@ from core.wording import Text, text
 RUN_TRIES = 5
 REFUSED_LIMIT_S = 60.0
 """A platform that answers for so long that it may not or cannot tell is not asked any more."""
-GLANCE_S = 1.0
-"""How long the news of a failure may wait for how the stack stands after it."""
-NOTHING_AFTER_S = 6.0
-"""`up` has created its containers when it ends: none so long after is none at all."""
-OTHERS_NAMED = 4
 TOLD_FOR = timedelta(days=2)
 TOLD_LIMIT = 500
 _UNPLANNED = UNREACHABLE_KINDS | {AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED, AlertKind.BACKUP_FAILED}
@@ -78,6 +72,13 @@ class DeployRuntime:
     def __init__(self, parts: DeployParts) -> None:
         self._parts = parts
         self._clock = parts.clock
+        self._settling = Settling(
+            platform=parts.platform,
+            watch=parts.watch,
+            start_times=parts.start_times,
+            clock=parts.clock,
+            settings=parts.verification,
+        )
         self._ending = Ending(versions=parts.versions, door=parts.door, redact=parts.redact)
         self._at_work: dict[str, Deploy] = {}
         self._told: dict[str, str] = {}
@@ -149,6 +150,13 @@ class DeployRuntime:
             return due
         return min(due, deploy.good_since + timedelta(seconds=deploy.window_s + 0.01))
 
+    async def _settle(self, deploy: Deploy, seen: Seen) -> tuple[Deploy, tuple[Container, ...]]:
+        """Look at the containers."""
+        try:
+            return await self._settling.look(deploy, seen)
+        except GuardianError as error:
+            return self._blind(deploy, seen, error), ()
+
     async def _ask(self, deploy: Deploy, seen: Seen) -> Deploy:
         """Look at the platform."""
         try:
@@ -162,7 +170,7 @@ class DeployRuntime:
         if after.phase is DeployPhase.FAILED:
             return await self._with_what_runs(after)
         if not after.phase.is_over and after.phase is not DeployPhase.SETTLING and self._is_too_late(after, now):
-            return self._over(after, DeployPhase.UNKNOWN, self._too_long(after))
+            return over(after, DeployPhase.UNKNOWN, self._clock.now(), self._too_long(after))
         return after
 
     def _blind(self, deploy: Deploy, seen: Seen, error: GuardianError) -> Deploy:
@@ -175,7 +183,7 @@ class DeployRuntime:
             seen.refused_since = seen.refused_since or now
         is_refused = seen.refused_since is not None and now - seen.refused_since > timedelta(seconds=REFUSED_LIMIT_S)
         if is_refused or self._is_too_late(deploy, now):
-            return self._over(deploy, DeployPhase.UNKNOWN, text("deploys.unseen", stack=deploy.stack, problem=problem))
+            return over(deploy, DeployPhase.UNKNOWN, now, text("deploys.unseen", stack=deploy.stack, problem=problem))
         return replace(deploy, says=text("deploys.unreachable", stack=deploy.stack, problem=problem))
 
     def _is_too_late(self, deploy: Deploy, now: datetime) -> bool:
@@ -193,7 +201,7 @@ class DeployRuntime:
         """A failure, with how the stack stands after it; where that cannot be seen, without."""
         try:
             async with asyncio.timeout(GLANCE_S):
-                containers = await self._containers(deploy)
+                containers = await self._settling.containers(deploy)
         except (GuardianError, TimeoutError):
             return deploy
         deploy = with_before(deploy, containers)
@@ -205,116 +213,7 @@ class DeployRuntime:
         second = Text(key, {"well": found.well, "total": found.total})
         return replace(deploy, says=text("deploys.two", first=deploy.says, second=second))
 
-    # -- the containers ----------------------------------------------------------------------------------------------
-
-    async def _settle(self, deploy: Deploy, seen: Seen) -> tuple[Deploy, tuple[Container, ...]]:
-        """Judge by the containers: bad as soon as one did not hold, good only by a look after the whole window."""
-        began = self._clock.now()
-        try:
-            containers = await self._containers(deploy)
-        except GuardianError as error:
-            return self._blind(deploy, seen, error), ()
-        now = self._clock.now()
-        seen.blind_since = seen.refused_since = None
-        seen.settling_since = seen.settling_since or now
-        is_first = not deploy.restarts
-        deploy = with_before(deploy, containers)
-        if is_first and deploy.platform_status is not DeployStatus.DONE and is_unchanged(deploy, containers):
-            says = text("deploys.cancelled_untouched", stack=deploy.stack)
-            return self._over(deploy, DeployPhase.CANCELLED, says), ()
-        found = standing(deploy, containers)
-        if found.troubles:
-            return await self._bad(deploy, found), found.containers
-        if is_first:
-            deploy = _with_baseline(deploy, found)
-        if found.pending is not None:
-            late_s = (now - seen.settling_since).total_seconds()
-            return self._pending(deploy, found, found.pending, late_s), found.containers
-        return await self._holding(deploy, found, seen, began, now), found.containers
-
-    async def _containers(self, deploy: Deploy) -> Sequence[Container]:
-        """Looked at now: on the watched host, else as the platform sees them."""
-        watch = self._parts.watch
-        hosts = [one.name for one in watch.inventory().hosts if not one.is_platform]
-        wanted = [one for one in hosts if deploy.host in (None, one)]
-        await asyncio.gather(*(watch.refresh(one) for one in wanted))
-        inventory = watch.inventory()
-        seen_hosts = {one.name for one in inventory.hosts if one.is_reachable and not one.is_platform}
-        if deploy.host is not None:
-            seen_hosts &= {deploy.host}
-        found = [one for one in inventory.containers if one.project == deploy.app_name and one.host in seen_hosts]
-        return found or await self._parts.platform.containers(deploy)
-
-    async def _bad(self, deploy: Deploy, found: Standing) -> Deploy:
-        what = _what(found)
-        deploy = replace(deploy, crashed=tuple(dict.fromkeys(one.service for one in found.troubles if one.service)))
-        if any(one.is_gone for one in found.troubles) and await self._is_superseded(deploy):
-            says = text("deploys.superseded", stack=deploy.stack, what=what)
-            return self._over(deploy, DeployPhase.UNKNOWN, says)
-        return self._over(deploy, DeployPhase.CRASHED, text("deploys.crashed", stack=deploy.stack, what=what))
-
-    async def _is_superseded(self, deploy: Deploy) -> bool:
-        """Whether somebody else's deployment has replaced its containers meanwhile."""
-        try:
-            return (await self._parts.platform.look(deploy)).is_superseded
-        except GuardianError:
-            return False
-
-    def _pending(self, deploy: Deploy, found: Standing, waits: Text, late_s: float) -> Deploy:
-        is_nothing = not found.containers and not is_swarm(deploy)
-        limit_s = NOTHING_AFTER_S if is_nothing else self._parts.verification.limit_s
-        if late_s <= limit_s:
-            says = text("deploys.comes_up", stack=deploy.stack, well=found.well, total=found.total, what=waits)
-            return replace(deploy, good_since=None, says=says)
-        if is_nothing:
-            return self._over(deploy, DeployPhase.FAILED, text("deploys.nothing", stack=deploy.stack))
-        what = text("deploys.bad.never_up", limit=round(limit_s), what=waits)
-        return self._over(deploy, DeployPhase.CRASHED, text("deploys.not_up", stack=deploy.stack, what=what))
-
-    async def _holding(self, deploy: Deploy, found: Standing, seen: Seen, began: datetime, now: datetime) -> Deploy:
-        """All is well: since when, and is that long enough? Counted to the begin of this look, not to its end."""
-        for one in found.containers:
-            seen.well_at.setdefault(one.id, now)
-        since = deploy.good_since
-        if since is None or {one.id for one in found.containers} != set(deploy.restarts):
-            since = now
-            deploy = _with_baseline(deploy, found)
-            await self._learn(deploy, found, seen)
-        learnt = [await self._parts.start_times.typical(_service(deploy, one)) for one in found.containers]
-        window = window_s(list(found.containers), max((one or 0.0 for one in learnt), default=0.0), self._verification)
-        window = max(window, deploy.window_s)
-        values: dict[str, str | int] = {"stack": deploy.stack, "well": found.well, "total": found.total}
-        deploy = replace(
-            deploy,
-            good_since=since,
-            window_s=window,
-            says=Text("deploys.settles", {**values, "window": round(window)}),
-        )
-        held_s = (began - since).total_seconds()
-        if held_s < window:
-            return deploy
-        if deploy.platform_status is not DeployStatus.DONE:
-            return self._over(deploy, DeployPhase.UNKNOWN, Text("deploys.cut_off_well", values))
-        took = round((now - deploy.ordered_at).total_seconds())
-        key = "deploys.good_back" if deploy.what is DeployWhat.ROLLBACK else "deploys.good"
-        return self._over(deploy, DeployPhase.GOOD, Text(key, {**values, "held": round(held_s), "took": took}))
-
-    @property
-    def _verification(self) -> VerificationSettings:
-        return self._parts.verification
-
-    async def _learn(self, deploy: Deploy, found: Standing, seen: Seen) -> None:
-        """How long each new container took from its start to being well, where this process saw it."""
-        for one in found.containers:
-            at = seen.well_at.get(one.id)
-            if one.id in deploy.containers_before or at is None or one.started_at is None or not one.is_running:
-                continue
-            await self._parts.start_times.learn(_service(deploy, one), max((at - one.started_at).total_seconds(), 0.0))
-
     # -- the verdict -------------------------------------------------------------------------------------------------
-
-    def _over(self, deploy: Deploy, phase: DeployPhase, says: Text) -> Deploy:
-        return replace(deploy, phase=phase, says=says, over_at=self._clock.now())
 
     async def _conclude(self, deploy: Deploy, containers: tuple[Container, ...]) -> Deploy:
         if deploy.phase in (DeployPhase.GOOD, DeployPhase.CRASHED) and deploy.commit is None:
@@ -362,7 +261,7 @@ class DeployRuntime:
             return
         problem = self._parts.redact(f"{type(error).__name__}: {error}")[:300]
         says = text("deploys.own_failure", stack=deploy.stack, problem=problem)
-        await self._keep(self._over(deploy, DeployPhase.UNKNOWN, says), deploy)
+        await self._keep(over(deploy, DeployPhase.UNKNOWN, self._clock.now(), says), deploy)
         await self._parts.review()
 
     def _remember(self, deploy: Deploy) -> None:
@@ -372,25 +271,3 @@ class DeployRuntime:
             self._at_work.pop(deploy.key, None)
         if deploy.phase is DeployPhase.FAILED and deploy.deployment_id is not None:
             self._told[deploy.stack] = deploy.deployment_id
-
-
-def _with_baseline(deploy: Deploy, found: Standing) -> Deploy:
-    """With how each container is now: from here on none may be restarted."""
-    return replace(
-        deploy,
-        restarts={one.id: one.restart_count for one in found.containers},
-        starts={one.id: one.started_at for one in found.containers if one.started_at is not None},
-    )
-
-
-def _service(deploy: Deploy, container: Container) -> str:
-    return f"{deploy.stack}/{container.service}"
-
-
-def _what(found: Standing) -> Text:
-    """The first trouble, and who else has any."""
-    first, *others = found.troubles
-    names = list(dict.fromkeys(one.service for one in others if one.service and one.service != first.service))
-    if not names:
-        return first.says
-    return text("deploys.bad.and_others", what=first.says, others=", ".join(names[:OTHERS_NAMED]))

@@ -62,6 +62,11 @@ def progress(
     )
 
 
+def over(deploy: Deploy, phase: DeployPhase, now: datetime, says: Text) -> Deploy:
+    """With its verdict."""
+    return replace(deploy, phase=phase, says=says, over_at=now)
+
+
 def cut_off(deploy: Deploy, status: DeployStatus, now: datetime) -> Deploy:
     """It ended in the middle: what runs now decides what is said of it."""
     return replace(

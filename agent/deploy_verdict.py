@@ -16,6 +16,8 @@ ONE_OFF = "com.docker.compose.oneoff"
 TASK = "com.docker.swarm.task.name"
 ENDS_WELL = ("", "no", "on-failure")
 """Restart policies under which exit code 0 is the end of a job that was done."""
+BY_SIGNAL = (137, 143)
+"""Exit codes of what was told to end. The engine brings a crash back that has to run on; what was stopped it leaves."""
 _ENDED = (ContainerState.EXITED, ContainerState.DEAD)
 
 
@@ -26,7 +28,6 @@ class Trouble:
     service: str
     """Empty where it is not known whose container it was."""
     says: Text
-    is_gone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,11 @@ def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
     now = {one.id: one for one in containers if not _is_one_off(one)}
     made = [one for key, one in now.items() if key not in before and not _ended_before(one, began)]
     return not made and all(key in now and now[key].restart_count == count for key, count in before.items())
+
+
+def is_up(container: Container) -> bool:
+    """Whether it runs and its health check, where it has one, has passed."""
+    return container.is_running and container.health in (Health.NONE, Health.HEALTHY)
 
 
 def is_swarm(deploy: Deploy) -> bool:
@@ -156,15 +162,11 @@ def _has_restarted(deploy: Deploy, one: Container) -> int:
     At the first look that is counted from what ran before; of a container that is new, only when its present run began
     after the platform was done: what it had to try before, while others came up, is no crash.
     """
-    known = deploy.restarts.get(one.id)
-    if known is not None:
-        return one.restart_count - known
-    if one.id in deploy.containers_before:
-        return one.restart_count - deploy.containers_before[one.id]
-    if deploy.restarts:
-        return one.restart_count
-    is_later = _is_after(one.started_at, deploy.platform_ended_at)
-    return one.restart_count if is_later else 0
+    known = deploy.restarts.get(one.id, deploy.containers_before.get(one.id))
+    if known is None:
+        is_new = bool(deploy.restarts) or _is_after(one.started_at, deploy.platform_ended_at)
+        known = 0 if is_new else one.restart_count
+    return max(one.restart_count - known, 0)
 
 
 def _is_after(one: datetime | None, other: datetime | None) -> bool:
@@ -177,7 +179,7 @@ def _exited(one: Container) -> Trouble:
         values["seconds"] = round((one.finished_at - one.started_at).total_seconds(), 1)
     if one.oom_killed:
         return Trouble(service=one.service, says=text("deploys.bad.out_of_memory", **values))
-    if one.exit_code == 0:
+    if one.exit_code == 0 or (one.exit_code in BY_SIGNAL and one.restart_policy not in ENDS_WELL):
         return Trouble(service=one.service, says=text("deploys.bad.stopped", **values))
     key = "deploys.bad.exited" if "seconds" in values else "deploys.bad.exited_at_once"
     return Trouble(service=one.service, says=text(key, **values))
@@ -189,7 +191,7 @@ def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[Trouble]:
     missing = expected - {one.id for one in containers}
     if not missing:
         return []
-    return [Trouble(service="", says=text("deploys.bad.gone", count=len(missing)), is_gone=True)]
+    return [Trouble(service="", says=text("deploys.bad.gone", count=len(missing)))]
 
 
 def _waits_for(one: Container) -> Text | None:

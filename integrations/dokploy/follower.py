@@ -142,9 +142,10 @@ def glanced(host: str, deploy: Deploy, row: ContainerRow) -> Container:
     own = name.removeprefix(deploy.app_name)
     service = own[1:].partition(".")[0] if own.startswith("_") else own[1:].rpartition("-")[0]
     code = _EXIT_CODE.search(row.status)
+    known = (*deploy.restarts, *deploy.containers_before)
     return Container(
         host=host,
-        id=row.container_id,
+        id=next((one for one in known if one.startswith(row.container_id)), row.container_id),
         name=name,
         stack=deploy.stack,
         service=service or name,

@@ -202,7 +202,9 @@ async def test_a_key_without_docker_sees_states_and_health(server: ReplayServer,
         {"containerId": "3", "name": "shop-x7_job.1.abc", "state": "running", "status": "Up (health: starting)"},
     ]
     Answers(server, getContainersByAppNameMatch=listed, getConfig=401)
-    seen: list[Container] = list(await follower.containers(a_deploy()))
+    whole = "2" + "f" * 63
+    seen: list[Container] = list(await follower.containers(a_deploy(restarts={whole: 0})))
+    assert [one.id for one in seen] == ["1", whole, "3"], "the same container as one that was inspected"
     assert [(one.service, one.state, one.health, one.exit_code) for one in seen] == [
         ("web", ContainerState.RUNNING, Health.HEALTHY, None),
         ("api-two", ContainerState.EXITED, Health.NONE, 137),
