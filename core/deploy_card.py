@@ -110,19 +110,18 @@ def verdict_line(deploy: Deploy) -> Card:
     return Card(blocks=(line(says, tone=PHASE_TONES[deploy.phase]),))
 
 
-def incident_buttons(incident: Incident, deploys: Sequence[Deploy]) -> tuple[Button, ...]:
-    """What one wants to press under an incident that comes of a deploy; none under any other."""
+def incident_buttons(incident: Incident, deploys: Sequence[Deploy]) -> tuple[tuple[Button, ...], ...]:
+    """What one wants to press under an incident that comes of a deploy, in rows; nothing under any other."""
     kinds: set[str] = {incident.kind, *(alert.kind for alert in incident.alerts)}
     if incident.stack is None or not (kinds & DEPLOY_KINDS or deploys):
         return ()
-    stack = incident.stack
+    stack, is_bad = incident.stack, bool(kinds & BAD_DEPLOYS)
     last = deploys[-1] if deploys else None
-    buttons = [_command("deploylog", text("deploy_card.button.log"), _log_words(stack, last))]
-    if incident.is_open and kinds & BAD_DEPLOYS:
-        buttons.append(_command("rollback", text("deploy_card.button.rollback"), stack))
-    if kinds & BAD_DEPLOYS or last is not None:
-        buttons.append(_command("diff", text("deploy_card.button.diff"), stack))
-    return tuple(buttons)
+    look = [_command("deploylog", text("deploy_card.button.log"), _log_words(stack, last))]
+    if is_bad or last is not None:
+        look.append(_command("diff", text("deploy_card.button.diff"), stack))
+    back = (_command("rollback", text("deploy_card.button.rollback"), stack),)
+    return (back, tuple(look)) if is_bad and incident.is_open else (tuple(look),)
 
 
 # -- pieces ------------------------------------------------------------------------------------------------------------

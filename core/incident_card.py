@@ -82,7 +82,7 @@ class IncidentView:
     """People's names by actor id."""
     under: Mapping[str, Sequence[Block]] = field(default_factory=dict)
     """What stands under a step while it is under way and after it failed, by its call's key."""
-    more_buttons: tuple[Button, ...] = ()
+    more_buttons: tuple[tuple[Button, ...], ...] = ()
 
     @property
     def asked(self) -> list[Approval]:
@@ -373,8 +373,7 @@ def _buttons(view: IncidentView) -> Iterator[tuple[Button, ...]]:
         look.append(Button(press=Press.LOGS, label=text("button.logs"), subject=subject))
         look.append(Button(press=Press.METRICS, label=text("button.metrics"), subject=subject))
     yield tuple(look)
-    if view.more_buttons:
-        yield view.more_buttons
+    yield from view.more_buttons
     if incident.is_open:
         care = [Button(press=Press.SILENCE, label=text("button.silence"), subject=subject)]
         if incident.state is not IncidentState.ACKNOWLEDGED:

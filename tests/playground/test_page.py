@@ -343,3 +343,13 @@ async def test_many_messages_at_once_stay_in_order(server: BotApiServer, bot: Bo
     await expect(page.locator(".message")).to_have_count(100)
     shown = await page.locator(".message .text").all_text_contents()
     assert shown == [message.text for message in ada.chat.messages]
+
+
+async def test_a_diff_tells_what_is_added_from_what_is_gone(bot: Bot, page: Page, ada: Person) -> None:
+    await page.get_by_role("button", name="Start").click()
+    shown = '<pre><code class="language-diff">  api:\n-   mem_limit: 2g\n+   mem_limit: 4g &lt;b&gt;</code></pre>'
+    card = await bot.send_message(ada.id, shown, parse_mode="HTML")
+    code = page.locator(f"#m{card.message_id} pre code")
+    await expect(code).to_have_text("  api:\n-   mem_limit: 2g\n+   mem_limit: 4g <b>\n")
+    await expect(code.locator(".gone")).to_have_text("-   mem_limit: 2g\n")
+    await expect(code.locator(".added")).to_have_text("+   mem_limit: 4g <b>\n")

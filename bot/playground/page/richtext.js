@@ -82,7 +82,12 @@ function pre(entity, raw) {
   const button = h("button", { type: "button", class: "copy", "aria-label": t("copy"), title: t("copy"), onclick: () => copy(raw) }, icon("copy"));
   return h("div", { class: "pre" },
     h("div", { class: "pre-head" }, h("span", {}, entity.language ?? ""), button),
-    h("pre", { tabindex: "0" }, h("code", {}, raw.replace(/\n$/, ""))));
+    h("pre", { tabindex: "0" }, h("code", {}, ...(entity.language === "diff" ? changed(raw) : [raw.replace(/\n$/, "")]))));
+}
+
+function changed(raw) {
+  const kinds = { "+": "added", "-": "gone" };
+  return raw.replace(/\n$/, "").split("\n").map((line) => h("span", { class: `diff ${kinds[line[0]] ?? ""}` }, `${line}\n`));
 }
 
 function expandable(content) {
