@@ -255,7 +255,6 @@ async def test_a_crash_after_a_deployment_goes_back_to_what_held(books: Runbooks
         ("deployed past us", "crash_loop"),
         ("was there before", "crash_loop"),
         ("a dependency is down", "crash_loop"),
-        ("it came back", "crash_loop"),
         ("memory", "container_oom"),
         ("plain project", "crash_loop"),
         ("later than the trouble", "crash_loop"),
@@ -281,8 +280,6 @@ async def test_other_crashes_are_not_blamed_on_it(books: Runbooks, catalog: Cata
         answers["history.incidents"] = {"incidents": [older]}
     elif what == "a dependency is down":
         below = db(ContainerState.EXITED, exit_code=1)
-    elif what == "it came back":
-        facts = {**LOOP, "came_back": True}
     elif what == "memory":
         facts = {**OOM, "memory_shape": "peak"}
     elif what == "plain project":
@@ -301,6 +298,21 @@ async def test_other_crashes_are_not_blamed_on_it(books: Runbooks, catalog: Cata
     )
     assert told.runbook == runbook
     assert f"{STACK}rollback" not in told.actions
+
+
+async def test_a_crash_that_its_policy_hides_for_a_moment_counts_too(books: Runbooks, catalog: Catalog) -> None:
+    """The first crash of a loop is seen as one that came back."""
+    told = await tell(
+        books,
+        catalog,
+        incident(exit_code=1, oom_killed=False, stopped_by_person=False, came_back=True),
+        api(ContainerState.RUNNING),
+        db(),
+        managed=DEPLOYED,
+        answers=REGRESSION,
+        logs={"api": TRACE},
+    )
+    assert (told.runbook, told.actions) == ("bad_deploy_regression", [f"{STACK}rollback"])
 
 
 async def test_a_migration_leaves_the_way_back_to_a_person(books: Runbooks, catalog: Catalog) -> None:
