@@ -16,7 +16,7 @@ from integrations.dokploy.contents import content_of, is_stack
 from integrations.dokploy.docker_models import ContainerRow, Inspection
 from integrations.dokploy.failures import AnswerLost
 from integrations.dokploy.models import QueuedJob
-from integrations.dokploy.ordering import Order, before_sending, order_compose, owner_of, refuse_if_busy
+from integrations.dokploy.ordering import Order, before_sending, order_compose, owner_of, ready
 from integrations.dokploy.params import ServiceParams, StackParams
 from integrations.dokploy.parts import DokployToolset
 from integrations.dokploy.secret import raw_of
@@ -47,8 +47,7 @@ class ComposeRuns(DokployToolset):
         Volumes stay. Refused while a deployment of it waits or runs: that would start it again. Dokploy's nightly
         clean-up removes stopped containers and unused images; a start makes them anew.
         """
-        managed = self._parts.managed(params.stack)
-        await refuse_if_busy(self._parts, managed)
+        managed, _ = await ready(self._parts, params.stack)
         await self._dokploy.composes.stop(managed.id)
         return await self._as_it_stands(managed, is_wanted=False)
 
@@ -91,10 +90,8 @@ class ComposeRuns(DokployToolset):
         the last deploy are not applied: use `redeploy` for them.
         """
         with before_sending():
-            managed = self._parts.managed(params.stack)
-            await refuse_if_busy(self._parts, managed)
-            row = await self._dokploy.composes.one(managed.id) if is_stack(managed) else None
-        if row is not None:
+            managed, row = await ready(self._parts, params.stack)
+        if is_stack(managed):
             return await order_compose(
                 self._parts, managed, row, Order(what=DeployWhat.DEPLOY, why="start", content=content_of(row))
             )

@@ -16,12 +16,14 @@ from core.managed import Managed
 from core.wording import text
 from integrations.dokploy.contents import file_of
 from integrations.dokploy.failures import AnswerUnreadable
-from integrations.dokploy.models import Compose, QueuedJob
+from integrations.dokploy.models import Compose, DeploymentStatus, QueuedJob
 from integrations.dokploy.parts import DokployParts, result
 from integrations.dokploy.version_keeping import keep_present, new_version
 
 TITLE_LIMIT = 80
 """What Dokploy's list of deployments shows in one line."""
+ENDING_PAUSES_S = (0.2, 0.4, 0.8, 1.6)
+"""Between looks whether a job that has ended leaves the queue: it names its deployment and notifies before."""
 Send = Callable[..., Awaitable[object]]
 
 
@@ -56,32 +58,54 @@ def before_sending() -> Iterator[None]:
         raise ActionFailed(f"nothing was deployed: {error}") from error
 
 
+class Busy(Refused):
+    """Something of it is under way."""
+
+    def __init__(self, message: str, *, is_active: bool = False) -> None:
+        super().__init__(message)
+        self.is_active = is_active
+        """A job of Dokploy's queue that runs, and does not wait."""
+
+
 async def refuse_if_busy(parts: DokployParts, managed: Managed) -> None:
-    """Refused while Dokploy's queue, or one of our deploys, has this one under way."""
+    """Busy while Dokploy's queue, or one of our deploys, has this one under way."""
     job = next((one for one in await parts.dokploy.deployments.queue() if managed.id == owner_of(one)), None)
     if job is not None:
         state = "runs" if job.is_active else "waits"
-        raise Refused(
+        raise Busy(
             f"a deployment of {managed.name!r} {state} in Dokploy's queue already: "
             f"{parts.redact(job.data.title_log)!r}; wait for its end"
-            + ("" if job.is_active else ", or take it out (dokploy.compose.cancel_waiting)")
+            + ("" if job.is_active else ", or take it out (dokploy.compose.cancel_waiting)"),
+            is_active=job.is_active,
         )
     for ours in await parts.deploys.unfinished():
         if ours.managed_id == managed.id and ours.phase in (DeployPhase.WAITING, DeployPhase.RUNNING):
-            raise Refused(f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict")
+            raise Busy(f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict")
 
 
 async def ready(parts: DokployParts, stack: str) -> tuple[Managed, Compose]:
-    """The stack and its row; Refused while anything of it is under way."""
+    """The stack and its row; Busy while anything of it is under way.
+
+    A job stays in the queue for a moment after its deployment has ended: that one is waited for.
+    """
     managed = parts.managed(stack)
-    busy, row = await asyncio.gather(
-        refuse_if_busy(parts, managed), parts.dokploy.composes.one(managed.id), return_exceptions=True
-    )
-    if isinstance(busy, BaseException):
-        raise busy
-    if isinstance(row, BaseException):
-        raise row
-    return managed, row
+    pauses = iter(ENDING_PAUSES_S)
+    while True:
+        busy, row = await asyncio.gather(
+            refuse_if_busy(parts, managed), parts.dokploy.composes.one(managed.id), return_exceptions=True
+        )
+        if isinstance(row, BaseException):
+            raise row
+        if busy is None:
+            return managed, row
+        pause_s = next(pauses, None)
+        if not isinstance(busy, Busy) or not busy.is_active or _is_running(row) or pause_s is None:
+            raise busy
+        await asyncio.sleep(pause_s)
+
+
+def _is_running(row: Compose) -> bool:
+    return any(one.status is DeploymentStatus.RUNNING for one in row.deployments)
 
 
 def owner_of(job: QueuedJob) -> str | None:

@@ -9,6 +9,7 @@ from core.errors import ActionFailed, Refused, SystemUnavailable, UnknownTarget
 from integrations.dokploy.failures import AnswerLost
 from tests.dokploy.action_fixtures import world
 from tests.dokploy.action_world import ActionWorld
+from tests.testbed.world import eventually
 
 __all__ = ["world"]
 
@@ -202,3 +203,27 @@ async def test_a_long_reason_with_a_secret_fits_the_title_without_it(world: Acti
     assert "\n" not in sent.params["title"] + sent.params["description"]
     assert "correct-horse" not in str(sent.params)
     assert "· ig-" in sent.params["title"]
+
+
+async def test_a_job_that_has_ended_but_not_left_the_queue_is_waited_for(world: ActionWorld) -> None:
+    granada = await world.compose()
+    world.standin.hold_running()
+    await world.client.composes.deploy(granada.id)
+    (row,) = await eventually(lambda: list(world.standin.state.deployments.values()))
+    row["status"] = "done"  # as in the moment before its job ends
+    world.standin.forget_requests()
+    shown = asyncio.create_task(world.preview("compose.deploy", stack="granada"))
+    await eventually(lambda: len(world.standin.asked("deployment.queueList")) >= 2)
+    world.standin.release_running()
+    assert (await shown).basis
+
+
+async def test_a_job_that_does_not_leave_the_queue_refuses(world: ActionWorld) -> None:
+    granada = await world.compose()
+    world.standin.hold_running()
+    await world.client.composes.deploy(granada.id, title="by hand")
+    (row,) = await eventually(lambda: list(world.standin.state.deployments.values()))
+    row["status"] = "done"
+    with pytest.raises(Refused, match="by hand"):
+        await world.preview("compose.deploy", stack="granada")
+    world.standin.release_running()
