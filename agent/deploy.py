@@ -38,6 +38,9 @@ from core.wording import Text, text
 RUN_TRIES = 5
 REFUSED_LIMIT_S = 60.0
 """A platform that answers for so long that it may not or cannot tell is not asked any more."""
+FAILURE_GLANCE_S = 0.4
+"""How long the news of a failure may wait for how the stack stands after it."""
+LEAST_PAUSE = timedelta(milliseconds=50)
 TOLD_FOR = timedelta(days=2)
 TOLD_LIMIT = 500
 _UNPLANNED = UNREACHABLE_KINDS | {AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED, AlertKind.BACKUP_FAILED}
@@ -128,7 +131,7 @@ class DeployRuntime:
         deploy = await self._parts.deploys.get(str(run.payload["call"]))
         if deploy is None:
             return Done(result=never())
-        seen = self._seen.setdefault(run.key, Seen())
+        seen, began = self._seen.setdefault(run.key, Seen()), self._clock.now()
         while not deploy.phase.is_over:
             before = deploy
             containers: tuple[Container, ...] = ()
@@ -140,12 +143,13 @@ class DeployRuntime:
                 deploy = await self._conclude(deploy, containers)
             await self._keep(deploy, before, seen)
             if deploy.phase is before.phase:
-                return Waiting(until=self._next(deploy))
+                return Waiting(until=self._next(deploy, began))
         self._seen.pop(run.key, None)
         return await self._finish(deploy)
 
-    def _next(self, deploy: Deploy) -> datetime:
-        due = self._clock.now() + timedelta(seconds=self._parts.settings.follow_s)
+    def _next(self, deploy: Deploy, began: datetime) -> datetime:
+        """When to look again: in an even pace, and at the end of the window."""
+        due = max(began + timedelta(seconds=self._parts.settings.follow_s), self._clock.now() + LEAST_PAUSE)
         if deploy.good_since is None:
             return due
         return min(due, deploy.good_since + timedelta(seconds=deploy.window_s + 0.01))
@@ -200,7 +204,7 @@ class DeployRuntime:
     async def _with_what_runs(self, deploy: Deploy) -> Deploy:
         """A failure, with how the stack stands after it; where that cannot be seen, without."""
         try:
-            async with asyncio.timeout(GLANCE_S):
+            async with asyncio.timeout(FAILURE_GLANCE_S):
                 containers = await self._settling.containers(deploy)
         except (GuardianError, TimeoutError):
             return deploy

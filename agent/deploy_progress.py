@@ -31,8 +31,10 @@ class Seen:
     missing: int = 0
     lost: int = 0
     is_told: bool = False
+    coming_up: set[str] = field(default_factory=set)
+    """Containers that were seen running before they were well."""
     well_at: dict[str, datetime] = field(default_factory=dict)
-    """When each container was first seen well."""
+    """When each of those was first seen well."""
 
 
 def progress(

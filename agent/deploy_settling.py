@@ -49,8 +49,7 @@ class Settling:
             says = text("deploys.cancelled_untouched", stack=deploy.stack)
             return over(deploy, DeployPhase.CANCELLED, self.clock.now(), says), ()
         found = standing(deploy, containers)
-        for one in filter(is_up, found.containers):
-            seen.well_at.setdefault(one.id, now)
+        _note(found, seen, now)
         if found.troubles:
             return await self._bad(deploy, found), found.containers
         if is_first:
@@ -130,12 +129,21 @@ class Settling:
         return over(deploy, DeployPhase.GOOD, self.clock.now(), says)
 
     async def _learn(self, deploy: Deploy, found: Standing, seen: Seen) -> None:
-        """How long each new container took from its start to being well, where this process saw it."""
+        """How long containers took from their start to being well, of those that were seen before and after."""
         for one in found.containers:
             at = seen.well_at.get(one.id)
-            if one.id in deploy.containers_before or at is None or one.started_at is None or not one.is_running:
-                continue
-            await self.start_times.learn(_service(deploy, one), max((at - one.started_at).total_seconds(), 0.0))
+            if at is not None and one.started_at is not None:
+                took_s = max((at - one.started_at).total_seconds(), 0.0)
+                await self.start_times.learn(_service(deploy, one), took_s)
+
+
+def _note(found: Standing, seen: Seen, now: datetime) -> None:
+    """Remember who comes up, and when it was well: one that was well at the first look may have been so for long."""
+    for one in found.containers:
+        if one.is_running and not is_up(one):
+            seen.coming_up.add(one.id)
+        elif one.id in seen.coming_up and is_up(one):
+            seen.well_at.setdefault(one.id, now)
 
 
 def _with_baseline(deploy: Deploy, found: Standing) -> Deploy:

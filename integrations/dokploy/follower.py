@@ -47,13 +47,8 @@ class DokployFollower:
         self._read = read
 
     async def look(self, deploy: Deploy) -> DeployLook:
-        """How far it is.
-
-        The queue is read before the deployments: a job that has left the queue by then is among these, unless it was
-        thrown away. Raises SystemUnavailable, NotFound (the stack is gone) and Refused (key, rights).
-        """
-        queue = sorted(await self._client.deployments.queue(), key=_age)
-        rows = await self._rows(deploy)
+        """How far it is. Raises SystemUnavailable, NotFound (the stack is gone) and Refused (key, rights)."""
+        queue, rows = await self._asked(deploy)
         job = next((one for one in queue if _is_of(one, deploy) and one.data.title_log == deploy.title), None)
         look = DeployLook(at=datetime.now(UTC), job_seen=job is not None)
         if job is not None and not job.is_active:
@@ -82,6 +77,17 @@ class DokployFollower:
             return [glanced(host, deploy, row) for row in rows if app_type is not None]
         read = [self._read(host, raw_of(one)) for one in found if one is not None]
         return [one for one in read if one.project == deploy.app_name]
+
+    async def _asked(self, deploy: Deploy) -> tuple[list[QueuedJob], list[Deployment]]:
+        """The queue, oldest first, and the deployments.
+
+        While ours is not found they are read in this order: a job that has left the queue is among the deployments
+        then, unless it was thrown away.
+        """
+        if deploy.deployment_id is None:
+            return sorted(await self._client.deployments.queue(), key=_age), await self._rows(deploy)
+        queue, rows = await asyncio.gather(self._client.deployments.queue(), self._rows(deploy))
+        return sorted(queue, key=_age), rows
 
     async def _rows(self, deploy: Deploy) -> list[Deployment]:
         if deploy.managed_kind is ManagedKind.APPLICATION:

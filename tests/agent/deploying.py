@@ -39,6 +39,7 @@ from integrations.dokploy.client import Dokploy
 from integrations.dokploy.follower import DokployFollower
 from knowledge.stores import Knowledge
 from knowledge.text_files import load_texts
+from tests.agent.incident.world import EveryRunTwice
 from tests.standins.dokploy import DokployStandin, Service
 from tests.testbed.world import eventually
 
@@ -183,6 +184,8 @@ class DeployWorld:
     image: str
     window_s: float = 1.5
     is_watched: bool = True
+    is_twice: bool = False
+    """Each look at a deploy is delivered twice."""
     api_key: str = ""
     """Empty: the owner's."""
     dokploy_settings: dict[str, Any] = field(default_factory=dict)
@@ -283,7 +286,7 @@ class DeployWorld:
     def _runtime(self, settings: Settings, dokploy: DokploySettings) -> DeployRuntime:
         return DeployRuntime(
             DeployParts(
-                runs=self.knowledge.runs,
+                runs=EveryRunTwice(self.knowledge.runs) if self.is_twice else self.knowledge.runs,
                 deploys=self.knowledge.deploys,
                 versions=self.knowledge.versions,
                 platform=DokployFollower(self.client, redact, lambda host, raw: container_of(host, raw, self.names)),
