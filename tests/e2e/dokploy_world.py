@@ -134,6 +134,10 @@ class DokployWorld:
             story = f"{self.told()}\n--- log ---\n{self.world.log()[-6000:]}"
             raise AssertionError(f"no {what}: {error}\n{story}") from None
 
+    def asks_in_vain(self, procedure: str) -> bool:
+        """Whether a call of Dokploy waits for an answer now."""
+        return any(one.status is None for one in self.dokploy.asked(procedure))
+
     def told(self) -> str:
         """Everything the bot has shown in any chat, with every state of every message, oldest first."""
         world = self.world
