@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, TypeVar, cast, get_type_hints
+from typing import Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr, ValidationError
 
 from core.errors import InvalidParams, UnknownAction
 from core.wording import Text
@@ -207,6 +207,12 @@ class Action:
     """Kind of the run that says how it ends; None: its own result does."""
 
     @property
+    def secret_params(self) -> tuple[str, ...]:
+        """Parameters of the type SecretStr, by the names that callers write: never shown, and sealed at rest."""
+        fields = self.params.model_fields.items()
+        return tuple(field.alias or name for name, field in fields if _holds_secret(field.annotation))
+
+    @property
     def tool_name(self) -> str:
         """The name an agent tool may have: dots are not allowed there."""
         return self.name.replace(".", "__")
@@ -276,6 +282,10 @@ def actions_of(toolset: Toolset) -> Iterator[Action]:
             preview=_sibling(toolset, mark.preview),
             follow=mark.follow,
         )
+
+
+def _holds_secret(kind: object) -> bool:
+    return kind is SecretStr or any(_holds_secret(part) for part in get_args(kind))
 
 
 def _sibling(toolset: Toolset, name: str | None) -> Any:

@@ -164,6 +164,7 @@ class Door:
     async def _weigh(self, call: Call) -> _Weighed:
         action = self.catalog.get(call.action)
         params = action.parse(call.params)
+        call = replace(call, secret_params=action.secret_params)
         target = params.target()
         facts, stack, service = await self._facts.load(call, target)
         decided = weigh(action, call, facts, self._policy)
@@ -304,8 +305,7 @@ def says(call: Call) -> Text:
     """What a call will do, in one line."""
     if call.says is not None:
         return call.says
-    values = {name: value for name, value in call.params.items() if isinstance(value, str | int | float)}
-    return Text(f"action.{call.action}", values)
+    return Text(f"action.{call.action}", dict(call.shown_params()))
 
 
 def _asks(one: _Weighed) -> bool:

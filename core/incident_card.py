@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 
-from pydantic import JsonValue
-
 from core.alerts import Evidence, Severity
 from core.approvals import Approval, ApprovalState
 from core.cards import (
@@ -33,7 +31,7 @@ from core.evidence_names import name_key, unit_of, word_key
 from core.grouping import alert_title
 from core.incidents import Decider, Incident, IncidentState
 from core.ports import CallRecord, CallState
-from core.wording import Text, Value, text
+from core.wording import Text, text
 
 SEVERITY_TONES = {Severity.CRITICAL: Tone.CRITICAL, Severity.WARNING: Tone.WARNING, Severity.INFO: Tone.INFO}
 STATE_TONES = {
@@ -250,7 +248,7 @@ def _stage(calls: Sequence[CallRecord]) -> str:
 
 
 def _step(record: CallRecord, place: int | None) -> Line:
-    says = record.call.says or Text(f"action.{record.call.action}", _scalars(record.call.params))
+    says = record.call.says or Text(f"action.{record.call.action}", dict(record.call.shown_params()))
     spans: list[Words | Span] = [f"{place}. "] if place else []
     spans += [says, faint(text("card.risk_of", risk=text(f"card.risk.{record.risk}")))]
     if record.state in (CallState.FAILED, CallState.UNKNOWN) and record.result is not None:
@@ -449,7 +447,3 @@ def _short(shown: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
-
-
-def _scalars(params: Mapping[str, JsonValue]) -> dict[str, Value | Text]:
-    return {name: value for name, value in params.items() if isinstance(value, str | int | float)}

@@ -75,10 +75,20 @@ class Call:
     retry_wait_s: float = 0.0
     says: Text | None = None
     """What it will do, in one line; None: from the action's text `action.<name>`."""
+    secret_params: tuple[str, ...] = ()
+    """Parameters that are sealed at rest and never shown; the door fills it in."""
     basis: str = ""
     """What the shown preview rested on (`Preview.basis`); empty: none was shown."""
     origin: JsonObject = field(default_factory=dict)
     """Whom to tell about the end: chat id, message id, language; empty for incidents (the card tells)."""
+
+    def shown_params(self) -> dict[str, str | int | float]:
+        """Its parameters as far as they may be shown, for sentences."""
+        return {
+            name: value
+            for name, value in self.params.items()
+            if isinstance(value, str | int | float) and name not in self.secret_params
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

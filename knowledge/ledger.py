@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, select, text, update
@@ -21,6 +22,8 @@ from knowledge.locks import lock_number
 from knowledge.tables import call_needs, calls, undo_data
 from knowledge.vault import Vault
 
+SEALED = "$sealed"
+"""Stands among a call's parameters for all that are secret."""
 UNFINISHED = (CallState.APPROVED, CallState.STARTED)
 NOT_FINAL = (CallState.ASKED, *UNFINISHED)
 
@@ -55,7 +58,7 @@ class RecordedLedger:
         try:
             async with self._database.write() as connection:
                 for record in records:
-                    await _insert_call(connection, record)
+                    await _insert_call(connection, replace(record, call=self._sealed(record.call)))
                 for approval in approvals:
                     await insert_approval(connection, approval)
         except IntegrityError:
@@ -135,7 +138,23 @@ class RecordedLedger:
     async def _all(self, query: Select[tuple[object, ...]]) -> list[CallRecord]:
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(calls.c.id))).all()
-        return [_record(row) for row in rows]
+        return [self._opened(_record(row)) for row in rows]
+
+    def _sealed(self, call: Call) -> Call:
+        """The call as it is written: its secret parameters encrypted together."""
+        secrets = {name: call.params[name] for name in call.secret_params if name in call.params}
+        if not secrets:
+            return call
+        shown = {name: value for name, value in call.params.items() if name not in secrets}
+        return replace(call, params={**shown, SEALED: self._vault.seal(secrets).decode()})
+
+    def _opened(self, record: CallRecord) -> CallRecord:
+        sealed = record.call.params.get(SEALED) if record.call.secret_params else None
+        if not isinstance(sealed, str):
+            return record
+        shown = {name: value for name, value in record.call.params.items() if name != SEALED}
+        opened = self._vault.open(sealed.encode(), what=f"the call {record.call.key!r}")
+        return replace(record, call=replace(record.call, params={**shown, **opened}))
 
     async def _one_at_a_time(self, connection: AsyncConnection, budget: Budget) -> None:
         """Count and mark alone: SQLite has one writer anyway, PostgreSQL needs a lock until the commit."""

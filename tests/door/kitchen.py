@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from core.actions import Catalog, JsonObject, Outcome, Params, Preview, Result, Risk, Role, Toolset, action
 from core.bus import Bus
 from core.calling import calling
@@ -31,6 +33,8 @@ class OvenParams(Params):
     """What to bake."""
 
     dish: str = "bread"
+    spice: SecretStr | None = None
+    """The cook's own."""
 
     def target(self) -> str:
         """One thing at a time."""
@@ -48,6 +52,7 @@ class Oven:
     end: JsonObject | None = None
     """What the following run says in the end; None: it goes on."""
     followed: list[Run] = field(default_factory=list)
+    spices: list[str] = field(default_factory=list)
 
 
 class OvenToolset(Toolset):
@@ -69,6 +74,8 @@ class OvenToolset(Toolset):
         """Begin to bake."""
         call = calling()
         assert call is not None
+        if params.spice is not None:
+            self.oven.spices.append(params.spice.get_secret_value())
         answer = self.oven.answers.pop(0) if self.oven.answers else ""
         if answer == "refused":
             return Result(outcome=Outcome.FAILED, message=text("door.settled_failed"))

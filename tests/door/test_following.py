@@ -125,3 +125,23 @@ async def test_a_yes_is_void_when_its_basis_has_changed(tmp_path: Path) -> None:
     assert ended.state is CallState.FAILED
     assert ended.result is not None and ended.result.message.key == "door.moved"
     assert oven.begun == []
+
+
+async def test_a_secret_parameter_is_never_shown_and_sealed_at_rest(tmp_path: Path) -> None:
+    spice = "saffron-of-grandmother-1953"
+    oven = Oven(end=WELL)
+    async with kitchen(tmp_path, oven) as world:
+        receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={"spice": spice}, actor=ADA))
+        assert receipt.approval is not None
+        shown = [says.to_json() for says in receipt.approval.says]
+        await world.door.decide(receipt.approval.id, ADA, approve=True)
+        await world.ended("w1")
+    assert oven.spices == [spice]
+    assert spice not in str(shown)
+    assert files_with(b"oven.bake", tmp_path)
+    assert not files_with(spice.encode(), tmp_path)
+
+
+def files_with(words: bytes, home: Path) -> list[str]:
+    """Files that hold these words, journals too."""
+    return [path.name for path in home.rglob("*") if path.is_file() and words in path.read_bytes()]
