@@ -11,6 +11,7 @@ from core.actions import JsonObject, Outcome
 from core.deploys import Deploy, DeployPhase, DeployWhat, Versions, VersionVerdict
 from core.door import Door, says
 from core.errors import GuardianError
+from core.explaining import problem_of
 from core.inventory import Container
 from core.policy import Actor, ActorKind
 from core.ports import Call, CallRecord, CallState
@@ -79,7 +80,7 @@ class Ending:
             receipt = await self.door.submit(_undo(record.call))
         except GuardianError as error:
             log.warning("a deploy could not be taken back", extra={"deploy": deploy.key, "error": str(error)})
-            return text("deploys.cannot_go_back", problem=self.redact(str(error)))
+            return text("deploys.cannot_go_back", problem=problem_of(error, self.redact))
         if receipt.state is CallState.ASKED:
             return text("deploys.asks_back")
         if receipt.state is CallState.DENIED:

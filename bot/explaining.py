@@ -10,6 +10,8 @@ PROBLEM_LIMIT = 300
 
 def explained(error: Exception) -> Text:
     """An error, for people; one that is not ours is only called a failure of ours, its details are in the log."""
+    if isinstance(error, GuardianError) and error.says is not None:
+        return text("chat.failed", problem=error.says)
     if isinstance(error, SystemUnavailable):
         return text("chat.unavailable", system=error.system, problem=error.problem[:PROBLEM_LIMIT])
     if isinstance(error, InvalidParams):

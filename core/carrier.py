@@ -13,6 +13,7 @@ from core.actions import Action, Catalog, JsonObject, Outcome, Params, Result, R
 from core.bus import Bus
 from core.calling import Calling, carrying_out
 from core.errors import GuardianError, SystemUnavailable
+from core.explaining import problem_of
 from core.policy import ActorKind, Decision, Facts, Verdict, verdict
 from core.ports import (
     Budget,
@@ -151,7 +152,7 @@ class Carrier:
         try:
             now = await self._bounded(action.preview(params), action)
         except (GuardianError, TimeoutError) as error:
-            return _failure(text("door.failed", problem=self._redact(str(error))))
+            return _failure(text("door.failed", problem=problem_of(error, self._redact)))
         return None if now.basis == record.call.basis else _failure(text("door.moved"))
 
     async def _start(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
@@ -160,7 +161,7 @@ class Carrier:
             try:
                 await self._ledger.save_snapshot(key, await self._bounded(action.snapshot(params), action))
             except (GuardianError, TimeoutError) as error:
-                problem = _failure(text("door.failed", problem=self._redact(str(error))))
+                problem = _failure(text("door.failed", problem=problem_of(error, self._redact)))
                 return await self._end(record, CallState.FAILED, problem)
         outcome = await self._ledger.start(key, self._clock.now(), self._budget(record, action))
         if outcome is StartOutcome.OVER_BUDGET:
@@ -198,10 +199,10 @@ class Carrier:
             says_so = text("door.cut_off", seconds=action.time_limit_s)
             return Result(outcome=Outcome.FAILED if action.risk is Risk.READ else Outcome.UNKNOWN, message=says_so)
         except SystemUnavailable as error:
-            problem = text("door.failed", problem=self._redact(str(error)))
+            problem = text("door.failed", problem=problem_of(error, self._redact))
             return Result(outcome=Outcome.FAILED if action.risk is Risk.READ else Outcome.UNKNOWN, message=problem)
         except GuardianError as error:
-            return _failure(text("door.failed", problem=self._redact(str(error))))
+            return _failure(text("door.failed", problem=problem_of(error, self._redact)))
 
     async def _bounded(self, work: Awaitable[R], action: Action) -> R:
         async with asyncio.timeout(action.time_limit_s):

@@ -13,6 +13,7 @@ from core.actions import Action, Outcome, Params, Preview, Result, Risk
 from core.approvals import Approval, ApprovalState, call_hash
 from core.carrier import Carriage, Carrier, weigh
 from core.errors import GuardianError, Refused
+from core.explaining import problem_of
 from core.policy import Actor, ActorKind, Decision, Facts, Verdict, verdict
 from core.ports import (
     Approvals,
@@ -179,9 +180,11 @@ class Door:
             async with asyncio.timeout(PREVIEW_S):
                 shown = await one.action.preview(one.params)
         except TimeoutError:
-            problem = f"{one.action.name!r} took more than {PREVIEW_S:.0f} s to show what it would do; try again"
+            problem: Text | str = (
+                f"{one.action.name!r} took more than {PREVIEW_S:.0f} s to show what it would do; try again"
+            )
         except GuardianError as error:
-            problem = self._redact(str(error))
+            problem = problem_of(error, self._redact)
         else:
             basis = "" if one.call.needs else shown.basis  # a step before it will change what it rests on
             return replace(one, preview=shown, call=replace(one.call, basis=basis))

@@ -19,10 +19,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.wording import Text
 
 
 class GuardianError(Exception):
-    """Something this program knows how to explain."""
+    """Something this program knows how to explain: in English as itself, and in people's language by `says`."""
+
+    says: Text | None = None
+    """The same for people; None: there is only the English sentence."""
+
+    def __init__(self, *words: object, says: Text | None = None) -> None:
+        super().__init__(*words)
+        if says is not None:
+            self.says = says
 
 
 class SettingsError(GuardianError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -47,6 +47,17 @@ class Text:
 def text(key: str, /, **values: Value | Text) -> Text:
     """Shorthand: `text("door.denied", action=…)`."""
     return Text(key, values)
+
+
+def with_values(says: Text, change: Callable[[str], str]) -> Text:
+    """The same sentence with every text among its values changed, a redactor's way."""
+    values: dict[str, Value | Text] = {}
+    for name, value in says.values.items():
+        if isinstance(value, Text):
+            values[name] = with_values(value, change)
+        else:
+            values[name] = change(value) if isinstance(value, str) else value
+    return Text(says.key, values)
 
 
 def bilingual(en: str, es: str) -> Text:

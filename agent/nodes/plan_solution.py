@@ -13,6 +13,7 @@ from agent.state import DokployAgentState
 from agent.thinking import Offer
 from core.actions import JsonObject
 from core.errors import GuardianError
+from core.explaining import problem_of
 from core.incidents import Incident
 from core.policy import ActorKind
 from core.wording import Text, text
@@ -74,7 +75,7 @@ def _by_runbook(
     try:
         return render_plan(runbook, choice.index, context, attempt=attempt, catalog=mind.door.catalog)
     except GuardianError as error:
-        return text("agent.all_skipped", reason=mind.redact(str(error)))
+        return text("agent.all_skipped", reason=problem_of(error, mind.redact))
 
 
 def _by_model(state: DokployAgentState, incident: Incident, attempt: int, mind: Mind) -> Plan | None:

@@ -35,19 +35,21 @@ class Trouble(StrEnum):
 class EngineRefused(ActionFailed):
     """An engine or registry refused, for a reason that has a name."""
 
+    says: Text
+
     def __init__(self, problem: str, trouble: Trouble, says: Text) -> None:
         self.trouble = trouble
-        self.says = says
-        super().__init__(problem)
+        super().__init__(problem, says=says)
 
 
 class EngineLacks(NotFound):
     """The engine or registry does not have it; says so in people's language."""
 
+    says: Text
+
     def __init__(self, problem: str, says: Text, trouble: Trouble = Trouble.NO_CONTAINER) -> None:
         self.trouble = trouble
-        self.says = says
-        super().__init__(problem)
+        super().__init__(problem, says=says)
 
 
 _ANYWHERE = re.IGNORECASE

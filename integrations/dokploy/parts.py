@@ -13,7 +13,7 @@ from core.errors import Refused, UnknownTarget
 from core.inventory import Container, Inventory
 from core.managed import Managed, ManagedKind
 from core.ports import Clock
-from core.wording import Text
+from core.wording import Text, with_values
 from integrations.dokploy.client import Dokploy
 
 MB = 1024 * 1024
@@ -105,7 +105,11 @@ def result(
     """A result whose every text has passed the redactor."""
     clean = {name: redacted(parts, value) for name, value in (data or {}).items()}
     return Result(
-        outcome=outcome, message=clean_text(parts, message), data=clean, query=parts.redact(query), ends_here=ends_here
+        outcome=outcome,
+        message=with_values(message, parts.redact),
+        data=clean,
+        query=parts.redact(query),
+        ends_here=ends_here,
     )
 
 
@@ -118,16 +122,3 @@ def redacted(parts: DokployParts, value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         return {name: redacted(parts, one) for name, one in value.items()}
     return value
-
-
-def clean_text(parts: DokployParts, message: Text) -> Text:
-    """The same sentence with every value redacted."""
-    values = {
-        name: parts.redact(value)
-        if isinstance(value, str)
-        else clean_text(parts, value)
-        if isinstance(value, Text)
-        else value
-        for name, value in message.values.items()
-    }
-    return Text(message.key, values)

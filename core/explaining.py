@@ -1,0 +1,17 @@
+"""What went wrong, for people: in their language where the error has a sentence for it, else as it says itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core.errors import GuardianError
+from core.wording import Text, with_values
+
+PROBLEM_LIMIT = 400
+
+
+def problem_of(error: BaseException, redact: Callable[[str], str], limit: int = PROBLEM_LIMIT) -> Text | str:
+    """To be put into a sentence as its `problem`; free of secrets, the English one cut at `limit` characters."""
+    if isinstance(error, GuardianError) and error.says is not None:
+        return with_values(error.says, redact)
+    return redact(str(error))[:limit]
