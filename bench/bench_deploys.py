@@ -158,12 +158,17 @@ async def _crashes(shop: DokployWorld, report: Report, count: int) -> None:
             stack, composeFile=file.replace('["python3", "/srv/web.py"]', f'["python3", "-c", "{crash}"]')
         )
         sent = await shop.order("/deploy crasher", timeout_s=40)
-        card = await _shown(shop, "crasher", "deploy log", after=sent, within_s=90)
-        good += "holding" in card.text.casefold()
+        card = await shop.until_shown(_has_verdict, sent, 90.0, what="a verdict on crasher")
+        good += "up and holding" in card.text.casefold()
     report.say(
         f"{count} deploys crashed {steps[0]:.1f} … {steps[-1]:.1f} s after they were up (window {SHORT_WINDOW_S} s)"
     )
     report.add("… called good", good, "", limit=0)
+
+
+def _has_verdict(message: ShownMessage) -> bool:
+    words = ("up and holding", "did not hold", "failed after")
+    return message.from_bot and any(one in message.text.casefold() for one in words)
 
 
 # -- the chat --------------------------------------------------------------------------------------------------------
