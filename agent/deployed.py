@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.dialogue_parts import Asked
+from core.deploy_card import ordered_by
 from core.deploys import Deploy
 from core.inventory import Stack, Target, title
 from core.managed import Deployment, DeployStatus, Managed
@@ -50,7 +51,7 @@ async def _last(asked: Asked, name: str, target: Target) -> Text:
     running = next((one for one in ours if not one.phase.is_over), None)
     if running is not None:
         when = asked.moment(running.ordered_at)
-        return text("dialogue.deployed.running", stack=managed.name, who=running.requested_name, when=when)
+        return text("dialogue.deployed.running", stack=managed.name, who=_who(running), when=when)
     entries = await _entries(asked, managed, ours)
     return entries[0].says if entries else text("dialogue.deployed.never", stack=managed.name)
 
@@ -88,7 +89,7 @@ async def _entries(
 async def _ours(asked: Asked, deploy: Deploy) -> Entry:
     values: dict[str, Value | Text] = {
         "stack": deploy.stack,
-        "who": deploy.requested_name,
+        "who": _who(deploy),
         "when": asked.moment(deploy.ordered_at),
         "what": text(f"dialogue.deployed.what.{deploy.what}"),
         "verdict": text(f"dialogue.deployed.verdict.{deploy.phase if deploy.phase.is_over else 'running'}"),
@@ -98,6 +99,11 @@ async def _ours(asked: Asked, deploy: Deploy) -> Entry:
     if changes is not None:
         values["changes"], key = changes, "dialogue.deployed.ours_with"
     return Entry(stack=deploy.stack, at=deploy.ordered_at, says=Text(key, values))
+
+
+def _who(deploy: Deploy) -> Text:
+    who = ordered_by(deploy)
+    return who if isinstance(who, Text) else text("dialogue.deployed.by", who=who)
 
 
 async def _changes(asked: Asked, deploy: Deploy) -> Text | None:

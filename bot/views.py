@@ -6,7 +6,7 @@ from datetime import tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.ports import FaceParts
-from core.approvals import Approval
+from core.approvals import Approval, ApprovalState
 from core.deploy_card import DeployView, Wellness, incident_buttons, progress_blocks
 from core.deploys import Deploy, DeployPhase, Version
 from core.incident_card import IncidentView
@@ -27,6 +27,7 @@ async def incident_view(face: FaceParts, incident: Incident, zone: tzinfo | None
             approvals.append(approval)
     now = face.clock.now()
     deploys = [one for record in calls if (one := await face.deploys.get(record.call.key)) is not None]
+    is_asked = any(one.state is ApprovalState.PENDING for one in approvals)
     return IncidentView(
         incident=incident,
         approvals=approvals,
@@ -35,7 +36,7 @@ async def incident_view(face: FaceParts, incident: Incident, zone: tzinfo | None
         zone=zone or zone_of(face, None),
         names=await names(face),
         under={one.key: progress_blocks(one, now, wellness(face, one)) for one in deploys if _is_telling(one)},
-        more_buttons=incident_buttons(incident, deploys),
+        more_buttons=incident_buttons(incident, deploys, is_asked=is_asked),
     )
 
 

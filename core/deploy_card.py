@@ -29,6 +29,10 @@ PHASE_TONES = {
 TAIL_SHOWN = 6
 LAST_LINE_SHOWN = 120
 CHANGES_SHOWN = 6
+BY_ITSELF = "deploy"
+"""Actor id of what takes back a rollback or update that went wrong."""
+TAKEN_BACK = frozenset({DeployWhat.ROLLBACK, DeployWhat.UPDATE})
+"""These go back to where they were without being told to, or ask."""
 CANCEL = "!cancel"
 """Behind a stack's name in /deploy: take it out of the queue."""
 DEPLOY_KINDS = frozenset(
@@ -102,16 +106,29 @@ def progress_blocks(deploy: Deploy, now: datetime, services: Wellness | None = N
     return tuple(replace(one, indent=True) if isinstance(one, Line) else one for one in told)
 
 
+def ordered_by(deploy: Deploy, names: Mapping[str, str] | None = None) -> Words:
+    """Who ordered it: a person's name, a runbook's, or the guardian itself, which took back what went wrong."""
+    if deploy.requested_by == BY_ITSELF:
+        return text("deploy_card.by_itself")
+    return (names or {}).get(deploy.requested_by) or deploy.requested_name or "–"
+
+
 def verdict_line(deploy: Deploy) -> Card:
     """The verdict in one line, for whoever waits for it."""
     says = deploy.says
     if says is None or deploy.phase is DeployPhase.GOOD:
-        says = Text(f"deploy_card.ping.{deploy.phase}", {"stack": deploy.stack})
+        is_back = deploy.phase is DeployPhase.GOOD and deploy.what is DeployWhat.ROLLBACK
+        says = Text(f"deploy_card.ping.{'good_again' if is_back else deploy.phase}", {"stack": deploy.stack})
     return Card(blocks=(line(says, tone=PHASE_TONES[deploy.phase]),))
 
 
-def incident_buttons(incident: Incident, deploys: Sequence[Deploy]) -> tuple[tuple[Button, ...], ...]:
-    """What one wants to press under an incident that comes of a deploy, in rows; nothing under any other."""
+def incident_buttons(
+    incident: Incident, deploys: Sequence[Deploy], *, is_asked: bool = False
+) -> tuple[tuple[Button, ...], ...]:
+    """What one wants to press under an incident that comes of a deploy, in rows; nothing under any other.
+
+    `is_asked`: a repair waits for an answer, beside which a way back of one's own would only confuse.
+    """
     kinds: set[str] = {incident.kind, *(alert.kind for alert in incident.alerts)}
     if incident.stack is None or not (kinds & DEPLOY_KINDS or deploys):
         return ()
@@ -121,7 +138,7 @@ def incident_buttons(incident: Incident, deploys: Sequence[Deploy]) -> tuple[tup
     if is_bad or last is not None:
         look.append(_command("diff", text("deploy_card.button.diff"), stack))
     back = (_command("rollback", text("deploy_card.button.rollback"), stack),)
-    return (back, tuple(look)) if is_bad and incident.is_open else (tuple(look),)
+    return (back, tuple(look)) if is_bad and incident.is_open and not is_asked else (tuple(look),)
 
 
 # -- pieces ------------------------------------------------------------------------------------------------------------
@@ -162,7 +179,11 @@ def _sentences(says: Text) -> list[Text]:
     """A text that is made of a first and a second one: each of them."""
     parts = [says.values.get(name) for name in ("first", "second")]
     found = [one for one in parts if isinstance(one, Text)]
-    return [sentence for one in found for sentence in _sentences(one)] if len(found) == len(says.values) else [says]
+    return (
+        [sentence for one in found for sentence in _sentences(one)]
+        if found and len(found) == len(says.values)
+        else [says]
+    )
 
 
 def _names(says: Text | None, error_line: str) -> bool:
@@ -202,7 +223,7 @@ def _about(view: DeployView) -> Iterator[Block]:
 
 def _footer(view: DeployView) -> Block:
     deploy = view.deploy
-    who = view.names.get(deploy.requested_by, deploy.requested_name) or "–"
+    who = ordered_by(deploy, view.names)
     pieces: list[Words | Span] = [faint(clock_time(deploy.ordered_at, view.now, view.zone)), faint(" · "), faint(who)]
     if deploy.approved_by and deploy.approved_by != deploy.requested_by:
         approver = view.names.get(deploy.approved_by, deploy.approved_by)
@@ -231,7 +252,7 @@ def _buttons(deploy: Deploy) -> Iterator[tuple[Button, ...]]:
 
 def can_go_back(deploy: Deploy) -> bool:
     """Whether its verdict calls for the version before, and there is one."""
-    if deploy.phase not in (DeployPhase.FAILED, DeployPhase.CRASHED) or deploy.what is DeployWhat.ROLLBACK:
+    if deploy.phase not in (DeployPhase.FAILED, DeployPhase.CRASHED) or deploy.what in TAKEN_BACK:
         return False
     return deploy.version_before is not None or deploy.managed_kind is ManagedKind.APPLICATION
 

@@ -20,6 +20,7 @@ from core.version_changes import short_image
 from core.wording import Text, text
 
 NEWER_SHOWN = 20
+USERS_SHOWN = 3
 PORTS_SHOWN = 30
 TROUBLES_SHOWN = 8
 LARGEST_SHOWN = 8
@@ -59,9 +60,9 @@ async def _updates(ask: Ask, target: Target | None) -> Reply:
     blocks: list[Block] = [
         line(strong(text(key, count=len(newer), of=len(rows))), tone=Tone.WARNING if newer else Tone.WELL)
     ]
-    blocks += [_newer_line(one) for one in newer[:NEWER_SHOWN]]
+    blocks += [_newer_line(ask, one) for one in newer[:NEWER_SHOWN]]
     if untold:
-        says = tuple(_untold_line(one) for one in untold)
+        says = tuple(_untold_line(ask, one) for one in untold)
         blocks.append(Folded(heading=text("newer.untold", count=len(untold)), lines=says))
     away = [str(one) for one in _list(result.data, "unreachable_hosts")]
     blocks += [line(text("newer.away", hosts=", ".join(away)), tone=Tone.CRITICAL)] if away else []
@@ -69,8 +70,8 @@ async def _updates(ask: Ask, target: Target | None) -> Reply:
     return Card(blocks=tuple(blocks), buttons=tuple(_update_buttons(ask, newer)))
 
 
-def _newer_line(one: JsonObject) -> Block:
-    pieces: list[Words | Span] = [strong(_users(one)), "  ", short_image(str(one.get("image")))]
+def _newer_line(ask: Ask, one: JsonObject) -> Block:
+    pieces: list[Words | Span] = [strong(_users(ask, one)), "  ", short_image(str(one.get("image")))]
     age = one.get("age_days")
     if isinstance(age, int | float):
         pieces.append(faint(text("newer.age", days=round(age))))
@@ -79,16 +80,19 @@ def _newer_line(one: JsonObject) -> Block:
     return line(*pieces, indent=True)
 
 
-def _untold_line(one: JsonObject) -> Words:
+def _untold_line(ask: Ask, one: JsonObject) -> Words:
     why = one.get("why")
     reason = text(f"docker.untold.{why}") if isinstance(why, str) and why else "–"
-    return text("newer.untold_line", who=_users(one), image=short_image(str(one.get("image"))), why=reason)
+    return text("newer.untold_line", who=_users(ask, one), image=short_image(str(one.get("image"))), why=reason)
 
 
-def _users(one: JsonObject) -> str:
-    stacks, services = _list(one, "stacks"), _list(one, "services")
-    names = ", ".join(str(service) for service in services[:3])
-    return f"{stacks[0]}/{names}" if len(stacks) == 1 else names
+def _users(ask: Ask, one: JsonObject) -> str:
+    """The services that run it, as far as the person may see them."""
+    found = (ask.face.inventory().container(str(ref)) for ref in _list(one, "containers"))
+    seen = [container for container in found if container is not None and ask.may(Role.VIEWER, container.stack)]
+    names = dict.fromkeys(f"{each.stack}/{each.service}" if each.stack else each.service for each in seen)
+    shown = ", ".join(list(names)[:USERS_SHOWN]) or "–"
+    return f"{shown} +{len(names) - USERS_SHOWN}" if len(names) > USERS_SHOWN else shown
 
 
 def _may_see(ask: Ask, one: JsonObject) -> bool:

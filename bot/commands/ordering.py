@@ -23,6 +23,7 @@ from core.wording import Text, text
 WHY_LIMIT = 300
 TAGS_OFFERED = 6
 VERSIONS_OFFERED = 6
+LABEL_SHOWN = 28
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # OCI distribution specification, "Pulling manifests"
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
@@ -159,7 +160,9 @@ async def _versions(ask: Ask, managed: Managed, problem: Text | None = None) -> 
 
 def _label(ask: Ask, version: Version) -> Text:
     sign = {VersionVerdict.GOOD: "✅", VersionVerdict.BAD: "❌"}.get(version.verdict, "❔")
-    what = version.commit[:7] if version.commit else ", ".join(short_image(one) for one in version.images.values())[:28]
+    images = dict.fromkeys(short_image(one) for one in version.images.values())
+    what = version.commit[:7] if version.commit else ", ".join(images)
+    what = f"{what[:LABEL_SHOWN]}…" if len(what) > LABEL_SHOWN else what
     return text("order.version", sign=sign, number=version.id, age=age(ask, version.at), what=what or "–")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.asking import Ask
 from core.cards import Block, Line, Span, Tone, Words, faint, line, strong
+from core.deploy_card import ordered_by
 from core.deploys import Deploy, DeployPhase
 from core.incident_card import duration
 from core.inventory import Inventory
@@ -18,6 +20,8 @@ DOMAINS_SHOWN = 6
 TITLE_SHOWN = 70
 LATELY = 20
 MOST_LATELY = 60
+_MARK = re.compile(r" · ig-[0-9a-f]{8}$")
+"""By which we find our own deployments again: nothing for people."""
 _TONES = {
     DeployStatus.RUNNING: Tone.BUSY,
     DeployStatus.DONE: Tone.GOOD,
@@ -83,8 +87,8 @@ def last_line(ask: Ask, known: Known) -> Line:
     running = known.under_way
     if running is not None:
         took = duration(ask.now - running.ordered_at)
-        who = running.requested_name
-        return line(strong(text(f"managed.phase.{running.phase}")), " ", faint(f"{took} · {who}"), tone=Tone.BUSY)
+        phase = text(f"managed.phase.{running.phase}")
+        return line(strong(phase), " ", faint(f"{took} · "), faint(ordered_by(running)), tone=Tone.BUSY)
     last = known.managed.last_deployment
     if last is None:
         key = "managed.queued" if known.waiting else "managed.never_deployed"
@@ -117,14 +121,15 @@ def _told(ask: Ask, one: Deployment, ours: Deploy | None) -> Iterator[Words | Sp
     if what:
         yield faint(f" · {what}")
     if ours is not None:
-        yield faint(f" · {ours.requested_name}")
+        yield faint(" · ")
+        yield faint(ordered_by(ours))
 
 
 def title_of(one: Deployment, ours: Deploy | None) -> str:
     """What it was for, in a few words: the commit, else its title; our own titles are only marks."""
     if ours is not None and not one.commit:
         return ours.why[:TITLE_SHOWN]
-    says = one.title.strip().split("\n")[0][:TITLE_SHOWN]
+    says = _MARK.sub("", one.title.strip().split("\n")[0])[:TITLE_SHOWN]
     return " ".join(part for part in (one.commit[:7] if one.commit else "", says) if part)
 
 

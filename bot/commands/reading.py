@@ -12,6 +12,7 @@ from bot.commands.platform_lines import age, known_of, status_of, title_of, tone
 from bot.commands.table import command
 from core.actions import JsonObject, Role
 from core.cards import Block, Button, Card, Folded, Tone, Words, faint, line, said, strong
+from core.deploy_card import ordered_by
 from core.deploys import Version, VersionVerdict
 from core.managed import Deployment, Managed, ManagedKind
 from core.version_changes import version_changes
@@ -97,8 +98,9 @@ async def _head(ask: Ask, managed: Managed, shown: Deployment | None) -> list[Bl
     pieces: list[Words] = [" · ", status_of(shown, ours)]
     pieces += [" ", text("managed.ago", age=age(ask, at))] if at is not None else []
     blocks: list[Block] = [line(strong(managed.name), *pieces, tone=tone_of(shown, ours))]
-    about = [part for part in (title_of(shown, ours), ours.requested_name if ours else "") if part]
-    return [*blocks, line(faint(" · ".join(about)))] if about else blocks
+    what = title_of(shown, ours)
+    by = [faint(" · " if what else ""), faint(ordered_by(ours))] if ours is not None else []
+    return [*blocks, line(faint(what), *by)] if what or by else blocks
 
 
 def _log_buttons(ask: Ask, managed: Managed, shown: str | None) -> tuple[tuple[Button, ...], ...]:
@@ -118,8 +120,7 @@ _SIGNS = {"done": "✅", "error": "❌", "running": "⏳", "cancelled": "➖"}
 
 
 def _short(one: Deployment) -> str:
-    says = one.title.strip().split("\n")[0]
-    return " ".join(part for part in (one.commit[:7] if one.commit else "", says) if part)[:32] or "–"
+    return title_of(one, None)[:32] or "–"
 
 
 @command("diff", family="look", role=Role.VIEWER)

@@ -11,10 +11,12 @@ import pytest
 
 from bot.playground.server import BotApiServer
 from bot.playground.shown import ShownMessage
+from core.actions import Role
 from core.alerts import Alert, AlertKind, Severity
-from core.deploys import Deploy, DeployPhase
+from core.deploys import Deploy, DeployPhase, DeployWhat
 from core.incidents import IncidentState
 from core.managed import Deployment, DeployStatus
+from core.policy import Actor, ActorKind
 from core.topology import topology
 from core.wording import text
 from tests.bot.paper_dokploy import LOG, DokployWorld
@@ -221,3 +223,36 @@ async def test_a_deploy_of_an_incident_is_told_in_its_card(dokploy: DokployWorld
     shown = await _shows(dokploy, card, "Did not hold", "api exited with 1 after 3 s")
     assert "Deploy log" in shown.labels
     assert not any("· Deploy\n" in one.text for one in dokploy.ada.chat.bot_messages)
+
+
+async def test_what_is_taken_back_by_itself_says_so(dokploy: DokployWorld) -> None:
+    """An update that failed goes back without being told to: no button for it, and a card of its own."""
+    await dokploy.keep_versions()
+    card, failed = await _ordered(dokploy, "/tag granada api 9")
+    first = text("deploys.failed", stack="granada", error=LOG[-1])
+    says = text("deploys.two", first=first, second=text("deploys.goes_back"))
+    await dokploy.goes(DeployPhase.FAILED, error_line=LOG[-1], says=says, deployment_id="d9")
+    shown = await _shows(dokploy, card, "Update of images", "It goes back to where it was")
+    assert shown.labels == ["Deploy log", "Diff"]
+    record = await dokploy.knowledge.ledger.get(failed.key)
+    assert record is not None
+    machine = Actor(kind=ActorKind.PERSON, id="deploy", name="deploy", role=Role.ADMIN)
+    call = replace(
+        record.call, key="back", action="dokploy.compose.rollback", params={"stack": "granada"}, actor=machine
+    )
+    await dokploy.door.submit(call)
+    back = replace(failed, key="back", what=DeployWhat.ROLLBACK, requested_by="deploy", requested_name="deploy")
+    await dokploy.put(replace(back, phase=DeployPhase.GOOD, over_at=dokploy.clock.now()))
+    told = await dokploy.says(dokploy.ada.chat, "granada · Rollback", "Back and holding")
+    assert "by myself" in told.text
+    await dokploy.says(dokploy.ada.chat, "granada: the earlier version is up and holds.")
+
+
+async def test_a_way_back_is_not_offered_beside_a_question(dokploy: DokployWorld) -> None:
+    await _deploy_failed(dokploy)
+    card = await dokploy.says(dokploy.ada.chat, "The deployment of granada failed")
+    [incident] = dokploy.desk.open_ones()
+    await dokploy.propose_deploy(incident)
+    await dokploy.desk.update(incident.id, lambda one: replace(one, state=IncidentState.NEEDS_APPROVAL))
+    asks = await dokploy.message(dokploy.ada.chat, lambda one: one.id == card.id and "✅ Approve" in one.labels)
+    assert "↩️ Roll back" not in asks.labels and "Deploy log" in asks.labels

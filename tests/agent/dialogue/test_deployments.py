@@ -58,7 +58,7 @@ async def _deploy(world: World, phase: DeployPhase = DeployPhase.GOOD, **changes
 
 WHO: list[tuple[Language, str, str]] = [
     ("en", "who deployed granada?", "granada: deployed by Ada at"),
-    ("es", "¿quién desplegó Granada?", "granada: lo desplegó Ada a las"),
+    ("es", "¿quién desplegó Granada?", "granada: despliegue de Ada a las"),
 ]
 
 
@@ -88,7 +88,7 @@ async def test_never_deployed_and_not_managed(managed: World) -> None:
 
 async def test_a_deploy_under_way_is_said(managed: World) -> None:
     await _deploy(managed, DeployPhase.RUNNING)
-    assert "is being deployed right now; Ada ordered it" in await said(managed, "last deploy of granada")
+    assert "is being deployed right now, ordered by Ada" in await said(managed, "last deploy of granada")
 
 
 async def test_what_changed_tells_deployments_versions_and_edits(managed: World) -> None:
