@@ -30,6 +30,8 @@ WINDOW_S = 30.0
 STORY_LIMIT_S, OWN_LIMIT_S = 140.0, 5.0
 TOLD_LIMIT_S, SEEN_LIMIT_S = 2.0, 10.0
 FAILURES, CRASHES = 3, 20
+PAUSE_S = 6.0
+"""Between two failures: Telegram takes one message a second per chat; a queue would be another figure."""
 SECRET = "the-word-of-this-measurement"
 SHORT_WINDOW_S = 6.0
 """For the twenty: moments all over the window count, not its length."""
@@ -133,6 +135,7 @@ async def _ours(shop: DokployWorld, stack: Service) -> float:
 
 async def _others(shop: DokployWorld, stack: Service, name: str) -> float:
     """Somebody breaks the file in Dokploy and deploys it there; seconds from its end to the card with the error."""
+    await asyncio.sleep(PAUSE_S)
     missing = f"127.0.0.1:9/gone-{name}:v1"
     shop.dokploy.change(stack, composeFile=shop.file(api={"command": "web.py", "image": missing}))
     after = shop.world.ada.chat.last_id
