@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,7 +9,7 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from core.managed import Managed, ManagedKind
+from core.managed import Managed, ManagedKind, folded
 
 
 class ContainerState(StrEnum):
@@ -262,7 +261,9 @@ def find(inventory: Inventory, name: str, *, within: str | None = None) -> tuple
     if not words:
         return ()
     candidates = list(_candidates(inventory, within))
-    wanted = " ".join(words)
+    wanted, typed = " ".join(words), folded(name)
+    if any(typed in names for _, names in candidates):
+        wanted = typed  # it really is called "the api"
     for fits in (_is_exact, _is_prefix, _has_all_words, _is_fuzzy):
         found = [target for target, names in candidates if any(fits(wanted, one) for one in names)]
         stacks = [target for target in found if isinstance(target, Stack)]
@@ -286,13 +287,13 @@ def names_of(inventory: Inventory) -> list[str]:
 def _candidates(inventory: Inventory, within: str | None) -> Iterator[tuple[Target, tuple[str, ...]]]:
     for stack in inventory.stacks():
         if within is None:
-            yield stack, (_fold(stack.name),)
+            yield stack, (folded(stack.name),)
     for service in inventory.services():
         if within is not None and service.stack != within:
             continue
-        own, stack_name = _fold(service.name), _fold(service.stack or "")
+        own, stack_name = folded(service.name), folded(service.stack or "")
         spellings = [own, f"{stack_name} {own}", f"{own} {stack_name}"] if stack_name else [own]
-        spellings += [_fold(container.name) for container in service.containers]
+        spellings += [folded(container.name) for container in service.containers]
         yield service, tuple(spellings)
 
 
@@ -305,14 +306,8 @@ def _without_own_members(found: list[Target]) -> Iterator[Target]:
         yield target
 
 
-def _fold(name: str) -> str:
-    return " ".join(_words(name))
-
-
 def _words(name: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    kept = "".join(char for char in plain if not unicodedata.combining(char))
-    return "".join(char if char.isalnum() else " " for char in kept).split()
+    return folded(name).split()
 
 
 def _is_exact(wanted: str, name: str) -> bool:

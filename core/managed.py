@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+NAME_LIMIT = 60
+"""Longer names are cut: each must fit on a button and in a lock's key, with environment and project before it."""
+READ_LIMIT = 500
 
 
 class ManagedKind(StrEnum):
@@ -194,21 +199,29 @@ class StackNames:
         """Name what has no name yet; whether there was any.
 
         `granada`; where that is taken `granada-staging` (environment), `shop-granada-staging` (project too), else the
-        platform's own.
+        platform's own. Names that people would type alike (`Granada`, `granada!`) count as one.
         """
         with self._lock:
             new = [one for one in found if one.app_name not in self._names]
+            if not new:
+                return False
             spellings = {one.app_name: _spellings(one) for one in new}
-            for level in range(4):
-                wanted = Counter(spellings[one.app_name][level] for one in new if one.app_name not in self._names)
-                taken = set(self._names.values())
-                for one in new:
+            taken = {folded(one) for one in self._names.values()}
+            in_production = Counter(
+                folded(spellings[one.app_name][0]) for one in new if one.environment == "production"
+            )
+            for level in range(3):
+                nameless = [one for one in new if one.app_name not in self._names]
+                wanted = Counter(folded(spellings[one.app_name][level]) for one in nameless)
+                for one in nameless:
                     spelled = spellings[one.app_name][level]
-                    if one.app_name in self._names or spelled in taken:
-                        continue
-                    if wanted[spelled] == 1 or (level == 0 and one.environment == "production" and _is_only(one, new)):
+                    typed = folded(spelled)
+                    is_production = level == 0 and one.environment == "production" and in_production[typed] == 1
+                    if typed not in taken and (wanted[typed] == 1 or is_production):
                         self._names[one.app_name] = spelled
-            return bool(new)
+                        taken.add(typed)
+            self._names = {one.app_name: one.app_name for one in new} | self._names
+            return True
 
     def to_json(self) -> dict[str, str]:
         """All names, to be given to the next run."""
@@ -216,16 +229,30 @@ class StackNames:
             return dict(self._names)
 
 
-def _is_only(one: Named, among: Iterable[Named]) -> bool:
-    """Whether no other production has the same name: production goes without its environment."""
-    return not any(other is not one and other.name == one.name and other.environment == "production" for other in among)
-
-
-def _spellings(one: Named) -> tuple[str, str, str, str]:
+def _spellings(one: Named) -> tuple[str, str, str]:
     name = _clean(one.name) or one.app_name
     short = f"{name}-{_clean(one.environment)}" if one.environment else name
-    return (name, short, f"{_clean(one.project)}-{short}" if one.project else short, one.app_name)
+    return (name, short, f"{_clean(one.project)}-{short}" if one.project else short)
+
+
+def folded(name: str) -> str:
+    """The words of a name as people type them: no case, no accents, no signs."""
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    kept = "".join(char for char in plain if not unicodedata.combining(char))
+    return " ".join("".join(char if char.isalnum() else " " for char in kept).split())
 
 
 def _clean(name: str) -> str:
-    return " ".join(name.replace("/", "-").replace(":", "-").split())
+    """What is left of a name that anybody may have written: letters, figures, spaces and `-_.+`; perhaps nothing."""
+    kept = "".join(map(_kept, unicodedata.normalize("NFC", name[:READ_LIMIT])))
+    short = "-".join(part for part in kept.split("-") if part.strip())
+    short = " ".join(short.split())[:NAME_LIMIT].strip(" -_.+")
+    return short if folded(short) else ""
+
+
+def _kept(char: str) -> str:
+    if char.isalnum() or char in " -_.+":
+        return char
+    if char.isspace():
+        return " "
+    return "" if unicodedata.category(char)[0] in "CM" else "-"

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from core.managed import ManagedKind, StackNames
+from core.managed import ManagedKind, Named, StackNames, folded
 from core.settings import DokploySettings
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.failures import RightMissing
@@ -130,3 +130,46 @@ async def test_a_members_key_sees_its_part(server: ReplayServer, dokploy: Dokplo
     _speaks(server, "memberwith-project.all", "environment.byProjectId")
     tree = await load_tree(dokploy)
     assert all(one.kind is not ManagedKind.DATABASE or one.type for one in tree.leaves)
+
+
+HOSTILE = {
+    "*bold* [link](http://evil.example)": "bold-link-http-evil.example",
+    "<script>alert(1)</script>": "script-alert-1-script",
+    "\u202etxet desrever": "txet desrever",
+    "zero\u200bwidth": "zerowidth",
+    "two\nlines\rand\ttabs": "two lines and tabs",
+    "ctl\x01\x1b[31mred": "ctl-31mred",
+    "{stack} {0}": "stack-0",
+    "!cancel": "cancel",
+    "a/b:c d": "a-b-c d",
+    "Peña Grande": "Peña Grande",
+    "日本": "日本",
+    "x" * 5000: "x" * 60,
+    "🚀": "its-own",
+    "-": "its-own",
+}
+
+
+def test_what_is_no_letter_of_a_name_is_left_out() -> None:
+    assert {given: names_of(given) for given in HOSTILE} == HOSTILE
+
+
+@pytest.mark.parametrize("pair", [("Granada", "granada"), ("!all", "all"), ("a/b", "a:b"), ("peña", "pena")])
+def test_names_that_are_typed_alike_are_told_apart(pair: tuple[str, str]) -> None:
+    names = StackNames()
+    names.learn(
+        Named(app_name=f"app-{number}", name=name, environment="production") for number, name in enumerate(pair)
+    )
+    found = names.to_json()
+    assert len({folded(one) for one in found.values()}) == 2
+    again = StackNames()
+    again.learn([Named(app_name="app-0", name=pair[0])])
+    again.learn([Named(app_name="app-1", name=pair[1], environment="production")])
+    assert again.of("app-1") == f"{names_of(pair[1])}-production"
+
+
+def names_of(name: str) -> str:
+    """What it is called where nobody else is."""
+    names = StackNames()
+    names.learn([Named(app_name="its-own", name=name)])
+    return names.of("its-own")
