@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.errors import Refused
@@ -41,5 +42,10 @@ async def greet(dokploy: Dokploy) -> Greeting:
             f"the key for Dokploy at {dokploy.settings.url} belongs to the organization {member.organization_id!r}, "
             f"not to {expected!r}; correct `dokploy.organization_id`, or make a key in that organization"
         )
-    missing = tuple(f"{what}:{verb}" for what, verb in NEEDED if not rights.get(what, {}).get(verb, False))
+    missing = missing_rights(rights)
     return Greeting(version=version, organization_id=member.organization_id, role=member.role, missing_rights=missing)
+
+
+def missing_rights(rights: Mapping[str, Mapping[str, bool]]) -> tuple[str, ...]:
+    """`docker:read` …: those of NEEDED that `user.getPermissions` does not grant."""
+    return tuple(f"{what}:{verb}" for what, verb in NEEDED if not rights.get(what, {}).get(verb, False))

@@ -18,6 +18,7 @@ from core.wording import Text, text
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.domain_watch import DomainWatch
 from integrations.dokploy.follower import DokployFollower, ReadContainer
+from integrations.dokploy.greeting import missing_rights
 from integrations.dokploy.source import DokploySource
 
 PATIENCE_S = 6.0
@@ -73,7 +74,23 @@ class DokploySystem:
             problem = str(error) or f"no answer within {PATIENCE_S:.0f} s"
             return [text("start.dokploy_down", url=self.settings.url, problem=problem)]
         limits = [text("start.dokploy_limit", problem=problem) for problem in self.source.limits.values()]
-        return [text("start.dokploy", url=self.settings.url, count=len(self.source.managed())), *limits]
+        return [
+            text("start.dokploy", url=self.settings.url, count=len(self.source.managed())),
+            *limits,
+            *await self._lacks(),
+        ]
+
+    async def _lacks(self) -> list[Text]:
+        """Each right that the key lacks, with what is refused without it; nothing where Dokploy does not tell."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                rights = await self.client.users.permissions()
+        except (GuardianError, TimeoutError):
+            return []
+        return [
+            text("start.dokploy_right", right=right, lost=text(f"dokploy_check.without.{right.replace(':', '_')}"))
+            for right in missing_rights(rights)
+        ]
 
     async def watch_domains(self) -> None:
         """Begin to ask the domains; to be called once everything else runs."""
