@@ -21,7 +21,7 @@ NEW_EVENTS_LIMIT = 1000
 class Recent:
     """Turns what a look saw into a whole Snapshot, with all that a look cannot see."""
 
-    def __init__(self, host: str, now: datetime, settings: WatchSettings) -> None:
+    def __init__(self, host: str, now: datetime, settings: WatchSettings, *, is_platform: bool = False) -> None:
         self._settings = settings
         self._window = EventWindow()
         self._new: deque[EngineEvent] = deque(maxlen=NEW_EVENTS_LIMIT)
@@ -29,7 +29,7 @@ class Recent:
         self._counts: dict[str, deque[tuple[datetime, str, int]]] = {}
         self._seen: dict[str, float] = {}
         self._containers: Mapping[str, Container] = {}
-        self._host = Host(name=host, is_reachable=False)
+        self._host = Host(name=host, is_reachable=False, is_platform=is_platform)
         self._oom_kills: Mapping[str, int] = {}
         self._platform: PlatformView | None = None
         self.has_gap = False

@@ -86,7 +86,7 @@ class Watcher:
         self._own_acts = own_acts
         self._around = around
         self._board = AlertBoard(detectors, settle_s=settle_s)
-        self._recent = Recent(source.name, clock.now(), settings)
+        self._recent = Recent(source.name, clock.now(), settings, is_platform=around is not None)
         self._untold: deque[Change] = deque()
         self._before: Snapshot | None = None
         self._lost_since: datetime | None = None

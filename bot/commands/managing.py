@@ -36,7 +36,7 @@ def which_managed(ask: Ask, words: str, *, only: tuple[ManagedKind, ...] = DEPLO
         return _without_platform(ask, inventory, words)
     known = [one for one in inventory.managed if one.kind in only and ask.may(Role.VIEWER, one.name)]
     if not known:
-        return said(text("managed.none"), Tone.UNKNOWN)
+        return _nothing_known(ask, inventory, words)
     if not words.strip():
         options = [Choice(label=one.name, words=one.name) for one in sorted(known, key=lambda one: one.name)]
         return choices(ask, text("choose.which"), options[:CHOICES_SHOWN])
@@ -98,6 +98,15 @@ def not_managed(ask: Ask, target: Target) -> Card:
         blocks.append(line(text("managed.by_hand", host=target.host)))
         blocks.append(line(code(f"cd {folder} && docker compose pull && docker compose up -d")))
     return Card(blocks=tuple(blocks), buttons=(_instead(ask, target),))
+
+
+def _nothing_known(ask: Ask, inventory: Inventory, words: str) -> Card:
+    """Dokploy is there, and nothing in it is known: it may be silent, and what is meant may run without it."""
+    blind = blind_line(ask)
+    if blind is not None:
+        return Card(blocks=(blind,))
+    found = find(inventory, words[:200]) if words.strip() else ()
+    return not_managed(ask, found[0]) if len(found) == 1 else said(text("managed.none"), Tone.UNKNOWN)
 
 
 def _without_platform(ask: Ask, inventory: Inventory, words: str) -> Card:
