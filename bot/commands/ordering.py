@@ -48,12 +48,12 @@ async def rollback(ask: Ask) -> Reply:
     found = which_managed(ask, names)
     if isinstance(found, Card):
         return with_words(found, rest)
-    which, _, why = rest.partition(" ")
+    which, _, why = rest.partition(" ") if found.kind is ManagedKind.COMPOSE else ("", "", rest)
     params: JsonObject = _because(ask, why)
     says = text("order.rollback", stack=found.name)
     if which in ("?", "list"):
         return await _versions(ask, found)
-    if found.kind is ManagedKind.COMPOSE and which:
+    if which:
         number = which.lstrip("#v")
         if number.isascii() and number.isdigit() and len(number) < 10 and not which.count("."):
             version = await ask.face.versions.get(int(number))
@@ -79,7 +79,7 @@ async def tag(ask: Ask) -> Reply:
     assert isinstance(found, Service)
     managed = managed_of(ask, found)
     if managed is None or managed.kind is not ManagedKind.COMPOSE:
-        return not_managed(ask, found)
+        return _no_compose(ask, found, managed)
     if not wanted:
         return await _which_tag(ask, found, managed)
     if not _TAG.fullmatch(wanted):
@@ -97,10 +97,19 @@ async def update(ask: Ask) -> Reply:
         return found
     managed = managed_of(ask, found)
     if managed is None or managed.kind is not ManagedKind.COMPOSE:
-        return not_managed(ask, found)
+        return _no_compose(ask, found, managed)
     params: JsonObject = {"service": found.name} if isinstance(found, Service) else {}
     says = text("order.update", target=_title(found))
     return _ordered(ask, managed, "dokploy.compose.update_images", params, says)
+
+
+def _no_compose(ask: Ask, found: Target, managed: Managed | None) -> Card:
+    """Why the tags of its images cannot be changed here."""
+    if managed is None:
+        return not_managed(ask, found)
+    says = text(f"order.no_compose.{managed.kind}", name=managed.name)
+    options = [Choice(label=text("managed.button.deploy"), words=managed.name)]
+    return choices(ask, says, options if managed.kind is ManagedKind.APPLICATION else [], command="deploy")
 
 
 def _ordered(ask: Ask, managed: Managed, action: str, params: JsonObject, says: Text) -> Reply:

@@ -154,6 +154,8 @@ class DokployWorld(FaceWorld):
     """granada and the never deployed nerja are managed by Dokploy, malaga is a plain Compose project."""
 
     file_times: int = 1
+    has_application: bool = False
+    """Whether malaga is an application of Dokploy."""
     deployments: tuple[Deployment, ...] = ()
     problem: str = ""
     """Why Dokploy does not answer."""
@@ -206,8 +208,12 @@ class DokployWorld(FaceWorld):
         nerja = Managed(
             id="c2", kind=ManagedKind.COMPOSE, name="nerja", app_name="nerja-x7f3k2", source="raw", host="local"
         )
+        malaga = Managed(id="a1", kind=ManagedKind.APPLICATION, name="malaga", app_name="malaga", host="local")
+        extra = (malaga,) if self.has_application else ()
         dokploy = Host(name="dokploy", is_platform=True, is_reachable=not self.problem, problem=self.problem)
-        self._inventory = replace(self._inventory, hosts=(*self._inventory.hosts, dokploy), managed=(granada, nerja))
+        self._inventory = replace(
+            self._inventory, hosts=(*self._inventory.hosts, dokploy), managed=(granada, nerja, *extra)
+        )
         states = {
             "m1": DomainState(domain_id="m1", at=now, http_status=200),
             "m2": DomainState(domain_id="m2", at=now, problem="bad_gateway", detail="502"),

@@ -174,6 +174,15 @@ async def test_what_dokploy_does_not_manage_is_said(dokploy: DokployWorld, words
     assert card.labels[0] == "Restart"
 
 
+@pytest.mark.parametrize("words", ["/tag malaga api 2", "/update malaga"])
+async def test_an_application_is_told_from_a_compose(idle_dokploy: DokployWorld, words: str) -> None:
+    idle_dokploy.has_application = True
+    async with idle_dokploy.running():
+        card = await _ask(idle_dokploy, words, "malaga is an application in Dokploy")
+        assert card.labels == ["Deploy"]
+        assert (await _ask(idle_dokploy, "/deploy", "Which one?")).labels == ["granada", "malaga", "nerja"]
+
+
 @pytest.mark.parametrize("words", ["/deploy granada", "/rollback granada", "/tag granada api 2", "/update granada"])
 async def test_without_a_dokploy_the_same_is_said(world: FaceWorld, words: str) -> None:
     await _ask(world, words, "granada runs here, but there is no Dokploy")
