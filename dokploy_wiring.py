@@ -5,7 +5,9 @@ Part of the composition root, and like it imported by nobody below.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +42,7 @@ from web.hooks import Hooks
 
 NAMES_KEY = "dokploy.names"
 SINCE_KEY = "dokploy.since"
+LOOK_LIMIT_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +154,7 @@ class DokployWiring:
             settings=self.system.settings,
             verification=self._settings.verification,
             redact=self._redact,
-            review=around.desk.review,
+            review=self._review(around.desk),
         )
         self._runtime = DeployRuntime(parts)
         around.bus.subscribe(DeployChanged, self._on_deploy)
@@ -193,6 +196,18 @@ class DokployWiring:
         if self.system is not None and self._watcher is not None:
             await self.system.source.changed(managed_id)
             self._watcher.poke()
+
+    def _review(self, desk: IncidentDesk) -> Callable[[], Awaitable[None]]:
+        """What was held back for a deploy is raised after Dokploy was asked: its cause may be that very deploy."""
+
+        async def review() -> None:
+            if self._watcher is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_LIMIT_S):
+                        await self._watcher.look()
+            await desk.review()
+
+        return review
 
     def _look_again(self) -> None:
         """Stacks have got names: the engines' containers are to bear them."""
