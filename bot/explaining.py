@@ -10,14 +10,11 @@ PROBLEM_LIMIT = 300
 
 def explained(error: Exception) -> Text:
     """An error, for people; one that is not ours is only called a failure of ours, its details are in the log."""
-    if isinstance(error, GuardianError) and error.says is not None:
-        return text("chat.failed", problem=error.says)
-    if isinstance(error, SystemUnavailable):
+    if not isinstance(error, GuardianError):
+        return text("chat.own_failure")
+    problem = error.says or str(error)[:PROBLEM_LIMIT]
+    if isinstance(error, SystemUnavailable) and error.says is None:
         return text("chat.unavailable", system=error.system, problem=error.problem[:PROBLEM_LIMIT])
     if isinstance(error, InvalidParams):
-        return text("chat.invalid", problem=error.problem[:PROBLEM_LIMIT])
-    if isinstance(error, Refused):
-        return text("chat.refused", problem=str(error)[:PROBLEM_LIMIT])
-    if isinstance(error, GuardianError):
-        return text("chat.failed", problem=str(error)[:PROBLEM_LIMIT])
-    return text("chat.own_failure")
+        return text("chat.invalid", problem=error.says or error.problem[:PROBLEM_LIMIT])
+    return text("chat.refused" if isinstance(error, Refused) else "chat.failed", problem=problem)

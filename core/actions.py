@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr, ValidationError
 
 from core.errors import InvalidParams, UnknownAction
-from core.wording import Text
+from core.wording import Text, text
 
 JsonObject = dict[str, JsonValue]
 
@@ -227,7 +227,24 @@ class Action:
                 for item in error.errors()
             )
             known = ", ".join(self.params.names()) or "none"
-            raise InvalidParams(self.name, f"{problems} (it takes: {known})") from error
+            raise InvalidParams(self.name, f"{problems} (it takes: {known})", says=_unfit(error)) from error
+
+
+def _unfit(error: ValidationError) -> Text:
+    """What does not fit, for people: a check's own sentence, else the names of the parameters."""
+    found = error.errors(include_url=False, include_input=False)
+    causes = [item.get("ctx", {}).get("error") for item in found]
+    own = next((one.says for one in causes if isinstance(one, Unfit)), None)
+    names = dict.fromkeys(str(item["loc"][0]) for item in found if item["loc"])
+    return own or text("error.invalid_params", names=", ".join(names) or "–")
+
+
+class Unfit(ValueError):
+    """A parameter's own check says no, in people's language too."""
+
+    def __init__(self, problem: str, says: Text) -> None:
+        self.says = says
+        super().__init__(problem)
 
 
 class Catalog:

@@ -19,10 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from core.wording import Text
+from core.wording import Text, text
 
 
 class GuardianError(Exception):
@@ -52,16 +50,16 @@ class UnknownAction(GuardianError):
         self.name = name
         self.suggestion = closest(name, known)
         hint = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
-        super().__init__(f"there is no action {name!r}{hint}")
+        super().__init__(f"there is no action {name!r}{hint}", says=_unknown("action", name, self.suggestion))
 
 
 class InvalidParams(GuardianError):
     """The parameters of an action do not fit its schema."""
 
-    def __init__(self, action: str, problem: str) -> None:
+    def __init__(self, action: str, problem: str, *, says: Text | None = None) -> None:
         self.action = action
         self.problem = problem
-        super().__init__(f"{action!r} cannot take these parameters: {problem}")
+        super().__init__(f"{action!r} cannot take these parameters: {problem}", says=says)
 
 
 class UnknownTarget(GuardianError):
@@ -71,7 +69,7 @@ class UnknownTarget(GuardianError):
         self.name = name
         self.suggestion = closest(name, known)
         hint = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
-        super().__init__(f"there is no stack or service {name!r}{hint}")
+        super().__init__(f"there is no stack or service {name!r}{hint}", says=_unknown("target", name, self.suggestion))
 
 
 class Refused(GuardianError):
@@ -87,10 +85,10 @@ def plain_reason(error: BaseException) -> str:
 class SystemUnavailable(GuardianError):
     """An outside system cannot be reached or does not answer."""
 
-    def __init__(self, system: str, problem: str) -> None:
+    def __init__(self, system: str, problem: str, *, says: Text | None = None) -> None:
         self.system = system
         self.problem = problem
-        super().__init__(f"{system} is unavailable: {problem}")
+        super().__init__(f"{system} is unavailable: {problem}", says=says)
 
 
 class TimeLimitExceeded(SystemUnavailable):
@@ -139,6 +137,12 @@ class ModelFailed(GuardianError):
         self.tokens = tokens
         """Tokens spent on the failed tries; they count against the budget."""
         super().__init__(problem)
+
+
+def _unknown(what: str, name: str, suggestion: str | None) -> Text:
+    if suggestion is None:
+        return text(f"error.unknown_{what}", name=name)
+    return text(f"error.unknown_{what}_near", name=name, suggestion=suggestion)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -15,3 +15,8 @@ def problem_of(error: BaseException, redact: Callable[[str], str], limit: int = 
     if isinstance(error, GuardianError) and error.says is not None:
         return with_values(error.says, redact)
     return redact(str(error))[:limit]
+
+
+def own_words(error: GuardianError) -> Text | str:
+    """The same inside of another error's `says`, where secrets are taken out later."""
+    return error.says if error.says is not None else str(error)[:PROBLEM_LIMIT]
