@@ -11,10 +11,10 @@ from core.alerts import Alert
 from core.conversation import Question
 from core.deploys import Deploys, Versions
 from core.door import Door
-from core.incident_card import clock_time, duration
 from core.incidents import Incident
 from core.inventory import Container, Inventory
 from core.model import LanguageModel
+from core.moments import clock_time, duration
 from core.policy import Actor
 from core.ports import Clock, IncidentStore, Series
 from core.settings import Settings

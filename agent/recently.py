@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from agent.deployed import deployed_since
 from agent.dialogue_parts import Asked
 from agent.intents import fold
-from core.incident_card import clock_time
 from core.inventory import Container, Stack, Target
+from core.moments import clock_time
 from core.wording import Text, text
 
 LINES = 8

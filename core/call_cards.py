@@ -8,7 +8,8 @@ from datetime import datetime, tzinfo
 from core.approvals import Approval, ApprovalState
 from core.cards import Block, Card, Folded, Tone, Words, faint, line, strong
 from core.diff_lines import is_diff
-from core.incident_card import approval_buttons, clock_time
+from core.incident_card import approval_buttons
+from core.moments import clock_time
 from core.ports import CallRecord, CallState
 from core.wording import Text, text
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, tzinfo
 from core.alerts import AlertKind
 from core.cards import Block, Button, Card, Folded, Line, Press, Span, Tone, Weight, Words, faint, line, strong
 from core.deploys import Deploy, DeployPhase, DeployWhat
-from core.incident_card import clock_time, duration
 from core.incidents import Incident
 from core.managed import ManagedKind
+from core.moments import clock_time, duration
 from core.ports import CallRecord
 from core.wording import Text, text
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 
-from core.alerts import Evidence, Severity
+from core.alerts import Severity
 from core.approvals import Approval, ApprovalState
 from core.cards import (
     Block,
@@ -27,9 +27,9 @@ from core.cards import (
     strong,
 )
 from core.diff_lines import is_diff
-from core.evidence_names import name_key, unit_of, word_key
-from core.grouping import alert_title
+from core.evidence_lines import evidence_blocks
 from core.incidents import Decider, Incident, IncidentState
+from core.moments import clock_time, duration
 from core.ports import CallRecord, CallState
 from core.wording import Text, text
 
@@ -59,10 +59,6 @@ STEP_TONES = {
 }
 SAID_BY_ITSELF = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED})
 """Ends whose line says all that the outcome's sentence says."""
-FACTS_SHOWN = 6
-FACT_LENGTH = 160
-LONG_S = 120
-"""From here on a span is told in minutes, hours and days."""
 AFFECTED_SHOWN = 5
 
 
@@ -106,7 +102,7 @@ def incident_card(view: IncidentView) -> Card:
     blocks += _steps(view)
     blocks += _affected(view.incident)
     blocks += _state(view)
-    blocks += _facts(view.incident)
+    blocks += telling_facts(view.incident)
     blocks.append(_footer(view))
     return Card(blocks=tuple(blocks), buttons=tuple(_buttons(view)))
 
@@ -146,38 +142,6 @@ def why_card(view: IncidentView) -> Card:
         blocks.append(line(text("card.asked_because", reason=approval.reason), tone=Tone.ASK))
     blocks += evidence_blocks(incident)
     return Card(blocks=tuple(blocks))
-
-
-def evidence_blocks(incident: Incident) -> list[Block]:
-    """All its evidence, folded."""
-    items = incident.evidence()
-    lines: list[Words] = []
-    for source in dict.fromkeys(item.source for item in items):
-        lines += [
-            text("card.fact_short", name=_label(item), value=_value(item)) for item in items if item.source == source
-        ]
-        lines.append(text("card.source", source=source))
-    return [Folded(heading=text("card.evidence"), lines=tuple(lines))] if lines else []
-
-
-def clock_time(at: datetime, now: datetime, zone: tzinfo, *, seconds: bool = False) -> str:
-    """The time of day in a zone; with the date when it is another day."""
-    local, today = at.astimezone(zone), now.astimezone(zone).date()
-    clock = local.strftime("%H:%M:%S" if seconds else "%H:%M")
-    return clock if local.date() == today else f"{local.date().isoformat()} {clock}"
-
-
-def duration(span: timedelta) -> str:
-    """A span in its two largest units: `1 min 40 s`, `2 h 5 min`, `3 d`."""
-    left = max(0, round(span.total_seconds()))
-    parts: list[str] = []
-    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or (name == "s" and not parts):
-            parts.append(f"{count} {name}")
-        elif parts:
-            break
-    return " ".join(parts[:2])
 
 
 def _title(incident: Incident) -> Line:
@@ -309,41 +273,6 @@ def _question(view: IncidentView, approval: Approval) -> Iterator[Block]:
         yield line(strong(text(key)))
 
 
-def _facts(incident: Incident) -> Iterator[Block]:
-    """The facts that the diagnosis rests on (all, while there is none), by source; what is not so is left out."""
-    wanted = incident.diagnosis.evidence if incident.diagnosis else ()
-    by_name = _facts_of_root(incident)
-    chosen = [by_name[name] for name in wanted if name in by_name] or list(by_name.values())
-    telling = [item for item in chosen if item.value not in (False, None, "", 0)][:FACTS_SHOWN]
-    lines: list[Words] = []
-    for source in dict.fromkeys(item.source for item in telling):
-        facts = [_short_fact(item) for item in telling if item.source == source]
-        joined = facts[0]
-        for one in facts[1:]:
-            joined = text("card.joined", first=joined, second=one)
-        lines += [joined, text("card.source", source=source)]
-    if lines:
-        yield Folded(lines=tuple(lines))
-
-
-def _facts_of_root(incident: Incident) -> dict[str, Evidence]:
-    """By name; where several services share an incident, the root's fact is the one that the diagnosis rests on."""
-    root = incident.culprit or incident.target
-    own = [item for alert in incident.alerts if alert_title(alert) == root for item in alert.evidence]
-    return {item.name: item for item in (*incident.evidence(), *own, *incident.gathered)}
-
-
-def _short_fact(item: Evidence) -> Text:
-    if item.value is True:
-        return text("card.fact_true", name=_label(item))
-    return text("card.fact_short", name=_label(item), value=_value(item))
-
-
-def _label(item: Evidence) -> Words:
-    key = name_key(item.name)
-    return Text(key) if key else item.name
-
-
 def _footer(view: IncidentView) -> Line:
     incident = view.incident
     pieces: list[Words | Span] = [faint(text("card.id", id=incident.id)), " · "]
@@ -412,38 +341,3 @@ def approval_buttons(approval: Approval, place: int | None = None) -> tuple[Butt
 def digest_of(asked: Sequence[Approval]) -> str:
     """Eight digits that stand for exactly these questions: a tap on all of them counts for no others."""
     return hashlib.sha256(" ".join(sorted(one.id for one in asked)).encode()).hexdigest()[:8]
-
-
-def _value(item: Evidence) -> Words:
-    value, unit = item.value, unit_of(item.name)
-    if isinstance(value, bool):
-        return text("card.yes") if value else text("card.no")
-    if isinstance(value, list):
-        return _listed(item.name, [str(one) for one in value])
-    if isinstance(value, str) and (key := word_key(item.name, value)):
-        return Text(key)
-    if unit == "s" and isinstance(value, int | float) and value >= LONG_S:
-        return duration(timedelta(seconds=value))
-    shown = _number(value) if isinstance(value, float) else str(value) if value is not None else "–"
-    shown = _short(shown)
-    return f"{shown} {unit}" if unit else shown
-
-
-def _listed(name: str, values: Sequence[str]) -> Words:
-    """A few words, each as people read it, or plain values in one short piece."""
-    keys = [word_key(name, one) for one in values]
-    if not all(keys) or not keys:
-        return _short(", ".join(values)) or "–"
-    joined: Words = Text(str(keys[0]))
-    for key in keys[1:]:
-        joined = text("card.listed", first=joined, second=Text(str(key)))
-    return joined
-
-
-def _short(shown: str) -> str:
-    one_line = " ".join(shown.split())
-    return f"{one_line[:FACT_LENGTH]}…" if len(one_line) > FACT_LENGTH else one_line
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")

@@ -10,8 +10,9 @@ from bot.commands.table import command
 from bot.views import incident_view
 from core.actions import Role
 from core.cards import Block, Card, Tone, about, faint, line, said, strong
-from core.incident_card import SEVERITY_TONES, STATE_TONES, clock_time, full_card, why_card
+from core.incident_card import SEVERITY_TONES, STATE_TONES, full_card, why_card
 from core.incidents import Incident
+from core.moments import clock_time
 from core.wording import text
 
 LISTED = 10

@@ -14,8 +14,8 @@ from bot.commands.spans import span
 from bot.commands.table import command
 from core.actions import Role
 from core.cards import Button, Card, Folded, Tone, faint, line, said, strong
-from core.incident_card import clock_time
 from core.inventory import Container
+from core.moments import clock_time
 from core.wording import text
 
 USUAL_LINES = 25

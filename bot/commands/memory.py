@@ -9,7 +9,7 @@ from bot.commands.choosing import Choice, choices
 from bot.commands.table import command
 from core.actions import Role
 from core.cards import Block, Card, Tone, faint, line, said, strong
-from core.incident_card import clock_time
+from core.moments import clock_time
 from core.wording import Text, text
 
 SHOWN = 5

@@ -16,8 +16,8 @@ from bot.commands.table import command
 from core.actions import Role
 from core.cards import Card, Tone, line, said
 from core.errors import SystemUnavailable, TimeLimitExceeded
-from core.incident_card import clock_time, duration
 from core.inventory import Container
+from core.moments import clock_time, duration
 from core.ports import SeriesPoint
 from core.wording import text
 

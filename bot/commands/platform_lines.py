@@ -11,9 +11,9 @@ from bot.asking import Ask
 from core.cards import Block, Line, Span, Tone, Words, faint, line, strong
 from core.deploy_card import ordered_by
 from core.deploys import Deploy, DeployPhase
-from core.incident_card import duration
 from core.inventory import Inventory
 from core.managed import Deployment, DeployStatus, Domain, DomainState, Managed, QueuedDeployment
+from core.moments import duration
 from core.wording import Text, text
 
 DOMAINS_SHOWN = 6

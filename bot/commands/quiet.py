@@ -11,8 +11,8 @@ from bot.commands.table import command
 from bot.decisions import Verdict
 from core.actions import Role
 from core.cards import Block, Button, Card, Tone, faint, line, said, strong
-from core.incident_card import clock_time, duration
 from core.inventory import Stack, Target, find, title
+from core.moments import clock_time, duration
 from core.settings import Autonomy
 from core.wording import text
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from bot.asking import Ask
 from core.cards import Tone, Words
-from core.incident_card import duration
 from core.incidents import Incident
 from core.inventory import Container, ContainerState, Health, Service
+from core.moments import duration
 from core.wording import text
 
 MIB = 1024 * 1024

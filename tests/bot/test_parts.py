@@ -15,7 +15,7 @@ from bot.pacing import BURST, GROUP_PER_MINUTE, ChatPace, OverallPace
 from bot.playground.html import parse_html
 from bot.render import MESSAGE_LIMIT, cut, render, split, units
 from core.cards import Card, Folded, Tone, faint, line, strong
-from core.incident_card import duration
+from core.moments import duration
 from knowledge.text_files import load_texts
 
 words = st.text(alphabet=st.sampled_from("ab <&>😀é\"'_*`\n"), max_size=400)
