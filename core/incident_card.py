@@ -27,7 +27,7 @@ from core.cards import (
     strong,
 )
 from core.diff_lines import is_diff
-from core.evidence_lines import evidence_blocks
+from core.evidence_lines import evidence_blocks, telling_facts
 from core.incidents import Decider, Incident, IncidentState
 from core.moments import clock_time, duration
 from core.ports import CallRecord, CallState
