@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from core.errors import SystemUnavailable
+from core.wording import Text, text
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,7 @@ class Breaker:
         self._monotonic = monotonic
         self._in_a_row = 0
         self._problem = ""
+        self._says: Text | None = None
         self._closed_again_at: float | None = None
         self._is_probing = False
 
@@ -42,6 +44,9 @@ class Breaker:
                 "Dokploy",
                 f"it failed {self._in_a_row} times in a row and is left alone for {self._rest_s:g} s; "
                 f"the last time: {self._problem}",
+                says=text(
+                    "dokploy_error.resting", problem=self._says or "", count=self._in_a_row, seconds=self._rest_s
+                ),
             )
         self._is_probing = self._closed_again_at is not None
 
@@ -53,10 +58,10 @@ class Breaker:
         self._closed_again_at = None
         self._is_probing = False
 
-    def failed(self, problem: str) -> None:
+    def failed(self, problem: str, says: Text) -> None:
         """It could not be reached, or what stands before it could not reach it."""
         self._in_a_row += 1
-        self._problem = problem
+        self._problem, self._says = problem, says
         self._is_probing = False
         if self._in_a_row >= self._limit:
             if self._closed_again_at is None:

@@ -10,15 +10,48 @@ import aiohttp
 
 from core.errors import SettingsError
 from core.settings import DokploySettings
+from core.wording import Text, text
 from integrations.dokploy.failures import Reply, Request
 
 ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 KEEP_ALIVE_S = 4.0
 """Below the 5 s after which Node closes an idle connection: an order is never written into one that just closed."""
 
+# first match counts: the special before the general
+_BROKE: tuple[tuple[type[aiohttp.ClientError], str, str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "no_name", "the name in {url} is not known; correct `dokploy.url`"),
+    (
+        aiohttp.ClientConnectorCertificateError,
+        "bad_certificate",
+        "the certificate of {url} is not trusted; renew it, or name its authority in `dokploy.tls_ca`",
+    ),
+    (aiohttp.ClientSSLError, "no_tls", "no TLS at {url}; is it http instead of https in `dokploy.url`?"),
+    (
+        aiohttp.ClientConnectorError,
+        "nobody",
+        "nobody answers at {url}; is Dokploy running, and is `dokploy.url` right?",
+    ),
+    (
+        aiohttp.ConnectionTimeoutError,
+        "no_connection",
+        "{url} takes no connection; is the machine up, does a firewall stand between?",
+    ),
+    (
+        aiohttp.ClientResponseError,
+        "no_http",
+        "what answers at {url} does not speak HTTP; correct `dokploy.url`",
+    ),
+    (aiohttp.ClientPayloadError, "broke_off", "the answer of {url} broke off or is larger than {limit_mb} MB"),
+)
+_OTHERWISE = ("connection_broke", "the connection to {url} broke; Dokploy may be restarting")
+
 
 class ConnectionBroke(Exception):
     """No connection, or it broke. Holds no trace of the request: aiohttp's own errors quote its key and its query."""
+
+    def __init__(self, problem: str, says: Text) -> None:
+        self.says = says
+        super().__init__(problem)
 
 
 @dataclass(kw_only=True)
@@ -49,8 +82,8 @@ class Connection:
         try:
             return await self._exchanged(session, request, sending)
         except aiohttp.ClientError as error:
-            problem = self._problem(error)
-        raise ConnectionBroke(problem)  # outside of the handler, so that the error in hand is not kept
+            broke = self._broke(error)
+        raise broke  # outside of the handler, so that the error in hand is not kept
 
     async def _exchanged(self, session: aiohttp.ClientSession, request: Request, sending: Sending) -> Reply:
         async with session.request(
@@ -76,23 +109,11 @@ class Connection:
                 is_login_wanted="WWW-Authenticate" in response.headers,
             )
 
-    def _problem(self, error: aiohttp.ClientError) -> str:
-        url = self._url
-        if isinstance(error, aiohttp.ClientConnectorDNSError):
-            return f"the name in {url} is not known; correct `dokploy.url`"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            return f"the certificate of {url} is not trusted; renew it, or name its authority in `dokploy.tls_ca`"
-        if isinstance(error, aiohttp.ClientSSLError):
-            return f"no TLS at {url}; is it http instead of https in `dokploy.url`?"
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return f"nobody answers at {url}; is Dokploy running, and is `dokploy.url` right?"
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return f"{url} takes no connection; is the machine up, does a firewall stand between?"
-        if isinstance(error, aiohttp.ClientResponseError):
-            return f"what answers at {url} does not speak HTTP; correct `dokploy.url`"
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return f"the answer of {url} broke off or is larger than {ANSWER_LIMIT_BYTES // 1024 // 1024} MB"
-        return f"the connection to {url} broke; Dokploy may be restarting"
+    def _broke(self, error: aiohttp.ClientError) -> ConnectionBroke:
+        name, words = next(((name, words) for kind, name, words in _BROKE if isinstance(error, kind)), _OTHERWISE)
+        limit_mb = ANSWER_LIMIT_BYTES // 1024 // 1024
+        says = text(f"dokploy_error.{name}", url=self._url, limit_mb=limit_mb)
+        return ConnectionBroke(words.format(url=self._url, limit_mb=limit_mb), says)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -25,6 +25,8 @@ from typing import Any, Literal
 
 from core.errors import ActionFailed, GuardianError, NotFound, Refused, SystemUnavailable, TimeLimitExceeded
 from core.redaction import redact
+from core.wording import Text, text
+from integrations.dokploy.causes import CAUSES, NEXT_STEPS
 from integrations.dokploy.secret import Secret
 
 SYSTEM = "Dokploy"
@@ -95,8 +97,8 @@ class ProcedureMissing(ActionFailed):
 class CallFailed(ActionFailed):
     """Dokploy refused or failed the call."""
 
-    def __init__(self, message: str, *, status: int, detail: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, status: int, detail: str = "", says: Text | None = None) -> None:
+        super().__init__(message, says=says)
         self.status = status
         self.detail = Secret(detail)
         """Dokploy's own text: may be the whole shell command with its secrets."""
@@ -113,48 +115,14 @@ class _Problem:
     """The fields that do not fit, each with what was expected."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Cause:
-    """A text of Dokploy's that is understood without showing it; `{1}` stands for the pattern's first group."""
-
-    pattern: re.Pattern[str]
-    says: str
-    is_missing: bool = False
-
-
-def _cause(pattern: str, says: str, *, is_missing: bool = False) -> _Cause:
-    return _Cause(pattern=re.compile(pattern), says=says, is_missing=is_missing)
-
-
-_CAUSES = (
-    _cause(r"No such container", "there is no such container on that server", is_missing=True),
-    _cause(r"spawn /bin/sh ENOENT", "it was never deployed, so it has no folder on the server; deploy it first"),
-    _cause(
-        r"code/\S*: no such file or directory",
-        "its folder holds no compose file (a clone that failed empties it); deploy it, a start or redeploy cannot help",
-    ),
-    _cause(r"yaml: line (\d+)", "the compose file is no valid YAML at line {1}; correct it, then deploy"),
-    _cause(r"at line (\d+), column (\d+)", "the compose file is no valid YAML at line {1}, column {2}; correct it"),
-    _cause(r"Cannot connect to the Docker daemon", "Docker does not answer on that server; look at the Docker service"),
-    _cause(r"no space left on device", "the disk of that server is full; free some space"),
-    _cause(r"port is already allocated|address already in use", "a port it needs is taken; find who holds it"),
-    _cause(
-        r"manifest unknown|pull access denied|repository does not exist|manifest for \S+ not found",
-        "an image cannot be pulled: its name or tag is wrong, or the registry wants a login",
-    ),
-    _cause(
-        r"\bfetch failed",
-        "Dokploy found nobody at that address; set its monitoring up in Dokploy, or check the address",
-    ),
-    _cause(r"only available in cloud version", "only Dokploy Cloud can do that; a self-hosted one cannot"),
-)
 _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.:;'()/-]{1,150}")
 """A refusal that may be quoted. Others may be an error of a program that Dokploy ran, secrets and all."""
-_NEXT_STEPS = {
-    "Services not found": "it was never deployed nor fetched; deploy it once, or load with type `fetch`",
-    "Deployment is not running": "Dokploy knows no process of it to end",
-    "Error input: Rolling back": "the stored image or its registry is gone, or there is no such rollback",
-}
+
+
+def lost(problem: str, says: Text) -> AnswerLost:
+    """The error for an order that was sent and not answered; `says`: what came instead of an answer."""
+    unknown = text("dokploy_error.unknown_outcome", problem=says)
+    return AnswerLost(SYSTEM, f"{problem}; whether it was done is unknown, look before repeating it", says=unknown)
 
 
 def translate(reply: Reply, request: Request, *, url: str, accepted: int) -> GuardianError:
@@ -163,16 +131,17 @@ def translate(reply: Reply, request: Request, *, url: str, accepted: int) -> Gua
     if 300 <= reply.status < 400:
         where = re.match(r"https?://[^/?#@\s]+(?=[/?#]|$)", reply.location)
         target = f"to {where.group()}" if where else "elsewhere"
-        return _wrong_place(request, f"it redirects {target}", url)
+        told = where.group() if where else text("dokploy_error.elsewhere")
+        return _wrong_place(request, f"it redirects {target}", url, text("dokploy_error.redirects", target=told))
     if reply.status in GATEWAY_STATUSES:
         return _gateway(reply, request)
     if reply.status == 429:
-        after = f" for {reply.retry_after} s" if reply.retry_after.isdigit() else ""
-        says = f"{request.what}: what stands before Dokploy refuses more requests{after}; ask less often"
-        return SystemUnavailable(SYSTEM, says) if request.method == "GET" else NotSent(says)
+        return _too_many(reply, request)
     if reply.status == 413:
         return CallFailed(
-            f"{request.what}: the request is too large; Dokploy takes 1 MB, make the file smaller", status=413
+            f"{request.what}: the request is too large; Dokploy takes 1 MB, make the file smaller",
+            status=413,
+            says=text("dokploy_error.too_large"),
         )
     if problem is None:
         return _foreign(reply, request, url)
@@ -186,111 +155,146 @@ def _dokploys_own(status: int, problem: _Problem, request: Request) -> GuardianE
     if status in (401, 403):
         return RightMissing(
             f"{request.what}: the key's user may not do that ({says}); give its role the right in Dokploy, "
-            "or use the key of a user who has it"
+            "or use the key of a user who has it",
+            says=text("dokploy_error.right_missing"),
         )
     if status == 404 and problem.path is None:
         return ProcedureMissing(
             f"this Dokploy does not know {request.method} {request.procedure}; the call is known from v0.30.2, "
-            "see which version runs (settings.getDokployVersion)"
+            "see which version runs (settings.getDokployVersion)",
+            says=text("dokploy_error.no_procedure", call=request.procedure),
         )
-    step = _NEXT_STEPS.get(problem.message)
+    name, step = NEXT_STEPS.get(problem.message, (None, None))
     if status == 404:
         step = step or "look whether it was deleted, or whether the key belongs to another organization"
-        return NotFound(f"{request.what}: {says}; {step}")
+        return NotFound(f"{request.what}: {says}; {step}", says=text(f"dokploy_error.{name or 'gone'}"))
     if status == 415:
         return CallFailed(
             f"{request.what}: Dokploy was sent no JSON content type; a proxy before it takes the header away",
             status=status,
+            says=text("dokploy_error.no_json"),
         )
     if status == 409:
         return CallFailed(
             f"{request.what}: it conflicts with what is there ({says}); choose another name or port",
             status=status,
             detail=problem.message,
+            says=text("dokploy_error.conflict"),
         )
     if problem.fields:
         return CallFailed(
             f"{request.what}: Dokploy does not take these values: {'; '.join(problem.fields)}",
             status=status,
             detail=problem.message,
+            says=text("dokploy_error.values", fields="; ".join(problem.fields)),
         )
-    return _failed(status, problem.message, step, request)
+    return _failed(status, problem.message, request)
 
 
-def _failed(status: int, message: str, step: str | None, request: Request) -> GuardianError:
-    for cause in _CAUSES:
+def _failed(status: int, message: str, request: Request) -> GuardianError:
+    for cause in CAUSES:
         found = cause.pattern.search(message)
         if found is not None:
-            says = cause.says.format(found.group(), *found.groups())
+            words = cause.says.format(found.group(), *found.groups())
+            gaps = dict(zip(("first", "second"), found.groups(), strict=False))
+            told = Text(f"dokploy_error.cause.{cause.name}", gaps)
             if cause.is_missing:
-                return NotFound(f"{request.what}: {says}; look which containers there are now")
-            return CallFailed(f"{request.what}: {says}", status=status, detail=message)
+                return NotFound(f"{request.what}: {words}; look which containers there are now", says=told)
+            return CallFailed(f"{request.what}: {words}", status=status, detail=message, says=told)
     if status < 500 and _PLAIN_WORDS.fullmatch(message):
-        says = f"Dokploy refused it ({_quoted(message)})" + (f"; {step}" if step else "")
+        words, told = f"Dokploy refused it ({_quoted(message)})", text("dokploy_error.says_no", words=_quoted(message))
+        if message in NEXT_STEPS:
+            name, step = NEXT_STEPS[message]
+            words, told = f"{words}; {step}", text(f"dokploy_error.{name}")
     else:
-        says = (
+        words = (
             "a command of Dokploy's failed; its text is kept back because it may hold secrets, "
             "look at the log of the deployment or of Dokploy"
         )
-    return CallFailed(f"{request.what}: {says}", status=status, detail=message)
+        told = text("dokploy_error.failed")
+    return CallFailed(f"{request.what}: {words}", status=status, detail=message, says=told)
 
 
 def _key_rejected(accepted: int, url: str) -> KeyRejected:
     cure = "make one without a limit (`rateLimitEnabled: false`) and set `dokploy.api_key`"
+    told = text("dokploy_error.key_cure")
     if accepted == 0:
         return KeyRejected(
             f"Dokploy at {url} does not take the key: it is wrong, expired, of no organization, or over its limit "
-            f"(by default 10 checks a day, which is {DEFAULT_KEY_CALLS} calls); {cure}"
+            f"(by default 10 checks a day, which is {DEFAULT_KEY_CALLS} calls); {cure}",
+            says=text("dokploy_error.key_rejected", calls=DEFAULT_KEY_CALLS, cure=told),
         )
     if accepted <= DEFAULT_KEY_CALLS:
         return KeyLimited(
             f"Dokploy at {url} took the key for {accepted} calls and does not any more: keys are by default limited "
-            f"to 10 checks a day, which is {DEFAULT_KEY_CALLS} calls; {cure}"
+            f"to 10 checks a day, which is {DEFAULT_KEY_CALLS} calls; {cure}",
+            says=text("dokploy_error.key_limited", count=accepted, calls=DEFAULT_KEY_CALLS, cure=told),
         )
     return KeyRejected(
         f"Dokploy at {url} took the key for {accepted} calls and does not any more: it is over its limit, has expired "
-        f"or was deleted; {cure}"
+        f"or was deleted; {cure}",
+        says=text("dokploy_error.key_lost", cure=told),
     )
 
 
 def _gateway(reply: Reply, request: Request) -> GuardianError:
-    says = f"{request.what}: the proxy before Dokploy answers {reply.status}; Dokploy is down, restarting or overloaded"
+    problem = (
+        f"{request.what}: the proxy before Dokploy answers {reply.status}; Dokploy is down, restarting or overloaded"
+    )
+    says = text("dokploy_error.gateway", status=reply.status)
     if request.method == "GET":
-        return SystemUnavailable(SYSTEM, says)
+        return SystemUnavailable(SYSTEM, problem, says=says)
     if reply.status in NEVER_REACHED:
-        return NotSent(f"{says}; nothing was done, try again once it is back")
-    return AnswerLost(SYSTEM, f"{says}; whether it was done is unknown, look before repeating it")
+        nothing_done = text("dokploy_error.nothing_done", problem=says)
+        return NotSent(f"{problem}; nothing was done, try again once it is back", says=nothing_done)
+    return lost(problem, says)
+
+
+def _too_many(reply: Reply, request: Request) -> GuardianError:
+    is_told = reply.retry_after.isdigit()
+    after = f" for {reply.retry_after} s" if is_told else ""
+    problem = f"{request.what}: what stands before Dokploy refuses more requests{after}; ask less often"
+    says = text("dokploy_error.too_many_for", seconds=reply.retry_after) if is_told else text("dokploy_error.too_many")
+    if request.method == "GET":
+        return SystemUnavailable(SYSTEM, problem, says=says)
+    return NotSent(problem, says=text("dokploy_error.nothing_done", problem=says))
 
 
 def _foreign(reply: Reply, request: Request, url: str) -> GuardianError:
     """An answer that Dokploy's API does not give."""
     if reply.status == 400 and b"Invalid JSON" in reply.content:
-        return CallFailed(f"{request.what}: what arrived at Dokploy was no JSON; a proxy changed it", status=400)
+        problem = f"{request.what}: what arrived at Dokploy was no JSON; a proxy changed it"
+        return CallFailed(problem, status=400, says=text("dokploy_error.no_json"))
     if reply.status == 401 or reply.is_login_wanted:
-        return _wrong_place(request, "something before Dokploy wants a login", url)
+        return _wrong_place(request, "something before Dokploy wants a login", url, text("dokploy_error.wants_login"))
     if reply.status == 403:
-        return _wrong_place(request, "something before Dokploy forbids it (a firewall or access list)", url)
+        problem = "something before Dokploy forbids it (a firewall or access list)"
+        return _wrong_place(request, problem, url, text("dokploy_error.forbidden"))
     if reply.status < 500:
-        return _wrong_place(request, f"what answers there ({reply.status}) is not Dokploy's API", url)
+        problem = f"what answers there ({reply.status}) is not Dokploy's API"
+        return _wrong_place(request, problem, url, text("dokploy_error.not_dokploy", status=reply.status))
+    broke, says = f"{request.what}: it broke ({reply.status})", text("dokploy_error.broke", status=reply.status)
     if request.method == "GET":
-        return SystemUnavailable(SYSTEM, f"{request.what}: it broke ({reply.status}); look at the log of Dokploy")
-    return AnswerLost(
-        SYSTEM, f"{request.what}: it broke ({reply.status}); whether it was done is unknown, look before repeating it"
-    )
+        return SystemUnavailable(SYSTEM, f"{broke}; look at the log of Dokploy", says=says)
+    return lost(broke, says)
 
 
-def _wrong_place(request: Request, says: str, url: str) -> GuardianError:
-    problem = f"{request.what}: {says}; set `dokploy.url` (now {url}) to the address of Dokploy itself"
-    return SystemUnavailable(SYSTEM, problem) if request.method == "GET" else NotSent(problem)
+def _wrong_place(request: Request, words: str, url: str, what: Text) -> GuardianError:
+    problem = f"{request.what}: {words}; set `dokploy.url` (now {url}) to the address of Dokploy itself"
+    says = text("dokploy_error.wrong_place", problem=what, url=url)
+    return SystemUnavailable(SYSTEM, problem, says=says) if request.method == "GET" else NotSent(problem, says=says)
 
 
 def unreadable(reply: Reply, request: Request, url: str, wrong: str) -> GuardianError:
     """A success whose content is not what the call answers. What changes something has changed it all the same."""
     if "html" in reply.content_type:
-        return _wrong_place(request, "what answers there is a web page, not Dokploy's API", url)
+        problem = "what answers there is a web page, not Dokploy's API"
+        return _wrong_place(request, problem, url, text("dokploy_error.web_page"))
     done = " It was carried out all the same." if request.method == "POST" else ""
     return AnswerUnreadable(
-        SYSTEM, f"{request.what} was answered in a form that is not known: {wrong}; which version runs?{done}"
+        SYSTEM,
+        f"{request.what} was answered in a form that is not known: {wrong}; which version runs?{done}",
+        says=text("dokploy_error.unreadable_done" if done else "dokploy_error.unreadable"),
     )
 
 

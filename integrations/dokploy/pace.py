@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from core.errors import SystemUnavailable
+from core.wording import text
 
 
 class LineFull(SystemUnavailable):
@@ -32,7 +33,11 @@ class Pace:
         """Wait for a turn and hold it; raises LineFull when too many wait already."""
         lane = self._slow if is_slow else self._quick
         if self._waiting >= self._waiting_limit:
-            raise LineFull("Dokploy", f"{self._waiting} requests to it wait already; try again in a moment")
+            raise LineFull(
+                "Dokploy",
+                f"{self._waiting} requests to it wait already; try again in a moment",
+                says=text("dokploy_error.line_full", count=self._waiting),
+            )
         self._waiting += 1
         try:
             await lane.acquire()

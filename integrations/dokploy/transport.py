@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
-from core.errors import SystemUnavailable, TimeLimitExceeded
+from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
+from core.explaining import own_words
 from core.settings import DokploySettings
+from core.wording import text
 from integrations.dokploy.answers import read
 from integrations.dokploy.breaker import Breaker, BreakerOpen
 from integrations.dokploy.connection import Connection, ConnectionBroke, Sending
@@ -18,11 +20,11 @@ from integrations.dokploy.failures import (
     BODY_LIMIT_BYTES,
     GATEWAY_STATUSES,
     SYSTEM,
-    AnswerLost,
     KeyRejected,
     NotSent,
     Reply,
     Request,
+    lost,
     translate,
     unreadable,
 )
@@ -120,7 +122,8 @@ class Transport:
         if request.body is not None and len(request.body) > BODY_LIMIT_BYTES:
             raise NotSent(
                 f"{request.what}: {len(request.body) // 1024} kB are more than the 1024 kB that Dokploy takes; "
-                "make the file smaller"
+                "make the file smaller",
+                says=text("dokploy_error.too_large_kb", kb=len(request.body) // 1024),
             )
         limit_s = self._limit_s(patience)
         sending = Sending()
@@ -132,7 +135,8 @@ class Transport:
         except (BreakerOpen, LineFull) as error:
             if request.method == "GET":
                 raise
-            raise NotSent(f"{request.what} was not sent: {error.problem}") from error
+            says = text("dokploy_error.nothing_done", problem=own_words(error))
+            raise NotSent(f"{request.what} was not sent: {error.problem}", says=says) from error
         if reply.status != 200:
             failure = translate(reply, request, url=self.url, accepted=self._accepted)
             self._count(
@@ -171,31 +175,38 @@ class Transport:
         try:
             reply = await self._connection.exchange(request, sending)
         except ConnectionBroke as error:
-            says = f"{request.what}: {error}"
-            self._breaker.failed(says)
+            problem = f"{request.what}: {error}"
+            self._breaker.failed(problem, error.says)
             if request.method == "GET":
-                raise SystemUnavailable(SYSTEM, says) from error
+                raise SystemUnavailable(SYSTEM, problem, says=error.says) from error
             if sending.has_begun:
-                raise AnswerLost(SYSTEM, f"{says}; whether it was done is unknown, look before repeating it") from error
-            raise NotSent(f"{says}; nothing was sent") from error
+                raise lost(problem, error.says) from error
+            raise NotSent(
+                f"{problem}; nothing was sent", says=text("dokploy_error.nothing_done", problem=error.says)
+            ) from error
         except BaseException:
             self._breaker.abandoned()
             raise
         if reply.status in GATEWAY_STATUSES:
-            self._breaker.failed(f"the proxy before it answers {reply.status}")
+            says = text("dokploy_error.gateway", status=reply.status)
+            self._breaker.failed(f"the proxy before it answers {reply.status}", says)
         else:
             self._breaker.succeeded()
         return reply
 
-    def _late(self, request: Request, patience: Patience, was_sent: bool) -> TimeLimitExceeded | NotSent:
-        says = f"{request.what} was not answered within {self._limit_s(patience):g} s"
+    def _late(self, request: Request, patience: Patience, was_sent: bool) -> GuardianError:
+        seconds = self._limit_s(patience)
+        problem = f"{request.what} was not answered within {seconds:g} s"
+        says = text("dokploy_error.late", seconds=seconds, url=self.url)
         if patience is Patience.QUICK and was_sent:
-            self._breaker.failed(says)
+            self._breaker.failed(problem, says)
         if request.method == "GET":
-            return TimeLimitExceeded(SYSTEM, f"{says}; look whether Dokploy at {self.url} is overloaded or hangs")
+            full = f"{problem}; look whether Dokploy at {self.url} is overloaded or hangs"
+            return TimeLimitExceeded(SYSTEM, full, says=says)
         if was_sent:
-            return AnswerLost(SYSTEM, f"{says}; whether it was done is unknown, look before repeating it")
-        return NotSent(f"{request.what} was not sent within {self._limit_s(patience):g} s: others were before it")
+            return lost(problem, text("dokploy_error.late_order", seconds=seconds))
+        not_sent = text("dokploy_error.nothing_done", problem=text("dokploy_error.not_sent", seconds=seconds))
+        return NotSent(f"{request.what} was not sent within {seconds:g} s: others were before it", says=not_sent)
 
     def _limit_s(self, patience: Patience) -> float:
         settings = self._settings
