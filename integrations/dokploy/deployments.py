@@ -19,11 +19,11 @@ class Deployments:
 
     async def of_compose(self, compose_id: str) -> list[Deployment]:
         """Newest first. One that waits in the queue is not among them."""
-        return await self._transport.get("deployment.allByCompose", list[Deployment], {"composeId": compose_id})
+        return await self._transport.get_rows("deployment.allByCompose", Deployment, {"composeId": compose_id})
 
     async def of_application(self, application_id: str) -> list[Deployment]:
         """Newest first."""
-        return await self._transport.get("deployment.all", list[Deployment], {"applicationId": application_id})
+        return await self._transport.get_rows("deployment.all", Deployment, {"applicationId": application_id})
 
     async def of_server(self, server_id: str) -> list[Deployment]:
         """Of a remote server."""
@@ -35,7 +35,7 @@ class Deployments:
 
     async def all(self) -> list[Deployment]:
         """Of every compose and application of the organization, each with its project: one call for all."""
-        return await self._transport.get("deployment.allCentralized", list[Deployment])
+        return await self._transport.get_rows("deployment.allCentralized", Deployment)
 
     async def queue(self) -> list[QueuedJob]:
         """What waits and runs on the whole Dokploy, other organizations included."""

@@ -124,7 +124,7 @@ class Questions:
 
     async def _ask_deployments(self) -> None:
         rows = await self._client.deployments.all()
-        self._known.take_deployments(self._history.all(rows))
+        self._known.take_deployments(await asyncio.to_thread(self._history.all, rows))
         strange = {owner: row for row in rows if (owner := owner_of(row)) is not None and not self._known.has(owner)}
         new = {owner: row for owner, row in strange.items() if owner not in self._strangers}
         self._strangers = set(strange)

@@ -13,7 +13,7 @@ from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
 from core.explaining import own_words
 from core.settings import DokploySettings
 from core.wording import text
-from integrations.dokploy.answers import read
+from integrations.dokploy.answers import read, read_rows
 from integrations.dokploy.breaker import Breaker, BreakerOpen
 from integrations.dokploy.connection import Connection, ConnectionBroke, Sending
 from integrations.dokploy.failures import (
@@ -33,6 +33,7 @@ from integrations.dokploy.pace import LineFull, Pace
 T = TypeVar("T")
 Param = str | int | bool | None
 BACK_OFF_S = (0.3, 1.0, 3.0)
+LONG_ANSWER_BYTES = 64 * 1024
 
 
 class Patience(StrEnum):
@@ -86,7 +87,14 @@ class Transport:
     ) -> T:
         """Ask; tried again when Dokploy cannot be reached, within the same time limit."""
         request = _request("GET", procedure, params or {})
-        return read(await self._answered(request, patience), request, answer, self.url)
+        reply = await self._answered(request, patience)
+        return await self._read(reply, lambda: read(reply, request, answer, self.url))
+
+    async def get_rows(self, procedure: str, row: type[T], params: Mapping[str, Param] | None = None) -> list[T]:
+        """Ask for a list; a row that does not fit is left out, and said."""
+        request = _request("GET", procedure, params or {})
+        reply = await self._answered(request, Patience.QUICK)
+        return await self._read(reply, lambda: read_rows(reply, request, row, self.url))
 
     async def get_or_none(self, procedure: str, answer: type[T], params: Mapping[str, Param]) -> T | None:
         """Ask for what may not be there: an empty answer and null are None."""
@@ -116,6 +124,11 @@ class Transport:
         reply = await self._answered(request, patience)
         if "html" in reply.content_type:
             raise unreadable(reply, request, self.url, "a web page")
+
+    @staticmethod
+    async def _read(reply: Reply, read_it: Callable[[], T]) -> T:
+        """A long answer is read beside the loop, which must not stand still for it."""
+        return read_it() if len(reply.content) < LONG_ANSWER_BYTES else await asyncio.to_thread(read_it)
 
     async def _answered(self, request: Request, patience: Patience) -> Reply:
         """The successful reply to a request, or what its failure means."""

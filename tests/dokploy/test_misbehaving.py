@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,32 @@ def test_a_wrong_section_names_the_setting_and_not_the_password(tmp_path: Path) 
         load_settings(file)
     assert "dokploy.url: give the address alone" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+async def test_a_deployment_that_does_not_fit_hides_no_other(server: ReplayServer, dokploy: Dokploy) -> None:
+    rows = [
+        {"deploymentId": "d1", "title": "half \ud83d a letter", "status": "done", "composeId": "c1"},
+        {"title": "no id"},
+        {"deploymentId": "d2", "status": "a word of tomorrow", "composeId": "c1", "createdAt": None, "title": None},
+        {"deploymentId": "d3", "createdAt": "yesterday"},
+        None,
+        "a word",
+        {"deploymentId": "d4", "status": ["done"], "compose": []},
+    ]
+    server.says(json.dumps(rows).encode())
+    for found in (
+        await dokploy.deployments.all(),
+        await dokploy.deployments.of_compose("c1"),
+        await dokploy.deployments.of_application("a1"),
+    ):
+        assert [(one.deployment_id, one.title) for one in found] == [("d1", "half ? a letter"), ("d2", "")]
+        assert str(found[1].status) == "unknown"
+
+
+@pytest.mark.parametrize("content", [b'[{"title": "no id"}]', b"{}", b"null", b"[", b'"word"', b"[" * 100_000])
+async def test_deployments_that_cannot_be_read_at_all_are_said(
+    content: bytes, server: ReplayServer, dokploy: Dokploy
+) -> None:
+    server.says(content)
+    with pytest.raises(AnswerUnreadable):
+        await dokploy.deployments.all()
