@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from core.actions import Action, Catalog, JsonObject, Result, Risk, Role
+from core.harmless import harmless
 from core.model import ToolSpec
 
 MAX_TOOLS = 12
@@ -59,6 +60,7 @@ def fenced(result: Result, says: str, data: JsonObject) -> str:
 
 def fence(content: str, limit: int = MAX_RESULT_CHARS) -> str:
     """Text of machines, marked as such; nothing inside can close the mark. The newer end keeps the larger part."""
+    content = harmless(content)
     if len(content) > limit:
         head = limit // 3
         content = content[:head] + CUT + content[head - limit + len(CUT) :]

@@ -8,6 +8,7 @@ from html import escape
 
 from core.cards import Block, Card, Folded, Gap, Line, Span, Style, Tone, Words
 from core.diff_lines import phone_diff
+from core.harmless import harmless
 from core.wording import Language, Texts
 
 MESSAGE_LIMIT = 4000
@@ -128,15 +129,16 @@ def _span(span: Span, texts: Texts, language: Language) -> Iterator[tuple[str, S
     if not span.subject:
         yield words, span.style
         return
-    before, named, after = words.partition(span.subject)
+    subject = harmless(span.subject)
+    before, named, after = words.partition(subject)
     if not named:
-        yield from ((span.subject, Style.STRONG), (f" · {words}", span.style))
+        yield from ((subject, Style.STRONG), (f" · {words}", span.style))
         return
     yield from ((before, span.style), (named, Style.STRONG), (after, span.style))
 
 
 def _words(words: Words, texts: Texts, language: Language) -> str:
-    return texts.render(words, language).replace("\x00", "")
+    return harmless(texts.render(words, language))
 
 
 def _fit(pieces: Sequence[_Said], limit: int) -> list[_Said]:

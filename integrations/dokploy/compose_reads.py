@@ -19,6 +19,7 @@ from integrations.compose_file.env import changed_keys, keys, unset_variables
 from integrations.dokploy.contents import branch_of, content_of, file_of, is_raw, services_in, source_of
 from integrations.dokploy.deploy_log import error_class, error_line, log_lines
 from integrations.dokploy.going_back import settings_lines
+from integrations.dokploy.history import shown_title
 from integrations.dokploy.models import Deployment, DeploymentStatus, Domain, QueuedJob
 from integrations.dokploy.ordering import owner_of
 from integrations.dokploy.params import (
@@ -161,7 +162,7 @@ class ComposeReads(DokployToolset):
             "error": error_class(lines) if has_failed else "",
         }
         query = f"deployment.readLogs {one.deployment_id}"
-        title = self._parts.redact(one.title)
+        title = shown_title(one.title, self._parts.redact)
         if not lines:
             message = text("dokploy.log_empty", stack=managed.name, title=title)
             return self._result(message, data, query, outcome=Outcome.NO_DATA)
@@ -273,7 +274,7 @@ class ComposeReads(DokployToolset):
         commit = commit_of(one)
         return {
             "id": one.deployment_id,
-            "title": self._parts.redact(one.title),
+            "title": shown_title(one.title, self._parts.redact),
             "commit": commit[:12] if commit else None,
             "status": str(one.status or ""),
             "started_at": iso(one.started_at or one.created_at),
@@ -285,7 +286,7 @@ class ComposeReads(DokployToolset):
         managed = self._parts.inventory().managed_one(owner_of(job) or "")
         return {
             "stack": managed.name if managed is not None else None,
-            "title": self._parts.redact(job.data.title_log),
+            "title": shown_title(job.data.title_log, self._parts.redact),
             "what": job.data.type,
             "is_running": job.is_active,
         }

@@ -15,6 +15,7 @@ from core.wording import text
 from integrations.dokploy.contents import content_of, is_stack
 from integrations.dokploy.docker_models import ContainerRow, Inspection
 from integrations.dokploy.failures import AnswerLost
+from integrations.dokploy.history import shown_title
 from integrations.dokploy.models import QueuedJob
 from integrations.dokploy.ordering import Order, before_sending, order_compose, owner_of, ready
 from integrations.dokploy.params import ServiceParams, StackParams
@@ -150,7 +151,7 @@ class ComposeRuns(DokployToolset):
         if not waiting:
             said = text("dokploy.nothing_waits", stack=managed.name)
             return self._result(said, {"stack": managed.name, "dropped": []}, outcome=Outcome.NO_DATA)
-        titles = [self._parts.redact(one.data.title_log) for one in waiting]
+        titles = [shown_title(one.data.title_log, self._parts.redact) for one in waiting]
         ours = {one.title for one in await self._parts.deploys.unfinished() if one.managed_id == managed.id}
         if len(waiting) > 1 and not ours & {one.data.title_log for one in waiting}:
             raise Refused(

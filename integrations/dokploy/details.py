@@ -6,12 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from core.harmless import in_one_line
 from core.managed import BackupState, DeployStatus, Domain, Managed, ManagedKind
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.deployments import Owner
 from integrations.dokploy.instance_models import VolumeBackup
 from integrations.dokploy.models import Application, Backup, Compose, DatabaseKind, Deployment
 from integrations.dokploy.models import Domain as DomainRow
+
+HOST_LIMIT = 253
+"""Of a name in DNS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +98,7 @@ def domain_of(row: DomainRow) -> Domain:
     """A domain."""
     return Domain(
         id=row.domain_id,
-        host=row.host,
+        host=in_one_line(row.host, HOST_LIMIT),
         path=row.path or "/",
         https=row.https,
         port=row.port,

@@ -16,6 +16,7 @@ from core.managed import DeployStatus, ManagedKind
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.deploy_log import TAIL_LINES, error_class, error_line, last_lines, log_lines
 from integrations.dokploy.docker_models import ContainerRow
+from integrations.dokploy.history import shown_title
 from integrations.dokploy.models import Deployment, QueuedJob
 from integrations.dokploy.secret import raw_of
 
@@ -25,7 +26,6 @@ WHOLE = 200
 """Lines asked for once it has failed: the error may stand far above the end."""
 CLOCKS_APART = timedelta(seconds=2)
 """How far Dokploy's clock may be behind this one."""
-TITLE_LIMIT = 200
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{7,64})\b")
 _EXIT_CODE = re.compile(r"\((\d{1,3})\)")
 _HEALTH = (
@@ -121,7 +121,7 @@ class DokployFollower:
             return []
 
     def _first_line(self, title: str) -> str:
-        return self._redact(title.strip().partition("\n")[0])[:TITLE_LIMIT]
+        return shown_title(title.strip().partition("\n")[0], self._redact)
 
 
 def find(deploy: Deploy, rows: Sequence[Deployment], *, is_waiting: bool = False) -> Deployment | None:

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
+from core.harmless import in_one_line
 from core.managed import Deployment, DeployStatus, QueuedDeployment
 from integrations.dokploy.models import Deployment as Row
 from integrations.dokploy.models import QueuedJob
 
 Redact = Callable[[str], str]
 TITLE_LIMIT = 200
+READ_LIMIT = 2000
 KEPT = 15
 """Of each service; Dokploy itself keeps about ten."""
 _COMMIT = re.compile(r"\b(?:Commit|Hash): ([0-9a-f]{7,64})\b")
@@ -59,13 +61,18 @@ def deployment_of(row: Row, redact: Redact) -> Deployment:
     commit = _COMMIT.search(row.description or "")
     return Deployment(
         id=row.deployment_id,
-        title=" ".join(redact(row.title).split())[:TITLE_LIMIT],
+        title=shown_title(row.title, redact),
         commit=commit.group(1) if commit else None,
         status=DeployStatus(str(row.status)) if row.status else DeployStatus.UNKNOWN,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def shown_title(title: str, redact: Redact) -> str:
+    """A title or a commit's message as it may be shown: anybody who pushes writes it, as long as they like."""
+    return in_one_line(redact(title[:READ_LIMIT]), TITLE_LIMIT)
 
 
 def owner_of(row: Row) -> str | None:
@@ -83,7 +90,7 @@ def _queued(job: QueuedJob, own: Callable[[str], bool], redact: Redact) -> Queue
     return QueuedDeployment(
         job_id=job.id,
         managed_id=managed_id,
-        title=" ".join(redact(job.data.title_log).split())[:TITLE_LIMIT] if own(managed_id) else "",
+        title=shown_title(job.data.title_log, redact) if own(managed_id) else "",
         is_active=job.is_active,
         queued_at=datetime.fromtimestamp(job.timestamp / 1000, UTC) if job.timestamp else None,
     )

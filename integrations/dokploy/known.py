@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.detection import PlatformView
+from core.harmless import in_one_line
 from core.managed import (
     BackupState,
     Deployment,
@@ -17,7 +18,7 @@ from core.managed import (
     StackNames,
 )
 from integrations.dokploy.details import Detail, Plan
-from integrations.dokploy.tree import Heading, Leaf, Tree, managed_of
+from integrations.dokploy.tree import PLACE_LIMIT, Heading, Leaf, Tree, managed_of
 
 _STATUS_OF = {DeployStatus.RUNNING: "running", DeployStatus.DONE: "done", DeployStatus.ERROR: "error"}
 
@@ -146,7 +147,9 @@ class Known:
 
     def called(self, name: str, project: str) -> list[str]:
         """Ids of what Dokploy itself calls so, in a project of that name."""
-        return [leaf.id for leaf in self._leaves.values() if (leaf.name, leaf.project) == (name, project)]
+        wanted = (in_one_line(name, PLACE_LIMIT), in_one_line(project, PLACE_LIMIT))
+        named = ((leaf.id, (in_one_line(leaf.name, PLACE_LIMIT), leaf.project)) for leaf in self._leaves.values())
+        return [managed_id for managed_id, own in named if own == wanted]
 
     def backups(self) -> tuple[BackupState, ...]:
         """Every planned backup that was seen, and Dokploy's own."""

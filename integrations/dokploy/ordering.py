@@ -16,6 +16,7 @@ from core.managed import Managed
 from core.wording import text
 from integrations.dokploy.contents import file_of
 from integrations.dokploy.failures import AnswerUnreadable
+from integrations.dokploy.history import shown_title
 from integrations.dokploy.models import Compose, DeploymentStatus, QueuedJob
 from integrations.dokploy.parts import DokployParts, result
 from integrations.dokploy.version_keeping import keep_present, new_version
@@ -74,7 +75,7 @@ async def refuse_if_busy(parts: DokployParts, managed: Managed) -> None:
         state = "runs" if job.is_active else "waits"
         raise Busy(
             f"a deployment of {managed.name!r} {state} in Dokploy's queue already: "
-            f"{parts.redact(job.data.title_log)!r}; wait for its end"
+            f"{shown_title(job.data.title_log, parts.redact)!r}; wait for its end"
             + ("" if job.is_active else ", or take it out (dokploy.compose.cancel_waiting)"),
             is_active=job.is_active,
         )

@@ -7,9 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from core.errors import NotFound
+from core.harmless import in_one_line
 from core.managed import Managed, ManagedKind, Named, StackNames
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.models import Application, Compose, Database, Environment, Project, ServiceRow
+
+PLACE_LIMIT = 60
+"""Of the name of a project or an environment, as it is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +97,8 @@ def leaf_of(
         name=row.name or row.app_name,
         app_name=row.app_name,
         project_id=project.project_id if project else project_id,
-        project=project.name if project else "",
-        environment=environment.name if environment else "",
+        project=in_one_line(project.name, PLACE_LIMIT) if project else "",
+        environment=in_one_line(environment.name, PLACE_LIMIT) if environment else "",
         environment_id=(environment.environment_id if environment else None) or row.environment_id or "",
         server=row.server_id,
         status=status,

@@ -21,6 +21,7 @@ from integrations.dokploy.contents import (
     services_in,
     source_of,
 )
+from integrations.dokploy.history import shown_title
 from integrations.dokploy.models import Compose, Deployment, DeploymentStatus
 from integrations.dokploy.parts import DokployParts
 
@@ -70,7 +71,7 @@ async def keep_present(parts: DokployParts, managed: Managed, row: Compose, *, o
         made,
         verdict=VersionVerdict.GOOD if is_good else VersionVerdict.UNKNOWN,
         commit=commit_of(last),
-        commit_says=parts.redact(last.title) if not is_raw(row) else "",
+        commit_says=shown_title(last.title, parts.redact) if not is_raw(row) else "",
         image_ids={one.service: one.image_id for one in parts.containers(managed) if one.image_id},
     )
     await parts.versions.add(version, content_of(row))
