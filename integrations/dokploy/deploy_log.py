@@ -6,14 +6,18 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from core.harmless import harmless
 from core.redaction import MASK
 
 LINE_LIMIT = 300
 """Longer lines are cut: one of them must fit on a phone."""
 TAIL_LINES = 8
+END_KEPT = 1000
+"""Of a longer line so much of its begin and of its end is read: progress is written over and over into one line."""
+READ_LIMIT = 256 * 1024
+"""Of a longer log the end is read."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,40}+[ -/]{0,4}+[@-~]|\][^\x07\x1b]{0,400}+(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BOX = re.compile(r"^\s*[╔║╚]")
 _UNREAD = re.compile(r"\becho\s+[\"']?([A-Za-z0-9+/]{4,200000}+={0,2})[\"']?\s*\|\s*base64\b")
 """Dokploy writes the file and the environment this way; both may hold secrets."""
@@ -186,7 +190,7 @@ def log_lines(text: str, redact: Callable[[str], str]) -> list[str]:
 
     Redacted as a whole before it is cut into lines: a private key has many.
     """
-    plain = _ANSI.sub("", text).replace("\r\n", "\n")
+    plain = _ANSI.sub("", "\n".join(map(_ends, text[-READ_LIMIT:].split("\n")))).replace("\r\n", "\n")
     hidden = _BLOB.sub(_masked, _UNREAD.sub(_masked_echo, plain))
     lines = (_last_written(line).rstrip() for line in redact(hidden).split("\n"))
     return [line[:LINE_LIMIT] for line in lines if line.strip() and not _BOX.match(line)]
@@ -211,11 +215,12 @@ def _found(lines: Sequence[str]) -> tuple[str, str]:
     told = [_ANSI.sub("", line).rstrip() for line in lines]
     told = [line for line in told if line.strip() and not _BOX.match(line)]
     outside = _without_steps(told)
+    said_anywhere, said_outside = _said(told), _said(outside)
     for kind in _KINDS:
-        among = told if kind.is_anywhere else outside
-        named = next((line for line in reversed(among) if kind.pattern.search(_bare(line)) and _is_said(line)), None)
+        among = said_anywhere if kind.is_anywhere else said_outside
+        named = next((bare for bare in among if kind.pattern.search(bare)), None)
         if named is not None:
-            return kind.name, _build_error(told) or _bare(named) if kind.name == "build_failed" else _bare(named)
+            return kind.name, _build_error(told) or named if kind.name == "build_failed" else named
     broken = next((line for line in reversed(outside) if _UNSET_BREAKS.search(line)), None)
     if broken is not None:
         unset = next((_bare(line) for line in told if _UNSET.search(line)), None)
@@ -233,6 +238,11 @@ def _without_steps(lines: Sequence[str]) -> list[str]:
         elif not is_repeated and not _STEP_OUTPUT.match(line):
             kept.append(line)
     return kept
+
+
+def _said(lines: Sequence[str]) -> list[str]:
+    """What they say, the last one first, without decoration."""
+    return [_bare(line) for line in reversed(lines) if _is_said(line)]
 
 
 def _is_said(line: str) -> bool:
@@ -266,9 +276,13 @@ def _bare(line: str) -> str:
     return _LEAD.sub("", line).strip().rstrip(":").strip()[:LINE_LIMIT]
 
 
+def _ends(line: str) -> str:
+    return line if len(line) <= 2 * END_KEPT else f"{line[:END_KEPT]} … {line[-END_KEPT:]}"
+
+
 def _last_written(line: str) -> str:
     """A line as a terminal would show it after its carriage returns."""
-    parts: Iterable[str] = (_CONTROL.sub("", part) for part in line.split("\r"))
+    parts: Iterable[str] = (harmless(part) for part in line.split("\r"))
     return next((part for part in reversed(list(parts)) if part.strip()), "")
 
 

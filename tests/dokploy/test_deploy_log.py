@@ -192,3 +192,22 @@ def test_a_hostile_log_is_read_in_time(piece: str) -> None:
     lines = log_lines(text, lambda said: said)
     error_class(lines)
     assert time.perf_counter() - begin < 2.0
+
+
+def test_a_long_line_is_read_at_its_ends_and_hides_what_it_holds() -> None:
+    secret = "\n".join(f"KEY_{n}=value{n}" for n in range(2000))
+    env = base64.b64encode(secret.encode()).decode()
+    text = f'begin\n{"x " * 600_000}\necho "{env}" | base64 -d > /c/.env;\nERROR: manifest unknown\u202e\x9b\x00'
+    begin = time.perf_counter()
+    lines = log_lines(text, redact)
+    assert time.perf_counter() - begin < 0.5
+    assert lines[-1] == "ERROR: manifest unknown"
+    assert not any(env[at : at + 24] in line for line in lines for at in range(0, len(env), 24))
+
+
+def test_of_a_long_log_the_end_is_read() -> None:
+    text = "\n".join(f"line {n} " + "x" * 500 for n in range(40_000)) + "\nfatal: no such branch"
+    begin = time.perf_counter()
+    lines = log_lines(text, redact)
+    assert (error_class(lines), error_line(lines)) == ("git_failed", "fatal: no such branch")
+    assert time.perf_counter() - begin < 1.0
