@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from functools import partial
+from hashlib import sha256
 from hmac import compare_digest
 from types import TracebackType
 from typing import Protocol, Self
@@ -25,7 +26,7 @@ WAITING_LIMIT = 64
 """Of each name; the next one is refused until one was worked off."""
 FLOOD_LIMIT = 60
 FLOOD_S = 10.0
-"""More than so many in so many seconds is a flood, whatever it holds."""
+"""More than so many in so many seconds is a flood; one that comes again within that time is no second one."""
 TAKE_LIMIT_S = 60.0
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class Hook(Protocol):
 class Hooks:
     """An async context manager: while it is entered, what has arrived is worked off one by one for each name.
 
-    Answers: 204 taken, 404 no such name or none wanted, 401 wrong secret, 413, 415, 400 not a JSON object, 429 flood.
+    Answers: 204 taken, now or a moment ago; 404 no such name or none wanted, 401 wrong secret, 413, 415,
+    400 not a JSON object, 429 flood.
     A sender without the secret learns no more than that; no body is ever logged.
     """
 
@@ -57,6 +59,7 @@ class Hooks:
             name: asyncio.Queue(maxsize=waiting) for name in self._hooks
         }
         self._arrived: dict[str, deque[float]] = {name: deque(maxlen=FLOOD_LIMIT) for name in self._hooks}
+        self._taken: dict[str, OrderedDict[bytes, float]] = {name: OrderedDict() for name in self._hooks}
         self._tasks = Tasks()
 
     def mount(self, application: web.Application) -> None:
@@ -78,11 +81,9 @@ class Hooks:
         hook = self._hooks.get(name)
         if hook is None or not hook.secret:
             return web.Response(status=404)
-        if not compare_digest(request.headers.get(HEADER, "").encode(), hook.secret.encode()):
+        if not _has_secret(request, hook.secret):
             return web.Response(status=401)
-        if self._is_flooded(name):
-            return web.Response(status=429, headers={"Retry-After": f"{FLOOD_S:.0f}"})
-        if request.content_type != "application/json":
+        if request.content_type != "application/json" or "Content-Encoding" in request.headers:
             return web.Response(status=415)
         if (request.content_length or 0) > BODY_LIMIT_BYTES:
             return web.Response(status=413)
@@ -92,11 +93,24 @@ class Hooks:
         body = _object_in(content)
         if body is None:
             return web.Response(status=400)
+        return web.Response(status=204) if self._is_put(name, body, sha256(content).digest()) else _too_many()
+
+    def _is_put(self, name: str, body: Mapping[str, object], digest: bytes) -> bool:
+        """Whether it is in hand: put into the queue now, or a moment ago when it came the first time."""
+        taken, now = self._taken[name], asyncio.get_running_loop().time()
+        if now - taken.get(digest, -FLOOD_S) < FLOOD_S:
+            return True
+        if self._is_flooded(name):
+            return False
         try:
             self._queues[name].put_nowait(body)
         except asyncio.QueueFull:
-            return web.Response(status=429, headers={"Retry-After": f"{FLOOD_S:.0f}"})
-        return web.Response(status=204)
+            return False
+        taken[digest] = now
+        taken.move_to_end(digest)
+        while len(taken) > FLOOD_LIMIT:
+            taken.popitem(last=False)
+        return True
 
     def _is_flooded(self, name: str) -> bool:
         arrived, now = self._arrived[name], asyncio.get_running_loop().time()
@@ -114,6 +128,16 @@ class Hooks:
                     await hook.take(body)
             except (GuardianError, TimeoutError) as error:
                 log.warning("a notification could not be acted on", extra={"hook": name, "why": type(error).__name__})
+
+
+def _has_secret(request: web.Request, secret: str) -> bool:
+    """Whether the header is there once and holds it; it may hold any bytes."""
+    brought = request.headers.getall(HEADER, [])
+    return len(brought) == 1 and compare_digest(brought[0].encode(errors="surrogateescape"), secret.encode())
+
+
+def _too_many() -> web.Response:
+    return web.Response(status=429, headers={"Retry-After": f"{FLOOD_S:.0f}"})
 
 
 async def _read(request: web.Request) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -120,7 +121,7 @@ async def test_a_large_body_is_refused_with_and_without_its_length() -> None:
 async def test_a_flood_is_slowed_down() -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
-        statuses = [await _post(f"{url}/dokploy") for _ in range(FLOOD_LIMIT + 5)]
+        statuses = [await _post(f"{url}/dokploy", {"n": n}) for n in range(FLOOD_LIMIT + 5)]
     assert statuses == [204] * FLOOD_LIMIT + [429] * 5
 
 
@@ -132,11 +133,11 @@ async def test_of_what_waits_there_is_an_end() -> None:
     hooks.mount(app.application)
     async with app, hooks:
         url = f"http://127.0.0.1:{app.port}/hooks/dokploy"
-        statuses = [await _post(url) for _ in range(6)]
+        statuses = [await _post(url, {"n": n}) for n in range(6)]
         assert statuses == [204] * 4 + [429] * 2, "one is being worked on, three wait"
         kept.go.set()
         await eventually(lambda: len(kept.taken) == 4)
-        assert await _post(url) == 204
+        assert await _post(url, {"n": 6}) == 204
 
 
 async def test_one_that_cannot_be_acted_on_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -150,3 +151,93 @@ async def test_one_that_cannot_be_acted_on_stops_nothing(caplog: pytest.LogCaptu
         await eventually(lambda: kept.taken)
     assert "hunter2" not in caplog.text
     assert all("hunter2" not in repr(vars(record)) for record in caplog.records)
+
+
+async def test_a_secret_may_be_any_bytes_and_comes_once() -> None:
+    kept = Kept()
+    async with _serve(dokploy=kept) as url:
+        good = f"{HEADER}: {SECRET}".encode()
+        for headers in ([HEADER.encode() + b": \xff\xfe"], [good, good], [good, HEADER.encode() + b": wrong"], []):
+            assert await _raw(url, b"{}", *headers) == 401
+        assert await _raw(url, b"{}", good) == 204
+        await eventually(lambda: len(kept.taken) == 1)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [("gzip", b"no gzip"), ("gzip", gzip.compress(b" " * 50_000_000)), ("deflate", b"{}"), ("x-own", b"{}")],
+)
+async def test_what_is_packed_is_refused_unread(encoding: str, content: bytes) -> None:
+    kept = Kept()
+    async with _serve(dokploy=kept) as url:
+        good = f"{HEADER}: {SECRET}".encode()
+        # some of it the server itself refuses
+        assert await _raw(url, content, good, f"Content-Encoding: {encoding}".encode()) in (400, 415)
+        assert await _raw(url, b"{}", good) == 204
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"a": ' + b"9" * 200_000 + b"}", b'{"a":' * 40_000, b'{"a": "\\', b"\x00", b'{"a": 1e400, "b": }'],
+    ids=["number", "nesting", "half", "nul", "gap"],
+)
+async def test_json_made_to_hurt_is_refused_at_once(content: bytes) -> None:
+    async with _serve(dokploy=Kept()) as url:
+        began = asyncio.get_running_loop().time()
+        assert await _post(f"{url}/dokploy", content) == 400
+        assert asyncio.get_running_loop().time() - began < 1.0
+
+
+async def test_the_same_once_more_is_no_more_work_and_no_flood() -> None:
+    kept = Kept()
+    async with _serve(dokploy=kept) as url:
+        body = {"title": "Build Error", "timestamp": "2026-01-01T00:00:00Z"}
+        assert {await _post(f"{url}/dokploy", body) for _ in range(FLOOD_LIMIT * 3)} == {204}
+        assert await _post(f"{url}/dokploy", {"title": "Build Success"}) == 204
+        await eventually(lambda: kept.taken == [body, {"title": "Build Success"}])
+
+
+async def test_a_storm_of_strangers_keeps_nobody_out() -> None:
+    kept = Kept()
+
+    async def stranger(number: int) -> int:
+        async with session.post(
+            f"{url}/dokploy", data=b"{}" * number, headers={**JSON, HEADER: f"guess {number}"}
+        ) as one:
+            return one.status
+
+    async with _serve(dokploy=kept) as url, aiohttp.ClientSession() as session:
+        assert set(await asyncio.gather(*map(stranger, range(500)))) == {401}
+        began = asyncio.get_running_loop().time()
+        assert await _post(f"{url}/dokploy", {"title": "Build Success"}) == 204
+        await eventually(lambda: kept.taken)
+        assert asyncio.get_running_loop().time() - began < 2.0
+
+
+async def test_whoever_sends_slowly_holds_nobody_up() -> None:
+    kept = Kept()
+    async with _serve(dokploy=kept) as url:
+        slow = [await asyncio.open_connection("127.0.0.1", _port(url)) for _ in range(100)]
+        for _, writer in slow:
+            head = f"POST /hooks/dokploy HTTP/1.1\r\nHost: x\r\n{HEADER}: {SECRET}\r\n"
+            writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{".encode())
+            await writer.drain()
+        assert await _post(f"{url}/dokploy", {"title": "Build Success"}) == 204
+        await eventually(lambda: len(kept.taken) == 1)
+        for _, writer in slow:
+            writer.close()
+
+
+def _port(url: str) -> int:
+    return int(url.split(":")[2].partition("/")[0])
+
+
+async def _raw(url: str, body: bytes, *headers: bytes) -> int:
+    """Post it with headers that a client library would not send."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", _port(url))
+    own = (b"Host: x", b"Content-Type: application/json", f"Content-Length: {len(body)}".encode())
+    writer.write(b"\r\n".join([b"POST /hooks/dokploy HTTP/1.1", *own, *headers, b"", body]))
+    async with asyncio.timeout(10):
+        status = int((await reader.readline()).split()[1])
+    writer.close()
+    return status
