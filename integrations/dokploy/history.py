@@ -92,8 +92,15 @@ def _queued(job: QueuedJob, own: Callable[[str], bool], redact: Redact) -> Queue
         managed_id=managed_id,
         title=shown_title(job.data.title_log, redact) if own(managed_id) else "",
         is_active=job.is_active,
-        queued_at=datetime.fromtimestamp(job.timestamp / 1000, UTC) if job.timestamp else None,
+        queued_at=_moment(job.timestamp) if job.timestamp else None,
     )
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _is_deploy(row: Row) -> bool:

@@ -184,10 +184,9 @@ class DokploySource:
 
     async def _ask_announced(self) -> None:
         for _ in range(min(len(self._notices), AT_ONCE)):
-            notice = self._notices[0]
-            same = [one for one in self._notices if one == notice or _is_same_service(one, notice)]
+            same = [one for one in self._notices if _subject(one) == _subject(self._notices[0])]
             try:
-                await self._ask_about(notice)
+                await self._ask_about(same[-1])
             except (NotFound, ActionFailed, RightMissing) as error:
                 log.info("a notification was about something that cannot be seen", problem=str(error))
             for one in same:
@@ -225,8 +224,11 @@ class DokploySource:
                 self._on_names()
 
 
-def _is_same_service(one: DokployNotice, other: DokployNotice) -> bool:
-    return one.kind is other.kind is NoticeKind.BUILD and one.managed_id == other.managed_id
+def _subject(notice: DokployNotice) -> tuple[object, ...]:
+    """What it is about: of several that tell of the same, the last one is asked about."""
+    if notice.kind is NoticeKind.BUILD:
+        return (notice.kind, notice.managed_id)
+    return (notice.kind, notice.project, notice.name)
 
 
 def _own_backup(status: DeployStatus, at: datetime) -> BackupState:

@@ -13,6 +13,8 @@ from pydantic import SecretStr
 from core.managed import ManagedKind
 
 NAME_LIMIT = 200
+SANE_YEARS = range(2000, 2200)
+"""A moment outside cannot be told in every time zone."""
 
 
 class NoticeKind(StrEnum):
@@ -94,7 +96,7 @@ def _moment(value: str) -> datetime | None:
         at = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) if at.year in SANE_YEARS else None
 
 
 class DokployHook:

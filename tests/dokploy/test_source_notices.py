@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.managed import DeployStatus
-from integrations.dokploy.webhook import DokployNotice, NoticeKind
+from integrations.dokploy.webhook import DokployNotice, NoticeKind, parse
 from tests.dokploy.fleet import T0, Fleet, FleetClock, iso
 from tests.dokploy.source_world import MakeSource, view_after, view_of
 
@@ -90,3 +90,26 @@ async def test_runs_that_do_not_come_with_a_backup_are_asked_for(
     await source.look()
     view = await view_after(source, hand, 300)
     assert {one.name: str(one.status) for one in view.backups} == {"web (orders)": "done", "web (uploads)": "error"}
+
+
+async def test_a_storm_of_notices_of_one_thing_is_asked_about_once(
+    fleet: Fleet, make_source: MakeSource, hand: FleetClock
+) -> None:
+    fleet.compose("granada")
+    source = make_source()
+    await view_of(source)
+    before = sum(fleet.asked.values())
+    for number in range(60):
+        title = ("Dokploy Server Restarted", "Database Backup Successful", "Build Error")[number % 3]
+        link = "http://d/dashboard/project/shop1234/environment/e/services/compose/id-granada"
+        body = {"title": title, "timestamp": f"2026-01-01T12:00:{number:02}Z", "buildLink": link}
+        notice = parse({**body, "projectName": "shop", "applicationName": "granada"})
+        assert notice is not None
+        await source.announce(notice)
+    hand.forward(1)
+    await view_of(source)
+    assert sum(fleet.asked.values()) - before <= 8
+    before = sum(fleet.asked.values())
+    hand.forward(0.5)
+    await view_of(source)
+    assert sum(fleet.asked.values()) == before

@@ -130,3 +130,10 @@ async def test_the_hook_announces_and_makes_the_watcher_look() -> None:
     assert done == [NoticeKind.BUILD, "look"]
     assert hook.secret == "word"
     assert DokployHook(None, announce, lambda: None).secret is None
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "1e9", "", "2026-13-01"])
+def test_a_moment_that_cannot_be_is_none(moment: str) -> None:
+    notice = parse({"title": "Dokploy Backup Successful", "timestamp": moment})
+    assert notice is not None
+    assert notice.at is None
