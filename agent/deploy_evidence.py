@@ -15,7 +15,7 @@ from core.actions import JsonObject
 from core.alerts import AlertKind
 from core.incidents import Incident
 from core.inventory import Container, ContainerState, Health, Inventory
-from core.managed import Deployment, Domain, Managed, ManagedKind
+from core.managed import Deployment, DeployStatus, Domain, Managed, ManagedKind
 
 ASK_LIMIT_S = 3.0
 """Asked beside the logs; a slow platform does not hold up the card for longer."""
@@ -31,6 +31,7 @@ _OF_A_DEPLOY = frozenset(
 )
 _OF_MEMORY = frozenset({AlertKind.CHILD_OOM, AlertKind.MEMORY_NEAR_LIMIT})
 _OF_A_CRASH = frozenset({AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY})
+_FINAL = frozenset(str(one) for one in DeployStatus if one.is_final)
 _MIGRATES = re.compile(
     r"running upgrade \S* ?-> ?\S|applying \S{1,80}\.\.\. ?ok|migrat(?:ed|ing):? |applied \d+ migrations?"
     r"|migrations? (?:applied|done|complete|ran|finished|successful)|the following migrations? have been applied",
@@ -107,6 +108,7 @@ class Platform:
         none = Answer()
         by = _deployed_by(answers.get("deployments", none), self.deployment())
         found.add({"deploy_by": by}, f"records of {self.managed.name}")
+        found.add(self._of_rows(answers.get("deployments", none)), f"deployments of {self.managed.name}")
         found.add(_of_log(answers.get("deployment_log", none)), f"deployment log of {self.managed.name}")
         deployments = answers.get("deployments", none).rows("deployments")
         versions = answers.get("versions", none).rows("versions")
@@ -118,6 +120,21 @@ class Platform:
         found.add({"file_source": shown.data.get("source") or None}, f"compose file of {self.managed.name}")
         limit = _limit_place(shown, self.incident.service)
         found.add({"memory_limit_in": limit}, f"compose file of {self.managed.name}")
+
+    def _of_rows(self, answer: Answer) -> dict[str, JsonValue]:
+        """The same of the deployment as `known` tells, asked now: what has just ended may still run in the tree."""
+        until = self.incident.occurred_at + LATE
+        begun = ((_moment(row.get("started_at")), row) for row in answer.rows("deployments"))
+        row = next((row for at, row in begun if at is not None and at <= until), None)
+        if row is None:
+            return {}
+        ended = _moment(row.get("finished_at")) if row.get("status") in _FINAL else None
+        return {
+            "deploy_status": row.get("status") or None,
+            "deploy_title": row.get("title") or None,
+            "deploy_commit": row.get("commit") or None,
+            "deployed_min": _minutes(ended, self.incident.occurred_at) if ended is not None else None,
+        }
 
     def _is_recent(self, last: Deployment | None) -> bool:
         if last is None:

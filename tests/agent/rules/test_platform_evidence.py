@@ -18,7 +18,7 @@ from core.actions import JsonObject, Result
 from core.alerts import AlertKind
 from core.incidents import Incident
 from core.inventory import Container, ContainerState, Inventory
-from core.managed import Managed, ManagedKind
+from core.managed import DeployStatus, Managed, ManagedKind
 from core.wording import text
 from tests.agent.rules.fakes import NOW, incident, inventory
 from tests.agent.rules.platform_scenes import GRANADA, WEB, deployed, deployment, of_domain, of_stack, row
@@ -224,3 +224,15 @@ async def test_the_last_line_before_the_end_is_kept_apart_from_what_came_after()
     found = await gather(incident(oom_killed=True), inventory(api(), db()), read)
     named = {item.name: item.value for item in found}
     assert (named["log_before_end"], named["log_last"]) == ("bulk insert of 90000 rows", "ready again")
+
+
+async def test_a_deployment_that_has_just_ended_is_told_as_asked_not_as_remembered() -> None:
+    """The tree is gone through slowly: there it still runs when what it brought up has crashed already."""
+    running = replace(deployment(0), status=DeployStatus.RUNNING, finished_at=None)
+    around = seen(api(), db(), managed=replace(GRANADA, deployments=(running,)))
+    fresh = {**deployed(ended_min=0), "status": "done", "finished_at": NOW.isoformat(), "title": "Faster search"}
+    later = {**deployed("later", ended_min=-5), "status": "error"}
+    answers = {**EVERYTHING, "dokploy.compose.deployments": {"deployments": [later, fresh]}}
+    found = await facts(incident(AlertKind.CRASH_LOOP, **LOOP), around, Answers(others=answers))
+    assert found.lookup(("evidence", "deploy_status")) == "done"
+    assert found.lookup(("evidence", "deployed_min")) == 0.0
