@@ -49,7 +49,7 @@ class ApplicationActions(DokployToolset):
         wanted = snapshot.get("rollback_id")
         kept = next((one for one in await self._rollbacks(managed) if one.rollback_id == wanted), None)
         if kept is None:
-            raise Refused(_not_set_up(managed))
+            raise _not_set_up(managed)
         return await self._go_back(managed, kept, "dokploy.rolled_back")
 
     @action(
@@ -79,7 +79,10 @@ class ApplicationActions(DokployToolset):
         wanted = snapshot.get("rollback_id")
         kept = next((one for one in await self._rollbacks(managed) if one.rollback_id == wanted), None)
         if kept is None:
-            raise Refused(f"the image that {managed.name!r} had before is not kept any more; deploy it")
+            raise Refused(
+                f"the image that {managed.name!r} had before is not kept any more; deploy it",
+                says=text("dokploy_error.image_gone", name=managed.name),
+            )
         return await self._go_back(managed, kept, "dokploy.rolled_forward")
 
     async def rollback_preview(self, params: NamedDeployParams) -> Preview:
@@ -169,11 +172,12 @@ class ApplicationActions(DokployToolset):
     async def _two_images(self, managed: Managed) -> tuple[Rollback, Rollback]:
         """The newest image and the one before it."""
         kept = await self._rollbacks(managed)
+        if not kept:
+            raise _not_set_up(managed)
         if len(kept) < 2:
             raise Refused(
-                _not_set_up(managed)
-                if not kept
-                else f"Dokploy keeps only one image of {managed.name!r} ({kept[0].image}); there is none before it"
+                f"Dokploy keeps only one image of {managed.name!r} ({kept[0].image}); there is none before it",
+                says=text("dokploy_error.one_image", name=managed.name, image=kept[0].image),
             )
         return kept[0], kept[1]
 
@@ -182,7 +186,8 @@ class ApplicationActions(DokployToolset):
         found = await settled(self._parts, managed, is_wanted=True)
         if not found:
             raise ActionFailed(
-                f"Dokploy put {kept.image!r} back for {managed.name!r}, but nothing of it runs; look at its log"
+                f"Dokploy put {kept.image!r} back for {managed.name!r}, but nothing of it runs; look at its log",
+                says=text("dokploy_error.nothing_runs", name=managed.name, image=kept.image),
             )
         data: JsonObject = {"name": managed.name, "image": kept.image}
         return self._result(
@@ -199,9 +204,10 @@ class ApplicationActions(DokployToolset):
         return self._result(said, {"name": managed.name}, outcome=Outcome.OK if is_so else Outcome.FAILED)
 
 
-def _not_set_up(managed: Managed) -> str:
-    return (
+def _not_set_up(managed: Managed) -> Refused:
+    return Refused(
         f"Dokploy keeps no earlier image of {managed.name!r}: rollbacks are not set up for it. In Dokploy, add a "
         "registry (Settings, Registry), then switch rollbacks on in the application's deployments tab and choose that "
-        "registry; from the next deploy on it can be rolled back"
+        "registry; from the next deploy on it can be rolled back",
+        says=text("dokploy_error.no_earlier_image", name=managed.name),
     )

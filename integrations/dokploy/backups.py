@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from core.errors import ActionFailed
+from core.wording import text
 from integrations.dokploy.instance_models import BackupFile, Destination, VolumeBackup
 from integrations.dokploy.models import Backup
 from integrations.dokploy.transport import Patience, Transport
@@ -68,4 +69,7 @@ class VolumeBackups:
         """Make a backup now; ActionFailed when Dokploy says it did not work."""
         body = {"volumeBackupId": volume_backup_id}
         if await self._transport.post("volumeBackups.runManually", object, body, patience=Patience.LONG) is False:
-            raise ActionFailed(f"the volume backup {volume_backup_id!r} failed; its newest deployment's log says why")
+            raise ActionFailed(
+                f"the volume backup {volume_backup_id!r} failed; its newest deployment's log says why",
+                says=text("dokploy_error.volume_backup"),
+            )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from core.actions import JsonObject, Outcome, Preview, Result, Risk, action
 from core.deploys import FOLLOW_KIND, DeployWhat, VersionContent
 from core.errors import GuardianError, Refused
+from core.explaining import own_words
 from core.managed import Managed
 from core.wording import Text, text
 from integrations.compose_file.diff import diff
@@ -31,7 +32,7 @@ from integrations.dokploy.going_back import Way, go, snapshot_of, way_from, way_
 from integrations.dokploy.models import Compose
 from integrations.dokploy.ordering import Order, before_sending, order_compose, ready
 from integrations.dokploy.params import DeployParams, TagParams, UpdateImagesParams
-from integrations.dokploy.parts import DokployToolset
+from integrations.dokploy.parts import DokployToolset, listed
 from integrations.dokploy.version_keeping import keep_present
 
 ORDERED_WITHIN_S = 90.0
@@ -91,7 +92,8 @@ class ComposeDeploys(DokployToolset):
             if version is None:
                 raise Refused(
                     f"there is no earlier version of {managed.name!r} that is known to have held, so there is nothing "
-                    "to go back to; look at the log of the deployment and correct its cause"
+                    "to go back to; look at the log of the deployment and correct its cause",
+                    says=text("dokploy_error.nothing_good", stack=managed.name),
                 )
             way = await way_to(self._parts, managed, row, version)
         return await go(self._parts, managed, row, way, why=f"back to version {version.id}")
@@ -191,7 +193,8 @@ class ComposeDeploys(DokployToolset):
             if is_stack(managed) and "had_images" in snapshot:
                 raise Refused(
                     f"{managed.name!r} runs on Swarm, which asks the registry what a tag means: the earlier images "
-                    "cannot be put back by name; give the service the earlier tag (dokploy.compose.change_image_tag)"
+                    "cannot be put back by name; give the service the earlier tag (dokploy.compose.change_image_tag)",
+                    says=text("dokploy_error.tag_again", stack=managed.name),
                 )
         return await go(self._parts, managed, row, way_from(snapshot), why="put back what was before")
 
@@ -211,7 +214,8 @@ class ComposeDeploys(DokployToolset):
             unset = unset_variables(content.compose_file, content.env)
             names = {one.name for one in services_in(content.compose_file)}
         except ComposeFileError as error:
-            raise Refused(f"{managed.name!r} cannot be deployed: {error}") from error
+            says = text("dokploy_error.file_invalid", stack=managed.name, problem=own_words(error))
+            raise Refused(f"{managed.name!r} cannot be deployed: {error}", says=says) from error
         lost = [one.host for one in row.domains if one.enabled and one.service_name and one.service_name not in names]
         warnings = [text("dokploy.warn.unset", names=", ".join(unset))] if unset else []
         return warnings + [text("dokploy.warn.lost_domain", domain=one) for one in lost]
@@ -244,7 +248,8 @@ class ComposeDeploys(DokployToolset):
         if managed.host is None:
             raise Refused(
                 f"the machine of {managed.name!r} is not watched here, so its images cannot be seen; add its engine "
-                "to the setting `engines`"
+                "to the setting `engines`",
+                says=text("dokploy_error.host_not_watched", stack=managed.name),
             )
         return managed.host
 
@@ -254,8 +259,11 @@ class ComposeDeploys(DokployToolset):
         services = services_in(await file_of(self._parts, row))
         running = {one.service: one.image for one in self._parts.containers(managed)}
         if service is not None and service not in {*running, *(one.name for one in services)}:
-            known = ", ".join(sorted({*running, *(one.name for one in services)})) or "none"
-            raise Refused(f"{managed.name!r} has no service {service!r}; it has {known}")
+            known = sorted({*running, *(one.name for one in services)})
+            raise Refused(
+                f"{managed.name!r} has no service {service!r}; it has {', '.join(known) or 'none'}",
+                says=text("dokploy_error.no_service", stack=managed.name, service=service, known=listed(known)),
+            )
         built = {one.name for one in services if one.build is not None}
         written = {one.name: one.image for one in services if one.image and "$" not in one.image}
         found = {name: image for name, image in {**running, **written}.items() if name not in built}

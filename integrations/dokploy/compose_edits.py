@@ -106,7 +106,15 @@ class ComposeEdits(DokployToolset):
         if total and new > total - LEAST_FOR_HOST_MB:
             raise Refused(
                 f"{new} MB for {params.service!r} do not fit: {edit.managed.host!r} has {total} MB in all, and "
-                f"{LEAST_FOR_HOST_MB} MB of them stay for itself; choose less"
+                f"{LEAST_FOR_HOST_MB} MB of them stay for itself; choose less",
+                says=text(
+                    "dokploy_error.memory_does_not_fit",
+                    new_mb=new,
+                    service=params.service,
+                    host=edit.managed.host,
+                    total_mb=total,
+                    kept_mb=LEAST_FOR_HOST_MB,
+                ),
             )
         return edit
 
@@ -163,7 +171,14 @@ class ComposeEdits(DokployToolset):
         if cpus and params.cpus > cpus:
             raise Refused(
                 f"{params.cpus:g} processors for {params.service!r} do not fit: {edit.managed.host!r} has {cpus}, and "
-                "Docker would not start it; choose less"
+                "Docker would not start it; choose less",
+                says=text(
+                    "dokploy_error.cpus_do_not_fit",
+                    service=params.service,
+                    cpus=params.cpus,
+                    host=edit.managed.host,
+                    total=cpus,
+                ),
             )
         return edit
 
@@ -347,7 +362,10 @@ class ComposeEdits(DokployToolset):
 def _facts(file: str, service: str) -> ServiceFacts:
     found = next((one for one in services(file) if one.name == service), None)
     if found is None:
-        raise Refused(f"the Compose file has no service {service!r}")
+        raise Refused(
+            f"the Compose file has no service {service!r}",
+            says=text("dokploy_error.file_has_no_service", service=service),
+        )
     return found
 
 

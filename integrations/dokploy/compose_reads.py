@@ -150,7 +150,10 @@ class ComposeReads(DokployToolset):
         if one is None:
             if params.deployment_id is None:
                 return self._none("dokploy.deployments_none", managed)
-            raise NotFound(f"{managed.name!r} has no deployment {params.deployment_id!r}; Dokploy keeps about ten")
+            raise NotFound(
+                f"{managed.name!r} has no deployment {params.deployment_id!r}; Dokploy keeps about ten",
+                says=text("dokploy_error.no_deployment", stack=managed.name),
+            )
         raw = await self._dokploy.deployments.log(one.deployment_id, tail=max(LOG_READ_LINES, params.tail))
         lines = log_lines(raw, self._parts.redact)
         has_failed = one.status is DeploymentStatus.ERROR
@@ -208,10 +211,16 @@ class ComposeReads(DokployToolset):
         if version is None or version.managed_id != managed.id:
             if params.version is None:
                 return self._none("dokploy.versions_none", managed)
-            raise Refused(f"there is no kept version {params.version} of {managed.name!r}; `versions` lists them")
+            raise Refused(
+                f"there is no kept version {params.version} of {managed.name!r}; `versions` lists them",
+                says=text("dokploy_error.no_version", stack=managed.name, number=params.version),
+            )
         then = await kept.content(version.id)
         if then is None:
-            raise NotFound(f"the content of version {version.id} of {managed.name!r} is not kept any more")
+            raise NotFound(
+                f"the content of version {version.id} of {managed.name!r} is not kept any more",
+                says=text("dokploy_error.content_gone", stack=managed.name, number=version.id),
+            )
         row = await self._dokploy.composes.one(managed.id)
         now = content_of(row)
         changed = changed_keys(then.env, now.env)

@@ -19,7 +19,7 @@ from integrations.dokploy.history import shown_title
 from integrations.dokploy.models import QueuedJob
 from integrations.dokploy.ordering import Order, before_sending, order_compose, owner_of, ready
 from integrations.dokploy.params import ServiceParams, StackParams
-from integrations.dokploy.parts import DokployToolset
+from integrations.dokploy.parts import DokployToolset, listed
 from integrations.dokploy.secret import raw_of
 
 SLOW_S = 240.0
@@ -65,7 +65,8 @@ class ComposeRuns(DokployToolset):
         if is_stack(managed):
             raise Refused(
                 f"{managed.name!r} runs on Swarm, and stopping it removed it: start it with dokploy.compose.start, "
-                "which deploys it"
+                "which deploys it",
+                says=text("dokploy_error.swarm_removed", stack=managed.name),
             )
         await self._dokploy.composes.start(managed.id)
         return await self._as_it_stands(managed, is_wanted=True)
@@ -156,7 +157,10 @@ class ComposeRuns(DokployToolset):
         if len(waiting) > 1 and not ours & {one.data.title_log for one in waiting}:
             raise Refused(
                 f"{len(waiting)} deployments of {managed.name!r} wait and none of them is ours: {', '.join(titles)}; "
-                "Dokploy could only drop all of them, so do that there if you mean it"
+                "Dokploy could only drop all of them, so do that there if you mean it",
+                says=text(
+                    "dokploy_error.others_wait", stack=managed.name, count=len(waiting), titles=", ".join(titles)
+                ),
             )
         await self._dokploy.composes.clean_queue(managed.id)
         left = [one for one in await self._waiting(managed) if not one.is_active]
@@ -213,8 +217,13 @@ class ComposeRuns(DokployToolset):
         known = {_service_of(one, managed): one for one in inspected if one is not None}
         found = [one for one in inspected if one is not None and _service_of(one, managed) == service]
         if not found:
-            names = ", ".join(sorted(known)) or "none"
-            raise NotFound(f"{managed.name!r} has no container of the service {service!r}; it has {names}")
+            raise NotFound(
+                f"{managed.name!r} has no container of the service {service!r}; it has "
+                f"{', '.join(sorted(known)) or 'none'}",
+                says=text(
+                    "dokploy_error.no_container", stack=managed.name, service=service, known=listed(sorted(known))
+                ),
+            )
         return found
 
 

@@ -11,7 +11,9 @@ from typing import cast
 from core.actions import JsonObject
 from core.deploys import VersionContent
 from core.errors import ActionFailed, GuardianError, Refused, SystemUnavailable
+from core.explaining import own_words
 from core.managed import Managed
+from core.wording import Text, text
 from integrations.compose_file.edits import ComposeFileError, ServiceFacts, services
 from integrations.dokploy.changes import ComposeChanges
 from integrations.dokploy.failures import AnswerLost, AnswerUnreadable, CallFailed, RightMissing
@@ -48,6 +50,11 @@ def is_stack(managed: Managed) -> bool:
 def source_of(row: Compose) -> str:
     """raw, git, github …"""
     return str(row.source_type or SourceType.UNKNOWN)
+
+
+def source_said(source: str) -> Text | str:
+    """The same for people; git and its hosts are called so in every language."""
+    return text("dokploy_error.raw") if source == SourceType.RAW else source
 
 
 def branch_of(row: Compose) -> str | None:
@@ -104,7 +111,10 @@ async def write(parts: DokployParts, row: Compose, content: VersionContent) -> b
             await parts.dokploy.composes.converted_file(row.compose_id)
         except (CallFailed, RightMissing) as refusal:
             await _put(parts, row.compose_id, content, before)
-            raise ActionFailed(f"Dokploy cannot deploy the file, so the old one was put back: {refusal}") from refusal
+            says = text("dokploy_error.file_refused", problem=own_words(refusal))
+            raise ActionFailed(
+                f"Dokploy cannot deploy the file, so the old one was put back: {refusal}", says=says
+            ) from refusal
     return True
 
 
@@ -122,7 +132,15 @@ async def or_put_back(parts: DokployParts, row: Compose, written: VersionContent
         try:
             await _put(parts, row.compose_id, written, before)
         except GuardianError as failure:
-            raise ActionFailed(f"{error}; what was written into Dokploy could not be put back: {failure}") from error
+            raise ActionFailed(
+                f"{error}; what was written into Dokploy could not be put back: {failure}",
+                says=text(
+                    "dokploy_error.not_put_back",
+                    problem=own_words(error),
+                    failure=own_words(failure),
+                    stack=row.name,
+                ),
+            ) from error
         raise
 
 
@@ -140,7 +158,10 @@ async def _put(parts: DokployParts, compose_id: str, before: VersionContent, aft
         await parts.dokploy.composes.update(compose_id, **changes)
     except (AnswerLost, AnswerUnreadable) as lost:
         if content_of(await parts.dokploy.composes.one(compose_id)) != after:
-            raise ActionFailed(f"the change did not arrive at Dokploy: {lost}; nothing was deployed") from lost
+            says = text("dokploy_error.did_not_arrive", problem=own_words(lost))
+            raise ActionFailed(
+                f"the change did not arrive at Dokploy: {lost}; nothing was deployed", says=says
+            ) from lost
 
 
 def refuse_git(row: Compose, managed: Managed) -> None:
@@ -150,5 +171,11 @@ def refuse_git(row: Compose, managed: Managed) -> None:
         raise Refused(
             f"the Compose file of {managed.name!r} comes from {source_of(row)} ({where}) and cannot be edited in "
             "Dokploy: change it in the repository, then deploy; values of its environment can be set here "
-            "(dokploy.compose.set_environment)"
+            "(dokploy.compose.set_environment)",
+            says=text(
+                "dokploy_error.from_git_branch" if branch_of(row) else "dokploy_error.from_git",
+                stack=managed.name,
+                source=source_of(row),
+                branch=branch_of(row),
+            ),
         )

@@ -73,7 +73,10 @@ class DatabaseActions(DokployToolset):
         try:
             return managed, DatabaseKind(managed.type)
         except ValueError:
-            raise Refused(f"{name!r} is a database of the kind {managed.type!r}, which is not known here") from None
+            raise Refused(
+                f"{name!r} is a database of the kind {managed.type!r}, which is not known here",
+                says=text("dokploy_error.database_kind", name=name, kind=managed.type),
+            ) from None
 
     async def _told(self, managed: Managed, key: str, *, is_wanted: bool) -> Result:
         is_so = await settled(self._parts, managed, is_wanted=is_wanted)

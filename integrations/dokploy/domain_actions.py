@@ -11,7 +11,7 @@ from integrations.dokploy.changes import DomainChanges
 from integrations.dokploy.failures import AnswerLost
 from integrations.dokploy.models import Domain
 from integrations.dokploy.params import PortParams
-from integrations.dokploy.parts import DokployToolset
+from integrations.dokploy.parts import DokployToolset, listed
 
 
 class DomainActions(DokployToolset):
@@ -73,7 +73,11 @@ class DomainActions(DokployToolset):
         found = next((one for one in known if params.domain_id in (one.domain_id, one.host)), None)
         if found is None:
             names = ", ".join(f"{one.host} ({one.domain_id})" for one in known) or "none"
-            raise NotFound(f"{managed.name!r} has no domain {params.domain_id!r}; it has {names}")
+            hosts = listed(one.host for one in known)
+            raise NotFound(
+                f"{managed.name!r} has no domain {params.domain_id!r}; it has {names}",
+                says=text("dokploy_error.no_domain", stack=managed.name, domain=params.domain_id, known=hosts),
+            )
         return found
 
     async def _write(self, domain: Domain, port: int | None) -> None:

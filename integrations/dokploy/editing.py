@@ -85,7 +85,8 @@ async def take_file_back(parts: DokployParts, stack: str, snapshot: JsonObject) 
     if now != after:
         raise Refused(
             f"the Compose file of {managed.name!r} was changed since the edit, so it is not put back: that would undo "
-            "the later change too; correct it by hand, or roll back to a version (dokploy.compose.rollback)"
+            "the later change too; correct it by hand, or roll back to a version (dokploy.compose.rollback)",
+            says=text("dokploy_error.file_changed", stack=managed.name),
         )
     await write_file(parts, row, before)
     data: JsonObject = {"stack": managed.name, "lines": [*diff(now, before)]}

@@ -83,7 +83,8 @@ class EnvironmentEdits(DokployToolset):
         if now != after:
             raise Refused(
                 f"the environment of {managed.name!r} was changed since the edit, so it is not put back: that would "
-                f"undo the later change too; set {params.key!r} to the value you want"
+                f"undo the later change too; set {params.key!r} to the value you want",
+                says=text("dokploy_error.environment_changed", stack=managed.name, key=params.key),
             )
         await self._save(managed, before)
         return self._result(text("dokploy.edit_back", stack=managed.name), data)

@@ -9,6 +9,8 @@ from core.actions import JsonObject, Result
 from core.deploys import DeployWhat, Version, VersionContent, VersionVerdict
 from core.errors import GuardianError, NotFound, Refused
 from core.managed import Managed
+from core.wording import Text, Value
+from core.wording import text as said
 from integrations.dokploy.contents import (
     branch_of,
     content_of,
@@ -19,6 +21,7 @@ from integrations.dokploy.contents import (
     or_put_back,
     services_in,
     source_of,
+    source_said,
     write,
 )
 from integrations.dokploy.models import Compose
@@ -95,13 +98,15 @@ async def way_to_ref(managed: Managed, row: Compose, ref: str, parts: DokployPar
     if row.branch_field is None:
         raise Refused(
             f"{managed.name!r} does not come from git ({source_of(row)}), so it has no tags or branches; give a "
-            "version (dokploy.compose.versions lists them) or nothing"
+            "version (dokploy.compose.versions lists them) or nothing",
+            says=said("dokploy_error.no_git", stack=managed.name, source=source_said(source_of(row))),
         )
     if is_commit_hash(ref):
         raise Refused(
             f"{ref!r} is a commit, and Dokploy clones by branch or tag only: the clone would fail and leave the code "
             f"folder of {managed.name!r} empty. Push a tag there first (git tag rollback-{ref[:7]} {ref}; git push "
-            f"origin rollback-{ref[:7]}), then roll back to rollback-{ref[:7]}"
+            f"origin rollback-{ref[:7]}), then roll back to rollback-{ref[:7]}",
+            says=said("dokploy_error.commit", short=ref[:7], ref=ref, stack=managed.name),
         )
     now = content_of(row)
     return Way(content=replace(now, settings={**now.settings, row.branch_field: ref}))
@@ -111,11 +116,21 @@ async def way_to(parts: DokployParts, managed: Managed, row: Compose, version: V
     """To a version; Refused, naming why, where there is none."""
     kept = await parts.versions.content(version.id)
     if kept is None:
-        raise Refused(f"the content of version {version.id} of {managed.name!r} is not kept any more; choose another")
+        raise Refused(
+            f"the content of version {version.id} of {managed.name!r} is not kept any more; choose another",
+            says=said("dokploy_error.content_gone", stack=managed.name, number=version.id),
+        )
     if is_raw(row) != (version.source == "raw"):
         raise Refused(
             f"version {version.id} of {managed.name!r} came from {version.source}, and it comes from {source_of(row)} "
-            "now; change its source back in Dokploy first"
+            "now; change its source back in Dokploy first",
+            says=said(
+                "dokploy_error.other_source",
+                stack=managed.name,
+                number=version.id,
+                then=source_said(version.source),
+                now=source_said(source_of(row)),
+            ),
         )
     if is_raw(row):
         return await _raw_way(parts, managed, row, version, kept)
@@ -133,7 +148,8 @@ async def _raw_way(parts: DokployParts, managed: Managed, row: Compose, version:
         tags, tags_now, gone = {}, {}, {}
     if kept == content_of(row) and not tags and not await _is_other(parts, managed, row):
         raise Refused(
-            f"there is nothing to go back to: version {version.id} of {managed.name!r} is what is deployed already"
+            f"there is nothing to go back to: version {version.id} of {managed.name!r} is what is deployed already",
+            says=said("dokploy_error.already_there", stack=managed.name, number=version.id),
         )
     return Way(
         content=kept, file=kept.compose_file, tags=tags, tags_now=tags_now, gone=tuple(gone.values()), version=version
@@ -152,27 +168,38 @@ async def _way_by_images(
     """From git, on the same branch: the images of then, under the names that the file has now."""
     text = await file_of(parts, row)
     advice = "give a tag or branch of the repository that holds the earlier state (`ref`), or revert the commit there"
+    told: dict[str, Value | Text] = {
+        "stack": managed.name,
+        "number": version.id,
+        "advice": said("dokploy_error.git_advice"),
+    }
     if text is None or managed.host is None or is_stack(managed) or not version.image_ids:
         why = "Swarm asks the registry what a tag means" if is_stack(managed) else "its images of then are not known"
-        raise Refused(f"{managed.name!r} cannot go back to version {version.id} by its images ({why}); {advice}")
+        raise Refused(
+            f"{managed.name!r} cannot go back to version {version.id} by its images ({why}); {advice}",
+            says=Text("dokploy_error.swarm_images" if is_stack(managed) else "dokploy_error.images_unknown", told),
+        )
     services = services_in(text)
     ran = {one.service: one.image_id for one in parts.containers(managed)}
     built = [one.name for one in services if one.build and ran.get(one.name) != version.image_ids.get(one.name)]
     if built:
         raise Refused(
             f"{', '.join(built)} of {managed.name!r} is built from the repository, so an earlier image would be built "
-            f"over at once; {advice}"
+            f"over at once; {advice}",
+            says=Text("dokploy_error.is_built", {**told, "services": ", ".join(built)}),
         )
     references = {one.name: one.image for one in services if one.image and not one.build}
     tags, tags_now, gone = await _tags(parts, managed, references, version)
     if gone:
         raise Refused(
             f"the images of version {version.id} of {managed.name!r} are not on {managed.host!r} any more: "
-            f"{', '.join(gone.values())}; {advice}"
+            f"{', '.join(gone.values())}; {advice}",
+            says=Text("dokploy_error.images_gone", {**told, "host": managed.host, "images": ", ".join(gone.values())}),
         )
     if not tags and kept.env == content_of(row).env:
         raise Refused(
-            f"version {version.id} of {managed.name!r} has the same branch, images and environment as now; {advice}"
+            f"version {version.id} of {managed.name!r} has the same branch, images and environment as now; {advice}",
+            says=Text("dokploy_error.same_as_now", told),
         )
     content = replace(content_of(row), env=kept.env)
     return Way(content=content, file=text, tags=tags, tags_now=tags_now, fetches=False, version=version)
@@ -227,7 +254,10 @@ async def go(
 
 async def _tag(parts: DokployParts, managed: Managed, reference: str, image: str) -> None:
     if managed.host is None:
-        raise NotFound(f"the host of {managed.name!r} is not watched, so its images cannot be named again")
+        raise NotFound(
+            f"the host of {managed.name!r} is not watched, so its images cannot be named again",
+            says=said("dokploy_error.host_not_watched", stack=managed.name),
+        )
     await parts.images.tag(managed.host, image, reference)
 
 

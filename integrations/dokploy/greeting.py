@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.errors import Refused
+from core.wording import text
 from integrations.dokploy.client import Dokploy
 
 NEEDED = (("docker", "read"), ("service", "read"), ("service", "create"), ("deployment", "read"))
@@ -40,7 +41,8 @@ async def greet(dokploy: Dokploy) -> Greeting:
     if expected is not None and member.organization_id != expected:
         raise Refused(
             f"the key for Dokploy at {dokploy.settings.url} belongs to the organization {member.organization_id!r}, "
-            f"not to {expected!r}; correct `dokploy.organization_id`, or make a key in that organization"
+            f"not to {expected!r}; correct `dokploy.organization_id`, or make a key in that organization",
+            says=text("dokploy_error.other_organization", found=member.organization_id, expected=expected),
         )
     missing = missing_rights(rights)
     return Greeting(version=version, organization_id=member.organization_id, role=member.role, missing_rights=missing)

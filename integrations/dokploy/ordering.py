@@ -12,8 +12,9 @@ from core.actions import Result
 from core.calling import Calling, calling
 from core.deploys import Deploy, DeployPhase, DeployWhat, VersionContent
 from core.errors import ActionFailed, GuardianError, Refused, SystemUnavailable
+from core.explaining import own_words, problem_of
 from core.managed import Managed
-from core.wording import text
+from core.wording import Text, text
 from integrations.dokploy.contents import file_of
 from integrations.dokploy.failures import AnswerUnreadable
 from integrations.dokploy.history import shown_title
@@ -46,7 +47,10 @@ def caller() -> Calling:
     """The call under way; Refused outside of one: a deploy that nobody wrote down could not be followed."""
     found = calling()
     if found is None:
-        raise Refused("a deploy is only ordered by a call through the door, where it is written down and followed")
+        raise Refused(
+            "a deploy is only ordered by a call through the door, where it is written down and followed",
+            says=text("dokploy_error.through_the_door"),
+        )
     return found
 
 
@@ -56,14 +60,15 @@ def before_sending() -> Iterator[None]:
     try:
         yield
     except SystemUnavailable as error:
-        raise ActionFailed(f"nothing was deployed: {error}") from error
+        says = text("dokploy_error.nothing_deployed", problem=own_words(error))
+        raise ActionFailed(f"nothing was deployed: {error}", says=says) from error
 
 
 class Busy(Refused):
     """Something of it is under way."""
 
-    def __init__(self, message: str, *, is_active: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, says: Text, is_active: bool = False) -> None:
+        super().__init__(message, says=says)
         self.is_active = is_active
         """A job of Dokploy's queue that runs, and does not wait."""
 
@@ -77,11 +82,15 @@ async def refuse_if_busy(parts: DokployParts, managed: Managed) -> None:
             f"a deployment of {managed.name!r} {state} in Dokploy's queue already: "
             f"{shown_title(job.data.title_log, parts.redact)!r}; wait for its end"
             + ("" if job.is_active else ", or take it out (dokploy.compose.cancel_waiting)"),
+            says=text(f"dokploy_error.queue_{state}", stack=managed.name, title=parts.redact(job.data.title_log)),
             is_active=job.is_active,
         )
     for ours in await parts.deploys.unfinished():
         if ours.managed_id == managed.id and ours.phase in (DeployPhase.WAITING, DeployPhase.RUNNING):
-            raise Busy(f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict")
+            raise Busy(
+                f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict",
+                says=text("dokploy_error.under_way", stack=managed.name, title=ours.title),
+            )
 
 
 async def ready(parts: DokployParts, stack: str) -> tuple[Managed, Compose]:
@@ -187,7 +196,7 @@ async def place(parts: DokployParts, deploy: Deploy, send: Send) -> Result:
     except SystemUnavailable:
         raise
     except GuardianError as error:
-        says = text("dokploy.not_ordered", stack=deploy.stack, problem=parts.redact(str(error)))
+        says = text("dokploy.not_ordered", stack=deploy.stack, problem=problem_of(error, parts.redact))
         await parts.deploys.put(replace(deploy, phase=DeployPhase.NEVER, says=says, over_at=parts.clock.now()))
         raise
     data = {

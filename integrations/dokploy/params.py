@@ -8,7 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from core.actions import Params
+from core.actions import Params, Unfit
+from core.wording import text
 from integrations.compose_file.limits import LEAST_MB
 
 _NAME_OF_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
@@ -84,13 +85,13 @@ class RollbackParams(DeployParams):
             return None
         name = re.sub(r"^refs/(?:heads|tags)/", "", value.strip())
         if not _NAME_OF_REF.fullmatch(name) or ".." in name or name.endswith(("/", ".lock")):
-            raise ValueError("that is no name of a tag or branch")
+            raise Unfit("that is no name of a tag or branch", text("dokploy_error.bad_ref"))
         return name
 
     @model_validator(mode="after")
     def _one_at_most(self) -> Self:
         if self.version is not None and self.ref is not None:
-            raise ValueError("give either version or ref")
+            raise Unfit("give either version or ref", text("dokploy_error.version_or_ref"))
         return self
 
 
@@ -126,7 +127,7 @@ class MemoryLimitParams(ServiceParams):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.limit_mb is None) == (self.factor is None):
-            raise ValueError("give either limit_mb or factor")
+            raise Unfit("give either limit_mb or factor", text("dokploy_error.limit_or_factor"))
         return self
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -13,7 +13,7 @@ from core.errors import Refused, UnknownTarget
 from core.inventory import Container, Inventory
 from core.managed import Managed, ManagedKind
 from core.ports import Clock
-from core.wording import Text, with_values
+from core.wording import Text, text, with_values
 from integrations.dokploy.client import Dokploy
 
 MB = 1024 * 1024
@@ -41,7 +41,7 @@ class DokployParts:
     def dokploy(self) -> Dokploy:
         """The client; Refused where there is none."""
         if self.client is None:
-            raise Refused("Dokploy is not configured (setting `dokploy`)")
+            raise Refused("Dokploy is not configured (setting `dokploy`)", says=text("dokploy_error.not_configured"))
         return self.client
 
     def managed(self, name: str, kind: ManagedKind = ManagedKind.COMPOSE) -> Managed:
@@ -52,9 +52,15 @@ class DokployParts:
             return found
         other = inventory.managed_one(name)
         if other is not None:
-            raise Refused(f"{name!r} is {_A[other.kind]}, not {_A[kind]}; use the actions dokploy.{other.kind}.…")
+            raise Refused(
+                f"{name!r} is {_A[other.kind]}, not {_A[kind]}; use the actions dokploy.{other.kind}.…",
+                says=text("dokploy_error.wrong_kind", name=name, kind=_kind(other.kind), wanted=_kind(kind)),
+            )
         if kind is ManagedKind.COMPOSE and inventory.stack(name) is not None:
-            raise Refused(f"{name!r} runs here, but Dokploy does not manage it; change its own Compose file")
+            raise Refused(
+                f"{name!r} runs here, but Dokploy does not manage it; change its own Compose file",
+                says=text("dokploy_error.not_managed", name=name),
+            )
         raise UnknownTarget(name, [one.name for one in inventory.managed if one.kind is kind])
 
     def containers(self, managed: Managed) -> tuple[Container, ...]:
@@ -65,6 +71,15 @@ class DokployParts:
         """Bytes of memory of the machine it runs on; 0: not known."""
         hosts = self.inventory().hosts
         return next((one.memory_total_bytes for one in hosts if one.name == managed.host and not one.is_platform), 0)
+
+
+def listed(names: Iterable[str]) -> Text | str:
+    """Names for a sentence; a word of people's language where there is none."""
+    return ", ".join(names) or text("dokploy_error.none")
+
+
+def _kind(kind: ManagedKind) -> Text:
+    return text(f"dokploy_error.kind.{kind}")
 
 
 class DokployToolset(Toolset):

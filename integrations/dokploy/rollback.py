@@ -97,7 +97,8 @@ class ComposeRollback(DokployToolset):
             found = await self._parts.versions.get(number)
             if found is None or found.managed_id != managed.id:
                 raise Refused(
-                    f"there is no kept version {number} of {managed.name!r}; dokploy.compose.versions lists them"
+                    f"there is no kept version {number} of {managed.name!r}; dokploy.compose.versions lists them",
+                    says=text("dokploy_error.no_version", stack=managed.name, number=number),
                 )
             return found
         good = await last_good_before(self._parts, managed, row)
@@ -105,7 +106,10 @@ class ComposeRollback(DokployToolset):
             other = "" if is_raw(row) else ", or give a tag or branch (`ref`)"
             raise Refused(
                 f"no version of {managed.name!r} is kept that held before what runs: versions are kept from the first "
-                f"deploy or edit through here on. Give one by its number (dokploy.compose.versions){other}"
+                f"deploy or edit through here on. Give one by its number (dokploy.compose.versions){other}",
+                says=text(
+                    "dokploy_error.none_held" if is_raw(row) else "dokploy_error.none_held_git", stack=managed.name
+                ),
             )
         return good
 

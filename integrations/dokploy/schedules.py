@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from core.errors import Refused
+from core.wording import text
 from integrations.dokploy.instance_models import Schedule, ScheduleRun
 from integrations.dokploy.transport import Patience, Transport
 
@@ -28,7 +29,8 @@ class Schedules:
         """Run it now; answers when the command has ended. Refused for a host's."""
         if schedule.is_of_host:
             raise Refused(
-                f"the schedule {schedule.name!r} runs a shell command on the host; run it in Dokploy if you mean it"
+                f"the schedule {schedule.name!r} runs a shell command on the host; run it in Dokploy if you mean it",
+                says=text("dokploy_error.shell_schedule", schedule=schedule.name),
             )
         body = {"scheduleId": schedule.schedule_id}
         return await self._transport.post("schedule.runManually", ScheduleRun, body, patience=Patience.LONG)

@@ -163,7 +163,9 @@ async def test_what_cannot_be_done_is_refused_before_anybody_is_asked(house: Hou
     receipt = await house.door.submit(limit("p:limit"))
     assert receipt.verdict is not None
     assert (receipt.verdict.decision, receipt.approval) == (Decision.DENY, None)
-    assert "change it in the repository" in str(receipt.verdict.reason.values["problem"])
+    assert receipt.verdict.reason.values["problem"] == text(
+        "dokploy_error.from_git_branch", stack="granada", source="git", branch="main"
+    )
 
 
 async def test_a_lost_answer_is_followed_and_sent_once(house: House, world: ActionWorld) -> None:
