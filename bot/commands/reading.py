@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.asking import Ask, Later, Reply, Sheet
@@ -164,7 +164,7 @@ async def _diff(ask: Ask, managed: Managed, wanted: int | None) -> Reply:
     result = await look(ask, "dokploy.compose.changes", params)
     if isinstance(result, Card):
         return _with_blindness(ask, result)
-    lines = [ask.face.redact(one) for one in lines_of(result.data)]
+    lines = [ask.face.redact(one) for one in [*lines_of(result.data), *_changed_variables(result.data)]]
     when = age(ask, kept.chosen.at)
     blocks: list[Block] = [
         line(strong(managed.name), " · ", text("diff.since", number=kept.chosen.id, age=when)),
@@ -177,6 +177,13 @@ async def _diff(ask: Ask, managed: Managed, wanted: int | None) -> Reply:
     else:
         blocks.append(line(result.message, tone=Tone.OFF))
     return Card(blocks=tuple(blocks), buttons=_versions(ask, managed, kept))
+
+
+def _changed_variables(data: JsonObject) -> Iterator[str]:
+    """Names of the environment's variables, never values: came, went, has another value."""
+    for what, sign in (("added", "+"), ("removed", "-"), ("changed", "~")):
+        names = data.get(f"environment_{what}")
+        yield from (f"{sign} {one}" for one in names) if isinstance(names, list) else ()
 
 
 def _versions(ask: Ask, managed: Managed, kept: _Kept) -> tuple[tuple[Button, ...], ...]:
