@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -147,6 +148,13 @@ class DokployWorld:
                 for version in message.versions:
                     said.append((version.at, f"[{chat.id} #{message.id}] {version.text}\n    {message.labels}"))
         return "\n".join(line for _, line in sorted(said))
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @contextlib.asynccontextmanager
