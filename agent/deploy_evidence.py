@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -103,6 +103,14 @@ class Platform:
             if answer.problem:
                 found.missing.append(f"{name} of {self.managed.name}: {answer.problem}")
         self._take(answers, found)
+        if kinds & (_OF_A_DEPLOY | _OF_A_CRASH) and self._is_of_others(answers, found):
+            changes = await read.ask("dokploy.compose.changes", stack, at_most_s=ASK_LIMIT_S)
+            found.add({"deploy_changed": _since_good(changes) or None}, f"versions of {self.managed.name}")
+
+    def _is_of_others(self, answers: Mapping[str, Answer], found: Findings) -> bool:
+        """Whether somebody else deployed past the last good version: of theirs none is kept to compare."""
+        versions, rows = (answers.get(name, Answer()).rows(name) for name in ("versions", "deployments"))
+        return found.value("good_version") is not None and not _is_kept(rows, versions)
 
     def _take(self, answers: dict[str, Answer], found: Findings) -> None:
         none = Answer()
@@ -278,6 +286,12 @@ def _changes(good: JsonObject, running: JsonObject, *, is_next: bool) -> list[st
     if not found and is_next and running.get("source") == "raw":
         found.append("settings")
     return found
+
+
+def _since_good(changes: Answer) -> list[JsonValue]:
+    """What somebody else changed since the last good version: of theirs no version is kept."""
+    names = [changes.data.get(f"environment_{what}") for what in ("added", "removed", "changed")]
+    return ["settings"] if changes.data.get("lines") or any(names) else []
 
 
 def _plain(image: str) -> str:
