@@ -87,7 +87,7 @@ def _begun(deploy: Deploy, look: DeployLook, seen: Seen, now: datetime) -> Deplo
         deployment_id=look.deployment_id,
         job_seen_at=deploy.job_seen_at or now,
         ahead=None,
-        started_at=look.started_at or deploy.started_at or now,
+        started_at=_started(deploy, look, now),
         commit=look.commit or deploy.commit,
         commit_says=look.commit_says or deploy.commit_says,
         platform_status=look.status,
@@ -104,6 +104,19 @@ def _begun(deploy: Deploy, look: DeployLook, seen: Seen, now: datetime) -> Deplo
     is_lost = look.status is DeployStatus.RUNNING and not look.job_seen
     seen.lost = seen.lost + 1 if is_lost else 0
     return cut_off(after, DeployStatus.RUNNING, now) if seen.lost >= LOST_LOOKS else after
+
+
+def _started(deploy: Deploy, look: DeployLook, now: datetime) -> datetime:
+    """By the platform's clock, which is mostly that of the containers too.
+
+    One that is ahead of ours may be ahead of theirs: then what crashes would seem to have ended before. The order came
+    before it in any case.
+    """
+    if look.started_at is not None and look.started_at > now:
+        return deploy.started_at or deploy.ordered_at
+    if deploy.deployment_id == look.deployment_id and deploy.started_at is not None:
+        return deploy.started_at
+    return look.started_at or now
 
 
 def _failed(deploy: Deploy, look: DeployLook, now: datetime) -> Deploy:

@@ -81,9 +81,9 @@ def with_before(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
 
 def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
     """Whether what there is is what there was before the deploy, untouched."""
-    began, before = _began(deploy), deploy.containers_before
+    before = deploy.containers_before
     now = {one.id: one for one in containers if not _is_one_off(one)}
-    made = [one for key, one in now.items() if key not in before and not _ended_before(one, began)]
+    made = [one for key, one in now.items() if key not in before and not _ended_before(one, deploy)]
     return not made and all(key in now and now[key].restart_count == count for key, count in before.items())
 
 
@@ -107,7 +107,7 @@ def _counted(deploy: Deploy, containers: Sequence[Container]) -> tuple[list[Cont
 
     Left out: what had ended before the deploy and was not touched by it, and Swarm's history of earlier tasks.
     """
-    living = [one for one in containers if not _ended_before(one, _began(deploy))]
+    living = [one for one in containers if not _ended_before(one, deploy)]
     if not is_swarm(deploy):
         return living, []
     newest = {_slot(one): one for one in sorted(living, key=_made)}
@@ -120,8 +120,10 @@ def _began(deploy: Deploy) -> datetime:
     return deploy.started_at or deploy.ordered_at
 
 
-def _ended_before(one: Container, began: datetime) -> bool:
-    return one.state in _ENDED and _is_after(began, one.finished_at)
+def _ended_before(one: Container, deploy: Deploy) -> bool:
+    """Whether it had ended when the deploy began: what was not there then has not, whatever the clocks say."""
+    may_have = not deploy.containers_before or one.id in deploy.containers_before
+    return may_have and one.state in _ENDED and _is_after(_began(deploy), one.finished_at)
 
 
 def _is_one_off(container: Container) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
@@ -102,6 +102,8 @@ class PlatformView:
     """A deployment that runs longer is taken for stuck, unless those of its stack usually last as long."""
     since: datetime | None = None
     """Since when this program watches it: what ended before is history, not news."""
+    clock_ahead: timedelta = timedelta()
+    """How far its clock is ahead of the one here; what it says of moments is by its clock."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,17 @@ def platform(view: View) -> PlatformView:
     return view.now.platform or _NOTHING
 
 
+def there(view: View) -> datetime:
+    """Now, by the platform's clock: what it says of moments is compared with this."""
+    return view.now.at + platform(view).clock_ahead
+
+
+def watched_since(view: View) -> datetime | None:
+    """What ended before is history; by the platform's clock."""
+    since = platform(view).since
+    return since + platform(view).clock_ahead if since is not None else None
+
+
 def guarded(view: View) -> Iterator[Managed]:
     """What the platform manages and the settings want watched, each with the host of its containers."""
     settings = view.settings
@@ -114,7 +125,7 @@ def deploy_facts(managed: Managed, deployment: Deployment, view: View) -> dict[s
         "deploy_status": str(deployment.status),
         "deploy_title": deployment.title or None,
         "deploy_commit": deployment.commit[:12] if deployment.commit else None,
-        "deployed_min": minutes(ended_at(deployment), view.now.at),
+        "deployed_min": minutes(ended_at(deployment), there(view)),
         "platform_status": managed.status or None,
         "containers_running": sum(one.is_running for one in containers),
         "containers_total": len(containers),

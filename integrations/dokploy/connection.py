@@ -107,6 +107,7 @@ class Connection:
                 location=response.headers.get("Location", ""),
                 retry_after=response.headers.get("Retry-After", ""),
                 is_login_wanted="WWW-Authenticate" in response.headers,
+                date=response.headers.get("Date", ""),
             )
 
     def _broke(self, error: aiohttp.ClientError) -> ConnectionBroke:

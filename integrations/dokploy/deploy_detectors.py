@@ -22,7 +22,9 @@ from integrations.dokploy.alerting import (
     minutes,
     platform,
     stack_alert,
+    there,
     under_way,
+    watched_since,
 )
 
 CRASH_WITHIN = timedelta(minutes=15)
@@ -45,7 +47,7 @@ def deploy_failed(view: View) -> Iterator[Alert]:
 
     A new one under way does not change that until it has ended. What ran before usually runs on: then it is a warning.
     """
-    since = platform(view).since
+    since = watched_since(view)
     for managed in guarded(view):
         last = last_final(managed)
         at = ended_at(last) if last else None
@@ -101,7 +103,7 @@ def deploy_crashed(view: View) -> Iterator[Alert]:
 
 
 def _is_crash_time(last: Deployment, ended: datetime, kept: _Kept, view: View) -> bool:
-    since_end = view.now.at - ended
+    since_end = there(view) - ended
     return last.id in kept.before or SETTLES <= since_end <= CRASH_WITHIN
 
 
@@ -141,7 +143,7 @@ def deploy_stuck(view: View) -> Iterator[Alert]:
             continue
         usual = _usual_s(managed)
         key = "forgotten" if is_forgotten else ("unusual" if usual else "long")
-        took = minutes(began, view.now.at)
+        took = minutes(began, there(view))
         yield stack_alert(
             managed,
             kind=AlertKind.DEPLOY_STUCK,
@@ -165,7 +167,7 @@ def deploy_stuck(view: View) -> Iterator[Alert]:
 
 
 def _is_too_long(managed: Managed, began: datetime, view: View) -> bool:
-    return (view.now.at - began).total_seconds() > _limit_s(managed, platform(view).stuck_after_s)
+    return (there(view) - began).total_seconds() > _limit_s(managed, platform(view).stuck_after_s)
 
 
 def _limit_s(managed: Managed, stuck_after_s: float) -> float:
@@ -224,7 +226,7 @@ def queue_blocked(view: View) -> Iterator[Alert]:
         return
     stuck = next(iter(deploy_stuck(view)), None)
     oldest = min((one.queued_at for one in waiting if one.queued_at is not None), default=None)
-    if stuck is None and (oldest is None or (view.now.at - oldest).total_seconds() <= seen.stuck_after_s):
+    if stuck is None and (oldest is None or (there(view) - oldest).total_seconds() <= seen.stuck_after_s):
         return
     at = oldest or view.now.at
     count = len(waiting)
@@ -238,7 +240,7 @@ def queue_blocked(view: View) -> Iterator[Alert]:
         at=at,
         says=text("alert.queue_blocked.behind", count=count, stack=stuck.stack)
         if stuck
-        else text("alert.queue_blocked.long", count=count, minutes=minutes(oldest, view.now.at)),
+        else text("alert.queue_blocked.long", count=count, minutes=minutes(oldest, there(view))),
         evidence=evidence({"queue_waiting": count, "deploy_running_min": running_min}, at, "queue"),
     )
 

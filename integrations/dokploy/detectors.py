@@ -23,7 +23,9 @@ from integrations.dokploy.alerting import (
     last_final,
     platform,
     stack_alert,
+    there,
     under_way,
+    watched_since,
 )
 from integrations.dokploy.deploy_detectors import DEPLOY_DETECTORS
 
@@ -84,7 +86,7 @@ def _contradicting(managed: Managed, says: str, at: datetime, view: View) -> Ale
 def _contradiction(managed: Managed, view: View) -> str | None:
     last = last_final(managed)
     ended = ended_at(last) if last else None
-    if under_way(managed) is not None or (ended is not None and view.now.at - ended < REST_AFTER_DEPLOY):
+    if under_way(managed) is not None or (ended is not None and there(view) - ended < REST_AFTER_DEPLOY):
         return None
     if managed.kind is ManagedKind.DATABASE or not is_watched(managed, view):
         return None  # the list of projects, which is read often, does not tell the status of databases
@@ -192,10 +194,10 @@ def _severity(state: DomainState) -> Severity:
 @detector("state", AlertKind.BACKUP_FAILED)
 def backup_failed(view: View) -> Iterator[Alert]:
     """Yield an alert for each service a planned backup of which failed in its last run, while it was watched."""
-    seen = platform(view)
+    seen, since = platform(view), watched_since(view)
     owners = {one.id: one for one in guarded(view)}
     for backup in seen.backups:
-        if backup.status is not DeployStatus.ERROR or backup.at is None or (seen.since and backup.at <= seen.since):
+        if backup.status is not DeployStatus.ERROR or backup.at is None or (since and backup.at <= since):
             continue
         managed = owners.get(backup.managed_id or "")
         if managed is None and backup.managed_id is not None:

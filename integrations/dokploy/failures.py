@@ -64,6 +64,8 @@ class Reply:
     location: str = ""
     retry_after: str = ""
     is_login_wanted: bool = False
+    date: str = ""
+    """When it was answered, by the clock there (RFC 9110, `Date`)."""
 
 
 class AnswerUnreadable(SystemUnavailable):

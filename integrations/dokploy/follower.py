@@ -55,7 +55,8 @@ class DokployFollower:
             before = [one for one in queue[: queue.index(job)] if one.data.server_id == job.data.server_id]
             ids = tuple(one.data.compose_id or one.data.application_id or "" for one in before)
             look = replace(look, ahead=len(before), ahead_ids=ids)
-        row = find(deploy, rows, is_waiting=job is not None and not job.is_active)
+        ahead = self._client.transport.clock_ahead
+        row = find(deploy, rows, is_waiting=job is not None and not job.is_active, ahead=ahead)
         return look if row is None else await self._seen(look, deploy, row, rows)
 
     async def containers(self, deploy: Deploy) -> Sequence[Container]:
@@ -124,11 +125,13 @@ class DokployFollower:
         return shown_title(title.strip().partition("\n")[0], self._redact)
 
 
-def find(deploy: Deploy, rows: Sequence[Deployment], *, is_waiting: bool = False) -> Deployment | None:
+def find(
+    deploy: Deploy, rows: Sequence[Deployment], *, is_waiting: bool = False, ahead: timedelta = timedelta()
+) -> Deployment | None:
     """The deployment of a deploy: by the id known already, else a new one of our title.
 
     A git source's title is overwritten at its end: of the new ones that ended so, the first that began after our
-    order, unless ours `is_waiting` in the queue.
+    order, unless ours `is_waiting` in the queue. `ahead`: how far Dokploy's clock is ahead of the one here.
     """
     if deploy.deployment_id is not None:
         return next((row for row in rows if row.deployment_id == deploy.deployment_id), None)
@@ -136,7 +139,7 @@ def find(deploy: Deploy, rows: Sequence[Deployment], *, is_waiting: bool = False
     ours = next((row for row in new if row.title == deploy.title), None)
     if ours is not None or is_waiting:
         return ours
-    begun = (deploy.job_seen_at or deploy.ordered_at) - CLOCKS_APART
+    begun = (deploy.job_seen_at or deploy.ordered_at) + ahead - CLOCKS_APART
     overwritten = [row for row in new if _COMMIT.match(row.description or "") and _began(row) >= begun]
     return min(overwritten, key=_began, default=None)
 

@@ -32,6 +32,8 @@ class Known:
         self.queue_at: datetime | None = None
         self.status_at: datetime | None = None
         self.project_ids: frozenset[str] = frozenset()
+        self.clock_ahead = timedelta()
+        """Of Dokploy."""
         self._names = names
         self._since = since
         self._stuck_after_s = stuck_after_s
@@ -128,6 +130,7 @@ class Known:
             status_at=self.status_at,
             stuck_after_s=self._stuck_after_s,
             since=self._since,
+            clock_ahead=self.clock_ahead,
         )
 
     def managed(self) -> tuple[Managed, ...]:
@@ -183,7 +186,8 @@ class Known:
             if one is not None and one.status is DeployStatus.ERROR
         ]
         failed += [(one.run_id, one.at) for one in self.backups() if one.run_id and one.status is DeployStatus.ERROR]
-        return [key for key, at in failed if at is not None and at > self._since and key not in self._errors]
+        since = self._since + self.clock_ahead
+        return [key for key, at in failed if at is not None and at > since and key not in self._errors]
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -209,7 +213,7 @@ class Known:
                 continue
             moment = own[0].finished_at or own[0].started_at or own[0].created_at
             status = _STATUS_OF.get(own[0].status)
-            if status is not None and moment is not None and moment > self.status_at:
+            if status is not None and moment is not None and moment - self.clock_ahead > self.status_at:
                 self._leaves[managed_id] = replace(leaf, status=status)
         self._managed = None
 

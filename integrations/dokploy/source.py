@@ -165,6 +165,7 @@ class DokploySource:
                 turn = self._rounds.next(self.managed(), backups, wants_version=wants_version)
                 if turn.topic is not Topic.QUEUE or not self._known.is_busy(now):  # else each poll asks, in its order
                     await self._questions.side(turn)
+        self._known.clock_ahead = self._client.transport.clock_ahead
         await self._questions.failures()
 
     async def _poll(self, now: datetime) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
@@ -34,6 +36,10 @@ T = TypeVar("T")
 Param = str | int | bool | None
 BACK_OFF_S = (0.3, 1.0, 3.0)
 LONG_ANSWER_BYTES = 64 * 1024
+CLOCKS_AGREE = timedelta(seconds=5)
+"""A date tells whole seconds, and an answer takes its time."""
+NO_CLOCK = timedelta(days=366)
+"""What is so far off was not read from one."""
 
 
 class Patience(StrEnum):
@@ -57,6 +63,8 @@ class Transport:
         back_off_s: tuple[float, ...] = BACK_OFF_S,
     ) -> None:
         self.url = settings.url
+        self.clock_ahead = timedelta()
+        """How far the clock there is ahead of the one here, where it is worth a word."""
         self._settings = settings
         self._back_off_s = back_off_s[: settings.retries]
         self._pace = Pace(
@@ -150,6 +158,7 @@ class Transport:
                 raise
             says = text("dokploy_error.nothing_done", problem=own_words(error))
             raise NotSent(f"{request.what} was not sent: {error.problem}", says=says) from error
+        self.clock_ahead = _ahead(reply.date)
         if reply.status != 200:
             failure = translate(reply, request, url=self.url, accepted=self._accepted)
             self._count(
@@ -226,6 +235,14 @@ class Transport:
         if patience is Patience.QUICK:
             return settings.timeout_s
         return settings.slow_timeout_s if patience is Patience.SLOW else settings.long_timeout_s
+
+
+def _ahead(date: str) -> timedelta:
+    try:
+        ahead = parsedate_to_datetime(date) - datetime.now(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return timedelta()
+    return ahead if CLOCKS_AGREE < abs(ahead) < NO_CLOCK else timedelta()
 
 
 def _request(method: Literal["GET", "POST"], procedure: str, params: Mapping[str, Any]) -> Request:
