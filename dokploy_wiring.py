@@ -89,6 +89,7 @@ class DokployWiring:
             )
         )
         notices = await self.system.warm_up()
+        self.names.settle()
         await self.keep_names()
         return notices
 

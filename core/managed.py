@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -183,8 +183,11 @@ class StackNames:
     """
 
     def __init__(self, known: Mapping[str, str] | None = None) -> None:
-        """`known`: those of the last run, by `app_name`."""
+        """`known`: those of the last run, by `app_name`; what was renamed or deleted since loses its name with the
+        first `learn`, unless `settle` was before it.
+        """
         self._names: dict[str, str] = dict(known or {})
+        self._is_settled = not known
         self._lock = threading.Lock()
 
     def of(self, app_name: str) -> str:
@@ -202,7 +205,9 @@ class StackNames:
         platform's own. Names that people would type alike (`Granada`, `granada!`) count as one.
         """
         with self._lock:
-            new = [one for one in found if one.app_name not in self._names]
+            listed = list(found)
+            self._check(listed)
+            new = [one for one in listed if one.app_name not in self._names]
             if not new:
                 return False
             spellings = {one.app_name: _spellings(one) for one in new}
@@ -222,6 +227,19 @@ class StackNames:
                         taken.add(typed)
             self._names = {one.app_name: one.app_name for one in new} | self._names
             return True
+
+    def settle(self) -> None:
+        """From here on no name changes: who watches and acts relies on them."""
+        with self._lock:
+            self._is_settled = True
+
+    def _check(self, listed: Sequence[Named]) -> None:
+        """A stack that was renamed must not answer to a name that a new one may bear."""
+        if self._is_settled or not listed:
+            return
+        possible = {one.app_name: (*_spellings(one), one.app_name) for one in listed}
+        self._names = {key: name for key, name in self._names.items() if name in possible.get(key, ())}
+        self._is_settled = True
 
     def to_json(self) -> dict[str, str]:
         """All names, to be given to the next run."""

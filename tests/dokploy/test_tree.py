@@ -173,3 +173,17 @@ def names_of(name: str) -> str:
     names = StackNames()
     names.learn([Named(app_name="its-own", name=name)])
     return names.of("its-own")
+
+
+def test_what_was_renamed_or_deleted_since_the_last_run_loses_its_name() -> None:
+    kept = {"a": "granada", "b": "malaga-staging", "c": "gone"}
+    found = [Named(app_name="a", name="sevilla"), Named(app_name="b", name="malaga", environment="staging")]
+    names = StackNames(kept)
+    names.learn([])
+    assert names.to_json() == kept, "nothing was told: nothing is concluded"
+    names.learn([*found, Named(app_name="d", name="granada")])
+    assert names.to_json() == {"a": "sevilla", "b": "malaga-staging", "d": "granada"}
+    settled = StackNames(kept)
+    settled.settle()
+    settled.learn(found)
+    assert settled.to_json() == kept, "while it runs no name changes"
