@@ -35,6 +35,8 @@ TAKEN_BACK = frozenset({DeployWhat.ROLLBACK, DeployWhat.UPDATE})
 """These go back to where they were without being told to, or ask."""
 CANCEL = "!cancel"
 """Behind a stack's name in /deploy: take it out of the queue."""
+BLIND = "deploys.unreachable"
+"""What a deploy says while the platform does not answer: its log stands still, and a person must know why."""
 DEPLOY_KINDS = frozenset(
     {
         AlertKind.DEPLOY_FAILED,
@@ -166,7 +168,7 @@ def _more(view: DeployView) -> Iterator[Block]:
     deploy, services = view.deploy, view.services
     if deploy.phase.is_bad and deploy.error_line and not _names(deploy.says, deploy.error_line):
         yield Folded(lines=(deploy.error_line,), is_code=True)
-    if deploy.says is not None and deploy.phase is not DeployPhase.RUNNING:
+    if deploy.says is not None and (deploy.phase is not DeployPhase.RUNNING or deploy.says.key == BLIND):
         yield from (line(one) for one in _sentences(deploy.says))
     elif deploy.phase is DeployPhase.WAITING and deploy.ahead is not None:
         key = "deploy_card.waiting_at" if deploy.ahead else "deploy_card.waiting_next"
