@@ -10,6 +10,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from core.managed import Managed, ManagedKind, folded
+from core.wording import Text
 
 
 class ContainerState(StrEnum):
@@ -140,6 +141,8 @@ class Host:
     name: str
     is_reachable: bool = True
     problem: str = ""
+    says: Text | None = None
+    """The same for people, where it has a sentence."""
     engine_version: str = ""
     is_simulated: bool = False
     cpus: int = 0

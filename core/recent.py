@@ -11,6 +11,7 @@ from core.detection import EngineEvent, OwnAct, PlatformView, Sample, Snapshot
 from core.event_window import EventWindow
 from core.inventory import Container, Host
 from core.settings import WatchSettings
+from core.wording import Text
 
 SAMPLES_KEPT = 1.25
 """Samples are kept this many times `sustained_s`."""
@@ -107,9 +108,9 @@ class Recent:
             self._seen = {name: when for name, when in self._seen.items() if name in merged or name in stale}
         return merged
 
-    def blind(self, *, at: datetime, since: datetime, problem: str) -> Snapshot:
+    def blind(self, *, at: datetime, since: datetime, problem: str, says: Text | None = None) -> Snapshot:
         """The last snapshot, marked as not answering since a moment; it becomes the last one."""
-        host = replace(self.snapshot.host, is_reachable=False, problem=problem)
+        host = replace(self.snapshot.host, is_reachable=False, problem=problem, says=says)
         self.snapshot = replace(self.snapshot, at=at, host=host, unreachable_since=since, new_events=())
         return self.snapshot
 

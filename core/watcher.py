@@ -97,6 +97,7 @@ class Watcher:
         self._has_news = False
         self._is_complete = False
         self._problem = ""
+        self._says: Text | None = None
         self._tasks = Tasks()
         self.has_looked = asyncio.Event()
 
@@ -279,6 +280,9 @@ class Watcher:
                 seen = await self._source.look(only=names)
                 oom_kills = None if names else await self._source.oom_kills()
         except (SystemUnavailable, TimeoutError) as error:
+            self._says = (
+                error.says if isinstance(error, SystemUnavailable) else text("error.late", seconds=CALL_LIMIT_S)
+            )
             self._be_blind(str(error) or f"no answer within {CALL_LIMIT_S:.0f} s")
             return
         if self._lost_since is not None:
@@ -298,7 +302,7 @@ class Watcher:
             own_acts = await self._own_acts(now - WINDOW) if self._own_acts and self._lost_since is None else ()
             self._before = self.snapshot() if self.has_looked.is_set() else None
             if self._lost_since is not None:
-                self._recent.blind(at=now, since=self._lost_since, problem=self._problem)
+                self._recent.blind(at=now, since=self._lost_since, problem=self._problem, says=self._says)
             else:
                 self._recent.whole(at=now, own_acts=own_acts)
             if self._is_complete:

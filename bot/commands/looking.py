@@ -98,9 +98,9 @@ def _headline(ask: Ask, inventory: Inventory, sick: int, count: int) -> Line:
 def _hosts(inventory: Inventory) -> Iterator[Block]:
     for host in inventory.hosts:
         if not host.is_reachable and host.is_platform:
-            yield line(platform_blind(host.problem), tone=Tone.CRITICAL)
+            yield line(platform_blind(host), tone=Tone.CRITICAL)
         elif not host.is_reachable:
-            problem = host.problem.split("\n")[0][:200]
+            problem = host.says or host.problem.split("\n")[0][:200]
             yield line(text("status.blind", host=host.name, problem=problem), tone=Tone.CRITICAL)
         elif host.is_simulated:
             yield line(strong(text("card.simulated")), " · ", text("status.simulated", host=host.name))

@@ -8,7 +8,7 @@ from bot.asking import Ask
 from bot.commands.choosing import CHOICES_SHOWN, NAME_SHOWN, Choice, choices, side_by_side, unknown
 from core.actions import JsonObject, Result, Role
 from core.cards import Block, Button, Card, Line, Tone, code, line, said
-from core.inventory import Inventory, Service, Stack, Target, find, title
+from core.inventory import Host, Inventory, Service, Stack, Target, find, title
 from core.managed import Managed, ManagedKind
 from core.wording import Text, text
 
@@ -136,13 +136,13 @@ def blind_line(ask: Ask) -> Line | None:
     """That Dokploy does not answer just now; None: it does, as far as is known."""
     for host in ask.face.inventory().hosts:
         if host.is_platform and not host.is_reachable:
-            return line(platform_blind(host.problem), tone=Tone.CRITICAL)
+            return line(platform_blind(host), tone=Tone.CRITICAL)
     return None
 
 
-def platform_blind(problem: str) -> Text:
+def platform_blind(host: Host) -> Text:
     """Dokploy does not answer, in a sentence."""
-    return text("managed.blind", problem=problem.split("\n")[0][:200])
+    return text("managed.blind", problem=host.says or host.problem.split("\n")[0][:200])
 
 
 async def look(ask: Ask, action: str, params: JsonObject) -> Result | Card:

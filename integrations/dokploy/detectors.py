@@ -234,7 +234,7 @@ def platform_unreachable(view: View) -> Iterator[Alert]:
         severity=Severity.CRITICAL,
         host=view.now.host.name,
         at=since,
-        says=text(f"alert.platform_unreachable.{unreachable_because(problem)}", problem=problem),
+        says=text(f"alert.platform_unreachable.{unreachable_because(problem)}", problem=view.now.host.says or problem),
         evidence=evidence({"platform_problem": problem, "platform_unreachable_s": silent_s}, since, "dokploy"),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from core.checks import CheckLine
 from core.errors import GuardianError, Refused
+from core.explaining import own_words
 from core.settings import DokploySettings
 from core.wording import text
 from integrations.dokploy.client import Dokploy
@@ -70,6 +71,6 @@ def _down(settings: DokploySettings, error: GuardianError) -> CheckLine:
     return CheckLine(
         name=text("dokploy_check.down", url=settings.url),
         ok=False,
-        problem=text("check.problem", problem=str(error)),
+        problem=text("check.problem", problem=own_words(error)),
         next_step=text("dokploy_check.next.key" if isinstance(error, Refused) else "dokploy_check.next.url"),
     )

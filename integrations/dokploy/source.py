@@ -69,7 +69,7 @@ class DokploySource:
         self._on_names = on_names
         self._named = 0
         self._notices: deque[DokployNotice] = deque(maxlen=NOTICES_LIMIT)
-        self._refusal: tuple[datetime, str] | None = None
+        self._refusal: tuple[datetime, KeyRejected] | None = None
         self._looking = asyncio.Lock()
 
     # -- SnapshotSource ---------------------------------------------------------------------------------------------
@@ -140,15 +140,15 @@ class DokploySource:
     async def _asked(self, now: datetime) -> None:
         """Ask what is due; a key that was not taken is left alone for a while, with the same cause."""
         if self._refusal is not None and now < self._refusal[0]:
-            raise SystemUnavailable(SYSTEM, self._refusal[1])
+            raise _unavailable(self._refusal[1])
         try:
             await self._ask(now)
         except KeyRejected as error:
             rest = LIMITED_FOR if isinstance(error, KeyLimited) else REFUSED_FOR
-            self._refusal = (now + rest, str(error))
-            raise SystemUnavailable(SYSTEM, str(error)) from error
+            self._refusal = (now + rest, error)
+            raise _unavailable(error) from error
         except (ActionFailed, NotFound, Refused) as error:
-            raise SystemUnavailable(SYSTEM, str(error)) from error
+            raise _unavailable(error) from error
         self._refusal = None
 
     async def _ask(self, now: datetime) -> None:
@@ -230,6 +230,10 @@ def _subject(notice: DokployNotice) -> tuple[object, ...]:
     if notice.kind is NoticeKind.BUILD:
         return (notice.kind, notice.managed_id)
     return (notice.kind, notice.project, notice.name)
+
+
+def _unavailable(error: GuardianError) -> SystemUnavailable:
+    return SystemUnavailable(SYSTEM, str(error), says=error.says)
 
 
 def _own_backup(status: DeployStatus, at: datetime) -> BackupState:

@@ -11,6 +11,7 @@ from typing import Self
 
 from core.detection import PlatformView
 from core.errors import GuardianError
+from core.explaining import own_words
 from core.managed import StackNames
 from core.ports import Clock
 from core.settings import DokploySettings
@@ -19,6 +20,7 @@ from integrations.dokploy.client import Dokploy
 from integrations.dokploy.domain_watch import DomainWatch
 from integrations.dokploy.follower import DokployFollower, ReadContainer
 from integrations.dokploy.greeting import missing_rights
+from integrations.dokploy.rounds import Topic
 from integrations.dokploy.source import DokploySource
 
 PATIENCE_S = 6.0
@@ -71,9 +73,10 @@ class DokploySystem:
             async with asyncio.timeout(PATIENCE_S):
                 await self.source.look()
         except (GuardianError, TimeoutError) as error:
-            problem = str(error) or f"no answer within {PATIENCE_S:.0f} s"
+            late = text("error.late", seconds=PATIENCE_S)
+            problem = own_words(error) if isinstance(error, GuardianError) else late
             return [text("start.dokploy_down", url=self.settings.url, problem=problem)]
-        limits = [text("start.dokploy_limit", problem=problem) for problem in self.source.limits.values()]
+        limits = [text("start.dokploy_limit", problem=_unseen(topic)) for topic in self.source.limits]
         return [
             text("start.dokploy", url=self.settings.url, count=len(self.source.managed())),
             *limits,
@@ -99,3 +102,7 @@ class DokploySystem:
     def view(self) -> PlatformView:
         """What is known, without asking."""
         return self.source.view()
+
+
+def _unseen(topic: Topic) -> Text:
+    return text("dokploy_error.no_right", what=text(f"dokploy_error.topic.{topic}"))
