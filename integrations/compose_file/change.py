@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from integrations.compose_file.failures import ComposeFileError, no_service
+from core.wording import text as said
+from integrations.compose_file.failures import ComposeFileError, no_service, shown
 from integrations.compose_file.splice import Tree, copied, flow, put
 from integrations.compose_file.tree import Document, Node, fields, reach, read
 
@@ -24,11 +25,17 @@ def service_nodes(document: Document) -> Mapping[str, Node]:
     """The services by name, aliases followed."""
     services = reach(document.root, "services")
     if services is None or services.kind != "mapping":
-        raise ComposeFileError("it has no `services:` section; is it a Compose file?")
+        raise ComposeFileError(
+            "it has no `services:` section; is it a Compose file?", says=said("compose_error.no_section")
+        )
     found = {name: value.real for name, value in fields(services).items()}
     for node in found.values():
         if node.kind != "mapping" and not node.is_null:
-            raise document.error("a service must be a mapping of its settings; look at the indentation", node)
+            raise document.error(
+                "a service must be a mapping of its settings; look at the indentation",
+                node,
+                said("compose_error.service_no_mapping"),
+            )
     return found
 
 
@@ -80,7 +87,8 @@ def change(document: Document, service: str, path: Path, tree: Tree) -> Document
         if other == service or view(before) == view(setting(new, other, *path)):
             continue
         if before is None:
-            raise document.error(f"the service {other!r} takes it from {service!r}; {_BY_HAND}", document.root)
+            says = said("compose_error.shared", service=shown(service), other=shown(other))
+            raise document.error(f"the service {other!r} takes it from {service!r}; {_BY_HAND}", document.root, says)
         kept = copied(document, before, by_name=False)
         wanted[("services", other, *path)] = view(before)
         new = read_again(put(new, ("services", other, *path), kept))
@@ -94,7 +102,7 @@ def prove(before: Document, after: Document, wanted: Mapping[Path, Any]) -> None
     for path, seen in wanted.items():
         expected = _with(expected, path, seen)
     if expected != view(after.root):
-        raise ComposeFileError(_BY_HAND)
+        raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand"))
 
 
 def view(node: Node | None) -> Any:
@@ -142,4 +150,4 @@ def read_again(text: str) -> Document:
     try:
         return read(text)
     except ComposeFileError:
-        raise ComposeFileError(_BY_HAND) from None
+        raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand")) from None

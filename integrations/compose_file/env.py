@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from core.wording import text as said
 from integrations.compose_file.failures import ComposeFileError
 from integrations.compose_file.interpolation import needed
 from integrations.compose_file.tree import Node, read
@@ -66,9 +67,15 @@ def set_value(env: str, key: str, value: str) -> str:
     The value is taken literally: what a .env file would read otherwise is quoted.
     """
     if not _NAME.fullmatch(key):
-        raise ComposeFileError("that is no name of a variable; use letters, digits and underscores")
+        raise ComposeFileError(
+            "that is no name of a variable; use letters, digits and underscores",
+            says=said("compose_error.bad_variable"),
+        )
     if "\0" in value:
-        raise ComposeFileError(f"the value for {key!r} holds a null character, which no environment takes")
+        raise ComposeFileError(
+            f"the value for {key!r} holds a null character, which no environment takes",
+            says=said("compose_error.null_character", key=key),
+        )
     written = quoted(value)
     found = [setting for setting in _settings(env) if setting.key == key]
     if found:
@@ -119,7 +126,10 @@ def _scalars(node: Node) -> Iterator[str]:
 
 def _settings(env: str) -> Iterator[_Setting]:
     if len(env) > SIZE_LIMIT_BYTES:
-        raise ComposeFileError("the environment is larger than 1 MB, which Dokploy does not take; make it smaller")
+        raise ComposeFileError(
+            "the environment is larger than 1 MB, which Dokploy does not take; make it smaller",
+            says=said("compose_error.environment_too_large"),
+        )
     position = 0
     while position < len(env):
         found = _SETTING.match(env, position)

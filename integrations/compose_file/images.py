@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from core.wording import text as said
 from integrations.compose_file.change import change, service_node, setting
-from integrations.compose_file.failures import ComposeFileError, named
+from integrations.compose_file.failures import ComposeFileError, named, shown
 from integrations.compose_file.interpolation import variables
 from integrations.compose_file.splice import scalar
 from integrations.compose_file.tree import Document, Node, read
@@ -17,7 +18,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 def set_image_tag(text: str, service: str, tag: str) -> str:
     """The file with another tag for a service's image; a digest goes, since it would win over the tag."""
     if not _TAG.fullmatch(tag):
-        raise ComposeFileError("that is no image tag; one has up to 128 letters, digits, dots, dashes and underscores")
+        raise ComposeFileError(
+            "that is no image tag; one has up to 128 letters, digits, dots, dashes and underscores",
+            says=said("compose_error.bad_tag"),
+        )
     document, node = _image(text, service)
     name, _ = _parts(document, node, service)
     return _with_image(document, service, node, f"{name}:{tag}")
@@ -26,7 +30,9 @@ def set_image_tag(text: str, service: str, tag: str) -> str:
 def pin_digest(text: str, service: str, digest: str) -> str:
     """The file with the image of a service pinned to `sha256:…`; its tag stays, for people to read."""
     if not _DIGEST.fullmatch(digest):
-        raise ComposeFileError("that is no image digest; one is `sha256:` and 64 hexadecimal digits")
+        raise ComposeFileError(
+            "that is no image digest; one is `sha256:` and 64 hexadecimal digits", says=said("compose_error.bad_digest")
+        )
     document, node = _image(text, service)
     name, tag = _parts(document, node, service)
     return _with_image(document, service, node, f"{name}:{tag}@{digest}" if tag else f"{name}@{digest}")
@@ -38,9 +44,14 @@ def _image(text: str, service: str) -> tuple[Document, Node]:
     if node is None:
         is_built = setting(document, service, "build") is not None
         why = "it is built from source; change its source instead" if is_built else "add `image:` first"
-        raise document.error(f"{named(service)} has no image: {why}", service_node(document, service))
+        says = said("compose_error.is_built" if is_built else "compose_error.no_image", service=shown(service))
+        raise document.error(f"{named(service)} has no image: {why}", service_node(document, service), says)
     if node.kind != "scalar":
-        raise document.error(f"the image of {named(service)} must be a single value; correct it", node)
+        raise document.error(
+            f"the image of {named(service)} must be a single value; correct it",
+            node,
+            said("compose_error.image_no_value", service=shown(service)),
+        )
     return document, node
 
 
@@ -61,6 +72,7 @@ def _parts(document: Document, node: Node, service: str) -> tuple[str, str]:
                 f"the image of {named(service)} comes from the variable {variable.name}; "
                 f"set {variable.name} in the environment",
                 node,
+                said("compose_error.image_variable", service=shown(service), variable=variable.name),
                 variable=variable.name,
             )
     return (image[:end], "") if colon < 0 else (image[:colon], image[colon + 1 : end])

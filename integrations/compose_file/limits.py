@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from core.wording import text as said
 from integrations.compose_file.change import Path, change, service_node, setting
 from integrations.compose_file.facts import CPUS, DEPLOY_CPUS, DEPLOY_MEMORY, MEM_LIMIT
-from integrations.compose_file.failures import ComposeFileError, named
+from integrations.compose_file.failures import ComposeFileError, named, shown
 from integrations.compose_file.interpolation import variables
 from integrations.compose_file.splice import Source, scalar
 from integrations.compose_file.tree import Document, Node, read
@@ -19,6 +20,13 @@ LEAST_MB = 6
 """Docker starts no container with less memory."""
 MEMSWAP = ("memswap_limit",)
 _MEMORY_RESERVED: tuple[Path, ...] = (("mem_reservation",), ("deploy", "resources", "reservations", "memory"))
+_WHAT = {
+    "memory limit": said("compose_error.what.memory"),
+    "memory reservation": said("compose_error.what.memory_reserved"),
+    "memory and swap limit": said("compose_error.what.swap"),
+    "CPU limit": said("compose_error.what.cpu"),
+    "CPU reservation": said("compose_error.what.cpu_reserved"),
+}
 _CPUS_RESERVED: Path = ("deploy", "resources", "reservations", "cpus")
 
 
@@ -52,6 +60,7 @@ def set_memory_limit(
                 f"{target // MB} MB for {named(service)} are less than {'.'.join(path)} keeps for it; choose more, "
                 "or lower the reservation first",
                 reserved,
+                said("compose_error.memory_reserved", mb=target // MB, service=shown(service), path=".".join(path)),
             )
     default = DEPLOY_MEMORY if style == "swarm" or setting(document, service, *DEPLOY_MEMORY[:3]) else MEM_LIMIT
     for path, node in written or [(default, None)]:
@@ -64,18 +73,24 @@ def set_cpu_limit(text: str, service: str, cpus: float, *, style: Style = "compo
     document = read(text)
     service_node(document, service)
     if not (math.isfinite(cpus) and cpus >= 0.01):
-        raise ComposeFileError(f"{cpus} is no number of processors; give 0.01 or more")
+        raise ComposeFileError(
+            f"{cpus} is no number of processors; give 0.01 or more", says=said("compose_error.bad_cpus", cpus=cpus)
+        )
     quota = setting(document, service, "cpu_quota")
     if quota is not None and quota.value not in ("0", "-1"):
         raise document.error(
             f"{named(service)} is limited by `cpu_quota`, which Docker takes only without `cpus`; change it by hand",
             quota,
+            said("compose_error.cpu_quota", service=shown(service)),
         )
     reserved = setting(document, service, *_CPUS_RESERVED)
     if reserved is not None and _cpus(document, reserved, service) > cpus:
         raise document.error(
             f"{decimal(cpus)} processors for {named(service)} are less than {'.'.join(_CPUS_RESERVED)} keeps for it",
             reserved,
+            said(
+                "compose_error.cpus_reserved", cpus=decimal(cpus), service=shown(service), path=".".join(_CPUS_RESERVED)
+            ),
         )
     written: list[tuple[Path, Node | None]] = [
         (path, node) for path in _places(style, CPUS, DEPLOY_CPUS) if (node := setting(document, service, *path))
@@ -96,16 +111,24 @@ def _places(style: Style, plain: Path, deploy: Path) -> tuple[Path, ...]:
 
 def _target(service: str, *, limit_mb: int | None, factor: float | None, known: int) -> int:
     if (limit_mb is None) == (factor is None):
-        raise ComposeFileError("give either a limit in MB or a factor, not both")
+        raise ComposeFileError(
+            "give either a limit in MB or a factor, not both", says=said("compose_error.limit_or_factor")
+        )
     if limit_mb is not None:
         target = limit_mb * MB
     elif known:
         wanted = known * (factor or 0)
         target = round(wanted / MB) * MB if math.isfinite(wanted) else 0
     else:
-        raise ComposeFileError(f"{named(service)} has no memory limit that a factor could change; give it in MB")
+        raise ComposeFileError(
+            f"{named(service)} has no memory limit that a factor could change; give it in MB",
+            says=said("compose_error.no_limit", service=shown(service)),
+        )
     if not LEAST_MB * MB <= target < 1 << 60:
-        raise ComposeFileError(f"{target // MB} MB is no memory limit that Docker takes; choose {LEAST_MB} MB or more")
+        raise ComposeFileError(
+            f"{target // MB} MB is no memory limit that Docker takes; choose {LEAST_MB} MB or more",
+            says=said("compose_error.too_little", mb=target // MB, least=LEAST_MB),
+        )
     return target
 
 
@@ -130,7 +153,11 @@ def _bytes(document: Document, node: Node, service: str, what: str) -> int:
     _no_variable(document, node, service, what)
     amount = memory_bytes(node.value) if node.kind == "scalar" else None
     if amount is None:
-        raise document.error(f"the {what} of {named(service)} is no amount such as 512m or 2g; correct it", node)
+        raise document.error(
+            f"the {what} of {named(service)} is no amount such as 512m or 2g; correct it",
+            node,
+            said("compose_error.no_amount", what=_WHAT[what], service=shown(service)),
+        )
     return amount
 
 
@@ -139,7 +166,11 @@ def _cpus(document: Document, node: Node, service: str) -> float:
     try:
         return float(node.value)
     except ValueError:
-        raise document.error(f"the CPU reservation of {named(service)} is no number; correct it", node) from None
+        raise document.error(
+            f"the CPU reservation of {named(service)} is no number; correct it",
+            node,
+            said("compose_error.no_number", what=_WHAT["CPU reservation"], service=shown(service)),
+        ) from None
 
 
 def _no_variable(document: Document, node: Node, service: str, what: str) -> None:
@@ -148,5 +179,6 @@ def _no_variable(document: Document, node: Node, service: str, what: str) -> Non
             f"the {what} of {named(service)} comes from the variable {variable.name}; "
             f"set {variable.name} in the environment",
             node,
+            said("compose_error.in_variable", what=_WHAT[what], service=shown(service), variable=variable.name),
             variable=variable.name,
         )

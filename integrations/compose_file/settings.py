@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from core.wording import Text
+from core.wording import text as said
 from integrations.compose_file.change import (
     Path,
     change,
@@ -15,7 +17,7 @@ from integrations.compose_file.change import (
     setting,
     view,
 )
-from integrations.compose_file.failures import ComposeFileError, named
+from integrations.compose_file.failures import ComposeFileError, named, shown
 from integrations.compose_file.limits import Style
 from integrations.compose_file.lists import with_item
 from integrations.compose_file.splice import Source, Tree, flow, remove, scalar
@@ -90,16 +92,21 @@ def set_healthcheck(
     document = read(text)
     service_node(document, service)
     if not test:
-        raise ComposeFileError("a health check needs a command")
+        raise ComposeFileError("a health check needs a command", says=said("compose_error.no_command"))
     parts: list[tuple[str, Tree]] = [("test", _test(test))]
     for name, seconds in (("interval", interval_s), ("timeout", timeout_s), ("start_period", start_period_s)):
         if seconds is not None:
             if not 0.001 <= seconds <= 86_400:
-                raise ComposeFileError(f"the {name} of a health check must be between 1 ms and a day")
+                raise ComposeFileError(
+                    f"the {name} of a health check must be between 1 ms and a day",
+                    says=said("compose_error.bad_span", name=name),
+                )
             parts.append((name, Source(duration(seconds))))
     if retries is not None:
         if not 1 <= retries <= 1000:
-            raise ComposeFileError("a health check has between 1 and 1000 retries")
+            raise ComposeFileError(
+                "a health check has between 1 and 1000 retries", says=said("compose_error.bad_retries")
+            )
         parts.append(("retries", Source(str(retries))))
     disabled = setting(document, service, "healthcheck", "disable")
     if disabled is not None and disabled.value == "true":
@@ -116,7 +123,10 @@ def set_restart(text: str, service: str, policy: str, *, style: Style = "compose
     """
     found = _POLICY.fullmatch(policy)
     if found is None:
-        raise ComposeFileError("that is no restart policy; use no, always, unless-stopped, on-failure or on-failure:3")
+        raise ComposeFileError(
+            "that is no restart policy; use no, always, unless-stopped, on-failure or on-failure:3",
+            says=said("compose_error.bad_policy"),
+        )
     document = read(text)
     service_node(document, service)
     if style == "compose":
@@ -137,7 +147,10 @@ def _test(test: str | Sequence[str]) -> Source:
 
 def _check_key(key: str) -> None:
     if not _NAME.fullmatch(key):
-        raise ComposeFileError("that is no name of an environment variable; use letters, digits and underscores")
+        raise ComposeFileError(
+            "that is no name of an environment variable; use letters, digits and underscores",
+            says=said("compose_error.bad_variable"),
+        )
 
 
 def _key_of(item: Node) -> str:
@@ -154,4 +167,7 @@ def _not_there(document: Document, service: str, key: str) -> ComposeFileError:
     why = "inherits it; remove it where it is written" if is_inherited else "does not set it itself"
     entry = own(service_node(document, service), "environment")
     node = entry[1] if entry is not None else service_node(document, service)
-    return document.error(f"{named(service)} {why}: {named(key)}", node)
+    says = "compose_error.inherited" if is_inherited else "compose_error.not_set"
+    return document.error(
+        f"{named(service)} {why}: {named(key)}", node, Text(says, {"service": shown(service), "key": shown(key)})
+    )

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from core.wording import text as said
+from integrations.compose_file.failures import shown
 from integrations.compose_file.tree import Document, Node, is_merge, own
 
 _LINE_END = re.compile(r"[^\r\n]*")
@@ -238,7 +240,11 @@ def put(document: Document, path: Sequence[str], tree: Tree, *, start: Node | No
         if value.is_null or (value.kind == "mapping" and not value.entries):
             return replace(document, key, value, _grown(document, None, rest, tree), in_flow=in_flow)
         if value.kind != "mapping":
-            raise document.error(f"{name!r} must be a mapping; correct it by hand", value)
+            raise document.error(
+                f"{name!r} must be a mapping; correct it by hand",
+                value,
+                said("compose_error.part_no_mapping", name=shown(name)),
+            )
         node, in_flow = value, in_flow or value.is_flow
     raise ValueError("a path has at least one name")
 

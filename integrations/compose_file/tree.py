@@ -12,7 +12,10 @@ from typing import Any, Literal
 
 import yaml
 
-from integrations.compose_file.failures import ComposeFileError, named
+from core.wording import Text
+from core.wording import text as said
+from integrations.compose_file.failures import ComposeFileError, named, shown
+from integrations.compose_file.yaml_errors import EXPLAINED
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 """Dokploy takes no larger body."""
@@ -89,10 +92,10 @@ class Document:
         """Line and column, both counted from 1."""
         return _place(self.text, offset)
 
-    def error(self, problem: str, node: Node, *, variable: str | None = None) -> ComposeFileError:
+    def error(self, problem: str, node: Node, says: Text, *, variable: str | None = None) -> ComposeFileError:
         """The error that points at a node."""
         line, column = self.place(node.content)
-        return ComposeFileError(problem, line=line, column=column, variable=variable)
+        return ComposeFileError(problem, says=says, line=line, column=column, variable=variable)
 
     def source(self, node: Node) -> str:
         """A node as the file writes it, without tag and anchor."""
@@ -102,18 +105,26 @@ class Document:
 def read(text: str) -> Document:
     """Read a file; ComposeFileError with line and column when it is no Compose file that can be trusted."""
     if len(text) > SIZE_LIMIT_BYTES or len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT_BYTES:
-        raise ComposeFileError("it is larger than 1 MB, which Dokploy does not take; make it smaller")
+        raise ComposeFileError(
+            "it is larger than 1 MB, which Dokploy does not take; make it smaller", says=said("compose_error.too_large")
+        )
     try:
         root = _Reader(text).document()
     except yaml.YAMLError as error:
         raise _explained(error, text) from None
     except UnicodeError:
-        raise ComposeFileError("it holds characters that are no text; save it as UTF-8") from None
+        raise ComposeFileError(
+            "it holds characters that are no text; save it as UTF-8", says=said("compose_error.no_text")
+        ) from None
     if root is None or root.is_null:
-        raise ComposeFileError("it is empty; it needs a `services:` section")
+        raise ComposeFileError("it is empty; it needs a `services:` section", says=said("compose_error.empty"))
     document = Document(text=text, root=root)
     if root.kind != "mapping":
-        raise document.error("it must be a mapping with a `services:` section, not a list or a single value", root)
+        raise document.error(
+            "it must be a mapping with a `services:` section, not a list or a single value",
+            root,
+            said("compose_error.no_mapping"),
+        )
     return document
 
 
@@ -136,12 +147,18 @@ class _Reader:
         next(self._events)
         more = next(self._events)
         if not isinstance(more, yaml.StreamEndEvent):
-            raise self._error("it holds several documents (`---`); keep one", more.start_mark.index)
+            raise self._error(
+                "it holds several documents (`---`); keep one", more.start_mark.index, said("compose_error.several")
+            )
         return root
 
     def _node(self, event: Any, depth: int) -> Node:
         if depth > DEPTH_LIMIT:
-            raise self._error(f"it is nested more than {DEPTH_LIMIT} levels deep; no Compose file is", _start(event))
+            raise self._error(
+                f"it is nested more than {DEPTH_LIMIT} levels deep; no Compose file is",
+                _start(event),
+                said("compose_error.too_deep", limit=DEPTH_LIMIT),
+            )
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if isinstance(event, yaml.ScalarEvent):
@@ -151,7 +168,9 @@ class _Reader:
         else:
             node = self._sequence(event, depth)
         if node.size > NODE_LIMIT:
-            raise self._error("its aliases unfold to far too many values; it is refused", node.start)
+            raise self._error(
+                "its aliases unfold to far too many values; it is refused", node.start, said("compose_error.bomb")
+            )
         if node.anchor:
             self._anchors[node.anchor] = node
         return node
@@ -160,7 +179,11 @@ class _Reader:
         start = _start(event)
         target = self._anchors.get(event.anchor)
         if target is None:
-            raise self._error(f"the alias *{event.anchor} has no anchor &{event.anchor} before it", start)
+            raise self._error(
+                f"the alias *{event.anchor} has no anchor &{event.anchor} before it",
+                start,
+                said("compose_error.no_anchor", name=shown(str(event.anchor))),
+            )
         end = event.end_mark.index
         column = event.start_mark.column
         value = str(event.anchor)
@@ -190,10 +213,16 @@ class _Reader:
         while not isinstance(found := next(self._events), yaml.MappingEndEvent):
             key = self._node(found, depth + 1)
             if key.real.kind != "scalar":
-                raise self._error("a key must be a word, not a list or a mapping", key.start)
+                raise self._error(
+                    "a key must be a word, not a list or a mapping", key.start, said("compose_error.key_is_no_word")
+                )
             name = key.real.value
             if name in seen:
-                raise self._error(f"the key {named(name)} stands twice in the same place; remove one", key.start)
+                raise self._error(
+                    f"the key {named(name)} stands twice in the same place; remove one",
+                    key.start,
+                    said("compose_error.key_twice", name=shown(name)),
+                )
             seen.add(name)
             entries.append((key, self._node(next(self._events), depth + 1)))
         end = _end(event, found, [value for _, value in entries])
@@ -238,9 +267,9 @@ class _Reader:
             "anchor": event.anchor or "",
         }
 
-    def _error(self, problem: str, offset: int) -> ComposeFileError:
+    def _error(self, problem: str, offset: int, says: Text) -> ComposeFileError:
         line, column = _place(self._text, offset)
-        return ComposeFileError(problem, line=line, column=column)
+        return ComposeFileError(problem, says=says, line=line, column=column)
 
 
 def _start(event: Any) -> int:
@@ -258,36 +287,20 @@ def _place(text: str, offset: int) -> tuple[int, int]:
     return len(breaks) + 1, offset - (breaks[-1].end() if breaks else 0) + 1
 
 
-_EXPLAINED = (
-    ("cannot start any token", "a character stands where YAML allows none (a tab, @, ` or %); indent with blanks"),
-    ("tab", "a tab cannot indent; use blanks"),
-    ("mapping values are not allowed", "a `:` stands where no mapping can begin; look at the indentation and quotes"),
-    ("could not find expected ':'", "a key has no `:` after it; add it, or look at the indentation of the line before"),
-    ("did not find expected key", "the indentation does not fit the lines before; align it with its neighbours"),
-    ("expected <block end>", "the indentation does not fit the lines before; align it with its neighbours"),
-    ("did not find expected '-' indicator", "the items of a list are not aligned; give each the same indentation"),
-    ("block sequence entries are not allowed", "a list begins where none can; look at the indentation"),
-    ("unexpected end of stream", "a quote is opened and never closed; close it"),
-    ("end of stream", "a bracket or quote is opened and never closed; close it"),
-    ("',' or '}'", "a `{` is not closed, or a comma is missing; close it"),
-    ("',' or ']'", "a `[` is not closed, or a comma is missing; close it"),
-    ("unknown escape character", "a backslash in double quotes starts no known escape; use single quotes or double it"),
-    ("duplicate anchor", "an anchor of that name stands twice; rename one"),
-    ("undefined alias", "an alias has no anchor before it; add the anchor or write the value out"),
-    ("control characters", "it holds a control character; remove it"),
-    ("special characters", "it holds a control character; remove it"),
-)
-
-
 def _explained(error: yaml.YAMLError, text: str) -> ComposeFileError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     words = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "")
     offset = int(mark.index) if mark is not None else int(getattr(error, "position", None) or 0)
     line, column = _place(text, min(offset, len(text)))
     if _has_tab_indent(text, line):
-        return ComposeFileError("a tab cannot indent; use blanks", line=line, column=column)
-    problem = next((says for part, says in _EXPLAINED if part in words), "it is no valid YAML here; correct it")
-    return ComposeFileError(problem, line=line, column=column)
+        return ComposeFileError(
+            "a tab cannot indent; use blanks", says=said("compose_error.yaml.tab"), line=line, column=column
+        )
+    name, problem = next(
+        ((name, problem) for part, name, problem in EXPLAINED if part in words),
+        ("other", "it is no valid YAML here; correct it"),
+    )
+    return ComposeFileError(problem, says=said(f"compose_error.yaml.{name}"), line=line, column=column)
 
 
 def _has_tab_indent(text: str, line: int) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from core.wording import text as said
 from integrations.compose_file.change import prove, read_again, service_node, view, view_of
-from integrations.compose_file.failures import ComposeFileError, named
+from integrations.compose_file.failures import ComposeFileError, named, shown
 from integrations.compose_file.interpolation import variables
 from integrations.compose_file.lists import with_item
 from integrations.compose_file.splice import Source, put, scalar
@@ -26,11 +27,16 @@ def set_volume(text: str, service: str, source: str, target: str, mode: Mode = "
     """
     is_named = _VOLUME_NAME.fullmatch(source) is not None
     if not (is_named or _FOLDER.fullmatch(source)):
-        raise ComposeFileError("a volume's source is a name or a folder that begins with /, ./, ../ or ~")
+        raise ComposeFileError(
+            "a volume's source is a name or a folder that begins with /, ./, ../ or ~",
+            says=said("compose_error.bad_source"),
+        )
     if not _TARGET.fullmatch(target):
-        raise ComposeFileError("a volume's target is a path in the container that begins with /")
+        raise ComposeFileError(
+            "a volume's target is a path in the container that begins with /", says=said("compose_error.bad_target")
+        )
     if mode not in ("rw", "ro"):
-        raise ComposeFileError("the mode of a volume is rw or ro")
+        raise ComposeFileError("the mode of a volume is rw or ro", says=said("compose_error.bad_mode"))
     document = read(text)
     mounts = reach(service_node(document, service), "volumes")
     at = _position(mounts, target)
@@ -72,7 +78,9 @@ def _long(
     wanted_kind = "volume" if is_named else "bind"
     if kind is None or kind.value != wanted_kind:
         raise document.error(
-            f"what {named(service)} mounts there is no {wanted_kind}; change its long form by hand", mounts.items[at]
+            f"what {named(service)} mounts there is no {wanted_kind}; change its long form by hand",
+            mounts.items[at],
+            said("compose_error.long_form", service=shown(service)),
         )
     seen = view(item)
     settings = [("source", scalar(source)), ("read_only", Source("true" if mode == "ro" else "false"))]
