@@ -15,6 +15,19 @@ from core.wording import Text, text
 
 FACTS_SHOWN = 6
 FACT_LENGTH = 160
+_SOURCES = (
+    ("dependency graph", "graph"),
+    ("gathering", "gathering"),
+    ("deployment log of ", "deployment_log"),
+    ("deployments of ", "deployments"),
+    ("records of ", "records"),
+    ("versions of ", "versions"),
+    ("compose file of ", "compose_file"),
+    ("logs ", "logs"),
+    ("events", "events"),
+    ("history.", "history"),
+)
+"""How sources begin, with the name of their sentence."""
 LONG_S = 120
 """From here on a span is told in minutes, hours and days."""
 
@@ -27,7 +40,7 @@ def evidence_blocks(incident: Incident) -> list[Block]:
         lines += [
             text("card.fact_short", name=_label(item), value=_value(item)) for item in items if item.source == source
         ]
-        lines.append(text("card.source", source=source))
+        lines.append(text("card.source", source=_source(source)))
     return [Folded(heading=text("card.evidence"), lines=tuple(lines))] if lines else []
 
 
@@ -43,9 +56,17 @@ def telling_facts(incident: Incident) -> Iterator[Block]:
         joined = facts[0]
         for one in facts[1:]:
             joined = text("card.joined", first=joined, second=one)
-        lines += [joined, text("card.source", source=source)]
+        lines += [joined, text("card.source", source=_source(source))]
     if lines:
         yield Folded(lines=tuple(lines))
+
+
+def _source(source: str) -> Words:
+    """Where it was read, in people's words where these are words; a command and its object stay as they are typed."""
+    for start, key in _SOURCES:
+        if source.startswith(start):
+            return text(f"evidence.source.{key}", what=source[len(start) :].strip())
+    return source
 
 
 def _facts_of_root(incident: Incident) -> dict[str, Evidence]:
