@@ -60,7 +60,7 @@ async def test_a_stack_that_was_never_deployed(shop: DokployWorld) -> None:
     ada, ask = shop.world.ada, shop.world.ask
     await ask(ada, "/services granada", "not deployed yet")
     await ask(ada, "/logs granada", "has no containers")
-    await ask(ada, "/rollback granada", "no version of 'granada' is kept")
+    await ask(ada, "/rollback granada", "keep no version of granada")
     sent = await shop.order("/deploy granada")
     await shop.private("up and holding", after=sent)
 
