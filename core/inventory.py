@@ -329,7 +329,9 @@ def _has_all_words(wanted: str, name: str) -> bool:
 def _is_fuzzy(wanted: str, name: str) -> bool:
     if len(wanted) < 3 or 2 * min(len(wanted), len(name)) < FUZZY_FLOOR * (len(wanted) + len(name)):
         return False  # too short, or of too different a length to be alike enough
-    return SequenceMatcher(None, wanted, name).ratio() >= FUZZY_FLOOR
+    likeness = SequenceMatcher(None, wanted, name)
+    bounds = (likeness.real_quick_ratio, likeness.quick_ratio, likeness.ratio)  # cheap ones first
+    return all(bound() >= FUZZY_FLOOR for bound in bounds)
 
 
 def is_guarded(container: Container, only: Iterable[str], ignore: Iterable[str]) -> bool:

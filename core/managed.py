@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 NAME_LIMIT = 60
 """Longer names are cut: each must fit on a button and in a lock's key, with environment and project before it."""
 READ_LIMIT = 500
+NAMES_KEPT = 20_000
+"""Of stacks, services and containers, each folded once and not at every question."""
 
 
 class ManagedKind(StrEnum):
@@ -253,6 +256,7 @@ def _spellings(one: Named) -> tuple[str, str, str]:
     return (name, short, f"{_clean(one.project)}-{short}" if one.project else short)
 
 
+@lru_cache(maxsize=NAMES_KEPT)
 def folded(name: str) -> str:
     """The words of a name as people type them: no case, no accents, no signs."""
     plain = unicodedata.normalize("NFKD", name.casefold())
