@@ -85,7 +85,7 @@ async def test_a_dokploy_that_is_down_at_the_start_is_said_and_seen_when_it_is_b
     await shop.start("granada")
     assert "does not answer" in shop.world.log().rpartition("on guard")[2]
     shown = await shop.world.ask(shop.world.ada, "/status", "granada")  # not `granada-x7f3k2`: its name is kept
-    assert "dokploy does not answer" in shown.text
+    assert "dokploy does not answer" in shown.text.casefold()
     card = await shop.world.card("dokploy does not answer", "a person is needed", timeout_s=30)
     await asyncio.to_thread(shop.dokploy.come_back)
     await shop.world.card("recovered by itself", timeout_s=30)
