@@ -84,7 +84,7 @@ class Known:
         """Those of everything."""
         self._deployments = found
         self._follow_statuses(found)
-        listed = {one.id for own in found.values() for one in own}
+        listed = {one.id for own in found.values() for one in own} | {one.run_id for one in self.backups()}
         self._errors = {key: error for key, error in self._errors.items() if key in listed}
 
     def take_own_deployments(self, managed_id: str, own: tuple[Deployment, ...]) -> None:

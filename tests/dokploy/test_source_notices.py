@@ -74,6 +74,9 @@ async def test_an_announced_database_backup_asks_that_database(
     (backup,) = (await view_of(source)).backups
     assert backup.status is DeployStatus.ERROR
     assert "pg_dump" in backup.detail
+    (backup,) = (await view_after(source, hand, 120)).backups
+    assert "pg_dump" in backup.detail, "it stays known while it is the last run"
+    assert fleet.asked["deployment.readLogs"] == 1
 
 
 async def test_runs_that_do_not_come_with_a_backup_are_asked_for(
