@@ -29,6 +29,7 @@ from core.deploys import (
 )
 from core.door import Door
 from core.errors import GuardianError, SystemUnavailable
+from core.explaining import problem_of
 from core.inventory import Container, Inventory
 from core.managed import DeployStatus
 from core.ports import Clock, Done, Run, Runs, Waiting
@@ -124,6 +125,7 @@ class DeployRuntime:
             raise
         except Exception as error:
             if run.tries + 1 >= RUN_TRIES:
+                self._seen.pop(run.key, None)
                 await self._give_up(str(run.payload["call"]), error)
             raise
 
@@ -180,7 +182,7 @@ class DeployRuntime:
     def _blind(self, deploy: Deploy, seen: Seen, error: GuardianError) -> Deploy:
         """It cannot be seen now: look on, but not for ever."""
         now = self._clock.now()
-        problem = self._parts.redact(str(error))[:300]
+        problem = problem_of(error, self._parts.redact)
         seen.answers_since = None
         seen.blind_since = seen.blind_since or now
         if not isinstance(error, SystemUnavailable):
@@ -274,4 +276,7 @@ class DeployRuntime:
         else:
             self._at_work.pop(deploy.key, None)
         if deploy.phase is DeployPhase.FAILED and deploy.deployment_id is not None:
+            self._told.pop(deploy.stack, None)
             self._told[deploy.stack] = deploy.deployment_id
+            while len(self._told) > TOLD_LIMIT:
+                self._told.pop(next(iter(self._told)))

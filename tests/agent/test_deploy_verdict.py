@@ -198,3 +198,22 @@ def test_the_moment_of_the_end_is_the_platforms() -> None:
     moment: datetime = at(0) + timedelta(seconds=4)
     deploy = step(waiting(), Seen(), 5, deployment_id="d1", status=DeployStatus.DONE, finished_at=moment)
     assert (deploy.phase, deploy.platform_ended_at) == (DeployPhase.SETTLING, moment)
+
+
+@pytest.mark.parametrize("ahead_s", [600, -600])
+@pytest.mark.parametrize("engine_s", [0, 600, -600])
+def test_what_crashed_in_the_deploy_counts_whatever_the_clocks_say(ahead_s: float, engine_s: float) -> None:
+    """The platform's clock is ten minutes off, and so may be that of the machine it deploys on."""
+    ordered = a_deploy(phase=DeployPhase.WAITING, started_at=None, platform_ended_at=None, containers_before={"old": 0})
+    look = DeployLook(at=at(4), deployment_id="d1", status=DeployStatus.RUNNING, started_at=at(1 + ahead_s))
+    running = progress(ordered, look, Seen(), at(4), (), SETTINGS)
+    done = DeployLook(
+        at=at(9),
+        deployment_id="d1",
+        status=DeployStatus.DONE,
+        started_at=at(1 + ahead_s),
+        finished_at=at(8 + ahead_s),
+    )
+    settling = progress(running, done, Seen(), at(9), (), SETTINGS)
+    crashed = ended(1, made_s=5 + engine_s, when_s=8 + engine_s)
+    assert "api exited with 1" in says(standing(settling, [crashed, one("shop-web-1")]))
