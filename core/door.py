@@ -180,9 +180,7 @@ class Door:
             async with asyncio.timeout(PREVIEW_S):
                 shown = await one.action.preview(one.params)
         except TimeoutError:
-            problem: Text | str = (
-                f"{one.action.name!r} took more than {PREVIEW_S:.0f} s to show what it would do; try again"
-            )
+            problem: Text | str = text("door.preview_late", seconds=PREVIEW_S)
         except GuardianError as error:
             problem = problem_of(error, self._redact)
         else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import reduce
 
 from pydantic import JsonValue
 
 from core.actions import JsonObject, Outcome, Result, Risk, action
 from core.errors import GuardianError, Refused, SystemUnavailable
 from core.managed import Managed, ManagedKind
-from core.wording import text
+from core.wording import Text, text
 from integrations.dokploy.backups import BackupRun
 from integrations.dokploy.compose_reads import iso
 from integrations.dokploy.failures import RightMissing
@@ -46,8 +47,14 @@ class PlatformActions(DokployToolset):
         )
         parts = await self._infrastructure()
         running = sum(one.is_active for one in jobs)
-        problems = [f"{name}: {state}" for name, state in parts.items() if state != "healthy"]
-        problems += [] if is_healthy else ["it does not reach its database"]
+        sick = {name: state for name, state in parts.items() if state != "healthy"}
+        problems = [f"{name}: {state}" for name, state in sick.items()]
+        told = [
+            text("dokploy_error.part", part=text(f"dokploy_error.{name}"), state=state) for name, state in sick.items()
+        ]
+        if not is_healthy:
+            problems.append("it does not reach its database")
+            told.append(text("dokploy_error.no_database"))
         data: JsonObject = {
             "version": version,
             "parts": dict(parts),
@@ -56,7 +63,7 @@ class PlatformActions(DokployToolset):
             "queue_waiting": len(jobs) - running,
         }
         if problems:
-            said = text("dokploy.health_bad", version=version, problem="; ".join(problems))
+            said = text("dokploy.health_bad", version=version, problem=reduce(_both, told))
         else:
             said = text("dokploy.health_good", version=version, running=running, waiting=len(jobs) - running)
         return self._result(said, data, "settings.health")
@@ -126,3 +133,7 @@ class PlatformActions(DokployToolset):
         await self._dokploy.backups.run(run, params.backup_id)
         name = backup.database or backup.prefix or params.backup_id
         return self._result(text("dokploy.backup_done", name=name), {"backup_id": params.backup_id})
+
+
+def _both(first: Text, second: Text) -> Text:
+    return text("dokploy_error.both", first=first, second=second)
