@@ -35,7 +35,7 @@ class Deployments:
 
     async def all(self) -> list[Deployment]:
         """Of every compose and application of the organization, each with its project: one call for all."""
-        return await self._transport.get_rows("deployment.allCentralized", Deployment)
+        return await self._transport.poll_rows("deployment.allCentralized", Deployment)
 
     async def queue(self) -> list[QueuedJob]:
         """What waits and runs on the whole Dokploy, other organizations included."""

@@ -78,6 +78,8 @@ class Transport:
             settings.url, failures=settings.breaker_failures, rest_s=settings.breaker_rest_s, monotonic=monotonic
         )
         self._connection = Connection(settings)
+        self._polled: dict[str, tuple[bytes, list[Any]]] = {}
+        """By procedure, the last answer to a question that is put again and again, and what it was read as."""
         self._accepted = 0
         self._is_refused = False
 
@@ -103,6 +105,17 @@ class Transport:
         request = _request("GET", procedure, params or {})
         reply = await self._answered(request, Patience.QUICK)
         return await self._read(reply, lambda: read_rows(reply, request, row, self.url))
+
+    async def poll_rows(self, procedure: str, row: type[T]) -> list[T]:
+        """The same without parameters, for what is asked every few seconds: an answer like the last one is not read."""
+        request = _request("GET", procedure, {})
+        reply = await self._answered(request, Patience.QUICK)
+        before = self._polled.get(procedure)
+        if before is not None and before[0] == reply.content:
+            return before[1]
+        rows = await self._read(reply, lambda: read_rows(reply, request, row, self.url))
+        self._polled[procedure] = (reply.content, rows)
+        return rows
 
     async def get_or_none(self, procedure: str, answer: type[T], params: Mapping[str, Param]) -> T | None:
         """Ask for what may not be there: an empty answer and null are None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -277,3 +278,16 @@ async def test_requests_keep_their_distance(server: ReplayServer, make_dokploy: 
     begin = time.monotonic()
     await asyncio.gather(*(dokploy.instance.version() for _ in range(5)))
     assert time.monotonic() - begin >= 4 * 0.05
+
+
+async def test_two_thousand_deployments_that_have_not_changed_are_read_once(
+    server: ReplayServer, dokploy: Dokploy
+) -> None:
+    rows = [{"deploymentId": f"d{number}", "title": "x" * 800, "status": "done"} for number in range(2000)]
+    server.says(json.dumps(rows).encode())
+    first = await dokploy.deployments.all()
+    assert await dokploy.deployments.all() is first
+    rows[7]["status"] = "error"
+    server.says(json.dumps(rows).encode())
+    second = await dokploy.deployments.all()
+    assert [str(one.status) for one in second].count("error") == 1
