@@ -90,15 +90,25 @@ class Texts:
         if text.key == "data.bilingual":
             return str(text.values.get(language) or text.values.get("en") or "")
         values = {
-            name: self.render(value, language) if isinstance(value, Text) else _plain(value)
+            name: _Shown(self.render(value, language) if isinstance(value, Text) else _plain(value))
             for name, value in text.values.items()
         }
         return self.pattern(text.key, language).format_map(_Gaps(values))
 
 
-class _Gaps(dict[str, str]):
-    def __missing__(self, name: str) -> str:
-        return "–"
+class _Shown(str):
+    """A value in a gap: `{count:service|services}` writes it with the noun that goes with that number."""
+
+    __slots__ = ()
+
+    def __format__(self, nouns: str) -> str:
+        one, has_nouns, many = nouns.partition("|")
+        return f"{self!s} {one if self == '1' else many}" if has_nouns else str(self)
+
+
+class _Gaps(dict[str, _Shown]):
+    def __missing__(self, name: str) -> _Shown:
+        return _Shown("–")
 
 
 def _plain(value: Value) -> str:
