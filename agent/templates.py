@@ -59,9 +59,13 @@ def missing_in(value: JsonValue, lookup: Lookup) -> list[str]:
 
 
 def fill_sentences(template: str, lookup: Lookup) -> str:
-    """The text without those of its sentences that name a missing fact: nothing is said that was not measured."""
-    kept = [part for part in _SENTENCE_END.split(template.strip()) if not missing_in(part, lookup)]
+    """The text without those of its sentences that name a missing or empty fact: nothing is said that tells nothing."""
+    kept = [part for part in _SENTENCE_END.split(template.strip()) if not _tells_nothing(part, lookup)]
     return str(fill(" ".join(kept), lambda path: shown(lookup(path))))
+
+
+def _tells_nothing(sentence: str, lookup: Lookup) -> bool:
+    return any(lookup(path_of(name)) in (None, "", []) for name in references(sentence))
 
 
 def shown(value: JsonValue) -> str:

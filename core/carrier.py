@@ -138,7 +138,7 @@ class Carrier:
         if record.approved_by is None:
             again = weigh(action, record.call, facts, self._policy)
             if again.decision is not Decision.ALLOW:
-                refusal = _failure(text("door.denied", reason=again.reason))
+                refusal = _failure(denial(again.reason))
                 return await self._end(record, CallState.DENIED, refusal)
         with carrying_out(_calling(record)):
             if record.call.basis and (moved := await self._has_moved(record, action, params)) is not None:
@@ -316,6 +316,11 @@ def weigh(action: Action, call: Call, facts: Facts, policy: PolicySettings) -> V
     if taking_back:
         facts = replace(facts, attempts=0)
     return verdict(risk, action.role, call.actor, facts, policy)
+
+
+def denial(reason: Text) -> Text:
+    """What is said of a wish that is not carried out; what cannot be done at all is no matter of leave."""
+    return reason if reason.key == "door.impossible" else text("door.denied", reason=reason)
 
 
 def run_key(call_key: str) -> str:

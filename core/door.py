@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from core.actions import Action, Outcome, Params, Preview, Result, Risk
 from core.approvals import Approval, ApprovalState, call_hash
-from core.carrier import Carriage, Carrier, weigh
+from core.carrier import Carriage, Carrier, denial, weigh
 from core.errors import GuardianError, Refused
 from core.explaining import problem_of
 from core.policy import Actor, ActorKind, Decision, Facts, Verdict, verdict
@@ -222,9 +222,7 @@ class Door:
             stack=one.stack,
             service=one.service,
             approval_id=approval.id if approval else None,
-            result=Result(outcome=Outcome.FAILED, message=text("door.denied", reason=one.verdict.reason))
-            if refused
-            else None,
+            result=Result(outcome=Outcome.FAILED, message=denial(one.verdict.reason)) if refused else None,
             created_at=now,
             finished_at=now if is_denied else None,
         )
