@@ -232,7 +232,8 @@ async def test_a_deployment_that_has_just_ended_is_told_as_asked_not_as_remember
     around = seen(api(), db(), managed=replace(GRANADA, deployments=(running,)))
     fresh = {**deployed(ended_min=0), "status": "done", "finished_at": NOW.isoformat(), "title": "Faster search"}
     later = {**deployed("later", ended_min=-5), "status": "error"}
-    answers = {**EVERYTHING, "dokploy.compose.deployments": {"deployments": [later, fresh]}}
+    deployments: JsonObject = {"deployments": [later, fresh]}
+    answers = {**EVERYTHING, "dokploy.compose.deployments": deployments}
     found = await facts(incident(AlertKind.CRASH_LOOP, **LOOP), around, Answers(others=answers))
     assert found.lookup(("evidence", "deploy_status")) == "done"
     assert found.lookup(("evidence", "deployed_min")) == 0.0
