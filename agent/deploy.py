@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from agent.deploy_ending import Ending, never, result_of
+from agent.deploy_ending import Ending, never, result_of, undo_key
 from agent.deploy_ending import instead as saying_instead
 from agent.deploy_progress import Seen, over, progress
 from agent.deploy_settling import GLANCE_S, Settling
@@ -43,6 +43,8 @@ FAILURE_GLANCE_S = 0.4
 """How long the news of a failure may wait for how the stack stands after it."""
 LEAST_PAUSE = timedelta(milliseconds=50)
 TOLD_FOR = timedelta(days=2)
+GOING_BACK_LIMIT = timedelta(minutes=3)
+"""So long a deploy that takes another one back may wait; what its stack shows meanwhile is held back."""
 TOLD_LIMIT = 500
 _UNPLANNED = UNREACHABLE_KINDS | {AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED, AlertKind.BACKUP_FAILED}
 """What no deploy explains."""
@@ -86,6 +88,8 @@ class DeployRuntime:
         self._ending = Ending(versions=parts.versions, door=parts.door, redact=parts.redact)
         self._at_work: dict[str, Deploy] = {}
         self._told: dict[str, str] = {}
+        self._going_back: dict[str, tuple[str, datetime]] = {}
+        """Stack → the call that takes its last deploy back, and since when; until that one is under way."""
         """Stack → its last deployment of ours that failed: its card has told it."""
         self._seen: dict[str, Seen] = {}
         parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES)
@@ -103,7 +107,7 @@ class DeployRuntime:
         """
         if alert.stack is None or alert.kind in _UNPLANNED:
             return False
-        if any(one.stack == alert.stack for one in self._at_work.values()):
+        if any(one.stack == alert.stack for one in self._at_work.values()) or self._is_going_back(alert.stack):
             return True
         managed = self._parts.watch.inventory().managed_one(alert.stack)
         last = managed.last_deployment if managed is not None and managed.name == alert.stack else None
@@ -255,9 +259,16 @@ class DeployRuntime:
             said = saying_instead(deploy, refusal)
             await self._keep(said, deploy)
             deploy = said
-        await self._parts.review()
+        if refusal is None and await self._ending.goes_back(deploy):
+            self._going_back[deploy.stack] = (undo_key(deploy.key), self._clock.now())
+        else:
+            await self._parts.review()
         await self._parts.runs.wake(run_key(deploy.key))
         return Done(result=result_of(deploy))
+
+    def _is_going_back(self, stack: str) -> bool:
+        _, since = self._going_back.get(stack, ("", None))
+        return since is not None and self._clock.now() - since < GOING_BACK_LIMIT
 
     async def _give_up(self, key: str, error: Exception) -> None:
         """The guardian's own failure is said, never hidden."""
@@ -275,6 +286,8 @@ class DeployRuntime:
             self._at_work[deploy.key] = deploy
         else:
             self._at_work.pop(deploy.key, None)
+        if self._going_back.get(deploy.stack, ("",))[0] == deploy.key and deploy.phase is not DeployPhase.WAITING:
+            del self._going_back[deploy.stack]
         if deploy.phase is DeployPhase.FAILED and deploy.deployment_id is not None:
             self._told.pop(deploy.stack, None)
             self._told[deploy.stack] = deploy.deployment_id

@@ -88,6 +88,11 @@ class Ending:
             return text("deploys.cannot_go_back", problem=reason)
         return None
 
+    async def goes_back(self, deploy: Deploy) -> bool:
+        """Whether its undo is submitted by `taken_back`."""
+        record = await self.door.ledger.get(deploy.key)
+        return record is not None and self._goes_back(deploy, record)
+
     def _goes_back(self, deploy: Deploy, record: CallRecord) -> bool:
         if deploy.phase not in _WENT_WRONG or deploy.what not in _GOES_BACK or record.call.undo_of is not None:
             return False
@@ -133,10 +138,15 @@ def _adding(deploy: Deploy, second: Text) -> Deploy:
     return replace(deploy, says=text("deploys.two", first=deploy.says or "", second=second))
 
 
+def undo_key(call_key: str) -> str:
+    """The key of the call that takes a deploy back."""
+    return f"{call_key}:undo"
+
+
 def _undo(call: Call) -> Call:
     return replace(
         call,
-        key=f"{call.key}:undo",
+        key=undo_key(call.key),
         actor=MACHINE,
         undo_of=call.key,
         needs=(),

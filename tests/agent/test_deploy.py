@@ -53,7 +53,7 @@ async def test_a_bad_image_is_reported_with_its_true_line_at_once(world: DeployW
         assert deploy.phase is DeployPhase.FAILED
         assert "127.0.0.1:9" in deploy.error_line
         assert deploy.error_class in ("image_not_found", "network")
-        assert say(deploy.says).endswith("What ran before still runs (1 of 1 services).")
+        assert say(deploy.says).endswith("What ran before still runs (1 of 1 service).")
         row = world.dokploy.deployments(world.service("granada"))[0]
         assert deploy.over_at is not None
         assert deploy.platform_ended_at is not None
@@ -291,7 +291,7 @@ async def test_a_rollback_that_crashes_goes_back_to_where_it_was(world: DeployWo
         assert say(deploy.says).endswith("It goes back to where it was.")
         undone = await world.verdict("k1:undo")
         assert undone.phase is DeployPhase.GOOD
-        assert say(undone.says).startswith("granada is where it was before: 1 of 1 services well")
+        assert say(undone.says).startswith("granada is where it was before: 1 of 1 service well")
         assert granada.row["composeFile"] == good
         call = await world.ended("k1:undo")
         assert (call.state, call.call.undo_of, call.call.actor.id) == (CallState.OK, "k1", "deploy")

@@ -101,7 +101,7 @@ async def test_logs_come_folded_with_buttons(world: FaceWorld) -> None:
     await (await world.ada.tap(errors, "As file")).answer()
     file = await world.message(world.ada.chat, lambda one: one.document is not None)
     assert file.document is not None and b"line 3 <tag>" in file.document.content
-    grepped = await _ask(world, "/logs granada api 50 grep line 7", "1 lines")
+    grepped = await _ask(world, "/logs granada api 50 grep line 7", "1 line")
     assert "line 7 <tag>" in grepped.text
 
 

@@ -240,7 +240,7 @@ async def test_what_is_outdated(idle_dokploy: DokployWorld) -> None:
         assert card.labels == ["Update granada"]
         await (await idle_dokploy.ada.tap(card, "Update granada")).answer()
         await idle_dokploy.says(idle_dokploy.ada.chat, "Fetch newer images of granada")
-        await _ask(idle_dokploy, "/updates granada postgres", "None of 1 images is outdated")
+        await _ask(idle_dokploy, "/updates granada postgres", "None of 1 image is outdated")
 
 
 async def test_every_order_speaks_spanish(dokploy: DokployWorld) -> None:

@@ -73,7 +73,7 @@ async def test_an_update_is_seen_fetched_and_taken_back(
     assert (outdated["is_newer"], outdated["is_fetched"]) == (True, False)
     assert outdated["registry_digest"] == shop.registry.digest(shop.name, "1")
     assert outdated["running_digest"] == now["running_digest"]
-    assert says(result) == "1 of 1 images in use have something newer in their registry; 0 cannot be told."
+    assert says(result) == "1 of 1 image in use have something newer in their registry; 0 cannot be told."
 
     assert not await images.has("local", new)
     pulled = await run(catalog, "docker.pull", image=name)

@@ -195,7 +195,7 @@ async def test_what_changed_lists_incidents_and_containers(world: World) -> None
     world.becomes("local/rag-weaviate-1", created_at=now - timedelta(hours=2), started_at=now - timedelta(hours=2))
     world.becomes("local/n8n-worker-1", started_at=now - timedelta(hours=3))
     told = await said(world, "what changed since yesterday?")
-    assert told.startswith("Since 2026-02-28 00:00: 1 incidents, 0 deployments, 1 containers created, 1 started again.")
+    assert told.startswith("Since 2026-02-28 00:00: 1 incident, 0 deployments, 1 container created, 1 started again.")
     assert "rag-weaviate-1 created at 11:00 from example/weaviate:1" in told
     assert "n8n-worker-1 started at 10:00" in told
     assert "I cannot see" in told
