@@ -22,7 +22,7 @@ from core.redaction import redact
 from core.settings import DokploySettings
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.source import DokploySource
-from integrations.dokploy.tree import load_tree
+from integrations.dokploy.watching.tree import load_tree
 from tests.standins.dokploy import DokployStandin
 
 PROJECTS, COMPOSES = 50, 200

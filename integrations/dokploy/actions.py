@@ -8,18 +8,18 @@ volumes, and schedules of hosts (any shell command).
 from __future__ import annotations
 
 from core.actions import Toolset
-from integrations.dokploy.application_actions import ApplicationActions
-from integrations.dokploy.compose_deploys import ComposeDeploys
-from integrations.dokploy.compose_edits import ComposeEdits
-from integrations.dokploy.compose_list import ComposeList
-from integrations.dokploy.compose_reads import ComposeReads
-from integrations.dokploy.compose_runs import ComposeRuns
-from integrations.dokploy.database_actions import DatabaseActions
-from integrations.dokploy.domain_actions import DomainActions
-from integrations.dokploy.environment_edits import EnvironmentEdits
-from integrations.dokploy.parts import DokployParts
-from integrations.dokploy.platform_actions import PlatformActions
-from integrations.dokploy.rollback import ComposeRollback
+from integrations.dokploy.acting.application_actions import ApplicationActions
+from integrations.dokploy.acting.compose_deploys import ComposeDeploys
+from integrations.dokploy.acting.compose_edits import ComposeEdits
+from integrations.dokploy.acting.compose_list import ComposeList
+from integrations.dokploy.acting.compose_reads import ComposeReads
+from integrations.dokploy.acting.compose_runs import ComposeRuns
+from integrations.dokploy.acting.database_actions import DatabaseActions
+from integrations.dokploy.acting.domain_actions import DomainActions
+from integrations.dokploy.acting.environment_edits import EnvironmentEdits
+from integrations.dokploy.acting.parts import DokployParts
+from integrations.dokploy.acting.platform_actions import PlatformActions
+from integrations.dokploy.acting.rollback import ComposeRollback
 
 __all__ = ["DokployParts", "toolsets"]
 TOOLSETS = (

@@ -11,19 +11,19 @@ from collections.abc import Callable
 from types import TracebackType
 
 from core.settings import DokploySettings
-from integrations.dokploy.access import Registries, Users
-from integrations.dokploy.applications import Applications
-from integrations.dokploy.backups import Backups, VolumeBackups
-from integrations.dokploy.composes import Composes
-from integrations.dokploy.containers import Containers
-from integrations.dokploy.databases import Databases
-from integrations.dokploy.deployments import Deployments, Rollbacks
-from integrations.dokploy.domains import Domains
-from integrations.dokploy.notifications import Notifications
-from integrations.dokploy.projects import Environments, Projects
-from integrations.dokploy.schedules import Schedules
-from integrations.dokploy.servers import Instance, Servers
-from integrations.dokploy.transport import BACK_OFF_S, Transport
+from integrations.dokploy.api.access import Registries, Users
+from integrations.dokploy.api.applications import Applications
+from integrations.dokploy.api.backups import Backups, VolumeBackups
+from integrations.dokploy.api.composes import Composes
+from integrations.dokploy.api.containers import Containers
+from integrations.dokploy.api.databases import Databases
+from integrations.dokploy.api.deployments import Deployments, Rollbacks
+from integrations.dokploy.api.domains import Domains
+from integrations.dokploy.api.notifications import Notifications
+from integrations.dokploy.api.projects import Environments, Projects
+from integrations.dokploy.api.schedules import Schedules
+from integrations.dokploy.api.servers import Instance, Servers
+from integrations.dokploy.api.transport import BACK_OFF_S, Transport
 
 
 class Dokploy:

@@ -13,7 +13,7 @@ from core.detection import Detector, View, detector
 from core.inventory import Container, ContainerState, Health
 from core.managed import DeployStatus, Domain, DomainState, Managed, ManagedKind
 from core.wording import text
-from integrations.dokploy.alerting import (
+from integrations.dokploy.watching.alerting import (
     containers_of,
     deploy_facts,
     ended_at,
@@ -27,7 +27,7 @@ from integrations.dokploy.alerting import (
     under_way,
     watched_since,
 )
-from integrations.dokploy.deploy_detectors import DEPLOY_DETECTORS
+from integrations.dokploy.watching.deploy_detectors import DEPLOY_DETECTORS
 
 HOLDS = timedelta(seconds=60)
 """A contradiction must stand this long: Dokploy writes its status after the containers have changed."""

@@ -13,12 +13,12 @@ from core.deploys import Deploy, DeployLook
 from core.errors import ActionFailed, NotFound, Refused
 from core.inventory import Container, ContainerState, Health
 from core.managed import DeployStatus, ManagedKind
+from integrations.dokploy.acting.history import shown_title
+from integrations.dokploy.api.docker_models import ContainerRow
+from integrations.dokploy.api.secret import raw_of
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.deploy_log import TAIL_LINES, error_class, error_line, last_lines, log_lines
-from integrations.dokploy.docker_models import ContainerRow
-from integrations.dokploy.history import shown_title
 from integrations.dokploy.models import Deployment, QueuedJob
-from integrations.dokploy.secret import raw_of
 
 TAIL = TAIL_LINES + 4
 """Lines asked for while it runs: some of them are decoration."""

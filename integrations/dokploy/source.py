@@ -15,12 +15,12 @@ from core.inventory import Host
 from core.managed import BackupState, DeployStatus, DomainState, Managed, ManagedKind, StackNames
 from core.ports import Clock
 from core.settings import DokploySettings
+from integrations.dokploy.api.failures import SYSTEM, KeyLimited, KeyRejected, RightMissing
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.details import ask_detail
-from integrations.dokploy.failures import SYSTEM, KeyLimited, KeyRejected, RightMissing
-from integrations.dokploy.known import Known
-from integrations.dokploy.questions import Questions
-from integrations.dokploy.rounds import Rounds, Topic, Turn
+from integrations.dokploy.watching.details import ask_detail
+from integrations.dokploy.watching.known import Known
+from integrations.dokploy.watching.questions import Questions
+from integrations.dokploy.watching.rounds import Rounds, Topic, Turn
 from integrations.dokploy.webhook import DokployNotice, NoticeKind
 
 log = structlog.get_logger(__name__)

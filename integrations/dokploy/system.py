@@ -17,11 +17,11 @@ from core.ports import Clock
 from core.settings import DokploySettings
 from core.wording import Text, text
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.domain_watch import DomainWatch
 from integrations.dokploy.follower import DokployFollower, ReadContainer
 from integrations.dokploy.greeting import missing_rights
-from integrations.dokploy.rounds import Topic
 from integrations.dokploy.source import DokploySource
+from integrations.dokploy.watching.domain_watch import DomainWatch
+from integrations.dokploy.watching.rounds import Topic
 
 PATIENCE_S = 6.0
 """How long the start waits for the first answers: names of stacks come from them."""

@@ -20,7 +20,7 @@ from core.managed import Deployment, DeployStatus, Domain, DomainState, Managed,
 from core.policy import Actor, ActorKind
 from core.ports import Call, CallState, Done, Run, Waiting
 from core.wording import Text, text
-from integrations.dokploy.params import (
+from integrations.dokploy.acting.params import (
     ChangesParams,
     DeploymentLogParams,
     DeployParams,

@@ -19,10 +19,10 @@ from core.policy import Actor, ActorKind
 from core.redaction import Redactor
 from integrations.docker_engine.images import EngineImages
 from integrations.docker_engine.real import RealEngine
+from integrations.dokploy.acting.version_keeping import newest_first
 from integrations.dokploy.actions import DokployParts, toolsets
 from integrations.dokploy.client import Dokploy
 from integrations.dokploy.models import Compose
-from integrations.dokploy.version_keeping import newest_first
 from knowledge.deploy_records import RecordedDeploys
 from knowledge.version_records import RecordedVersions
 from tests.standins.dokploy import DokployStandin, Project, Service

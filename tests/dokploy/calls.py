@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from pydantic.alias_generators import to_snake
 
+from integrations.dokploy.api.instance_models import Schedule
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.instance_models import Schedule
 from integrations.dokploy.models import DatabaseKind
 from tests.dokploy.replay import FOLDER
 

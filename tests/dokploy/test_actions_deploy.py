@@ -6,7 +6,7 @@ import pytest
 
 from core.deploys import DeployPhase, DeployWhat, VersionVerdict
 from core.errors import ActionFailed, Refused, SystemUnavailable, UnknownTarget
-from integrations.dokploy.failures import AnswerLost
+from integrations.dokploy.api.failures import AnswerLost
 from tests.dokploy.action_fixtures import world
 from tests.dokploy.action_world import ActionWorld
 from tests.testbed.world import eventually

@@ -8,7 +8,7 @@ from core.actions import Outcome
 from core.deploys import VersionVerdict
 from core.errors import ActionFailed, Refused
 from integrations.compose_file.failures import ComposeFileError
-from integrations.dokploy.failures import RightMissing
+from integrations.dokploy.api.failures import RightMissing
 from tests.dokploy.action_fixtures import world
 from tests.dokploy.action_world import ActionWorld
 

@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel
 
 from core.errors import ActionFailed, GuardianError, NotFound
+from integrations.dokploy.api.failures import CallFailed, KeyRejected, ProcedureMissing, RightMissing
+from integrations.dokploy.api.secret import Secret, raw_of, reveal
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.failures import CallFailed, KeyRejected, ProcedureMissing, RightMissing
-from integrations.dokploy.secret import Secret, raw_of, reveal
 from tests.dokploy.calls import BY_TRANSPORT, METHODS, NOT_REPLAYED
 from tests.dokploy.conftest import KEY
 from tests.dokploy.replay import Recording, ReplayServer, recordings

@@ -12,8 +12,8 @@ import pytest
 
 from core.managed import Deployment, DeployStatus, Domain, DomainState, Managed, ManagedKind
 from core.settings import DokploySettings
-from integrations.dokploy.domain_probe import DomainProbe
-from integrations.dokploy.domain_watch import AT_ONCE, DomainWatch
+from integrations.dokploy.watching.domain_probe import DomainProbe
+from integrations.dokploy.watching.domain_watch import AT_ONCE, DomainWatch
 from tests.core.watching import WallClock
 from tests.dokploy.fleet import T0, FleetClock
 from tests.dokploy.proxy import Authority, Ports, Site, free_port, proxy

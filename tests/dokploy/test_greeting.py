@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 
 from core.errors import Refused
+from integrations.dokploy.api.failures import KeyRejected
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.failures import KeyRejected
 from integrations.dokploy.greeting import greet
 from tests.dokploy.conftest import MakeDokploy
 from tests.dokploy.replay import ReplayServer, recordings

@@ -2,8 +2,8 @@
 
 import pytest
 
-from integrations.dokploy.migrations_seen import migration_in
-from integrations.dokploy.params import is_commit_hash
+from integrations.dokploy.acting.migrations_seen import migration_in
+from integrations.dokploy.acting.params import is_commit_hash
 
 MIGRATED = {
     "alembic": "INFO  [alembic.runtime.migration] Running upgrade 1975ea83b712 -> ae1027a6acf, Add a column",

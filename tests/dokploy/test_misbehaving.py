@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from core.errors import ActionFailed, GuardianError, NotFound, Refused, SettingsError, SystemUnavailable
 from core.settings import DokploySettings
+from integrations.dokploy.api.failures import AnswerUnreadable, CallFailed, NotSent
+from integrations.dokploy.api.instance_models import Schedule
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.failures import AnswerUnreadable, CallFailed, NotSent
-from integrations.dokploy.instance_models import Schedule
 from knowledge.settings_files import load_settings
 from tests.dokploy.conftest import MakeDokploy
 from tests.dokploy.replay import ReplayServer

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from integrations.docker_engine.models import container_of
-from integrations.dokploy.docker_models import Inspection
+from integrations.dokploy.api.docker_models import Inspection
+from integrations.dokploy.api.secret import raw_of
 from integrations.dokploy.models import (
     Compose,
     Database,
@@ -18,7 +19,6 @@ from integrations.dokploy.models import (
     SourceType,
     Status,
 )
-from integrations.dokploy.secret import raw_of
 from tests.dokploy.replay import recordings
 
 

@@ -15,12 +15,12 @@ import structlog
 from pydantic import BaseModel
 
 from core.errors import GuardianError, SystemUnavailable
+from integrations.dokploy.api.docker_models import Events, Inspection
+from integrations.dokploy.api.failures import CallFailed
+from integrations.dokploy.api.instance_models import Notification, Registry, Schedule, Server
+from integrations.dokploy.api.secret import Secret, raw_of, reveal
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.docker_models import Events, Inspection
-from integrations.dokploy.failures import CallFailed
-from integrations.dokploy.instance_models import Notification, Registry, Schedule, Server
 from integrations.dokploy.models import Application, Backup, Compose, Database, Deployment, Environment, Project
-from integrations.dokploy.secret import Secret, raw_of, reveal
 from tests.dokploy.conftest import KEY, MakeDokploy
 from tests.dokploy.replay import FOLDER, ReplayServer
 

@@ -14,8 +14,8 @@ from core.redaction import redact
 from core.settings import DokploySettings, WatchSettings
 from core.watcher import Watcher
 from integrations.dokploy.detectors import DETECTORS
-from integrations.dokploy.rounds import Topic
 from integrations.dokploy.source import DokploySource
+from integrations.dokploy.watching.rounds import Topic
 from tests.core.watching import Heard, WallClock
 from tests.dokploy.conftest import MakeDokploy
 from tests.dokploy.fleet import T0, Fleet, FleetClock, iso

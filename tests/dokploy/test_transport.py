@@ -13,10 +13,10 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from core.errors import SystemUnavailable, TimeLimitExceeded
-from integrations.dokploy.breaker import BreakerOpen
+from integrations.dokploy.api.breaker import BreakerOpen
+from integrations.dokploy.api.failures import AnswerLost, CallFailed, KeyRejected, NotSent
+from integrations.dokploy.api.pace import LineFull
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.failures import AnswerLost, CallFailed, KeyRejected, NotSent
-from integrations.dokploy.pace import LineFull
 from tests.dokploy.conftest import HandClock, MakeDokploy
 from tests.dokploy.replay import Answer, ReplayServer, gives, hangs, hangs_up
 

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from core.managed import ManagedKind, Named, StackNames, folded
 from core.settings import DokploySettings
+from integrations.dokploy.api.failures import RightMissing
 from integrations.dokploy.client import Dokploy
-from integrations.dokploy.failures import RightMissing
-from integrations.dokploy.tree import load_tree
+from integrations.dokploy.watching.tree import load_tree
 from tests.dokploy.conftest import KEY
 from tests.dokploy.fleet import Fleet
 from tests.dokploy.replay import ReplayServer, recordings

@@ -127,7 +127,12 @@ async def test_a_certificate_that_is_not_accepted(
         ),
         (AlertKind.QUEUE_BLOCKED, {"queue_waiting": 3}, "queue_blocked", "that wait: 3"),
         (AlertKind.BACKUP_FAILED, {"backup_name": "granada-db"}, "backup_failed", "backup of granada-db failed"),
-        (AlertKind.PLATFORM_UNREACHABLE, {"platform_problem": "no answer"}, "dokploy_unreachable", "until it answers again"),
+        (
+            AlertKind.PLATFORM_UNREACHABLE,
+            {"platform_problem": "no answer"},
+            "dokploy_unreachable",
+            "until it answers again",
+        ),
     ],
 )
 async def test_what_only_a_person_can_end_is_explained(

@@ -1,0 +1,1 @@
+"""The actions on Dokploy, by noun, and what they share."""

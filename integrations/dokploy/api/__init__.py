@@ -1,0 +1,1 @@
+"""Dokploy's API: how it is spoken to, and its calls by noun."""

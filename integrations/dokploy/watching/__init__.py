@@ -1,0 +1,1 @@
+"""What is asked of Dokploy, how often, and what its answers mean."""
