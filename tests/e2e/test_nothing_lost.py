@@ -66,7 +66,7 @@ async def test_killed_while_the_graph_runs(world: World, proxy: EngineProxy) -> 
     await _ends_well(world)
 
 
-@pytest.mark.parametrize("delay_ms", [0, 2, 5, 10, 20, 40, 80])
+@pytest.mark.parametrize("delay_ms", [0, 5, 20, 80])
 async def test_killed_around_the_tap(world: World, delay_ms: int) -> None:
     """Between the update received and handled, between the tap and the action, during the action: whatever it hits."""
     await _asked(world)

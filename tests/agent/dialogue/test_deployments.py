@@ -111,7 +111,7 @@ async def test_what_changed_tells_deployments_versions_and_edits(managed: World)
     assert "granada: deployed by Ada" in told and "it did not hold. Changes: api: 1 → 2." in told
     assert "commit 5f3c2d1" in told and "rag: deployment failed" in told
     only = await said(managed, "¿qué ha cambiado desde ayer en rag?", "es")
-    assert "1 despliegues" in only and "granada" not in only
+    assert "1 despliegue" in only and "granada" not in only
 
 
 async def test_what_was_done_through_us_is_told_with_who(managed: World) -> None:
