@@ -213,6 +213,9 @@ class Carrier:
 
         Only once more, and only here: after a time-out in this process the system may still be at it.
         """
+        if action.follow is not None and (gone := action.unavailable()) is not None:
+            problem = text("door.unavailable", system=action.name.split(".")[0], problem=gone)
+            return await self._end(record, CallState.UNKNOWN, Result(outcome=Outcome.UNKNOWN, message=problem))
         if action.follow is not None:
             return await self._follow(record, action.follow, is_cut_off=True)
         may_begin_again = record.tries <= record.call.retries

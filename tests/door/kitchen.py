@@ -53,6 +53,7 @@ class Oven:
     """What the following run says in the end; None: it goes on."""
     followed: list[Run] = field(default_factory=list)
     spices: list[str] = field(default_factory=list)
+    is_there: bool = True
 
 
 class OvenToolset(Toolset):
@@ -62,6 +63,10 @@ class OvenToolset(Toolset):
 
     def __init__(self, oven: Oven) -> None:
         self.oven = oven
+
+    def unavailable(self) -> str | None:
+        """Sold, perhaps."""
+        return None if self.oven.is_there else "there is no oven any more"
 
     async def shown(self, params: OvenParams) -> Preview:
         """The recipe as it is."""

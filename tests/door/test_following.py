@@ -75,6 +75,18 @@ async def test_the_next_life_goes_on_following(tmp_path: Path) -> None:
     assert oven.begun == ["w1"]
 
 
+async def test_what_was_begun_in_a_system_that_is_gone_is_unknown(tmp_path: Path) -> None:
+    oven = Oven()
+    async with kitchen(tmp_path, oven) as world:
+        await wish(world)
+        await eventually(lambda: oven.followed, what="somebody following it")
+    oven.is_there = False
+    async with kitchen(tmp_path, oven) as world:
+        ended = await world.ended("w1")
+    assert ended.state is CallState.UNKNOWN
+    assert ended.result is not None and ended.result.message.key == "door.unavailable"
+
+
 async def test_what_a_dead_life_never_began_is_begun_once(tmp_path: Path) -> None:
     """The program died after it had written `started` and before anything went out."""
     oven = Oven(end=NEVER)
