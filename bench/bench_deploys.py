@@ -29,9 +29,11 @@ from tests.testbed.state import Bed
 WINDOW_S = 30.0
 STORY_LIMIT_S, OWN_LIMIT_S = 140.0, 5.0
 TOLD_LIMIT_S, SEEN_LIMIT_S = 2.0, 10.0
-FAILURES, CRASHES = 3, 20
+FAILURES, CRASHES = 4, 20
 PAUSE_S = 6.0
 """Between two failures: Telegram takes one message a second per chat; a queue would be another figure."""
+STEP_S = 2.7
+"""Further pause each time: failures are to fall on all phases of the polling."""
 SECRET = "the-word-of-this-measurement"
 SHORT_WINDOW_S = 6.0
 """For the twenty: moments all over the window count, not its length."""
@@ -120,7 +122,7 @@ async def _failures(shop: DokployWorld, report: Report) -> None:
     made = {name: await shop.stack(name, shop.file(api={"command": "web.py"})) for name in names}
     await _start(shop, *names, INFRAGUARDIAN_WEB__PORT=str(port), INFRAGUARDIAN_DOKPLOY__WEBHOOK_SECRET=SECRET)
     report.add("our own failing deploy told after its end", await _ours(shop, made["ours"]), "s", limit=TOLD_LIMIT_S)
-    seen = [await _others(shop, made[f"seen{n}"], f"seen{n}") for n in range(FAILURES)]
+    seen = [await _others(shop, made[f"seen{n}"], f"seen{n}", PAUSE_S + n * STEP_S) for n in range(FAILURES)]
     report.add("another's, only polled, slowest", max(seen), "s", limit=SEEN_LIMIT_S, note=spread(seen))
     shop.dokploy.add_notification(f"http://127.0.0.1:{port}/hooks/dokploy", headers={"X-InfraGuardian-Secret": SECRET})
     told = [await _others(shop, made[f"announced{n}"], f"announced{n}") for n in range(FAILURES)]
@@ -133,9 +135,9 @@ async def _ours(shop: DokployWorld, stack: Service) -> float:
     return _moment(card, "failed") - _since(shop.dokploy.deployments(stack)[0]["finishedAt"])
 
 
-async def _others(shop: DokployWorld, stack: Service, name: str) -> float:
+async def _others(shop: DokployWorld, stack: Service, name: str, pause_s: float = PAUSE_S) -> float:
     """Somebody breaks the file in Dokploy and deploys it there; seconds from its end to the card with the error."""
-    await asyncio.sleep(PAUSE_S)
+    await asyncio.sleep(pause_s)
     missing = f"127.0.0.1:9/gone-{name}:v1"
     shop.dokploy.change(stack, composeFile=shop.file(api={"command": "web.py", "image": missing}))
     after = shop.world.ada.chat.last_id
