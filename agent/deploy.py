@@ -137,6 +137,7 @@ class DeployRuntime:
         deploy = await self._parts.deploys.get(str(run.payload["call"]))
         if deploy is None:
             return Done(result=never())
+        self._remember(deploy)
         seen, began = self._seen.setdefault(run.key, Seen()), self._clock.now()
         while not deploy.phase.is_over:
             before = deploy
@@ -282,7 +283,8 @@ class DeployRuntime:
         await self._parts.review()
 
     def _remember(self, deploy: Deploy) -> None:
-        if deploy.phase in _AT_WORK:
+        is_next = deploy.phase is DeployPhase.WAITING and not deploy.ahead  # it may begin between two looks
+        if deploy.phase in _AT_WORK or is_next:
             self._at_work[deploy.key] = deploy
         else:
             self._at_work.pop(deploy.key, None)
