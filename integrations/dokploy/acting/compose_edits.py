@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 from core.actions import JsonObject, Outcome, Preview, Result, Risk, action
 from core.errors import Refused
@@ -50,10 +52,10 @@ class ComposeEdits(DokployToolset):
 
     @action(
         Risk.CHANGE,
-        snapshot="memory_before",
+        snapshot="file_before",
         undo="take_back",
         outcome="has_memory_limit",
-        preview="memory_preview",
+        preview="changed_lines",
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_memory_limit(self, params: MemoryLimitParams) -> Result:
@@ -70,14 +72,6 @@ class ComposeEdits(DokployToolset):
             "dokploy.memory_set", stack=edit.managed.name, service=params.service, old_mb=old or "–", new_mb=new
         )
         return await edit.carry_out(message, data)
-
-    async def memory_preview(self, params: MemoryLimitParams) -> Preview:
-        """The changed lines."""
-        return (await self._memory(params)).preview()
-
-    async def memory_before(self, params: MemoryLimitParams) -> JsonObject:
-        """The file before and after."""
-        return (await self._memory(params)).snapshot()
 
     async def has_memory_limit(self, params: MemoryLimitParams, started_at: datetime) -> Outcome:
         """Whether the file has it; a multiple is told by the limit that the containers still have."""
@@ -133,10 +127,10 @@ class ComposeEdits(DokployToolset):
 
     @action(
         Risk.CHANGE,
-        snapshot="cpu_before",
+        snapshot="file_before",
         undo="take_back",
         outcome="has_cpu_limit",
-        preview="cpu_preview",
+        preview="changed_lines",
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_cpu_limit(self, params: CpuLimitParams) -> Result:
@@ -147,14 +141,6 @@ class ComposeEdits(DokployToolset):
             "dokploy.cpu_set", stack=edit.managed.name, service=params.service, old=old or "–", new=params.cpus
         )
         return await edit.carry_out(message, {"service": params.service, "old_cpus": old, "new_cpus": params.cpus})
-
-    async def cpu_preview(self, params: CpuLimitParams) -> Preview:
-        """The changed lines."""
-        return (await self._cpu(params)).preview()
-
-    async def cpu_before(self, params: CpuLimitParams) -> JsonObject:
-        """The file before and after."""
-        return (await self._cpu(params)).snapshot()
 
     async def has_cpu_limit(self, params: CpuLimitParams, started_at: datetime) -> Outcome:
         """Whether the file has it."""
@@ -186,10 +172,10 @@ class ComposeEdits(DokployToolset):
 
     @action(
         Risk.CHANGE,
-        snapshot="tag_before",
+        snapshot="file_before",
         undo="take_back",
         outcome="has_tag",
-        preview="image_preview",
+        preview="changed_lines",
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_image_tag(self, params: TagParams) -> Result:
@@ -198,14 +184,6 @@ class ComposeEdits(DokployToolset):
         message = text("dokploy.tag_set", stack=edit.managed.name, service=params.service, tag=params.tag)
         old, new = _facts(edit.before, params.service).image, _facts(edit.after, params.service).image
         return await edit.carry_out(message, {"service": params.service, "old_image": old, "new_image": new})
-
-    async def image_preview(self, params: TagParams) -> Preview:
-        """The changed line."""
-        return (await self._image(params)).preview()
-
-    async def tag_before(self, params: TagParams) -> JsonObject:
-        """The file before and after."""
-        return (await self._image(params)).snapshot()
 
     async def has_tag(self, params: TagParams, started_at: datetime) -> Outcome:
         """Whether the file has it."""
@@ -220,10 +198,10 @@ class ComposeEdits(DokployToolset):
 
     @action(
         Risk.CHANGE,
-        snapshot="healthcheck_before",
+        snapshot="file_before",
         undo="take_back",
-        outcome="has_healthcheck",
-        preview="healthcheck_preview",
+        outcome="would_change_nothing",
+        preview="changed_lines",
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_healthcheck(self, params: HealthcheckParams) -> Result:
@@ -234,19 +212,6 @@ class ComposeEdits(DokployToolset):
         edit = await self._healthcheck(params)
         message = text("dokploy.healthcheck_set", stack=edit.managed.name, service=params.service)
         return await edit.carry_out(message, {"service": params.service})
-
-    async def healthcheck_preview(self, params: HealthcheckParams) -> Preview:
-        """The changed lines."""
-        return (await self._healthcheck(params)).preview()
-
-    async def healthcheck_before(self, params: HealthcheckParams) -> JsonObject:
-        """The file before and after."""
-        return (await self._healthcheck(params)).snapshot()
-
-    async def has_healthcheck(self, params: HealthcheckParams, started_at: datetime) -> Outcome:
-        """Whether making the change once more would change nothing."""
-        edit = await self._healthcheck(params)
-        return _as_wished(edit.before == edit.after)
 
     async def _healthcheck(self, params: HealthcheckParams) -> FileEdit:
         def change(_: Managed, before: str) -> str:
@@ -266,10 +231,10 @@ class ComposeEdits(DokployToolset):
 
     @action(
         Risk.CHANGE,
-        snapshot="policy_before",
+        snapshot="file_before",
         undo="take_back",
-        outcome="has_policy",
-        preview="policy_preview",
+        outcome="would_change_nothing",
+        preview="changed_lines",
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_restart_policy(self, params: RestartPolicyParams) -> Result:
@@ -283,19 +248,6 @@ class ComposeEdits(DokployToolset):
             message, {"service": params.service, "old_policy": old, "new_policy": params.policy}
         )
 
-    async def policy_preview(self, params: RestartPolicyParams) -> Preview:
-        """The changed line."""
-        return (await self._policy(params)).preview()
-
-    async def policy_before(self, params: RestartPolicyParams) -> JsonObject:
-        """The file before and after."""
-        return (await self._policy(params)).snapshot()
-
-    async def has_policy(self, params: RestartPolicyParams, started_at: datetime) -> Outcome:
-        """Whether making the change once more would change nothing."""
-        edit = await self._policy(params)
-        return _as_wished(edit.before == edit.after)
-
     async def _policy(self, params: RestartPolicyParams) -> FileEdit:
         def change(managed: Managed, before: str) -> str:
             return set_restart(before, params.service, params.policy, style=_style(managed))
@@ -306,10 +258,10 @@ class ComposeEdits(DokployToolset):
 
     @action(
         Risk.CHANGE,
-        snapshot="volume_before",
+        snapshot="file_before",
         undo="take_back",
-        outcome="has_volume",
-        preview="volume_preview",
+        outcome="would_change_nothing",
+        preview="changed_lines",
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_volume(self, params: VolumeParams) -> Result:
@@ -327,19 +279,6 @@ class ComposeEdits(DokployToolset):
         )
         return await edit.carry_out(message, {"service": params.service})
 
-    async def volume_preview(self, params: VolumeParams) -> Preview:
-        """The changed lines."""
-        return (await self._volume(params)).preview(text("dokploy.warn.volume", target=params.target_path))
-
-    async def volume_before(self, params: VolumeParams) -> JsonObject:
-        """The file before and after."""
-        return (await self._volume(params)).snapshot()
-
-    async def has_volume(self, params: VolumeParams, started_at: datetime) -> Outcome:
-        """Whether making the change once more would change nothing."""
-        edit = await self._volume(params)
-        return _as_wished(edit.before == edit.after)
-
     async def _volume(self, params: VolumeParams) -> FileEdit:
         mode: Mode = "ro" if params.read_only else "rw"
         return await file_edit(
@@ -349,6 +288,32 @@ class ComposeEdits(DokployToolset):
         )
 
     # -- shared ----------------------------------------------------------------------------------------------------
+
+    async def changed_lines(self, params: ServiceParams) -> Preview:
+        """What the edit changes."""
+        hidden = [text("dokploy.warn.volume", target=params.target_path)] if isinstance(params, VolumeParams) else []
+        return (await self._edit(params)).preview(*hidden)
+
+    async def file_before(self, params: ServiceParams) -> JsonObject:
+        """The file before and after."""
+        return (await self._edit(params)).snapshot()
+
+    async def would_change_nothing(self, params: ServiceParams, started_at: datetime) -> Outcome:
+        """Whether making the change once more would change nothing."""
+        edit = await self._edit(params)
+        return _as_wished(edit.before == edit.after)
+
+    async def _edit(self, params: ServiceParams) -> FileEdit:
+        """The edit that these parameters are for."""
+        makers: dict[type[ServiceParams], Callable[[Any], Awaitable[FileEdit]]] = {
+            MemoryLimitParams: self._memory,
+            CpuLimitParams: self._cpu,
+            TagParams: self._image,
+            HealthcheckParams: self._healthcheck,
+            RestartPolicyParams: self._policy,
+            VolumeParams: self._volume,
+        }
+        return await makers[type(params)](params)
 
     async def take_back(self, params: ServiceParams, snapshot: JsonObject) -> Result:
         """Put the file back, without deploying it."""
