@@ -23,6 +23,7 @@ COPY integrations integrations
 COPY knowledge knowledge
 COPY agent agent
 COPY bot bot
+COPY playground playground
 COPY web web
 COPY runbooks runbooks
 RUN /opt/infraguardian/bin/python -m compileall -q /app

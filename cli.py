@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
-from core.action_docs import action_docs
+from core.actions.action_docs import action_docs
 from core.checks import CheckLine
+from core.clock import Clock
 from core.errors import GuardianError, RunbookError, SettingsError
-from core.ports import Clock
 from core.redaction import redact
 from core.settings import Settings
-from core.wording import text
-from knowledge.settings_files import example, load_settings
-from knowledge.text_files import load_texts
+from core.text import text
+from knowledge.config.settings_files import example, load_settings
+from knowledge.config.text_files import load_texts
 
 if TYPE_CHECKING:
     from knowledge.stores import Stats
@@ -109,7 +109,7 @@ def _demo(parsed: argparse.Namespace) -> int:
 
 async def _guard(settings: Settings, *, is_demo: bool) -> int:
     from infraguardian import Guardian
-    from knowledge.logs import configure_logging
+    from knowledge.config.logging_setup import configure_logging
 
     guardian = Guardian(settings, is_demo=is_demo)
     configure_logging(settings.log_level, guardian.redactor.redact)
@@ -126,7 +126,7 @@ async def _guard(settings: Settings, *, is_demo: bool) -> int:
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    from knowledge.logs import configure_logging
+    from knowledge.config.logging_setup import configure_logging
 
     configure_logging("critical", redact)  # each line of the check says what a log line would say
     return asyncio.run(_check_all(load_settings(parsed.settings), load_model=not parsed.quick))
@@ -148,7 +148,7 @@ async def _check_all(settings: Settings, *, load_model: bool) -> int:
 
 async def _looked_at(settings: Settings, *, load_model: bool) -> AsyncIterator[CheckLine]:
     """Every system's own check; none raises for something that is only wrong."""
-    from agent.runbooks import load_runbooks
+    from agent.runbooks.loader import load_runbooks
     from bot.health import check as check_telegram
     from infraguardian import RUNBOOKS_DIR, SystemClock, installed_catalog
     from integrations.docker_engine.health import check as check_engines

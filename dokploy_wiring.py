@@ -14,27 +14,27 @@ from datetime import datetime
 
 from aiohttp import web
 
-from agent.deploy import DeployParts, DeployRuntime
-from core.actions import Toolset
-from core.alerts import Alert
+from agent.deploys.deploy_runtime import DeployParts, DeployRuntime
+from core.actions.catalog import Toolset
+from core.actions.executor import CallFinished
+from core.actions.gateway import Door
 from core.bus import Bus
-from core.carrier import CallFinished
-from core.deploys import DeployChanged
-from core.desk import IncidentDesk
-from core.door import Door
-from core.inventory import Inventory
-from core.managed import StackNames
-from core.ports import Clock
+from core.clock import Clock
+from core.deployments.deploys import DeployChanged
+from core.deployments.platform import StackNames
+from core.incidents.alerts import Alert
+from core.incidents.tracker import IncidentDesk
+from core.monitoring.hosts import Watch
+from core.monitoring.inventory import Inventory
+from core.monitoring.watcher import Watcher
 from core.settings import Settings
-from core.watch import Watch
-from core.watcher import Watcher
-from core.wording import Text
+from core.text import Text
+from integrations.docker_engine.deploy_images import EngineImages
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.images import EngineImages
 from integrations.docker_engine.models import container_of
-from integrations.dokploy.actions import DokployParts, toolsets
+from integrations.dokploy.actions.dokploy_toolsets import DokployParts, toolsets
 from integrations.dokploy.detectors import DETECTORS
-from integrations.dokploy.source import NAME
+from integrations.dokploy.polling.platform_source import NAME
 from integrations.dokploy.system import DokploySystem
 from integrations.dokploy.webhook import DokployHook
 from knowledge.stores import Knowledge

@@ -12,46 +12,52 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from agent.dialogue import DialogueParts, RulesAndModel
-from agent.ports import Mind
-from agent.runbooks import load_runbooks
-from agent.runtime import IncidentRuntime
-from bot.app import ChatFace
-from bot.playground.opening import open_playground, with_playground
-from bot.playground.server import BotApiServer
-from bot.ports import FaceParts
-from core.actions import Catalog, Toolset
+from agent.chat.dialogue import DialogueParts, RulesAndModel
+from agent.incident.incident_deps import Mind
+from agent.incident.runtime import IncidentRuntime
+from agent.runbooks.loader import load_runbooks
+from bot.chat_face_deps import FaceParts
+from bot.telegram_app import ChatFace
+from core.actions.catalog import Catalog, Toolset
+from core.actions.executor import CallStarted, Carriage
+from core.actions.gateway import Door
+from core.actions.policy import Actor
 from core.bus import Bus
-from core.carrier import CallStarted, Carriage
-from core.desk import IncidentDesk
-from core.door import Door
 from core.errors import ModelFailed
-from core.events import AlertJoined, IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
-from core.incidents import WITH_A_PERSON, Incident, IncidentState
-from core.inventory import Inventory
-from core.policy import Actor
+from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
+from core.incidents.incident_events import (
+    AlertJoined,
+    IncidentChanged,
+    IncidentMerged,
+    IncidentOpened,
+    IncidentRecovered,
+)
+from core.incidents.tracker import IncidentDesk
+from core.monitoring.hosts import Watch
+from core.monitoring.inventory import Inventory
+from core.monitoring.watcher import Watcher
 from core.redaction import Redactor, redact
 from core.settings import Settings, secrets_of
 from core.tasks import Tasks
-from core.watch import Watch
-from core.watcher import Watcher
-from core.wording import Text, text
+from core.text import Text, text
 from dokploy_wiring import Around, DokployWiring
+from integrations.docker_engine.actions.toolsets import docker_toolsets
+from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.detectors import DETECTORS
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.real import RealEngine
-from integrations.docker_engine.simulated import SimulatedEngine
-from integrations.docker_engine.source import EngineSource
-from integrations.docker_engine.survey import survey
-from integrations.docker_engine.toolsets import docker_toolsets
+from integrations.docker_engine.engine_survey import survey
+from integrations.docker_engine.host_source import EngineSource
+from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 from integrations.ollama.client import OllamaModel
 from integrations.ollama.embeddings import OllamaEmbeddings
+from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
-from knowledge.memory import Embedder
+from knowledge.memory.incident_memory import Embedder
 from knowledge.ownership import Ownership
-from knowledge.people_records import Person
+from knowledge.records.people_records import Person
 from knowledge.stores import Knowledge
-from knowledge.text_files import load_texts
+from playground.opening import open_playground, with_playground
+from playground.server import BotApiServer
 from web.app import WebApp
 
 if TYPE_CHECKING:

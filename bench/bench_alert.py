@@ -19,7 +19,7 @@ from datetime import datetime
 
 from bench.common import Report, bed, discard, fill, percentile, spread
 from bench.program import home, start, until_on_guard, world
-from bot.playground.records import Version
+from playground.chats.chat_records import Version
 from tests.e2e.world import World
 from tests.testbed.stack import Stack
 from tests.testbed.world import eventually

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.common import Report, bed, spread
 from bench.program import home, until_settled, world
-from bot.playground.shown import ShownMessage
+from playground.chats.shown_chats import ShownMessage
 from tests.e2e.dokploy_world import DokployWorld, dokploy_world
 from tests.e2e.world import get
 from tests.standins.dokploy import DokployStandin, Service

@@ -16,13 +16,13 @@ from pydantic import SecretStr
 
 from bench.common import Report, bed, spread
 from bench.program import home
-from core.inventory import Inventory, join
-from core.managed import StackNames
+from core.deployments.platform import StackNames
+from core.monitoring.inventory import Inventory, join
 from core.redaction import redact
 from core.settings import DokploySettings
-from integrations.dokploy.client import Dokploy
-from integrations.dokploy.source import DokploySource
-from integrations.dokploy.watching.tree import load_tree
+from integrations.dokploy.client.dokploy_client import Dokploy
+from integrations.dokploy.polling.platform_source import DokploySource
+from integrations.dokploy.polling.project_tree import load_tree
 from tests.standins.dokploy import DokployStandin
 
 PROJECTS, COMPOSES = 50, 200

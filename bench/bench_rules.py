@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.evidence import context_of
-from agent.log_evidence import log_facts
-from agent.plans import Choice, choose_solution, render_plan
-from agent.rules import diagnose
-from agent.runbooks import load_runbooks
+from agent.incident.evidence.incident_context import context_of
+from agent.incident.evidence.log_evidence import log_facts
+from agent.runbooks.loader import load_runbooks
+from agent.runbooks.plans import Choice, choose_solution, render_plan
+from agent.runbooks.rules import diagnose
 from bench.common import Report, percentile, spread
 from tests.agent.rules.fakes import incident, inventory, small_catalog
 

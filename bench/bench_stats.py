@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from bench.common import Report, bed, fill, numbered, percentile, spread
 from core.settings import EngineSettings
-from integrations.docker_engine.real import RealEngine
+from integrations.docker_engine.client.real_engine import RealEngine
 from tests.testbed.stack import Stack
 
 CONTAINERS = 100

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from bench.common import Report, bed, fill, numbered, percentile, spread
 from bench.program import cpu_s, home, pid_of, start, until_settled, world
-from bot.playground.people import Person
+from playground.chats.chat_people import Person
 from tests.e2e.world import World
 from tests.testbed.world import eventually
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bot.playground.server import BotApiServer
+from playground.server import BotApiServer
 from tests.e2e.world import World
 from tests.testbed.stack import Stack
 from tests.testbed.world import eventually

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.access import Visitor
-from bot.channel import Channel
-from bot.ports import FaceParts
-from core.actions import Role
-from core.alerts import Silence
-from core.approvals import Approval
-from core.door import Decided
-from core.incident_card import digest_of
-from core.incidents import Incident, IncidentState
+from bot.chat_face_deps import FaceParts
+from bot.incoming.access import Visitor
+from bot.notifier import Channel
+from core.actions.approvals import Approval
+from core.actions.catalog import Role
+from core.actions.gateway import Decided
+from core.incidents.alerts import Silence
+from core.incidents.incident import Incident, IncidentState
 from core.settings import Autonomy
-from core.wording import Text, text
+from core.text import Text, text
+from core.views.incident_card import digest_of
 
 WHY_LIMIT = 500
 SILENCE_LIMIT = timedelta(days=30)

@@ -10,7 +10,7 @@ from telegram.request import HTTPXRequest
 
 from core.checks import CheckLine
 from core.settings import TelegramSettings
-from core.wording import text
+from core.text import text
 
 LIMIT_S = 10.0
 

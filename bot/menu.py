@@ -8,11 +8,11 @@ import logging
 
 from telegram import Bot, BotCommand, BotCommandScope, BotCommandScopeChat, BotCommandScopeDefault
 
-from bot.commands.table import listed
-from bot.ports import FaceParts
-from bot.telegram_client import TelegramClient
-from core.actions import Role
-from core.wording import LANGUAGES, Language, text
+from bot.chat_face_deps import FaceParts
+from bot.commands.command_table import listed
+from bot.delivery.telegram_client import TelegramClient
+from core.actions.catalog import Role
+from core.text import LANGUAGES, Language, text
 
 DESCRIPTION_LIMIT = 256
 SEEN = "menu"

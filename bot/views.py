@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.ports import FaceParts
-from core.approvals import Approval, ApprovalState
-from core.deploy_card import DeployView, Wellness, incident_buttons, progress_blocks
-from core.deploys import Deploy, DeployPhase, Version
-from core.incident_card import IncidentView
-from core.incidents import Incident
-from core.inventory import Health, Service
-from core.version_changes import version_changes
-from knowledge.people_records import Person
+from bot.chat_face_deps import FaceParts
+from core.actions.approvals import Approval, ApprovalState
+from core.deployments.deploys import Deploy, DeployPhase, Version
+from core.deployments.versions import version_changes
+from core.incidents.incident import Incident
+from core.monitoring.inventory import Health, Service
+from core.views.deploy_card import DeployView, Wellness, incident_buttons, progress_blocks
+from core.views.incident_card import IncidentView
+from knowledge.records.people_records import Person
 
 
 async def incident_view(face: FaceParts, incident: Incident, zone: tzinfo | None = None) -> IncidentView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.wording import Text
+from core.text import Text
 
 
 @dataclass(frozen=True, kw_only=True)

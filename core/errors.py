@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import StrEnum
 
-from core.wording import Text, text
+from core.text import Text, text
 
 
 class GuardianError(Exception):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from core.wording import Language
+from core.text import Language
 
 
 class Autonomy(StrEnum):

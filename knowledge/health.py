@@ -9,10 +9,10 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.checks import CheckLine
+from core.clock import Clock
 from core.errors import GuardianError
-from core.ports import Clock
 from core.settings import Settings
-from core.wording import text
+from core.text import text
 from knowledge.stores import Knowledge
 
 LEAST_FREE_MB = 500

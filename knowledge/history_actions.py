@@ -9,14 +9,15 @@ from typing import Annotated, Protocol
 
 from pydantic import Field, JsonValue, field_validator
 
-from core.actions import JsonObject, Outcome, Params, Result, Risk, Toolset, action
-from core.incidents import Incident
-from core.inventory import Inventory
-from core.lessons import Lesson
-from core.ports import Clock, Series, SeriesPoint
-from core.wording import text
-from knowledge.incident_records import RecordedIncidents
-from knowledge.shapes import shape_of, slope_per_hour
+from core.actions.catalog import JsonObject, Outcome, Params, Result, Risk, Toolset, action
+from core.clock import Clock
+from core.incidents.incident import Incident
+from core.incidents.lessons import Lesson
+from core.monitoring.inventory import Inventory
+from core.monitoring.usage_series import Series, SeriesPoint
+from core.text import text
+from knowledge.memory_curves import shape_of, slope_per_hour
+from knowledge.records.incident_records import RecordedIncidents
 
 MEGABYTE = 1024 * 1024
 WINDOW = re.compile(r"(\d{1,4})\s*([smhd])")

@@ -14,8 +14,9 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.detection import Sample
-from core.ports import Clock, SeriesPoint
+from core.clock import Clock
+from core.monitoring.snapshot import Sample
+from core.monitoring.usage_series import SeriesPoint
 from knowledge.database import Database
 from knowledge.tables import measured, series
 

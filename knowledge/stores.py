@@ -13,38 +13,40 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import func, select, text
 
-from core.actions import Result
-from core.approvals import Approval
-from core.deploys import Deploy, Version
-from core.incidents import Incident
-from core.inventory import Inventory
-from core.lessons import Lesson
-from core.ports import Call, Clock, Locks, Runs
+from core.actions.approvals import Approval
+from core.actions.calls import Call, Locks
+from core.actions.catalog import Result
+from core.clock import Clock
+from core.deployments.deploys import Deploy, Version
+from core.incidents.incident import Incident
+from core.incidents.lessons import Lesson
+from core.monitoring.inventory import Inventory
+from core.runs import Runs
 from core.settings import Settings
-from knowledge.approval_records import RecordedApprovals
-from knowledge.audit_records import Audit
 from knowledge.checkpoints import GRAPH_FILE, open_checkpointer
 from knowledge.codec import warm
 from knowledge.database import Database, sqlite_url
-from knowledge.deploy_records import RecordedDeploys
-from knowledge.inbox_records import Inbox
-from knowledge.incident_records import RecordedIncidents
-from knowledge.ledger import RecordedLedger
-from knowledge.lesson_records import LessonRecords
 from knowledge.locks import LocalLocks, PostgresLocks
-from knowledge.memory import Memory
-from knowledge.message_records import Cards, Outbox
-from knowledge.people_records import People
-from knowledge.policy_facts import FactSources, RecordedFacts
-from knowledge.run_records import RunRecords
-from knowledge.runs_local import LocalRuns
+from knowledge.memory.incident_memory import Memory
+from knowledge.records.approval_records import RecordedApprovals
+from knowledge.records.audit_records import Audit
+from knowledge.records.call_records import RecordedLedger
+from knowledge.records.deploy_records import RecordedDeploys
+from knowledge.records.inbox_records import Inbox
+from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.lesson_records import LessonRecords
+from knowledge.records.message_records import Cards, Outbox
+from knowledge.records.people_records import People
+from knowledge.records.policy_facts import FactSources, RecordedFacts
+from knowledge.records.setting_records import SettingRecords
+from knowledge.records.silence_records import RecordedSilences
+from knowledge.records.start_time_records import StartTimes
+from knowledge.records.version_records import RecordedVersions
+from knowledge.runs.local_runs import LocalRuns
+from knowledge.runs.run_records import RunRecords
 from knowledge.series import RecordedSeries
-from knowledge.setting_records import SettingRecords
-from knowledge.silence_records import RecordedSilences
-from knowledge.start_time_records import StartTimes
 from knowledge.table_types import metadata
 from knowledge.vault import Vault, load_key
-from knowledge.version_records import RecordedVersions
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -180,7 +182,7 @@ class Stats:
 
 
 def _over_postgres(database: Database, clock: Clock) -> Runs:
-    from knowledge.runs_procrastinate import ProcrastinateRuns
+    from knowledge.runs.procrastinate_runs import ProcrastinateRuns
 
     return ProcrastinateRuns(database, clock)
 

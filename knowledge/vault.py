@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from core.actions import JsonObject
+from core.actions.catalog import JsonObject
 from core.errors import SettingsError
 
 if TYPE_CHECKING:

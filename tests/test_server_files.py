@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SHORT_OF_A_STACK = {"POSTGRES_PASSWORD"}  # read by docker-compose.yml, not by the program
 PRINT_SETTINGS = """
-from knowledge.settings_files import load_settings
+from knowledge.config.settings_files import load_settings
 settings = load_settings()
 assert settings.telegram.token and settings.telegram.token.get_secret_value() == "123456:replace-me"
 print(settings.telegram.admins, settings.web.port, settings.policy.autonomy, settings.data_dir)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.asking import Ask, Reply
-from bot.commands.choosing import Choice, choices, refusal
-from bot.commands.table import command
+from bot.command_context import Ask, Reply
+from bot.commands.command_table import command
+from bot.commands.target_choice import Choice, choices, refusal
 from bot.views import incident_view
-from core.actions import Role
-from core.cards import Block, Card, Tone, about, faint, line, said, strong
-from core.incident_card import SEVERITY_TONES, STATE_TONES, full_card, why_card
-from core.incidents import Incident
-from core.moments import clock_time
-from core.wording import text
+from core.actions.catalog import Role
+from core.durations import clock_time
+from core.incidents.incident import Incident
+from core.text import text
+from core.views.cards import Block, Card, Tone, about, faint, line, said, strong
+from core.views.incident_card import SEVERITY_TONES, STATE_TONES, full_card, why_card
 
 LISTED = 10
 MOST_LISTED = 30

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.asking import Ask, Later, Live, Reply, Sheet
-from bot.commands.choosing import Choice, choices, refusal, which_container
-from bot.commands.spans import span
-from bot.commands.table import command
-from core.actions import Role
-from core.cards import Button, Card, Folded, Tone, faint, line, said, strong
-from core.inventory import Container
-from core.moments import clock_time
-from core.wording import text
+from bot.command_context import Ask, Later, Live, Reply, Sheet
+from bot.commands.command_table import command
+from bot.commands.target_choice import Choice, choices, refusal, which_container
+from bot.commands.time_spans import span
+from core.actions.catalog import Role
+from core.durations import clock_time
+from core.monitoring.inventory import Container
+from core.text import text
+from core.views.cards import Button, Card, Folded, Tone, faint, line, said, strong
 
 USUAL_LINES = 25
 MOST_LINES = 2000

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.asking import Ask, Later, Reply
-from bot.commands.choosing import Choice, choices
-from bot.commands.table import command
-from core.actions import Role
-from core.cards import Block, Card, Tone, faint, line, said, strong
-from core.moments import clock_time
-from core.wording import Text, text
+from bot.command_context import Ask, Later, Reply
+from bot.commands.command_table import command
+from bot.commands.target_choice import Choice, choices
+from core.actions.catalog import Role
+from core.durations import clock_time
+from core.text import Text, text
+from core.views.cards import Block, Card, Tone, faint, line, said, strong
 
 SHOWN = 5
 ABOUT = 300

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from bot.asking import Ask, Later, Reply, Sheet
-from bot.charts import ChartData, Mark
-from bot.commands.choosing import Choice, choices, refusal, which_container
-from bot.commands.spans import take_span
-from bot.commands.table import command
-from core.actions import Role
-from core.cards import Card, Tone, line, said
+from bot.command_context import Ask, Later, Reply, Sheet
+from bot.commands.command_table import command
+from bot.commands.target_choice import Choice, choices, refusal, which_container
+from bot.commands.time_spans import take_span
+from bot.rendering.charts import ChartData, Mark
+from core.actions.catalog import Role
+from core.durations import clock_time, duration
 from core.errors import SystemUnavailable, TimeLimitExceeded
-from core.inventory import Container
-from core.moments import clock_time, duration
-from core.ports import SeriesPoint
-from core.wording import text
+from core.monitoring.inventory import Container
+from core.monitoring.usage_series import SeriesPoint
+from core.text import text
+from core.views.cards import Card, Tone, line, said
 
 USUAL = timedelta(hours=1)
 LONGEST = timedelta(days=30)
@@ -103,7 +103,7 @@ async def draw(data: ChartData) -> bytes:
     program = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "bot.charts",
+        "bot.rendering.charts",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.asking import Ask
-from core.cards import Block, Line, Span, Tone, Words, faint, line, strong
-from core.deploy_card import ordered_by
-from core.deploys import Deploy, DeployPhase
-from core.inventory import Inventory
-from core.managed import Deployment, DeployStatus, Domain, DomainState, Managed, QueuedDeployment
-from core.moments import duration
-from core.wording import Text, text
+from bot.command_context import Ask
+from core.deployments.deploys import Deploy, DeployPhase
+from core.deployments.platform import Deployment, DeployStatus, Domain, DomainState, Managed, QueuedDeployment
+from core.durations import duration
+from core.monitoring.inventory import Inventory
+from core.text import Text, text
+from core.views.cards import Block, Line, Span, Tone, Words, faint, line, strong
+from core.views.deploy_card import ordered_by
 
 DOMAINS_SHOWN = 6
 TITLE_SHOWN = 70

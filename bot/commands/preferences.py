@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.asking import Ask, Reply
-from bot.commands.choosing import Choice, choices, refusal
-from bot.commands.table import command
-from core.actions import Role
-from core.cards import Block, Button, Card, Tone, code, line, said, strong
-from core.wording import LANGUAGES, text
-from knowledge.people_records import Person
+from bot.command_context import Ask, Reply
+from bot.commands.command_table import command
+from bot.commands.target_choice import Choice, choices, refusal
+from core.actions.catalog import Role
+from core.text import LANGUAGES, text
+from core.views.cards import Block, Button, Card, Tone, code, line, said, strong
+from knowledge.records.people_records import Person
 
 _HOURS = re.compile(r"([01]?\d|2[0-3])(?::([0-5]\d))?\s*[-–]\s*([01]?\d|2[0-3])(?::([0-5]\d))?")
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot.asking import Ask, Reply
-from bot.commands.choosing import Choice, choices, which_target
-from bot.commands.spans import span
-from bot.commands.table import command
+from bot.command_context import Ask, Reply
+from bot.commands.command_table import command
+from bot.commands.target_choice import Choice, choices, which_target
+from bot.commands.time_spans import span
 from bot.decisions import Verdict
-from core.actions import Role
-from core.cards import Block, Button, Card, Tone, faint, line, said, strong
-from core.inventory import Stack, Target, find, title
-from core.moments import clock_time, duration
+from core.actions.catalog import Role
+from core.durations import clock_time, duration
+from core.monitoring.inventory import Stack, Target, find, title
 from core.settings import Autonomy
-from core.wording import text
+from core.text import text
+from core.views.cards import Block, Button, Card, Tone, faint, line, said, strong
 
 SPANS = ("30m", "1h", "4h", "1d")
 ENDS = "!end"

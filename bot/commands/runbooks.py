@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from agent.runbook_models import Runbook, StepTemplate
-from bot.asking import Ask, Reply
-from bot.commands.choosing import Choice, choices
-from bot.commands.table import command
-from core.actions import Role
-from core.cards import Block, Card, Gap, Tone, code, faint, line, said, strong
+from agent.runbooks.runbook import Runbook, StepTemplate
+from bot.command_context import Ask, Reply
+from bot.commands.command_table import command
+from bot.commands.target_choice import Choice, choices
+from core.actions.catalog import Role
 from core.errors import closest
-from core.wording import Text, bilingual, text
+from core.text import Text, bilingual, text
+from core.views.cards import Block, Card, Gap, Tone, code, faint, line, said, strong
 
 SHOWN = 40
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.asking import Ask
-from bot.commands.choosing import Choice, choices, refusal, side_by_side
-from bot.commands.managing import blind_line, managed_of
+from bot.command_context import Ask
 from bot.commands.platform_lines import health_blocks, known_of, managed_blocks
-from bot.commands.standing import Standing, incidents_of, standing, uptime, use, worst
-from core.actions import Role
-from core.cards import Block, Button, Card, Folded, Gap, Line, Span, Tone, Words, faint, line, strong
-from core.inventory import Container, Service, Stack, Target
-from core.managed import Managed, ManagedKind
-from core.version_changes import short_image
-from core.wording import text
+from bot.commands.platform_stack import blind_line, managed_of
+from bot.commands.service_status import Standing, incidents_of, standing, uptime, use, worst
+from bot.commands.target_choice import Choice, choices, refusal, side_by_side
+from core.actions.catalog import Role
+from core.deployments.platform import Managed, ManagedKind
+from core.deployments.versions import short_image
+from core.monitoring.inventory import Container, Service, Stack, Target
+from core.text import text
+from core.views.cards import Block, Button, Card, Folded, Gap, Line, Span, Tone, Words, faint, line, strong
 
 SERVICES_SHOWN = 60
 OUTPUT_LIMIT = 600

@@ -11,8 +11,8 @@ from enum import Enum, auto
 
 from core.redaction import MASK
 from integrations.compose_file.command_lines import BREAKS, is_harmless, is_secret_key, takes_secret, without_secrets
-from integrations.compose_file.failures import ComposeFileError
-from integrations.compose_file.tree import Document, Node, read
+from integrations.compose_file.file_errors import ComposeFileError
+from integrations.compose_file.yaml_tree import Document, Node, read
 
 _COMMENT = re.compile(r"(?<![^\s])#[^\r\n]*")
 _COMMENTED_SETTING = re.compile(r"(#[#\s]*(?:- ?)?[\"']?[A-Za-z_][A-Za-z0-9_.-]*[\"']?\s*[=:]\s?)(.*)")

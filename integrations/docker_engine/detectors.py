@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from core.alerts import Alert, AlertKind, Severity
-from core.detection import Detector, EngineEvent, EventKind, View, detector
-from core.endings import ENDING_SIGNALS, EndedBy, Ending, ending
-from core.inventory import Container, ContainerState, Health
-from core.wording import Text, text
-from integrations.docker_engine.alerting import (
+from core.incidents.alerts import Alert, AlertKind, Severity
+from core.monitoring.exits import ENDING_SIGNALS, EndedBy, Ending, ending
+from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.snapshot import Detector, EngineEvent, EventKind, View, detector
+from core.text import Text, text
+from integrations.docker_engine.container_alerts import (
     MIB,
     OUTPUT_LIMIT,
     container_alert,

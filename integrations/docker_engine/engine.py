@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from core.detection import EngineEvent, Sample
-from core.inventory import Container
-from integrations.docker_engine.store import ImageStore
+from core.monitoring.inventory import Container
+from core.monitoring.snapshot import EngineEvent, Sample
+from integrations.docker_engine.image_store import ImageStore
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from core.checks import CheckLine
 from core.errors import GuardianError
 from core.settings import EngineSettings
-from core.wording import text
-from integrations.docker_engine.real import RealEngine
+from core.text import text
+from integrations.docker_engine.client.real_engine import RealEngine
 
 LIMIT_S = 10.0
 

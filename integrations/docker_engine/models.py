@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from core.inventory import Container, ContainerState, Dependency, Health, HealthProbe
-from core.managed import StackNames
-from integrations.docker_engine.answers import Answer, count, mapping, moment, sequence, string
+from core.deployments.platform import StackNames
+from core.monitoring.inventory import Container, ContainerState, Dependency, Health, HealthProbe
+from integrations.docker_engine.client.json_fields import Answer, count, mapping, moment, sequence, string
 
 COMPOSE = "com.docker.compose"
 SWARM_STACK = "com.docker.stack.namespace"

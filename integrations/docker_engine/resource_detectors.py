@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from core.alerts import Alert, AlertKind, Severity
-from core.detection import Detector, Sample, View, detector
-from core.inventory import Container
-from core.wording import Text, text
-from integrations.docker_engine.alerting import MIB, container_alert, memory_facts, title
+from core.incidents.alerts import Alert, AlertKind, Severity
+from core.monitoring.inventory import Container
+from core.monitoring.snapshot import Detector, Sample, View, detector
+from core.text import Text, text
+from integrations.docker_engine.container_alerts import MIB, container_alert, memory_facts, title
 
 COVERED = 0.8
 """The samples must span this share of `sustained_s`: the first one may have come late."""

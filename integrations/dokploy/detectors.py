@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.alerts import Alert, AlertKind, Severity
-from core.detection import Detector, View, detector
-from core.inventory import Container, ContainerState, Health
-from core.managed import DeployStatus, Domain, DomainState, Managed, ManagedKind
-from core.wording import text
-from integrations.dokploy.watching.alerting import (
+from core.deployments.platform import DeployStatus, Domain, DomainState, Managed, ManagedKind
+from core.incidents.alerts import Alert, AlertKind, Severity
+from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.snapshot import Detector, View, detector
+from core.text import text
+from integrations.dokploy.deploy_detectors import DEPLOY_DETECTORS
+from integrations.dokploy.platform_alerts import (
     containers_of,
     deploy_facts,
     ended_at,
@@ -27,7 +28,6 @@ from integrations.dokploy.watching.alerting import (
     under_way,
     watched_since,
 )
-from integrations.dokploy.watching.deploy_detectors import DEPLOY_DETECTORS
 
 HOLDS = timedelta(seconds=60)
 """A contradiction must stand this long: Dokploy writes its status after the containers have changed."""

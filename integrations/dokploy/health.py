@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from core.checks import CheckLine
+from core.error_text import own_words
 from core.errors import GuardianError, Refused
-from core.explaining import own_words
 from core.settings import DokploySettings
-from core.wording import text
-from integrations.dokploy.client import Dokploy
-from integrations.dokploy.greeting import Greeting, greet
+from core.text import text
+from integrations.dokploy.access_check import Greeting, greet
+from integrations.dokploy.client.dokploy_client import Dokploy
 
 
 async def check(settings: DokploySettings) -> AsyncIterator[CheckLine]:

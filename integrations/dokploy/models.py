@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import Field
 
-from integrations.dokploy.api.row import Row, Word
-from integrations.dokploy.api.secret import Secret
+from integrations.dokploy.client.row import Row, Word
+from integrations.dokploy.client.secret_values import Secret
 
 T = TypeVar("T")
 

@@ -9,19 +9,19 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from core.detection import PlatformView
+from core.clock import Clock
+from core.deployments.platform import StackNames
+from core.error_text import own_words
 from core.errors import GuardianError
-from core.explaining import own_words
-from core.managed import StackNames
-from core.ports import Clock
+from core.monitoring.snapshot import PlatformView
 from core.settings import DokploySettings
-from core.wording import Text, text
-from integrations.dokploy.client import Dokploy
-from integrations.dokploy.follower import DokployFollower, ReadContainer
-from integrations.dokploy.greeting import missing_rights
-from integrations.dokploy.source import DokploySource
-from integrations.dokploy.watching.domain_watch import DomainWatch
-from integrations.dokploy.watching.rounds import Topic
+from core.text import Text, text
+from integrations.dokploy.access_check import missing_rights
+from integrations.dokploy.client.dokploy_client import Dokploy
+from integrations.dokploy.deploys.deploy_follower import DokployFollower, ReadContainer
+from integrations.dokploy.polling.domain_watch import DomainWatch
+from integrations.dokploy.polling.platform_source import DokploySource
+from integrations.dokploy.polling.poll_rotation import Topic
 
 PATIENCE_S = 6.0
 """How long the start waits for the first answers: names of stacks come from them."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from pydantic import SecretStr
 
-from core.managed import ManagedKind
+from core.deployments.platform import ManagedKind
 
 NAME_LIMIT = 200
 SANE_YEARS = range(2000, 2200)

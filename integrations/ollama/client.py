@@ -13,21 +13,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from core.clock import Clock
 from core.errors import ModelFailed, ModelFailure
-from core.model import ChatMessage, Effort, ModelAnswer, ModelRequest
-from core.ports import Clock
+from core.language_model import ChatMessage, Effort, ModelAnswer, ModelRequest
 from core.settings import OllamaSettings
-from integrations.ollama import prompt
-from integrations.ollama.address import check_address, shown_address
-from integrations.ollama.api import OllamaApi
+from integrations.ollama import prompt_budget
 from integrations.ollama.breaker import Breaker
-from integrations.ollama.failures import Unusable
+from integrations.ollama.model_errors import Unusable
+from integrations.ollama.model_queue import Turns
+from integrations.ollama.model_reply import Judged, Reply, judge
+from integrations.ollama.ollama_address import check_address, shown_address
+from integrations.ollama.ollama_api import OllamaApi
 from integrations.ollama.presence import Presence
-from integrations.ollama.reply import Judged, Reply, judge
-from integrations.ollama.turns import Turns
 
 if TYPE_CHECKING:
-    from integrations.ollama.chat import Question, Wire
+    from integrations.ollama.gpt_oss_chat import Question, Wire
 
 RETRIES = 2
 BACK_OFF_S = (1.0, 4.0)
@@ -48,7 +48,7 @@ class _Draft:
 
     def after(self, fault: Unusable, most: int) -> _Draft:
         """The next try: corrected, and with less thinking or more room where tokens ran out."""
-        changed = replace(self, messages=prompt.corrected(self.messages, fault))
+        changed = replace(self, messages=prompt_budget.corrected(self.messages, fault))
         if not fault.shrink:
             return changed
         room = self.num_predict if self.effort is not Effort.LOW else min(2 * self.num_predict, most)
@@ -192,7 +192,7 @@ class OllamaModel:
     def _first_draft(self, request: ModelRequest, deadline: float) -> _Draft:
         return _Draft(
             request=request,
-            messages=prompt.first_messages(request),
+            messages=prompt_budget.first_messages(request),
             effort=request.effort,
             num_predict=min(self.settings.num_predict, self._most_output()),
             deadline=deadline,
@@ -283,11 +283,13 @@ class OllamaModel:
         return True
 
     def _question(self, draft: _Draft) -> Question:
-        from integrations.ollama.chat import Question
+        from integrations.ollama.gpt_oss_chat import Question
 
         answer = draft.request.answer
         return Question(
-            messages=prompt.fitted(draft.messages, draft.request.tools, self.settings.num_ctx - draft.num_predict),
+            messages=prompt_budget.fitted(
+                draft.messages, draft.request.tools, self.settings.num_ctx - draft.num_predict
+            ),
             effort=draft.effort,
             num_predict=draft.num_predict,
             tools=draft.request.tools,
@@ -302,6 +304,6 @@ class OllamaModel:
 
 
 def _open_wire(settings: OllamaSettings) -> Wire:
-    from integrations.ollama.chat import Wire
+    from integrations.ollama.gpt_oss_chat import Wire
 
     return Wire(settings)

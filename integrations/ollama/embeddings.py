@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import ModelFailed, ModelFailure
-from integrations.ollama.api import OllamaApi
+from integrations.ollama.ollama_api import OllamaApi
 
 BATCH = 16
 _QUERY_PREFIXES = {

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from core.checks import CheckLine
 from core.errors import ModelFailed, ModelFailure, plain_reason
 from core.settings import OllamaSettings
-from core.wording import Text, text
-from integrations.ollama.address import shown_address
+from core.text import Text, text
 from integrations.ollama.client import OllamaModel
 from integrations.ollama.models import InstalledModel, LoadedModel
+from integrations.ollama.ollama_address import shown_address
 
 NEEDED = ("tools", "thinking")
 

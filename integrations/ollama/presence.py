@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from core.ports import Clock
+from core.clock import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.deploying import DeployWorld
+from tests.agent.deploy_world import DeployWorld
 from tests.standins.dokploy import DokployStandin
 
 

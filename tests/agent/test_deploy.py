@@ -6,12 +6,12 @@ from functools import partial
 
 import pytest
 
-from core.alerts import Alert, AlertKind, Severity
-from core.deploys import DeployPhase, VersionVerdict
-from core.managed import Deployment, DeployStatus
-from core.ports import CallState
-from core.wording import text
-from tests.agent.deploying import FOREVER, DeployWorld, compose_file, say
+from core.actions.calls import CallState
+from core.deployments.deploys import DeployPhase, VersionVerdict
+from core.deployments.platform import Deployment, DeployStatus
+from core.incidents.alerts import Alert, AlertKind, Severity
+from core.text import text
+from tests.agent.deploy_world import FOREVER, DeployWorld, compose_file, say
 from tests.testbed.world import eventually
 
 CRASH = "import sys; sys.exit(3)"

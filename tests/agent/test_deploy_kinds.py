@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.deploys import DeployPhase
-from core.managed import ManagedKind
-from tests.agent.deploying import FOREVER, DeployWorld, compose_file, say
+from core.deployments.deploys import DeployPhase
+from core.deployments.platform import ManagedKind
+from tests.agent.deploy_world import FOREVER, DeployWorld, compose_file, say
 from tests.testbed.world import eventually
 
 AUTHOR = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from agent.deploy_progress import LOST_LOOKS, Seen, progress
-from agent.deploy_verdict import Standing, image_ids, is_unchanged, standing, with_before
-from core.deploys import Deploy, DeployLook, DeployPhase
-from core.inventory import Container, ContainerState, Health
-from core.managed import DeployStatus, ManagedKind
+from agent.deploys.deploy_progress import LOST_LOOKS, Seen, progress
+from agent.deploys.deploy_verdict import Standing, image_ids, is_unchanged, standing, with_before
+from core.deployments.deploys import Deploy, DeployLook, DeployPhase
+from core.deployments.platform import DeployStatus, ManagedKind
+from core.monitoring.inventory import Container, ContainerState, Health
 from core.settings import DokploySettings
-from tests.agent.deploying import say
-from tests.core.watching import at, container
+from tests.agent.deploy_world import say
+from tests.core.scripted_watcher import at, container
 
 SETTINGS = DokploySettings.model_validate({"url": "http://127.0.0.1:3000", "api_key": "k-e-y", "never_after_s": 20})
 TASK = "com.docker.swarm.task.name"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.server import BotApiServer
+from playground.server import BotApiServer
 from tests.bot.world import TOKEN, FaceWorld
 
 

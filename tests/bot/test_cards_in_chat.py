@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.playground.shown import ShownMessage
-from core.approvals import ApprovalState
-from core.incidents import Incident, IncidentState
-from core.wording import text
+from core.actions.approvals import ApprovalState
+from core.incidents.incident import Incident, IncidentState
+from core.text import text
+from playground.chats.shown_chats import ShownMessage
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
 

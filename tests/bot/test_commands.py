@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from bot.commands.table import COMMANDS, listed
-from bot.playground.shown import ShownMessage
-from core.detection import Sample
+from bot.commands.command_table import COMMANDS, listed
+from core.monitoring.snapshot import Sample
 from core.settings import Autonomy
-from core.wording import LANGUAGES
-from knowledge.text_files import load_texts
+from core.text import LANGUAGES
+from knowledge.config.text_files import load_texts
+from playground.chats.shown_chats import ShownMessage
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
 

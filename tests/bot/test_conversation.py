@@ -5,8 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from core.conversation import AnswerPart, ByModel, Doing, ProposeCommand, Question, RunCommand, Said, Streamed
-from core.wording import bilingual, text
+from agent.chat.conversation import (
+    AnswerPart,
+    ByModel,
+    Doing,
+    ProposeCommand,
+    Question,
+    RunCommand,
+    Said,
+    Streamed,
+)
+from core.text import bilingual, text
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from bot.playground.faults import Fault, RateLimits
-from core.actions import JsonObject, Role
+from core.actions.catalog import JsonObject, Role
 from core.errors import SettingsError
-from core.incidents import IncidentState
-from core.wording import text
-from knowledge.inbox_records import Update
-from knowledge.people_records import Person
+from core.incidents.incident import IncidentState
+from core.text import text
+from knowledge.records.inbox_records import Update
+from knowledge.records.people_records import Person
+from playground.api.faults import Fault, RateLimits
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.server import BotApiServer
-from bot.playground.shown import ShownMessage
-from core.actions import Role
-from core.alerts import Alert, AlertKind, Severity
-from core.deploys import Deploy, DeployPhase, DeployWhat
-from core.incidents import IncidentState
-from core.managed import Deployment, DeployStatus
-from core.policy import Actor, ActorKind
-from core.topology import topology
-from core.wording import text
-from tests.bot.paper_dokploy import LOG, DokployWorld
+from core.actions.catalog import Role
+from core.actions.policy import Actor, ActorKind
+from core.deployments.deploys import Deploy, DeployPhase, DeployWhat
+from core.deployments.platform import Deployment, DeployStatus
+from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.incident import IncidentState
+from core.monitoring.topology import topology
+from core.text import text
+from playground.chats.shown_chats import ShownMessage
+from playground.server import BotApiServer
+from tests.bot.recorded_dokploy import LOG, DokployWorld
 from tests.testbed.world import eventually
 
 GOOD = text("deploys.good", stack="granada", well=2, total=2, held=30, took=72)

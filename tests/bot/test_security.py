@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.actions import Role
+from core.actions.catalog import Role
 from tests.bot.world import ADA, MALLORY, OPS, FaceWorld
 from tests.testbed.world import eventually
 

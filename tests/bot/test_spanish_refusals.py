@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.playground.server import BotApiServer
-from bot.playground.shown import ShownMessage
-from core.actions import Toolset
-from core.managed import Managed, ManagedKind
-from core.policy import Actor, ActorKind
-from core.ports import Call
+from core.actions.calls import Call
+from core.actions.catalog import Toolset
+from core.actions.policy import Actor, ActorKind
+from core.deployments.platform import Managed, ManagedKind
 from core.settings import DokploySettings
-from integrations.docker_engine.images import EngineImages
-from integrations.dokploy.actions import DokployParts, toolsets
-from integrations.dokploy.client import Dokploy
-from knowledge.text_files import load_texts
+from integrations.docker_engine.deploy_images import EngineImages
+from integrations.dokploy.actions.dokploy_toolsets import DokployParts, toolsets
+from integrations.dokploy.client.dokploy_client import Dokploy
+from knowledge.config.text_files import load_texts
+from playground.chats.shown_chats import ShownMessage
+from playground.server import BotApiServer
 from tests.bot.world import ADA, GRACE, FaceWorld
 from tests.standins.dokploy import DokployStandin
 

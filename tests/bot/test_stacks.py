@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.server import BotApiServer
-from bot.playground.shown import ShownMessage
-from core.deploys import DeployPhase, VersionVerdict
-from integrations.docker_engine.simulated import SimulatedEngine
-from integrations.docker_engine.simulated_recipe import Recipe
-from integrations.docker_engine.simulated_store import Stored, stored_example
-from tests.bot.paper_dokploy import DokployWorld
+from core.deployments.deploys import DeployPhase, VersionVerdict
+from integrations.docker_engine.simulated.container_spec import Recipe
+from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
+from integrations.docker_engine.simulated.simulated_images import Stored, stored_example
+from playground.chats.shown_chats import ShownMessage
+from playground.server import BotApiServer
+from tests.bot.recorded_dokploy import DokployWorld
 from tests.bot.world import RECIPES, FaceWorld
 from tests.testbed.world import eventually
 

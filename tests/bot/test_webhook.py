@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from bot.webhook import HEADER
+from bot.incoming.telegram_webhook import HEADER
 from core.errors import SettingsError
 from tests.bot.world import ADA, FaceWorld
 from tests.testbed.world import eventually

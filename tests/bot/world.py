@@ -12,38 +12,38 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import SecretStr
 
-from agent.runbook_models import Runbooks
-from agent.runbooks import load_runbooks
-from bot.app import ChatFace
-from bot.playground.people import Person
-from bot.playground.server import BotApiServer
-from bot.playground.shown import Chat, ShownMessage
-from bot.ports import FaceParts
-from core.actions import Catalog, Params, Result, Risk, Toolset, action
-from core.alerts import Alert, AlertKind, Evidence, Severity
+from agent.chat.conversation import AnswerPart, Question
+from agent.runbooks.loader import load_runbooks
+from agent.runbooks.runbook import Runbooks
+from bot.chat_face_deps import FaceParts
+from bot.telegram_app import ChatFace
+from core.actions.calls import Call
+from core.actions.catalog import Catalog, Params, Result, Risk, Toolset, action
+from core.actions.executor import Carriage, Redact
+from core.actions.gateway import Door
+from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
-from core.carrier import Carriage, Redact
-from core.conversation import AnswerPart, Question
-from core.desk import IncidentDesk
-from core.detection import PlatformView, Sample
-from core.door import Door
-from core.incidents import Incident
-from core.inventory import Host, Inventory
-from core.policy import Actor, ActorKind
-from core.ports import Call
+from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.incident import Incident
+from core.incidents.tracker import IncidentDesk
+from core.monitoring.inventory import Host, Inventory
+from core.monitoring.snapshot import PlatformView, Sample
+from core.monitoring.topology import topology
 from core.redaction import Redactor
 from core.settings import Settings, TelegramSettings
-from core.topology import topology
-from core.wording import text
-from integrations.docker_engine.actions import DockerToolset
+from core.text import text
+from integrations.docker_engine.actions.container_actions import DockerToolset
+from integrations.docker_engine.actions.image_actions import ImageToolset
+from integrations.docker_engine.actions.space_actions import SpaceToolset
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.image_actions import ImageToolset
-from integrations.docker_engine.simulated import SimulatedEngine
-from integrations.docker_engine.simulated_recipe import Recipe
-from integrations.docker_engine.space_actions import SpaceToolset
+from integrations.docker_engine.simulated.container_spec import Recipe
+from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
+from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
 from knowledge.stores import Knowledge
-from knowledge.text_files import load_texts
+from playground.chats.chat_people import Person
+from playground.chats.shown_chats import Chat, ShownMessage
+from playground.server import BotApiServer
 from tests.agent.rules.fakes import dokploy_toolsets
 from tests.testbed.world import eventually
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.wording import Language
-from knowledge.text_files import load_texts
+from core.text import Language
+from knowledge.config.text_files import load_texts
+from tests.core.scripted_watcher import alerts, snapshot
 from tests.core.test_detectors import ENDINGS
-from tests.core.watching import alerts, snapshot
 
 
 @pytest.mark.parametrize("language", ["en", "es"])

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from core.alerts import Severity
-from core.detection import EventKind, OwnAct, Sample, Snapshot
-from core.evidence_names import EVIDENCE_NAMES
-from core.inventory import ContainerState, Health, HealthProbe
+from core.incidents.alerts import Severity
+from core.incidents.evidence import EVIDENCE_NAMES
+from core.monitoring.inventory import ContainerState, Health, HealthProbe
+from core.monitoring.snapshot import EventKind, OwnAct, Sample, Snapshot
 from core.settings import WatchSettings
-from tests.core.watching import alerts, at, container, died, event, exited, killed, kinds, snapshot
+from tests.core.scripted_watcher import alerts, at, container, died, event, exited, killed, kinds, snapshot
 
 MIB = 2**20
 OOM = event(EventKind.OOM, -0.1)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.alerts import Alert, AlertKind, Evidence, Severity
-from core.incidents import IncidentState
-from core.wording import text
-from tests.core.test_desk import Desk, alert
-from tests.core.watching import at
+from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.incident import IncidentState
+from core.text import text
+from tests.core.scripted_watcher import at
+from tests.core.test_tracker import Desk, alert
 
 
 def whole(kind: AlertKind, when_s: float = 0, **more: Any) -> Alert:

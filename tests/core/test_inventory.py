@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.inventory import Container, ContainerState, Inventory, find, join, names_of, title
+from core.monitoring.inventory import Container, ContainerState, Inventory, find, join, names_of, title
 
 
 def one(stack: str | None, service: str, host: str = "local") -> Container:

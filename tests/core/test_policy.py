@@ -7,10 +7,10 @@ from itertools import product
 
 import pytest
 
-from core.actions import Risk, Role
-from core.policy import Actor, ActorKind, Decision, Facts, verdict
+from core.actions.catalog import Risk, Role
+from core.actions.policy import Actor, ActorKind, Decision, Facts, verdict
 from core.settings import Autonomy, PolicySettings
-from knowledge.text_files import load_texts
+from knowledge.config.text_files import load_texts
 
 POLICY = PolicySettings()
 PROVEN = Facts(is_proven=True)

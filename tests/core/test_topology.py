@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.inventory import Container, Dependency, Inventory
-from core.topology import EdgeKind, topology
-from tests.core.watching import container
+from core.monitoring.inventory import Container, Dependency, Inventory
+from core.monitoring.topology import EdgeKind, topology
+from tests.core.scripted_watcher import container
 
 
 def needs(name: str, *others: str) -> Container:

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from core.alerts import Alert
-from core.detection import Detector, EngineEvent, EventKind, Sample, Snapshot
 from core.errors import SystemUnavailable
-from core.event_window import EventWindow
-from core.inventory import Container, ContainerState, Health
+from core.incidents.alerts import Alert
+from core.monitoring.event_buffer import EventWindow
+from core.monitoring.hosts import Watch
+from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.snapshot import Detector, EngineEvent, EventKind, Sample, Snapshot
+from core.monitoring.topology import Topology
+from core.monitoring.watcher import Watcher
 from core.settings import WatchSettings
 from core.tasks import Tasks
-from core.topology import Topology
-from core.watch import Watch
-from core.watcher import Watcher
 from integrations.docker_engine.detectors import DETECTORS, container_died
-from tests.core.watching import HOST, Heard, WallClock, at, container, event
+from tests.core.scripted_watcher import HOST, Heard, WallClock, at, container, event
 from tests.testbed.world import eventually
 
 QUICK = WatchSettings(poll_s=0.1, stats_s=0.05, unreachable_after_s=0.3)

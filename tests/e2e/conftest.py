@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from bot.playground.server import BotApiServer
+from playground.server import BotApiServer
 from tests.e2e.dokploy_world import DokployWorld, dokploy_world
 from tests.e2e.world import World, listening
 from tests.standins.dokploy import DokployStandin

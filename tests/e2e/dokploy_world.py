@@ -15,7 +15,7 @@ import docker
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from bot.playground.shown import ShownMessage
+from playground.chats.shown_chats import ShownMessage
 from tests.e2e.world import World
 from tests.standins.dokploy import DokployStandin, Project, Service
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground import Fault
-from tests.docker_engine.stand_in import on_socket
+from playground import Fault
 from tests.e2e.engine_proxy import EngineProxy
 from tests.e2e.world import World
+from tests.integrations.docker_engine.stand_in import on_socket
 
 
 async def test_names_that_do_not_fit_and_messages_that_are_no_orders(world: World) -> None:

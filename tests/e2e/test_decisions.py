@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.playground.shown import ShownMessage
+from playground.chats.shown_chats import ShownMessage
 from tests.e2e.world import World
 
 

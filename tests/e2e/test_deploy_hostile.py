@@ -9,8 +9,8 @@ import urllib.request
 
 import pytest
 
-from tests.dokploy.proxy import free_port
 from tests.e2e.dokploy_world import CRASHES, GOOD, DokployWorld
+from tests.integrations.dokploy.proxy import free_port
 from tests.testbed.world import eventually
 
 SECRET = "a-secret-of-this-test"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground import Fault
+from playground import Fault
 from tests.e2e.engine_proxy import EngineProxy
 from tests.e2e.records import Records
 from tests.e2e.world import World

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground import Fault
+from playground import Fault
 from tests.e2e.world import World
 from tests.standins.ollama import OllamaStandIn
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import docker
 
-from bot.playground.people import Person
-from bot.playground.server import BotApiServer
-from bot.playground.shown import Chat, ShownMessage
+from playground.chats.chat_people import Person
+from playground.chats.shown_chats import Chat, ShownMessage
+from playground.server import BotApiServer
 from tests.testbed.stack import Stack
 from tests.testbed.world import eventually
 

@@ -9,15 +9,15 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-import bot.commands.every  # noqa: F401  (fills the table)
-from agent.runbooks import load_runbooks
-from bot.commands.table import listed
+import bot.commands.all_commands  # noqa: F401  (fills the table)
+from agent.runbooks.loader import load_runbooks
+from bot.commands.command_table import listed
 from cli import _parser
-from core.action_docs import action_docs
-from core.actions import Catalog, Params, Result, Risk, Role, Toolset, action
-from core.policy import Actor, ActorKind, Decision, Facts, verdict
+from core.actions.action_docs import action_docs
+from core.actions.catalog import Catalog, Params, Result, Risk, Role, Toolset, action
+from core.actions.policy import Actor, ActorKind, Decision, Facts, verdict
 from core.settings import Autonomy, PolicySettings, Settings
-from core.wording import text
+from core.text import text
 from infraguardian import SystemClock, installed_catalog
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from string import Formatter
 
 import pytest
 
-from core.wording import LANGUAGES, Text
-from knowledge.text_files import load_texts
+from core.text import LANGUAGES, Text
+from knowledge.config.text_files import load_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("integrations/dokploy", "integrations/compose_file")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agent.evidence_names import VOCABULARY, known_evidence
-from core.evidence_names import WORD_FAMILIES, name_key, word_key
-from knowledge.text_files import load_texts
+from agent.incident.evidence.known_evidence import VOCABULARY, known_evidence
+from core.incidents.evidence import WORD_FAMILIES, name_key, word_key
+from knowledge.config.text_files import load_texts
 
 
 def test_every_fact_has_a_name_in_both_languages() -> None:

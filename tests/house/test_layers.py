@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LEVEL = {"core": 0, "integrations": 1, "knowledge": 1, "agent": 2, "bot": 3, "web": 3, "infraguardian": 4, "cli": 5}
+LEVEL = {
+    "core": 0,
+    "integrations": 1,
+    "knowledge": 1,
+    "agent": 2,
+    "bot": 3,
+    "playground": 3,
+    "web": 3,
+    "infraguardian": 4,
+    "cli": 5,
+}
 LEVEL["dokploy_wiring"] = LEVEL["infraguardian"]
 PURE = {"pydantic", *sys.stdlib_module_names} - {"socket", "sqlite3", "subprocess", "http"}
 """`urllib` counts for its parser only; see `test_core_opens_nothing`."""
@@ -28,7 +38,7 @@ def _imports(path: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
-@pytest.mark.parametrize("package", ["core", "integrations", "knowledge", "agent", "bot", "web"])
+@pytest.mark.parametrize("package", ["core", "integrations", "knowledge", "agent", "bot", "playground", "web"])
 def test_imports_point_down(package: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
@@ -72,5 +82,7 @@ def test_agent_sees_no_integration_and_no_table() -> None:
 
 
 def test_nobody_imports_the_root() -> None:
-    packages = [p for name in ("core", "integrations", "knowledge", "agent", "bot", "web") for p in _files(name)]
+    packages = [
+        p for name in ("core", "integrations", "knowledge", "agent", "bot", "playground", "web") for p in _files(name)
+    ]
     assert not [str(path) for path in packages if {"infraguardian", "dokploy_wiring"} & set(_imports(path))]

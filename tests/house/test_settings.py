@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.settings import Settings
-from knowledge.settings_files import example, load_settings
+from knowledge.config.settings_files import example, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "infraguardian.example.yml"

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from string import Formatter
 
-from knowledge.text_files import load_texts
+from knowledge.config.text_files import load_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("core", "integrations", "knowledge", "agent", "bot", "web")

@@ -4,10 +4,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from core.lessons import Lesson
+from core.incidents.lessons import Lesson
 from knowledge.database import Database, sqlite_url
-from knowledge.lesson_records import LessonRecords
-from knowledge.memory import Memory
+from knowledge.memory.incident_memory import Memory
+from knowledge.records.lesson_records import LessonRecords
 from tests.knowledge.tools import NOON
 
 

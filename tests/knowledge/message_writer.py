@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from knowledge.database import Database, sqlite_url
-from knowledge.inbox_records import Inbox, Update
-from knowledge.message_records import NewMessage, Outbox
+from knowledge.records.inbox_records import Inbox, Update
+from knowledge.records.message_records import NewMessage, Outbox
 from tests.knowledge.tools import SetClock
 
 

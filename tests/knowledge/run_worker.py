@@ -7,7 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from core.ports import Done, Run, Waiting
+from core.runs import Done, Run, Waiting
 from knowledge.database import Database
 from tests.knowledge.runs import make_runs
 from tests.knowledge.tools import WallClock

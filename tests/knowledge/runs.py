@@ -1,9 +1,10 @@
 """Both ways of delivering runs, at a pace for tests."""
 
-from core.ports import Clock, Runs
+from core.clock import Clock
+from core.runs import Runs
 from knowledge.database import Database
-from knowledge.run_records import Pace
-from knowledge.runs_local import LocalRuns
+from knowledge.runs.local_runs import LocalRuns
+from knowledge.runs.run_records import Pace
 
 PACE = Pace(concurrency=4, back_off_s=0.02, grace_s=0.3)
 
@@ -12,7 +13,7 @@ def make_runs(kind: str, database: Database, clock: Clock, pace: Pace = PACE) ->
     """The one or the other, not yet started."""
     if kind == "local":
         return LocalRuns(database, clock, pace)
-    from knowledge.runs_procrastinate import Delivery, ProcrastinateRuns
+    from knowledge.runs.procrastinate_runs import Delivery, ProcrastinateRuns
 
     delivery = Delivery(poll_s=0.05, sweep_s=0.2, heartbeat_s=0.3, stall_s=1.2)
     return ProcrastinateRuns(database, clock, pace, delivery)

@@ -14,15 +14,17 @@ from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
-from core import ports
+from core.actions.calls import Approvals, CallLedger, PolicyFacts
 from core.errors import SettingsError, SystemUnavailable
-from core.incidents import Incident
-from core.inventory import Inventory
+from core.incidents.incident import Incident
+from core.incidents.incident_store import IncidentStore, Silences
+from core.monitoring.inventory import Inventory
+from core.monitoring.usage_series import Series
 from core.settings import Settings
 from knowledge import schema
 from knowledge.checkpoints import prune
 from knowledge.database import Database, sqlite_url
-from knowledge.incident_records import RecordedIncidents
+from knowledge.records.incident_records import RecordedIncidents
 from knowledge.stores import Knowledge
 from knowledge.table_types import metadata
 from tests.knowledge.tools import NOON, SetClock, an_incident
@@ -162,12 +164,12 @@ class Counted(TypedDict):
 async def test_the_parts_keep_the_protocols(tmp_path: Path) -> None:
     """Checked by the type checker: each assignment names the protocol that the core calls."""
     async with Knowledge(Settings(data_dir=tmp_path), SetClock()) as knowledge:
-        ledger: ports.CallLedger = knowledge.ledger
-        approvals: ports.Approvals = knowledge.approvals
-        incidents: ports.IncidentStore = knowledge.incidents
-        silences: ports.Silences = knowledge.silences
-        series: ports.Series = knowledge.series
-        facts: ports.PolicyFacts = knowledge.facts(Inventory)
+        ledger: CallLedger = knowledge.ledger
+        approvals: Approvals = knowledge.approvals
+        incidents: IncidentStore = knowledge.incidents
+        silences: Silences = knowledge.silences
+        series: Series = knowledge.series
+        facts: PolicyFacts = knowledge.facts(Inventory)
         assert all((ledger, approvals, incidents, silences, series, facts))
 
 

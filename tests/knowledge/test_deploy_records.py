@@ -8,15 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from core.deploys import Deploy, DeployPhase, Deploys, DeployWhat, Version, VersionContent, Versions, VersionVerdict
+from core.deployments.deploys import (
+    Deploy,
+    DeployPhase,
+    Deploys,
+    DeployWhat,
+    Version,
+    VersionContent,
+    Versions,
+    VersionVerdict,
+)
 from core.errors import SettingsError
 from core.settings import DokploySettings, Settings
-from core.wording import text
+from core.text import text
 from knowledge.database import Database
-from knowledge.deploy_records import RecordedDeploys
+from knowledge.records.deploy_records import RecordedDeploys
+from knowledge.records.version_records import RecordedVersions
 from knowledge.stores import Knowledge
 from knowledge.vault import Vault, load_key
-from knowledge.version_records import RecordedVersions
 from tests.knowledge.tools import NOON, SetClock
 
 CONTENT = VersionContent(

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import text as sql
 from sqlalchemy import update
 
-from core.alerts import Silence
+from core.actions.calls import Locks
 from core.errors import NotFound, TimeLimitExceeded
-from core.incidents import IncidentState
-from core.ports import Locks
-from core.wording import text
+from core.incidents.alerts import Silence
+from core.incidents.incident import IncidentState
+from core.text import text
 from knowledge.codec import RecordUnreadable
 from knowledge.database import Database
-from knowledge.incident_records import RecordedIncidents
 from knowledge.locks import LocalLocks, PostgresLocks
-from knowledge.silence_records import RecordedSilences
+from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.silence_records import RecordedSilences
 from knowledge.tables import incidents
 from tests.knowledge.tools import NOON, an_incident
 

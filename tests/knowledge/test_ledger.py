@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from core.actions import Outcome, Result, Risk
-from core.approvals import ApprovalState
+from core.actions.approvals import ApprovalState
+from core.actions.calls import Budget, CallState, StartOutcome
+from core.actions.catalog import Outcome, Result, Risk
 from core.errors import SettingsError
-from core.ports import Budget, CallState, StartOutcome
-from core.wording import text
-from knowledge.approval_records import RecordedApprovals
+from core.text import text
 from knowledge.database import Database
-from knowledge.ledger import RecordedLedger
+from knowledge.records.approval_records import RecordedApprovals
+from knowledge.records.call_records import RecordedLedger
 from knowledge.vault import Vault, load_key
 from tests.knowledge.tools import ADA, NOON, SetClock, a_call, a_record, an_approval
 

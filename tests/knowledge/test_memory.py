@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from core.lessons import Lesson
-from knowledge import embedding
+from core.incidents.lessons import Lesson
 from knowledge.database import Database, sqlite_url
-from knowledge.lesson_records import LessonRecords
-from knowledge.memory import Embedder, Memory
+from knowledge.memory import builtin_embedding
+from knowledge.memory.incident_memory import Embedder, Memory
+from knowledge.records.lesson_records import LessonRecords
 from tests.knowledge.tools import NOON, an_incident, until
 
 
@@ -46,12 +46,12 @@ async def recalled(memory: Memory, text: str, k: int = 1, **more: object) -> lis
 
 
 def test_the_embedding_folds_both_languages() -> None:
-    query = embedding.embed("el contenedor cayó por memoria, límite alcanzado")
-    near = embedding.likeness(query, embedding.embed("container down: memory limit reached"))
-    far = embedding.likeness(query, embedding.embed("certificate expired yesterday"))
+    query = builtin_embedding.embed("el contenedor cayó por memoria, límite alcanzado")
+    near = builtin_embedding.likeness(query, builtin_embedding.embed("container down: memory limit reached"))
+    far = builtin_embedding.likeness(query, builtin_embedding.embed("certificate expired yesterday"))
     assert near > 0.4 > 0.1 > far
-    assert embedding.embed("x") == embedding.embed("x")
-    assert len(embedding.embed("")) == embedding.DIMENSIONS
+    assert builtin_embedding.embed("x") == builtin_embedding.embed("x")
+    assert len(builtin_embedding.embed("")) == builtin_embedding.DIMENSIONS
 
 
 async def test_it_recalls_in_both_languages_with_what_helped(memory: Memory) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from knowledge.database import Database, sqlite_url
-from knowledge.inbox_records import Inbox, Update
-from knowledge.message_records import CardPlace, Cards, MessageKind, MessageState, NewMessage, Outbox
+from knowledge.records.inbox_records import Inbox, Update
+from knowledge.records.message_records import CardPlace, Cards, MessageKind, MessageState, NewMessage, Outbox
 from tests.knowledge.tools import NOON, SetClock
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from core.actions import Risk, Role
-from core.incidents import IncidentState
-from core.inventory import Container, ContainerState, Host, Inventory
-from core.lessons import Lesson
-from core.policy import Facts
-from core.ports import CallState
+from core.actions.calls import CallState
+from core.actions.catalog import Risk, Role
+from core.actions.policy import Facts
+from core.incidents.incident import IncidentState
+from core.incidents.lessons import Lesson
+from core.monitoring.inventory import Container, ContainerState, Host, Inventory
 from core.settings import Autonomy, PolicySettings, Settings, StackSettings, TelegramSettings
-from knowledge.audit_records import Audit
 from knowledge.database import Database
-from knowledge.people_records import People, Person
-from knowledge.setting_records import SettingRecords
-from knowledge.start_time_records import StartTimes
+from knowledge.records.audit_records import Audit
+from knowledge.records.people_records import People, Person
+from knowledge.records.setting_records import SettingRecords
+from knowledge.records.start_time_records import StartTimes
 from knowledge.stores import Knowledge
 from tests.knowledge.tools import ADA, NOON, RUNBOOK, SetClock, a_call, a_record, an_incident
 

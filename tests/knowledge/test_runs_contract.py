@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from core.errors import SystemUnavailable
-from core.ports import Done, Priority, Run, Runs, RunState, Waiting
+from core.runs import Done, Priority, Run, Runs, RunState, Waiting
 from knowledge.database import Database, sqlite_url
-from knowledge.run_records import Pace
+from knowledge.runs.run_records import Pace
 from tests.knowledge.runs import PACE, make_runs
 from tests.knowledge.tools import WallClock, until
 

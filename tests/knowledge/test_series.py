@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from core.actions import Catalog, Outcome
-from core.detection import Sample
+from core.actions.catalog import Catalog, Outcome
 from core.errors import InvalidParams
-from core.inventory import Container, ContainerState, Host, Inventory
-from core.lessons import Lesson
+from core.incidents.lessons import Lesson
+from core.monitoring.inventory import Container, ContainerState, Host, Inventory
+from core.monitoring.snapshot import Sample
+from knowledge.config.text_files import load_texts
 from knowledge.database import Database
 from knowledge.history_actions import HistoryToolset
-from knowledge.incident_records import RecordedIncidents
-from knowledge.lesson_records import LessonRecords
-from knowledge.memory import Memory
+from knowledge.memory.incident_memory import Memory
+from knowledge.memory_curves import Shape, shape_of
+from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.lesson_records import LessonRecords
 from knowledge.series import RecordedSeries
-from knowledge.shapes import Shape, shape_of
 from knowledge.tables import series as table
-from knowledge.text_files import load_texts
 from tests.knowledge.tools import NOON, SetClock, an_incident
 
 MB = 1024 * 1024

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from core.actions import Risk, Role
-from core.alerts import Alert, AlertKind, Evidence, Severity
-from core.approvals import Approval, call_hash
-from core.incidents import Decider, Diagnosis, Incident, IncidentState
-from core.policy import Actor, ActorKind
-from core.ports import Call, CallRecord, CallState
-from core.wording import text
+from core.actions.approvals import Approval, call_hash
+from core.actions.calls import Call, CallRecord, CallState
+from core.actions.catalog import Risk, Role
+from core.actions.policy import Actor, ActorKind
+from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.incident import Decider, Diagnosis, Incident, IncidentState
+from core.text import text
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 ADA = Actor(kind=ActorKind.PERSON, id="tg:1", name="Ada", role=Role.ADMIN)

@@ -8,7 +8,7 @@ import pytest
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from bot.playground import BotApiServer, Group, Person
+from playground import BotApiServer, Group, Person
 
 TOKEN = "123456789:playground-test"
 

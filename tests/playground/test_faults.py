@@ -17,7 +17,7 @@ from telegram.error import (
     TimedOut,
 )
 
-from bot.playground import BotApiServer, Fault, Group, Person, RateLimits
+from playground import BotApiServer, Fault, Group, Person, RateLimits
 from tests.playground.conftest import running_bot
 
 

@@ -5,7 +5,7 @@ from telegram import Bot, BotCommand, BotCommandScopeChatMember, InputMediaDocum
 from telegram.constants import BotCommandScopeType
 from telegram.error import BadRequest, RetryAfter
 
-from bot.playground import BotApiServer, Group, Person
+from playground import BotApiServer, Group, Person
 from tests.playground.pictures import png
 
 

@@ -6,7 +6,7 @@ import pytest
 from telegram import Bot, CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup, ReactionTypeEmoji, ReplyParameters
 from telegram.error import BadRequest, ChatMigrated, Forbidden
 
-from bot.playground import BotApiServer, Group, Person
+from playground import BotApiServer, Group, Person
 
 
 def keyboard(*labels: str) -> InlineKeyboardMarkup:

@@ -21,8 +21,8 @@ from telegram import (
     ReplyParameters,
 )
 
-from bot.playground import BotApiServer, Group, Person
-from bot.playground.page_api import PAGE_FOLDER
+from playground import BotApiServer, Group, Person
+from playground.page.page_api import PAGE_FOLDER
 from tests.playground.conftest import TOKEN, running_bot
 from tests.playground.pictures import png
 

@@ -5,7 +5,7 @@ from telegram import Bot, MessageEntity
 from telegram.constants import ParseMode
 from telegram.error import BadRequest
 
-from bot.playground import BotApiServer, Person
+from playground import BotApiServer, Person
 
 
 async def send_html(bot: Bot, person: Person, html: str) -> str:

@@ -12,7 +12,7 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, Update
 from telegram.error import BadRequest, Conflict, InvalidToken
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ContextTypes
 
-from bot.playground import BotApiServer, Group, NotShown, Person
+from playground import BotApiServer, Group, NotShown, Person
 from tests.playground.conftest import TOKEN, running_bot
 
 APPROVE = InlineKeyboardMarkup([[InlineKeyboardButton("✅ Approve", callback_data="ok:1")]])
@@ -279,7 +279,7 @@ async def test_ids_and_history_survive_a_restart(state_path: Path) -> None:
 SERVE = """
 import asyncio, sys
 from pathlib import Path
-from bot.playground import BotApiServer
+from playground import BotApiServer
 
 async def serve():
     async with BotApiServer(token=sys.argv[1], state_path=Path(sys.argv[2])) as server:

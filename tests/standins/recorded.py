@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.dokploy.replay import FOLDER, Recording, recordings
+from tests.integrations.dokploy.replay import FOLDER, Recording, recordings
 from tests.standins.dokploy.caller import Answer, Caller
 
 RECORDINGS = recordings()

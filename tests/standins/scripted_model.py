@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from core.errors import ModelFailed, ModelFailure
-from core.model import ModelAnswer, ModelRequest, ToolCall
-from integrations.ollama.failures import Unusable
-from integrations.ollama.reply import RawCall, Reply, judge
+from core.language_model import ModelAnswer, ModelRequest, ToolCall
+from integrations.ollama.model_errors import Unusable
+from integrations.ollama.model_reply import RawCall, Reply, judge
 
 RETRIES = 2
 Line = str | BaseModel | ToolCall | ModelFailed

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from core.settings import DokploySettings
-from integrations.dokploy.api.secret import reveal
-from integrations.dokploy.client import Dokploy
+from integrations.dokploy.client.dokploy_client import Dokploy
+from integrations.dokploy.client.secret_values import reveal
 from tests.standins.conftest import FileOf
 from tests.standins.dokploy import DokployStandin, Service
 from tests.standins.dokploy.caller import Caller

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.dokploy.replay import FOLDER
+from tests.integrations.dokploy.replay import FOLDER
 from tests.standins.dokploy import DokployStandin
 from tests.standins.hookbox import Hookbox, hookbox
 from tests.standins.lab import GIT, Lab

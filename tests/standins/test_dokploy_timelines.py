@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.dokploy.replay import FOLDER
+from tests.integrations.dokploy.replay import FOLDER
 from tests.standins.dokploy import DokployStandin, Service
 from tests.standins.lab import GIT, Lab
 from tests.standins.recorded import raw_request, replay

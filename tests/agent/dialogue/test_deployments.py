@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from core.conversation import ProposeCommand, RunCommand
-from core.deploys import Deploy, DeployPhase, DeployWhat, Version, VersionContent
-from core.managed import Deployment, DeployStatus, Managed, ManagedKind
-from core.policy import Actor, ActorKind
-from core.ports import Call
-from core.wording import Language, text
+from agent.chat.conversation import ProposeCommand, RunCommand
+from core.actions.calls import Call
+from core.actions.policy import Actor, ActorKind
+from core.deployments.deploys import Deploy, DeployPhase, DeployWhat, Version, VersionContent
+from core.deployments.platform import Deployment, DeployStatus, Managed, ManagedKind
+from core.text import Language, text
 from tests.agent.dialogue.test_rules import answer, said
 from tests.agent.dialogue.world import ADA, GRACE, World
 

@@ -6,13 +6,13 @@ from contextlib import aclosing
 
 import pytest
 
-from core.conversation import AnswerPart, ByModel, Doing, ProposeCommand, RunCommand, Said, Streamed
+from agent.chat.conversation import AnswerPart, ByModel, Doing, ProposeCommand, RunCommand, Said, Streamed
+from core.actions.policy import Actor
 from core.errors import ModelFailed, ModelFailure
-from core.inventory import ContainerState
-from core.model import ChatRole, ModelRequest, ToolCall
-from core.policy import Actor
+from core.language_model import ChatRole, ModelRequest, ToolCall
+from core.monitoring.inventory import ContainerState
 from core.settings import OllamaSettings
-from core.wording import Language
+from core.text import Language
 from integrations.ollama.client import OllamaModel
 from tests.agent.dialogue.world import ADA, GRACE, World, kinds, parts_of, question
 from tests.knowledge.tools import WallClock, until

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from core.conversation import AnswerPart, ProposeCommand, RunCommand, Said
-from core.incidents import IncidentState
-from core.inventory import ContainerState, Health, HealthProbe
-from core.policy import Actor
-from core.wording import Language
+from agent.chat.conversation import AnswerPart, ProposeCommand, RunCommand, Said
+from core.actions.policy import Actor
+from core.incidents.incident import IncidentState
+from core.monitoring.inventory import ContainerState, Health, HealthProbe
+from core.text import Language
 from tests.agent.dialogue.world import ADA, GRACE, World, an_alert, inventory, parts_of, question
 
 COMMANDS = [

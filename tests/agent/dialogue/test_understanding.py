@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent.intents import WISHES, Intent, fold, understand, wants_change
-from core.inventory import title
+from agent.chat.intents import WISHES, Intent, fold, understand, wants_change
+from core.monitoring.inventory import title
 from tests.agent.dialogue.world import inventory
 from tests.knowledge.tools import SetClock
 

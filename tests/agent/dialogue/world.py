@@ -9,23 +9,23 @@ from typing import Annotated, cast
 
 from pydantic import Field, JsonValue
 
-from agent.dialogue import DialogueParts, RulesAndModel
-from core.actions import Catalog, Outcome, Params, Result, Risk, Role, Toolset, action
-from core.alerts import Alert, AlertKind, Evidence, Severity
+from agent.chat.conversation import AnswerPart, Question
+from agent.chat.dialogue import DialogueParts, RulesAndModel
+from core.actions.catalog import Catalog, Outcome, Params, Result, Risk, Role, Toolset, action
+from core.actions.executor import Carriage
+from core.actions.gateway import Door
+from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
-from core.carrier import Carriage
-from core.conversation import AnswerPart, Question
-from core.door import Door
 from core.errors import SystemUnavailable
-from core.incidents import Incident
-from core.inventory import Container, ContainerState, Health, Host, Inventory
-from core.model import LanguageModel
-from core.policy import Actor, ActorKind
+from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.incident import Incident
+from core.language_model import LanguageModel
+from core.monitoring.inventory import Container, ContainerState, Health, Host, Inventory
 from core.redaction import Redactor
 from core.settings import Settings
-from core.wording import Language, text
+from core.text import Language, text
+from knowledge.config.text_files import load_texts
 from knowledge.stores import Knowledge
-from knowledge.text_files import load_texts
 from tests.knowledge.tools import SetClock
 
 ADA = Actor(kind=ActorKind.PERSON, id="tg:1", name="Ada", role=Role.ADMIN)

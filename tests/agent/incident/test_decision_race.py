@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.approvals import ApprovalState
-from core.incidents import IncidentState
+from core.actions.approvals import ApprovalState
+from core.incidents.incident import IncidentState
 from tests.agent.incident.world import API, IncidentWorld
 
 DELAYS_MS = [0, 1, 2, 5, 10, 20, 50]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from core.actions import JsonObject, Outcome, Params, Result, Risk, Toolset, action
-from core.deploys import FOLLOW_KIND
+from core.actions.calls import CallState
+from core.actions.catalog import JsonObject, Outcome, Params, Result, Risk, Toolset, action
+from core.deployments.deploys import FOLLOW_KIND
 from core.errors import ActionFailed
-from core.incidents import Incident, IncidentState
-from core.ports import CallState, Done, Run, Waiting
-from core.wording import text
+from core.incidents.incident import Incident, IncidentState
+from core.runs import Done, Run, Waiting
+from core.text import text
 from tests.agent.incident.world import API, IncidentWorld
 
 BOOK = """\

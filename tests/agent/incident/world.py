@@ -10,31 +10,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.ports import Mind
-from agent.runbooks import load_runbooks
-from agent.runtime import IncidentRuntime
-from core.actions import Catalog, Role, Toolset
+from agent.incident.incident_deps import Mind
+from agent.incident.runtime import IncidentRuntime
+from agent.runbooks.loader import load_runbooks
+from core.actions.catalog import Catalog, Role, Toolset
+from core.actions.executor import CallStarted, Carriage
+from core.actions.gateway import ApprovalAsked, Decided, Door
+from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
-from core.carrier import CallStarted, Carriage
-from core.desk import IncidentDesk
-from core.detection import EngineEvent, EventKind
-from core.door import ApprovalAsked, Decided, Door
-from core.events import IncidentOpened, IncidentRecovered
-from core.incidents import Incident, IncidentState
-from core.policy import Actor, ActorKind
-from core.ports import Done, Run, RunHandler, Waiting
+from core.incidents.incident import Incident, IncidentState
+from core.incidents.incident_events import IncidentOpened, IncidentRecovered
+from core.incidents.tracker import IncidentDesk
+from core.monitoring.hosts import Watch
+from core.monitoring.snapshot import EngineEvent, EventKind
+from core.monitoring.watcher import Watcher
 from core.redaction import redact
+from core.runs import Done, Run, RunHandler, Waiting
 from core.settings import Settings
-from core.watch import Watch
-from core.watcher import Watcher
-from integrations.docker_engine.actions import DockerToolset
+from integrations.docker_engine.actions.container_actions import DockerToolset
 from integrations.docker_engine.detectors import DETECTORS
-from integrations.docker_engine.simulated import SimulatedEngine
-from integrations.docker_engine.simulated_recipe import Recipe
-from integrations.docker_engine.source import EngineSource
+from integrations.docker_engine.host_source import EngineSource
+from integrations.docker_engine.simulated.container_spec import Recipe
+from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
+from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
 from knowledge.stores import Knowledge
-from knowledge.text_files import load_texts
 from tests.agent.rules.fakes import dokploy_toolsets
 from tests.testbed.world import eventually
 

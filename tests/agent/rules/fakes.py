@@ -5,13 +5,13 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, JsonValue
 
-from agent.evidence import Context, context_of
-from core.actions import Catalog, Params, Result, Risk, Toolset, action
-from core.alerts import Alert, AlertKind, Evidence, Severity
-from core.incidents import Incident
-from core.inventory import Container, Host, Inventory
-from core.wording import text
-from integrations.dokploy.actions import DokployParts, toolsets
+from agent.incident.evidence.incident_context import Context, context_of
+from core.actions.catalog import Catalog, Params, Result, Risk, Toolset, action
+from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.incident import Incident
+from core.monitoring.inventory import Container, Host, Inventory
+from core.text import text
+from integrations.dokploy.actions.dokploy_toolsets import DokployParts, toolsets
 
 NOW = datetime(2026, 11, 20, 2, 15, tzinfo=UTC)
 MEBIBYTE = 1024 * 1024

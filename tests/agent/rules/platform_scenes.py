@@ -9,16 +9,16 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from agent.evidence import Context, context_of
-from agent.gather import gather, gather_for_runbook
-from agent.plans import Choice, Plan, choose_solution, render_plan
-from agent.rules import RuleVerdict, diagnose
-from agent.runbook_models import Runbooks
-from core.actions import Catalog, JsonObject
-from core.alerts import AlertKind
-from core.incidents import Incident
-from core.inventory import Container, Inventory
-from core.managed import Deployment, DeployStatus, Domain, Managed, ManagedKind
+from agent.incident.evidence.gather import gather, gather_for_runbook
+from agent.incident.evidence.incident_context import Context, context_of
+from agent.runbooks.plans import Choice, Plan, choose_solution, render_plan
+from agent.runbooks.rules import RuleVerdict, diagnose
+from agent.runbooks.runbook import Runbooks
+from core.actions.catalog import Catalog, JsonObject
+from core.deployments.platform import Deployment, DeployStatus, Domain, Managed, ManagedKind
+from core.incidents.alerts import AlertKind
+from core.incidents.incident import Incident
+from core.monitoring.inventory import Container, Inventory
 from tests.agent.rules.fakes import NOW, SmallDocker, SmallHistory, dokploy_toolsets, incident, inventory
 from tests.agent.rules.scenes import Answers
 

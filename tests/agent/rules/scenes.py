@@ -3,18 +3,18 @@
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from agent.evidence import Context, context_of
-from agent.findings import Read
-from agent.gather import gather, gather_for_runbook
-from agent.plans import Choice, choose_solution
-from agent.rules import RuleVerdict, diagnose
-from agent.runbook_models import Runbooks
-from core.actions import Catalog, JsonObject, Outcome, Result
-from core.alerts import Alert, AlertKind
+from agent.incident.evidence.findings import Read
+from agent.incident.evidence.gather import gather, gather_for_runbook
+from agent.incident.evidence.incident_context import Context, context_of
+from agent.runbooks.plans import Choice, choose_solution
+from agent.runbooks.rules import RuleVerdict, diagnose
+from agent.runbooks.runbook import Runbooks
+from core.actions.catalog import Catalog, JsonObject, Outcome, Result
 from core.errors import SystemUnavailable, UnknownAction
-from core.incidents import Incident
-from core.inventory import Container, ContainerState, Dependency, Health, HealthProbe, Inventory
-from core.wording import text
+from core.incidents.alerts import Alert, AlertKind
+from core.incidents.incident import Incident
+from core.monitoring.inventory import Container, ContainerState, Dependency, Health, HealthProbe, Inventory
+from core.text import text
 from tests.agent.rules.fakes import NOW, incident, inventory
 
 

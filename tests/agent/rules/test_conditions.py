@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from agent.conditions import Lookup, compile_condition
+from agent.runbooks.conditions import Lookup, compile_condition
 from core.errors import RunbookError
 
 FACTS: dict[str, JsonValue] = {

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent.runbooks import Runbooks, load_runbooks
-from core.actions import Catalog
-from core.alerts import AlertKind
-from core.inventory import ContainerState
+from agent.runbooks.loader import Runbooks, load_runbooks
+from core.actions.catalog import Catalog
+from core.incidents.alerts import AlertKind
+from core.monitoring.inventory import ContainerState
 from tests.agent.rules.fakes import incident
 from tests.agent.rules.platform_scenes import (
     GRANADA,

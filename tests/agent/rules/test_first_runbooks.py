@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from agent.runbooks import Runbooks, load_runbooks
-from core.actions import Catalog
-from core.alerts import AlertKind
-from core.inventory import ContainerState, Health
+from agent.runbooks.loader import Runbooks, load_runbooks
+from core.actions.catalog import Catalog
+from core.incidents.alerts import AlertKind
+from core.monitoring.inventory import ContainerState, Health
 from tests.agent.rules.fakes import incident, small_catalog
 from tests.agent.rules.scenes import Judged, api, container, db, judge, unhealthy
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.evidence import Context, context_of
-from agent.evidence_names import known_evidence
-from agent.findings import bounded
-from agent.gather import gather, gather_for_runbook
-from agent.runbook_models import Runbook
-from agent.runbooks import load_runbooks
-from core.actions import Outcome, Result
+from agent.incident.evidence.findings import bounded
+from agent.incident.evidence.gather import gather, gather_for_runbook
+from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.evidence.known_evidence import known_evidence
+from agent.runbooks.loader import load_runbooks
+from agent.runbooks.runbook import Runbook
+from core.actions.catalog import Outcome, Result
 from core.errors import InvalidParams, Refused, TimeLimitExceeded
-from core.inventory import ContainerState, Dependency
-from core.wording import text
+from core.monitoring.inventory import ContainerState, Dependency
+from core.text import text
 from tests.agent.rules.fakes import incident, inventory, small_catalog
 from tests.agent.rules.scenes import Answers, api, container, db, looked_at
 

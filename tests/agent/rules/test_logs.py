@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from agent.log_evidence import log_facts
-from agent.logs.patterns import find_classes
-from agent.logs.stacktraces import last_trace
-from agent.logs.templates import count_templates, template
+from agent.incident.evidence.log_evidence import log_facts
+from agent.logs.error_classes import find_classes
+from agent.logs.line_templates import count_templates, template
+from agent.logs.stack_traces import last_trace
 
 UPSTREAM = (
     "2026/11/20 [error] 7#7: connect() failed (111: Connection refused) while connecting to upstream, "

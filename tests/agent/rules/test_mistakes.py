@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.runbooks import load_runbooks
+from agent.runbooks.loader import load_runbooks
 from core.errors import RunbookError
 from tests.agent.rules.fakes import small_catalog
 

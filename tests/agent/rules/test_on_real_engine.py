@@ -12,16 +12,16 @@ import pytest
 from docker.errors import APIError
 from pydantic import JsonValue
 
-from agent.evidence import Context, context_of
-from agent.gather import gather
-from agent.rules import RuleVerdict, diagnose
-from agent.runbooks import Runbooks, load_runbooks
-from core.actions import Catalog, Result
-from core.alerts import AlertKind
-from core.inventory import Container, ContainerState, Health, Host, Inventory
+from agent.incident.evidence.gather import gather
+from agent.incident.evidence.incident_context import Context, context_of
+from agent.runbooks.loader import Runbooks, load_runbooks
+from agent.runbooks.rules import RuleVerdict, diagnose
+from core.actions.catalog import Catalog, Result
+from core.incidents.alerts import AlertKind
+from core.monitoring.inventory import Container, ContainerState, Health, Host, Inventory
 from core.settings import EngineSettings
-from integrations.docker_engine.actions import DockerToolset
-from integrations.docker_engine.real import RealEngine
+from integrations.docker_engine.actions.container_actions import DockerToolset
+from integrations.docker_engine.client.real_engine import RealEngine
 from tests.agent.rules.fakes import incident, small_catalog
 from tests.testbed.stack import Probe, Stack
 

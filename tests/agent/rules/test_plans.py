@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.plans import Choice, NoChoice, Plan, choose_solution, plan_calls, render_plan
-from agent.runbook_models import Runbook
-from agent.runbooks import load_runbooks
+from agent.runbooks.loader import load_runbooks
+from agent.runbooks.plans import Choice, NoChoice, Plan, choose_solution, plan_calls, render_plan
+from agent.runbooks.runbook import Runbook
+from core.actions.policy import ActorKind
 from core.errors import RunbookError
-from core.policy import ActorKind
 from tests.agent.rules.fakes import context, incident, small_catalog
 
 BOOK = """\

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from agent.evidence import Context, context_of
-from agent.evidence_names import VOCABULARY, known_evidence
-from agent.gather import gather
-from core.actions import JsonObject, Result
-from core.alerts import AlertKind
-from core.incidents import Incident
-from core.inventory import Container, ContainerState, Inventory
-from core.managed import DeployStatus, Managed, ManagedKind
-from core.wording import text
+from agent.incident.evidence.gather import gather
+from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.evidence.known_evidence import VOCABULARY, known_evidence
+from core.actions.catalog import JsonObject, Result
+from core.deployments.platform import DeployStatus, Managed, ManagedKind
+from core.incidents.alerts import AlertKind
+from core.incidents.incident import Incident
+from core.monitoring.inventory import Container, ContainerState, Inventory
+from core.text import text
 from tests.agent.rules.fakes import NOW, incident, inventory
 from tests.agent.rules.platform_scenes import GRANADA, WEB, deployed, deployment, of_domain, of_stack, row
 from tests.agent.rules.scenes import Answers, api, container, db

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from agent.runbooks import Runbooks, load_runbooks
-from core.actions import Catalog, JsonObject
-from core.alerts import AlertKind
-from core.inventory import ContainerState, Dependency, Health
-from core.managed import DeployStatus, Managed
+from agent.runbooks.loader import Runbooks, load_runbooks
+from core.actions.catalog import Catalog, JsonObject
+from core.deployments.platform import DeployStatus, Managed
+from core.incidents.alerts import AlertKind
+from core.monitoring.inventory import ContainerState, Dependency, Health
 from tests.agent.rules.fakes import NOW, incident
 from tests.agent.rules.platform_scenes import (
     GRANADA,

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from agent.thinking import Offer, offers
-from agent.verification import Progress, check, targets
-from core.alerts import Alert, AlertKind
-from core.incidents import Incident
-from core.inventory import ContainerState, Health, Inventory
-from core.managed import ManagedKind
+from agent.incident.verification import Progress, check, targets
+from agent.llm.diagnosis import Offer, offers
+from core.deployments.platform import ManagedKind
+from core.incidents.alerts import Alert, AlertKind
+from core.incidents.incident import Incident
+from core.monitoring.inventory import ContainerState, Health, Inventory
 from core.settings import VerificationSettings
-from core.wording import Text, text
+from core.text import Text, text
 from tests.agent.rules.fakes import NOW, incident, inventory
 from tests.agent.rules.platform_scenes import GRANADA, of_domain, of_stack
 from tests.agent.rules.scenes import api, container, db

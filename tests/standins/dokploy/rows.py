@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-RECORDINGS = Path(__file__).resolve().parents[2] / "dokploy" / "recordings"
+RECORDINGS = Path(__file__).resolve().parents[2] / "integrations" / "dokploy" / "recordings"
 ID_LETTERS = string.ascii_letters + string.digits + "_-"
 SUFFIX_LETTERS = string.ascii_lowercase + string.digits
 Row = dict[str, Any]

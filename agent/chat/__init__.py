@@ -1,0 +1,1 @@
+"""Answers to free text: rules first, the model for the rest."""

@@ -1,0 +1,108 @@
+"""What the dialogue works with, and what it is asked, as one bundle for its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from agent.chat.conversation import Question
+from core.actions.gateway import Door
+from core.actions.policy import Actor
+from core.clock import Clock
+from core.deployments.deploys import Deploys, Versions
+from core.durations import clock_time, duration
+from core.incidents.alerts import Alert
+from core.incidents.incident import Incident
+from core.incidents.incident_store import IncidentStore
+from core.language_model import LanguageModel
+from core.monitoring.inventory import Container, Inventory
+from core.monitoring.usage_series import Series
+from core.settings import Settings
+from core.text import Text, Texts
+
+
+def _without_kind(actor_id: str) -> str:
+    return actor_id.removeprefix("tg:")
+
+
+def _everything(_: Actor, __: str | None) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialogueParts:
+    """The collaborators, handed in by the composition root."""
+
+    door: Door
+    inventory: Callable[[], Inventory]
+    firing: Callable[[], Sequence[Alert]]
+    """All alerts that are on."""
+    incidents: IncidentStore
+    model: LanguageModel | None
+    """None: no model is configured."""
+    texts: Texts
+    redact: Callable[[str], str]
+    clock: Clock
+    settings: Settings
+    series: Series | None = None
+    """Kept samples, for when the engine does not answer."""
+    sees: Callable[[Actor, str | None], bool] = _everything
+    """Whether a person may look at a stack; None: at what stands outside of stacks."""
+    called: Callable[[str], str] = _without_kind
+    """How whoever has that actor id is called."""
+    deploys: Deploys
+    versions: Versions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One question with what this person may see."""
+
+    question: Question
+    inventory: Inventory
+    """Only what the person may look at."""
+    incident: Incident | None = None
+    """Whose card was replied to."""
+    subject: str = ""
+    """`stack/service` that was spoken of last, for 'restart it'."""
+    parts: DialogueParts
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether nothing is hidden from the person."""
+        whole = self.parts.inventory()
+        shown, known = (len(one.containers) + len(one.managed) for one in (self.inventory, whole))
+        return shown == known
+
+    def say(self, sentence: Text) -> str:
+        """A sentence in the person's language."""
+        return self.parts.texts.render(sentence, self.question.language)
+
+    def english(self, sentence: Text) -> str:
+        """A sentence for the model."""
+        return self.parts.texts.render(sentence, "en")
+
+    def may_see(self, stack: str | None) -> bool:
+        """Whether the person may look at that stack."""
+        return self.parts.sees(self.question.actor, stack)
+
+    def moment(self, at: datetime) -> str:
+        """For people: `14:02 (3 h 5 min)`."""
+        now = self.parts.clock.now()
+        return f"{clock_time(at, now, ZoneInfo(self.parts.settings.timezone))} ({duration(now - at)})"
+
+    def since(self, container: Container) -> str:
+        """When it started, or ended when it does not run, for people: `14:02 (3 h 5 min)`."""
+        at = container.started_at if container.is_running else container.finished_at
+        return "–" if at is None else self.moment(at)
+
+
+def visible(parts: DialogueParts, actor: Actor) -> Inventory:
+    """What a person may look at."""
+    whole = parts.inventory()
+    containers = tuple(one for one in whole.containers if parts.sees(actor, one.stack))
+    return replace(
+        whole, containers=containers, managed=tuple(one for one in whole.managed if parts.sees(actor, one.name))
+    )

@@ -1,0 +1,85 @@
+"""What a service uses right now, measured through the door; the last kept sample where the engine does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Literal
+
+from agent.chat import status_sentences
+from agent.chat.chat_deps import Asked
+from core.actions.catalog import JsonObject
+from core.errors import GuardianError
+from core.monitoring.inventory import Container, Service
+from core.text import Text, text
+
+ACTION = "docker.stats"
+SHOWN = 6
+MB = 1024 * 1024
+KEPT = timedelta(minutes=10)
+
+
+async def measured(asked: Asked, service: Service) -> list[Text]:
+    """One sentence for each of its containers."""
+    return [await _one(asked, service, container) for container in service.containers[:SHOWN]]
+
+
+async def ranked(asked: Asked, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]) -> list[Text]:
+    """The heaviest running containers, heaviest first; `titles`: only these services, all if empty."""
+    try:
+        result = await asked.parts.door.read(ACTION, {}, asked.question.actor)
+    except GuardianError:
+        return []
+    rows = result.data.get("containers")
+    by_ref = {str(row["container"]): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
+    seen = [one for one in asked.inventory.containers if one.ref in by_ref and (not titles or _title(one) in titles)]
+    seen.sort(key=lambda one: _number(by_ref[one.ref], by), reverse=True)
+    return [_sentence(_title(one), one, by_ref[one.ref]) for one in seen[:SHOWN]]
+
+
+def _title(container: Container) -> str:
+    return f"{container.stack}/{container.service}" if container.stack else container.service
+
+
+async def _one(asked: Asked, service: Service, container: Container) -> Text:
+    name = service.title if len(service.containers) == 1 else container.name
+    if not container.is_running:
+        return status_sentences.ended(asked, container)
+    row = await _read(asked, container) or await _kept(asked, container)
+    if row is None:
+        return text("dialogue.nothing_measured", target=name)
+    return _sentence(name, container, row)
+
+
+def _sentence(name: str, container: Container, row: JsonObject) -> Text:
+    cpu, memory = _number(row, "cpu_pct"), _number(row, "memory_mb")
+    limit_mb = container.memory_limit_bytes / MB
+    if not limit_mb:
+        return text("dialogue.use_unlimited", target=name, cpu=cpu, memory=memory)
+    share = round(100 * memory / limit_mb)
+    return text("dialogue.use", target=name, cpu=cpu, memory=memory, limit=round(limit_mb), share=share)
+
+
+async def _read(asked: Asked, container: Container) -> JsonObject | None:
+    try:
+        result = await asked.parts.door.read(ACTION, {"container": container.ref}, asked.question.actor)
+    except GuardianError:
+        return None
+    rows = result.data.get("containers")
+    first = rows[0] if isinstance(rows, list) and rows else None
+    return first if result.is_ok and isinstance(first, dict) else None
+
+
+async def _kept(asked: Asked, container: Container) -> JsonObject | None:
+    if asked.parts.series is None:
+        return None
+    now = asked.parts.clock.now()
+    points = await asked.parts.series.read(container.ref, now - KEPT, now)
+    if not points:
+        return None
+    return {"cpu_pct": round(points[-1].cpu_pct, 1), "memory_mb": round(points[-1].memory_bytes / MB)}
+
+
+def _number(row: JsonObject, name: str) -> float:
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,1 @@
+"""Deploys followed to a verdict by the containers that came up."""

@@ -1,0 +1,156 @@
+"""What follows a deploy's verdict: its version is judged, a bad rollback or update goes back, the call hears of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from agent.deploys.deploy_verdict import image_ids
+from core.actions.calls import Call, CallRecord, CallState
+from core.actions.catalog import JsonObject, Outcome
+from core.actions.gateway import Door, says
+from core.actions.policy import Actor, ActorKind
+from core.deployments.deploys import Deploy, DeployPhase, DeployWhat, Versions, VersionVerdict
+from core.error_text import problem_of
+from core.errors import GuardianError
+from core.monitoring.inventory import Container
+from core.text import Text, text
+
+MACHINE = Actor(kind=ActorKind.RUNBOOK, id="deploy", name="deploy")
+"""Who takes a bad rollback back; with leave, for it takes back what was approved."""
+_OUTCOMES = {
+    DeployPhase.GOOD: str(Outcome.OK),
+    DeployPhase.UNKNOWN: str(Outcome.UNKNOWN),
+    DeployPhase.NEVER: "never",
+}
+_GOES_BACK = (DeployWhat.ROLLBACK, DeployWhat.UPDATE)
+_WENT_WRONG = (DeployPhase.FAILED, DeployPhase.CRASHED)
+_VERDICTS = {
+    DeployPhase.GOOD: VersionVerdict.GOOD,
+    DeployPhase.FAILED: VersionVerdict.BAD,
+    DeployPhase.CRASHED: VersionVerdict.BAD,
+}
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """Judges versions and takes back what ended badly."""
+
+    versions: Versions
+    door: Door
+    redact: Callable[[str], str]
+
+    async def judged(self, deploy: Deploy, containers: tuple[Container, ...]) -> Deploy:
+        """Write the verdict down at its version, with what ran; the deploy with the version that this really was."""
+        verdict = _VERDICTS.get(deploy.phase)
+        if verdict is None or deploy.version_id is None:
+            return deploy
+        ran = image_ids(containers) if deploy.phase is not DeployPhase.FAILED else {}
+        await self.versions.judge(
+            deploy.version_id, verdict, commit=deploy.commit, commit_says=deploy.commit_says, image_ids=ran
+        )
+        known = await self.versions.get(deploy.version_id)
+        newest = await self.versions.of(deploy.managed_id, 1)
+        if known is not None and newest and newest[0].digest == known.digest:
+            return replace(deploy, version_id=newest[0].id)
+        return deploy
+
+    async def worded(self, deploy: Deploy) -> Deploy:
+        """The deploy, its verdict saying what comes next."""
+        record = await self.door.ledger.get(deploy.key)
+        if record is not None and record.call.undo_of is not None:
+            if deploy.phase is DeployPhase.GOOD and deploy.says is not None:
+                return replace(deploy, says=Text("deploys.good_undone", deploy.says.values))
+            return _adding(deploy, text("deploys.person_must_look")) if deploy.phase.is_bad else deploy
+        if record is not None and self._goes_back(deploy, record):
+            return _adding(deploy, text("deploys.goes_back"))
+        return deploy
+
+    async def taken_back(self, deploy: Deploy) -> Text | None:
+        """Submit the undo of a rollback or update that went wrong; the sentence to say instead where it may not run.
+
+        Harmless when done twice: the undo has its own key.
+        """
+        record = await self.door.ledger.get(deploy.key)
+        if record is None or not self._goes_back(deploy, record):
+            return None
+        try:
+            receipt = await self.door.submit(_undo(record.call))
+        except GuardianError as error:
+            log.warning("a deploy could not be taken back", extra={"deploy": deploy.key, "error": str(error)})
+            return text("deploys.cannot_go_back", problem=problem_of(error, self.redact))
+        if receipt.state is CallState.ASKED:
+            return text("deploys.asks_back")
+        if receipt.state is CallState.DENIED:
+            reason = receipt.verdict.reason if receipt.verdict else receipt.result.message if receipt.result else ""
+            return text("deploys.cannot_go_back", problem=reason)
+        return None
+
+    async def goes_back(self, deploy: Deploy) -> bool:
+        """Whether its undo is submitted by `taken_back`."""
+        record = await self.door.ledger.get(deploy.key)
+        return record is not None and self._goes_back(deploy, record)
+
+    def _goes_back(self, deploy: Deploy, record: CallRecord) -> bool:
+        if deploy.phase not in _WENT_WRONG or deploy.what not in _GOES_BACK or record.call.undo_of is not None:
+            return False
+        return record.call.action in self.door.catalog and self.door.catalog.get(record.call.action).undo is not None
+
+
+def result_of(deploy: Deploy) -> JsonObject:
+    """What the call that ordered it is told: `outcome`, `message`, `data`."""
+    says_so = deploy.says or text("deploys.not_recorded")
+    return {
+        "outcome": _OUTCOMES.get(deploy.phase, str(Outcome.FAILED)),
+        "message": says_so.to_json(),
+        "data": {
+            "deploy": deploy.key,
+            "stack": deploy.stack,
+            "phase": str(deploy.phase),
+            "deployment_id": deploy.deployment_id,
+            "commit": deploy.commit,
+            "version": deploy.version_id,
+            "error": deploy.error_line,
+            "error_class": deploy.error_class,
+            "crashed": list(deploy.crashed),
+            "window_s": deploy.window_s,
+            "good_since": deploy.good_since.isoformat() if deploy.good_since is not None else None,
+            "took_s": round(((deploy.over_at or deploy.ordered_at) - deploy.ordered_at).total_seconds(), 1),
+        },
+    }
+
+
+def never() -> JsonObject:
+    """The same, where no deploy was ever written down: nothing was ordered."""
+    return {"outcome": "never", "message": text("deploys.not_recorded").to_json(), "data": {}}
+
+
+def instead(deploy: Deploy, second: Text) -> Deploy:
+    """The verdict with another second sentence."""
+    said = deploy.says
+    first = said.values["first"] if said is not None and said.key == "deploys.two" else said
+    return replace(deploy, says=text("deploys.two", first=first or "", second=second))
+
+
+def _adding(deploy: Deploy, second: Text) -> Deploy:
+    return replace(deploy, says=text("deploys.two", first=deploy.says or "", second=second))
+
+
+def undo_key(call_key: str) -> str:
+    """The key of the call that takes a deploy back."""
+    return f"{call_key}:undo"
+
+
+def _undo(call: Call) -> Call:
+    return replace(
+        call,
+        key=undo_key(call.key),
+        actor=MACHINE,
+        undo_of=call.key,
+        needs=(),
+        retries=0,
+        basis="",
+        says=text("agent.undo", what=says(call)),
+    )

@@ -1,0 +1,159 @@
+"""What a look at the platform makes of a deploy: in line, running, done, failed, cancelled, or never there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from core.deployments.deploys import Deploy, DeployLook, DeployPhase
+from core.deployments.platform import DeployStatus
+from core.settings import DokploySettings
+from core.text import Text, text
+
+GONE_LOOKS = 2
+"""So many looks in a row must miss what was there before: one may fall between two of the platform's own steps."""
+LOST_LOOKS = 5
+"""So many looks in a row must find a deployment running that no job of the queue works on."""
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What this process remembers between two looks; lost with it, and then begun anew."""
+
+    answers_since: datetime | None = None
+    """Since when the platform has answered every look."""
+    blind_since: datetime | None = None
+    refused_since: datetime | None = None
+    """Since when it has answered that it may not, or cannot, tell."""
+    settling_since: datetime | None = None
+    """Since when its containers are judged, by this program's clock."""
+    missing: int = 0
+    lost: int = 0
+    is_told: bool = False
+    coming_up: set[str] = field(default_factory=set)
+    """Containers that were seen running before they were well."""
+    well_at: dict[str, datetime] = field(default_factory=dict)
+    """When each of those was first seen well."""
+
+
+def progress(
+    deploy: Deploy, look: DeployLook, seen: Seen, now: datetime, behind: Sequence[str], settings: DokploySettings
+) -> Deploy:
+    """The deploy after a look; `behind`: names of what is before it in the queue, as far as they are known."""
+    if look.deployment_id is not None:
+        seen.missing = 0
+        return _begun(deploy, look, seen, now)
+    if look.job_seen:
+        seen.missing = 0
+        says = _place(deploy, look, behind)
+        return replace(deploy, job_seen_at=deploy.job_seen_at or now, ahead=look.ahead, says=says)
+    if deploy.deployment_id is None and deploy.job_seen_at is None:
+        return _unseen(deploy, seen, now, settings)
+    seen.missing += 1
+    if seen.missing < GONE_LOOKS:
+        return deploy
+    if deploy.deployment_id is not None:
+        return cut_off(deploy, DeployStatus.UNKNOWN, now)
+    return replace(
+        deploy,
+        phase=DeployPhase.CANCELLED,
+        ahead=None,
+        over_at=now,
+        says=text("deploys.cancelled_in_line", stack=deploy.stack),
+    )
+
+
+def over(deploy: Deploy, phase: DeployPhase, now: datetime, says: Text) -> Deploy:
+    """With its verdict."""
+    return replace(deploy, phase=phase, says=says, over_at=now)
+
+
+def cut_off(deploy: Deploy, status: DeployStatus, now: datetime) -> Deploy:
+    """It ended in the middle: what runs now decides what is said of it."""
+    return replace(
+        deploy,
+        phase=DeployPhase.SETTLING,
+        platform_status=status,
+        platform_ended_at=deploy.platform_ended_at or now,
+        says=text("deploys.cut_off", stack=deploy.stack),
+    )
+
+
+def _begun(deploy: Deploy, look: DeployLook, seen: Seen, now: datetime) -> Deploy:
+    after = replace(
+        deploy,
+        phase=DeployPhase.RUNNING,
+        deployment_id=look.deployment_id,
+        job_seen_at=deploy.job_seen_at or now,
+        ahead=None,
+        started_at=_started(deploy, look, now),
+        commit=look.commit or deploy.commit,
+        commit_says=look.commit_says or deploy.commit_says,
+        platform_status=look.status,
+        log_tail=look.log_tail or deploy.log_tail,
+        says=text("deploys.runs", stack=deploy.stack),
+    )
+    if look.status is DeployStatus.DONE:
+        says = text("deploys.done", stack=deploy.stack)
+        return replace(after, phase=DeployPhase.SETTLING, platform_ended_at=look.finished_at or now, says=says)
+    if look.status is DeployStatus.ERROR:
+        return _failed(after, look, now)
+    if look.status is DeployStatus.CANCELLED:
+        return cut_off(after, DeployStatus.CANCELLED, now)
+    is_lost = look.status is DeployStatus.RUNNING and not look.job_seen
+    seen.lost = seen.lost + 1 if is_lost else 0
+    return cut_off(after, DeployStatus.RUNNING, now) if seen.lost >= LOST_LOOKS else after
+
+
+def _started(deploy: Deploy, look: DeployLook, now: datetime) -> datetime:
+    """By the platform's clock, which is mostly that of the containers too.
+
+    One that is ahead of ours may be ahead of theirs: then what crashes would seem to have ended before. The order came
+    before it in any case.
+    """
+    if look.started_at is not None and look.started_at > now:
+        return deploy.started_at or deploy.ordered_at
+    if deploy.deployment_id == look.deployment_id and deploy.started_at is not None:
+        return deploy.started_at
+    return look.started_at or now
+
+
+def _failed(deploy: Deploy, look: DeployLook, now: datetime) -> Deploy:
+    if look.error_line:
+        says = text("deploys.failed", stack=deploy.stack, error=look.error_line)
+    else:
+        says = text("deploys.failed_silently", stack=deploy.stack)
+    return replace(
+        deploy,
+        phase=DeployPhase.FAILED,
+        platform_ended_at=look.finished_at or now,
+        error_line=look.error_line,
+        error_class=look.error_class,
+        over_at=now,
+        says=says,
+    )
+
+
+def _unseen(deploy: Deploy, seen: Seen, now: datetime, settings: DokploySettings) -> Deploy:
+    """Neither in the queue nor among the deployments: not yet, or it never arrived."""
+    since = max(deploy.ordered_at, seen.answers_since or now)
+    if now - since < timedelta(seconds=settings.never_after_s):
+        return replace(deploy, says=text("deploys.ordered", stack=deploy.stack))
+    return replace(
+        deploy,
+        phase=DeployPhase.NEVER,
+        over_at=now,
+        says=text("deploys.never", stack=deploy.stack, seconds=round(settings.never_after_s)),
+    )
+
+
+def _place(deploy: Deploy, look: DeployLook, behind: Sequence[str]) -> Text:
+    if look.ahead is None:
+        return text("deploys.begins", stack=deploy.stack)
+    if look.ahead == 0:
+        return text("deploys.next", stack=deploy.stack)
+    place = look.ahead + 1
+    if len(behind) != look.ahead:
+        return text("deploys.in_line", stack=deploy.stack, place=place)
+    return text("deploys.behind", stack=deploy.stack, place=place, behind=", ".join(behind))

@@ -1,0 +1,298 @@
+"""Follows deploys to their verdict: the platform until its end, then the containers over the window. Durable runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from agent.deploys.deploy_outcome import Ending, never, result_of, undo_key
+from agent.deploys.deploy_outcome import instead as saying_instead
+from agent.deploys.deploy_progress import Seen, over, progress
+from agent.deploys.deploy_verdict import is_unchanged, standing, with_before
+from agent.deploys.deploy_verification import GLANCE_S, Settling
+from agent.incident.incident_deps import StartTimes, Watch
+from core.actions.executor import run_key
+from core.actions.gateway import Door
+from core.bus import Bus
+from core.clock import Clock
+from core.deployments.deploys import (
+    FOLLOW_KIND,
+    Deploy,
+    DeployChanged,
+    DeployLook,
+    DeployPhase,
+    DeployPlatform,
+    Deploys,
+    Versions,
+)
+from core.deployments.platform import DeployStatus
+from core.error_text import problem_of
+from core.errors import GuardianError, SystemUnavailable
+from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind
+from core.monitoring.inventory import Container, Inventory
+from core.runs import Done, Run, Runs, Waiting
+from core.settings import DokploySettings, VerificationSettings
+from core.text import Text, text
+
+RUN_TRIES = 5
+REFUSED_LIMIT_S = 60.0
+"""A platform that answers for so long that it may not or cannot tell is not asked any more."""
+FAILURE_GLANCE_S = 0.4
+"""How long the news of a failure may wait for how the stack stands after it."""
+LEAST_PAUSE = timedelta(milliseconds=50)
+TOLD_FOR = timedelta(days=2)
+GOING_BACK_LIMIT = timedelta(minutes=3)
+"""So long a deploy that takes another one back may wait; what its stack shows meanwhile is held back."""
+TOLD_LIMIT = 500
+_UNPLANNED = UNREACHABLE_KINDS | {AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED, AlertKind.BACKUP_FAILED}
+"""What no deploy explains."""
+_AT_WORK = (DeployPhase.RUNNING, DeployPhase.SETTLING)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployParts:
+    """What following needs."""
+
+    runs: Runs
+    deploys: Deploys
+    versions: Versions
+    platform: DeployPlatform
+    watch: Watch
+    start_times: StartTimes
+    door: Door
+    bus: Bus
+    clock: Clock
+    settings: DokploySettings
+    verification: VerificationSettings
+    redact: Callable[[str], str]
+    review: Callable[[], Awaitable[object]]
+    """Lets the desk look again at what it holds back."""
+
+
+class DeployRuntime:
+    """Carries each deploy of ours on until there is a verdict, over restarts of this program and of the platform."""
+
+    def __init__(self, parts: DeployParts) -> None:
+        self._parts = parts
+        self._clock = parts.clock
+        self._settling = Settling(
+            platform=parts.platform,
+            watch=parts.watch,
+            start_times=parts.start_times,
+            clock=parts.clock,
+            settings=parts.verification,
+        )
+        self._ending = Ending(versions=parts.versions, door=parts.door, redact=parts.redact)
+        self._at_work: dict[str, Deploy] = {}
+        self._told: dict[str, str] = {}
+        self._going_back: dict[str, tuple[str, datetime]] = {}
+        """Stack → the call that takes its last deploy back, and since when; until that one is under way."""
+        """Stack → its last deployment of ours that failed: its card has told it."""
+        self._seen: dict[str, Seen] = {}
+        parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES)
+
+    async def load(self) -> None:
+        """After a start: remember what was under way and what was told, for `is_planned`."""
+        past = await self._parts.deploys.recent(TOLD_LIMIT, since=self._clock.now() - TOLD_FOR)
+        for deploy in (*reversed(past), *await self._parts.deploys.unfinished()):
+            self._remember(deploy)
+
+    def is_planned(self, alert: Alert) -> bool:
+        """Whether a deploy that is under way, ours or another's, explains an alert until its verdict.
+
+        One of ours that failed has a card of its own: the alarm about it would tell the same once more.
+        """
+        if alert.stack is None or alert.kind in _UNPLANNED:
+            return False
+        if any(one.stack == alert.stack for one in self._at_work.values()) or self._is_going_back(alert.stack):
+            return True
+        managed = self._parts.watch.inventory().managed_one(alert.stack)
+        last = managed.last_deployment if managed is not None and managed.name == alert.stack else None
+        if alert.kind is AlertKind.DEPLOY_FAILED:
+            return last is not None and self._told.get(alert.stack) == last.id
+        if last is None or last.status is not DeployStatus.RUNNING:
+            return False
+        began = last.started_at or last.created_at
+        limit = timedelta(seconds=self._parts.settings.stuck_after_s)
+        return began is not None and self._clock.now() - began < limit
+
+    # -- one look ----------------------------------------------------------------------------------------------------
+
+    async def _advance(self, run: Run) -> Done | Waiting:
+        """The handler: as far as it can go now."""
+        try:
+            return await self._step(run)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if run.tries + 1 >= RUN_TRIES:
+                self._seen.pop(run.key, None)
+                await self._give_up(str(run.payload["call"]), error)
+            raise
+
+    async def _step(self, run: Run) -> Done | Waiting:
+        deploy = await self._parts.deploys.get(str(run.payload["call"]))
+        if deploy is None:
+            return Done(result=never())
+        self._remember(deploy)
+        seen, began = self._seen.setdefault(run.key, Seen()), self._clock.now()
+        while not deploy.phase.is_over:
+            before = deploy
+            containers: tuple[Container, ...] = ()
+            if deploy.phase is DeployPhase.SETTLING:
+                deploy, containers = await self._settle(deploy, seen)
+            else:
+                deploy = await self._ask(deploy, seen)
+            if deploy.phase.is_over:
+                deploy = await self._conclude(deploy, containers)
+            await self._keep(deploy, before, seen)
+            if deploy.phase is before.phase:
+                return Waiting(until=self._next(deploy, began))
+        self._seen.pop(run.key, None)
+        return await self._finish(deploy)
+
+    def _next(self, deploy: Deploy, began: datetime) -> datetime:
+        """When to look again: in an even pace, and at the end of the window."""
+        due = max(began + timedelta(seconds=self._parts.settings.follow_s), self._clock.now() + LEAST_PAUSE)
+        if deploy.good_since is None:
+            return due
+        return min(due, deploy.good_since + timedelta(seconds=deploy.window_s + 0.01))
+
+    async def _settle(self, deploy: Deploy, seen: Seen) -> tuple[Deploy, tuple[Container, ...]]:
+        """Look at the containers."""
+        try:
+            return await self._settling.look(deploy, seen)
+        except GuardianError as error:
+            return self._blind(deploy, seen, error), ()
+
+    async def _ask(self, deploy: Deploy, seen: Seen) -> Deploy:
+        """Look at the platform."""
+        try:
+            look = await self._parts.platform.look(deploy)
+        except GuardianError as error:
+            return self._blind(deploy, seen, error)
+        now = self._clock.now()
+        seen.answers_since = seen.answers_since or now
+        seen.blind_since = seen.refused_since = None
+        after = progress(deploy, look, seen, now, self._names(look), self._parts.settings)
+        if after.phase is DeployPhase.FAILED:
+            return await self._with_what_runs(after)
+        if not after.phase.is_over and after.phase is not DeployPhase.SETTLING and self._is_too_late(after, now):
+            return over(after, DeployPhase.UNKNOWN, self._clock.now(), self._too_long(after))
+        return after
+
+    def _blind(self, deploy: Deploy, seen: Seen, error: GuardianError) -> Deploy:
+        """It cannot be seen now: look on, but not for ever."""
+        now = self._clock.now()
+        problem = problem_of(error, self._parts.redact)
+        seen.answers_since = None
+        seen.blind_since = seen.blind_since or now
+        if not isinstance(error, SystemUnavailable):
+            seen.refused_since = seen.refused_since or now
+        is_refused = seen.refused_since is not None and now - seen.refused_since > timedelta(seconds=REFUSED_LIMIT_S)
+        if is_refused or self._is_too_late(deploy, now):
+            return over(deploy, DeployPhase.UNKNOWN, now, text("deploys.unseen", stack=deploy.stack, problem=problem))
+        return replace(deploy, says=text("deploys.unreachable", stack=deploy.stack, problem=problem))
+
+    def _is_too_late(self, deploy: Deploy, now: datetime) -> bool:
+        return now - deploy.ordered_at > timedelta(seconds=self._parts.settings.deploy_limit_s)
+
+    def _too_long(self, deploy: Deploy) -> Text:
+        return text("deploys.too_long", stack=deploy.stack, limit=round(self._parts.settings.deploy_limit_s))
+
+    def _names(self, look: DeployLook) -> list[str]:
+        inventory = self._parts.watch.inventory() if look.ahead_ids else Inventory()
+        found = [inventory.managed_one(one) for one in look.ahead_ids]
+        return [one.name for one in found if one is not None]
+
+    async def _with_what_runs(self, deploy: Deploy) -> Deploy:
+        """A failure, with how the stack stands after it; where that cannot be seen, without."""
+        try:
+            async with asyncio.timeout(FAILURE_GLANCE_S):
+                containers = await self._settling.containers(deploy)
+        except (GuardianError, TimeoutError):
+            return deploy
+        deploy = with_before(deploy, containers)
+        found = standing(deploy, containers)
+        if not found.total or deploy.says is None:
+            return deploy
+        is_kept = is_unchanged(deploy, containers) and found.is_well
+        key = "deploys.still_runs" if is_kept else "deploys.now_runs"
+        second = Text(key, {"well": found.well, "total": found.total})
+        return replace(deploy, says=text("deploys.two", first=deploy.says, second=second))
+
+    # -- the verdict -------------------------------------------------------------------------------------------------
+
+    async def _conclude(self, deploy: Deploy, containers: tuple[Container, ...]) -> Deploy:
+        if deploy.phase in (DeployPhase.GOOD, DeployPhase.CRASHED) and deploy.commit is None:
+            deploy = await self._with_commit(deploy)
+        return await self._ending.worded(await self._ending.judged(deploy, containers))
+
+    async def _with_commit(self, deploy: Deploy) -> Deploy:
+        """A git source names its commit only after the end."""
+        try:
+            async with asyncio.timeout(GLANCE_S):
+                look = await self._parts.platform.look(deploy)
+        except (GuardianError, TimeoutError):
+            return deploy
+        return replace(deploy, commit=look.commit, commit_says=look.commit_says)
+
+    async def _keep(self, deploy: Deploy, before: Deploy | None, seen: Seen | None = None) -> None:
+        """Write it down, then tell."""
+        is_news = deploy != before or (seen is not None and not seen.is_told)
+        if not is_news:
+            return
+        await self._parts.deploys.put(deploy)
+        self._remember(deploy)
+        known = before if seen is None or seen.is_told else None
+        if seen is not None:
+            seen.is_told = True
+        await self._parts.bus.publish(DeployChanged(deploy=deploy, before=known))
+
+    async def _finish(self, deploy: Deploy) -> Done:
+        """What follows the verdict, harmless when done again; the call is woken last, so that it finds this done."""
+        self._remember(deploy)
+        refusal = await self._ending.taken_back(deploy)
+        if refusal is not None and deploy.says != saying_instead(deploy, refusal).says:
+            said = saying_instead(deploy, refusal)
+            await self._keep(said, deploy)
+            deploy = said
+        if refusal is None and await self._ending.goes_back(deploy):
+            self._going_back[deploy.stack] = (undo_key(deploy.key), self._clock.now())
+        else:
+            await self._parts.review()
+        await self._parts.runs.wake(run_key(deploy.key))
+        return Done(result=result_of(deploy))
+
+    def _is_going_back(self, stack: str) -> bool:
+        _, since = self._going_back.get(stack, ("", None))
+        return since is not None and self._clock.now() - since < GOING_BACK_LIMIT
+
+    async def _give_up(self, key: str, error: Exception) -> None:
+        """The guardian's own failure is said, never hidden."""
+        log.error("a deploy could not be followed", extra={"deploy": key, "error": repr(error)})
+        deploy = await self._parts.deploys.get(key)
+        if deploy is None or deploy.phase.is_over:
+            return
+        problem = self._parts.redact(f"{type(error).__name__}: {error}")[:300]
+        says = text("deploys.own_failure", stack=deploy.stack, problem=problem)
+        await self._keep(over(deploy, DeployPhase.UNKNOWN, self._clock.now(), says), deploy)
+        await self._parts.review()
+
+    def _remember(self, deploy: Deploy) -> None:
+        is_next = deploy.phase is DeployPhase.WAITING and not deploy.ahead  # it may begin between two looks
+        if deploy.phase in _AT_WORK or is_next:
+            self._at_work[deploy.key] = deploy
+        else:
+            self._at_work.pop(deploy.key, None)
+        if self._going_back.get(deploy.stack, ("",))[0] == deploy.key and deploy.phase is not DeployPhase.WAITING:
+            del self._going_back[deploy.stack]
+        if deploy.phase is DeployPhase.FAILED and deploy.deployment_id is not None:
+            self._told.pop(deploy.stack, None)
+            self._told[deploy.stack] = deploy.deployment_id
+            while len(self._told) > TOLD_LIMIT:
+                self._told.pop(next(iter(self._told)))

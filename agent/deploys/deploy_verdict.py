@@ -1,0 +1,204 @@
+"""How the containers of a deploy stand after the platform called it done: judged by the engine's facts alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from core.deployments.deploys import Deploy
+from core.deployments.platform import ManagedKind
+from core.monitoring.inventory import Container, ContainerState, Health
+from core.text import Text, text
+
+ONE_OFF = "com.docker.compose.oneoff"
+TASK = "com.docker.swarm.task.name"
+ENDS_WELL = ("", "no", "on-failure")
+"""Restart policies under which exit code 0 is the end of a job that was done."""
+BY_SIGNAL = (137, 143)
+"""Exit codes of what was told to end. The engine brings a crash back that has to run on; what was stopped it leaves."""
+_ENDED = (ContainerState.EXITED, ContainerState.DEAD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """A service that did not hold, or its container that is not there any more."""
+
+    service: str
+    """Empty where it is not known whose container it was."""
+    says: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How the containers stand at one look."""
+
+    containers: tuple[Container, ...]
+    """Those that count."""
+    total: int
+    """Services."""
+    well: int
+    troubles: tuple[Trouble, ...]
+    pending: Text | None
+    """What is not well yet and may become so; None: nothing."""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether everything is as it should be."""
+        return not self.troubles and self.pending is None
+
+
+def standing(deploy: Deploy, containers: Iterable[Container]) -> Standing:
+    """Judge one look; `deploy.restarts` and `deploy.starts` say how each container was at the first one."""
+    seen = [one for one in containers if not _is_one_off(one)]
+    counted, replaced = _counted(deploy, seen)
+    troubles = [found for one in counted if (found := _trouble(deploy, one)) is not None]
+    troubles += [_exited(one) for one in replaced]
+    troubles += _gone(deploy, seen)
+    services: dict[str, bool] = defaultdict(lambda: True)
+    bad = {trouble.service for trouble in troubles}
+    waits = {one.service: wait for one in counted if (wait := _waits_for(one)) is not None}
+    for one in counted:
+        services[one.service] &= one.service not in bad and one.service not in waits
+    pending = next(iter(waits.values()), None) if counted else text("deploys.wait.nothing")
+    return Standing(
+        containers=tuple(counted),
+        total=len(services),
+        well=sum(services.values()),
+        troubles=tuple(troubles),
+        pending=pending,
+    )
+
+
+def with_before(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
+    """The deploy with what ran before it, where that could not be seen then: what was made before it began."""
+    if deploy.containers_before:
+        return deploy
+    before = {one.id: one.restart_count for one in containers if _is_after(_began(deploy), one.created_at)}
+    return replace(deploy, containers_before=before)
+
+
+def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
+    """Whether what there is is what there was before the deploy, untouched."""
+    before = deploy.containers_before
+    now = {one.id: one for one in containers if not _is_one_off(one)}
+    made = [one for key, one in now.items() if key not in before and not _ended_before(one, deploy)]
+    return not made and all(key in now and now[key].restart_count == count for key, count in before.items())
+
+
+def is_up(container: Container) -> bool:
+    """Whether it runs and its health check, where it has one, has passed."""
+    return container.is_running and container.health in (Health.NONE, Health.HEALTHY)
+
+
+def is_swarm(deploy: Deploy) -> bool:
+    """Whether Swarm brings it up, in its own time, after the platform's command has ended."""
+    return deploy.type == "stack" or deploy.managed_kind is ManagedKind.APPLICATION
+
+
+def image_ids(containers: Iterable[Container]) -> dict[str, str]:
+    """Service → id of the image that runs."""
+    return {one.service: one.image_id for one in containers if one.image_id}
+
+
+def _counted(deploy: Deploy, containers: Sequence[Container]) -> tuple[list[Container], list[Container]]:
+    """Those that count, and those of this deploy that ended and that Swarm has replaced already.
+
+    Left out: what had ended before the deploy and was not touched by it, and Swarm's history of earlier tasks.
+    """
+    living = [one for one in containers if not _ended_before(one, deploy)]
+    if not is_swarm(deploy):
+        return living, []
+    newest = {_slot(one): one for one in sorted(living, key=_made)}
+    kept = list(newest.values())
+    before = [one for one in living if one not in kept]
+    return kept, [one for one in before if one.id not in deploy.containers_before and one.state in _ENDED]
+
+
+def _began(deploy: Deploy) -> datetime:
+    return deploy.started_at or deploy.ordered_at
+
+
+def _ended_before(one: Container, deploy: Deploy) -> bool:
+    """Whether it had ended when the deploy began: what was not there then has not, whatever the clocks say."""
+    may_have = not deploy.containers_before or one.id in deploy.containers_before
+    return may_have and one.state in _ENDED and _is_after(_began(deploy), one.finished_at)
+
+
+def _is_one_off(container: Container) -> bool:
+    """Whether `compose run` made it: that is nothing the stack has to keep up."""
+    return container.labels.get(ONE_OFF, "").casefold() == "true"
+
+
+def _slot(container: Container) -> str:
+    """A task is called `<service>.<slot>.<task id>`."""
+    return container.labels.get(TASK, container.name).rpartition(".")[0] or container.name
+
+
+def _made(container: Container) -> float:
+    return container.created_at.timestamp() if container.created_at else 0.0
+
+
+def _trouble(deploy: Deploy, one: Container) -> Trouble | None:
+    if one.state is ContainerState.RESTARTING:
+        return Trouble(
+            service=one.service, says=text("deploys.bad.restarting", service=one.service, code=one.exit_code)
+        )
+    if one.state in _ENDED:
+        ended_well = one.exit_code == 0 and one.restart_policy in ENDS_WELL and one.state is ContainerState.EXITED
+        return None if ended_well and not _has_restarted(deploy, one) else _exited(one)
+    if (count := _has_restarted(deploy, one)) > 0:
+        return Trouble(service=one.service, says=text("deploys.bad.restarted", service=one.service, count=count))
+    began = deploy.starts.get(one.id)
+    if began is not None and one.started_at is not None and one.started_at != began:
+        return Trouble(service=one.service, says=text("deploys.bad.started_again", service=one.service))
+    if one.is_running and one.health is Health.UNHEALTHY:
+        return Trouble(service=one.service, says=text("deploys.bad.unhealthy", service=one.service))
+    return None
+
+
+def _has_restarted(deploy: Deploy, one: Container) -> int:
+    """How often it was restarted since it is being judged.
+
+    At the first look that is counted from what ran before; of a container that is new, only when its present run began
+    after the platform was done: what it had to try before, while others came up, is no crash.
+    """
+    known = deploy.restarts.get(one.id, deploy.containers_before.get(one.id))
+    if known is None:
+        is_new = bool(deploy.restarts) or _is_after(one.started_at, deploy.platform_ended_at)
+        known = 0 if is_new else one.restart_count
+    return max(one.restart_count - known, 0)
+
+
+def _is_after(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and other is not None and one > other
+
+
+def _exited(one: Container) -> Trouble:
+    values: dict[str, str | int | float | None] = {"service": one.service, "code": one.exit_code}
+    if one.started_at and one.finished_at and one.finished_at > one.started_at:
+        values["seconds"] = round((one.finished_at - one.started_at).total_seconds(), 1)
+    if one.oom_killed:
+        return Trouble(service=one.service, says=text("deploys.bad.out_of_memory", **values))
+    if one.exit_code == 0 or (one.exit_code in BY_SIGNAL and one.restart_policy not in ENDS_WELL):
+        return Trouble(service=one.service, says=text("deploys.bad.stopped", **values))
+    key = "deploys.bad.exited" if "seconds" in values else "deploys.bad.exited_at_once"
+    return Trouble(service=one.service, says=text(key, **values))
+
+
+def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[Trouble]:
+    """What was there at the first look and is not any more; Swarm takes what ran before away in its own time."""
+    expected = set(deploy.restarts) - (set(deploy.containers_before) if is_swarm(deploy) else set())
+    missing = expected - {one.id for one in containers}
+    if not missing:
+        return []
+    return [Trouble(service="", says=text("deploys.bad.gone", count=len(missing)))]
+
+
+def _waits_for(one: Container) -> Text | None:
+    if one.is_running and one.health is Health.STARTING:
+        return text("deploys.wait.health", service=one.service)
+    if one.state in (ContainerState.CREATED, ContainerState.PAUSED, ContainerState.REMOVING):
+        return text("deploys.wait.state", service=one.service, state=one.state)
+    return None

@@ -1,0 +1,1 @@
+"""The incident graph: from an alert to a verified repair."""

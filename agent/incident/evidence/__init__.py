@@ -1,0 +1,1 @@
+"""Evidence of an incident: gathered within fixed times, looked up by name."""

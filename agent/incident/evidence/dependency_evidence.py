@@ -1,0 +1,114 @@
+"""Which service that the troubled one stands on is not well, by the dependency graph and by names in the logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from core.incidents.incident import Incident
+from core.monitoring.inventory import Container, ContainerState, Health, Inventory
+from core.monitoring.topology import Topology, topology
+
+COMPLETED = "service_completed_successfully"
+MISSING = "missing"
+NAMES_LIMIT = 30
+_STATE_BADNESS = {ContainerState.RUNNING: 0, ContainerState.RESTARTING: 1, ContainerState.PAUSED: 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """A service that is not well."""
+
+    title: str
+    container: Container | None
+    """None: the stack has no container of that name."""
+
+
+class Dependencies:
+    """The dependencies of one incident's service."""
+
+    def __init__(self, incident: Incident, inventory: Inventory) -> None:
+        self._incident = incident
+        self._inventory = inventory
+        self._graph: Topology = topology(inventory, incident.host)
+        self._containers: dict[str, list[Container]] = {}
+        for service in inventory.services():
+            if service.host == incident.host:
+                self._containers.setdefault(service.title, []).extend(service.containers)
+
+    def suspects(self) -> list[Suspect]:
+        """Services below it that are not well, nearest first."""
+        return [one for name in self._graph.roots(self._incident.target) if (one := self._suspect(name))]
+
+    def named(self, host_name: str) -> Suspect | None:
+        """The service that a host name in its logs means, or the root below that one, when it is not well."""
+        title = self._title_of(host_name)
+        if title is None or title == self._incident.target:
+            return None
+        deeper = [one for name in self._graph.roots(title) if (one := self._suspect(name))]
+        return deeper[-1] if deeper else self._suspect(title)
+
+    def is_known(self, host_name: str) -> bool:
+        """Whether a container that it can reach, or could while that one ran, answers to a host name."""
+        return self._title_of(host_name) is not None
+
+    def facts(self, suspect: Suspect | None) -> dict[str, JsonValue]:
+        """Evidence by name."""
+        root = suspect.title if suspect else self._incident.target
+        facts: dict[str, JsonValue] = {
+            "dependencies": _names(self._graph.needs(self._incident.target)),
+            "affected": _names(self._graph.victims(root)),
+        }
+        if suspect is None:
+            return facts
+        facts["dependency"] = suspect.title
+        facts["dependency_state"] = MISSING
+        one = suspect.container
+        if one is not None:
+            facts["dependency_container"] = one.ref
+            facts["dependency_state"] = one.state.value
+            facts["dependency_running"] = one.is_running
+            facts["dependency_health"] = one.health.value
+            facts["dependency_exit_code"] = one.exit_code
+        return facts
+
+    def _suspect(self, title: str) -> Suspect | None:
+        containers = self._containers.get(title)
+        if not containers:
+            return Suspect(title=title, container=None)
+        if any(_is_well(one) for one in containers) or self._may_have_ended(title, containers):
+            return None
+        worst = max(containers, key=lambda one: _STATE_BADNESS.get(one.state, 3))
+        return Suspect(title=title, container=worst)
+
+    def _may_have_ended(self, title: str, containers: list[Container]) -> bool:
+        """A job that others wait for until it has completed is well when it has."""
+        conditions = {edge.condition for edge in self._graph.edges if edge.dependency == title}
+        return COMPLETED in conditions and all(one.exit_code == 0 for one in containers)
+
+    def _title_of(self, host_name: str) -> str | None:
+        """Its own stack first, then whoever shares a network; stopped ones too: they have left the engine's DNS."""
+        wanted = host_name.casefold().rstrip(".")
+        own = self._inventory.container(f"{self._incident.host}/{self._incident.container}")
+        networks = set(own.networks) if own else set()
+        found: list[tuple[int, str]] = []
+        for one in self._inventory.containers:
+            names = {one.service, one.name, *one.aliases}
+            if one.host != self._incident.host or wanted not in {name.casefold() for name in names}:
+                continue
+            title = f"{one.stack}/{one.service}" if one.stack else one.service
+            if one.stack is not None and one.stack == self._incident.stack:
+                found.append((0, title))
+            elif networks & set(one.networks):
+                found.append((1, title))
+        return min(found)[1] if found else None
+
+
+def _names(titles: Iterable[str]) -> list[JsonValue]:
+    return [title for _, title in zip(range(NAMES_LIMIT), titles, strict=False)]
+
+
+def _is_well(container: Container) -> bool:
+    return container.is_running and container.health is not Health.UNHEALTHY

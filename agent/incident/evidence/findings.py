@@ -1,0 +1,85 @@
+"""What gathering found and what it could not, and how it asks: within a time, every fault an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from core.actions.catalog import JsonObject, Result
+from core.errors import GuardianError, UnknownAction
+from core.incidents.alerts import Evidence
+
+Read = Callable[[str, dict[str, object]], Awaitable[Result]]
+READ_LIMIT_S = 4.0
+VALUE_LIMIT = 4_000
+
+
+@dataclass
+class Findings:
+    """What was found so far, and what could not be."""
+
+    at: datetime
+    evidence: list[Evidence] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def add(self, facts: Mapping[str, JsonValue], source: str) -> None:
+        """Keep facts by name; one whose value is None was not found."""
+        for name, value in facts.items():
+            if value is not None:
+                self.evidence.append(Evidence(name=name, value=bounded(value), at=self.at, source=source))
+
+    def value(self, name: str) -> JsonValue:
+        """The newest value of that name; None: not found."""
+        return next((item.value for item in reversed(self.evidence) if item.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An answer, or why there is none."""
+
+    data: JsonObject = field(default_factory=dict)
+    problem: str = ""
+
+    def rows(self, name: str) -> list[JsonObject]:
+        """The objects of a list in the data; empty where there is none."""
+        found = self.data.get(name)
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Asks, within a time, and makes every fault an answer."""
+
+    read: Read
+    limit_s: float = READ_LIMIT_S
+
+    async def ask(self, name: str, params: Mapping[str, object], *, at_most_s: float = READ_LIMIT_S) -> Answer:
+        """One READ action's data."""
+        limit_s = min(self.limit_s, at_most_s)
+        try:
+            async with asyncio.timeout(limit_s):
+                result = await self.read(name, dict(params))
+        except UnknownAction:
+            return Answer()  # that system is not installed: nothing was to be expected of it
+        except TimeoutError:
+            return Answer(problem=f"no answer within {limit_s:g} s")
+        except (GuardianError, OSError, ValueError) as error:
+            return Answer(problem=str(error)[:200] or type(error).__name__)
+        if not result.is_ok:
+            return Answer(problem=str(result.message.values.get("problem") or result.message.key)[:200])
+        return Answer(data=result.data)
+
+
+def bounded(value: JsonValue, limit: int = VALUE_LIMIT) -> JsonValue:
+    """The value cut to a size that records and prompts bear: long texts and lists lose their end."""
+    if isinstance(value, str):
+        return value if len(value) <= limit else value[: limit - 1] + "…"
+    if isinstance(value, list):
+        return [bounded(item, max(limit // 4, 100)) for item in value[:50]]
+    if isinstance(value, dict):
+        return {name: bounded(item, max(limit // 4, 100)) for name, item in list(value.items())[:50]}
+    return value

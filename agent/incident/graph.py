@@ -1,0 +1,109 @@
+"""The incident graph: detect, gather, analyse, diagnose, plan, execute, await, verify, learn; or undo; or escalate."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from agent.incident.graph_state import DokployAgentState
+from agent.incident.incident_deps import Mind
+from agent.incident.nodes.analyze_compose import analyze_compose
+from agent.incident.nodes.await_decision import await_decision
+from agent.incident.nodes.detect_incident import detect_incident
+from agent.incident.nodes.diagnose import diagnose
+from agent.incident.nodes.escalate import escalate
+from agent.incident.nodes.execute_action import execute_action
+from agent.incident.nodes.gather_context import gather_context
+from agent.incident.nodes.learn import learn
+from agent.incident.nodes.plan_solution import plan_solution
+from agent.incident.nodes.reconsider import reconsider
+from agent.incident.nodes.rollback import await_undo, rollback
+from agent.incident.nodes.verify_fix import await_window, verify_fix
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.graph.state import CompiledStateGraph
+
+Node = Callable[[DokployAgentState, Mind], Awaitable[DokployAgentState]]
+
+NODES: dict[str, Node] = {
+    "detect_incident": detect_incident,
+    "gather_context": gather_context,
+    "analyze_compose": analyze_compose,
+    "diagnose": diagnose,
+    "plan_solution": plan_solution,
+    "execute_action": execute_action,
+    "await_decision": await_decision,
+    "reconsider": reconsider,
+    "verify_fix": verify_fix,
+    "await_window": await_window,
+    "rollback": rollback,
+    "await_undo": await_undo,
+    "escalate": escalate,
+    "learn": learn,
+}
+LINE = ("detect_incident", "gather_context", "analyze_compose", "diagnose", "plan_solution")
+
+
+def build_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The graph over one mind; imports langgraph (a second of work: do it in a thread, after the bot answers)."""
+    from langgraph.graph import END, START, StateGraph
+
+    graph = StateGraph(DokployAgentState)
+    for name, node in NODES.items():
+        graph.add_node(name, _bound(node, mind))
+    graph.add_edge(START, LINE[0])
+    for here, there in pairwise(LINE):
+        graph.add_edge(here, there)
+    graph.add_conditional_edges("plan_solution", after_plan, ["execute_action", "escalate"])
+    graph.add_conditional_edges("execute_action", after_submit, ["await_decision", "reconsider"])
+    graph.add_conditional_edges("await_decision", after_calls, ["verify_fix", "rollback", "escalate", "reconsider"])
+    graph.add_conditional_edges("reconsider", after_reconsidering, ["gather_context", END])
+    graph.add_conditional_edges("verify_fix", after_look, ["await_window", "learn", "rollback"])
+    graph.add_edge("await_window", "verify_fix")
+    graph.add_edge("rollback", "await_undo")
+    graph.add_conditional_edges("await_undo", after_undo, ["gather_context", "escalate"])
+    graph.add_edge("escalate", END)
+    graph.add_edge("learn", END)
+    return graph.compile(checkpointer=checkpointer)
+
+
+def after_plan(state: DokployAgentState) -> str:
+    """A plan is carried out; without one a person must act."""
+    return "execute_action" if state.get("plan") else "escalate"
+
+
+def after_submit(state: DokployAgentState) -> str:
+    """A plan that was void before it was submitted is thought over."""
+    return "await_decision" if state.get("call_keys") else "reconsider"
+
+
+def after_reconsidering(state: DokployAgentState) -> str:
+    """Anew, unless it is over."""
+    return "__end__" if state.get("is_over", True) else "gather_context"
+
+
+def after_calls(state: DokployAgentState) -> str:
+    """What worked is verified, what failed is undone, what was refused or not decided goes to a person."""
+    routes = {"ok": "verify_fix", "unknown": "verify_fix", "failed": "rollback", "withdrawn": "reconsider"}
+    return routes.get(state.get("calls", "withdrawn"), "escalate")
+
+
+def after_look(state: DokployAgentState) -> str:
+    """Held: learn. Failed: undo. Else look again."""
+    return {"held": "learn", "failed": "rollback"}.get(state.get("verdict", "pending"), "await_window")
+
+
+def after_undo(state: DokployAgentState) -> str:
+    """With another try left, think again over what is known now; else, or where the undo did not work, a person."""
+    if state.get("undo") not in (None, "ok"):
+        return "escalate"
+    return "gather_context" if state.get("attempt", 0) < state.get("attempts_limit", 1) else "escalate"
+
+
+def _bound(node: Node, mind: Mind) -> Any:
+    async def run(state: DokployAgentState) -> DokployAgentState:
+        return await node(state, mind)
+
+    return run

@@ -1,0 +1,59 @@
+"""What the incident graph remembers between its nodes: plain JSON only; big things are kept in the records."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from core.actions.catalog import JsonObject
+
+CallsEnd = Literal["ok", "failed", "unknown", "denied", "refused", "expired", "withdrawn"]
+Verdict = Literal["pending", "held", "failed"]
+
+
+class DokployAgentState(TypedDict, total=False):
+    """One incident on its way through the graph."""
+
+    incident_id: int
+    attempt: int
+    """Plans tried, this one included."""
+    attempts_limit: int
+    tried: list[str]
+    """`runbook#solution` of each, so that none is tried twice."""
+    culprit: str
+    """The service at the root, by its name in the stack."""
+    affected: list[str]
+    offers: list[dict[str, str]]
+    """What the model chose of the offered actions."""
+    tokens: int
+    """Of the model, spent on this incident."""
+    plan: JsonObject | None
+    """As `agent/runbooks/plans.py` writes it; None: there is nothing to do by machine."""
+    call_keys: list[str]
+    undo_keys: list[str]
+    undo: CallsEnd | None
+    """How taking the last plan back ended; None: there was nothing to take back."""
+    acted_at: str
+    """When the plan's first call started, ISO 8601."""
+    calls: CallsEnd
+    root_seen: str | None
+    """The incident's root when the evidence was gathered; another one since makes the plan void."""
+    is_over: bool
+    has_looked: bool
+    """Whether this plan's effect was looked at before."""
+    good_since: str | None
+    """Since when everything looked well, ISO 8601."""
+    restarts: dict[str, int]
+    """Restart counts by container reference when it first looked well."""
+    verify_until: str
+    verdict: Verdict
+    reason: JsonObject | None
+    """Why the machine stops, as a Text."""
+
+
+class Wait(TypedDict, total=False):
+    """What a paused graph waits for."""
+
+    calls: list[str]
+    """Until all of these calls have ended."""
+    until: str
+    """Or until this moment, ISO 8601."""

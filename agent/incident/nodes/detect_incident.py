@@ -1,0 +1,30 @@
+"""Takes the incident on, unless a person already has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.incident.graph_state import DokployAgentState
+from agent.incident.incident_deps import Mind
+from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
+
+
+async def detect_incident(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """Mark it as being looked into."""
+    now = mind.clock.now()
+
+    def looking(one: Incident) -> Incident:
+        if not one.is_open or one.state in WITH_A_PERSON:
+            return one
+        return replace(one, state=IncidentState.DIAGNOSING, updated_at=now)
+
+    await mind.desk.update(state["incident_id"], looking)
+    return {
+        "attempt": 0,
+        "attempts_limit": mind.settings.policy.attempts_per_incident,
+        "tried": [],
+        "tokens": 0,
+        "call_keys": [],
+        "undo_keys": [],
+        "reason": None,
+    }

@@ -1,0 +1,103 @@
+"""Names the cause: rules first, the model second, and says who decided."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from agent.incident.evidence.gather import gather_for_runbook
+from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.graph_state import DokployAgentState
+from agent.incident.incident_deps import Mind
+from agent.llm.diagnosis import STACK_ACTIONS, Opinion, opinion
+from agent.runbooks.rules import RuleVerdict, explain
+from agent.runbooks.rules import diagnose as diagnose_by_rules
+from core.actions.catalog import JsonObject
+from core.actions.policy import Actor, ActorKind
+from core.errors import ModelFailed
+from core.incidents.incident import Diagnosis, Incident
+from core.language_model import explain as explain_failure
+from core.text import Text, text
+
+log = logging.getLogger(__name__)
+
+
+async def diagnose(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """The diagnosis on the incident; without one, the reason for it."""
+    incident = await mind.desk.get(state["incident_id"])
+    if incident is None:
+        return {}
+    context = context_of(incident, mind.watch.inventory())
+    verdict = diagnose_by_rules(mind.runbooks(), context)
+    found = verdict.diagnosis
+    if verdict.runbook is not None:
+        context = await _asked_further(verdict, context, mind)
+        found = explain(verdict.runbook, context)
+        await _keep(incident, _completed(found, state), context, mind)
+    said: Opinion | None = None
+    problem: Text | None = None
+    if verdict.why_ask is not None:
+        said, problem = await _ask_model(incident, verdict, state, mind)
+    if said is not None:
+        found = said.diagnosis
+        await _keep(incident, _completed(found, state), context, mind)
+    tokens = state.get("tokens", 0) + (said.tokens if said else 0)
+    offers = [{"action": one.action, "container": one.container} for one in said.actions] if said else []
+    reason = None if found is not None else (problem or text("agent.no_rule")).to_json()
+    return {"tokens": tokens, "offers": offers, "reason": reason}
+
+
+async def _asked_further(verdict: RuleVerdict, context: Context, mind: Mind) -> Context:
+    """The runbook's own questions, through the door."""
+    runbook = verdict.runbook
+    if runbook is None or not runbook.gathering:
+        return context
+    actor = Actor(kind=ActorKind.RUNBOOK, id=runbook.id, name=runbook.id)
+    results = await gather_for_runbook(runbook, context, lambda name, params: mind.door.read(name, params, actor))
+    return context.with_gathered(results)
+
+
+async def _ask_model(
+    incident: Incident, verdict: RuleVerdict, state: DokployAgentState, mind: Mind
+) -> tuple[Opinion | None, Text | None]:
+    if mind.model is None:
+        return None, text("agent.no_rule_no_model")
+    if state.get("tokens", 0) >= mind.settings.policy.model_tokens_per_incident:
+        return None, text("agent.model_tokens")
+    rules_say = [f"{one.runbook.id}: {one.runbook.cause} ({one.runbook.name.en})" for one in verdict.matches[:3]]
+    try:
+        said = await opinion(
+            mind.model,
+            incident,
+            tuple(incident.evidence()),
+            mind.watch.inventory(),
+            rules_say,
+            forbidden=verdict.forbidden,
+            known=[one for one in STACK_ACTIONS if _can(one, mind)],
+        )
+    except ModelFailed as error:
+        log.info("the model gave no usable diagnosis", extra={"incident": incident.id, "problem": str(error)})
+        return None, explain_failure(error)
+    return said, None
+
+
+def _can(action: str, mind: Mind) -> bool:
+    return action in mind.door.catalog and mind.door.catalog.get(action).unavailable() is None
+
+
+def _completed(found: Diagnosis, state: DokployAgentState) -> Diagnosis:
+    """With what the dependency graph says, where the rule did not say it itself."""
+    affected = found.affected or tuple(state.get("affected", ()))
+    return replace(found, affected=tuple(name for name in affected if name != found.culprit))
+
+
+async def _keep(incident: Incident, found: Diagnosis, context: Context, mind: Mind) -> None:
+    now = mind.clock.now()
+    gathered: JsonObject = {name: dict(data) for name, data in context.gathered.items()}
+
+    def diagnosed(one: Incident) -> Incident:
+        is_news = one.diagnosis is None or one.diagnosis.cause != found.cause
+        said = one.note(now, text("agent.diagnosed", cause=found.cause)) if is_news else one
+        return replace(said, diagnosis=found, context=gathered or one.context)
+
+    await mind.desk.update(incident.id, diagnosed)

@@ -1,0 +1,49 @@
+"""Collects the evidence: what the containers, their logs, their dependencies and the past say."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from agent.incident.evidence.gather import gather
+from agent.incident.graph_state import DokployAgentState
+from agent.incident.incident_deps import Mind
+from core.actions.catalog import Result
+from core.actions.policy import Actor, ActorKind
+from core.incidents.incident import Incident, IncidentState
+from core.monitoring.inventory import ContainerState
+
+RESTART_LOOKS, RESTART_LOOK_S = 5, 0.2
+"""The engine's first rest before a restart by policy is 0.1 s, and starting takes some more."""
+READER = Actor(kind=ActorKind.RUNBOOK, id="gather_context", name="gather_context")
+
+
+async def gather_context(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """READ calls through the door; what could not be found out is evidence too."""
+    incident = await mind.desk.get(state["incident_id"])
+    if incident is None:
+        return {}
+
+    async def read(name: str, params: dict[str, object]) -> Result:
+        return await mind.door.read(name, params, READER)
+
+    await _until_restarted(incident, mind)
+    found = await gather(incident, mind.watch.inventory(), read, at=mind.clock.now())
+
+    def gathered(one: Incident) -> Incident:
+        looking = IncidentState.DIAGNOSING if one.state is IncidentState.ROLLED_BACK else one.state
+        return replace(one, gathered=tuple(found), state=looking)
+
+    await mind.desk.update(incident.id, gathered)
+    return {"root_seen": incident.culprit}
+
+
+async def _until_restarted(incident: Incident, mind: Mind) -> None:
+    """Give a restart policy its moment: what runs again by itself must not be interrupted by a plan of ours."""
+    ref = f"{incident.host}/{incident.container}"
+    for _ in range(RESTART_LOOKS):
+        container = mind.watch.inventory().container(ref) if incident.container else None
+        if container is None or container.state is not ContainerState.RESTARTING:
+            return
+        await asyncio.sleep(RESTART_LOOK_S)
+        await mind.watch.refresh(incident.host)

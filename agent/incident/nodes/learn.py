@@ -1,0 +1,59 @@
+"""Closes the incident and remembers: cause, action, did it hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.incident.graph_state import DokployAgentState
+from agent.incident.incident_deps import Mind
+from agent.incident.nodes.outcomes import records
+from core.actions.calls import CallState
+from core.incidents.incident import Incident, IncidentState
+from core.incidents.lessons import Lesson
+from core.text import text
+
+
+async def learn(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """The repair held: say so, with the time it took, and keep the lesson."""
+    incident = await mind.desk.get(state["incident_id"])
+    if incident is None:
+        return {}
+    now = mind.clock.now()
+    took_s = round((now - incident.opened_at).total_seconds())
+
+    def resolved(one: Incident) -> Incident:
+        if not one.is_open:
+            return one
+        says = text("agent.resolved", seconds=took_s)
+        return replace(
+            one.note(now, says), state=IncidentState.RESOLVED, closed_at=now, outcome_says=says, verify_until=None
+        )
+
+    after = await mind.desk.update(incident.id, resolved, pages=text("agent.page.resolved"))
+    await teach(after, mind, did_hold=True, call_keys=state.get("call_keys", []))
+    return {}
+
+
+async def teach(incident: Incident, mind: Mind, *, did_hold: bool, call_keys: Sequence[str]) -> None:
+    """Keep the lesson of an incident whose plan was carried out; the same incident and plan twice is one lesson."""
+    done = [record for record in await records(mind.door, call_keys) if record.state is not CallState.SKIPPED]
+    diagnosis = incident.diagnosis
+    if diagnosis is None or not done:
+        return
+    await mind.memory.learn(
+        Lesson(
+            incident_id=incident.id,
+            at=mind.clock.now(),
+            host=incident.host,
+            stack=incident.stack,
+            service=incident.service,
+            kind=incident.kind,
+            cause=diagnosis.cause,
+            text=mind.redact(f"{mind.render_english(incident.says)} {mind.render_english(diagnosis.says)}"),
+            runbook=diagnosis.runbook,
+            actions=tuple(f"{record.call.action} {record.target or ''}".strip() for record in done),
+            held=did_hold,
+            decided_by=diagnosis.decided_by,
+        )
+    )

@@ -1,0 +1,46 @@
+"""How the calls of a plan ended, in one word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.incident.graph_state import CallsEnd
+from core.actions.calls import CallRecord, CallState
+from core.actions.gateway import Door
+from core.text import Text
+
+
+async def records(door: Door, keys: Sequence[str]) -> list[CallRecord]:
+    """The records of those keys that the ledger knows."""
+    found = [await door.ledger.get(key) for key in keys]
+    return [record for record in found if record is not None]
+
+
+def calls_end(found: Sequence[CallRecord]) -> CallsEnd | None:
+    """The word for all of them together; None while one of them may still change.
+
+    What worked counts before what was refused: a plan of which some steps were approved and worked is verified.
+    """
+    states = [record.state for record in found]
+    if any(not state.is_final for state in states):
+        return None
+    if CallState.UNKNOWN in states:
+        return "unknown"
+    if CallState.FAILED in states:
+        return "failed"
+    if CallState.OK in states:
+        return "ok"
+    if CallState.WITHDRAWN in states:
+        return "withdrawn"
+    if CallState.EXPIRED in states:
+        return "expired"
+    by_person = any(record.state is CallState.DENIED and record.approval_id for record in found)
+    return "denied" if by_person else "refused"
+
+
+def first_problem(found: Sequence[CallRecord]) -> Text | None:
+    """What the first call that did not work says."""
+    for record in found:
+        if record.state is not CallState.OK and record.result is not None:
+            return record.result.message
+    return None

@@ -1,0 +1,29 @@
+"""After a plan was withdrawn: the incident may be over, or its root has become known and it is thought anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.incident.graph_state import DokployAgentState
+from agent.incident.incident_deps import Mind
+from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
+
+
+async def reconsider(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """Think again where the incident is still the machine's; a plan that never ran does not count as tried."""
+    incident = await mind.desk.get(state["incident_id"])
+    if incident is None or not incident.is_open or incident.state in WITH_A_PERSON:
+        return {"is_over": True}
+
+    def anew(one: Incident) -> Incident:
+        is_machine = one.is_open and one.state not in WITH_A_PERSON
+        return replace(one, state=IncidentState.DIAGNOSING, plan=None, plan_says=()) if is_machine else one
+
+    await mind.desk.update(incident.id, anew)
+    return {
+        "is_over": False,
+        "plan": None,
+        "attempt": max(state.get("attempt", 1) - 1, 0),
+        "tried": state.get("tried", [])[:-1],
+        "call_keys": [],
+    }

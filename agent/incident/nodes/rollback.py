@@ -1,0 +1,99 @@
+"""Takes back what did not help: every step of the plan that changed something and kept a snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.incident.graph_state import CallsEnd, DokployAgentState
+from agent.incident.incident_deps import Mind
+from agent.incident.nodes.outcomes import first_problem, records
+from agent.runbooks.plans import Plan, PlannedStep
+from core.actions.calls import Call, CallRecord, CallState
+from core.actions.gateway import says
+from core.deployments.deploys import DeployPhase
+from core.incidents.incident import Incident, IncidentState
+from core.text import Text, text
+
+AFTER_EFFECT = frozenset({str(DeployPhase.FAILED), str(DeployPhase.CRASHED)})
+"""Ends of a deploy that may have replaced containers."""
+
+
+async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """Submit the undo of each step that took effect, last first, each after the one before; nothing to undo is fine."""
+    incident = await mind.desk.get(state["incident_id"])
+    if incident is None:
+        return {"undo_keys": []}
+    raw = state.get("plan")
+    plan = Plan.from_json(raw) if raw else None
+    undos: list[Call] = []
+    for record in reversed(await records(mind.door, state.get("call_keys", []))):
+        if not _took_effect(record, mind):
+            continue
+        step = plan.step(record.call.key.rpartition(":")[2]) if plan else None
+        undo = await _undo_of(record.call, step, mind)
+        if undo is not None:
+            undos.append(replace(undo, needs=(undos[-1].key,) if undos else ()))
+    new = [call for call in undos if await mind.door.ledger.get(call.key) is None]
+    if new:  # what a bad rollback began to take back itself is only waited for
+        await mind.door.submit_plan(new)
+    said = state.get("reason")
+    reason = Text.from_json(said) if said else text("agent.did_not_help")
+    now = mind.clock.now()
+
+    def undoing(one: Incident) -> Incident:
+        if not one.is_open:
+            return one
+        noted = one.note(now, text("agent.plan_failed", reason=reason))
+        return replace(
+            noted.note(now, text("agent.undoes")) if undos else noted,
+            state=IncidentState.ROLLED_BACK if undos else one.state,
+            verify_until=None,
+        )
+
+    await mind.desk.update(incident.id, undoing)
+    return {"undo_keys": [call.key for call in undos]}
+
+
+def _took_effect(record: CallRecord, mind: Mind) -> bool:
+    """Whether there may be something to take back.
+
+    What only began something and was followed to a bad end (a deploy whose containers crash) has changed the world;
+    one that never began has not.
+    """
+    if record.state in (CallState.OK, CallState.UNKNOWN):
+        return True
+    is_followed = mind.door.catalog.get(record.call.action).follow is not None
+    if record.state is not CallState.FAILED or not is_followed or record.started_at is None:
+        return False
+    data = record.result.data if record.result is not None else {}
+    return data.get("phase") in AFTER_EFFECT
+
+
+async def _undo_of(call: Call, step: PlannedStep | None, mind: Mind) -> Call | None:
+    """The call that takes one back: the runbook's own way, else the action's from its snapshot; None: stays."""
+    if step is not None and not step.can_undo:
+        return None
+    taking_back = text("agent.undo", what=says(call))
+    if step is not None and step.undo is not None:
+        return replace(
+            call, key=f"{call.key}:undo", action=step.undo.action, params=step.undo.params, retries=0, says=taking_back
+        )
+    if mind.door.catalog.get(call.action).undo is None or await mind.door.ledger.snapshot(call.key) is None:
+        return None
+    return replace(call, key=f"{call.key}:undo", undo_of=call.key, retries=0, says=taking_back)
+
+
+async def await_undo(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+    """Waits until the undo has ended; one that did not work leaves a state that only a person should touch."""
+    from langgraph.types import interrupt
+
+    keys = state.get("undo_keys", [])
+    cleared: DokployAgentState = {"undo_keys": [], "undo": None, "good_since": None, "restarts": {}}
+    if not keys:
+        return cleared
+    end: CallsEnd = interrupt({"calls": keys})
+    if end == "ok":
+        return {**cleared, "undo": end}
+    problem = first_problem(await records(mind.door, keys))
+    reason = text("agent.undo_failed", problem=problem or text("agent.unknown"))
+    return {**cleared, "undo": end, "reason": reason.to_json()}

@@ -1,0 +1,172 @@
+"""Whether a repair holds: judged by the detectors and the engine, never by whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from agent.incident.evidence.platform_evidence import has_ended_well
+from agent.incident.graph_state import Verdict
+from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.incident import Incident
+from core.monitoring.inventory import Container, ContainerState, Health, Inventory
+from core.settings import VerificationSettings
+from core.text import Text, text
+
+BACKOFF_MARGIN_S = 10.0
+_OF_ITS_CONTAINERS = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED, AlertKind.STATUS_CONTRADICTS})
+"""Trouble of a whole stack that is over only when all its containers are well."""
+
+
+class Signals(Protocol):
+    """What the watchers say."""
+
+    def inventory(self) -> Inventory:
+        """As last seen."""
+        ...
+
+    def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
+        """What speaks against it being over; None: nothing."""
+        ...
+
+    def recurred(self, fingerprint: str, since: datetime) -> bool:
+        """Seen again after that moment."""
+        ...
+
+    def firing(self) -> Sequence[Alert]:
+        """All alerts that are on."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a verification has come."""
+
+    acted_at: datetime
+    good_since: datetime | None
+    restarts: Mapping[str, int]
+    """Restart counts when it first looked well."""
+    window_s: float
+    containers: tuple[str, ...] = ()
+    """Further ones that must be well: containers (`host/name`) and services (`stack/service`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One look."""
+
+    verdict: Verdict
+    good_since: datetime | None = None
+    restarts: Mapping[str, int]
+    says: Text
+
+
+def window_s(containers: list[Container], learnt_start_s: float | None, settings: VerificationSettings) -> float:
+    """How long it must hold: max(setting, 2 × learnt start, start period, interval × retries, last back-off + 10 s)."""
+    spans = [settings.window_s, 2.0 * (learnt_start_s or 0.0)]
+    for one in containers:
+        spans += [one.start_period_s, one.health_interval_s * one.health_retries]
+        if one.restart_count > 0 and one.restart_policy != "no":
+            spans.append(_last_backoff_s(one.restart_count) + BACKOFF_MARGIN_S)
+    return min(max(spans), settings.limit_s)
+
+
+def _last_backoff_s(restarts: int) -> float:
+    """The engine waits 100 ms before the first restart and doubles up to a minute."""
+    return float(min(0.1 * 2 ** min(restarts - 1, 10), 60.0))
+
+
+def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = ()) -> list[Container]:
+    """The containers that must be well: of the troubled services, of the culprit, and those named besides.
+
+    Of a stack in trouble as a whole: all but jobs that have ended well; of a failing domain: those that it leads to.
+    """
+    wanted = {(alert.host, alert.stack, alert.service) for alert in incident.alerts if alert.service}
+    if incident.diagnosis is not None:
+        culprit = incident.diagnosis.culprit.rpartition("/")[2]
+        if inventory.service(incident.stack, culprit, incident.host) is not None:
+            wanted.add((incident.host, incident.stack, culprit))
+    served = [(alert.stack, alert.facts().get("domain_service")) for alert in incident.alerts]
+    whole = {alert.stack for alert in incident.alerts if alert.stack and alert.kind in _OF_ITS_CONTAINERS}
+    found = []
+    for one in inventory.containers:
+        is_named = (one.host, one.stack, one.service) in wanted or one.ref in further
+        is_victim = f"{one.stack}/{one.service}" in further and not _was_down(one, incident)
+        is_besides = is_victim or one.stack in whole or (one.stack, one.service) in served
+        if is_named or (is_besides and one.stack is not None and not has_ended_well(one)):
+            found.append(one)
+    return found
+
+
+def _was_down(container: Container, incident: Incident) -> bool:
+    """Whether it had ended before the trouble came: no victim of it, and not for this repair to bring back."""
+    ended_at = container.finished_at
+    return not container.is_running and ended_at is not None and ended_at < incident.occurred_at
+
+
+def check(
+    incident: Incident, signals: Signals, progress: Progress, now: datetime, settings: VerificationSettings
+) -> Check:
+    """One look at the world: did it recur, is everything up, is nothing else worse, and for how long already."""
+    inventory = signals.inventory()
+    containers = targets(incident, inventory, progress.containers)
+    restarts = dict(progress.restarts) or {one.ref: one.restart_count for one in containers}
+    bad = _recurrence(incident, signals, progress) or _restarted(containers, progress)
+    bad = bad or _worse(incident, signals, progress)
+    if bad is not None:
+        return Check(verdict="failed", restarts=restarts, says=bad)
+    not_yet = _not_yet(incident, containers, signals, progress)
+    if not_yet is not None:
+        late = now - progress.acted_at > timedelta(seconds=settings.limit_s)
+        return Check(verdict="failed" if late else "pending", restarts={}, says=not_yet)
+    since = progress.good_since or now
+    held_s = (now - since).total_seconds()
+    says = text("verify.holds", seconds=round(held_s), window=round(progress.window_s))
+    return Check(
+        verdict="held" if held_s >= progress.window_s else "pending", good_since=since, restarts=restarts, says=says
+    )
+
+
+def _recurrence(incident: Incident, signals: Signals, progress: Progress) -> Text | None:
+    for alert in incident.alerts:
+        if signals.recurred(alert.fingerprint, progress.acted_at):
+            return text("verify.recurred", what=alert.says)
+    return None
+
+
+def _restarted(containers: list[Container], progress: Progress) -> Text | None:
+    for one in containers:
+        before = progress.restarts.get(one.ref)
+        if before is not None and one.restart_count > before:
+            return text("verify.restarted", service=one.service, count=one.restart_count - before)
+    return None
+
+
+def _worse(incident: Incident, signals: Signals, progress: Progress) -> Text | None:
+    own = {alert.fingerprint for alert in incident.alerts}
+    for alert in signals.firing():
+        is_new = alert.at > progress.acted_at and alert.fingerprint not in own
+        if is_new and alert.stack == incident.stack and alert.host == incident.host and _counts(alert):
+            return text("verify.worse", what=alert.says)
+    return None
+
+
+def _counts(alert: Alert) -> bool:
+    return alert.severity is not Severity.INFO
+
+
+def _not_yet(incident: Incident, containers: list[Container], signals: Signals, progress: Progress) -> Text | None:
+    if not containers and incident.container is not None:
+        return text("verify.gone", service=incident.target)
+    for one in containers:
+        if one.state is not ContainerState.RUNNING:
+            return text("verify.not_running", service=one.service, state=one.state)
+        if one.health in (Health.STARTING, Health.UNHEALTHY):
+            return text("verify.not_healthy", service=one.service, health=one.health)
+    for alert in incident.alerts:
+        unrest = signals.why_not_quiet(alert.fingerprint, progress.acted_at)
+        if unrest is not None:
+            return unrest
+    return None

@@ -1,0 +1,301 @@
+"""Answers by the model: a bounded loop of READ actions through the door, told part by part."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from functools import cache
+from pathlib import Path
+
+from agent.chat.chat_deps import Asked
+from agent.chat.conversation import AnswerPart, ByModel, Doing, ProposeCommand, Said, Streamed
+from agent.chat.intents import wants_change
+from agent.chat.rule_answers import OF_STACKS, proposal, stacks_of, unknown
+from agent.llm.situation import LANGUAGES, card, situation
+from agent.llm.tools import PROPOSABLE, PROPOSE, fence, fenced, read_tools
+from core.actions.catalog import JsonObject, Params
+from core.errors import GuardianError, ModelFailed
+from core.language_model import (
+    ChatMessage,
+    Effort,
+    LanguageModel,
+    ModelAnswer,
+    ModelRequest,
+    ToolCall,
+    explain,
+    system,
+    tool_result,
+    user,
+)
+from core.monitoring.inventory import Container, find, title
+from core.text import Text, text
+
+MAX_STEPS = 6
+MAX_PROPOSALS = 3
+MAX_QUESTION_CHARS = 4000
+TIME_LIMIT_S = 240.0
+"""For the whole answer."""
+PROMPT = Path(__file__).parent / "prompts" / "dialogue.md"
+_LAST_WORD = "Answer now, in words, from what you have. You have no tools any more."
+
+
+class Parts:
+    """The parts on their way to the face; words that nobody has taken yet give way to newer ones."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[AnswerPart] = deque()
+        self._news = asyncio.Event()
+        self._is_closed = False
+
+    def put(self, part: AnswerPart) -> None:
+        """Add a part."""
+        if self._waiting and isinstance(self._waiting[-1], Streamed) and isinstance(part, Streamed):
+            self._waiting.pop()
+        self._waiting.append(part)
+        self._news.set()
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self._is_closed = True
+        self._news.set()
+
+    async def __aiter__(self) -> AsyncIterator[AnswerPart]:
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self._is_closed:
+                return
+            self._news.clear()
+            await self._news.wait()
+
+
+class Inquiry:
+    """One question to the model, from its first step to its last word."""
+
+    def __init__(self, asked: Asked, model: LanguageModel, history: list[ChatMessage], parts: Parts) -> None:
+        self._asked = asked
+        self._model = model
+        self._parts = parts
+        self._history = history
+        self._tools = tuple(read_tools(asked.parts.door.catalog, asked.question.actor.role))
+        self._may_propose = wants_change(asked.question.text)
+        self._seen: set[str] = set()
+        self._repeats = 0
+        self._proposals: list[ProposeCommand] = []
+        self._tokens = 0
+        self._has_shown = False
+        self.answer = ""
+        """What was said, for the memory of the conversation."""
+
+    async def run(self) -> ModelFailed | None:
+        """Put every part of the answer; returns the failure when there is no answer, for the caller to explain."""
+        began = time.monotonic()
+        messages = await self._opening()
+        try:
+            async with asyncio.timeout(TIME_LIMIT_S):
+                last = await self._steps(messages)
+        except TimeoutError:
+            self._close_with(text("model.failed.timed_out"))
+            return None
+        except ModelFailed as failure:
+            self._take_back()
+            self._put_proposals()
+            return failure
+        if last is None:
+            self._close_with(text("dialogue.too_many_steps", steps=MAX_STEPS))
+            return None
+        self.answer = self._asked.parts.redact(last.content.strip())
+        self._parts.put(Streamed(text=self.answer))
+        self._put_proposals()
+        self._parts.put(ByModel(tokens=self._tokens, seconds=time.monotonic() - began, is_cut=last.is_cut))
+        return None
+
+    async def _opening(self) -> list[ChatMessage]:
+        asked = self._asked
+        known = situation(asked, await asked.parts.incidents.open_ones())
+        told = _prompt().replace("{language}", LANGUAGES[asked.question.language]).replace("{situation}", known)
+        question = asked.parts.redact(_bounded(asked.question.text))
+        about = f"{card(asked, asked.incident)}\n\n" if asked.incident is not None else ""
+        return [system(told), *self._history, user(f"{about}{question}")]
+
+    async def _steps(self, messages: list[ChatMessage]) -> ModelAnswer | None:
+        """The answer in words; None: it would not stop looking."""
+        self._parts.put(Doing(says=text("dialogue.looking.thinking")))
+        for _ in range(MAX_STEPS - 1):
+            answer = await self._ask(messages, is_last=False)
+            if answer.tool_call is None:
+                return answer
+            said = await self._use(answer.tool_call)
+            messages += [answer.as_message(), tool_result(answer.tool_call, said)]
+            if self._repeats > 1:
+                break
+        try:
+            return await self._ask([*messages, user(_LAST_WORD)], is_last=True)
+        except ModelFailed as failure:
+            if failure.kind.value in ("empty", "malformed"):
+                self._tokens += failure.tokens
+                return None
+            raise
+
+    async def _ask(self, messages: list[ChatMessage], *, is_last: bool) -> ModelAnswer:
+        answer = await self._model.ask(
+            ModelRequest(
+                messages=tuple(messages),
+                effort=Effort.LOW,
+                tools=() if is_last else self._tools,
+                on_wait=self._on_wait,
+                on_text=self._on_text,
+            )
+        )
+        self._tokens += answer.tokens
+        return answer
+
+    async def _on_wait(self, place: int) -> None:
+        says = text("dialogue.looking.waiting", place=place) if place else text("dialogue.looking.thinking")
+        self._parts.put(Doing(says=says))
+
+    async def _on_text(self, shown: str) -> None:
+        if shown.strip():
+            self._has_shown = True
+            self._parts.put(Streamed(text=self._asked.parts.redact(shown)))
+
+    # -- tools -------------------------------------------------------------------------------------------------------
+
+    async def _use(self, call: ToolCall) -> str:
+        """What the tool answers, for the model."""
+        fingerprint = f"{call.name} {json.dumps(call.arguments, sort_keys=True, default=str)}"
+        if fingerprint in self._seen:
+            self._repeats += 1
+            return "error: you have called this with the same arguments already; its result stands above"
+        self._seen.add(fingerprint)
+        if call.name == PROPOSE:
+            return self._propose(call.arguments)
+        if call.name not in {one.name for one in self._tools}:
+            return f"error: there is no tool {call.name[:60]!r}"
+        return await self._look(call)
+
+    async def _look(self, call: ToolCall) -> str:
+        asked = self._asked
+        try:
+            action = asked.parts.door.catalog.get(call.name)
+            params = action.parse(call.arguments)
+            if (problem := self._hidden(params)) is not None:
+                return problem
+            self._parts.put(Doing(says=_looking(action.name, params, asked)))
+            result = await asked.parts.door.read(action.name, dict(call.arguments), asked.question.actor)
+        except GuardianError as error:
+            return f"error: {asked.parts.redact(str(error))[:500]}"
+        says = asked.parts.redact(asked.english(result.message))
+        data = _clean(result.data, asked)
+        return fenced(result, says, data)
+
+    def _hidden(self, params: Params) -> str | None:
+        """Why this person may not look at that; whoever sees everything may look at everything."""
+        if self._asked.sees_all:
+            return None
+        target, stack = params.target(), getattr(params, "stack", None)
+        if target is not None and self._asked.inventory.container(target) is not None:
+            return None
+        if target is None and isinstance(stack, str) and stack and self._asked.may_see(stack):
+            return None
+        return "error: this person may look at some stacks only; name one container or one stack of the situation"
+
+    def _propose(self, arguments: JsonObject) -> str:
+        command, named = str(arguments.get("command", "")), str(arguments.get("target", ""))[:200]
+        if command not in PROPOSABLE:
+            return f"error: command must be one of: {', '.join(PROPOSABLE)}"
+        if not self._may_propose:
+            return "error: the person did not ask for a change; describe in words what could help"
+        found = find(self._asked.inventory, named)
+        if not found:
+            return f"error: {self._asked.say(unknown(self._asked, named).says)}"
+        if len(found) > 1:
+            return f"error: several fit; name exactly one of: {', '.join(title(one) for one in found[:12])}"
+        wanted = stacks_of(self._asked, found) if command in OF_STACKS else found
+        offered = proposal(command, wanted[0])
+        if offered not in self._proposals and len(self._proposals) < MAX_PROPOSALS:
+            self._proposals.append(offered)
+        return (
+            f"ok: under your answer the person gets the button “{command} {offered.arguments}”. Nothing is done yet. "
+            "Say in one sentence why."
+        )
+
+    def _put_proposals(self) -> None:
+        for one in self._proposals:
+            self._parts.put(one)
+
+    def _take_back(self) -> None:
+        """Half a sentence is no answer."""
+        if self._has_shown:
+            self._parts.put(Streamed(text=""))
+
+    def _close_with(self, says: Text) -> None:
+        self._take_back()
+        self._put_proposals()
+        self._parts.put(Said(says=says))
+
+
+def no_answer(failure: ModelFailed | None) -> Said:
+    """That the model is not there for this, and what works without it; None: there is no model."""
+    if failure is None:
+        return Said(says=text("dialogue.no_model_configured"))
+    return Said(says=text("dialogue.no_model", problem=explain(failure)))
+
+
+@cache
+def _prompt() -> str:
+    return PROMPT.read_text(encoding="utf-8")
+
+
+def _bounded(question: str) -> str:
+    if len(question) <= MAX_QUESTION_CHARS:
+        return question
+    head = MAX_QUESTION_CHARS // 2
+    return f"{question[:head]}\n[cut]\n{question[-head:]}"
+
+
+def _looking(action: str, params: Params, asked: Asked) -> Text:
+    target = params.target()
+    container = asked.inventory.container(target) if target else None
+    name = _title(container) if container else asked.parts.redact(target or "")[:80]
+    key = _LOOKING.get(action)
+    if key is None:
+        return text("dialogue.looking.any", action=action)
+    if not name:
+        return text("dialogue.looking.all")
+    return Text(key, {"target": name})
+
+
+def _title(container: Container) -> str:
+    return f"{container.stack}/{container.service}" if container.stack else container.name
+
+
+def _clean(data: JsonObject, asked: Asked) -> JsonObject:
+    """The same with every text redacted once more, whatever the action did."""
+
+    def cleaned(value: object) -> object:
+        if isinstance(value, str):
+            return asked.parts.redact(value)
+        if isinstance(value, list):
+            return [cleaned(one) for one in value]
+        if isinstance(value, dict):
+            return {name: cleaned(one) for name, one in value.items()}
+        return value
+
+    whole = cleaned(data)
+    assert isinstance(whole, dict)
+    return whole
+
+
+_LOOKING = {
+    "docker.list": "dialogue.looking.state",
+    "docker.inspect": "dialogue.looking.state",
+    "docker.logs": "dialogue.looking.logs",
+    "docker.stats": "dialogue.looking.use",
+    "docker.top": "dialogue.looking.processes",
+    "history.stats": "dialogue.looking.past",
+}
+__all__ = ["Inquiry", "Parts", "fence", "no_answer"]

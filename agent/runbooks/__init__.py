@@ -1,0 +1,1 @@
+"""Runbooks: read, checked, matched against evidence, and rendered into plans."""

@@ -1,0 +1,148 @@
+"""Names the cause of an incident by the runbooks, without a model, in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.incident.evidence.incident_context import Context
+from agent.runbooks.runbook import EscalationTrigger, Runbook, Runbooks, Scope, Sentence
+from agent.runbooks.templates import fill, fill_sentences, is_name, path_of, references
+from core.incidents.incident import Decider, Diagnosis
+from core.text import Text, bilingual, text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """A runbook that fits."""
+
+    runbook: Runbook
+    specificity: int
+    """How many of its `when` conditions hold."""
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Most conditions first, then the surest."""
+        return (self.specificity, self.runbook.confidence)
+
+
+class WhyAsk(StrEnum):
+    """Why the model should be asked."""
+
+    NONE_FITS = "none_fits"
+    SEVERAL_FIT = "several_fit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleVerdict:
+    """What the rules say."""
+
+    matches: tuple[Match, ...]
+    """Best first."""
+    diagnosis: Diagnosis | None
+    """By the best match, also when several fit: the answer where no model is. None: no rule fits."""
+    why_ask: WhyAsk | None
+    """None: the rules are sure, no model is needed."""
+
+    @property
+    def runbook(self) -> Runbook | None:
+        """The best match's."""
+        return self.matches[0].runbook if self.matches else None
+
+    @property
+    def forbidden(self) -> frozenset[str]:
+        """Actions that a runbook that fits forbids, to the model too."""
+        return frozenset(name for one in self.matches for name in one.runbook.forbidden)
+
+
+def diagnose(runbooks: Runbooks, context: Context) -> RuleVerdict:
+    """Match every runbook against the facts; the one with most conditions met explains the incident."""
+    matches = sorted(match(runbooks, context), key=lambda one: (one.rank, one.runbook.id), reverse=True)
+    if not matches:
+        return RuleVerdict(matches=(), diagnosis=None, why_ask=WhyAsk.NONE_FITS)
+    best = matches[0]
+    rivals = [one for one in matches[1:] if one.rank == best.rank and one.runbook.cause != best.runbook.cause]
+    return RuleVerdict(
+        matches=tuple(matches),
+        diagnosis=explain(best.runbook, context),
+        why_ask=WhyAsk.SEVERAL_FIT if rivals else None,
+    )
+
+
+def match(runbooks: Runbooks, context: Context) -> list[Match]:
+    """Every runbook whose trigger and conditions fit, in the order of their ids."""
+    kinds = context.incident.get("kinds") or [context.incident.get("kind")]
+    wanted = {str(kind) for kind in kinds} if isinstance(kinds, list) else set()
+    found = []
+    for runbook in runbooks.by_id.values():
+        if wanted.isdisjoint(runbook.trigger.events) or not _is_in_scope(runbook, context):
+            continue
+        specificity = runbook.when.met(context.lookup)
+        if specificity:
+            found.append(Match(runbook=runbook, specificity=specificity))
+    return found
+
+
+def explain(runbook: Runbook, context: Context) -> Diagnosis:
+    """The diagnosis of one runbook: its sentence over the facts, and the facts that it rests on.
+
+    Called again after the runbook's own gathering, it says what that found too.
+    """
+    said = [runbook.says, *(one.says for one in runbook.also if one.when.holds(context.lookup))]
+    english = " ".join(filter(None, (fill_sentences(one.en, context.lookup) for one in said)))
+    spanish = " ".join(filter(None, (fill_sentences(one.es, context.lookup) for one in said)))
+    says = bilingual(english or runbook.name.en, spanish or runbook.name.es)
+    affected = context.fact("affected")
+    culprit = fill(runbook.culprit, context.lookup)
+    return Diagnosis(
+        cause=runbook.cause,
+        says=says,
+        culprit=str(culprit or context.incident.get("target")),
+        confidence=runbook.confidence,
+        evidence=_rests_on(runbook, said, context),
+        affected=tuple(str(one) for one in affected) if isinstance(affected, list) else (),
+        decided_by=Decider.RULE,
+        runbook=runbook.id,
+    )
+
+
+def escalation_reason(
+    runbook: Runbook | None,
+    *,
+    confidence: float,
+    is_critical: bool = False,
+    is_flapping: bool = False,
+    has_tried: bool = False,
+    has_solution: bool = True,
+) -> Text | None:
+    """Why a person must be paged by this runbook's own words, or None."""
+    if runbook is None:
+        return text("escalation.no_runbook")
+    wanted = set(runbook.escalation.triggers)
+    if confidence < runbook.escalation.confidence_below:
+        return text("escalation.unsure", confidence=round(confidence, 2))
+    if is_critical and EscalationTrigger.CRITICAL_SERVICE in wanted:
+        return text("escalation.critical")
+    if is_flapping and EscalationTrigger.FLAPPING in wanted:
+        return text("escalation.flapping")
+    if not has_solution and has_tried and EscalationTrigger.ALL_SOLUTIONS_FAILED in wanted:
+        return text("escalation.all_failed")
+    if not has_solution and not has_tried and EscalationTrigger.NO_SOLUTION in wanted:
+        return text("escalation.no_solution")
+    return None
+
+
+def _is_in_scope(runbook: Runbook, context: Context) -> bool:
+    return runbook.trigger.scope is Scope.ANY or context.incident.get("stack") is not None
+
+
+def _rests_on(runbook: Runbook, said: list[Sentence], context: Context) -> tuple[str, ...]:
+    """Names of the evidence that its conditions and its sentences used and that exists."""
+    told = [name for one in runbook.also if one.says in said for name in sorted(one.when.names_used())]
+    named = [*sorted(runbook.when.names_used()), *told, *references([*(one.en for one in said), runbook.culprit])]
+    found = [
+        name.removeprefix("evidence.")
+        for name in named
+        if is_name(name) and not name.startswith(("incident.", "host.")) and context.lookup(path_of(name)) is not None
+    ]
+    return tuple(dict.fromkeys(found))

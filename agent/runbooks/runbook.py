@@ -1,0 +1,196 @@
+"""What a runbook is, once its file has been read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from agent.runbooks.conditions import Condition, Lookup
+from core.actions.catalog import JsonObject
+from core.incidents.alerts import AlertKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """Words in both languages, with `${…}` gaps where the format allows them."""
+
+    en: str
+    es: str
+
+
+class Scope(StrEnum):
+    """Which containers a runbook is for."""
+
+    ANY = "any"
+    DOCKER_COMPOSE = "docker_compose"
+    """Only services of a Compose project."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """Which alerts make the runbook a candidate."""
+
+    events: tuple[AlertKind, ...]
+    scope: Scope = Scope.ANY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clauses:
+    """Conditions that must all hold, or of which one must."""
+
+    members: tuple[Condition | Clauses, ...]
+    is_any: bool = False
+
+    def met(self, lookup: Lookup) -> int:
+        """How many conditions hold, 0 when the whole does not; an `any` counts once."""
+        counts = [
+            member.met(lookup) if isinstance(member, Clauses) else int(member.holds(lookup)) for member in self.members
+        ]
+        if self.is_any:
+            return max(counts, default=0)
+        return sum(counts) if all(counts) else 0
+
+    def holds(self, lookup: Lookup) -> bool:
+        """Whether the whole holds; no condition at all holds."""
+        return not self.members or self.met(lookup) > 0
+
+    def names_used(self) -> frozenset[str]:
+        """Every fact its conditions ask for."""
+        return frozenset(name for member in self.members for name in member.names_used())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remark:
+    """A further sentence of the diagnosis, said only when its conditions hold."""
+
+    when: Clauses
+    says: Sentence
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatherStep:
+    """A question to ask before the cause is explained and a solution is chosen; READ actions only."""
+
+    id: str
+    action: str
+    params: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoStep:
+    """A call that takes a step back, instead of the action's own undo."""
+
+    action: str
+    params: JsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTemplate:
+    """One step of a solution, its parameters not yet filled."""
+
+    id: str
+    action: str
+    params: JsonObject
+    says: Sentence | None = None
+    needs: tuple[str, ...] = ()
+    retries: int = 0
+    wait_s: float = 0.0
+    """Between two tries."""
+    wait_for_completion: bool = False
+    """The action only begins something; the step is done when that is over."""
+    undo: UndoStep | None = None
+    can_undo: bool = True
+    """False: `undo: false`, the step stays as it is when the plan is taken back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """What must hold after a solution besides the quiet detector."""
+
+    window_s: float | None = None
+    """At least this long; None: what the settings and the service's own start time say."""
+    containers: tuple[str, ...] = ()
+    """Further containers (`host/name`) and services (`stack/service`) that must run and not be unhealthy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """One way to repair it, tried in the order of the file."""
+
+    name: Sentence
+    confidence_threshold: float
+    conditions: Clauses
+    steps: tuple[StepTemplate, ...]
+    verify: Verify = Verify()
+
+
+class EscalationTrigger(StrEnum):
+    """When a person is paged whatever else happens."""
+
+    ALL_SOLUTIONS_FAILED = "all_solutions_failed"
+    CRITICAL_SERVICE = "critical_service"
+    FLAPPING = "flapping"
+    NO_SOLUTION = "no_solution"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escalation:
+    """When a person is paged."""
+
+    triggers: tuple[EscalationTrigger, ...] = (EscalationTrigger.ALL_SOLUTIONS_FAILED,)
+    confidence_below: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runbook:
+    """A known problem: when it fits, what it means, what to do."""
+
+    id: str
+    """The file's name without its ending; the actor's id of its calls."""
+    name: Sentence
+    trigger: Trigger
+    when: Clauses
+    cause: str
+    confidence: float
+    """How sure the cause is when every clause holds, 0–1."""
+    says: Sentence
+    also: tuple[Remark, ...] = ()
+    culprit: str
+    """Template of the service that is the root, `stack/service`."""
+    llm_prompt: str
+    gathering: tuple[GatherStep, ...]
+    solutions: tuple[Solution, ...]
+    forbidden: frozenset[str]
+    escalation: Escalation
+    hash: str
+    """Fingerprint of the file's content."""
+    path: str
+
+
+@dataclass(frozen=True)
+class Runbooks:
+    """All runbooks by id."""
+
+    by_id: Mapping[str, Runbook] = field(default_factory=dict)
+
+    def get(self, runbook_id: str) -> Runbook | None:
+        """The runbook of that id, or None."""
+        return self.by_id.get(runbook_id)
+
+    def for_kind(self, kind: str) -> list[Runbook]:
+        """Those whose trigger names that kind of alert, in the order of their ids."""
+        return [one for one in self.by_id.values() if kind in one.trigger.events]
+
+    def names(self) -> list[str]:
+        """All ids, sorted."""
+        return sorted(self.by_id)
+
+
+def plain_references(step: StepTemplate) -> JsonValue:
+    """Everything in a step that may hold `${…}`."""
+    undo: JsonValue = step.undo.params if step.undo else None
+    says: JsonValue = [step.says.en, step.says.es] if step.says else None
+    return [step.params, undo, says]

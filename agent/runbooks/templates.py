@@ -1,0 +1,84 @@
+"""Fills `${incident.service}` and `${evidence.exit_code}` in the texts and parameters of runbooks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from pydantic import JsonValue
+
+from agent.runbooks.conditions import Lookup, Path
+
+VALUE_LIMIT = 300
+"""Characters of one value inside a text."""
+LIST_LIMIT = 5
+_REFERENCE = re.compile(r"\$\{([^{}]{0,200})\}")
+_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+(?=\S)")
+
+
+def references(value: JsonValue) -> Iterator[str]:
+    """What stands between `${` and `}` anywhere in a value, as written."""
+    if isinstance(value, str):
+        yield from _REFERENCE.findall(value)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from references(item)
+
+
+def is_name(reference: str) -> bool:
+    """Whether it has the form `root.name`."""
+    return _NAME.fullmatch(reference) is not None
+
+
+def path_of(reference: str) -> Path:
+    """`evidence.exit_code` in its parts."""
+    return tuple(reference.split("."))
+
+
+def fill(value: JsonValue, lookup: Lookup) -> JsonValue:
+    """The value with its references filled: alone, a reference keeps its type; inside a text it becomes text."""
+    if isinstance(value, str):
+        whole = _REFERENCE.fullmatch(value)
+        if whole:
+            return lookup(path_of(whole[1]))
+        return _REFERENCE.sub(lambda found: shown(lookup(path_of(found[1]))), value)
+    if isinstance(value, list):
+        return [fill(item, lookup) for item in value]
+    if isinstance(value, Mapping):
+        return {name: fill(item, lookup) for name, item in value.items()}
+    return value
+
+
+def missing_in(value: JsonValue, lookup: Lookup) -> list[str]:
+    """The references in a value whose fact is missing."""
+    return sorted({name for name in references(value) if lookup(path_of(name)) is None})
+
+
+def fill_sentences(template: str, lookup: Lookup) -> str:
+    """The text without those of its sentences that name a missing or empty fact: nothing is said that tells nothing."""
+    kept = [part for part in _SENTENCE_END.split(template.strip()) if not _tells_nothing(part, lookup)]
+    return str(fill(" ".join(kept), lambda path: shown(lookup(path))))
+
+
+def _tells_nothing(sentence: str, lookup: Lookup) -> bool:
+    return any(lookup(path_of(name)) in (None, "", []) for name in references(sentence))
+
+
+def shown(value: JsonValue) -> str:
+    """A fact as people read it inside a sentence, on one line."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.1f}".rstrip("0").rstrip(".")
+    if isinstance(value, list):
+        return ", ".join(shown(item) for item in value[:LIST_LIMIT])
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {shown(item)}" for name, item in list(value.items())[:LIST_LIMIT])
+    plain = " ".join(str(value)[: 2 * VALUE_LIMIT].split())
+    return plain if len(plain) <= VALUE_LIMIT else plain[: VALUE_LIMIT - 1] + "…"

@@ -1,0 +1,121 @@
+"""The collaborators of the chat face."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from agent.chat.conversation import Dialogue
+from agent.runbooks.runbook import Runbooks
+from core.actions.executor import Redact
+from core.actions.gateway import Door
+from core.bus import Bus
+from core.clock import Clock
+from core.deployments.deploys import Deploys, Versions
+from core.incidents.incident import Incident
+from core.incidents.incident_store import IncidentStore, Silences
+from core.incidents.tracker import IncidentDesk
+from core.monitoring.inventory import Inventory
+from core.monitoring.snapshot import PlatformView, Sample
+from core.monitoring.usage_series import Series
+from core.runs import Runs
+from core.settings import Settings
+from core.text import Texts
+from knowledge.memory.incident_memory import Memory
+from knowledge.records.audit_records import Audit
+from knowledge.records.inbox_records import Inbox
+from knowledge.records.message_records import Cards, Outbox
+from knowledge.records.people_records import People
+from knowledge.records.setting_records import SettingRecords
+from knowledge.stores import Knowledge
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceParts:
+    """Everything that the chat face is given."""
+
+    settings: Settings
+    texts: Texts
+    bus: Bus
+    clock: Clock
+    redact: Redact
+    door: Door
+    desk: IncidentDesk
+    knowledge: Knowledge
+    inventory: Callable[[], Inventory]
+    """What is known now, from memory."""
+    latest: Callable[[str], Sample | None]
+    """The last sample of a container (`host/name`), from memory."""
+    dialogue: Dialogue
+    runbooks: Callable[[], Runbooks]
+    ready: Callable[[], Awaitable[None]]
+    """Returns once hosts were looked at and runs work: nobody is heard before, or orders would meet an empty world."""
+    poke: Callable[[Incident], Awaitable[None]]
+    """Makes the run of an incident look again, after a person's decision."""
+    platform: Callable[[], PlatformView | None]
+    """What Dokploy said last, from memory; None: there is none, or it was not heard yet."""
+
+    @property
+    def deploys(self) -> Deploys:
+        """Deploys of ours, and how they ended."""
+        return self.knowledge.deploys
+
+    @property
+    def versions(self) -> Versions:
+        """What stacks were deployed from."""
+        return self.knowledge.versions
+
+    @property
+    def incidents(self) -> IncidentStore:
+        """Incidents, closed ones too."""
+        return self.knowledge.incidents
+
+    @property
+    def silences(self) -> Silences:
+        """Who wants quiet."""
+        return self.knowledge.silences
+
+    @property
+    def series(self) -> Series:
+        """Measured resources over time."""
+        return self.knowledge.series
+
+    @property
+    def runs(self) -> Runs:
+        """Durable work."""
+        return self.knowledge.runs
+
+    @property
+    def inbox(self) -> Inbox:
+        """What came in."""
+        return self.knowledge.inbox
+
+    @property
+    def outbox(self) -> Outbox:
+        """What goes out."""
+        return self.knowledge.outbox
+
+    @property
+    def cards(self) -> Cards:
+        """Which message is which incident's card."""
+        return self.knowledge.cards
+
+    @property
+    def people(self) -> People:
+        """Whom the guardian knows, by the records and by the settings of this face (the playground has its own)."""
+        return People(self.knowledge.database, self.clock, self.settings.telegram)
+
+    @property
+    def changed(self) -> SettingRecords:
+        """What was changed in the chat."""
+        return self.knowledge.settings
+
+    @property
+    def audit(self) -> Audit:
+        """Who decided what."""
+        return self.knowledge.audit
+
+    @property
+    def memory(self) -> Memory:
+        """What was learnt from past incidents."""
+        return self.knowledge.memory

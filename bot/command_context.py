@@ -1,0 +1,104 @@
+"""What a person asks of the bot, with everything a command needs to answer, and what an answer may be."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from core.actions.catalog import JsonObject, Role
+from core.text import Language
+from core.views.cards import Card
+
+if TYPE_CHECKING:
+    from bot.chat_face_deps import FaceParts
+    from bot.decisions import Decisions
+    from bot.incoming.access import Access, Visitor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where something was said."""
+
+    chat_id: int
+    thread_id: int | None = None
+    is_private: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One command or tap of one person."""
+
+    face: FaceParts
+    decisions: Decisions
+    access: Access
+    bot_name: str
+    """The bot's own @name, without the @."""
+    person: Visitor
+    place: Place
+    command: str
+    words: str
+    """What stands behind the command."""
+    key: str
+    """The stem of the keys of the wishes that come of it; the same update always has the same."""
+    message_id: int | None
+    """The message to answer under."""
+    language: Language
+    zone: tzinfo
+    now: datetime
+    asked_at: datetime
+    """When the message was written, or the tap came in."""
+    update_id: int = 0
+    incident_id: int | None = None
+    """The incident whose card was replied to."""
+    is_tap: bool = False
+    is_fresh: bool = False
+    """It was not handled before, not even in part, by an earlier process."""
+
+    def origin(self) -> JsonObject:
+        """Whom to tell about the end of a call."""
+        return {
+            "chat": self.place.chat_id,
+            "thread": self.place.thread_id,
+            "message": self.message_id,
+            "user": self.person.user_id,
+            "language": self.language,
+        }
+
+    def for_command(self, name: str, words: str) -> Ask:
+        """The same, as a command with these words behind it."""
+        return replace(self, command=name, words=words)
+
+    def may(self, role: Role, stack: str | None) -> bool:
+        """Whether the person has a role on a stack."""
+        own = self.person.role_on(stack)
+        return own is not None and own.covers(role)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A file or picture with a caption."""
+
+    caption: Card
+    name: str
+    content: bytes
+    is_photo: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later:
+    """An answer that takes its time; whoever else asks is answered meanwhile."""
+
+    work: Callable[[], Awaitable[Reply]]
+    is_upload: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """An answer that changes for a while: each frame takes the place of the one before."""
+
+    frames: Callable[[], AsyncIterator[Card]]
+
+
+Reply = Card | Sheet | Later | Live | Sequence[Card | Sheet] | None

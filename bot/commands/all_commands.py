@@ -1,0 +1,37 @@
+"""Every family of commands, in the order in which help lists them; importing it fills the table."""
+
+from bot.commands import (
+    approvals_commands,
+    compose_files,
+    containers,
+    deployments,
+    images_and_disk,
+    incidents,
+    logs,
+    memory,
+    metrics,
+    preferences,
+    quiet,
+    runbooks,
+    service_info,
+    stacks,
+    welcome,
+)
+
+__all__ = [
+    "approvals_commands",
+    "compose_files",
+    "containers",
+    "deployments",
+    "images_and_disk",
+    "incidents",
+    "logs",
+    "memory",
+    "metrics",
+    "preferences",
+    "quiet",
+    "runbooks",
+    "service_info",
+    "stacks",
+    "welcome",
+]

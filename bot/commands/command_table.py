@@ -1,0 +1,57 @@
+"""The table of commands: a function becomes one by its decorator; help and menu are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.command_context import Ask, Reply
+from core.actions.catalog import Role
+from core.errors import closest
+
+Answer = Callable[[Ask], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command; its texts are `command.<name>.about` and `command.<name>.usage`."""
+
+    name: str
+    family: str
+    role: Role | None
+    """Least role, on any stack; None: anybody, strangers too. What the command acts on is checked once it is known."""
+    changes: bool
+    """Whether it orders something; an order that is too old is not carried out."""
+    is_listed: bool
+    answer: Answer
+
+
+FAMILIES = ("basics", "look", "incidents", "act", "quiet", "know")
+"""In the order in which help shows them."""
+COMMANDS: dict[str, Command] = {}
+
+
+def command(
+    name: str, *, family: str, role: Role | None, changes: bool = False, is_listed: bool = True
+) -> Callable[[Answer], Answer]:
+    """Make `async def name(ask) -> Reply` a command of the chat."""
+
+    def enter(answer: Answer) -> Answer:
+        if name in COMMANDS or family not in FAMILIES:
+            raise ValueError(f"the command {name!r} is there twice, or of the unknown family {family!r}")
+        COMMANDS[name] = Command(
+            name=name, family=family, role=role, changes=changes, is_listed=is_listed, answer=answer
+        )
+        return answer
+
+    return enter
+
+
+def listed() -> list[Command]:
+    """The commands that help and menu show, by family."""
+    return sorted((one for one in COMMANDS.values() if one.is_listed), key=lambda one: FAMILIES.index(one.family))
+
+
+def nearest(name: str) -> str | None:
+    """The command most like a mistyped one."""
+    return closest(name, COMMANDS)

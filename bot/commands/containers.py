@@ -1,0 +1,136 @@
+"""/restart, /up, /stop: a person's orders, through the one door; the answer says what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.command_context import Ask, Reply
+from bot.commands.command_table import command
+from bot.commands.target_choice import Choice, choices, refusal, which_target
+from core.actions.calls import Call, CallState
+from core.actions.catalog import Role
+from core.actions.gateway import Receipt
+from core.monitoring.inventory import Container, Service, Stack, Target, title
+from core.text import Text, text
+from core.views.cards import Card, Tone, Weight, said
+
+EVERYTHING = "!all"
+"""Behind a stack's name, when the person has confirmed that all of it is meant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Act:
+    name: str
+    action: str
+    changes_running: bool
+    """Whether it concerns what runs (restart, stop) or what does not (up)."""
+
+
+@command("restart", family="act", role=Role.OPERATOR, changes=True)
+async def restart(ask: Ask) -> Reply:
+    """Restart a service, or a stack after one more question."""
+    return await _order(ask, _Act(name="restart", action="docker.restart", changes_running=True))
+
+
+@command("up", family="act", role=Role.OPERATOR, changes=True)
+async def up(ask: Ask) -> Reply:
+    """Start what does not run."""
+    return await _order(ask, _Act(name="up", action="docker.start", changes_running=False))
+
+
+@command("stop", family="act", role=Role.OPERATOR, changes=True)
+async def stop(ask: Ask) -> Reply:
+    """Stop a service, or a stack after one more question."""
+    return await _order(ask, _Act(name="stop", action="docker.stop", changes_running=True))
+
+
+async def _order(ask: Ask, act: _Act) -> Reply:
+    is_confirmed = ask.words.endswith(EVERYTHING)
+    found = which_target(ask, ask.words.removesuffix(EVERYTHING))
+    if isinstance(found, Card):
+        return found
+    stack = found.name if isinstance(found, Stack) else found.stack
+    if not ask.may(Role.OPERATOR, stack):
+        return refusal(ask, Role.OPERATOR)
+    containers = _concerned(found, act)
+    if isinstance(found, Stack) and not found.services:
+        return _no_containers(ask, found)
+    if not containers:
+        return said(text(f"act.{act.name}.nothing", target=title(found)), Tone.GOOD)
+    if isinstance(found, Stack) and len(containers) > 1 and act.changes_running and not is_confirmed:
+        return _confirm(ask, act, found, containers)
+    return await submit(ask, _calls(ask, act, found, containers))
+
+
+def _no_containers(ask: Ask, stack: Stack) -> Card:
+    """A stack that was never brought up, or taken down: only a deploy makes its containers."""
+    says = text("act.no_containers", stack=stack.name)
+    option = Choice(label=text("managed.button.deploy"), words=stack.name)
+    return choices(ask, says, [option] if stack.managed is not None else [], command="deploy")
+
+
+def _concerned(target: Target, act: _Act) -> list[Container]:
+    services: Sequence[Service] = target.services if isinstance(target, Stack) else (target,)
+    every = [container for service in services for container in service.containers]
+    if not act.changes_running:
+        return [one for one in every if not one.is_running]
+    if act.name == "stop":
+        return [one for one in every if one.is_running or one.state == "restarting"]
+    return every
+
+
+def _confirm(ask: Ask, act: _Act, stack: Stack, containers: Sequence[Container]) -> Card:
+    says = text(f"act.{act.name}.whole_stack", stack=stack.name, count=len(containers))
+    everything = Choice(
+        label=text(f"act.{act.name}.all", count=len(containers)),
+        words=f"{stack.name} {EVERYTHING}",
+        weight=Weight.DANGER,
+    )
+    single = [Choice(label=one.name, words=one.title) for one in stack.services[:12]]
+    return choices(ask, says, [everything, *single])
+
+
+def _calls(ask: Ask, act: _Act, target: Target, containers: Sequence[Container]) -> list[Call]:
+    stack = target.name if isinstance(target, Stack) else target.stack
+    keys = [f"{ask.key}:{place}" if len(containers) > 1 else ask.key for place in range(len(containers))]
+    origin = ask.origin()
+    if len(keys) > 1:
+        origin["group"] = list(keys)
+    return [
+        Call(
+            key=key,
+            action=act.action,
+            params={"container": container.ref},
+            actor=ask.person.actor(stack),
+            says=text(f"act.{act.name}.says", target=_shown(container, containers)),
+            origin=origin,
+        )
+        for key, container in zip(keys, containers, strict=True)
+    ]
+
+
+def _shown(container: Container, among: Sequence[Container]) -> str:
+    """The service's name, or the container's own where the service has several."""
+    own = (container.host, container.stack, container.service)
+    if sum((one.host, one.stack, one.service) == own for one in among) > 1:
+        return container.name
+    return f"{container.stack}/{container.service}" if container.stack else container.service
+
+
+async def submit(ask: Ask, calls: Sequence[Call]) -> Reply:
+    """Order calls that belong together, and say what became of the wish so far; its end is told when it comes."""
+    receipts = await ask.face.door.submit_plan(calls)
+    first = receipts[0]
+    if first.verdict is None and first.is_final:
+        return said(text("act.before", what=_outcome(first)), Tone.SKIPPED)
+    denied = next((one for one in receipts if one.state is CallState.DENIED), None)
+    if denied is not None:
+        return said(_outcome(denied), Tone.BAD)
+    if first.approval is None or len(calls) > 1:
+        await ask.decisions.channel.acknowledge(calls[0].key)
+    return None  # what is asked has a card of its own
+
+
+def _outcome(receipt: Receipt) -> Text:
+    return receipt.result.message if receipt.result is not None else text(f"call.state.{receipt.state}")

@@ -1,0 +1,179 @@
+"""/deploy, /rollback, /tag, /update: what changes the version that runs; each through the one door, with its diff."""
+
+from __future__ import annotations
+
+import re
+
+from bot.command_context import Ask, Later, Reply
+from bot.commands.command_table import command
+from bot.commands.containers import submit
+from bot.commands.platform_lines import age
+from bot.commands.platform_stack import managed_of, not_managed, split_target, which_managed, with_words
+from bot.commands.target_choice import Choice, choices, refusal, which_target
+from core.actions.calls import Call
+from core.actions.catalog import JsonObject, Role
+from core.deployments.deploys import Version, VersionVerdict
+from core.deployments.platform import Managed, ManagedKind
+from core.deployments.versions import short_image
+from core.monitoring.inventory import Service, Stack, Target
+from core.text import Text, text
+from core.views.cards import Card, Tone, said
+from core.views.deploy_card import CANCEL
+
+WHY_LIMIT = 300
+TAGS_OFFERED = 6
+VERSIONS_OFFERED = 6
+LABEL_SHOWN = 28
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # OCI distribution specification, "Pulling manifests"
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
+
+
+@command("deploy", family="act", role=Role.OPERATOR, changes=True)
+async def deploy(ask: Ask) -> Reply:
+    """Deploy a stack, or take its waiting deploy out of Dokploy's queue."""
+    is_cancel = ask.words.endswith(CANCEL)
+    names, why = split_target(ask, ask.words.removesuffix(CANCEL))
+    found = which_managed(ask, names)
+    if isinstance(found, Card):
+        return with_words(found, f"{why} {CANCEL}".strip() if is_cancel else why)
+    if is_cancel:
+        return _ordered(ask, found, "dokploy.compose.cancel_waiting", {}, text("order.cancel", stack=found.name))
+    return _ordered(ask, found, _named(found, "deploy"), _because(ask, why), text("order.deploy", stack=found.name))
+
+
+@command("rollback", family="act", role=Role.OPERATOR, changes=True)
+async def rollback(ask: Ask) -> Reply:
+    """Back to the last good version, or to the one that is named by its number, tag or branch."""
+    names, rest = split_target(ask, ask.words)
+    found = which_managed(ask, names)
+    if isinstance(found, Card):
+        return with_words(found, rest)
+    which, _, why = rest.partition(" ") if found.kind is ManagedKind.COMPOSE else ("", "", rest)
+    params: JsonObject = _because(ask, why)
+    says = text("order.rollback", stack=found.name)
+    if which in ("?", "list"):
+        return await _versions(ask, found)
+    if which:
+        number = which.lstrip("#v")
+        if number.isascii() and number.isdigit() and len(number) < 10 and not which.count("."):
+            version = await ask.face.versions.get(int(number))
+            if version is None or version.managed_id != found.id:
+                return await _versions(ask, found, text("order.no_version", stack=found.name, number=number))
+            params["version"] = version.id
+            says = text("order.rollback_version", stack=found.name, number=version.id, age=age(ask, version.at))
+        elif _REF.fullmatch(which):
+            params["ref"] = which
+            says = text("order.rollback_ref", stack=found.name, ref=which)
+        else:
+            return said(text("order.no_ref", words=which[:60]), Tone.UNKNOWN)
+    return _ordered(ask, found, _named(found, "rollback"), params, says)
+
+
+@command("tag", family="act", role=Role.OPERATOR, changes=True)
+async def tag(ask: Ask) -> Reply:
+    """Another image tag for a service, written into its file and deployed."""
+    names, wanted = _target_and_tag(ask)
+    found = which_target(ask, names, services_only=True)
+    if isinstance(found, Card):
+        return with_words(found, wanted)
+    assert isinstance(found, Service)
+    managed = managed_of(ask, found)
+    if managed is None or managed.kind is not ManagedKind.COMPOSE:
+        return _no_compose(ask, found, managed)
+    if not wanted:
+        return await _which_tag(ask, found, managed)
+    if not _TAG.fullmatch(wanted):
+        return said(text("order.bad_tag", tag=wanted[:60]), Tone.BAD)
+    says = text("order.tag", service=found.title, tag=wanted)
+    params: JsonObject = {"service": found.name, "tag": wanted}
+    return _ordered(ask, managed, "dokploy.compose.change_image_tag", params, says)
+
+
+@command("update", family="act", role=Role.OPERATOR, changes=True)
+async def update(ask: Ask) -> Reply:
+    """Fetch newer images of the same tags, and bring them up."""
+    found = which_target(ask, ask.words)
+    if isinstance(found, Card):
+        return found
+    managed = managed_of(ask, found)
+    if managed is None or managed.kind is not ManagedKind.COMPOSE:
+        return _no_compose(ask, found, managed)
+    params: JsonObject = {"service": found.name} if isinstance(found, Service) else {}
+    says = text("order.update", target=_title(found))
+    return _ordered(ask, managed, "dokploy.compose.update_images", params, says)
+
+
+def _no_compose(ask: Ask, found: Target, managed: Managed | None) -> Card:
+    """Why the tags of its images cannot be changed here."""
+    if managed is None:
+        return not_managed(ask, found)
+    says = text(f"order.no_compose.{managed.kind}", name=managed.name)
+    options = [Choice(label=text("managed.button.deploy"), words=managed.name)]
+    return choices(ask, says, options if managed.kind is ManagedKind.APPLICATION else [], command="deploy")
+
+
+def _ordered(ask: Ask, managed: Managed, action: str, params: JsonObject, says: Text) -> Reply:
+    """Through the door: what would be done is looked up first, which takes a moment."""
+    if not ask.may(Role.OPERATOR, managed.name):
+        return refusal(ask, Role.OPERATOR)
+    name = "name" if managed.kind is ManagedKind.APPLICATION else "stack"
+    call = Call(
+        key=ask.key,
+        action=action,
+        params={name: managed.name, **params},
+        actor=ask.person.actor(managed.name),
+        says=says,
+        origin=ask.origin(),
+    )
+    return Later(work=lambda: submit(ask, [call]))
+
+
+def _named(managed: Managed, what: str) -> str:
+    family = "application" if managed.kind is ManagedKind.APPLICATION else "compose"
+    return f"dokploy.{family}.{what}"
+
+
+def _because(ask: Ask, why: str) -> JsonObject:
+    said_why = ask.face.redact(" ".join(why.split())[:WHY_LIMIT])
+    return {"why": said_why} if said_why else {}
+
+
+def _target_and_tag(ask: Ask) -> tuple[str, str]:
+    """`granada api 1.4` → the service and the tag; without a tag the second is empty."""
+    parts = ask.words.split()
+    whole = which_target(ask, ask.words, services_only=True) if parts else None
+    if len(parts) < 2 or (isinstance(whole, Service) and parts[-1].casefold() in whole.title.casefold()):
+        return ask.words, ""
+    return " ".join(parts[:-1]), parts[-1]
+
+
+async def _which_tag(ask: Ask, service: Service, managed: Managed) -> Card:
+    """The tag that runs, and those that ran before, as buttons."""
+    now = short_image(service.containers[0].image)
+    running = now.partition(":")[2] or "latest"
+    history = [one.images.get(service.name, "") for one in await ask.face.versions.of(managed.id)]
+    tags = dict.fromkeys(one.rpartition(":")[2] for one in history if ":" in one.rpartition("/")[2] and "@" not in one)
+    earlier = [one for one in tags if one != running and _TAG.fullmatch(one)][:TAGS_OFFERED]
+    says = text("order.which_tag", service=service.title, image=now)
+    return choices(ask, says, [Choice(label=one, words=f"{service.title} {one}") for one in earlier])
+
+
+async def _versions(ask: Ask, managed: Managed, problem: Text | None = None) -> Card:
+    """The kept versions, each with a button that asks to go back to it."""
+    kept = await ask.face.versions.of(managed.id, VERSIONS_OFFERED)
+    if not kept:
+        return said(text("order.no_versions", stack=managed.name), Tone.UNKNOWN)
+    options = [Choice(label=_label(ask, one), words=f"{managed.name} {one.id}") for one in kept]
+    return choices(ask, problem or text("order.which_version", stack=managed.name), options, per_row=1)
+
+
+def _label(ask: Ask, version: Version) -> Text:
+    sign = {VersionVerdict.GOOD: "✅", VersionVerdict.BAD: "❌"}.get(version.verdict, "❔")
+    images = dict.fromkeys(short_image(one) for one in version.images.values())
+    what = version.commit[:7] if version.commit else ", ".join(images)
+    what = f"{what[:LABEL_SHOWN]}…" if len(what) > LABEL_SHOWN else what
+    return text("order.version", sign=sign, number=version.id, age=age(ask, version.at), what=what or "–")
+
+
+def _title(target: Target) -> str:
+    return target.name if isinstance(target, Stack) else target.title

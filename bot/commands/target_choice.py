@@ -1,0 +1,150 @@
+"""Which stack or service is meant: one that fits, buttons when several do, the nearest name when none does."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bot.command_context import Ask
+from core.errors import closest
+from core.monitoring.inventory import Container, Service, Stack, Target, find, names_of, title
+from core.text import text
+from core.views.cards import Button, Card, Press, Tone, Weight, Words, line
+
+CHOICES_SHOWN = 24
+LABEL_FITS = 14
+"""Characters of a button that shares its row."""
+NAME_SHOWN = 60
+"""Of what a person typed, when it is repeated to them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One button of a question: what it shows, and the words the command is run with."""
+
+    label: Words
+    words: str
+    weight: Weight = Weight.NORMAL
+
+
+def choices(ask: Ask, says: Words, options: Iterable[Choice], *, command: str = "", per_row: int = 2) -> Card:
+    """A question whose buttons run a command with other words; only the person who asked may press them.
+
+    A name too long for its share of a phone's width gets a row of its own.
+    """
+    options = list(options)
+    if any(isinstance(one.label, str) and len(one.label) > LABEL_FITS for one in options):
+        per_row = 1
+    buttons = [
+        Button(
+            press=Press.COMMAND,
+            label=one.label,
+            weight=one.weight,
+            subject=command or ask.command,
+            detail=one.words,
+            only_for=ask.person.user_id,
+        )
+        for one in options
+    ]
+    rows = [tuple(buttons[at : at + per_row]) for at in range(0, len(buttons), per_row)]
+    return Card(blocks=(line(says, tone=Tone.ASK if buttons else None),), buttons=tuple(rows), is_replaced=True)
+
+
+def side_by_side(ask: Ask, options: Iterable[tuple[str, Words, str]]) -> tuple[Button, ...]:
+    """One row of buttons: each a command, what it shows, and the words behind the command."""
+    found = (choices(ask, "", [Choice(label=label, words=words)], command=name) for name, label, words in options)
+    return tuple(button for card in found for row in card.buttons for button in row)
+
+
+def which_target(ask: Ask, words: str, *, services_only: bool = False, stacks_only: bool = False) -> Target | Card:
+    """The target that the words mean, or the card that asks or says that there is none."""
+    inventory = ask.face.inventory()
+    if not inventory.containers and not inventory.managed:
+        return Card(blocks=(line(text("choose.nothing_known"), tone=Tone.UNKNOWN),))
+    if not words.strip():
+        return _offer(ask, services_only=services_only, stacks_only=stacks_only)
+    exact = inventory.container(words.strip())
+    if exact is not None and not stacks_only and "/" in words:
+        found: Sequence[Target] = [one for one in inventory.services() if exact in one.containers]
+    else:
+        found = find(inventory, words[:200])
+    if not found:
+        return unknown(ask, words)
+    if len(found) > 1:
+        return _several(ask, words, found)
+    only = found[0]
+    if services_only and isinstance(only, Stack) and not only.services:
+        return Card(blocks=(line(text("choose.no_services", name=only.name), tone=Tone.OFF),))
+    if services_only and isinstance(only, Stack):
+        return _members(ask, only) if len(only.services) > 1 else only.services[0]
+    if stacks_only and isinstance(only, Service):
+        stack = inventory.stack(only.stack, only.host) if only.stack else None
+        return stack or only
+    return only
+
+
+def which_container(ask: Ask, words: str) -> Container | Card:
+    """One container: that of the service meant, or the card that asks which of its copies."""
+    exact = ask.face.inventory().container(words.strip()) if words.strip() else None
+    if exact is not None:
+        return exact
+    found = which_target(ask, words, services_only=True)
+    if isinstance(found, Card):
+        return found
+    assert isinstance(found, Service)
+    if len(found.containers) == 1:
+        return found.containers[0]
+    options = [Choice(label=one.name, words=one.ref) for one in found.containers[:CHOICES_SHOWN]]
+    return choices(ask, text("choose.copy", name=found.title), options)
+
+
+def unknown(ask: Ask, words: str) -> Card:
+    """There is nothing of that name; the nearest one is offered."""
+    typed = words.strip()
+    typed = f"{typed[:NAME_SHOWN]}…" if len(typed) > NAME_SHOWN else typed
+    names = names_of(ask.face.inventory())
+    near = closest(typed.casefold(), names) or closest(typed.casefold(), {one.rpartition("/")[2] for one in names})
+    if near is None:
+        return Card(blocks=(line(text("choose.unknown", name=typed), tone=Tone.UNKNOWN),))
+    card = choices(ask, text("choose.unknown_near", name=typed, near=near), [Choice(label=near, words=near)])
+    return replace(card, blocks=(line(text("choose.unknown_near", name=typed, near=near), tone=Tone.UNKNOWN),))
+
+
+def refusal(ask: Ask, needed: str) -> Card:
+    """The person's role does not reach."""
+    return Card(blocks=(line(text("access.role", needed=text(f"role.{needed}")), tone=Tone.BAD),))
+
+
+def _several(ask: Ask, words: str, found: Sequence[Target]) -> Card:
+    names = [title(one) for one in found]
+    options = []
+    for one, name in itertools.islice(zip(found, names, strict=True), CHOICES_SHOWN):
+        is_twice = names.count(name) > 1
+        label = f"{name} ({one.host})" if is_twice else name
+        options.append(Choice(label=label, words=_words_for(one, is_twice=is_twice)))
+    typed = words.strip()[:NAME_SHOWN]
+    return choices(ask, text("choose.several", name=typed), options)
+
+
+def _words_for(target: Target, *, is_twice: bool) -> str:
+    if is_twice and isinstance(target, Service):
+        return target.containers[0].ref
+    return title(target)
+
+
+def _offer(ask: Ask, *, services_only: bool, stacks_only: bool) -> Card:
+    inventory = ask.face.inventory()
+    stacks = inventory.stacks()
+    alone = [one for one in inventory.services() if one.stack is None]
+    if services_only and len(stacks) == 1:
+        return _members(ask, stacks[0])
+    options = [Choice(label=one.name, words=one.name) for one in stacks]
+    if not stacks_only:
+        options += [Choice(label=one.name, words=one.name) for one in alone]
+    return choices(ask, text("choose.which"), options[:CHOICES_SHOWN])
+
+
+def _members(ask: Ask, stack: Stack) -> Card:
+    options = [Choice(label=one.name, words=one.title) for one in stack.services[:CHOICES_SHOWN]]
+    return choices(ask, text("choose.which_of", name=stack.name), options)

@@ -1,0 +1,1 @@
+"""Messages on their way out: stored, paced, retried until Telegram has them."""

@@ -1,0 +1,279 @@
+"""What a tap on a button does: read without trust, checked for the presser, done once, and always answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from telegram import Bot, CallbackQuery, MaybeInaccessibleMessage, Message
+from telegram.constants import ChatType
+
+from bot.chat_face_deps import FaceParts
+from bot.command_context import Ask, Place, Reply
+from bot.commands.command_table import COMMANDS, Command
+from bot.decisions import Decisions, Verdict
+from bot.delivery.telegram_client import TelegramClient
+from bot.error_reply import explained
+from bot.incoming.access import Access, Visitor, presser
+from bot.incoming.inbox import Reception, Slow
+from bot.rendering import buttons
+from bot.replies import Answering
+from bot.views import incident_view, zone_of
+from core.actions.catalog import JsonObject, Role
+from core.errors import GuardianError
+from core.incidents.incident import Incident
+from core.text import Text, text
+from core.views.cards import Card, Tone, said
+from core.views.incident_card import why_card
+from knowledge.records.inbox_records import Received
+
+CHOICE_LIFE = timedelta(hours=1)
+"""A button that orders something works so long after its message was written."""
+JUST_SENT = timedelta(minutes=1)
+JUST_SENT_S = 1.5
+"""A tap on a new message may come before its id is written down: the meaning is looked for so long."""
+SILENCE_SPAN = timedelta(hours=1)
+TOAST_LIMIT = 190
+"""answerCallbackQuery takes 200 characters."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    """What the presser sees, and what comes into the chat."""
+
+    toast: Text | None = None
+    is_alert: bool = False
+    reply: Reply = None
+    replaces: str | None = None
+    slow: Slow | None = None
+    about: int | None = None
+    """The incident that the reply is about."""
+
+
+class Taps:
+    """Handles the presses of buttons, and runs commands for both messages and taps."""
+
+    def __init__(
+        self, *, face: FaceParts, client: TelegramClient, access: Access, answering: Answering, decisions: Decisions
+    ) -> None:
+        self._face = face
+        self._client = client
+        self._access = access
+        self._answering = answering
+        self.decisions = decisions
+        self.reception: Reception | None = None
+        """Where slow answers can be stopped; set once it exists."""
+        self._asked: dict[int, int] = {}
+
+    async def handle(self, query: CallbackQuery, received: Received) -> Slow | None:
+        """One tap. Every one is answered, whatever comes."""
+        user = presser(query)
+        if user is None:
+            return None
+        visitor = await self._access.visitor(user)
+        outcome = _Outcome(toast=text("tap.failed"), is_alert=True)
+        ask: Ask | None = None
+        try:
+            if visitor.best_role is None:
+                outcome = _Outcome(toast=text("access.not_for_you"), is_alert=True)
+            elif query.message is None:
+                outcome = _Outcome(toast=text("tap.unknown"), is_alert=True)
+            else:
+                ask = self._ask(query, visitor, received)
+                outcome = await self._act(ask, query, received)
+        except GuardianError as error:
+            log.warning("a tap was not carried out", extra={"error": str(error)})
+            outcome = _Outcome(toast=explained(error), is_alert=True)
+        finally:
+            await self._toast(query, outcome, visitor)
+        if outcome.slow is not None or ask is None:
+            return outcome.slow
+        about = replace(ask, incident_id=outcome.about)
+        return await self._answering.give(about, outcome.reply, replaces=outcome.replaces)
+
+    async def _toast(self, query: CallbackQuery, outcome: _Outcome, visitor: Visitor) -> None:
+        words = self._face.texts.render(outcome.toast, visitor.language)[:TOAST_LIMIT] if outcome.toast else None
+
+        async def answer(bot: Bot) -> bool:
+            return await bot.answer_callback_query(query.id, text=words, show_alert=outcome.is_alert)
+
+        await self._client.attempt(answer, "answering a tap")
+
+    def _ask(self, query: CallbackQuery, visitor: Visitor, received: Received) -> Ask:
+        message = query.message
+        assert message is not None
+        thread = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
+        place = Place(chat_id=message.chat.id, thread_id=thread, is_private=message.chat.type == ChatType.PRIVATE)
+        return Ask(
+            face=self._face,
+            decisions=self.decisions,
+            access=self._access,
+            bot_name=self._client.username,
+            person=visitor,
+            place=place,
+            command="",
+            words="",
+            key=received.update.key,
+            message_id=message.message_id,
+            language=visitor.language,
+            zone=zone_of(self._face, visitor.person),
+            now=self._face.clock.now(),
+            asked_at=received.received_at,
+            is_tap=True,
+            update_id=received.update.update_id,
+            is_fresh=received.tries == 0,
+        )
+
+    async def _act(self, ask: Ask, query: CallbackQuery, received: Received) -> _Outcome:
+        payload = buttons.read(query.data)
+        visitor = ask.person
+        if isinstance(payload, buttons.Again):
+            return await self._again(ask, payload, query)
+        if isinstance(payload, buttons.Cancel):
+            return self._cancel(ask, payload)
+        if payload is None:
+            return _Outcome(toast=text("tap.unknown"), is_alert=True)
+        if _changes(payload) and self._is_stale(ask):
+            return _Outcome(toast=text("tap.stale"), is_alert=True)
+        match payload:
+            case buttons.Approve():
+                return _decided(await self.decisions.approve(visitor, payload.approval_id, payload.seen))
+            case buttons.Deny():
+                return _decided(await self.decisions.deny(visitor, payload.approval_id))
+            case buttons.ApproveAll():
+                return _decided(await self.decisions.approve_all(visitor, payload.incident_id, payload.digest))
+            case buttons.DenyAll():
+                return _decided(await self.decisions.deny_all(visitor, payload.incident_id))
+        return await self._of_incident(ask, payload)
+
+    def _is_stale(self, ask: Ask) -> bool:
+        return (ask.now - ask.asked_at).total_seconds() > self._face.settings.telegram.stale_order_s
+
+    async def _of_incident(self, ask: Ask, payload: buttons.Payload) -> _Outcome:
+        number = getattr(payload, "incident_id", 0)
+        incident = await self._face.desk.get(number)
+        if incident is None:
+            return _Outcome(toast=text("incidents.unknown", id=number), is_alert=True)
+        ask = replace(ask, incident_id=incident.id)
+        if not ask.may(Role.VIEWER, incident.stack):
+            return _Outcome(toast=text("access.role", needed=text("role.viewer")), is_alert=True)
+        match payload:
+            case buttons.Why():
+                return _Outcome(reply=why_card(await incident_view(self._face, incident, ask.zone)), about=incident.id)
+            case buttons.TakeIncident():
+                return _decided(await self.decisions.take(ask.person, incident))
+            case buttons.SilenceIncident():
+                target, stack = incident.target, incident.stack
+                verdict, _ = await self.decisions.silence(ask.person, target, stack, SILENCE_SPAN)
+                return _decided(verdict)
+            case buttons.IncidentLogs():
+                return await self._look(ask, incident, "logs")
+            case buttons.IncidentMetrics():
+                return await self._look(ask, incident, "metrics")
+        return _Outcome(toast=text("tap.unknown"), is_alert=True)
+
+    async def _look(self, ask: Ask, incident: Incident, name: str) -> _Outcome:
+        words = f"{incident.host}/{incident.container}" if incident.container else incident.target
+        known = self._face.inventory().container(words)
+        slow = await self.run(ask.for_command(name, words if known else incident.target), COMMANDS[name])
+        return _Outcome(slow=slow)
+
+    async def _again(self, ask: Ask, payload: buttons.Again, query: CallbackQuery) -> _Outcome:
+        """A command button: what it means stands with the message that shows it, and counts only there."""
+        message = query.message
+        assert message is not None
+        meaning, key = await self._meaning(message.chat.id, message.message_id, payload.token)
+        ends_at = asyncio.get_running_loop().time() + JUST_SENT_S
+        while meaning is None and asyncio.get_running_loop().time() < ends_at and _age(ask, message) < JUST_SENT:
+            await asyncio.sleep(0.05)
+            meaning, key = await self._meaning(message.chat.id, message.message_id, payload.token)
+        if meaning is None:
+            return _Outcome(toast=text("tap.expired"), is_alert=True)
+        only_for = meaning.get("only_for")
+        if isinstance(only_for, int) and only_for != ask.person.user_id:
+            return _Outcome(toast=text("tap.foreign"), is_alert=True)
+        command = COMMANDS.get(str(meaning.get("command")))
+        if command is None:
+            return _Outcome(toast=text("tap.unknown"), is_alert=True)
+        if command.changes:
+            if self._is_stale(ask) or _age(ask, message) > CHOICE_LIFE:
+                return _Outcome(toast=text("tap.expired"), is_alert=True)
+            # the same button is the same wish, however often it is pressed
+            key_of_button = f"tg:{self._client.bot_id}:{message.chat.id}.{message.message_id}:{payload.token}"
+            ask = replace(ask, key=key_of_button, is_fresh=False)
+        slow = await self.run(ask.for_command(command.name, str(meaning.get("words") or "")), command, replaces=key)
+        return _Outcome(slow=slow)
+
+    async def _meaning(self, chat_id: int, message_id: int, token: str) -> tuple[JsonObject | None, str | None]:
+        for shown in await self._face.outbox.showing(chat_id, message_id):
+            meanings = shown.message.payload.get("meanings")
+            found = meanings.get(token) if isinstance(meanings, dict) else None
+            if isinstance(found, dict):
+                is_replaced = bool(shown.message.payload.get("is_replaced"))
+                return found, str(shown.message.payload.get("key")) if is_replaced else None
+        return None, None
+
+    async def run(self, ask: Ask, command: Command, *, replaces: str | None = None) -> Slow | None:
+        """Run a command for somebody; what goes wrong is explained in the chat."""
+        reply: Reply
+        best = ask.person.best_role
+        if command.role is not None and (best is None or not best.covers(command.role)):
+            reply = said(text("access.role", needed=text(f"role.{command.role}")), Tone.BAD)
+        elif command.changes and not ask.is_tap and self._is_stale(ask):
+            reply = said(text("chat.stale"), Tone.PERSON)
+        else:
+            try:
+                reply = await command.answer(ask)
+            except Exception as error:
+                log.exception("a command failed", extra={"command": command.name})
+                reply = said(explained(error), Tone.BAD)
+        return await self._answering.give(ask, reply, replaces=replaces)
+
+    # -- stopping slow answers -----------------------------------------------------------------------------------------
+
+    def began(self, ask: Ask) -> None:
+        """A slow answer to somebody is under way."""
+        self._asked[ask.update_id] = ask.person.user_id
+
+    def ended(self, ask: Ask) -> None:
+        """It is over."""
+        self._asked.pop(ask.update_id, None)
+
+    def is_cancelled(self, ask: Ask) -> bool:
+        """Whether a person stopped the answer (and not the program's end)."""
+        return self.reception is not None and self.reception.is_cancelled(ask.update_id)
+
+    def _cancel(self, ask: Ask, payload: buttons.Cancel) -> _Outcome:
+        asker = self._asked.get(payload.update_id)
+        if asker is None or self.reception is None:
+            return _Outcome(toast=text("tap.nothing_to_cancel"))
+        if asker != ask.person.user_id and ask.person.role is not Role.ADMIN:
+            return _Outcome(toast=text("tap.foreign"), is_alert=True)
+        is_stopped = self.reception.cancel(payload.update_id)
+        return _Outcome(toast=text("tap.cancelled" if is_stopped else "tap.nothing_to_cancel"))
+
+    def cancel_all(self, ask: Ask) -> Card:
+        """Stop every slow answer to the person."""
+        mine = [update_id for update_id, asker in self._asked.items() if asker == ask.person.user_id]
+        stopped = sum(self.reception.cancel(one) for one in mine) if self.reception else 0
+        return said(text("chat.cancelled", count=stopped) if stopped else text("tap.nothing_to_cancel"))
+
+
+def _decided(verdict: Verdict) -> _Outcome:
+    return _Outcome(toast=verdict.says, is_alert=not verdict.is_done)
+
+
+def _changes(payload: buttons.Payload) -> bool:
+    looks = (buttons.Why, buttons.IncidentLogs, buttons.IncidentMetrics)
+    return not isinstance(payload, looks)
+
+
+def _age(ask: Ask, message: MaybeInaccessibleMessage) -> timedelta:
+    """How old a message is; one that Telegram no longer shows is older than anything."""
+    if not isinstance(message, Message):
+        return timedelta.max
+    written = message.edit_date or message.date
+    return ask.now - written

@@ -1,0 +1,254 @@
+"""Free text: asks the dialogue, shows the answer while it comes, and turns wishes into buttons."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field, replace
+
+from telegram import Bot
+
+from agent.chat.conversation import (
+    AnswerPart,
+    ByModel,
+    Dialogue,
+    Doing,
+    ProposeCommand,
+    Question,
+    RunCommand,
+    Said,
+    Streamed,
+)
+from bot.command_context import Ask
+from bot.commands.command_table import COMMANDS
+from bot.commands.target_choice import Choice, choices
+from bot.delivery.outbox import Letter, Postbox
+from bot.delivery.telegram_client import TelegramClient
+from bot.error_reply import explained
+from bot.incoming.callbacks import Taps
+from bot.incoming.inbox import Slow
+from bot.rendering import model_markdown
+from bot.rendering.telegram_html import split
+from bot.replies import Answering
+from core.tasks import Tasks
+from core.text import Text, text
+from core.views.cards import Block, Button, Card, Press, Tone, Weight, Words, faint, line, said
+
+PATIENCE_S = 2.0
+"""An answer that is not there by then gets a line with a button to stop it."""
+DRAFT_PACE_S = 1.2
+"""Between two versions of a draft; faster ones are refused for minutes."""
+PART_LIMIT = 3500
+PARTS_SHOWN = 4
+SHOW_LIMIT_S = 20.0
+"""For what is being shown at that moment to have been shown."""
+ANSWER_S = 900.0
+"""Longest answer; the model has its own limits far below."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class _Answer:
+    """What has come of an answer so far."""
+
+    ask: Ask
+    said: list[Text] = field(default_factory=list)
+    streamed: str = ""
+    doing: Text | None = None
+    proposals: list[ProposeCommand] = field(default_factory=list)
+    command: RunCommand | None = None
+    model: ByModel | None = None
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, part: AnswerPart) -> None:
+        match part:
+            case Said():
+                self.said.append(part.says)
+            case Streamed():
+                self.streamed = part.text
+            case ProposeCommand():
+                self.proposals.append(part)
+            case RunCommand():
+                self.command = part
+            case ByModel():
+                self.model = part
+        self.doing = part.says if isinstance(part, Doing) else None
+
+
+class Conversation:
+    """Answers free text, each question as a piece of work of its own."""
+
+    def __init__(
+        self,
+        *,
+        dialogue: Dialogue,
+        postbox: Postbox,
+        client: TelegramClient,
+        answering: Answering,
+        taps: Taps,
+        tasks: Tasks,
+    ) -> None:
+        self._dialogue = dialogue
+        self._postbox = postbox
+        self._client = client
+        self._answering = answering
+        self._taps = taps
+        self._tasks = tasks
+
+    def answer(self, ask: Ask) -> Slow:
+        """The work of answering."""
+
+        async def work() -> None:
+            self._taps.began(ask)
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    await self._answer(ask)
+            except asyncio.CancelledError:
+                await self._stopped(ask)
+                raise
+            except TimeoutError:
+                await self._post(ask, said(text("chat.too_slow"), Tone.BAD))
+            except Exception as error:
+                log.exception("a question could not be answered")
+                await self._post(ask, said(explained(error), Tone.BAD))
+            finally:
+                self._taps.ended(ask)
+
+        return work
+
+    async def _stopped(self, ask: Ask) -> None:
+        if not self._taps.is_cancelled(ask):
+            return
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(self._post(ask, said(text("chat.stopped"), Tone.SKIPPED)))
+
+    async def _answer(self, ask: Ask) -> None:
+        answer = _Answer(ask=ask)
+        question = Question(
+            text=_without_name(ask.words, self._client.username),
+            language=ask.language,
+            actor=replace(ask.person.actor(None), role=ask.person.best_role),
+            chat=f"{ask.place.chat_id}:{ask.place.thread_id or 0}",
+            incident_id=ask.incident_id,
+        )
+        showing = self._tasks.start(f"show the answer to {ask.key}", lambda: self._show(answer))
+        try:
+            async with self._answering.typing(ask.place):
+                async for part in self._dialogue.answer(question):
+                    answer.take(part)
+        finally:
+            answer.is_over.set()
+            await asyncio.wait([showing], timeout=SHOW_LIMIT_S)  # or what it shows would come after the end
+        await self._finish(answer)
+
+    # -- while it comes ----------------------------------------------------------------------------------------------
+
+    async def _show(self, answer: _Answer) -> None:
+        """A draft in private chats; a message that grows in groups; a button to stop it in both, after a moment."""
+        began = asyncio.get_running_loop().time()
+        shown = ""
+        has_button = False
+        pace_s = DRAFT_PACE_S if answer.ask.place.is_private else PATIENCE_S
+        while not await _is_set_within(answer.is_over, pace_s):
+            is_late = asyncio.get_running_loop().time() - began >= PATIENCE_S
+            if is_late and (not has_button or not answer.ask.place.is_private):
+                has_button = True
+                await self._progress(answer)
+            if answer.ask.place.is_private and answer.streamed and answer.streamed != shown:
+                shown = answer.streamed
+                await self._draft(answer.ask, shown)
+
+    async def _draft(self, ask: Ask, words: str) -> None:
+        part = split(words, PART_LIMIT)[0]
+
+        async def send(bot: Bot) -> bool:
+            return await bot.send_message_draft(
+                ask.place.chat_id, ask.update_id or 1, part, message_thread_id=ask.place.thread_id
+            )
+
+        await self._client.attempt(send, "a draft")
+
+    async def _progress(self, answer: _Answer) -> None:
+        blocks: list[Block] = []
+        if answer.streamed and not answer.ask.place.is_private:
+            blocks += model_markdown.blocks(split(answer.streamed, PART_LIMIT)[0])
+        blocks.append(line(answer.doing or text("chat.thinking"), "…", tone=Tone.BUSY))
+        stop = Button(
+            press=Press.CANCEL, label=text("button.cancel"), weight=Weight.NORMAL, subject=str(answer.ask.update_id)
+        )
+        await self._post(answer.ask, Card(blocks=tuple(blocks), buttons=((stop,),)))
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    async def _finish(self, answer: _Answer) -> None:
+        cards = self._cards(answer)
+        if cards:
+            for place, card in enumerate(cards):
+                await self._post(answer.ask, card, place)
+        if answer.command is not None:
+            await self._run(answer.ask, answer.command, has_text=bool(cards))
+        elif not cards:
+            await self._post(answer.ask, said(text("chat.no_answer"), Tone.UNKNOWN))
+
+    async def _run(self, ask: Ask, wanted: RunCommand, *, has_text: bool) -> None:
+        """A command that only looks, as if it had been typed."""
+        command = COMMANDS.get(wanted.name)
+        if command is None or command.changes:
+            log.error("the dialogue wants a command that it may not run", extra={"command": wanted.name})
+            await self._post(ask, said(text("chat.no_answer"), Tone.UNKNOWN))
+            return
+        key = None if has_text else self._key(ask)
+        slow = await self._taps.run(ask.for_command(wanted.name, wanted.arguments), command, replaces=key)
+        if slow is not None:
+            await slow()
+
+    def _cards(self, answer: _Answer) -> list[Card]:
+        blocks: list[Block] = [line(one) for one in answer.said]
+        parts = split(answer.streamed, PART_LIMIT)[:PARTS_SHOWN] if answer.streamed.strip() else []
+        cards = [Card(blocks=tuple(model_markdown.blocks(part))) for part in parts]
+        if blocks:
+            first = cards[0].blocks if cards else ()
+            cards[:1] = [Card(blocks=(*blocks, *first))]
+        if answer.model is not None and cards:
+            note: list[Words] = [text("chat.by_model", seconds=round(answer.model.seconds), tokens=answer.model.tokens)]
+            note += [" · ", text("model.cut")] if answer.model.is_cut else []
+            last = cards[-1]
+            cards[-1] = Card(blocks=(*last.blocks, line(*(faint(one) for one in note))), buttons=last.buttons)
+        cards += [self._proposal(answer.ask, one) for one in answer.proposals]
+        return cards
+
+    def _proposal(self, ask: Ask, wish: ProposeCommand) -> Card:
+        """A wish to change something: only the tap of whoever asked orders it."""
+        option = Choice(label=text("button.do_it"), words=wish.arguments, weight=Weight.PRIMARY)
+        return choices(ask, text("chat.shall_i", what=wish.says), [option], command=wish.name)
+
+    async def _post(self, ask: Ask, card: Card, place: int = 0) -> None:
+        await self._postbox.post(
+            Letter(
+                chat_id=ask.place.chat_id,
+                thread_id=ask.place.thread_id,
+                card=card,
+                language=ask.language,
+                key=self._key(ask) if place == 0 else f"{self._key(ask)}:{place}",
+                reply_to=None if ask.place.is_private else ask.message_id,
+                incident_id=ask.incident_id,
+            )
+        )
+
+    def _key(self, ask: Ask) -> str:
+        return f"talk:{ask.key}"
+
+
+async def _is_set_within(event: asyncio.Event, limit_s: float) -> bool:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+def _without_name(words: str, username: str) -> str:
+    mention = f"@{username}"
+    at = words.lower().find(mention.lower())
+    return words if at < 0 else f"{words[:at]}{words[at + len(mention) :]}".strip(" ,:\n") or words

@@ -1,0 +1,255 @@
+"""Takes updates in: committed before Telegram is told, then handled in order per chat, chats side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from telegram.error import Conflict, EndPointNotFound, InvalidToken, NetworkError, RetryAfter, TelegramError
+
+from bot.delivery.telegram_client import TelegramClient
+from core.actions.catalog import JsonObject
+from core.errors import SettingsError, SystemUnavailable
+from core.tasks import Tasks
+from knowledge.records.inbox_records import Inbox, Received, Update
+
+ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
+"""Said explicitly: a parameter left out keeps what was set before."""
+TRIES = 3
+"""An update that ended the process so often is put aside."""
+CHATS_AT_ONCE = 16
+BACKLOG = 2000
+"""So many updates may wait in memory; polling rests meanwhile, Telegram keeps the rest."""
+HANDLE_S = 30.0
+FIRST_REST_S = 0.5
+LONGEST_REST_S = 30.0
+CONFLICT_REST_S = 5.0
+log = logging.getLogger(__name__)
+
+Slow = Callable[[], Awaitable[None]]
+Handle = Callable[[Received], Awaitable["Slow | None"]]
+"""Handles one update; what takes its time is given back, to be done beside the others."""
+
+
+@dataclass(kw_only=True)
+class _Lane:
+    waiting: deque[Received] = field(default_factory=deque)
+
+
+class Reception:
+    """Stores updates and hands them to the router: one at a time per chat and topic."""
+
+    def __init__(self, *, inbox: Inbox, bot_id: int, handle: Handle, tasks: Tasks) -> None:
+        self._inbox = inbox
+        self._bot_id = bot_id
+        self._handle = handle
+        self._tasks = tasks
+        self._lanes: dict[object, _Lane] = {}
+        self._seats = asyncio.Semaphore(CHATS_AT_ONCE)
+        self._count = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._slow: dict[int, asyncio.Task[None]] = {}
+        self._given_up: set[int] = set()
+        self._left: set[int] = set()
+
+    async def replay(self) -> int:
+        """Hand out what an earlier process received and did not finish; returns how many."""
+        left = [replace(one, tries=max(1, one.tries)) for one in await self._inbox.pending()]
+        self._left.update(received.id for received in left)
+        for received in left:
+            self._dispatch(received)
+        return len(left)
+
+    async def take(self, raw: Sequence[Mapping[str, object]]) -> None:
+        """Commit updates as they came, then hand them out; those known already are left out."""
+        updates = [_update(self._bot_id, one) for one in raw]
+        for received in await self._inbox.put([one for one in updates if one is not None]):
+            self._dispatch(received)
+
+    async def room(self) -> None:
+        """Wait until the backlog in memory is small enough."""
+        await self._has_room.wait()
+
+    async def drain(self, limit_s: float) -> None:
+        """Wait until everything at hand is handled, slow answers left out, or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._is_idle.wait()
+
+    def cancel(self, update_id: int) -> bool:
+        """Stop the slow answer to an update; False: there is none."""
+        task = self._slow.get(update_id)
+        if task is None:
+            return False
+        self._given_up.add(update_id)
+        return task.cancel()
+
+    def is_cancelled(self, update_id: int) -> bool:
+        """Whether a person stopped the slow answer to an update."""
+        return update_id in self._given_up
+
+    def _dispatch(self, received: Received) -> None:
+        key = _lane_key(received.update.payload)
+        self._count += 1
+        if self._count >= BACKLOG:
+            self._has_room.clear()
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.waiting.append(received)
+            return
+        self._lanes[key] = _Lane(waiting=deque([received]))
+        self._is_idle.clear()
+        self._tasks.start(f"handle updates of {key}", partial(self._serve, key))
+
+    async def _serve(self, key: object) -> None:
+        lane = self._lanes[key]
+        try:
+            while lane.waiting:
+                received = lane.waiting.popleft()
+                async with self._seats:
+                    await self._one(received)
+                self._count -= 1
+                if self._count < BACKLOG // 2:
+                    self._has_room.set()
+        finally:
+            del self._lanes[key]
+            if not self._lanes:
+                self._is_idle.set()
+
+    async def _one(self, received: Received) -> None:
+        """Handle one update. Those that an earlier process left are counted: one of them may be what ended it."""
+        is_left = received.id in self._left
+        self._left.discard(received.id)
+        if is_left and await self._inbox.begun(received.id) > TRIES:
+            log.error("an update is put aside: it failed again and again", extra={"update": received.update.update_id})
+            await self._inbox.done(received.id, error=f"put aside after {TRIES} tries")
+            return
+        try:
+            async with asyncio.timeout(HANDLE_S):
+                slow = await self._handle(received)
+        except Exception as error:
+            log.exception("an update could not be handled", extra={"update": received.update.update_id})
+            await self._finish(received, error=f"{type(error).__name__}: {error}")
+            return
+        if slow is None:
+            await self._finish(received)
+            return
+        name = f"slow answer to update {received.update.update_id}"
+        task = self._tasks.start(name, partial(self._slowly, received, slow))
+        self._slow[received.update.update_id] = task
+
+    async def _slowly(self, received: Received, slow: Slow) -> None:
+        error = ""
+        try:
+            await slow()
+        except asyncio.CancelledError:
+            if received.update.update_id not in self._given_up:
+                raise  # the program stops: the update is handled again at the next start
+            error = "cancelled by a person"
+        except Exception as problem:
+            log.exception("a slow answer failed", extra={"update": received.update.update_id})
+            error = f"{type(problem).__name__}: {problem}"
+        finally:
+            self._slow.pop(received.update.update_id, None)
+            self._given_up.discard(received.update.update_id)
+        await self._finish(received, error=error)
+
+    async def _finish(self, received: Received, error: str = "") -> None:
+        try:
+            await self._inbox.done(received.id, error=error)
+        except SystemUnavailable:
+            log.exception("an update could not be marked done; it is handled again after a restart")
+
+
+class Polling:
+    """Asks Telegram for updates; the offset moves only after they are committed."""
+
+    def __init__(self, client: TelegramClient, reception: Reception) -> None:
+        self._client = client
+        self._reception = reception
+        self.problem = ""
+        """What keeps Telegram from being heard; empty: nothing."""
+
+    async def run(self) -> None:
+        """Poll until cancelled. Raises SettingsError when Telegram refuses the token."""
+        offset: int | None = None
+        rest_s = FIRST_REST_S
+        while True:
+            await self._reception.room()
+            try:
+                raw = await self._client.updates(offset, ALLOWED_UPDATES)
+                if raw:
+                    await self._reception.take(raw)
+                    offset = max(_number(one.get("update_id")) for one in raw) + 1
+            except (TelegramError, SystemUnavailable) as error:
+                rest_s = self._rest(error, rest_s)
+                await asyncio.sleep(rest_s)
+                continue
+            if self.problem:
+                log.info("Telegram is heard again")
+            self.problem, rest_s = "", FIRST_REST_S
+
+    def _rest(self, error: Exception, rest_s: float) -> float:
+        if isinstance(error, InvalidToken | EndPointNotFound):
+            raise SettingsError(
+                "Telegram refuses the token; was it revoked? Copy the new one from @BotFather"
+            ) from error
+        self._tell(error)
+        if isinstance(error, Conflict):
+            return CONFLICT_REST_S
+        if isinstance(error, RetryAfter):
+            wait = error.retry_after
+            return float(wait if isinstance(wait, int) else wait.total_seconds())
+        return min(rest_s * 2, LONGEST_REST_S)
+
+    def _tell(self, error: Exception) -> None:
+        problem = str(error)
+        if isinstance(error, Conflict):
+            problem = (
+                f"another program reads this bot's messages: stop it, or give this one a token of its own ({error})"
+            )
+        if problem != self.problem:
+            known = isinstance(error, NetworkError | Conflict | RetryAfter | SystemUnavailable)
+            log.log(logging.WARNING if known else logging.ERROR, "Telegram is not heard", extra={"why": problem})
+        self.problem = problem
+
+
+def _update(bot_id: int, raw: Mapping[str, object]) -> Update | None:
+    update_id = raw.get("update_id")
+    if not isinstance(update_id, int):
+        return None
+    payload: JsonObject = dict(raw)  # type: ignore[arg-type]  # what JSON gave is JSON
+    return Update(bot_id=bot_id, update_id=update_id, mark=_mark(raw), payload=payload)
+
+
+def _mark(raw: Mapping[str, object]) -> str:
+    """What tells two updates of one number apart: the callback's id, or the message's date."""
+    query = raw.get("callback_query")
+    if isinstance(query, Mapping):
+        return str(query.get("id", ""))
+    for body in raw.values():
+        if isinstance(body, Mapping) and "date" in body:
+            return str(body["date"])
+    return ""
+
+
+def _lane_key(payload: Mapping[str, object]) -> tuple[int, int]:
+    """Chat and topic, from the raw update."""
+    for body in payload.values():
+        if isinstance(body, Mapping):
+            message = body.get("message") if "data" in body else body
+            if isinstance(message, Mapping) and isinstance(message.get("chat"), Mapping):
+                return _number(message["chat"].get("id")), _number(message.get("message_thread_id"))
+    return 0, 0
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,243 @@
+"""Decides what a message is: whose, an order or not, a command, free text, or nothing for us."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from telegram import Chat, ChatMemberUpdated, Message, Update, User
+from telegram.constants import ChatMemberStatus, ChatType
+
+from bot.chat_face_deps import FaceParts
+from bot.command_context import Ask, Place
+from bot.commands.command_table import COMMANDS, Command, nearest
+from bot.commands.target_choice import Choice, choices
+from bot.delivery.outbox_worker import Postman
+from bot.delivery.telegram_client import TelegramClient
+from bot.incoming.access import Access, NoOrder, Visitor, author
+from bot.incoming.callbacks import Taps
+from bot.incoming.inbox import Slow
+from bot.replies import Answering
+from bot.views import zone_of
+from core.actions.catalog import Role
+from core.text import Language, text
+from core.views.cards import Card, Tone, said
+from knowledge.records.inbox_records import Received
+
+COMMAND_PATTERN = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{3,40}))?(?:\s+(.*))?", re.DOTALL)
+TEXT_LIMIT = 4096
+log = logging.getLogger(__name__)
+
+
+class Talk(Protocol):
+    """Answers free text."""
+
+    def answer(self, ask: Ask) -> Slow:
+        """The work of answering `ask.words`, to be done beside the others."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouterParts:
+    """What the router hands on to."""
+
+    face: FaceParts
+    client: TelegramClient
+    access: Access
+    answering: Answering
+    taps: Taps
+    postman: Postman
+    talk: Talk
+
+
+class Router:
+    """Handles one update after the other; slow answers are given back."""
+
+    def __init__(self, parts: RouterParts) -> None:
+        self._parts = parts
+        self._face = parts.face
+
+    async def handle(self, received: Received) -> Slow | None:
+        """Handle one raw update."""
+        update = Update.de_json(received.update.payload, self._parts.client.bot)
+        if update.callback_query is not None:
+            return await self._parts.taps.handle(update.callback_query, received)
+        if update.my_chat_member is not None:
+            await self._membership(update.my_chat_member)
+            return None
+        if update.message is not None:
+            return await self._message(update.message, received)
+        return None  # edits, channel posts and kinds of updates that nobody asked for
+
+    async def _message(self, message: Message, received: Received) -> Slow | None:
+        if message.migrate_to_chat_id is not None:
+            await self._parts.postman.remember_move(message.chat.id, message.migrate_to_chat_id)
+            return None
+        words = message.text
+        if not words:
+            return None
+        user = author(message)
+        if isinstance(user, NoOrder):
+            await self._no_order(message, user, received)
+            return None
+        visitor = await self._parts.access.visitor(user)
+        if visitor.best_role is None:
+            await self._stranger(message, user, received)
+            return None
+        ask = await self._ask(message, visitor, received)
+        if words.startswith("/"):
+            return await self._command(ask, words)
+        if not self._is_for_us(message):
+            return None
+        return self._parts.talk.answer(ask)
+
+    async def _ask(self, message: Message, visitor: Visitor, received: Received) -> Ask:
+        return Ask(
+            face=self._face,
+            decisions=self._parts.taps.decisions,
+            access=self._parts.access,
+            bot_name=self._parts.client.username,
+            person=visitor,
+            place=place_of(message),
+            command="",
+            words=(message.text or "")[:TEXT_LIMIT],
+            key=received.update.key,
+            message_id=message.message_id,
+            language=visitor.language,
+            zone=zone_of(self._face, visitor.person),
+            now=self._face.clock.now(),
+            asked_at=_aware(message.date),
+            incident_id=await self._incident_of(message),
+            update_id=received.update.update_id,
+            is_fresh=received.tries == 0,
+        )
+
+    async def _incident_of(self, message: Message) -> int | None:
+        """The incident whose card, or whose page, was replied to."""
+        replied = message.reply_to_message
+        if replied is None or replied.from_user is None or replied.from_user.id != self._parts.client.bot_id:
+            return None
+        chats = {message.chat.id, self._parts.postman.moved_from(message.chat.id)}
+        for chat_id in chats:
+            found = await self._face.cards.incident_of(chat_id, replied.message_id)
+            if found is not None:
+                return found
+            for shown in await self._face.outbox.showing(chat_id, replied.message_id):
+                about = shown.message.payload.get("incident")
+                if isinstance(about, int):
+                    return about
+        return None
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    async def _command(self, ask: Ask, words: str) -> Slow | None:
+        match = COMMAND_PATTERN.fullmatch(words.strip())
+        if match is None:
+            return await self._parts.answering.give(ask, said(text("chat.no_command"), Tone.UNKNOWN))
+        name, addressee, rest = match.group(1).lower(), match.group(2), match.group(3) or ""
+        if addressee and addressee.lower() != self._parts.client.username.lower():
+            return None
+        if name == "cancel":
+            return await self._parts.answering.give(ask, self._parts.taps.cancel_all(ask))
+        found = COMMANDS.get(name)
+        if found is None or not found.is_listed:
+            return await self._parts.answering.give(ask, _unknown_command(ask, name, rest))
+        return await self.run(ask.for_command(name, rest.strip()), found)
+
+    async def run(self, ask: Ask, command: Command) -> Slow | None:
+        """Answer one command, with what goes wrong explained."""
+        return await self._parts.taps.run(ask, command)
+
+    # -- who may not -------------------------------------------------------------------------------------------------
+
+    async def _no_order(self, message: Message, why: NoOrder, received: Received) -> None:
+        """Tell a known person why their command does not count; everybody else hears nothing."""
+        if not (message.text or "").startswith("/") or message.from_user is None:
+            return
+        if why in (NoOrder.NOBODY, NoOrder.BOT):
+            return
+        if why is NoOrder.ANONYMOUS:
+            visitor = Visitor(user_id=0, name="", language=await self._chat_language(message.chat))
+            if message.chat.id not in self._own_chats():
+                return
+        else:
+            visitor = await self._parts.access.visitor(message.from_user)
+            if visitor.best_role is None:
+                return
+        ask = await self._ask(message, visitor, received)
+        await self._parts.answering.give(ask, said(text(f"access.{why}"), Tone.BAD))
+
+    async def _stranger(self, message: Message, user: User, received: Received) -> None:
+        """Silence in groups; in private the way in, for whoever brings a token, and one short refusal an hour."""
+        if message.chat.type != ChatType.PRIVATE:
+            return
+        match = COMMAND_PATTERN.fullmatch((message.text or "").strip())
+        if match is not None and match.group(1).lower() == "start" and match.group(3):
+            visitor = await self._parts.access.enrol(match.group(3).strip()[:64], user)
+            if visitor is not None and visitor.best_role is not None:
+                await self._face.audit.add(visitor.actor(None), "enrol", visitor.name)
+                ask = await self._ask(message, visitor, received)
+                role = text(f"role.{visitor.best_role}")
+                await self._parts.answering.give(
+                    ask, said(text("access.enrolled", role=role, name=visitor.name), Tone.GOOD)
+                )
+                return
+        if not self._parts.access.may_refuse(user.id, self._face.clock.now().timestamp()):
+            return
+        visitor = await self._parts.access.visitor(user)
+        ask = await self._ask(message, visitor, received)
+        await self._parts.answering.give(ask, said(text("access.stranger", id=user.id)))
+
+    def _own_chats(self) -> set[int]:
+        settings = self._face.settings
+        own = {stack.chat for stack in settings.stacks.values() if stack.chat is not None}
+        return {self._parts.postman.moved(chat) for chat in {*own, *settings.telegram.alert_chats}}
+
+    async def _chat_language(self, chat: Chat) -> Language:
+        return await self._face.changed.language(chat.id) or self._face.settings.language
+
+    def _is_for_us(self, message: Message) -> bool:
+        """In groups only what is said to us: a reply to us, or our name in it."""
+        if message.chat.type == ChatType.PRIVATE:
+            return True
+        replied = message.reply_to_message
+        if replied is not None and replied.from_user is not None:
+            return replied.from_user.id == self._parts.client.bot_id
+        return f"@{self._parts.client.username}".lower() in (message.text or "").lower()
+
+    async def _membership(self, event: ChatMemberUpdated) -> None:
+        """Stay in a group only where an admin brought us, or the settings name it."""
+        if event.chat.type == ChatType.PRIVATE:
+            return
+        if event.new_chat_member.status not in (ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR):
+            return
+        key = f"group:{event.chat.id}"
+        visitor = await self._parts.access.visitor(event.from_user)
+        if visitor.role is Role.ADMIN:
+            await self._face.changed.put(key, True, by=f"tg:{visitor.user_id}")
+            return
+        if event.chat.id in self._own_chats() or await self._face.changed.get(key):
+            return
+        log.warning("left a group that nobody here knows", extra={"chat": event.chat.id, "by": event.from_user.id})
+        await self._parts.client.attempt(lambda bot: bot.leave_chat(event.chat.id), "leaving a group")
+
+
+def place_of(message: Message) -> Place:
+    """Where a message was written."""
+    thread = message.message_thread_id if message.is_topic_message else None
+    return Place(chat_id=message.chat.id, thread_id=thread, is_private=message.chat.type == ChatType.PRIVATE)
+
+
+def _unknown_command(ask: Ask, name: str, rest: str) -> Card:
+    near = nearest(name)
+    if near is None or not COMMANDS[near].is_listed:
+        return said(text("chat.unknown_command", name=name), Tone.UNKNOWN)
+    option = Choice(label=f"/{near} {rest}".strip()[:40], words=rest[:200])
+    return choices(ask, text("chat.unknown_command_near", name=name, near=near), [option], command=near)
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

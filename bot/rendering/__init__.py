@@ -1,0 +1,1 @@
+"""Cards, buttons and charts as Telegram shows them."""

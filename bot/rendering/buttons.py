@@ -1,0 +1,204 @@
+"""What the buttons carry: typed payloads, packed within Telegram's 64 bytes and read back without trust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self
+
+from telegram import InlineKeyboardMarkup
+
+from core.errors import GuardianError
+from core.text import Language, Texts
+from core.views.cards import Button, Card, Press, Weight
+
+PAYLOAD_LIMIT = 64  # bytes; Telegram Bot API, InlineKeyboardButton.callback_data
+LABEL_LIMIT = 64
+_STYLES = {Weight.PRIMARY: "primary", Weight.SUCCESS: "success", Weight.DANGER: "danger"}
+_kinds: dict[str, type[Payload]] = {}
+
+
+class PayloadTooLong(GuardianError):
+    """A button's payload is longer than Telegram takes; the message names it. Keep ids short."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """One kind of button; its fields are strings or whole numbers without a colon."""
+
+    code: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.code in _kinds:
+            raise ValueError(f"two kinds of buttons are called {cls.code!r}")
+        _kinds[cls.code] = cls
+
+    def pack(self) -> str:
+        """The callback data; raises PayloadTooLong beyond 64 bytes."""
+        packed = ":".join([self.code, *(str(getattr(self, field.name)) for field in fields(self))])
+        if len(packed.encode()) > PAYLOAD_LIMIT:
+            raise PayloadTooLong(f"the button {packed!r} takes {len(packed.encode())} bytes of {PAYLOAD_LIMIT}")
+        return packed
+
+    @classmethod
+    def read(cls, parts: list[str]) -> Self | None:
+        """The payload of these fields, or None when they do not fit."""
+        wanted = fields(cls)
+        if len(parts) != len(wanted):
+            return None
+        values: dict[str, object] = {}
+        for field, part in zip(wanted, parts, strict=True):
+            if field.type == "int":
+                if not part.isascii() or not part.isdigit() or len(part) > 18:
+                    return None
+                values[field.name] = int(part)
+            else:
+                values[field.name] = part
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approve(Payload):
+    """Yes to one question, by somebody who saw so many confirmations."""
+
+    code: ClassVar[str] = "ap"
+    approval_id: str
+    seen: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deny(Payload):
+    """No to one question."""
+
+    code: ClassVar[str] = "dn"
+    approval_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApproveAll(Payload):
+    """Yes to exactly the questions that the digest stands for."""
+
+    code: ClassVar[str] = "aa"
+    incident_id: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenyAll(Payload):
+    """No to every open question of an incident."""
+
+    code: ClassVar[str] = "da"
+    incident_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why(Payload):
+    """Show the reasons."""
+
+    code: ClassVar[str] = "wy"
+    incident_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncidentLogs(Payload):
+    """Show the service's last lines."""
+
+    code: ClassVar[str] = "lg"
+    incident_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncidentMetrics(Payload):
+    """Draw the service's resources."""
+
+    code: ClassVar[str] = "mt"
+    incident_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SilenceIncident(Payload):
+    """Quiet for the service for an hour."""
+
+    code: ClassVar[str] = "si"
+    incident_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeIncident(Payload):
+    """I take it."""
+
+    code: ClassVar[str] = "tk"
+    incident_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again(Payload):
+    """A command with other words; what it means stands in the records under the token."""
+
+    code: ClassVar[str] = "go"
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancel(Payload):
+    """Stop a slow answer."""
+
+    code: ClassVar[str] = "cx"
+    update_id: int
+
+
+def read(data: str | None) -> Payload | None:
+    """The payload of callback data, or None when no button of ours looks like that."""
+    code, _, rest = (data or "").partition(":")
+    kind = _kinds.get(code)
+    return kind.read(rest.split(":")) if kind and code and len((data or "").encode()) <= PAYLOAD_LIMIT else None
+
+
+def payload_of(button: Button) -> Payload:
+    """What a card's button carries. A command's button carries its token as subject."""
+    if button.press is Press.APPROVE:
+        return Approve(approval_id=button.subject, seen=int(button.detail or 0))
+    if button.press is Press.DENY:
+        return Deny(approval_id=button.subject)
+    if button.press is Press.COMMAND:
+        return Again(token=button.subject)
+    if button.press is Press.CANCEL:
+        return Cancel(update_id=int(button.subject))
+    incident_id = int(button.subject)
+    if button.press is Press.APPROVE_ALL:
+        return ApproveAll(incident_id=incident_id, digest=button.detail)
+    return _OF_INCIDENT[button.press](incident_id=incident_id)
+
+
+_OF_INCIDENT: dict[
+    Press,
+    type[DenyAll] | type[Why] | type[IncidentLogs] | type[IncidentMetrics] | type[SilenceIncident] | type[TakeIncident],
+] = {
+    Press.DENY_ALL: DenyAll,
+    Press.WHY: Why,
+    Press.LOGS: IncidentLogs,
+    Press.METRICS: IncidentMetrics,
+    Press.SILENCE: SilenceIncident,
+    Press.TAKE: TakeIncident,
+}
+
+
+def keyboard(card: Card, texts: Texts, language: Language) -> list[list[dict[str, str]]]:
+    """The card's buttons as the Bot API spells them, plain JSON for the outbox."""
+    return [[_button(button, texts, language) for button in row] for row in card.buttons]
+
+
+def _button(button: Button, texts: Texts, language: Language) -> dict[str, str]:
+    label = " ".join(texts.render(button.label, language).split())
+    label = f"{label[: LABEL_LIMIT - 1]}…" if len(label) > LABEL_LIMIT else label or "–"
+    spelled = {"text": label, "callback_data": payload_of(button).pack()}
+    if button.weight in _STYLES:
+        spelled["style"] = _STYLES[button.weight]
+    return spelled
+
+
+def markup(rows: list[list[dict[str, str]]]) -> InlineKeyboardMarkup | None:
+    """The keyboard for the client library, from what the outbox kept."""
+    if not rows:
+        return None
+    return InlineKeyboardMarkup.de_json({"inline_keyboard": rows}, None)

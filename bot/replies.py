@@ -1,0 +1,112 @@
+"""Puts a command's answer into the chat it was asked in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from telegram import Bot
+from telegram.constants import ChatAction
+
+from bot.command_context import Ask, Later, Live, Place, Reply, Sheet
+from bot.delivery.outbox import Letter, Postbox
+from bot.delivery.telegram_client import TelegramClient
+from bot.error_reply import explained
+from bot.incoming.inbox import Slow
+from core.tasks import Tasks
+from core.views.cards import Card, Tone, said
+
+log = logging.getLogger(__name__)
+TYPING_EVERY_S = 4.5
+"""A chat action is shown for five seconds at most."""
+
+
+class Answering:
+    """Posts replies; what takes its time is given back to be done beside the others."""
+
+    def __init__(self, postbox: Postbox, client: TelegramClient, tasks: Tasks) -> None:
+        self._postbox = postbox
+        self._client = client
+        self._tasks = tasks
+
+    async def give(self, ask: Ask, reply: Reply, *, replaces: str | None = None) -> Slow | None:
+        """Post a reply; `replaces`: the key of the message that it takes the place of."""
+        if isinstance(reply, Later):
+            return self._slowly(ask, reply, replaces)
+        if isinstance(reply, Live):
+            return self._live(ask, reply, replaces)
+        await self._post(ask, reply, replaces)
+        return None
+
+    def _slowly(self, ask: Ask, later: Later, replaces: str | None) -> Slow:
+        async def work() -> None:
+            action = ChatAction.UPLOAD_PHOTO if later.is_upload else ChatAction.TYPING
+            reply: Reply
+            try:
+                async with self.typing(ask.place, action):
+                    reply = await later.work()
+            except Exception as error:
+                log.exception("an answer failed", extra={"command": ask.command})
+                reply = said(explained(error), Tone.BAD)
+            if isinstance(reply, Later | Live):
+                raise TypeError(f"the answer to {ask.command!r} is late twice")
+            await self._post(ask, reply, replaces)
+
+        return work
+
+    def _live(self, ask: Ask, live: Live, replaces: str | None) -> Slow:
+        async def work() -> None:
+            try:
+                async for frame in live.frames():
+                    await self._post(ask, frame, replaces, may_be_new=False)
+            except Exception as error:
+                log.exception("a live answer failed", extra={"command": ask.command})
+                await self._post(ask, said(explained(error), Tone.BAD), replaces, may_be_new=False)
+
+        return work
+
+    async def _post(
+        self,
+        ask: Ask,
+        reply: Card | Sheet | Sequence[Card | Sheet] | None,
+        replaces: str | None,
+        *,
+        may_be_new: bool = True,
+    ) -> None:
+        if reply is None:
+            return
+        parts = [reply] if isinstance(reply, Card | Sheet) else list(reply)
+        for place, part in enumerate(parts):
+            in_place = replaces is not None and place == 0 and isinstance(part, Card)
+            await self._postbox.post(
+                Letter(
+                    chat_id=ask.place.chat_id,
+                    thread_id=ask.place.thread_id,
+                    card=part,
+                    language=ask.language,
+                    key=replaces if in_place and replaces else f"answer:{ask.key}:{place}",
+                    reply_to=None if ask.place.is_private else ask.message_id,
+                    incident_id=ask.incident_id,
+                    is_new=ask.is_fresh and not in_place and may_be_new,
+                )
+            )
+
+    @asynccontextmanager
+    async def typing(self, place: Place, action: str = ChatAction.TYPING) -> AsyncIterator[None]:
+        """Show that somebody is at work, while the block runs."""
+
+        async def act(bot: Bot) -> bool:
+            return await bot.send_chat_action(place.chat_id, action, message_thread_id=place.thread_id)
+
+        async def keep_on() -> None:
+            while True:
+                await self._client.attempt(act, "typing")
+                await asyncio.sleep(TYPING_EVERY_S)
+
+        task = self._tasks.start(f"typing in chat {place.chat_id}", keep_on)
+        try:
+            yield
+        finally:
+            task.cancel()

@@ -1,0 +1,226 @@
+"""The chat face: opened beside everything else in one loop, it hears people over Telegram and shows them the cards."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from telegram.error import NetworkError
+
+import bot.commands.all_commands  # noqa: F401 - enters the commands into the table
+from bot.chat_face_deps import FaceParts
+from bot.decisions import Decisions
+from bot.delivery.outbox import Letter, Postbox
+from bot.delivery.outbox_worker import Postman
+from bot.delivery.telegram_client import TelegramClient
+from bot.deploy_notifier import DeployCards
+from bot.incoming.access import Access
+from bot.incoming.callbacks import Taps
+from bot.incoming.free_text import Conversation
+from bot.incoming.inbox import Polling, Reception
+from bot.incoming.router import Router, RouterParts
+from bot.incoming.telegram_webhook import Webhook
+from bot.menu import Menu
+from bot.notifier import Channel
+from bot.replies import Answering
+from core.actions.catalog import Role
+from core.errors import SettingsError
+from core.tasks import Tasks
+from core.text import Text, text
+from core.views.cards import Tone, said
+
+TELL_REFUSED_EVERY_S = 3600.0
+DRAIN_S = 2.0
+"""At the end, for what is being handled; what is not done by then is handled again at the next start."""
+FIRST_REST_S = 1.0
+LONGEST_REST_S = 30.0
+log = logging.getLogger(__name__)
+
+
+class ChatFace:
+    """`async with ChatFace(parts, application)`: cards go out and people are heard until it is left.
+
+    `application` gets the webhook's route where the settings want one; it must not run yet. Without a network at the
+    start it keeps trying in the background: what is to be said waits in the outbox.
+    """
+
+    def __init__(self, parts: FaceParts, application: web.Application) -> None:
+        token = parts.settings.telegram.token
+        if token is None:
+            raise SettingsError("there is no Telegram token; set TELEGRAM_BOT_TOKEN or open the playground")
+        self._face = parts
+        self._stack = AsyncExitStack()
+        self._tasks = Tasks()
+        self._refused_at: dict[int, float] = {}
+        self._invitation: str | None = None
+        self._hearing: asyncio.Task[None] | None = None
+        self._is_logged_in = asyncio.Event()
+        self.client = TelegramClient(parts.settings.telegram, token.get_secret_value())
+        self._postman = Postman(
+            outbox=parts.outbox,
+            client=self.client,
+            settings=parts.settings.telegram,
+            clock=parts.clock,
+            changed=parts.changed,
+            tasks=self._tasks,
+            on_refused=self._refused,
+        )
+        self._postbox = Postbox(parts.outbox, parts.texts, self._postman.wake)
+        self.channel = Channel(parts, self._postbox, self._postman.moved)
+        self._deploy_cards = DeployCards(parts, self._postbox, self.channel)
+        self._access = Access(parts.people, parts.settings)
+        self._router, self._reception = self._ways_in()
+        self._polling = Polling(self.client, self._reception)
+        self._webhook = Webhook.wanted(parts.settings.telegram, self._reception)
+        if self._webhook is not None:
+            self._webhook.mount(application)
+
+    def _ways_in(self) -> tuple[Router, Reception]:
+        parts = self._face
+        answering = Answering(self._postbox, self.client, self._tasks)
+        taps = Taps(
+            face=parts,
+            client=self.client,
+            access=self._access,
+            answering=answering,
+            decisions=Decisions(parts, self.channel),
+        )
+        talk = Conversation(
+            dialogue=parts.dialogue,
+            postbox=self._postbox,
+            client=self.client,
+            answering=answering,
+            taps=taps,
+            tasks=self._tasks,
+        )
+        router = Router(
+            RouterParts(
+                face=parts,
+                client=self.client,
+                access=self._access,
+                answering=answering,
+                taps=taps,
+                postman=self._postman,
+                talk=talk,
+            )
+        )
+        reception = Reception(inbox=parts.inbox, bot_id=self.client.bot_id, handle=router.handle, tasks=self._tasks)
+        taps.reception = reception
+        return router, reception
+
+    # -- lifecycle ---------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._tasks)
+        self._stack.push_async_callback(self.client.close)
+        try:
+            await self._log_in()
+            self.channel.subscribe()
+            self._deploy_cards.subscribe()
+            await self.channel.resync()
+            await self._deploy_cards.resync()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._tasks.start("deliver messages", self._deliver, restarts=True)
+        self._tasks.start("let deploys tick", self._deploy_cards.run, restarts=True)
+        self._hearing = self._tasks.start("hear people", self._hear, restarts=True)
+        self._tasks.start("set the command menu", self._introduce)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._hearing is not None:
+            self._hearing.cancel()
+        await self._reception.drain(DRAIN_S)
+        await self._postman.stop(DRAIN_S)
+        await self._tasks.stop()
+        await self._stack.aclose()
+
+    async def _log_in(self) -> None:
+        """Once now; where Telegram cannot be reached, again in the background. Raises SettingsError: wrong token."""
+        try:
+            await self.client.open()
+            self._is_logged_in.set()
+        except NetworkError as error:
+            log.warning("Telegram cannot be reached yet; trying on", extra={"why": str(error)})
+            self._tasks.start("log in to Telegram", self._keep_logging_in)
+        self._invitation = await self._access.first_invitation()
+
+    async def _keep_logging_in(self) -> None:
+        rest_s = FIRST_REST_S
+        while not self._is_logged_in.is_set():
+            await asyncio.sleep(rest_s)
+            rest_s = min(rest_s * 2, LONGEST_REST_S)
+            try:
+                await self.client.open()
+                self._is_logged_in.set()
+            except SettingsError as error:
+                log.error("the chat stays closed", extra={"why": str(error)})
+                return
+            except NetworkError:
+                continue
+
+    async def _deliver(self) -> None:
+        await self._is_logged_in.wait()
+        await self._postman.run()
+
+    async def _hear(self) -> None:
+        await self._is_logged_in.wait()
+        await self._face.ready()
+        await self._reception.replay()
+        if self._webhook is not None:
+            await self._webhook.register(self.client)
+            return
+        await self.client.attempt(lambda bot: bot.delete_webhook(drop_pending_updates=False), "taking a webhook off")
+        await self._polling.run()
+
+    async def _introduce(self) -> None:
+        await self._is_logged_in.wait()
+        await Menu(self._face, self.client).introduce()
+
+    # -- what others see ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether people are heard, by polling or by the webhook."""
+        return self._is_logged_in.is_set() and not self._polling.problem
+
+    @property
+    def problem(self) -> str:
+        """What keeps people from being heard; empty: nothing."""
+        return self._polling.problem if self._is_logged_in.is_set() else "Telegram cannot be reached"
+
+    async def greeting(self) -> Sequence[Text]:
+        """What to say on the terminal: where the bot is, and the one-time link while there is no admin."""
+        if not self._is_logged_in.is_set():
+            return [text("chat.start.offline")]
+        address = f"https://t.me/{self.client.username}"
+        greeting = [text("chat.start.heard", url=address)]
+        if self._invitation is not None:
+            greeting.append(text("chat.start.enrol", url=f"{address}?start={self._invitation}"))
+        return greeting
+
+    async def _refused(self, chat_id: int, problem: str) -> None:
+        """Tell the admins, in their private chats, of a chat that takes no messages; once an hour."""
+        now = asyncio.get_running_loop().time()
+        if now - self._refused_at.get(chat_id, -TELL_REFUSED_EVERY_S) < TELL_REFUSED_EVERY_S:
+            return
+        self._refused_at[chat_id] = now
+        for person in await self._face.people.all():
+            if person.role is not Role.ADMIN or person.user_id == chat_id:
+                continue
+            await self._postbox.post(
+                Letter(
+                    chat_id=person.user_id,
+                    card=said(text("chat.cannot_write", chat=str(chat_id), problem=problem[:200]), Tone.WARNING),
+                    language=person.language or self._face.settings.language,
+                    key=f"refused:{chat_id}:{person.user_id}:{self._face.clock.now().isoformat()}",
+                )
+            )

@@ -1,0 +1,66 @@
+"""An approval: a person's leave for exact calls, once, within a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from core.actions.catalog import Risk, Role
+from core.text import Text
+
+
+class ApprovalState(StrEnum):
+    """pending → one of the others; the first change wins."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    """What it was for is over: the alert cleared, the plan changed, a person took over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A question to people. Its `call_hash` fixes the exact calls and plan it stands for."""
+
+    id: str
+    """Short and unguessable; travels in button payloads."""
+    call_keys: tuple[str, ...]
+    call_hash: str
+    risk: Risk
+    role: Role
+    """Least role that may decide."""
+    says: tuple[Text, ...]
+    """What will be done, one line a call."""
+    reason: Text
+    """Why it is asked."""
+    state: ApprovalState = ApprovalState.PENDING
+    asked_at: datetime
+    expires_at: datetime
+    incident_id: int | None = None
+    stack: str | None = None
+    asked_by: str = ""
+    """Actor id of whoever wished it."""
+    confirmations_needed: int = 1
+    confirmed_by: tuple[str, ...] = ()
+    """Actor ids, in order; one person may confirm twice unless `needs_second_person`."""
+    needs_second_person: bool = False
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    why: str = ""
+    preview: tuple[str, ...] = ()
+    """What exactly would be done (`Preview.lines`)."""
+    warnings: tuple[Text, ...] = ()
+
+
+def call_hash(calls: Sequence[tuple[str, dict[str, JsonValue]]], plan_hash: str | None = None) -> str:
+    """A fingerprint of exact calls (action, parameters) and the plan they belong to; 32 hexadecimal digits."""
+    exact = json.dumps([plan_hash, [[name, params] for name, params in calls]], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(exact.encode()).hexdigest()[:32]

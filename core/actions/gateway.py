@@ -1,0 +1,306 @@
+"""The one way to act: policy, approval, lock, journal, and the action itself, for people, runbooks and models alike."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from core.actions.approvals import Approval, ApprovalState, call_hash
+from core.actions.calls import Approvals, Call, CallRecord, CallState
+from core.actions.catalog import Action, Outcome, Params, Preview, Result, Risk
+from core.actions.executor import Carriage, Carrier, denial, weigh
+from core.actions.policy import Actor, ActorKind, Decision, Facts, Verdict, verdict
+from core.error_text import problem_of
+from core.errors import GuardianError, Refused
+from core.text import Text, text
+
+PREVIEW_S = 20.0
+"""How long an action may take to show what it would do."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalAsked:
+    """A question to people is open."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalClosed:
+    """A question was decided, expired or withdrawn."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What became of a wish so far."""
+
+    key: str
+    state: CallState
+    verdict: Verdict | None = None
+    """None: the wish was known before."""
+    approval: Approval | None = None
+    result: Result | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state.is_final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What a tap did."""
+
+    approval: Approval | None
+    """As it stands now; None: there is no such approval."""
+    is_first: bool
+    """Whether this very tap changed it."""
+    problem: Text | None = None
+    """Why it did not count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Weighed:
+    """A call with all that was found out about it."""
+
+    call: Call
+    action: Action
+    params: Params
+    verdict: Verdict
+    stack: str | None
+    service: str | None
+    preview: Preview | None = None
+    """Only where somebody is asked, and the action can show it."""
+
+
+class Door:
+    """Submit wishes, decide questions; approved calls are carried out as durable runs of kind `call`."""
+
+    def __init__(self, carriage: Carriage, approvals: Approvals) -> None:
+        self.catalog = carriage.catalog
+        self.ledger = carriage.ledger
+        self.approvals = approvals
+        self._facts = carriage.facts
+        self._bus = carriage.bus
+        self._clock = carriage.clock
+        self._policy = carriage.policy
+        self._redact = carriage.redact
+        self._carrier = Carrier(carriage)
+
+    async def recover(self) -> None:
+        """After a start: queue every call that was approved or started and has no end yet."""
+        for record in await self.ledger.unfinished():
+            await self._carrier.enqueue(record)
+
+    # -- wishes ----------------------------------------------------------------------------------------------------
+
+    async def read(self, name: str, params: dict[str, object], actor: Actor) -> Result:
+        """Observe: run a READ action now. What goes wrong is a failed Result, never an exception of the system.
+
+        Raises UnknownAction, InvalidParams, and Refused when the action is not READ or the actor may not.
+        """
+        action = self.catalog.get(name)
+        if action.risk is not Risk.READ:
+            raise Refused(f"{name!r} changes something ({action.risk}); submit it as a call")
+        parsed = action.parse(params)
+        decided = verdict(action.risk, action.role, actor, Facts(), self._policy)
+        if decided.decision is not Decision.ALLOW:
+            raise Refused(f"{actor.name!r} may not {name!r}: it needs the role {action.role}")
+        return await self._carrier.run(action, parsed)
+
+    async def submit(self, call: Call) -> Receipt:
+        """One wish; READ runs at once, anything else is a run."""
+        action = self.catalog.get(call.action)
+        if action.risk is Risk.READ and call.undo_of is None:
+            result = await self.read(call.action, dict(call.params), call.actor)
+            return Receipt(key=call.key, state=CallState.OK if result.is_ok else CallState.FAILED, result=result)
+        return (await self.submit_plan([call]))[0]
+
+    async def submit_plan(self, calls: Sequence[Call]) -> list[Receipt]:
+        """Several wishes that belong together, weighed together: one that is denied denies them all.
+
+        Each call that must be asked gets an approval of its own; what may run starts as soon as what it needs is done.
+        """
+        known = await self.ledger.get(calls[0].key)
+        if known is not None:
+            return [await self._receipt(call.key) for call in calls]
+        weighed = [await self._weigh(call) for call in calls]
+        is_denied = any(one.verdict.decision is Decision.DENY for one in weighed)
+        approvals = {} if is_denied else {one.call.key: self._question(one) for one in weighed if _asks(one)}
+        records = [self._record(one, approvals.get(one.call.key), is_denied) for one in weighed]
+        if not await self.ledger.insert(records, tuple(approvals.values())):
+            return [await self._receipt(call.key) for call in calls]
+        for record in records:
+            log.info(
+                "a call was recorded",
+                extra={"call": record.call.key, "action": record.call.action, "state": record.state},
+            )
+            if record.state is CallState.APPROVED:
+                await self._carrier.enqueue(record)
+        for approval in approvals.values():
+            await self._bus.publish(ApprovalAsked(approval=approval))
+        return [
+            Receipt(
+                key=one.call.key,
+                state=record.state,
+                verdict=one.verdict,
+                approval=approvals.get(one.call.key),
+                result=record.result,
+            )
+            for one, record in zip(weighed, records, strict=True)
+        ]
+
+    async def _weigh(self, call: Call) -> _Weighed:
+        action = self.catalog.get(call.action)
+        params = action.parse(call.params)
+        call = replace(call, secret_params=action.secret_params)
+        target = params.target()
+        facts, stack, service = await self._facts.load(call, target)
+        decided = weigh(action, call, facts, self._policy)
+        weighed = _Weighed(call=call, action=action, params=params, verdict=decided, stack=stack, service=service)
+        return await self._previewed(weighed) if _asks(weighed) else weighed
+
+    async def _previewed(self, one: _Weighed) -> _Weighed:
+        """With what would be done; what cannot be done is refused before anybody is asked."""
+        if one.action.preview is None or one.call.undo_of is not None:
+            return one
+        try:
+            async with asyncio.timeout(PREVIEW_S):
+                shown = await one.action.preview(one.params)
+        except TimeoutError:
+            problem: Text | str = text("door.preview_late", seconds=PREVIEW_S)
+        except GuardianError as error:
+            problem = problem_of(error, self._redact)
+        else:
+            basis = "" if one.call.needs else shown.basis  # a step before it will change what it rests on
+            return replace(one, preview=shown, call=replace(one.call, basis=basis))
+        return replace(one, verdict=Verdict(decision=Decision.DENY, reason=text("door.impossible", problem=problem)))
+
+    def _question(self, one: _Weighed) -> Approval:
+        now = self._clock.now()
+        call = one.call
+        return Approval(
+            id=secrets.token_urlsafe(9),
+            call_keys=(call.key,),
+            call_hash=call_hash([(call.action, call.params)], call.plan_hash),
+            risk=one.action.risk,
+            role=one.action.role,
+            says=(says(call),),
+            reason=one.verdict.reason,
+            asked_at=now,
+            expires_at=now + timedelta(seconds=self._policy.approval_s),
+            incident_id=call.incident_id,
+            stack=one.stack,
+            asked_by=call.actor.id,
+            confirmations_needed=one.verdict.confirmations,
+            needs_second_person=one.verdict.needs_second_person,
+            preview=one.preview.lines if one.preview else (),
+            warnings=one.preview.warnings if one.preview else (),
+        )
+
+    def _record(self, one: _Weighed, approval: Approval | None, is_denied: bool) -> CallRecord:
+        now = self._clock.now()
+        state = CallState.DENIED if is_denied else CallState.ASKED if approval else CallState.APPROVED
+        refused = one.verdict.decision is Decision.DENY
+        return CallRecord(
+            call=one.call,
+            risk=one.action.risk,
+            state=state,
+            target=one.params.target(),
+            stack=one.stack,
+            service=one.service,
+            approval_id=approval.id if approval else None,
+            result=Result(outcome=Outcome.FAILED, message=denial(one.verdict.reason)) if refused else None,
+            created_at=now,
+            finished_at=now if is_denied else None,
+        )
+
+    async def _receipt(self, key: str) -> Receipt:
+        record = await self.ledger.get(key)
+        if record is None:
+            raise Refused(f"the call {key!r} was submitted with another plan before; ask again")
+        approval = await self.approvals.get(record.approval_id) if record.approval_id else None
+        return Receipt(key=key, state=record.state, approval=approval, result=record.result)
+
+    # -- decisions -------------------------------------------------------------------------------------------------
+
+    async def decide(self, approval_id: str, actor: Actor, *, approve: bool, why: str = "") -> Decided:
+        """A person's decision; the first one wins, later ones change nothing."""
+        approval = await self.approvals.get(approval_id)
+        if approval is None:
+            return Decided(approval=None, is_first=False, problem=text("approval.gone"))
+        problem = self._may_decide(approval, actor, approve)
+        if problem is not None:
+            return Decided(approval=approval, is_first=False, problem=problem)
+        state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
+        after = await self.approvals.decide(
+            approval_id, state, by=actor.id, at=self._clock.now(), why=self._redact(why)[:500]
+        )
+        if after is None:
+            now_stands = await self.approvals.get(approval_id)
+            return Decided(approval=now_stands, is_first=False, problem=text("approval.decided_before"))
+        if after.state is ApprovalState.EXPIRED:
+            await self._closed(after)
+            return Decided(approval=after, is_first=False, problem=text("approval.expired"))
+        if after.state is not ApprovalState.PENDING:
+            await self._closed(after)
+        return Decided(approval=after, is_first=True)
+
+    def _may_decide(self, approval: Approval, actor: Actor, approve: bool) -> Text | None:
+        if actor.kind is not ActorKind.PERSON or actor.role is None or not actor.role.covers(approval.role):
+            return text("approval.role", needed=text(f"role.{approval.role}"))
+        if approve and approval.needs_second_person and actor.id in approval.confirmed_by:
+            return text("approval.second_person")
+        return None
+
+    async def decide_all(self, incident_id: int, actor: Actor, *, approve: bool, why: str = "") -> list[Decided]:
+        """One decision for every open question of an incident."""
+        pending = [one for one in await self.approvals.pending() if one.incident_id == incident_id]
+        return [await self.decide(one.id, actor, approve=approve, why=why) for one in pending]
+
+    async def withdraw(self, incident_id: int) -> int:
+        """Close every open question of an incident: what it was for is over. Returns how many."""
+        count = 0
+        for approval in await self.approvals.pending():
+            if approval.incident_id == incident_id:
+                after = await self.approvals.decide(
+                    approval.id, ApprovalState.WITHDRAWN, by="guardian", at=self._clock.now()
+                )
+                if after is not None:
+                    count += 1
+                    await self._closed(after)
+        return count
+
+    async def expire(self) -> None:
+        """Close the questions whose time is over."""
+        for approval in await self.approvals.expire(self._clock.now()):
+            await self._closed(approval)
+
+    async def _closed(self, approval: Approval) -> None:
+        for key in approval.call_keys:
+            record = await self.ledger.get(key)
+            if record is None:
+                continue
+            if record.state is CallState.APPROVED:
+                await self._carrier.enqueue(record)
+            elif record.state.is_final:
+                await self._carrier.tell_end(record)
+        await self._bus.publish(ApprovalClosed(approval=approval))
+
+
+def says(call: Call) -> Text:
+    """What a call will do, in one line."""
+    if call.says is not None:
+        return call.says
+    return Text(f"action.{call.action}", dict(call.shown_params()))
+
+
+def _asks(one: _Weighed) -> bool:
+    return one.verdict.decision is Decision.ASK

@@ -1,0 +1,1 @@
+"""Deployments: what a platform manages, deploys followed to a verdict, versions to go back to."""

@@ -1,0 +1,151 @@
+"""Which open incident an alert belongs to: its own target's, its root's, or its victims'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind
+from core.incidents.incident import BUSY, Incident
+from core.monitoring.topology import Topology
+from core.settings import WatchSettings
+
+_CAN_BE_CAUSED = frozenset({AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY})
+"""What a service shows when something it needs is down."""
+_CAN_CAUSE = (
+    frozenset(AlertKind)
+    - UNREACHABLE_KINDS
+    - {AlertKind.DOMAIN_FAILING, AlertKind.BACKUP_FAILED, AlertKind.STATUS_CONTRADICTS, AlertKind.QUEUE_BLOCKED}
+)
+_OF_A_DEPLOY = frozenset({AlertKind.DEPLOY_CRASHED, AlertKind.STATUS_CONTRADICTS})
+"""What a stack shows as a whole when some of its containers do not run."""
+_OF_A_STACK = _OF_A_DEPLOY | {AlertKind.DOMAIN_FAILING}
+"""Said of a stack; has its cause in one of its containers where one of those is in trouble too."""
+_APART = frozenset({AlertKind.BACKUP_FAILED}) | UNREACHABLE_KINDS
+"""Have nothing to do with whatever else is wrong with the same stack or host."""
+_IS_DOWN = frozenset(
+    {AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY, AlertKind.CANNOT_START}
+    | {AlertKind.KILLED_BY_API, AlertKind.PAUSED}
+)
+"""While one of these is on, later victims belong to it however late they come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an alert goes: into `incident`, `absorbing` others into it; as its root when `is_root`."""
+
+    incident: Incident
+    is_root: bool = False
+    absorbing: tuple[Incident, ...] = ()
+
+
+def alert_title(alert: Alert) -> str:
+    """`stack/service`, a service or a stack alone, or the host: as `Incident.target` and the topology name it."""
+    if alert.service is None:
+        return alert.stack or alert.host
+    return f"{alert.stack}/{alert.service}" if alert.stack else alert.service
+
+
+def place(
+    alert: Alert, open_ones: Sequence[Incident], topology: Topology, is_firing: Iterable[str], settings: WatchSettings
+) -> Place | None:
+    """The open incident (oldest first given) that a new alert joins; None: it is a trouble of its own."""
+    here = [incident for incident in open_ones if incident.host == alert.host]
+    own = next((one for one in here if one.target == alert_title(alert) and _is_akin(alert, one)), None)
+    if own is not None:
+        return Place(incident=own)
+    if alert.stack is not None:
+        whole = _of_whole(alert, here, settings)
+        if whole:
+            return Place(incident=whole[0], absorbing=tuple(whole[1:]))
+    if alert.service is None:
+        return None
+    firing = frozenset(is_firing)
+    root = _of_root(alert, here, topology, firing, settings)
+    if root is not None:
+        return Place(incident=root)
+    victims = _of_victims(alert, here, topology, settings)
+    if victims:
+        return Place(incident=victims[0], is_root=True, absorbing=tuple(victims[1:]))
+    return None
+
+
+def _is_akin(alert: Alert, incident: Incident) -> bool:
+    """Whether they are of one sort: a failed backup is no part of a failed deployment."""
+    return all(alert.kind == one.kind for one in incident.alerts if {alert.kind, one.kind} & _APART)
+
+
+def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -> list[Incident]:
+    """The trouble of its containers that a stack's own alert joins, or the stack's that theirs joins; oldest first.
+
+    One deploy, one card: what its containers have opened until then is taken into one, but for what is under repair.
+    """
+    within = timedelta(seconds=settings.group_within_s)
+    near = [
+        incident
+        for incident in here
+        if incident.stack == alert.stack and any(abs(alert.at - one.at) <= within for one in incident.alerts)
+    ]
+    if alert.service is not None:
+        return [one for one in near if _is_of_a_deploy(one)][:1]
+    if not _has_cause_inside(alert):
+        return []
+    inside = [one for one in near if one.service is not None]
+    is_whole_deploy = alert.kind in _OF_A_DEPLOY
+    return [one for one in inside if one is inside[0] or (is_whole_deploy and one.state not in BUSY)]
+
+
+def _is_of_a_deploy(incident: Incident) -> bool:
+    return any(one.kind in _OF_A_DEPLOY or _is_for_a_container(one) for one in incident.alerts)
+
+
+def _has_cause_inside(alert: Alert) -> bool:
+    return alert.kind in _OF_A_STACK or _is_for_a_container(alert)
+
+
+def _is_for_a_container(alert: Alert) -> bool:
+    """A deployment that failed because one of its containers did not become well."""
+    return alert.kind is AlertKind.DEPLOY_FAILED and alert.facts().get("deploy_error") == "unhealthy_dependency"
+
+
+def _of_root(
+    alert: Alert, here: Sequence[Incident], topology: Topology, firing: frozenset[str], settings: WatchSettings
+) -> Incident | None:
+    """The incident that holds an alert of something this one stands on."""
+    if not can_be_caused(alert):
+        return None
+    for root in topology.roots(alert_title(alert)):
+        for incident in here:
+            if any(_explains(other, root, alert, firing, settings) for other in incident.alerts):
+                return incident
+    return None
+
+
+def _explains(other: Alert, root: str, alert: Alert, firing: frozenset[str], settings: WatchSettings) -> bool:
+    if alert_title(other) != root or other.kind not in _CAN_CAUSE:
+        return False
+    if other.kind in _IS_DOWN and other.fingerprint in firing:
+        return True
+    return abs(alert.at - other.at) <= timedelta(seconds=settings.group_within_s)
+
+
+def _of_victims(alert: Alert, here: Sequence[Incident], topology: Topology, settings: WatchSettings) -> list[Incident]:
+    """The incidents of victims whose root this alert is, oldest first; one under repair is left alone."""
+    if alert.kind not in _CAN_CAUSE:
+        return []
+    victims = set(topology.victims(alert_title(alert)))
+    within = timedelta(seconds=settings.group_within_s)
+    return [
+        incident
+        for incident in here
+        if incident.state not in BUSY
+        and incident.target in victims
+        and all(can_be_caused(one) for one in incident.alerts)
+        and any(abs(alert.at - one.at) <= within for one in incident.alerts)
+    ]
+
+
+def can_be_caused(alert: Alert) -> bool:
+    """Whether something it needs may be the cause; a kill for memory has its cause in itself."""
+    return alert.kind in _CAN_BE_CAUSED and not alert.facts().get("oom_killed")

@@ -1,0 +1,323 @@
+"""The incident desk: opens, groups and closes incidents; the only place that changes one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
+
+from core.bus import Bus
+from core.clock import Clock
+from core.errors import NotFound, Refused
+from core.incidents.alerts import Alert, Severity, Silence
+from core.incidents.grouping import Place, alert_title, place
+from core.incidents.incident import BUSY, Incident, IncidentState
+from core.incidents.incident_events import (
+    AlertHeldBack,
+    AlertJoined,
+    AlertRepeated,
+    IncidentChanged,
+    IncidentMerged,
+    IncidentOpened,
+    IncidentRecovered,
+)
+from core.incidents.incident_store import IncidentStore, Silences
+from core.monitoring.topology import Topology
+from core.settings import WatchSettings
+from core.text import Text, text
+
+log = logging.getLogger(__name__)
+
+Change = Callable[[Incident], Incident]
+HELD_LIMIT = 1000
+_LOUDNESS = {severity: place for place, severity in enumerate(Severity)}
+
+
+class IncidentDesk:
+    """Keeps the open incidents, writes every change to the store first, then tells the bus.
+
+    One writer at a time per incident: `update` reads, changes and saves under the incident's lock, so that graph,
+    decisions and alerts never overwrite each other. Events are published outside the locks: a listener may update.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: IncidentStore,
+        silences: Silences,
+        bus: Bus,
+        clock: Clock,
+        settings: WatchSettings,
+        simulated_hosts: Collection[str] = (),
+        is_planned: Callable[[Alert], bool] | None = None,
+    ) -> None:
+        """`is_planned`: whether a deploy that is under way explains an alert: it waits for the verdict then."""
+        self._store = store
+        self._silences = silences
+        self._bus = bus
+        self._clock = clock
+        self._settings = settings
+        self._simulated = frozenset(simulated_hosts)
+        self._is_planned = is_planned or (lambda _: False)
+        self._open: dict[int, Incident] = {}
+        self._firing: set[str] = set()
+        self._held: dict[str, tuple[Alert, Topology]] = {}
+        self._calm_since: dict[int, datetime] = {}
+        self._placing = asyncio.Lock()
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    async def take_up(self) -> tuple[Alert, ...]:
+        """Load the open incidents of the last run; returns their alerts, for the watchers to adopt before they start.
+
+        The watchers clear what is not so any more: such an incident becomes *recovered* by the usual way.
+        """
+        for incident in await self._store.open_ones():
+            self._open[incident.id] = incident
+            self._firing.update(alert.fingerprint for alert in incident.alerts)
+        return tuple(alert for incident in self._open.values() for alert in incident.alerts)
+
+    def open_ones(self) -> tuple[Incident, ...]:
+        """All open incidents, oldest first."""
+        return tuple(self._open[number] for number in sorted(self._open))
+
+    async def get(self, incident_id: int) -> Incident | None:
+        """The incident as it is now, open or closed; None: there is none."""
+        return self._open.get(incident_id) or await self._store.get(incident_id)
+
+    # -- changing ---------------------------------------------------------------------------------------------------
+
+    async def update(self, incident_id: int, change: Change, *, pages: Text | None = None) -> Incident:
+        """Change an incident: `change` gets it as it is now and returns it as it shall be.
+
+        `pages`: a sentence that a person must hear of now, beside the card that changes.
+        A closed incident may get notes, but no other state: Refused. NotFound: there is none of that number.
+        """
+        before, after = await self._change(incident_id, change)
+        if after != before:
+            await self._bus.publish(IncidentChanged(incident=after, before=before, pages=pages))
+            await self._close_if_calm(incident_id)
+        return self._open.get(incident_id, after)
+
+    async def _change(self, incident_id: int, change: Change) -> tuple[Incident, Incident]:
+        async with self._locks.setdefault(incident_id, asyncio.Lock()):
+            before = await self.get(incident_id)
+            if before is None:
+                raise NotFound(f"there is no incident {incident_id}")
+            after = change(before)
+            if after == before:
+                return before, before
+            now = self._clock.now()
+            if not before.is_open and after.state is not before.state:
+                raise Refused(f"incident {incident_id} is closed ({before.state}); it cannot become {after.state}")
+            closed_at = None if after.is_open else (after.closed_at or now)
+            after = replace(after, id=incident_id, updated_at=now, closed_at=closed_at)
+            await self._store.save(after)
+            self._remember(after)
+            return before, after
+
+    def _remember(self, incident: Incident) -> None:
+        if incident.is_open:
+            self._open[incident.id] = incident
+            return
+        self._open.pop(incident.id, None)
+        self._calm_since.pop(incident.id, None)
+
+    # -- alerts -----------------------------------------------------------------------------------------------------
+
+    async def raise_alert(self, alert: Alert, topology: Topology) -> Incident | None:
+        """Take an alert: open an incident or add to one; None: a silence or a deploy holds it back."""
+        async with self._placing:
+            self._firing.add(alert.fingerprint)
+            known = self._holder(alert.fingerprint)
+            silence = await self._silence_for(alert) if known is None else None
+            if known is None and (silence is not None or self._is_planned(alert)):
+                self._hold(alert, topology)
+                event: object = AlertHeldBack(alert=alert, silence=silence)
+                incident, events = None, [event]
+            elif known is not None:
+                incident, events = await self._again(known, alert)
+            else:
+                self._held.pop(alert.fingerprint, None)
+                incident, events = await self._place(alert, topology)
+        await self._publish(events)
+        return incident
+
+    async def clear_alert(self, fingerprint: str) -> None:
+        """Take it that an alert is over; its incident recovers when none of its alerts is on and no repair runs."""
+        async with self._placing:
+            self._firing.discard(fingerprint)
+            self._held.pop(fingerprint, None)
+            holder = self._holder(fingerprint)
+        if holder is not None:
+            await self._close_if_calm(holder.id)
+
+    async def review(self) -> None:
+        """To be called now and then: raises what a silence or deploy held back until it ended, ends what is calm."""
+        now = self._clock.now()
+        active = await self._silences.active(now)
+        for alert, topology in tuple(self._held.values()):
+            if not any(silence.covers(alert, now) for silence in active) and not self._is_planned(alert):
+                await self.raise_alert(alert, topology)
+        for incident in self.open_ones():
+            await self._close_if_calm(incident.id)
+
+    def _holder(self, fingerprint: str) -> Incident | None:
+        """The open incident that holds an alert of that fingerprint."""
+        return next(
+            (one for one in self.open_ones() if any(alert.fingerprint == fingerprint for alert in one.alerts)), None
+        )
+
+    async def _silence_for(self, alert: Alert) -> Silence | None:
+        now = self._clock.now()
+        return next((one for one in await self._silences.active(now) if one.covers(alert, now)), None)
+
+    def _hold(self, alert: Alert, topology: Topology) -> None:
+        if len(self._held) >= HELD_LIMIT:
+            self._held.pop(next(iter(self._held)))
+        self._held[alert.fingerprint] = (alert, topology)
+
+    async def _again(self, known: Incident, alert: Alert) -> tuple[Incident, list[object]]:
+        """The same trouble once more, or the same moment better known."""
+        old = next(one for one in known.alerts if one.fingerprint == alert.fingerprint)
+        is_repeat = alert.at > old.at
+
+        def change(incident: Incident) -> Incident:
+            alerts = tuple(alert if one.fingerprint == alert.fingerprint else one for one in incident.alerts)
+            is_first = incident.alerts[0].fingerprint == alert.fingerprint
+            changed = replace(
+                incident,
+                alerts=alerts,
+                says=alert.says if is_first else incident.says,
+                severity=_loudest(incident.severity, alert.severity),
+                repeats=incident.repeats + is_repeat,
+            )
+            return changed.note(self._clock.now(), text("incident.note.repeated")) if is_repeat else changed
+
+        before, after = await self._change(known.id, change)
+        self._calm_since.pop(known.id, None)
+        if is_repeat:
+            return after, [AlertRepeated(incident=after, alert=alert)]
+        return after, [IncidentChanged(incident=after, before=before)]
+
+    async def _place(self, alert: Alert, topology: Topology) -> tuple[Incident, list[object]]:
+        found = place(alert, self.open_ones(), topology, self._firing, self._settings)
+        if found is None:
+            return await self._open_new(alert)
+        return await self._join(found, alert)
+
+    async def _open_new(self, alert: Alert) -> tuple[Incident, list[object]]:
+        now = self._clock.now()
+        since = now - timedelta(seconds=self._settings.flap_within_s)
+        openings = await self._store.openings(alert.fingerprint, since)
+        is_flapping = openings + 1 >= self._settings.flap_changes
+        incident = Incident(
+            severity=alert.severity,
+            host=alert.host,
+            stack=alert.stack,
+            service=alert.service,
+            container=alert.container,
+            says=alert.says,
+            kind=alert.kind,
+            opened_at=now,
+            occurred_at=alert.at,
+            updated_at=now,
+            alerts=(alert,),
+            is_flapping=is_flapping,
+            is_simulated=alert.host in self._simulated,
+        ).note(now, text("incident.note.opened", says=alert.says))
+        if is_flapping:
+            incident = incident.note(now, text("incident.note.flapping"))
+        incident = await self._store.open(incident)
+        self._remember(incident)
+        log.info("an incident was opened", extra={"incident": incident.id, "fingerprint": alert.fingerprint})
+        return incident, [IncidentOpened(incident=incident)]
+
+    async def _join(self, found: Place, alert: Alert) -> tuple[Incident, list[object]]:
+        now = self._clock.now()
+        title = alert_title(alert)
+        key = "incident.note.culprit" if found.is_root else "incident.note.joined"
+
+        def change(incident: Incident) -> Incident:
+            joined = replace(
+                incident,
+                alerts=(*incident.alerts, alert),
+                severity=_loudest(incident.severity, alert.severity),
+            ).note(now, text(key, says=alert.says, root=title))
+            return joined.with_culprit(title) if found.is_root else joined
+
+        _, after = await self._change(found.incident.id, change)
+        self._calm_since.pop(after.id, None)
+        events: list[object] = []
+        for other in found.absorbing:
+            after, merged = await self._absorb(after, other)
+            events += merged
+        return after, [AlertJoined(incident=after, alert=alert, is_root=found.is_root), *events]
+
+    async def _absorb(self, older: Incident, other: Incident) -> tuple[Incident, list[object]]:
+        now = self._clock.now()
+
+        def end(incident: Incident) -> Incident:
+            ended = replace(
+                incident,
+                state=IncidentState.MERGED,
+                merged_into=older.id,
+                outcome_says=text("incident.outcome.merged", into=older.id),
+            )
+            return ended.note(now, text("incident.note.merged", into=older.id))
+
+        def take_over(incident: Incident) -> Incident:
+            known = {alert.fingerprint for alert in incident.alerts}
+            more = tuple(alert for alert in ended.alerts if alert.fingerprint not in known)
+            grown = replace(incident, alerts=(*incident.alerts, *more), repeats=incident.repeats + ended.repeats)
+            return grown.note(now, text("incident.note.absorbed", other=ended.id))
+
+        _, ended = await self._change(other.id, end)
+        _, older = await self._change(older.id, take_over)
+        return older, [IncidentMerged(incident=ended, into=older)]
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    async def _close_if_calm(self, incident_id: int) -> None:
+        """Let an incident recover when none of its alerts is on: never under a repair, a flapping one after a while."""
+        incident = self._open.get(incident_id)
+        if incident is None or not self._is_calm(incident):
+            return
+
+        def recover(now_it_is: Incident) -> Incident:
+            if not now_it_is.is_open or now_it_is.state in BUSY or self._any_firing(now_it_is):
+                return now_it_is
+            closed = replace(now_it_is, state=IncidentState.RECOVERED, outcome_says=text("incident.outcome.recovered"))
+            return closed.note(self._clock.now(), text("incident.note.recovered"))
+
+        before, after = await self._change(incident_id, recover)
+        if after.state is IncidentState.RECOVERED and before.is_open:
+            log.info("an incident recovered by itself", extra={"incident": incident_id})
+            await self._bus.publish(IncidentRecovered(incident=after, before=before))
+
+    def _is_calm(self, incident: Incident) -> bool:
+        if incident.state in BUSY:
+            return False
+        if self._any_firing(incident):
+            self._calm_since.pop(incident.id, None)
+            return False
+        if not incident.is_flapping:
+            return True
+        now = self._clock.now()
+        since = self._calm_since.setdefault(incident.id, now)
+        return (now - since).total_seconds() >= self._settings.flap_within_s
+
+    def _any_firing(self, incident: Incident) -> bool:
+        return any(alert.fingerprint in self._firing for alert in incident.alerts)
+
+    async def _publish(self, events: Iterable[object]) -> None:
+        for event in events:
+            await self._bus.publish(event)
+
+
+def _loudest(one: Severity, other: Severity) -> Severity:
+    return max(one, other, key=_LOUDNESS.__getitem__)

@@ -1,0 +1,1 @@
+"""Monitoring: what runs where, snapshots of it, and the watchers that compare them."""

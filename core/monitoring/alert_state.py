@@ -1,0 +1,183 @@
+"""Which alerts of a host are on: raised once, repeated when it happens again, cleared when it has been calm."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind, Firing, Severity
+from core.monitoring.recovery import back_off_s, is_wanted_down, targets, unrest
+from core.monitoring.snapshot import Detector, View
+from core.text import Text, text
+
+log = logging.getLogger(__name__)
+
+SAME_MOMENT = timedelta(seconds=1)
+"""Inspect and event tell of the same end with a small difference."""
+RESOURCE_KINDS = frozenset({AlertKind.MEMORY_NEAR_LIMIT, AlertKind.CPU_PEGGED, AlertKind.CPU_THROTTLED})
+REPEATING = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.BACKUP_FAILED})
+"""States that another happening of the same kind brings about anew while they last: its moment tells."""
+RESOURCE_CALM_S = 60.0
+"""One sample under the threshold is not the end of it."""
+GONE_CALM_S = 60.0
+"""A container that is gone may be being recreated."""
+BACK_OFF_MARGIN_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What the board found: an alert to raise, or, with `is_over`, to clear."""
+
+    alert: Alert
+    is_over: bool = False
+
+
+@dataclass
+class _On:
+    firing: Firing
+    calm_since: datetime | None = None
+
+
+class AlertBoard:
+    """Compares what the detectors say with what is on. Keeps no time of its own: moments come from the views."""
+
+    def __init__(self, detectors: Sequence[Detector], *, settle_s: float) -> None:
+        self._detectors = tuple(detectors)
+        self.raises = frozenset(one.raises for one in detectors)
+        """What it can say."""
+        self._event_kinds = frozenset(one.raises for one in detectors if one.kind == "event")
+        self._settle_s = settle_s
+        self._on: dict[str, _On] = {}
+        self._last_at: dict[str, datetime] = {}
+        self._said: frozenset[str] = frozenset()
+
+    def firing(self) -> tuple[Firing, ...]:
+        """The alerts that are on."""
+        return tuple(on.firing for on in self._on.values())
+
+    def is_firing(self, fingerprint: str) -> bool:
+        """Whether it is on."""
+        return fingerprint in self._on
+
+    def recurred(self, fingerprint: str, since: datetime) -> bool:
+        """Whether it was seen to happen after a moment."""
+        last = self._last_at.get(fingerprint)
+        return last is not None and last > since
+
+    def last_seen(self, fingerprint: str) -> datetime | None:
+        """When that trouble was last seen to happen; None: never."""
+        return self._last_at.get(fingerprint)
+
+    def adopt(self, alert: Alert) -> None:
+        """Take up an alert that was on when the program ended."""
+        self._on[alert.fingerprint] = _On(firing=Firing(alert=alert, since=alert.at, last=alert.at))
+        self._last_at[alert.fingerprint] = alert.at
+
+    def take(self, view: View) -> list[Change]:
+        """What is new, has happened again, is better known, or is over in this view."""
+        is_blind = view.now.unreachable_since is not None
+        said = self._newest(view, is_blind=is_blind)
+        self._said = frozenset(said)
+        raised = [Change(alert=alert) for alert in said.values() if self._is_news(alert, view.now.at)]
+        return [*raised, *self._over(view, said, is_blind=is_blind)]
+
+    def why_not_quiet(self, fingerprint: str, view: View, since: datetime, restarted: Iterable[str]) -> Text | None:
+        """What speaks against that trouble being over, as its detector's kind defines it; None: nothing."""
+        kind = fingerprint.partition(":")[0]
+        if kind not in self._event_kinds:
+            return text("watch.quiet.fires") if fingerprint in self._said else None
+        if self.recurred(fingerprint, since):
+            return text("watch.quiet.again")
+        on = self._on.get(fingerprint)
+        alert = on.firing.alert if on else alert_like(fingerprint, view.now.at)
+        return unrest(alert, view.now, since, restarted)
+
+    def _newest(self, view: View, *, is_blind: bool) -> dict[str, Alert]:
+        """What the detectors say, the newest of each fingerprint; of a blind host only that it is blind."""
+        said: dict[str, Alert] = {}
+        for detector in self._detectors:
+            if is_blind and detector.raises not in UNREACHABLE_KINDS:
+                continue
+            for alert in _ask(detector, view):
+                known = said.get(alert.fingerprint)
+                if known is None or alert.at > known.at:
+                    said[alert.fingerprint] = alert
+        return said
+
+    def _is_news(self, alert: Alert, now: datetime) -> bool:
+        """Whether to raise it; remembers it as on."""
+        on = self._on.get(alert.fingerprint)
+        last = self._last_at.get(alert.fingerprint)
+        is_event = alert.detector == "event"
+        if on is None:
+            if is_event and last is not None and alert.at - last <= SAME_MOMENT:
+                return False
+            self._on[alert.fingerprint] = _On(firing=Firing(alert=alert, since=now, last=alert.at))
+            self._last_at[alert.fingerprint] = alert.at
+            return True
+        if not is_event and alert.kind not in REPEATING:
+            return False
+        happened_again = alert.at - on.firing.last > SAME_MOMENT
+        is_better_known = not happened_again and alert.says.key != on.firing.alert.says.key
+        if happened_again:
+            on.firing = replace(on.firing, alert=alert, last=alert.at, count=on.firing.count + 1)
+            on.calm_since = None
+            self._last_at[alert.fingerprint] = alert.at
+        elif is_better_known:
+            on.firing = replace(on.firing, alert=replace(alert, at=on.firing.alert.at))
+        return happened_again or is_better_known
+
+    def _over(self, view: View, said: dict[str, Alert], *, is_blind: bool) -> Iterator[Change]:
+        for fingerprint, on in tuple(self._on.items()):
+            alert = on.firing.alert
+            if is_blind and alert.kind not in UNREACHABLE_KINDS:
+                on.calm_since = None
+                continue
+            calm_s = self._calm_s(alert, view, is_said=fingerprint in said, last=on.firing.last)
+            if calm_s is None:
+                on.calm_since = None
+                continue
+            on.calm_since = on.calm_since or view.now.at
+            if (view.now.at - on.calm_since).total_seconds() >= calm_s:
+                del self._on[fingerprint]
+                yield Change(alert=alert, is_over=True)
+
+    def _calm_s(self, alert: Alert, view: View, *, is_said: bool, last: datetime) -> float | None:
+        """How long it must stay as calm as it is now to be over; None: it is not calm."""
+        if alert.detector == "state":
+            return None if is_said else (RESOURCE_CALM_S if alert.kind in RESOURCE_KINDS else 0.0)
+        if is_wanted_down(alert, view.now, last):
+            return 0.0
+        found = targets(alert, view.now)
+        if not found:
+            return GONE_CALM_S
+        if unrest(alert, view.now, last) is not None:
+            return None
+        rest_s = back_off_s(found) + BACK_OFF_MARGIN_S if alert.kind is AlertKind.CRASH_LOOP else 0.0
+        return max(self._settle_s, rest_s)
+
+
+def alert_like(fingerprint: str, at: datetime) -> Alert:
+    """An alert of that fingerprint, as far as a fingerprint tells: for asking how its target stands."""
+    kind, _, target = fingerprint.partition(":")
+    host, stack, service = target.split("/", 2)
+    return Alert(
+        kind=AlertKind(kind),
+        detector="event",
+        severity=Severity.INFO,
+        host=host,
+        stack=None if stack == "-" else stack,
+        service=None if service == "-" else service,
+        at=at,
+        says=text(f"alert.{kind}"),
+    )
+
+
+def _ask(detector: Detector, view: View) -> list[Alert]:
+    try:
+        return list(detector(view))
+    except Exception:
+        log.exception("a detector failed; the others go on", extra={"detector": detector.raises})
+        return []

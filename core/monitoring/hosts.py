@@ -1,0 +1,112 @@
+"""All watched hosts as one: each question goes to the watcher of the host that it is about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from core.incidents.alerts import Alert
+from core.monitoring.inventory import Inventory, join
+from core.monitoring.snapshot import PlatformView, Sample
+from core.monitoring.topology import Topology
+from core.monitoring.watcher import Watcher
+from core.text import Text, text
+
+FIRST_LOOK_LIMIT_S = 5.0
+
+
+class Watch:
+    """The watchers together; an async context manager that starts and stops them."""
+
+    def __init__(self, watchers: Iterable[Watcher]) -> None:
+        self._watchers = {watcher.name: watcher for watcher in watchers}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for watcher in self._watchers.values():
+            await self._stack.enter_async_context(watcher)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def watchers(self) -> tuple[Watcher, ...]:
+        """One per host and platform, in the order of the settings."""
+        return tuple(self._watchers.values())
+
+    async def looked(self) -> None:
+        """Wait until every host was looked at once, or did not answer for a while."""
+        try:
+            async with asyncio.timeout(FIRST_LOOK_LIMIT_S):
+                await asyncio.gather(*(watcher.has_looked.wait() for watcher in self._watchers.values()))
+        except TimeoutError:
+            return
+
+    def latest(self, ref: str) -> Sample | None:
+        """The last sample of a container (`host/name`); None: it was never measured."""
+        host, _, name = ref.partition("/")
+        watcher = self.of(host)
+        samples = watcher.snapshot().samples.get(name) if watcher else None
+        return samples[-1] if samples else None
+
+    def of(self, host: str) -> Watcher | None:
+        """The watcher of a host; None: it is not watched."""
+        return self._watchers.get(host)
+
+    def inventory(self) -> Inventory:
+        """Everything, as last seen."""
+        return join(watcher.inventory() for watcher in self._watchers.values())
+
+    def platform(self) -> PlatformView | None:
+        """What the deployment platform said last; None: none is watched, or it was not heard yet."""
+        views = (watcher.snapshot().platform for watcher in self._watchers.values())
+        return next((one for one in views if one is not None), None)
+
+    def topology(self, host: str) -> Topology:
+        """Who depends on whom on a host, as last seen."""
+        watcher = self.of(host)
+        return watcher.topology() if watcher else Topology()
+
+    def firing(self) -> Sequence[Alert]:
+        """All alerts that are on."""
+        return [firing.alert for watcher in self._watchers.values() for firing in watcher.firing()]
+
+    def is_firing(self, fingerprint: str) -> bool:
+        """Whether that alert is on."""
+        watcher = self._about(fingerprint)
+        return watcher is not None and watcher.is_firing(fingerprint)
+
+    def is_quiet(self, fingerprint: str, since: datetime) -> bool:
+        """Whether, by a look made after `since`, that trouble is over; never for a host that is not watched."""
+        watcher = self._about(fingerprint)
+        return watcher is not None and watcher.is_quiet(fingerprint, since)
+
+    def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
+        """What still speaks against it being over; None: nothing."""
+        watcher = self._about(fingerprint)
+        return watcher.why_not_quiet(fingerprint, since) if watcher else text("watch.quiet.unwatched")
+
+    def recurred(self, fingerprint: str, since: datetime) -> bool:
+        """Whether that trouble was seen to happen again after a moment."""
+        watcher = self._about(fingerprint)
+        return watcher is not None and watcher.recurred(fingerprint, since)
+
+    def adopt(self, alerts: Iterable[Alert]) -> None:
+        """Hand each watcher the alerts that were on when the program ended; to be done before this is entered."""
+        known = tuple(alerts)
+        for watcher in self._watchers.values():
+            watcher.adopt(known)
+
+    async def refresh(self, host: str | None = None) -> None:
+        """Look at a host now, and at the platforms that have something to say of it, or at all of them side by side."""
+        chosen = [watcher for watcher in self._watchers.values() if host is None or watcher.speaks_of(host)]
+        await asyncio.gather(*(watcher.look() for watcher in chosen))
+
+    def _about(self, fingerprint: str) -> Watcher | None:
+        return next((one for one in self._watchers.values() if one.is_about(fingerprint)), None)

@@ -1,0 +1,82 @@
+"""Whether a target stands again after trouble: runs, is healthy, is not restarted, and nothing recurred."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from core.incidents.alerts import Alert, AlertKind
+from core.monitoring.exits import ending
+from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.snapshot import EventKind, Snapshot
+from core.text import Text, text
+
+LONGEST_BACK_OFF_S = 60.0
+FIRST_BACK_OFF_S = 0.1
+"""The engine's rest before a restart by policy: doubles from 0.1 s up to a minute."""
+
+
+def targets(alert: Alert, snapshot: Snapshot) -> list[Container]:
+    """The containers an alert is about now: its own, or, when that was recreated under another name, its service's."""
+    own = snapshot.containers.get(alert.container or "")
+    if own is not None:
+        return [own]
+    return [one for one in snapshot.containers.values() if one.stack == alert.stack and one.service == alert.service]
+
+
+def unrest(alert: Alert, snapshot: Snapshot, since: datetime, restarted: Iterable[str] = ()) -> Text | None:
+    """Why the target of an `event` alert does not stand; None: it does, and nothing recurred after `since`.
+
+    `restarted`: names of the containers whose RestartCount grew after `since`.
+    """
+    found = targets(alert, snapshot)
+    if not found:
+        return text("watch.quiet.gone", container=alert.container or alert.service)
+    return next((why for one in found if (why := _unrest(alert.kind, one, snapshot, since, restarted))), None)
+
+
+def is_wanted_down(alert: Alert, snapshot: Snapshot, since: datetime) -> bool:
+    """Whether its target has since been stopped by somebody who wanted it: no trouble any more."""
+    found = targets(alert, snapshot)
+    is_down = all(one.state in (ContainerState.EXITED, ContainerState.REMOVING) for one in found)
+    return bool(found) and is_down and all(_was_wanted(one, snapshot, since) for one in found)
+
+
+def _was_wanted(container: Container, snapshot: Snapshot, since: datetime) -> bool:
+    """A deliberate end after `since`, or a `stop` of one that was between two restarts and had no end of its own."""
+    end = ending(container, snapshot)
+    if end is not None and end.at > since:
+        return end.is_deliberate
+    return any(event.kind is EventKind.STOP and event.at > since for event in snapshot.events_of(container.id))
+
+
+def back_off_s(containers: Sequence[Container]) -> float:
+    """How long the engine may rest before it restarts one of these again, after how often it already has."""
+    most = max((container.restart_count for container in containers), default=0)
+    return min(FIRST_BACK_OFF_S * 2 ** min(most, 12), LONGEST_BACK_OFF_S) if most else 0.0
+
+
+def _unrest(
+    kind: AlertKind, container: Container, snapshot: Snapshot, since: datetime, restarted: Iterable[str]
+) -> Text | None:
+    said = container.name
+    if container.state is ContainerState.RESTARTING:
+        return text("watch.quiet.restarting", container=said)
+    if not container.is_running:
+        return text("watch.quiet.down", container=said)
+    if container.health is Health.UNHEALTHY:
+        return text("watch.quiet.unhealthy", container=said)
+    if container.health is Health.STARTING:
+        return text("watch.quiet.starting", container=said)
+    if container.name in restarted:
+        return text("watch.quiet.restarted", container=said)
+    end = ending(container, snapshot)
+    if end is not None and end.at > since and not end.is_deliberate:
+        return text("watch.quiet.again")
+    if kind is AlertKind.CHILD_OOM and _last_oom_after(container, snapshot, since):
+        return text("watch.quiet.again")
+    return None
+
+
+def _last_oom_after(container: Container, snapshot: Snapshot, since: datetime) -> bool:
+    return any(event.kind is EventKind.OOM and event.at > since for event in snapshot.events_of(container.id))

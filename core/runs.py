@@ -1,0 +1,116 @@
+"""Runs: durable units of work, submitted once by key, resumed after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+from core.actions.catalog import JsonObject
+
+
+class Priority(IntEnum):
+    """Higher goes first."""
+
+    LOW = 0
+    NORMAL = 10
+    HIGH = 20
+
+
+class RunState(StrEnum):
+    """queued → running → waiting (until woken or due) → … → done | dead | cancelled."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    DEAD = "dead"
+    """Failed more often than its limit: a person must look."""
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A durable unit of work."""
+
+    kind: str
+    key: str
+    payload: JsonObject
+    priority: Priority = Priority.NORMAL
+    state: RunState = RunState.QUEUED
+    due_at: datetime | None = None
+    tries: int = 0
+    result: JsonObject | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A handler's answer: the run is over."""
+
+    result: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A handler's answer: look again when woken, or at `until`."""
+
+    until: datetime | None = None
+
+
+RunHandler = Callable[[Run], Awaitable[Done | Waiting]]
+
+
+class Runs(Protocol):
+    """Durable work: a run is carried on after a crash until its handler says Done.
+
+    A handler may be called more often than once for the same moment of a run (double delivery): it must be harmless.
+    A wake that falls while the handler is running makes it run once more: no wake is lost.
+    One handler at a time per key.
+    """
+
+    def register(self, kind: str, handler: RunHandler, *, tries: int = 3) -> None:
+        """Name the handler of a kind; to be done before `start`."""
+        ...
+
+    async def start(self) -> None:
+        """Begin to work, first of all on what the records say is unfinished."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop taking work; what runs is cancelled after a short grace and taken up at the next start."""
+        ...
+
+    async def submit(
+        self,
+        kind: str,
+        key: str,
+        payload: JsonObject,
+        *,
+        priority: Priority = Priority.NORMAL,
+        due: datetime | None = None,
+    ) -> bool:
+        """Queue a run; False: a run of that key exists already (nothing is changed)."""
+        ...
+
+    async def wake(self, key: str) -> None:
+        """Make a run look again now; no effect on one that is over or unknown."""
+        ...
+
+    async def cancel(self, key: str) -> bool:
+        """End a run before its time; False: it was over."""
+        ...
+
+    async def get(self, key: str) -> Run | None:
+        """The run, or None."""
+        ...
+
+    async def list(self, *, state: RunState | None = None, kind: str | None = None, limit: int = 50) -> Sequence[Run]:
+        """Runs, newest first."""
+        ...
+
+    async def revive(self, key: str) -> bool:
+        """Queue a dead run once more, its tries at zero; False: it is not dead."""
+        ...

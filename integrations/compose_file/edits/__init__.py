@@ -1,0 +1,31 @@
+"""What can be done to a Compose file: read its services, and change one setting and nothing else."""
+
+from integrations.compose_file.edits.image_edits import pin_digest, set_image_tag
+from integrations.compose_file.edits.limit_edits import Style, set_cpu_limit, set_memory_limit
+from integrations.compose_file.edits.setting_edits import (
+    remove_environment,
+    set_environment,
+    set_healthcheck,
+    set_restart,
+)
+from integrations.compose_file.edits.volume_edits import Mode, set_volume
+from integrations.compose_file.file_errors import ComposeFileError
+from integrations.compose_file.service_facts import MemoryPlace, ServiceFacts, services
+
+__all__ = [
+    "ComposeFileError",
+    "MemoryPlace",
+    "Mode",
+    "ServiceFacts",
+    "Style",
+    "pin_digest",
+    "remove_environment",
+    "services",
+    "set_cpu_limit",
+    "set_environment",
+    "set_healthcheck",
+    "set_image_tag",
+    "set_memory_limit",
+    "set_restart",
+    "set_volume",
+]

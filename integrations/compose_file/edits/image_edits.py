@@ -1,0 +1,82 @@
+"""Sets the tag or the digest of a service's image and keeps registry and name."""
+
+from __future__ import annotations
+
+import re
+
+from core.text import text as said
+from integrations.compose_file.edits.proved_change import change, service_node, setting
+from integrations.compose_file.file_errors import ComposeFileError, named, shown
+from integrations.compose_file.interpolation import variables
+from integrations.compose_file.text_splice import scalar
+from integrations.compose_file.yaml_tree import Document, Node, read
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def set_image_tag(text: str, service: str, tag: str) -> str:
+    """The file with another tag for a service's image; a digest goes, since it would win over the tag."""
+    if not _TAG.fullmatch(tag):
+        raise ComposeFileError(
+            "that is no image tag; one has up to 128 letters, digits, dots, dashes and underscores",
+            says=said("compose_error.bad_tag"),
+        )
+    document, node = _image(text, service)
+    name, _ = _parts(document, node, service)
+    return _with_image(document, service, node, f"{name}:{tag}")
+
+
+def pin_digest(text: str, service: str, digest: str) -> str:
+    """The file with the image of a service pinned to `sha256:…`; its tag stays, for people to read."""
+    if not _DIGEST.fullmatch(digest):
+        raise ComposeFileError(
+            "that is no image digest; one is `sha256:` and 64 hexadecimal digits", says=said("compose_error.bad_digest")
+        )
+    document, node = _image(text, service)
+    name, tag = _parts(document, node, service)
+    return _with_image(document, service, node, f"{name}:{tag}@{digest}" if tag else f"{name}@{digest}")
+
+
+def _image(text: str, service: str) -> tuple[Document, Node]:
+    document = read(text)
+    node = setting(document, service, "image")
+    if node is None:
+        is_built = setting(document, service, "build") is not None
+        why = "it is built from source; change its source instead" if is_built else "add `image:` first"
+        says = said("compose_error.is_built" if is_built else "compose_error.no_image", service=shown(service))
+        raise document.error(f"{named(service)} has no image: {why}", service_node(document, service), says)
+    if node.kind != "scalar":
+        raise document.error(
+            f"the image of {named(service)} must be a single value; correct it",
+            node,
+            said("compose_error.image_no_value", service=shown(service)),
+        )
+    return document, node
+
+
+def _parts(document: Document, node: Node, service: str) -> tuple[str, str]:
+    """Registry with name, and tag; the digest left out."""
+    image = node.value
+    signs = list(image)
+    found = variables(image)
+    for variable in found:
+        signs[variable.start : variable.end] = "v" * (variable.end - variable.start)
+    plain = "".join(signs)
+    end = plain.find("@") if "@" in plain else len(plain)
+    last = plain.rfind("/", 0, end) + 1
+    colon = plain.find(":", last, end)
+    for variable in found:
+        if variable.end > last:
+            raise document.error(
+                f"the image of {named(service)} comes from the variable {variable.name}; "
+                f"set {variable.name} in the environment",
+                node,
+                said("compose_error.image_variable", service=shown(service), variable=variable.name),
+                variable=variable.name,
+            )
+    return (image[:end], "") if colon < 0 else (image[:colon], image[colon + 1 : end])
+
+
+def _with_image(document: Document, service: str, node: Node, image: str) -> str:
+    return change(document, service, ("image",), scalar(image, style=node.style)).text

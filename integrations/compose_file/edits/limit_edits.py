@@ -1,0 +1,184 @@
+"""Sets the memory and CPU limit of a service where the file already writes it, in the file's own style."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from core.text import text as said
+from integrations.compose_file.edits.proved_change import Path, change, service_node, setting
+from integrations.compose_file.file_errors import ComposeFileError, named, shown
+from integrations.compose_file.interpolation import variables
+from integrations.compose_file.service_facts import CPUS, DEPLOY_CPUS, DEPLOY_MEMORY, MEM_LIMIT
+from integrations.compose_file.text_splice import Source, scalar
+from integrations.compose_file.units import MB, decimal, memory_bytes, memory_like
+from integrations.compose_file.yaml_tree import Document, Node, read
+
+Style = Literal["compose", "swarm"]
+"""Swarm reads only what stands under `deploy:`."""
+LEAST_MB = 6
+"""Docker starts no container with less memory."""
+MEMSWAP = ("memswap_limit",)
+_MEMORY_RESERVED: tuple[Path, ...] = (("mem_reservation",), ("deploy", "resources", "reservations", "memory"))
+_WHAT = {
+    "memory limit": said("compose_error.what.memory"),
+    "memory reservation": said("compose_error.what.memory_reserved"),
+    "memory and swap limit": said("compose_error.what.swap"),
+    "CPU limit": said("compose_error.what.cpu"),
+    "CPU reservation": said("compose_error.what.cpu_reserved"),
+}
+_CPUS_RESERVED: Path = ("deploy", "resources", "reservations", "cpus")
+
+
+def set_memory_limit(
+    text: str,
+    service: str,
+    *,
+    limit_mb: int | None = None,
+    factor: float | None = None,
+    current_mb: int | None = None,
+    style: Style = "compose",
+) -> str:
+    """The file with another memory limit for one service: `limit_mb`, or `factor` times what the file says.
+
+    `current_mb` stands in for `factor` where the file has no limit. A limit that the service inherits is written into
+    the service; services that inherit from it keep theirs. `memswap_limit` is raised along, by the same swap.
+    ComposeFileError: unknown service, a limit in a variable (`.variable` names it), below 6 MB or what is reserved.
+    """
+    document = read(text)
+    service_node(document, service)
+    written: list[tuple[Path, Node | None]] = [
+        (path, node) for path in _places(style, MEM_LIMIT, DEPLOY_MEMORY) if (node := setting(document, service, *path))
+    ]
+    current = next((_bytes(document, node, service, "memory limit") for _, node in written if node), 0)
+    known = current or (current_mb or 0) * MB
+    target = _target(service, limit_mb=limit_mb, factor=factor, known=known)
+    for path in _MEMORY_RESERVED:
+        reserved = setting(document, service, *path)
+        if reserved is not None and _bytes(document, reserved, service, "memory reservation") > target:
+            raise document.error(
+                f"{target // MB} MB for {named(service)} are less than {'.'.join(path)} keeps for it; choose more, "
+                "or lower the reservation first",
+                reserved,
+                said("compose_error.memory_reserved", mb=target // MB, service=shown(service), path=".".join(path)),
+            )
+    default = DEPLOY_MEMORY if style == "swarm" or setting(document, service, *DEPLOY_MEMORY[:3]) else MEM_LIMIT
+    for path, node in written or [(default, None)]:
+        document = change(document, service, path, _memory_like(node, target))
+    return _with_swap(document, service, known=known, target=target).text
+
+
+def set_cpu_limit(text: str, service: str, cpus: float, *, style: Style = "compose") -> str:
+    """The file with another CPU limit for one service, in processors (1.5)."""
+    document = read(text)
+    service_node(document, service)
+    if not (math.isfinite(cpus) and cpus >= 0.01):
+        raise ComposeFileError(
+            f"{cpus} is no number of processors; give 0.01 or more", says=said("compose_error.bad_cpus", cpus=cpus)
+        )
+    quota = setting(document, service, "cpu_quota")
+    if quota is not None and quota.value not in ("0", "-1"):
+        raise document.error(
+            f"{named(service)} is limited by `cpu_quota`, which Docker takes only without `cpus`; change it by hand",
+            quota,
+            said("compose_error.cpu_quota", service=shown(service)),
+        )
+    reserved = setting(document, service, *_CPUS_RESERVED)
+    if reserved is not None and _cpus(document, reserved, service) > cpus:
+        raise document.error(
+            f"{decimal(cpus)} processors for {named(service)} are less than {'.'.join(_CPUS_RESERVED)} keeps for it",
+            reserved,
+            said(
+                "compose_error.cpus_reserved", cpus=decimal(cpus), service=shown(service), path=".".join(_CPUS_RESERVED)
+            ),
+        )
+    written: list[tuple[Path, Node | None]] = [
+        (path, node) for path in _places(style, CPUS, DEPLOY_CPUS) if (node := setting(document, service, *path))
+    ]
+    for node in (node for _, node in written if node):
+        _no_variable(document, node, service, "CPU limit")
+    default = DEPLOY_CPUS if style == "swarm" or setting(document, service, *DEPLOY_CPUS[:3]) else CPUS
+    for path, old in written or [(default, None)]:
+        is_quoted = path == DEPLOY_CPUS if old is None else old.style != ""
+        quoted = scalar(decimal(cpus), style=(old.style if old is not None else "") or '"')
+        document = change(document, service, path, quoted if is_quoted else Source(decimal(cpus)))
+    return document.text
+
+
+def _places(style: Style, plain: Path, deploy: Path) -> tuple[Path, ...]:
+    return (deploy,) if style == "swarm" else (plain, deploy)
+
+
+def _target(service: str, *, limit_mb: int | None, factor: float | None, known: int) -> int:
+    if (limit_mb is None) == (factor is None):
+        raise ComposeFileError(
+            "give either a limit in MB or a factor, not both", says=said("compose_error.limit_or_factor")
+        )
+    if limit_mb is not None:
+        target = limit_mb * MB
+    elif known:
+        wanted = known * (factor or 0)
+        target = round(wanted / MB) * MB if math.isfinite(wanted) else 0
+    else:
+        raise ComposeFileError(
+            f"{named(service)} has no memory limit that a factor could change; give it in MB",
+            says=said("compose_error.no_limit", service=shown(service)),
+        )
+    if not LEAST_MB * MB <= target < 1 << 60:
+        raise ComposeFileError(
+            f"{target // MB} MB is no memory limit that Docker takes; choose {LEAST_MB} MB or more",
+            says=said("compose_error.too_little", mb=target // MB, least=LEAST_MB),
+        )
+    return target
+
+
+def _memory_like(node: Node | None, target: int) -> Source:
+    if node is None:
+        return Source(memory_like("0g" if target % (1024 * MB) == 0 else "0m", target))
+    written = memory_like(node.value, target)
+    return scalar(written, style=node.style) if node.style in ("'", '"') else Source(written)
+
+
+def _with_swap(document: Document, service: str, *, known: int, target: int) -> Document:
+    swap = setting(document, service, *MEMSWAP)
+    if swap is None or swap.value.startswith("-"):
+        return document
+    total = _bytes(document, swap, service, "memory and swap limit")
+    if total == 0 or total >= target:
+        return document
+    return change(document, service, MEMSWAP, _memory_like(swap, target + max(0, total - known if known else 0)))
+
+
+def _bytes(document: Document, node: Node, service: str, what: str) -> int:
+    _no_variable(document, node, service, what)
+    amount = memory_bytes(node.value) if node.kind == "scalar" else None
+    if amount is None:
+        raise document.error(
+            f"the {what} of {named(service)} is no amount such as 512m or 2g; correct it",
+            node,
+            said("compose_error.no_amount", what=_WHAT[what], service=shown(service)),
+        )
+    return amount
+
+
+def _cpus(document: Document, node: Node, service: str) -> float:
+    _no_variable(document, node, service, "CPU reservation")
+    try:
+        return float(node.value)
+    except ValueError:
+        raise document.error(
+            f"the CPU reservation of {named(service)} is no number; correct it",
+            node,
+            said("compose_error.no_number", what=_WHAT["CPU reservation"], service=shown(service)),
+        ) from None
+
+
+def _no_variable(document: Document, node: Node, service: str, what: str) -> None:
+    for variable in variables(node.value):
+        raise document.error(
+            f"the {what} of {named(service)} comes from the variable {variable.name}; "
+            f"set {variable.name} in the environment",
+            node,
+            said("compose_error.in_variable", what=_WHAT[what], service=shown(service), variable=variable.name),
+            variable=variable.name,
+        )

@@ -1,0 +1,153 @@
+"""Makes one change to a service and proves that nothing else changed: not for it, not for any other service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from core.text import text as said
+from integrations.compose_file.file_errors import ComposeFileError, no_service, shown
+from integrations.compose_file.text_splice import Tree, copied, flow, put
+from integrations.compose_file.yaml_tree import Document, Node, fields, reach, read
+
+Path = tuple[str, ...]
+_SPECIAL = re.compile(
+    r"(?i)|~|null|true|false|yes|no|on|off|y|n|[-+]?[0-9_.,:]+(?:e[-+]?[0-9]+)?|0[xob][0-9a-f_]+|[-+]?\.(?:inf|nan)"
+)
+_EXTENDS_LIMIT = 10
+_BY_HAND = "this cannot be changed without touching something else; change it by hand"
+
+
+@lru_cache(maxsize=4)
+def service_nodes(document: Document) -> Mapping[str, Node]:
+    """The services by name, aliases followed."""
+    services = reach(document.root, "services")
+    if services is None or services.kind != "mapping":
+        raise ComposeFileError(
+            "it has no `services:` section; is it a Compose file?", says=said("compose_error.no_section")
+        )
+    found = {name: value.real for name, value in fields(services).items()}
+    for node in found.values():
+        if node.kind != "mapping" and not node.is_null:
+            raise document.error(
+                "a service must be a mapping of its settings; look at the indentation",
+                node,
+                said("compose_error.service_no_mapping"),
+            )
+    return found
+
+
+def service_node(document: Document, service: str) -> Node:
+    """One service; ComposeFileError with the nearest name where there is none."""
+    services = service_nodes(document)
+    if service not in services:
+        raise no_service(service, services)
+    return services[service]
+
+
+def setting(document: Document, service: str, *path: str) -> Node | None:
+    """What holds for a service, by itself, by a merge, or by `extends` of another service of this file."""
+    services = service_nodes(document)
+    for _ in range(_EXTENDS_LIMIT):
+        node = services.get(service)
+        if node is None:
+            return None
+        found = reach(node, *path)
+        if found is not None:
+            return None if found.is_null else found
+        extends = reach(node, "extends")
+        if extends is None:
+            return None
+        if reach(extends, "file") is not None:
+            return None
+        base = extends if extends.kind == "scalar" else reach(extends, "service")
+        service = base.value if base is not None else ""
+    return None
+
+
+def is_own(document: Document, service: str, *path: str) -> bool:
+    """Whether the service writes the setting itself, not by alias, merge or `extends`."""
+    node: Node = document.root
+    for name in ("services", service, *path):
+        found = next((value for key, value in node.entries if key.real.value == name), None)
+        if found is None or found.kind == "alias":
+            return False
+        node = found
+    return True
+
+
+def change(document: Document, service: str, path: Path, tree: Tree) -> Document:
+    """The file with one setting of a service set. Services that shared it keep what they had, written out."""
+    wanted = {("services", service, *path): view_of(tree)}
+    new = read_again(put(document, ("services", service, *path), tree))
+    for other in service_nodes(document):
+        before = setting(document, other, *path)
+        if other == service or view(before) == view(setting(new, other, *path)):
+            continue
+        if before is None:
+            says = said("compose_error.shared", service=shown(service), other=shown(other))
+            raise document.error(f"the service {other!r} takes it from {service!r}; {_BY_HAND}", document.root, says)
+        kept = copied(document, before, by_name=False)
+        wanted[("services", other, *path)] = view(before)
+        new = read_again(put(new, ("services", other, *path), kept))
+    prove(document, new, wanted)
+    return new
+
+
+def prove(before: Document, after: Document, wanted: Mapping[Path, Any]) -> None:
+    """Raise ComposeFileError unless exactly the wanted views differ; None stands for a value that is gone."""
+    expected = view(before.root)
+    for path, seen in wanted.items():
+        expected = _with(expected, path, seen)
+    if expected != view(after.root):
+        raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand"))
+
+
+def view(node: Node | None) -> Any:
+    """What a node means, for comparing: aliases and merges followed; a plain `no` differs from a quoted one."""
+    return None if node is None else _view(node.real, {})
+
+
+def _view(node: Node, known: dict[int, Any]) -> Any:
+    if id(node) in known:
+        return known[id(node)]
+    found: Any
+    if node.kind == "mapping":
+        found = {name: _view(value.real, known) for name, value in fields(node).items()}
+    elif node.kind == "sequence":
+        found = [_view(item.real, known) for item in node.items]
+    else:
+        found = ("plain", node.value) if node.style == "" and _SPECIAL.fullmatch(node.value) else node.value
+    if node.tag.startswith("!"):
+        found = (node.tag, found)
+    known[id(node)] = found
+    return found
+
+
+def view_of(tree: Tree) -> Any:
+    """What a tree will mean once it is written."""
+    return view(reach(read(f"x: {flow(tree)}").root, "x"))
+
+
+def _with(data: Any, path: Sequence[str], value: Any) -> Any:
+    """The data with the value at the end of the path; None takes it away, and the section it leaves empty."""
+    name, *rest = path
+    if isinstance(data, tuple) and data[0].startswith("!"):
+        return data[0], _with(data[1], path, value)
+    found = dict(data) if isinstance(data, dict) else {}
+    inner = _with(found.get(name), rest, value) if rest else value
+    if inner is None or (value is None and not inner):
+        found.pop(name, None)
+    else:
+        found[name] = inner
+    return found
+
+
+def read_again(text: str) -> Document:
+    """The file after an edit."""
+    try:
+        return read(text)
+    except ComposeFileError:
+        raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand")) from None

@@ -1,0 +1,107 @@
+"""Mounts a volume or a folder into a service."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from core.text import text as said
+from integrations.compose_file.edits.list_edits import with_item
+from integrations.compose_file.edits.proved_change import prove, read_again, service_node, view, view_of
+from integrations.compose_file.file_errors import ComposeFileError, named, shown
+from integrations.compose_file.interpolation import variables
+from integrations.compose_file.text_splice import Source, put, scalar
+from integrations.compose_file.yaml_tree import Document, Node, fields, reach, read
+
+Mode = Literal["rw", "ro"]
+_VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_FOLDER = re.compile(r"(?:/|\./|\.\./|~/|\.$|~$)[^:\0\r\n]*")
+_TARGET = re.compile(r"/[^:\0\r\n]*")
+
+
+def set_volume(text: str, service: str, source: str, target: str, mode: Mode = "rw") -> str:
+    """The file with `source` mounted at `target` of a service, instead of what was mounted there.
+
+    `source` is the name of a volume, which is declared at the end of the file where it is not yet, or a folder
+    (`/x`, `./x`, `~/x`). A mount in long form keeps its form and its other options.
+    """
+    is_named = _VOLUME_NAME.fullmatch(source) is not None
+    if not (is_named or _FOLDER.fullmatch(source)):
+        raise ComposeFileError(
+            "a volume's source is a name or a folder that begins with /, ./, ../ or ~",
+            says=said("compose_error.bad_source"),
+        )
+    if not _TARGET.fullmatch(target):
+        raise ComposeFileError(
+            "a volume's target is a path in the container that begins with /", says=said("compose_error.bad_target")
+        )
+    if mode not in ("rw", "ro"):
+        raise ComposeFileError("the mode of a volume is rw or ro", says=said("compose_error.bad_mode"))
+    document = read(text)
+    mounts = reach(service_node(document, service), "volumes")
+    at = _position(mounts, target)
+    if mounts is not None and at is not None and mounts.items[at].real.kind == "mapping":
+        document = _long(document, service, mounts, at, source=source, is_named=is_named, mode=mode)
+    else:
+        style = mounts.items[at].real.style if mounts is not None and at is not None else ""
+        written = f"{source}:{target}" + (":ro" if mode == "ro" else "")
+        document = with_item(document, service, "volumes", scalar(written, style=style), at=at)
+    return _declared(document, source).text if is_named else document.text
+
+
+def _position(mounts: Node | None, target: str) -> int | None:
+    """Where in the list something is mounted at the target."""
+    for position, item in enumerate(mounts.items if mounts is not None else ()):
+        found = reach(item, "target") if item.real.kind == "mapping" else None
+        mounted = found.value if found is not None else _short_target(item.real.value)
+        if mounted.rstrip("/") == target.rstrip("/"):
+            return position
+    return None
+
+
+def _short_target(written: str) -> str:
+    signs = list(written)
+    for variable in variables(written):
+        signs[variable.start : variable.end] = "v" * (variable.end - variable.start)
+    parts, position = [], 0
+    for part in "".join(signs).split(":"):
+        parts.append(written[position : position + len(part)])
+        position += len(part) + 1
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def _long(
+    document: Document, service: str, mounts: Node, at: int, *, source: str, is_named: bool, mode: Mode
+) -> Document:
+    item = mounts.items[at].real
+    kind = reach(item, "type")
+    wanted_kind = "volume" if is_named else "bind"
+    if kind is None or kind.value != wanted_kind:
+        raise document.error(
+            f"what {named(service)} mounts there is no {wanted_kind}; change its long form by hand",
+            mounts.items[at],
+            said("compose_error.long_form", service=shown(service)),
+        )
+    seen = view(item)
+    settings = [("source", scalar(source)), ("read_only", Source("true" if mode == "ro" else "false"))]
+    new = document
+    for name, tree in settings:
+        if name == "read_only" and reach(item, name) is None and mode == "rw":
+            continue
+        current = reach(service_node(new, service), "volumes")
+        new = read_again(put(new, (name,), tree, start=current.items[at].real if current is not None else None))
+        seen = {**seen, name: view_of(tree)}
+    wanted = [view(one) for one in mounts.items]
+    wanted[at] = seen
+    prove(document, new, {("services", service, "volumes"): wanted})
+    return new
+
+
+def _declared(document: Document, name: str) -> Document:
+    """The file with the volume among its `volumes:`."""
+    volumes = reach(document.root, "volumes")
+    if volumes is not None and name in fields(volumes):
+        return document
+    after = read_again(put(document, ("volumes", name), Source("")))
+    prove(document, after, {("volumes", name): view_of(Source(""))})
+    return after

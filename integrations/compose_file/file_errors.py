@@ -1,0 +1,70 @@
+"""What is wrong with a Compose file, in words that never quote a value: values may be secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from core.errors import ActionFailed, closest
+from core.redaction import redact
+from core.text import Text, text
+
+_NAME = re.compile(r"[A-Za-z0-9_./<-][A-Za-z0-9_. /<-]{0,63}")
+
+
+class ComposeFileError(ActionFailed):
+    """The Compose file cannot be read, or not be changed as asked; nothing was changed."""
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        says: Text,
+        line: int | None = None,
+        column: int | None = None,
+        variable: str | None = None,
+    ) -> None:
+        """`says`: the problem for people; the place is put before it."""
+        self.problem = problem
+        """What is wrong and the next step, without the place."""
+        self.line = line
+        """Counted from 1."""
+        self.column = column
+        """Counted from 1."""
+        self.variable = variable
+        """The environment variable that holds what was to be changed: change it there."""
+        where = f", line {line}, column {column}" if line is not None else ""
+        super().__init__(f"the compose file{where}: {problem}", says=_placed(says, line, column))
+
+
+def _placed(says: Text, line: int | None, column: int | None) -> Text:
+    if line is None:
+        return text("compose_error.somewhere", problem=says)
+    return text("compose_error.at", line=line, column=column, problem=says)
+
+
+def named(name: str) -> str:
+    """The name of a key or service for a message; one that looks like a secret or like no name is left out."""
+    return repr(name) if _NAME.fullmatch(name) and redact(name) == name else "(a name not shown here)"
+
+
+def shown(name: str) -> Text | str:
+    """The same for people."""
+    return name if named(name) == repr(name) else text("compose_error.name_hidden")
+
+
+def no_service(name: str, known: Iterable[str]) -> ComposeFileError:
+    """The error for a service that the file does not have, with the nearest name."""
+    names = sorted(known)
+    near = closest(name, names)
+    if near is not None:
+        hint = f"did you mean {named(near)}?"
+        says = text("compose_error.no_service_near", service=shown(name), near=shown(near))
+    elif names:
+        known = f"{', '.join(named(one) for one in names[:8])}{', …' if len(names) > 8 else ''}"
+        hint = f"it has {known}"
+        says = text("compose_error.no_service", service=shown(name), known=known.replace("'", ""))
+    else:
+        hint = "it has none"
+        says = text("compose_error.no_services", service=shown(name))
+    return ComposeFileError(f"there is no service {named(name)}; {hint}", says=says)

@@ -1,0 +1,157 @@
+"""What a Compose file says about its services, free of secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.redaction import redact
+from integrations.compose_file.command_lines import words_without_secrets
+from integrations.compose_file.edits.proved_change import is_own, service_nodes, setting
+from integrations.compose_file.interpolation import variables
+from integrations.compose_file.units import memory_bytes
+from integrations.compose_file.yaml_tree import Document, Node, fields, reach, read
+
+MemoryPlace = Literal["mem_limit", "deploy.resources.limits.memory", "none"]
+MEM_LIMIT = ("mem_limit",)
+DEPLOY_MEMORY = ("deploy", "resources", "limits", "memory")
+CPUS = ("cpus",)
+DEPLOY_CPUS = ("deploy", "resources", "limits", "cpus")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceFacts:
+    """One service; merges, aliases and `extends` within the file followed, variables left as `${NAME}`."""
+
+    name: str
+    image: str | None
+    build: str | None
+    """The folder it is built from, `.` where only other things of the build are said."""
+    memory_limit_bytes: int | None
+    memory_written_at: MemoryPlace
+    memory_is_inherited: bool
+    """The limit comes from an anchor, a merge or `extends`; an edit writes it into the service itself."""
+    memory_variable: str | None
+    """The environment variable that holds the limit, when one does."""
+    cpu_limit: float | None
+    restart: str | None
+    ports: tuple[str, ...]
+    """Short form: `8080:80`, `127.0.0.1:5432:5432/tcp`."""
+    expose: tuple[str, ...]
+    healthcheck_test: tuple[str, ...] | None
+    """`CMD` or `CMD-SHELL` and what follows; secrets masked. None: the file says none (the image may have one)."""
+    environment_keys: tuple[str, ...]
+    env_files: tuple[str, ...]
+    volumes: tuple[str, ...]
+    """Short form: `data:/var/lib/x:ro`."""
+    depends_on: tuple[str, ...]
+    container_name: str | None
+
+
+def services(text: str) -> list[ServiceFacts]:
+    """The services of a file, in its order; ComposeFileError when it cannot be read."""
+    document = read(text)
+    return [_facts(document, name) for name in service_nodes(document)]
+
+
+def _facts(document: Document, name: str) -> ServiceFacts:
+    def found(*path: str) -> Node | None:
+        return setting(document, name, *path)
+
+    place, memory = _memory(document, name)
+    restart, cpus = found("restart") or found("deploy", "restart_policy", "condition"), found(*CPUS)
+    return ServiceFacts(
+        name=name,
+        image=_word(found("image")),
+        build=_build(found("build")),
+        memory_limit_bytes=(memory_bytes(memory.value) or None) if memory is not None else None,
+        memory_written_at=place,
+        memory_is_inherited=place != "none" and not is_own(document, name, *place.split(".")),
+        memory_variable=next((one.name for one in variables(memory.value)), None) if memory is not None else None,
+        cpu_limit=_number(cpus if cpus is not None else found(*DEPLOY_CPUS)),
+        restart=_word(restart),
+        ports=tuple(_port(item.real) for item in _items(found("ports"))),
+        expose=_words(found("expose")),
+        healthcheck_test=_test(found("healthcheck")),
+        environment_keys=environment_keys(found("environment")),
+        env_files=tuple(_word(reach(one, "path")) or one.real.value for one in _items(found("env_file"))),
+        volumes=tuple(_volume(item.real) for item in _items(found("volumes"))),
+        depends_on=_names(found("depends_on")),
+        container_name=_word(found("container_name")),
+    )
+
+
+def _memory(document: Document, service: str) -> tuple[MemoryPlace, Node | None]:
+    mem_limit = setting(document, service, *MEM_LIMIT)
+    if mem_limit is not None:
+        return "mem_limit", mem_limit
+    deploy = setting(document, service, *DEPLOY_MEMORY)
+    return ("none", None) if deploy is None else ("deploy.resources.limits.memory", deploy)
+
+
+def environment_keys(node: Node | None) -> tuple[str, ...]:
+    """The names an `environment:` sets, in map or list style."""
+    if node is None:
+        return ()
+    if node.kind == "mapping":
+        return tuple(fields(node))
+    return tuple(dict.fromkeys(item.real.value.split("=", 1)[0] for item in node.items))
+
+
+def _word(node: Node | None) -> str | None:
+    return redact(node.value) if node is not None and node.kind == "scalar" else None
+
+
+def _words(node: Node | None) -> tuple[str, ...]:
+    return tuple(redact(item.real.value) for item in _items(node))
+
+
+def _items(node: Node | None) -> tuple[Node, ...]:
+    if node is None or node.kind == "mapping":
+        return ()
+    return node.items if node.kind == "sequence" else (node,)
+
+
+def _names(node: Node | None) -> tuple[str, ...]:
+    return tuple(fields(node)) if node is not None and node.kind == "mapping" else _words(node)
+
+
+def _number(node: Node | None) -> float | None:
+    try:
+        return float(node.value) if node is not None else None
+    except ValueError:
+        return None
+
+
+def _build(node: Node | None) -> str | None:
+    if node is None:
+        return None
+    return _word(node) if node.kind == "scalar" else _word(reach(node, "context")) or "."
+
+
+def _test(healthcheck: Node | None) -> tuple[str, ...] | None:
+    disabled = reach(healthcheck, "disable")
+    if disabled is not None and disabled.value == "true":
+        return ("NONE",)
+    test = reach(healthcheck, "test")
+    if test is None or test.is_null:
+        return None
+    words = ["CMD-SHELL", test.value] if test.kind == "scalar" else [item.real.value for item in test.items]
+    return words_without_secrets(words)
+
+
+def _port(node: Node) -> str:
+    if node.kind == "scalar":
+        return node.value
+    parts = [_word(reach(node, name)) for name in ("host_ip", "published", "target")]
+    protocol = _word(reach(node, "protocol"))
+    return ":".join(part for part in parts if part) + (f"/{protocol}" if protocol else "")
+
+
+def _volume(node: Node) -> str:
+    if node.kind == "scalar":
+        return redact(node.value)
+    parts = [_word(reach(node, name)) for name in ("source", "target")]
+    read_only = reach(node, "read_only")
+    is_read_only = read_only is not None and read_only.value == "true"
+    return ":".join([*(part for part in parts if part), *(["ro"] if is_read_only else [])])

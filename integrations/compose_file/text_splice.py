@@ -1,0 +1,283 @@
+"""Changes single values of a file's text and leaves every other character where it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.text import text as said
+from integrations.compose_file.file_errors import shown
+from integrations.compose_file.yaml_tree import Document, Node, is_merge, own
+
+_LINE_END = re.compile(r"[^\r\n]*")
+_COMMENT_LINE = re.compile(r"(\r\n|\r|\n)([ \t]*)#[^\r\n]*")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scalar as the file shall write it, quotes included; or an alias."""
+
+    text: str
+
+
+Tree = Source | Sequence["Tree"] | Mapping[str, "Tree"]
+"""What shall be written; the keys of a mapping are sources too."""
+
+
+def scalar(value: str, *, style: str = "") -> Source:
+    """A string as a YAML scalar, in the given quotes where it fits, quoted where it must be."""
+    if style == "'" and "\n" not in value and value.isprintable():
+        return Source("'" + value.replace("'", "''") + "'")
+    if style != '"' and _PLAIN.fullmatch(value) and not _SPECIAL.fullmatch(value):
+        return Source(value)
+    return Source('"' + "".join(_escaped(character) for character in value) + '"')
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./$](?:[A-Za-z0-9_./@=+${}-]|:(?=[^\s:])|,(?=\S)|(?<=\S) (?=[A-Za-z0-9_./-]))*")
+"""Written without quotes whatever stands around it; `{`, `}` and `,` only outside of flow collections."""
+_SPECIAL = re.compile(
+    r"(?i)~|null|true|false|yes|no|on|off|y|n|[-+]?[0-9_.,:]+(?:e[-+]?[0-9]+)?|0[xob][0-9a-f_]+|[-+]?\.(?:inf|nan)"
+    r"|[0-9]{4}-[0-9].*"
+)
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
+
+
+def _escaped(character: str) -> str:
+    known = _ESCAPES.get(character)
+    if known is not None:
+        return known
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def flow(tree: Tree) -> str:
+    """The tree on one line."""
+    if isinstance(tree, Source):
+        is_bare = tree.text[:1] not in ('"', "'", "[", "{")
+        return flow_scalar(tree.text) if is_bare and re.search(r"[,\[\]{}]", tree.text) else tree.text
+    if isinstance(tree, Mapping):
+        return "{" + ", ".join(f"{key}: {flow(value)}" for key, value in tree.items()) + "}"
+    return "[" + ", ".join(flow(item) for item in tree) + "]"
+
+
+def flow_scalar(text: str) -> str:
+    """A plain scalar that holds signs of a flow collection, quoted."""
+    return scalar(text, style='"').text
+
+
+def block(tree: Tree, indent: int, step: int) -> list[str]:
+    """The lines of a mapping or list, indented."""
+    blanks = " " * indent
+    lines: list[str] = []
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            if isinstance(value, Source) or not value:
+                lines.append(f"{blanks}{key}: {flow(value) if not isinstance(value, Source) else value.text}".rstrip())
+            else:
+                lines += [f"{blanks}{key}:", *block(value, indent + step, step)]
+    elif not isinstance(tree, Source):
+        for item in tree:
+            if isinstance(item, Source):
+                lines.append(f"{blanks}- {item.text}")
+            elif isinstance(item, Mapping) and item:
+                first, *rest = block(item, indent + 2, step)
+                lines += [f"{blanks}- {first.lstrip()}", *rest]
+            else:
+                lines.append(f"{blanks}- {flow(item)}")
+    return lines
+
+
+def copied(document: Document, node: Node, *, by_name: bool = True) -> Tree:
+    """A node of the file as a tree that means the same; `by_name`: what has an anchor is written as its alias."""
+    if by_name and (node.kind == "alias" or node.anchor):
+        return Source(f"*{node.value if node.kind == 'alias' else node.anchor}")
+    if node.kind == "sequence":
+        return [copied(document, item) for item in node.items]
+    if node.kind == "mapping":
+        return {document.source(key): copied(document, value) for key, value in node.entries}
+    source = document.source(node)
+    tag = f"{node.tag} " if node.tag.startswith("!") else ""
+    is_long = node.style in ("|", ">") or "\n" in source or "\r" in source
+    return Source(tag + (scalar(node.value, style='"').text if is_long else source))
+
+
+def opened(document: Document, node: Node) -> dict[str, Tree]:
+    """A mapping, or an alias of one, as a tree whose entries can be changed without changing anything else."""
+    if node.kind == "alias" or node.anchor:
+        return {"<<": copied(document, node)}
+    return {document.source(key): copied(document, value) for key, value in node.entries}
+
+
+def replace(document: Document, key: Node, value: Node, tree: Tree, *, in_flow: bool) -> str:
+    """The text with the value of `key` replaced; a comment on its line stays."""
+    text = document.text
+    is_block = value.style in ("|", ">") or (
+        value.kind in ("mapping", "sequence") and (not value.is_flow or value.start > _line_end(text, key.end))
+    )
+    is_line = in_flow or isinstance(tree, Source) or not tree
+    if is_line and not is_block:
+        new = tree.text if isinstance(tree, Source) and not in_flow else flow(tree)
+        at = value.content if value.anchor else value.start
+        gap = "" if at < value.end else " "
+        return f"{text[:at]}{gap}{new}{text[value.end :]}"
+    colon = text.index(":", key.end) + 1
+    if is_block:
+        remark = text[colon : _line_end(text, colon)].strip()
+        stop = value.start + len(text[value.start : value.end].rstrip())
+    else:
+        stop = _line_end(text, value.end)
+        remark = text[value.end : stop].strip()
+    remark = f"  {remark}" if remark.startswith("#") else ""
+    if is_line:
+        return f"{text[:colon]} {flow(tree)}{remark}{text[stop:]}"
+    lines = block(tree, key.column + document.step, document.step)
+    return f"{text[:colon]}{remark}{document.line_break.join(['', *lines])}{text[stop:]}"
+
+
+def add(document: Document, mapping: Node, key: str, tree: Tree) -> str:
+    """The text with one more entry at the end of a mapping that has some already, or is an empty `{}`."""
+    text = document.text
+    if mapping.is_flow:
+        entry = f"{key}: {flow(tree)}"
+        if not mapping.entries:
+            return f"{text[: mapping.content]}{{{entry}}}{text[mapping.end :]}"
+        last = mapping.entries[-1][1]
+        return f"{text[: last.end]}, {entry}{text[last.end :]}"
+    column = mapping.entries[0][0].column
+    lines = block({key: tree}, column, document.step)
+    last_key, last = mapping.entries[-1]
+    if last.end == len(text) and _last_leaf(last).style in ("|", ">"):
+        at = _line_start(text, last_key.start)  # one more line break at the file's end would become part of the scalar
+        return text[:at] + "".join(line + document.line_break for line in lines) + text[at:]
+    return _after(document, last.end, column, lines)
+
+
+def _last_leaf(node: Node) -> Node:
+    while node.entries or node.items:
+        node = node.entries[-1][1] if node.entries else node.items[-1]
+    return node
+
+
+def append(document: Document, sequence: Node, tree: Tree) -> str:
+    """The text with one more item at the end of a list."""
+    text = document.text
+    if sequence.is_flow:
+        if not sequence.items:
+            return f"{text[: sequence.content]}[{flow(tree)}]{text[sequence.end :]}"
+        last = sequence.items[-1]
+        return f"{text[: last.end]}, {flow(tree)}{text[last.end :]}"
+    column = dash_column(document, sequence)
+    return _after(document, sequence.items[-1].end, column, block([tree], column, document.step))
+
+
+def dash_column(document: Document, sequence: Node) -> int:
+    """Where the dashes of a block list stand."""
+    dash = document.text.rindex("-", 0, max(sequence.items[0].start, sequence.content + 1))
+    return dash - _line_start(document.text, dash)
+
+
+def remove(document: Document, collection: Node, position: int) -> str:
+    """The text without one entry or item of a mapping or list; of a block, its whole lines go."""
+    text = document.text
+    spans = [(key.start, value.end) for key, value in collection.entries] or [
+        (item.start, item.end) for item in collection.items
+    ]
+    start, end = spans[position]
+    if not collection.is_flow:
+        stop = _line_end(text, end)
+        stop += 2 if text[stop : stop + 2] == "\r\n" else min(1, len(text) - stop)
+        return text[: _line_start(text, start)] + text[stop:]
+    if position + 1 < len(spans):
+        end = spans[position + 1][0]
+    elif position > 0:
+        start = spans[position - 1][1]
+    return text[:start] + text[end:]
+
+
+def _after(document: Document, end: int, column: int, lines: list[str]) -> str:
+    """The text with lines behind the one that holds `end` and behind the comments that belong to it."""
+    text = document.text
+    if text[end - 1 : end] in ("\n", "\r"):  # behind a block scalar that keeps its last line breaks
+        return text[:end] + "".join(line + document.line_break for line in lines) + text[end:]
+    at = _line_end(text, end)
+    while (comment := _COMMENT_LINE.match(text, at)) is not None and len(comment.group(2)) >= column:
+        at = comment.end()
+    body = document.line_break.join(["", *lines])
+    return text[:at] + body + text[at:]
+
+
+def _line_end(text: str, at: int) -> int:
+    found = _LINE_END.match(text, at)
+    return found.end() if found else at
+
+
+def _line_start(text: str, at: int) -> int:
+    return max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
+
+
+def put(document: Document, path: Sequence[str], tree: Tree, *, start: Node | None = None) -> str:
+    """The text with the value at the end of `path` set, from the root or the given mapping on.
+
+    What a mapping on the way merges in, or is an alias of, stays as it is: what was inherited is written out or
+    merged where it is changed. Raises ComposeFileError when something on the way is no mapping.
+    """
+    node = start if start is not None else document.root
+    in_flow = node.is_flow
+    for position, name in enumerate(path):
+        rest = path[position + 1 :]
+        entry = own(node, name)
+        if entry is None:
+            inherited = _inherited(node, name) if rest else None
+            return add(document, node, _key(name), _grown(document, inherited, rest, tree))
+        key, value = entry
+        if not rest:
+            return replace(document, key, value, tree, in_flow=in_flow)
+        if value.kind == "alias" and value.real.kind == "mapping":
+            return replace(document, key, value, _grown(document, value, rest, tree), in_flow=in_flow)
+        if value.is_null or (value.kind == "mapping" and not value.entries):
+            return replace(document, key, value, _grown(document, None, rest, tree), in_flow=in_flow)
+        if value.kind != "mapping":
+            raise document.error(
+                f"{name!r} must be a mapping; correct it by hand",
+                value,
+                said("compose_error.part_no_mapping", name=shown(name)),
+            )
+        node, in_flow = value, in_flow or value.is_flow
+    raise ValueError("a path has at least one name")
+
+
+def _key(name: str) -> str:
+    return scalar(name).text
+
+
+def _grown(document: Document, node: Node | None, rest: Sequence[str], tree: Tree) -> Tree:
+    """What stands at `node`, with the rest of the path set in it."""
+    if not rest:
+        return tree
+    found: dict[str, Tree] = {} if node is None or node.is_null else opened(document, node)
+    inner = None if node is None else _inner(node.real, rest[0])
+    name = _key(rest[0])
+    written = next((key for key in found if key.strip("\"'") == rest[0]), name)
+    found[written] = _grown(document, inner, rest[1:], tree)
+    return found
+
+
+def _inner(node: Node, name: str) -> Node | None:
+    if node.kind != "mapping":
+        return None
+    entry = own(node, name)
+    return entry[1] if entry is not None else _inherited(node, name)
+
+
+def _inherited(mapping: Node, name: str) -> Node | None:
+    """The value a mapping gets for a key through its merges."""
+    for key, value in mapping.real.entries:
+        if is_merge(key):
+            for source in value.real.items if value.real.kind == "sequence" else (value,):
+                found = _inner(source.real, name)
+                if found is not None:
+                    return found
+    return None

@@ -1,0 +1,48 @@
+"""Looks what became of an order: a container that starts is not yet one that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from core.monitoring.inventory import Container, ContainerState
+from core.monitoring.snapshot import EventKind
+from integrations.docker_engine.engine import Engine
+
+UP_WITHIN_S = 10.0
+HOLDS_FOR_S = 0.5
+"""So long it must have been running in one piece: what dies at once was not up."""
+PAUSE_S = 0.1
+EVENTS_WITHIN_S = 2.0
+
+
+async def wait_until_up(engine: Engine, name: str) -> Container | None:
+    """The container once it has run for a moment, has ended for good, or UP_WITHIN_S are over; None: it is gone."""
+    clock = asyncio.get_running_loop().time
+    give_up = clock() + UP_WITHIN_S
+    started_at: datetime | None = None
+    since = clock()
+    while True:
+        found = await engine.containers(only=[name])
+        if not found:
+            return None
+        now = found[0]
+        if not now.is_running or now.started_at != started_at:
+            started_at, since = now.started_at if now.is_running else None, clock()
+        holds = now.is_running and clock() - since >= HOLDS_FOR_S
+        has_ended = now.state in (ContainerState.EXITED, ContainerState.DEAD)
+        if holds or has_ended or clock() > give_up:
+            return now
+        await asyncio.sleep(PAUSE_S)
+
+
+async def has_event_since(engine: Engine, name: str, kind: EventKind, since: datetime) -> bool:
+    """Whether the engine still tells of such an event; engines keep the last 256 or so."""
+    try:
+        async with asyncio.timeout(EVENTS_WITHIN_S):
+            async for event in engine.events(since):
+                if event.name == name and event.kind is kind:
+                    return True
+    except TimeoutError:
+        return False
+    return False

@@ -1,0 +1,136 @@
+"""Containers, samples and disks as plain JSON for the model and for rules, with every text through the redactor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from core.actions.catalog import JsonObject
+from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.snapshot import Sample
+from core.text import Text, text
+from integrations.docker_engine.engine import DiskUsage, LogLine
+from integrations.docker_engine.models import HIDDEN
+
+MB = 1024 * 1024
+Redact = Callable[[str], str]
+VOLUMES_SHOWN = 20
+LOGS_SHOWN = 20
+
+
+def redacted(value: JsonValue, redact: Redact) -> JsonValue:
+    """The same with every string redacted; names of fields stay."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [redacted(one, redact) for one in value]
+    if isinstance(value, dict):
+        return {name: redacted(one, redact) for name, one in value.items()}
+    return value
+
+
+def brief(container: Container) -> JsonObject:
+    """What a list shows of it."""
+    return {
+        "container": container.ref,
+        "stack": container.stack,
+        "service": container.service,
+        "image": container.image,
+        "state": container.state.value,
+        "health": container.health.value,
+        "exit_code": container.exit_code,
+        "oom_killed": container.oom_killed,
+        "restart_count": container.restart_count,
+        "started_at": _iso(container.started_at),
+        "finished_at": _iso(container.finished_at),
+        "error": container.error,
+    }
+
+
+def whole(container: Container) -> JsonObject:
+    """Everything known of it; labels that look secret are left out."""
+    return {
+        **brief(container),
+        "id": container.id[:12],
+        "image_id": container.image_id,
+        "created_at": _iso(container.created_at),
+        "restart_policy": container.restart_policy,
+        "failing_streak": container.failing_streak,
+        "health_interval_s": container.health_interval_s,
+        "health_retries": container.health_retries,
+        "start_period_s": container.start_period_s,
+        "health_log": [
+            {"at": _iso(probe.at), "exit_code": probe.exit_code, "output": probe.output}
+            for probe in container.health_log
+        ],
+        "memory_limit_mb": mb(container.memory_limit_bytes),
+        "cpu_limit": container.cpu_limit,
+        "networks": list(container.networks),
+        "aliases": list(container.aliases),
+        "depends_on": [{"service": one.service, "condition": one.condition} for one in container.depends_on],
+        "links": list(container.links),
+        "env_hosts": list(container.env_hosts),
+        "ports": list(container.ports),
+        "mounts": list(container.mounts),
+        "labels": {key: value for key, value in container.labels.items() if value != HIDDEN},
+    }
+
+
+def resources(ref: str, sample: Sample) -> JsonObject:
+    """A sample with units in its names."""
+    return {
+        "container": ref,
+        "at": sample.at.isoformat(),
+        "cpu_pct": round(sample.cpu_pct, 1),
+        "throttled_pct": round(sample.throttled_pct, 1),
+        "memory_mb": mb(sample.memory_bytes),
+        "memory_limit_mb": mb(sample.memory_limit_bytes),
+        "memory_pct": round(sample.memory_pct, 1),
+        "network_rx_mb": mb(sample.network_rx_bytes),
+        "network_tx_mb": mb(sample.network_tx_bytes),
+        "disk_read_mb": mb(sample.disk_read_bytes),
+        "disk_write_mb": mb(sample.disk_write_bytes),
+        "pids": sample.pids,
+    }
+
+
+def lines_of(lines: Sequence[LogLine]) -> list[JsonValue]:
+    """Log lines, oldest first."""
+    return [
+        {"at": _iso(line.at), "stream": line.stream, "text": line.text, **({"was_cut": True} if line.was_cut else {})}
+        for line in lines
+    ]
+
+
+def space(usage: DiskUsage) -> JsonObject:
+    """What fills a disk, in MB, with the largest volumes and log files; `logs_mb` None: they cannot be read."""
+    logs = usage.logs
+    return {
+        "images_mb": mb(usage.images_bytes),
+        "images_reclaimable_mb": mb(usage.images_reclaimable_bytes),
+        "build_cache_mb": mb(usage.build_cache_bytes),
+        "build_cache_reclaimable_mb": mb(usage.build_cache_reclaimable_bytes),
+        "containers_mb": mb(usage.containers_bytes),
+        "volumes_mb": mb(usage.volumes_bytes),
+        "largest_volumes": [{"name": name, "mb": mb(size)} for name, size in usage.volumes[:VOLUMES_SHOWN]],
+        "logs_mb": mb(sum(size for _, size in logs)) if logs is not None else None,
+        "largest_logs": [{"container": name, "mb": mb(size)} for name, size in (logs or ())[:LOGS_SHOWN]],
+    }
+
+
+def state_text(container: Container) -> Text:
+    """Its state and health in words for people."""
+    if container.state is ContainerState.RUNNING and container.health is not Health.NONE:
+        return text(f"docker.now.running_{container.health}")
+    return text(f"docker.now.{container.state}", code=container.exit_code)
+
+
+def mb(size: int) -> float:
+    """Bytes as MB (1024²), one decimal."""
+    return round(size / MB, 1)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None

@@ -1,0 +1,171 @@
+"""What the actions on Docker engines take."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from core.actions.catalog import Params
+from core.errors import NotFound
+from integrations.docker_engine.actions.prune_selection import Part
+from integrations.docker_engine.image_references import parse
+
+_SPAN = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?")
+LEAST_LIMIT_MB = 6
+"""What an engine takes at least. https://docs.docker.com/engine/containers/resource_constraints/"""
+
+Reference = Annotated[str, Field(min_length=1, max_length=300, description="host/name, or a name that is unique")]
+OneHost = Annotated[
+    str | None, Field(max_length=200, description="a host's name; may be left out when there is only one")
+]
+HostName = Annotated[str | None, Field(max_length=200, description="a host's name; none: all of them")]
+
+
+class ContainerParams(Params):
+    """One container."""
+
+    container: Reference
+
+    def target(self) -> str:
+        """The reference as given."""
+        return self.container
+
+
+class ListParams(Params):
+    """Which containers to list."""
+
+    host: HostName = None
+    stack: Annotated[str | None, Field(description="only this Compose project")] = None
+    running_only: bool = False
+
+
+class LogsParams(ContainerParams):
+    """Which lines of a log."""
+
+    tail: Annotated[int, Field(ge=1, le=2000, description="so many last lines, counted after grep")] = 100
+    since: Annotated[str | None, Field(description="a span like 2h, 30m or 1d, or an ISO time")] = None
+    until: Annotated[str | None, Field(description="a span before now, or an ISO time")] = None
+    grep: Annotated[str | None, Field(max_length=200, description="only lines that hold this text, in any case")] = None
+
+    @field_validator("since", "until")
+    @classmethod
+    def _is_readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            moment_of(value, datetime.now(UTC))
+        return value
+
+
+class StatsParams(Params):
+    """Whose resources: one container, or everything on one host or on all."""
+
+    container: Annotated[str | None, Field(description="host/name or name; none: all containers")] = None
+    host: HostName = None
+
+    def target(self) -> str | None:
+        """The container, if one is named."""
+        return self.container
+
+
+class DiskParams(Params):
+    """Which host."""
+
+    host: OneHost = None
+
+    def target(self) -> str | None:
+        """Nothing that needs a lock."""
+        return None
+
+
+class ImagesParams(Params):
+    """Whose images."""
+
+    host: HostName = None
+
+
+class UpdatesParams(Params):
+    """Which running containers."""
+
+    stack: Annotated[str | None, Field(max_length=200, description="only this stack")] = None
+    service: Annotated[str | None, Field(max_length=200, description="only this service")] = None
+    host: HostName = None
+    fresh: Annotated[bool, Field(description="ask the registries again, also where their answer is known")] = False
+
+
+class PullParams(Params):
+    """An image by name."""
+
+    image: Annotated[str, Field(min_length=1, max_length=400, description="as in shop/api:1.2; no tag: latest")]
+    host: OneHost = None
+
+    @field_validator("image")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        try:
+            return parse(value).full
+        except NotFound as error:
+            raise ValueError(str(error)) from error
+
+
+class PruneParams(Params):
+    """What to remove."""
+
+    host: OneHost = None
+    parts: Annotated[list[Part] | None, Field(min_length=1, description="none: all of them")] = None
+    older_than_h: Annotated[
+        float | None, Field(ge=0, le=24 * 365, description="none: a day, and a week for images that have a name")
+    ] = None
+    label: Annotated[
+        str | None, Field(max_length=200, description="only what has this label (name or name=value); spares the cache")
+    ] = None
+
+    def target(self) -> str | None:
+        """Nothing in the inventory."""
+        return None
+
+
+class PortsParams(Params):
+    """Whose ports."""
+
+    host: HostName = None
+
+
+class ExecParams(ContainerParams):
+    """A command as a list of words; there is no shell: no pipes, no variables, no wildcards."""
+
+    argv: Annotated[list[str], Field(min_length=1, max_length=100)]
+    time_limit_s: Annotated[float, Field(gt=0, le=100)] = 30.0
+
+
+class GraceParams(ContainerParams):
+    """A container and how long it may take to end by itself."""
+
+    grace_s: Annotated[int, Field(ge=0, le=60, description="seconds between SIGTERM and SIGKILL")] = 10
+
+
+class MemoryParams(ContainerParams):
+    """The new limit: in MB, or as a multiple of the present one."""
+
+    limit_mb: Annotated[int | None, Field(ge=LEAST_LIMIT_MB)] = None
+    factor: Annotated[float | None, Field(gt=0, le=16)] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.limit_mb is None) == (self.factor is None):
+            raise ValueError("give either limit_mb or factor")
+        return self
+
+
+def moment_of(text: str, now: datetime) -> datetime:
+    """The moment that `2h`, `1d12h`, `90s`, `90` or an ISO time means; raises ValueError with what is expected."""
+    match = _SPAN.fullmatch(text.strip().lower())
+    if match is not None and any(match.groups()):
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return now - timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a span like 2h or 30m nor an ISO time") from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

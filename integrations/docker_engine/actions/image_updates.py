@@ -1,0 +1,132 @@
+"""Compares the images of running containers with what their registries have now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from core.actions.catalog import JsonObject
+from core.errors import NotFound
+from core.monitoring.inventory import Container
+from integrations.docker_engine import image_references
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.image_references import Reference
+from integrations.docker_engine.image_store import Image
+from integrations.docker_engine.registry_lookup import Registries
+
+DAY_S = 86_400.0
+
+
+class Untold(StrEnum):
+    """Why nobody can say whether there is something newer, beside the troubles of registries."""
+
+    BUILT_HERE = "built_here"
+    PINNED = "pinned"
+    NO_NAME = "no_name"
+    IMAGE_GONE = "image_gone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """One image that containers of a host run, and what its registry has."""
+
+    host: str
+    image: str
+    """As the containers name it."""
+    image_id: str
+    containers: tuple[Container, ...]
+    running_digest: str = ""
+    """The registry's digest of what runs; empty: it has none."""
+    registry_digest: str = ""
+    is_newer: bool | None = None
+    """Whether the registry has something else under that name; None: see `why`."""
+    is_fetched: bool = False
+    """What is newer lies on the host already: only the containers must be made anew."""
+    why: str = ""
+    """Untold or Trouble; its sentence is `docker.untold.<why>`."""
+    created_at: datetime | None = None
+
+    def facts(self, now: datetime) -> JsonObject:
+        """As plain JSON; the age is that of the image that runs."""
+        age = (now - self.created_at).total_seconds() / DAY_S if self.created_at else None
+        return {
+            "host": self.host,
+            "image": self.image,
+            "image_id": self.image_id,
+            "containers": [one.ref for one in self.containers],
+            "stacks": [*sorted({one.stack for one in self.containers if one.stack})],
+            "services": [*sorted({one.service for one in self.containers})],
+            "running_digest": self.running_digest or None,
+            "registry_digest": self.registry_digest or None,
+            "is_newer": self.is_newer,
+            "is_fetched": self.is_fetched,
+            "why": self.why or None,
+            "age_days": round(age, 1) if age is not None else None,
+        }
+
+
+async def look(
+    engine: Engine, containers: Sequence[Container], registries: Registries, *, fresh: bool = False
+) -> list[Freshness]:
+    """One entry for each image that these containers of one engine run."""
+    stored = await engine.store.images()
+    by_id = {one.id: one for one in stored}
+    groups: dict[tuple[str, str], list[Container]] = {}
+    for one in containers:
+        groups.setdefault((one.image, one.image_id), []).append(one)
+
+    async def compare(image: str, image_id: str, users: Sequence[Container]) -> Freshness:
+        found = Freshness(host=engine.name, image=image, image_id=image_id, containers=tuple(users))
+        return await _compared(engine, found, by_id.get(image_id), stored, registries, fresh=fresh)
+
+    return list(await asyncio.gather(*(compare(*key, users) for key, users in groups.items())))
+
+
+def by_need(found: Sequence[Freshness]) -> list[Freshness]:
+    """Outdated ones first, then those that cannot be told, then the rest; each by name."""
+    rank = {True: 0, None: 1, False: 2}
+    return sorted(found, key=lambda one: (rank[one.is_newer], one.image, one.host))
+
+
+async def _compared(
+    engine: Engine,
+    found: Freshness,
+    image: Image | None,
+    stored: Sequence[Image],
+    registries: Registries,
+    *,
+    fresh: bool,
+) -> Freshness:
+    try:
+        name = image_references.parse(found.image)
+    except NotFound:
+        return replace(found, why=Untold.NO_NAME, created_at=image.created_at if image else None)
+    if image is None:
+        return replace(found, why=Untold.IMAGE_GONE)
+    running = _digests_under(image, name)
+    found = replace(found, created_at=image.created_at, running_digest=running[0] if running else "")
+    if found.image.startswith("sha256:") or image_references.is_id(found.image):
+        return replace(found, why=Untold.NO_NAME)
+    if name.digest:
+        return replace(found, why=Untold.PINNED, running_digest=name.digest)
+    if not running:
+        return replace(found, why=Untold.BUILT_HERE)
+    answer = await registries.ask(engine, name.full, fresh=fresh)
+    if answer.trouble is not None:
+        return replace(found, why=answer.trouble)
+    is_newer = answer.digest not in running
+    return replace(
+        found,
+        registry_digest=answer.digest,
+        running_digest=running[0] if is_newer else answer.digest,
+        is_newer=is_newer,
+        is_fetched=is_newer and any(answer.digest in _digests_under(one, name) for one in stored),
+    )
+
+
+def _digests_under(image: Image, name: Reference) -> list[str]:
+    """Its digests in that very repository."""
+    return [digest for held, _, digest in (one.partition("@") for one in image.digests) if held == name.name]

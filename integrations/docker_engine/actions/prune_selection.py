@@ -1,0 +1,207 @@
+"""Chooses what can be removed and fetched or made again: never a volume, a container, or what a container needs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.image_store import CacheEntry, Image, Network
+from integrations.docker_engine.registry_lookup import Registries
+
+DAY_H = 24.0
+WEEK_H = 168.0
+COMPOSE_NETWORK = "com.docker.compose.network"
+"""Compose makes a network with this label again; one made by hand nobody would."""
+CHECKED_AT_MOST = 40
+"""Images whose registry is asked at one go; the rest waits for the next time."""
+CHECKS_WITHIN_S = 12.0
+INSPECTS_AT_ONCE = 8
+
+
+class Part(StrEnum):
+    """What can be removed."""
+
+    DANGLING = "dangling"
+    """Images without a name that no container needs."""
+    UNUSED = "unused_images"
+    """Images with a name that no container needs, and that their registry still has."""
+    CACHE = "build_cache"
+    NETWORKS = "networks"
+    """Networks made by Compose that no container needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How much of it."""
+
+    parts: frozenset[Part] = frozenset(Part)
+    older_than_h: float | None = None
+    """None: a day, and a week for images with a name."""
+    label: str = ""
+    """`name` or `name=value`; empty: whatever it has."""
+
+    def span(self, part: Part) -> timedelta:
+        """How old such a thing must be."""
+        usual = WEEK_H if part is Part.UNUSED else DAY_H
+        return timedelta(hours=usual if self.older_than_h is None else self.older_than_h)
+
+    def fits(self, labels: Mapping[str, str]) -> bool:
+        """Whether it has the label."""
+        name, equals, value = self.label.partition("=")
+        return not name or (name in labels and (not equals or labels[name] == value))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What would be removed."""
+
+    dangling: tuple[Image, ...] = ()
+    unused: tuple[Image, ...] = ()
+    cache: tuple[CacheEntry, ...] = ()
+    networks: tuple[Network, ...] = ()
+    kept: tuple[Image, ...] = ()
+    """Unused, but their registry does not have them any more, or could not be asked."""
+    layers_bytes: int = 0
+    """All images of the engine before it."""
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """With and without a name."""
+        return self.dangling + self.unused
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.images or self.cache or self.networks)
+
+    def bytes_of(self, part: Part) -> int:
+        """At least so much is freed; layers that several of them share come on top."""
+        images = {Part.DANGLING: self.dangling, Part.UNUSED: self.unused}.get(part, ())
+        cache = self.cache if part is Part.CACHE else ()
+        return sum(one.unique_bytes or 0 for one in images) + sum(one.size_bytes for one in cache if not one.is_shared)
+
+    @property
+    def bytes(self) -> int:
+        """Of all parts."""
+        return sum(self.bytes_of(part) for part in Part)
+
+    @property
+    def basis(self) -> str:
+        """A digest of which things it is about."""
+        named = sorted([*(one.id for one in self.images), *(one.id for one in self.networks)])
+        return hashlib.sha256("\n".join([*named, str(bool(self.cache))]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """What was removed."""
+
+    images: tuple[Image, ...] = ()
+    networks: tuple[Network, ...] = ()
+    images_bytes: int = 0
+    cache_bytes: int = 0
+    left: tuple[str, ...] = ()
+    """What was chosen and could not be removed: it has been used or changed since."""
+
+
+async def choose(
+    engine: Engine, wish: Wish, registries: Registries, *, now: datetime, keep: Collection[str] = ()
+) -> Choice:
+    """What can go. `keep`: ids and digest references of images that must stay, as for going back to a version."""
+    space = await engine.store.space()
+    free = [
+        one
+        for one in space.images
+        if not one.used_by and wish.fits(one.labels) and one.id not in keep and not {*one.digests} & {*keep}
+    ]
+    dangling = [one for one in free if not one.tags] if Part.DANGLING in wish.parts else []
+    named = [one for one in free if one.tags and one.digests] if Part.UNUSED in wish.parts else []
+    old_dangling = await _old(engine, dangling, now - wish.span(Part.DANGLING))
+    old_named = await _old(engine, named, now - wish.span(Part.UNUSED))
+    there = await _still_in_registry(engine, old_named[:CHECKED_AT_MOST], registries)
+    before = now - wish.span(Part.CACHE)
+    has_cache = Part.CACHE in wish.parts and not wish.label
+    cache = [one for one in space.cache if not one.is_in_use and (one.used_at is None or one.used_at < before)]
+    return Choice(
+        dangling=tuple(old_dangling),
+        unused=tuple(one for one in old_named if one.id in there),
+        cache=tuple(cache) if has_cache else (),
+        networks=tuple(await _free_networks(engine, wish, now)) if Part.NETWORKS in wish.parts else (),
+        kept=tuple(one for one in old_named if one.id not in there),
+        layers_bytes=space.layers_bytes,
+    )
+
+
+async def carry_out(engine: Engine, choice: Choice, wish: Wish) -> Removed:
+    """Remove exactly that, one by one and never by force; then measure what it freed.
+
+    What the engine's layers lost meanwhile, but no less than what these images shared with nobody: others may have
+    fetched images at the same time.
+    """
+    images = [one for one in choice.images if await engine.store.remove_image(one.id)]
+    networks = [one for one in choice.networks if await engine.store.remove_network(one.id)]
+    hours = wish.span(Part.CACHE).total_seconds() / 3600
+    cache_bytes = await engine.store.prune_build_cache(hours) if choice.cache else 0
+    after = (await engine.store.space()).layers_bytes if images else choice.layers_bytes
+    gone = {one.id for one in images} | {one.id for one in networks}
+    return Removed(
+        images=tuple(images),
+        networks=tuple(networks),
+        images_bytes=max(choice.layers_bytes - after, sum(one.unique_bytes or 0 for one in images)),
+        cache_bytes=cache_bytes,
+        left=tuple(one.title for one in choice.images if one.id not in gone)
+        + tuple(one.name for one in choice.networks if one.id not in gone),
+    )
+
+
+async def _old(engine: Engine, images: Sequence[Image], before: datetime) -> list[Image]:
+    """Those that were built and last named before then; who was fetched today may be about to be used."""
+    built = [one for one in images if one.created_at is None or one.created_at < before]
+    gate = asyncio.Semaphore(INSPECTS_AT_ONCE)
+
+    async def is_old(one: Image) -> bool:
+        async with gate:
+            found = await engine.store.image(one.id)
+        return found is not None and (found.named_at is None or found.named_at < before)
+
+    answers = await asyncio.gather(*map(is_old, built))
+    return [one for one, old in zip(built, answers, strict=True) if old]
+
+
+async def _still_in_registry(engine: Engine, images: Sequence[Image], registries: Registries) -> set[str]:
+    """The ids of those that their registry would give again, as far as it said so in time."""
+    there: set[str] = set()
+
+    async def check(one: Image) -> None:
+        for reference in one.digests:
+            answer = await registries.ask(engine, reference)
+            if answer.digest and answer.digest == reference.partition("@")[2]:
+                there.add(one.id)
+                return
+
+    try:
+        async with asyncio.timeout(CHECKS_WITHIN_S):
+            await asyncio.gather(*map(check, images))
+    except TimeoutError:
+        return there
+    return there
+
+
+async def _free_networks(engine: Engine, wish: Wish, now: datetime) -> list[Network]:
+    taken = {name for one in await engine.containers() for name in one.networks}
+    before = now - wish.span(Part.NETWORKS)
+    return [
+        one
+        for one in await engine.store.networks()
+        if one.is_local
+        and COMPOSE_NETWORK in one.labels
+        and one.name not in taken
+        and wish.fits(one.labels)
+        and one.created_at is not None
+        and one.created_at < before
+    ]

@@ -1,0 +1,92 @@
+"""Published ports: who has them, who would take them, which collide, and which databases anybody can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from core.monitoring.inventory import Container
+from integrations.docker_engine.client.json_fields import Answer, count, mapping, sequence, string
+from integrations.docker_engine.image_store import Binding
+
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+# The ports that these programs listen on unless told otherwise.
+DATABASES = {
+    1433: "SQL Server",
+    2379: "etcd",
+    3306: "MySQL",
+    5432: "PostgreSQL",
+    5984: "CouchDB",
+    6333: "Qdrant",
+    6379: "Redis",
+    7687: "Neo4j",
+    8123: "ClickHouse",
+    9042: "Cassandra",
+    9200: "Elasticsearch",
+    11211: "Memcached",
+    27017: "MongoDB",
+}
+
+
+def bindings_of(container: Container, raw: Answer) -> Iterator[Binding]:
+    """The ports in an answer of `inspect`: those published now, else those it would publish when it starts."""
+    published = {
+        inside: [mapping(one) for one in sequence(found)]
+        for inside, found in mapping(mapping(raw.get("NetworkSettings")).get("Ports")).items()
+    }
+    wished = mapping(mapping(raw.get("HostConfig")).get("PortBindings"))
+    is_open = any(published.values())
+    for inside, found in (published if is_open else wished).items():
+        number, _, protocol = inside.partition("/")
+        for one in map(mapping, sequence(found)):
+            yield Binding(
+                container=container.ref,
+                stack=container.stack,
+                service=container.service,
+                image=container.image,
+                state=container.state.value,
+                address=string(one.get("HostIp")) or "0.0.0.0",
+                port=count(one.get("HostPort")),
+                inside=count(number),
+                protocol=protocol or "tcp",
+                is_open=is_open,
+            )
+
+
+def conflicts(bindings: Sequence[Binding]) -> list[tuple[Binding, Binding]]:
+    """Pairs of containers of one host that cannot both run: they want the same port of overlapping addresses."""
+    return [
+        (one, other)
+        for one, other in combinations(sorted(bindings, key=_order), 2)
+        if one.port > 0
+        and (one.port, one.protocol) == (other.port, other.protocol)
+        and one.container != other.container
+        and _host(one) == _host(other)
+        and _overlap(one.address, other.address)
+    ]
+
+
+def exposed_databases(bindings: Sequence[Binding]) -> list[tuple[Binding, str]]:
+    """Databases that listen on every address of their machine, with the name of the program: a risk.
+
+    Docker publishes past the machine's own firewall. https://docs.docker.com/engine/network/packet-filtering-firewalls/
+    """
+    return [
+        (one, DATABASES[one.inside])
+        for one in sorted(bindings, key=_order)
+        if one.address in EVERYWHERE and one.inside in DATABASES
+    ]
+
+
+def _overlap(one: str, other: str) -> bool:
+    if (":" in one) != (":" in other):
+        return False
+    return one == other or one in EVERYWHERE or other in EVERYWHERE
+
+
+def _host(binding: Binding) -> str:
+    return binding.container.partition("/")[0]
+
+
+def _order(binding: Binding) -> tuple[str, int, str, str]:
+    return _host(binding), binding.port, binding.protocol, binding.container

@@ -1,0 +1,210 @@
+"""Actions on what fills a host and what it publishes: pruning, and ports."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, Role, Toolset, action
+from core.text import Text, text
+from integrations.docker_engine.actions import container_facts, prune_selection, published_ports
+from integrations.docker_engine.actions.container_facts import Redact
+from integrations.docker_engine.actions.container_lookup import Engines
+from integrations.docker_engine.actions.container_params import PortsParams, PruneParams
+from integrations.docker_engine.actions.prune_selection import Choice, Part, Wish
+from integrations.docker_engine.actions.refusal_results import told
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.image_store import Binding
+from integrations.docker_engine.refusals import EngineLacks, Trouble
+from integrations.docker_engine.registry_lookup import Registries
+
+PRUNE_LIMIT_S = 300.0
+LINES_SHOWN = 30
+Keep = Callable[[], Awaitable[Collection[str]]]
+"""Ids (sha256:…) and digest references of images that must stay."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def keep_nothing() -> Collection[str]:
+    """No image must stay."""
+    return ()
+
+
+class SpaceToolset(Toolset):
+    """Free space that can be filled again, and see who is reachable from where."""
+
+    system = "docker"
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        redact: Redact,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        registries: Registries | None = None,
+        keep: Keep = keep_nothing,
+    ) -> None:
+        """`keep`: images that no prune may take, such as those of the versions that one could go back to."""
+        self._engines = Engines(engines)
+        self._redact = redact
+        self._now = now
+        self._registries = registries or Registries(now)
+        self._keep = keep
+
+    def unavailable(self) -> str | None:
+        """Without an engine there is nothing to act on."""
+        return None if self._engines.names else "no Docker engine is configured (setting `engines`)"
+
+    # -- pruning ---------------------------------------------------------------------------------------------------
+
+    @action(
+        Risk.DESTRUCTIVE,
+        role=Role.ADMIN,
+        idempotent=True,
+        preview="would_prune",
+        outcome="is_pruned",
+        time_limit_s=PRUNE_LIMIT_S,
+    )
+    @told
+    async def prune(self, params: PruneParams) -> Result:
+        """Free disk space that can be filled again: images without a name, unused images that their registry still
+        has, build cache, unused networks of Compose. Never a volume, a container, or what a container needs.
+
+        The next build or deploy takes longer. Look at disk_usage first: logs and volumes are not cured by it.
+        """
+        engine, wish = self._engines.one(params.host), _wish(params)
+        choice = await self._choose(engine, wish)
+        if choice.is_empty:
+            message = text("docker.prune_nothing", host=engine.name)
+            return self._result(message, {"host": engine.name, **_choice_facts(choice)}, "docker system df")
+        removed = await prune_selection.carry_out(engine, choice, wish)
+        freed_mb = container_facts.mb(removed.images_bytes + removed.cache_bytes)
+        images_mb, cache_mb = container_facts.mb(removed.images_bytes), container_facts.mb(removed.cache_bytes)
+        data: JsonObject = {
+            "host": engine.name,
+            "freed_mb": freed_mb,
+            "images_mb": images_mb,
+            "build_cache_mb": cache_mb,
+            "images": [one.title for one in removed.images],
+            "networks": [one.name for one in removed.networks],
+            "left": list(removed.left),
+        }
+        message = text(
+            "docker.pruned_but" if removed.left else "docker.pruned",
+            host=engine.name,
+            mb=freed_mb,
+            images=len(removed.images),
+            images_mb=images_mb,
+            cache_mb=cache_mb,
+            networks=len(removed.networks),
+            left=len(removed.left),
+        )
+        return self._result(message, data, "; ".join(_commands(choice, wish)))
+
+    async def would_prune(self, params: PruneParams) -> Preview:
+        """Exactly what, and at least how much; raises EngineLacks where there is nothing to ask anybody about."""
+        engine, wish = self._engines.one(params.host), _wish(params)
+        choice = await self._choose(engine, wish)
+        if choice.is_empty:
+            problem = f"there is nothing on {engine.name!r} that could be removed and fetched or made again"
+            raise EngineLacks(problem, text("docker.prune_nothing", host=engine.name), Trouble.NOTHING_TO_DO)
+        lines = _commands(choice, wish)
+        shown = lines[:LINES_SHOWN] + ([f"… +{len(lines) - LINES_SHOWN}"] if len(lines) > LINES_SHOWN else [])
+        warnings = [text("docker.prune_frees", host=engine.name, mb=container_facts.mb(choice.bytes))]
+        if choice.cache or any(not one.digests for one in choice.dangling):
+            warnings.append(text("docker.prune_slows"))
+        if choice.kept:
+            warnings.append(text("docker.prune_keeps", count=len(choice.kept)))
+        return Preview(lines=tuple(map(self._redact, shown)), warnings=tuple(warnings), basis=choice.basis)
+
+    async def is_pruned(self, params: PruneParams, started_at: datetime) -> Outcome:
+        """Whether nothing of it is left."""
+        engine = self._engines.one(params.host)
+        left = await self._choose(engine, _wish(params))
+        return Outcome.OK if left.is_empty else Outcome.FAILED
+
+    async def _choose(self, engine: Engine, wish: Wish) -> Choice:
+        return await prune_selection.choose(engine, wish, self._registries, now=self._now(), keep=await self._keep())
+
+    # -- ports -----------------------------------------------------------------------------------------------------
+
+    @action(Risk.READ, idempotent=True)
+    @told
+    async def ports(self, params: PortsParams) -> Result:
+        """List the ports that containers publish on their host, those of stopped ones too, with collisions and with
+        databases that are open to every network. Ports that a swarm routes are not among them.
+        """
+        engines = [self._engines.one(params.host)] if params.host else self._engines.all
+        found = [one for held in await asyncio.gather(*(one.store.bindings() for one in engines)) for one in held]
+        found.sort(key=lambda one: (one.container.partition("/")[0], one.port, one.container, one.address))
+        clashes, exposed = published_ports.conflicts(found), published_ports.exposed_databases(found)
+        rows: list[JsonValue] = [_binding_row(one) for one in found]
+        data: JsonObject = {
+            "ports": rows,
+            "conflicts": [
+                {
+                    "port": one.port,
+                    "protocol": one.protocol,
+                    "containers": [one.container, other.container],
+                    "states": [one.state, other.state],
+                }
+                for one, other in clashes
+            ],
+            "exposed": [
+                {"container": one.container, "port": one.port, "address": one.address, "program": program}
+                for one, program in exposed
+            ],
+        }
+        message = text("docker.ports", count=len(found), conflicts=len(clashes), exposed=len(exposed))
+        query = "docker ps --all --format '{{.Names}}: {{.Ports}}'"
+        return self._result(message, data, query, Outcome.OK if found else Outcome.NO_DATA)
+
+    def _result(self, message: Text, data: JsonObject, query: str, outcome: Outcome = Outcome.OK) -> Result:
+        clean = {name: container_facts.redacted(value, self._redact) for name, value in data.items()}
+        return Result(outcome=outcome, message=message, data=clean, query=self._redact(query))
+
+
+def _wish(params: PruneParams) -> Wish:
+    parts = frozenset(params.parts) if params.parts else frozenset(Part)
+    return Wish(parts=parts, older_than_h=params.older_than_h, label=params.label or "")
+
+
+def _choice_facts(choice: Choice) -> JsonObject:
+    return {part.value: container_facts.mb(choice.bytes_of(part)) for part in Part} | {
+        "kept": [one.title for one in choice.kept],
+    }
+
+
+def _commands(choice: Choice, wish: Wish) -> list[str]:
+    """What a person would type for the same, biggest first."""
+    images = sorted(choice.images, key=lambda one: -(one.unique_bytes or 0))
+    lines = [
+        f"docker image rm {shlex.quote(one.title)}  # {container_facts.mb(one.unique_bytes or 0)} MB" for one in images
+    ]
+    if choice.cache:
+        hours = wish.span(Part.CACHE).total_seconds() / 3600
+        size = container_facts.mb(choice.bytes_of(Part.CACHE))
+        lines.insert(0, f"docker builder prune --all --filter until={hours:g}h  # {size} MB")
+    return lines + [f"docker network rm {shlex.quote(one.name)}" for one in choice.networks]
+
+
+def _binding_row(one: Binding) -> JsonObject:
+    return {
+        "container": one.container,
+        "stack": one.stack,
+        "service": one.service,
+        "image": one.image,
+        "state": one.state,
+        "address": one.address,
+        "port": one.port or None,
+        "inside": one.inside,
+        "protocol": one.protocol,
+        "is_open": one.is_open,
+    }

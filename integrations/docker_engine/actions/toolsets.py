@@ -1,0 +1,34 @@
+"""Everything that can be done with engines, as toolsets that share what registries have answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from core.actions.catalog import Toolset
+from integrations.docker_engine.actions.container_actions import DockerToolset
+from integrations.docker_engine.actions.container_facts import Redact
+from integrations.docker_engine.actions.image_actions import ImageToolset
+from integrations.docker_engine.actions.space_actions import Keep, SpaceToolset, keep_nothing
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.registry_lookup import Registries
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def docker_toolsets(
+    engines: Mapping[str, Engine],
+    redact: Redact,
+    *,
+    now: Callable[[], datetime] = _utc_now,
+    keep: Keep = keep_nothing,
+) -> list[Toolset]:
+    """`keep`: images that no prune may take, such as those of the versions that one could go back to."""
+    registries = Registries(now)
+    return [
+        DockerToolset(engines, redact, now=now),
+        ImageToolset(engines, redact, now=now, registries=registries),
+        SpaceToolset(engines, redact, now=now, registries=registries, keep=keep),
+    ]

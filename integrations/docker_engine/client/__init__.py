@@ -1,0 +1,1 @@
+"""Docker engines over the wire: the SDK, HTTP streams, samples."""

@@ -1,0 +1,66 @@
+"""Reads the engine's answer about its disk, and measures log files beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from integrations.docker_engine.client.json_fields import Answer, count, mapping, sequence, string
+from integrations.docker_engine.engine import DiskUsage
+
+
+def usage_of(raw: Answer) -> DiskUsage:
+    """Add up an answer of `/system/df` as `docker system df` does."""
+    layers, images = count(raw.get("LayersSize")), _objects(raw, "Images")
+    volumes = {
+        string(one.get("Name")): _size(mapping(one.get("UsageData")), "Size") for one in _objects(raw, "Volumes")
+    }
+    cache = _objects(raw, "BuildCache")
+    return DiskUsage(
+        images_bytes=layers,
+        images_reclaimable_bytes=max(0, layers - _used(images)),
+        build_cache_bytes=sum(_size(one, "Size") for one in cache if not one.get("Shared")),
+        build_cache_reclaimable_bytes=sum(
+            _size(one, "Size") for one in cache if not one.get("Shared") and not one.get("InUse")
+        ),
+        containers_bytes=sum(_size(one, "SizeRw") for one in _objects(raw, "Containers")),
+        volumes_bytes=sum(volumes.values()),
+        volumes=tuple(sorted(volumes.items(), key=lambda pair: -pair[1])),
+    )
+
+
+def log_sizes(files: Mapping[str, str]) -> tuple[tuple[str, int], ...] | None:
+    """Bytes of each container's log files, rotated ones too, largest first; None: not one can be read. For a thread.
+
+    `files`: container → `LogPath` of its inspect; empty where its log driver writes none.
+    """
+    sizes = {name: _size_of(Path(path)) for name, path in files.items() if path}
+    readable = {name: size for name, size in sizes.items() if size is not None}
+    if sizes and not readable:
+        return None
+    return tuple(sorted(readable.items(), key=lambda pair: -pair[1]))
+
+
+def _size_of(log: Path) -> int | None:
+    """With `…-json.log.1` and so on beside it; None: it cannot be read."""
+    try:
+        with os.scandir(log.parent) as entries:
+            found = [one.stat().st_size for one in entries if one.name.startswith(log.name)]
+    except OSError:
+        return None
+    return sum(found) if found else None
+
+
+def _objects(raw: Answer, name: str) -> Sequence[Answer]:
+    return [mapping(one) for one in sequence(raw.get(name))]
+
+
+def _used(images: Sequence[Answer]) -> int:
+    """Bytes of images that containers use, what they share with others left out."""
+    return sum(_size(one, "Size") - _size(one, "SharedSize") for one in images if count(one.get("Containers")) > 0)
+
+
+def _size(raw: Answer, name: str) -> int:
+    """-1 means not counted."""
+    return max(0, count(raw.get(name)))

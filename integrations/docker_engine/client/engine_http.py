@@ -1,0 +1,178 @@
+"""The engine's HTTP interface without threads: many questions side by side, and streams that a cancellation ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from aiohttp.client_exceptions import ClientError
+
+from core.errors import GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded, plain_reason
+from integrations.docker_engine.client.docker_sdk import refusal
+from integrations.docker_engine.client.json_fields import mapping, string
+
+CONNECTIONS = 256
+"""At most so many at once."""
+READ_BUFFER = 256 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+Refusal = Callable[[int, str, str, str], GuardianError]
+"""What a status, the engine's reason, its name and the question mean."""
+
+
+class Wire:
+    """HTTP to one engine over a unix socket or TCP. Raises the errors of `Engine` only."""
+
+    def __init__(self, system: str, path: Path | None, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self._system = system
+        self._path = path
+        self._context = context
+        self._base = (
+            "http://docker" if path is not None else f"{'https' if context else 'http'}://{_in_url(host)}:{port}"
+        )
+        self._session: aiohttp.ClientSession | None = None
+        self.api_version = ""
+        """Once negotiated."""
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector: aiohttp.BaseConnector
+            if self._path is not None:
+                connector = aiohttp.UnixConnector(str(self._path), limit=CONNECTIONS)
+            else:
+                connector = aiohttp.TCPConnector(
+                    limit=CONNECTIONS, ssl=self._context or False, socket_factory=_socket_that_notices_death
+                )
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=aiohttp.ClientTimeout(total=None), read_bufsize=READ_BUFFER
+            )
+        return self._session
+
+    async def get(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        limit_s: float,
+        what: str = "",
+        may_be_empty: bool = False,
+    ) -> object:
+        """The JSON answer to a question; `what` names it in errors; None for an empty answer where that may be."""
+        async with self.stream("GET", path, query, limit_s=limit_s, what=what) as response:
+            body = await response.read()
+        return None if may_be_empty and not body else self._parse(body, what or path)
+
+    async def post(self, path: str, body: Mapping[str, object], *, limit_s: float, what: str = "") -> object:
+        """The JSON answer to an order."""
+        async with self.stream("POST", path, body=body, limit_s=limit_s, what=what) as response:
+            raw = await response.read()
+        return self._parse(raw, what or path)
+
+    async def order(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, *, limit_s: float, what: str
+    ) -> object:
+        """Give an order without a body; its JSON answer, None where the answer is empty."""
+        async with self.stream(method, path, query, limit_s=limit_s, what=what) as response:
+            raw = await response.read()
+        return self._parse(raw, what) if raw else None
+
+    def _parse(self, body: bytes, what: str) -> object:
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise SystemUnavailable(self._system, f"{what}: its answer is no JSON") from error
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit_s: float | None,
+        answer_within_s: float | None = None,
+        what: str = "",
+        refuse: Refusal = refusal,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer to be read piece by piece; `limit_s` bounds everything done inside the block (None: no bound).
+
+        `refuse` says what an answer of 300 or more means.
+        """
+        what = what or path
+        version = f"/v{self.api_version}" if self.api_version else ""
+        try:
+            async with asyncio.timeout(limit_s):
+                async with asyncio.timeout(answer_within_s):
+                    response = await self._open_session().request(
+                        method,
+                        f"{self._base}{version}{path}",
+                        params=query,
+                        json=body,
+                        headers=headers,
+                        allow_redirects=False,
+                    )
+                async with _released(response):
+                    if response.status >= 300:
+                        raise await self._refusal(response, what, refuse)
+                    yield response
+        except TimeoutError as error:
+            raise TimeLimitExceeded(self._system, f"{what} was not answered in time") from error
+        except (ClientError, OSError) as error:
+            raise SystemUnavailable(self._system, f"{what} found no engine: {plain_reason(error)}") from error
+
+    async def _refusal(self, response: aiohttp.ClientResponse, what: str, refuse: Refusal) -> GuardianError:
+        raw = await response.content.read(4096)
+        try:
+            reason = string(mapping(json.loads(raw)).get("message"))
+        except ValueError:
+            reason = raw.decode(errors="replace")
+        return refuse(response.status, reason, self._system, what)
+
+    async def close(self) -> None:
+        """Close every connection; what waits on one fails."""
+        if self._session is not None:
+            await self._session.close()
+
+
+@asynccontextmanager
+async def _released(response: aiohttp.ClientResponse) -> AsyncIterator[None]:
+    """Give the connection back when its answer was read to the end, close it when it was left early."""
+    try:
+        yield
+    finally:
+        response.release() if response.content.at_eof() else response.close()
+
+
+def _socket_that_notices_death(info: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that finds out within half a minute that its peer's machine is gone, also on a silent event stream."""
+    family, kind, protocol, _, _ = info
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def of_container(name: str, rest: str = "") -> str:
+    """The path of a container's page; raises NotFound for what no container can be called."""
+    return f"/containers/{checked(name)}{rest}"
+
+
+def checked(name: str) -> str:
+    """The name itself, if an engine could have given it: a crafted one must not reach another page."""
+    if not _NAME.fullmatch(name):
+        raise NotFound(f"no container can be called {name!r}")
+    return name

@@ -1,0 +1,218 @@
+"""Ways to an engine: a unix socket, TCP with or without TLS, SSH; opened anew after the engine was away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from core.errors import ActionFailed, GuardianError, NotFound, SettingsError, SystemUnavailable, TimeLimitExceeded
+from core.settings import EngineSettings
+from integrations.docker_engine.client.docker_sdk import Control, Tls
+from integrations.docker_engine.client.engine_http import Wire
+from integrations.docker_engine.client.json_fields import count, mapping, string
+from integrations.docker_engine.client.ssh_tunnel import Tunnel
+
+log = logging.getLogger(__name__)
+
+NEWEST_API = (1, 47)
+"""The newest version whose answers this package knows; engines speak older ones on request."""
+OLDEST_API = (1, 24)
+"""What the Docker SDK still speaks (docker.constants.MINIMUM_DOCKER_API_VERSION)."""
+DEFAULT_SSH_SOCKET = "/var/run/docker.sock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where an engine listens, checked."""
+
+    socket: Path | None = None
+    host: str = ""
+    port: int = 0
+    tls: Tls | None = None
+    ssh: str | None = None
+    """user@host[:port] of a machine on which `socket` is."""
+
+    @property
+    def sdk_url(self) -> str:
+        """For the Docker SDK."""
+        if self.socket is not None:
+            return f"unix://{self.socket}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+
+
+def address_of(name: str, settings: EngineSettings) -> Address:
+    """Read the address in the settings; raises SettingsError naming the engine and the part that is wrong."""
+    url = urlsplit(settings.url)
+    if url.scheme == "unix":
+        path = Path(settings.url.removeprefix("unix://"))
+        if not path.is_absolute():
+            raise SettingsError(
+                f"engine {name!r}: {settings.url!r} needs an absolute path, as in unix:///run/docker.sock"
+            )
+        return Address(socket=path)
+    if not url.hostname or url.hostname.startswith("-"):
+        raise SettingsError(f"engine {name!r}: {settings.url!r} names no host")
+    if url.scheme == "ssh":
+        user = f"{url.username}@" if url.username else ""
+        port = f":{url.port}" if url.port else ""
+        return Address(socket=Path(url.path or DEFAULT_SSH_SOCKET), ssh=f"{user}{url.hostname}{port}")
+    tls = _tls(name, settings)
+    return Address(host=url.hostname, port=url.port or (2376 if tls else 2375), tls=tls)
+
+
+def _tls(name: str, settings: EngineSettings) -> Tls | None:
+    files = {"tls_ca": settings.tls_ca, "tls_cert": settings.tls_cert, "tls_key": settings.tls_key}
+    if not any(files.values()):
+        return None
+    if settings.tls_ca is None or bool(settings.tls_cert) != bool(settings.tls_key):
+        raise SettingsError(f"engine {name!r}: TLS needs tls_ca, and tls_cert and tls_key together")
+    for field, path in files.items():
+        if path is not None and not path.is_file():
+            raise SettingsError(f"engine {name!r}: {field} {str(path)!r} is no file")
+    return Tls(ca=settings.tls_ca, cert=settings.tls_cert, key=settings.tls_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """An open way to an engine, with the API version that both sides speak."""
+
+    api_version: str
+    engine_version: str
+    wire: Wire
+    control: Control
+    tunnel: Tunnel | None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.wire.close()
+        self.control.close()
+        if self.tunnel is not None:
+            await self.tunnel.close()
+
+
+class Connector:
+    """Keeps one link to an engine: opened on first use, dropped when it breaks, then negotiated afresh."""
+
+    def __init__(self, name: str, settings: EngineSettings, *, ssh_program: str = "ssh") -> None:
+        self.name = name
+        self.address = address_of(name, settings)
+        self._settings = settings
+        self._ssh_program = ssh_program
+        self._link: Link | None = None
+        self._opening = asyncio.Lock()
+        self._is_away = False
+
+    async def link(self) -> Link:
+        """The open link; raises SystemUnavailable or TimeLimitExceeded when there is no engine."""
+        if self._link is not None and (self._link.tunnel is None or self._link.tunnel.is_open):
+            return self._link
+        try:
+            async with asyncio.timeout(self._settings.timeout_s), self._opening:
+                if self._link is not None:
+                    if self._link.tunnel is None or self._link.tunnel.is_open:
+                        return self._link
+                    await self.drop(self._link)
+                self._link = await self._open()
+        except TimeoutError:
+            problem = f"it did not answer within {self._settings.timeout_s:g} s"
+            raise self.lost(TimeLimitExceeded(self.title, problem)) from None
+        except SystemUnavailable as error:
+            raise self.lost(error) from error.__cause__
+        return self._link
+
+    @property
+    def title(self) -> str:
+        """How errors name the engine."""
+        return f"Docker engine {self.name!r}"
+
+    def lost(self, error: SystemUnavailable) -> SystemUnavailable:
+        """Note that the engine is away, said once in the log; returns the error, to be raised."""
+        if not self._is_away:
+            self._is_away = True
+            log.warning("%s is gone: %s", self.title, error.problem, extra={"engine": self.name})
+        return error
+
+    def answered(self, link: Link) -> None:
+        """Note that the engine answers, said once in the log after it was away."""
+        if self._is_away:
+            self._is_away = False
+            log.warning("%s is back, version %s", self.title, link.engine_version, extra={"engine": self.name})
+
+    async def drop(self, link: Link) -> None:
+        """Forget a link that broke, so that the next call opens a new one."""
+        if self._link is link:
+            self._link = None
+        await link.close()
+
+    async def close(self) -> None:
+        """Close the link if there is one."""
+        if self._link is not None:
+            await self.drop(self._link)
+
+    async def _open(self) -> Link:
+        tunnel: Tunnel | None = None
+        address = self.address
+        if address.ssh is not None and address.socket is not None:
+            tunnel = Tunnel(self.title, address.ssh, address.socket, self._settings, program=self._ssh_program)
+            address = Address(socket=await tunnel.open())
+        wire = Wire(self.title, address.socket, address.host, address.port, _ssl_context(self.name, address.tls))
+        try:
+            return await self._negotiate(address, wire, tunnel)
+        except BaseException:
+            await wire.close()
+            if tunnel is not None:
+                with suppress(GuardianError):
+                    await tunnel.close()
+            raise
+
+    async def _negotiate(self, address: Address, wire: Wire, tunnel: Tunnel | None) -> Link:
+        try:
+            versions = mapping(await wire.get("/version", limit_s=self._settings.timeout_s))
+        except (NotFound, ActionFailed) as error:
+            raise SystemUnavailable(self.title, f"what answers at its address is no Docker engine ({error})") from error
+        if not string(versions.get("ApiVersion")):
+            raise SystemUnavailable(self.title, "what answers at its address is no Docker engine")
+        chosen = choose_version(string(versions["ApiVersion"]), string(versions.get("MinAPIVersion")))
+        if _number(chosen) < OLDEST_API:
+            needed = ".".join(str(part) for part in OLDEST_API)
+            raise SystemUnavailable(
+                self.title,
+                f"it speaks Docker API {chosen} at most, and {needed} is needed; upgrade it to Docker 1.12 or newer",
+            )
+        wire.api_version = chosen
+        control = Control(address.sdk_url, chosen, tls=address.tls, timeout_s=self._settings.timeout_s)
+        return Link(
+            api_version=chosen,
+            engine_version=string(versions.get("Version")),
+            wire=wire,
+            control=control,
+            tunnel=tunnel,
+        )
+
+
+def choose_version(newest: str, oldest: str) -> str:
+    """The API version to speak with an engine that knows these: the newest that we know, never below its oldest."""
+    wanted = min(_number(newest), NEWEST_API)
+    return ".".join(str(part) for part in max(wanted, _number(oldest)))
+
+
+def _number(version: str) -> tuple[int, int]:
+    major, _, minor = version.partition(".")
+    return count(major), count(minor)
+
+
+def _ssl_context(name: str, tls: Tls | None) -> ssl.SSLContext | None:
+    if tls is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=str(tls.ca))
+        if tls.cert is not None:
+            context.load_cert_chain(str(tls.cert), str(tls.key))
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(f"engine {name!r}: its TLS files cannot be used: {error}") from error
+    return context

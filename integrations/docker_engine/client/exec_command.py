@@ -1,0 +1,52 @@
+"""Runs an argument list inside a container and collects what it says, within a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from core.errors import ActionFailed
+from integrations.docker_engine.client.engine_http import Wire, of_container
+from integrations.docker_engine.client.json_fields import count, mapping, string
+from integrations.docker_engine.client.log_reader import Demultiplexer, clean_lines
+from integrations.docker_engine.engine import ExecResult
+
+OUTPUT_LIMIT = 1_000_000
+"""Bytes kept of both streams together; the rest is read and dropped, so that the command is not held up."""
+STEP_LIMIT_S = 10.0
+CODE_TRIES = 40
+CODE_PAUSE_S = 0.05
+
+
+async def run(wire: Wire, container: str, argv: Sequence[str], *, limit_s: float) -> ExecResult:
+    """Run the command; raises TimeLimitExceeded when it does not end within `limit_s` (it may still run then)."""
+    what = f"exec in {container!r}"
+    body = {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True, "Tty": False}
+    made = mapping(await wire.post(of_container(container, "/exec"), body, limit_s=STEP_LIMIT_S, what=what))
+    path = f"/exec/{string(made.get('Id'))}"
+    kept = {"stdout": bytearray(), "stderr": bytearray()}
+    demultiplexer, was_cut, room = Demultiplexer(), False, OUTPUT_LIMIT
+    async with wire.stream(
+        "POST", f"{path}/start", body={"Detach": False, "Tty": False}, limit_s=limit_s, what=what
+    ) as response:
+        async for chunk in response.content.iter_any():
+            for stream, piece, _ in demultiplexer.feed(chunk):
+                kept[stream] += piece[:room]
+                was_cut = was_cut or len(piece) > room
+                room = max(0, room - len(piece))
+    return ExecResult(
+        exit_code=await _exit_code(wire, path, what),
+        stdout=clean_lines(bytes(kept["stdout"])),
+        stderr=clean_lines(bytes(kept["stderr"])),
+        was_cut=was_cut,
+    )
+
+
+async def _exit_code(wire: Wire, path: str, what: str) -> int:
+    """The command's code; an engine may need a moment after the end of the stream to know it."""
+    for _ in range(CODE_TRIES):
+        state = mapping(await wire.get(f"{path}/json", limit_s=STEP_LIMIT_S, what=what))
+        if state.get("Running") is not True and state.get("ExitCode") is not None:
+            return count(state.get("ExitCode"))
+        await asyncio.sleep(CODE_PAUSE_S)
+    raise ActionFailed(f"{what}: it closed its output and did not end; whether it finished is unknown")

@@ -1,0 +1,341 @@
+"""A real Docker engine: questions and streams over the wire, orders through the SDK, one link that heals itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from core.deployments.platform import StackNames
+from core.errors import ActionFailed, NotFound, SystemUnavailable, TimeLimitExceeded
+from core.monitoring.inventory import Container
+from core.monitoring.snapshot import EngineEvent, Sample
+from core.settings import EngineSettings
+from integrations.docker_engine.client import cgroups, disk_usage, event_stream, exec_command, log_reader
+from integrations.docker_engine.client.docker_sdk import Control, Pool
+from integrations.docker_engine.client.engine_http import Wire, checked, of_container
+from integrations.docker_engine.client.engine_link import Connector, Link
+from integrations.docker_engine.client.json_fields import Answer, count, epoch, mapping, sequence, string
+from integrations.docker_engine.client.real_images import RealStore
+from integrations.docker_engine.client.stats_sampler import Sampler
+from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
+from integrations.docker_engine.models import container_of
+
+T = TypeVar("T")
+
+SIDE_BY_SIDE = 8
+"""Inspects at once: more do not come back sooner, and would hold the loop while their answers are read."""
+LEAST_ID = 12
+_ID_LIKE = re.compile(rf"[0-9a-f]{{1,{LEAST_ID - 1}}}")
+"""An engine takes such a name, where no container has it, for the beginning of an id: `db` might stop `db41…`."""
+LOGS_LIMIT_S = 20.0
+DISK_LIMIT_S = 60.0
+
+
+class RealEngine:
+    """See `Engine`. One loop per instance; nothing is opened before the first call."""
+
+    def __init__(
+        self, name: str, settings: EngineSettings, *, ssh_program: str = "ssh", names: StackNames | None = None
+    ) -> None:
+        """`names`: what people call a project that a platform has named."""
+        self._name = name
+        self._names = names or StackNames()
+        self._settings = settings
+        self._connector = Connector(name, settings, ssh_program=ssh_program)
+        self._pool = Pool(self._connector.title, settings.threads)
+        self._sampler = Sampler(settings.cgroup_root, self._pool)
+        self._machine: tuple[Link, Answer] | None = None
+        self._store = RealStore(self._connector, self._pool, self._ask, timeout_s=settings.timeout_s, names=self._names)
+
+    @property
+    def name(self) -> str:
+        """The host's name in the settings."""
+        return self._name
+
+    @property
+    def store(self) -> RealStore:
+        """Its images, build cache and networks, and the registries it asks."""
+        return self._store
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    async def info(self) -> EngineInfo:
+        """The engine and its machine; also serves as a ping."""
+        link, machine = await self._ask(self._ping)
+        is_local = self._is_local(machine)
+        return EngineInfo(
+            version=link.engine_version,
+            api_version=link.api_version,
+            cpus=count(machine.get("NCPU")),
+            memory_total_bytes=count(machine.get("MemTotal")),
+            memory_free_bytes=cgroups.memory_available()[1] if is_local else None,
+            cgroup_version=string(machine.get("CgroupVersion")) or "1",
+            is_local=is_local,
+        )
+
+    async def _ping(self, link: Link) -> tuple[Link, Answer]:
+        """Describe the machine; a link to an engine that has been replaced meanwhile counts as broken."""
+        versions = mapping(await link.wire.get("/version", limit_s=self._settings.timeout_s, what="ping"))
+        if string(versions.get("Version")) != link.engine_version:
+            raise SystemUnavailable(self._connector.title, "it was replaced by another version")
+        return link, await self._described(link)
+
+    async def _described(self, link: Link) -> Answer:
+        """What the engine says of its machine, asked once per link."""
+        if self._machine is None or self._machine[0] is not link:
+            raw = await link.wire.get("/info", limit_s=self._settings.timeout_s, what="info")
+            self._machine = (link, mapping(raw))
+        return self._machine[1]
+
+    def _is_local(self, machine: Answer) -> bool:
+        """Whether the engine's machine is this one: a unix socket may well have been forwarded from elsewhere."""
+        address = self._connector.address
+        if address.socket is None or address.ssh is not None:
+            return False
+        same_kernel = string(machine.get("KernelVersion")) == os.uname().release
+        return same_kernel and count(machine.get("MemTotal")) == cgroups.memory_available()[0]
+
+    async def containers(self, *, only: Sequence[str] = ()) -> list[Container]:
+        """All containers as inspected now, or just those named; who vanishes meanwhile is left out."""
+        return await self._ask(lambda link: self._inspect_all(link.wire, only))
+
+    async def _inspect_all(self, wire: Wire, only: Sequence[str]) -> list[Container]:
+        names = list(only) or await self._ids(wire)
+        gate = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def inspect(name: str) -> Container | None:
+            try:
+                async with gate:
+                    return await self._inspect(wire, name)
+            except NotFound:
+                return None
+
+        found = await asyncio.gather(*map(inspect, names))
+        return [one for one in found if one is not None]
+
+    async def _ids(self, wire: Wire) -> list[str]:
+        listed = await wire.get("/containers/json", {"all": "1"}, limit_s=self._settings.timeout_s, what="list")
+        return [string(mapping(one).get("Id")) for one in sequence(listed)]
+
+    async def _inspect(self, wire: Wire, name: str) -> Container:
+        return container_of(self._name, await self._raw(wire, name), self._names)
+
+    async def _raw(self, wire: Wire, name: str) -> Answer:
+        """The engine's own words; raises NotFound where it took a name for the beginning of an id."""
+        what = f"inspect {name!r}"
+        raw = mapping(await wire.get(of_container(name, "/json"), limit_s=self._settings.timeout_s, what=what))
+        is_exact = string(raw.get("Name")) == f"/{name}" or len(name) >= LEAST_ID
+        if not is_exact:
+            raise NotFound(f"{what}: {self._connector.title} has no container of exactly that name")
+        return raw
+
+    async def _sure(self, name: str) -> str:
+        """The name, once it is certain that the engine will not take it for the beginning of an id."""
+        if _ID_LIKE.fullmatch(name):
+            await self._ask(lambda link: self._raw(link.wire, name))
+        return checked(name)
+
+    async def logs(
+        self,
+        container: str,
+        *,
+        tail: int = 100,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        grep: str | None = None,
+        max_line: int = 4000,
+    ) -> list[LogLine]:
+        """The last `tail` lines of both streams in order of time."""
+        searched = max(tail, log_reader.SCAN_LINES) if grep or until else tail
+        query = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(searched)}
+        query |= {"since": epoch(since)} if since else {}
+        query |= {"until": epoch(until)} if until else {}
+
+        async def read(link: Link) -> list[LogLine]:
+            is_raw = mapping((await self._raw(link.wire, container)).get("Config")).get("Tty") is True
+            lines = log_reader.Lines(tail=tail, grep=grep, max_line=max_line)
+            path, what = of_container(container, "/logs"), f"logs of {container!r}"
+            async with link.wire.stream("GET", path, query, limit_s=LOGS_LIMIT_S, what=what) as response:
+                await log_reader.read(response.content.iter_any(), lines, is_raw=is_raw)
+            return lines.result()
+
+        return await self._ask(read, may_take_long=True)
+
+    async def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
+        """Container events as they come; raises SystemUnavailable when the stream breaks."""
+        query = {"filters": event_stream.filters()} | ({"since": epoch(since)} if since else {})
+        link = await self._connector.link()
+        answer_s = self._settings.timeout_s
+        lines = event_stream.JsonLines()
+        try:
+            async with link.wire.stream(
+                "GET", "/events", query, limit_s=None, answer_within_s=answer_s, what="events"
+            ) as response:
+                async for chunk in response.content.iter_any():
+                    for raw in lines.feed(chunk):
+                        event = event_stream.event_of(raw)
+                        if event is not None:
+                            yield event
+            raise SystemUnavailable(self._connector.title, "its event stream ended")
+        except SystemUnavailable as error:
+            await self._broke(link, error)
+            raise
+
+    async def sample(self) -> dict[str, Sample]:
+        """One round of resources of all running containers, by name."""
+
+        async def take(link: Link) -> dict[str, Sample]:
+            machine = await self._described(link)
+            return await self._sampler.round(
+                link.wire,
+                is_local=self._is_local(machine),
+                memory_total=count(machine.get("MemTotal")),
+                limit_s=self._settings.timeout_s,
+            )
+
+        return await self._ask(take)
+
+    async def oom_kills(self) -> dict[str, int]:
+        """The cgroup's count of kernel kills by container name; empty where the engine is not local."""
+
+        async def read(link: Link) -> dict[str, int]:
+            machine = await self._described(link)
+            if not self._is_local(machine):
+                return {}
+            return await self._sampler.oom_kills(link.wire, is_local=True, limit_s=self._settings.timeout_s)
+
+        return await self._ask(read)
+
+    async def top(self, container: str) -> list[dict[str, str]]:
+        """Its processes, one dict of column → value each."""
+        name = await self._sure(container)
+
+        async def read(link: Link) -> object:
+            limit_s = self._settings.timeout_s
+            return await link.wire.get(of_container(name, "/top"), limit_s=limit_s, what=f"top of {container!r}")
+
+        answer = mapping(await self._ask(read))
+        titles = [string(title) for title in sequence(answer.get("Titles"))]
+        rows = [[string(cell) for cell in sequence(row)] for row in sequence(answer.get("Processes"))]
+        return [dict(zip(titles, row, strict=False)) for row in rows]
+
+    async def disk_usage(self) -> DiskUsage:
+        """What fills the disk."""
+
+        async def read(link: Link) -> DiskUsage:
+            raw = await link.wire.get("/system/df", limit_s=DISK_LIMIT_S, what="disk usage")
+            return replace(disk_usage.usage_of(mapping(raw)), logs=await self._log_sizes(link))
+
+        return await self._ask(read, may_take_long=True)
+
+    async def _log_sizes(self, link: Link) -> tuple[tuple[str, int], ...] | None:
+        """Of a local engine's containers; None: they cannot be read from here."""
+        if not self._is_local(await self._described(link)):
+            return None
+        gate = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def path(container: str) -> tuple[str, str]:
+            try:
+                async with gate:
+                    raw = await self._raw(link.wire, container)
+            except NotFound:
+                return container, ""
+            return string(raw.get("Name")).removeprefix("/"), string(raw.get("LogPath"))
+
+        files = dict(await asyncio.gather(*map(path, await self._ids(link.wire))))
+        return await self._pool.run("measure logs", lambda: disk_usage.log_sizes(files), limit_s=LOGS_LIMIT_S)
+
+    # -- acting ----------------------------------------------------------------------------------------------------
+
+    async def exec(self, container: str, argv: Sequence[str], *, time_limit_s: float = 30.0) -> ExecResult:
+        """Run an argument list (no shell) inside; output is cut at 1 MB."""
+        name = await self._sure(container)
+        link = await self._connector.link()
+        try:
+            return await exec_command.run(link.wire, name, argv, limit_s=time_limit_s)
+        except SystemUnavailable as error:
+            await self._broke(link, error)
+            raise
+
+    async def restart(self, container: str, *, grace_s: int = 10) -> None:
+        """SIGTERM, then SIGKILL after the grace, then start."""
+        name = await self._sure(container)
+        await self._order(f"restart {container!r}", lambda control: control.restart(name, grace_s), grace_s)
+
+    async def start(self, container: str) -> None:
+        """Start; no effect on one that runs."""
+        name = await self._sure(container)
+        await self._order(f"start {container!r}", lambda control: control.start(name))
+
+    async def stop(self, container: str, *, grace_s: int = 10) -> None:
+        """SIGTERM, then SIGKILL after the grace; no effect on one that is stopped."""
+        name = await self._sure(container)
+        await self._order(f"stop {container!r}", lambda control: control.stop(name, grace_s), grace_s)
+
+    async def unpause(self, container: str) -> None:
+        """Let a paused container go on."""
+        name = await self._sure(container)
+        await self._order(f"unpause {container!r}", lambda control: control.unpause(name))
+
+    async def update_memory(self, container: str, *, limit_bytes: int) -> None:
+        """Set the memory limit while it runs; the swap it may use beside it stays the same."""
+        what = f"update the memory limit of {container!r}"
+        raw = await self._ask(lambda link: self._raw(link.wire, container))
+        held = mapping(raw.get("HostConfig"))
+        memory, swap = count(held.get("Memory")), count(held.get("MemorySwap"))
+        if limit_bytes <= 0:
+            raise ActionFailed(f"{what}: an engine cannot take a limit away from a container that runs")
+        # the engine counts memory and swap together; -1: no bound; 0: never set, then it means twice the memory
+        both = -1 if swap < 0 else limit_bytes + (swap - memory if swap >= memory > 0 else limit_bytes)
+        await self._order(what, lambda control: control.update_memory(container, limit_bytes, both))
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        await self._connector.close()
+        self._pool.close()
+
+    # -- the link --------------------------------------------------------------------------------------------------
+
+    async def _ask(self, question: Callable[[Link], Awaitable[T]], *, may_take_long: bool = False) -> T:
+        """Put a question; when the link proves broken, once more over a new one."""
+        link = await self._connector.link()
+        try:
+            return await self._answered(link, question)
+        except TimeLimitExceeded as error:
+            if not may_take_long:
+                self._connector.lost(error)
+            raise
+        except SystemUnavailable:
+            await self._connector.drop(link)
+        link = await self._connector.link()
+        try:
+            return await self._answered(link, question)
+        except SystemUnavailable as error:
+            await self._broke(link, error)
+            raise
+
+    async def _answered(self, link: Link, question: Callable[[Link], Awaitable[T]]) -> T:
+        answer = await question(link)
+        self._connector.answered(link)
+        return answer
+
+    async def _broke(self, link: Link, error: SystemUnavailable) -> None:
+        """Give up a link, unless the call only took too long."""
+        if not isinstance(error, TimeLimitExceeded):
+            await self._connector.drop(link)
+            self._connector.lost(error)
+
+    async def _order(self, what: str, order: Callable[[Control], None], grace_s: int = 0) -> None:
+        """Give an order, once: whether one that got no answer took effect, nobody here can say."""
+        link = await self._connector.link()
+        limit_s = self._settings.timeout_s + grace_s
+        try:
+            await self._pool.run(what, lambda: order(link.control), limit_s=limit_s)
+        except SystemUnavailable as error:
+            await self._broke(link, error)
+            raise

@@ -1,0 +1,280 @@
+"""Images, build cache and networks of a real engine, and the registries that it asks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Protocol, TypeVar
+
+from core.deployments.platform import StackNames
+from core.errors import GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded
+from integrations.docker_engine import image_models, image_references
+from integrations.docker_engine.actions.published_ports import bindings_of
+from integrations.docker_engine.client import pull_progress
+from integrations.docker_engine.client.docker_sdk import Pool, credentials
+from integrations.docker_engine.client.engine_http import Wire, of_container
+from integrations.docker_engine.client.engine_link import Connector, Link
+from integrations.docker_engine.client.json_fields import Answer, count, mapping, sequence, string
+from integrations.docker_engine.image_references import Reference
+from integrations.docker_engine.image_store import (
+    PULL_LIMIT_S,
+    REGISTRY_LIMIT_S,
+    Binding,
+    Image,
+    Network,
+    OnStep,
+    Space,
+)
+from integrations.docker_engine.models import container_of
+from integrations.docker_engine.refusals import EngineRefused, Trouble, registry_refusal, registry_trouble
+
+T = TypeVar("T")
+
+PULLS_AT_ONCE = 2
+PULLS_WAITING = 8
+INSPECTS_AT_ONCE = 8
+LOGIN_LIMIT_S = 10.0
+MOST_NAMES = 100
+"""Of one image that is removed; one with more stays."""
+DISK_LIMIT_S = 60.0
+REMOVAL_LIMIT_S = 60.0
+PRUNE_LIMIT_S = 240.0
+PARTS_SINCE = (1, 42)
+"""The API version from which `/system/df` can leave out volumes, whose measuring takes longest."""
+
+
+class Ask(Protocol):
+    """Puts a question over the engine's link, once more when the link proves broken."""
+
+    async def __call__(self, question: Callable[[Link], Awaitable[T]], *, may_take_long: bool = False) -> T:
+        """Its answer."""
+        ...
+
+
+class RealStore:
+    """See `ImageStore`."""
+
+    def __init__(
+        self, connector: Connector, pool: Pool, ask: Ask, *, timeout_s: float, names: StackNames | None = None
+    ) -> None:
+        self._connector = connector
+        self._pool = pool
+        self._ask = ask
+        self._timeout_s = timeout_s
+        self._names = names or StackNames()
+        self._pulls = asyncio.Semaphore(PULLS_AT_ONCE)
+        self._waiting = 0
+
+    # -- images ----------------------------------------------------------------------------------------------------
+
+    async def images(self) -> list[Image]:
+        """All images with their users."""
+
+        async def read(link: Link) -> list[Image]:
+            listed = await link.wire.get("/images/json", limit_s=self._timeout_s, what="list images")
+            users = await self._users(link.wire)
+            return [image_models.image_of(self._connector.name, mapping(one), users) for one in sequence(listed)]
+
+        return await self._ask(read)
+
+    async def _users(self, wire: Wire) -> dict[str, list[str]]:
+        listed = await wire.get("/containers/json", {"all": "1"}, limit_s=self._timeout_s, what="list")
+        return image_models.users_of(listed)
+
+    async def image(self, reference: str) -> Image | None:
+        """The image of a name, digest reference or id."""
+        asked = _in_path(reference)
+
+        async def read(link: Link) -> Image:
+            what = f"inspect image {reference!r}"
+            raw = await link.wire.get(f"/images/{asked}/json", limit_s=self._timeout_s, what=what)
+            return image_models.image_of(self._connector.name, mapping(raw), await self._users(link.wire))
+
+        try:
+            found = await self._ask(read)
+        except NotFound:
+            return None
+        return found if _is_meant(found, asked) else None
+
+    async def tag(self, image_id: str, reference: str) -> None:
+        """Let a name mean that image."""
+        name, what = image_references.parse(reference), f"tag {image_id!r} as {reference!r}"
+        path = f"/images/{_in_path(image_id)}/tag"
+        query = {"repo": name.name, "tag": name.tag or image_references.DEFAULT_TAG}
+        await self._ask(lambda link: link.wire.order("POST", path, query, limit_s=self._timeout_s, what=what))
+
+    async def remove_image(self, image_id: str) -> bool:
+        """Take its names away and remove it, never by force; what it was built upon stays."""
+        taken: list[str] = []
+        for _ in range(MOST_NAMES):
+            found = await self.image(image_id)
+            if found is None:
+                return bool(taken)
+            name = next(iter((*found.tags, *found.digests, found.id)))
+            path = f"/images/{_in_path(name)}"
+            if found.used_by or not await self._removed(path, f"remove image {name!r}", {"noprune": "1"}):
+                break
+            taken.append(name)
+        for name in taken:
+            if "@" not in name:
+                await self.tag(image_id, name)
+        return False
+
+    async def _removed(self, path: str, what: str, query: Mapping[str, str] | None = None) -> bool:
+        try:
+            await self._ask(lambda link: link.wire.order("DELETE", path, query, limit_s=REMOVAL_LIMIT_S, what=what))
+        except NotFound:
+            return False
+        except EngineRefused as error:
+            if error.trouble in (Trouble.CONFLICT, Trouble.NO_NETWORK):
+                return False
+            raise
+        return True
+
+    # -- registries ------------------------------------------------------------------------------------------------
+
+    async def pull(self, reference: str, on_step: OnStep | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
+        """Fetch what the registry has under that name now."""
+        name = image_references.parse(reference)
+        if self._waiting >= PULLS_WAITING:
+            raise SystemUnavailable(self._connector.title, f"{self._waiting} pulls wait; {reference!r} was not begun")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(time_limit_s):
+                await self._pulls.acquire()
+        except TimeoutError:
+            raise TimeLimitExceeded(self._connector.title, f"the turn of pull {reference!r} did not come") from None
+        finally:
+            self._waiting -= 1
+        try:
+            await self._pull(name, on_step, time_limit_s)
+        finally:
+            self._pulls.release()
+        found = await self.image(name.full)
+        if found is None:
+            raise NotFound(f"pull {reference!r}: it came, and is gone again; something removes images there")
+        return found
+
+    async def _pull(self, name: Reference, on_step: OnStep | None, limit_s: float) -> None:
+        headers, what, refuse = await self._login(name), f"pull {name.full!r}", partial(_refuse, name)
+        query = {"fromImage": name.name, "tag": name.what}
+
+        async def read(link: Link) -> str:
+            reader = pull_progress.PullReader()
+            async with link.wire.stream(
+                "POST", "/images/create", query, headers=headers, limit_s=limit_s, what=what, refuse=refuse
+            ) as response:
+                async for chunk in response.content.iter_any():
+                    step = reader.feed(chunk)
+                    if step is not None and on_step is not None:
+                        on_step(step)
+            reader.feed(b"\n")
+            return reader.problem
+
+        problem = await self._ask(read, may_take_long=True)
+        if problem:
+            raise _refuse(name, 500, problem, self._connector.title, what)
+
+    async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
+        """The registry's digest of that name now."""
+        name = image_references.parse(reference)
+        headers, what, refuse = await self._login(name), f"ask for {name.full!r}", partial(_refuse, name)
+
+        async def read(link: Link) -> Answer:
+            path = f"/distribution/{name.full}/json"
+            try:
+                async with link.wire.stream(
+                    "GET", path, headers=headers, limit_s=time_limit_s, what=what, refuse=refuse
+                ) as response:
+                    return mapping(json.loads(await response.read()))
+            except TimeLimitExceeded as error:
+                raise refuse(504, f"no answer within {time_limit_s:g} s", "", what) from error
+            except ValueError as error:
+                raise refuse(500, "the answer is no JSON", "", what) from error
+
+        answer = await self._ask(read, may_take_long=True)
+        digest = string(mapping(answer.get("Descriptor")).get("digest"))
+        if not digest:
+            raise _refuse(name, 500, "the registry names no digest", "", what)
+        return digest
+
+    async def _login(self, name: Reference) -> Mapping[str, str]:
+        what = f"read the login for {name.registry!r}"
+        found = await self._pool.run(what, lambda: credentials(name.registry), limit_s=LOGIN_LIMIT_S)
+        return {"X-Registry-Auth": found} if found else {}
+
+    # -- space -----------------------------------------------------------------------------------------------------
+
+    async def space(self) -> Space:
+        """Images and build cache with what each one alone takes."""
+
+        async def read(link: Link) -> Space:
+            is_new = tuple(count(part) for part in link.api_version.split(".")) >= PARTS_SINCE
+            path = "/system/df?type=image&type=build-cache" if is_new else "/system/df"
+            raw = await link.wire.get(path, limit_s=DISK_LIMIT_S, what="disk usage")
+            return image_models.space_of(self._connector.name, mapping(raw), await self._users(link.wire))
+
+        return await self._ask(read, may_take_long=True)
+
+    async def prune_build_cache(self, unused_for_h: float) -> int:
+        """Remove cache that was not used for so long."""
+        filters = {"until": [f"{max(1, int(unused_for_h * 3600))}s"]}
+        query = {"all": "1", "filters": json.dumps(filters)}
+
+        async def order(link: Link) -> object:
+            return await link.wire.order("POST", "/build/prune", query, limit_s=PRUNE_LIMIT_S, what="prune build cache")
+
+        return count(mapping(await self._ask(order, may_take_long=True)).get("SpaceReclaimed"))
+
+    async def networks(self) -> list[Network]:
+        """All networks."""
+
+        async def read(link: Link) -> object:
+            return await link.wire.get("/networks", limit_s=self._timeout_s, what="list networks")
+
+        return [image_models.network_of(mapping(one)) for one in sequence(await self._ask(read))]
+
+    async def remove_network(self, network_id: str) -> bool:
+        """Remove a network; an engine refuses to remove one in use."""
+        path, what = f"/networks/{_in_path(network_id)}", f"remove network {network_id!r}"
+        return await self._removed(path, what)
+
+    async def bindings(self) -> list[Binding]:
+        """Every published port of every container, also those that stopped ones would take."""
+        return await self._ask(self._read_bindings)
+
+    async def _read_bindings(self, link: Link) -> list[Binding]:
+        listed = await link.wire.get("/containers/json", {"all": "1"}, limit_s=self._timeout_s, what="list")
+        gate = asyncio.Semaphore(INSPECTS_AT_ONCE)
+
+        async def inspect(found: str) -> list[Binding]:
+            try:
+                async with gate:
+                    raw = await link.wire.get(of_container(found, "/json"), limit_s=self._timeout_s, what="inspect")
+            except NotFound:
+                return []
+            container = container_of(self._connector.name, mapping(raw), self._names)
+            return list(bindings_of(container, mapping(raw)))
+
+        ids = [string(mapping(one).get("Id")) for one in sequence(listed)]
+        return [one for found in await asyncio.gather(*map(inspect, ids)) for one in found]
+
+
+def _refuse(name: Reference, status: int, reason: str, system: str, what: str) -> GuardianError:
+    """What a refusal means of something that a registry was asked for."""
+    return registry_refusal(registry_trouble(status, reason), name.full, name.registry, reason, what)
+
+
+def _in_path(text: str) -> str:
+    """An id or a name, if it can be one; raises NotFound."""
+    return text if image_references.is_id(text) else image_references.parse(text).full
+
+
+def _is_meant(found: Image, asked: str) -> bool:
+    """Whether the engine has not taken a name for the beginning of an id."""
+    is_same = found.id.removeprefix("sha256:").startswith(asked.removeprefix("sha256:")) and image_references.is_id(
+        asked
+    )
+    return is_same or asked in found.tags or asked in found.digests

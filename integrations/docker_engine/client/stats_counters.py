@@ -1,0 +1,93 @@
+"""A reading of a container's counters, and the sample that two of them make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from core.monitoring.snapshot import Sample
+from integrations.docker_engine.client.json_fields import Answer, count, mapping, moment, sequence, string
+
+LEAST_LIFE_S = 0.5
+"""What starting cost counts as spread over so long: over the first milliseconds of a life it would be 300 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Counters since the container's start, and levels, at one moment."""
+
+    at: datetime
+    cpu_ns: int
+    periods: int = 0
+    throttled_periods: int = 0
+    memory_bytes: int
+    limit_bytes: int
+    network_rx_bytes: int = 0
+    network_tx_bytes: int = 0
+    disk_read_bytes: int = 0
+    disk_write_bytes: int = 0
+    pids: int = 0
+
+
+def sample_of(now: Reading, before: Reading | None, started_at: datetime | None) -> Sample:
+    """The resources between two readings; without one before, over the container's life so far."""
+    elapsed_ns = _elapsed_s(now, before, started_at) * 1e9
+    cpu_ns = now.cpu_ns - (before.cpu_ns if before else 0)
+    periods = now.periods - (before.periods if before else 0)
+    throttled = now.throttled_periods - (before.throttled_periods if before else 0)
+    return Sample(
+        at=now.at,
+        cpu_pct=100.0 * cpu_ns / elapsed_ns if elapsed_ns > 0 else 0.0,
+        throttled_pct=100.0 * throttled / periods if periods > 0 else 0.0,
+        memory_bytes=now.memory_bytes,
+        memory_limit_bytes=now.limit_bytes,
+        network_rx_bytes=now.network_rx_bytes,
+        network_tx_bytes=now.network_tx_bytes,
+        disk_read_bytes=now.disk_read_bytes,
+        disk_write_bytes=now.disk_write_bytes,
+        pids=now.pids,
+    )
+
+
+def _elapsed_s(now: Reading, before: Reading | None, started_at: datetime | None) -> float:
+    if before is not None:
+        return (now.at - before.at).total_seconds()
+    return max(LEAST_LIFE_S, (now.at - started_at).total_seconds()) if started_at is not None else 0.0
+
+
+def working_set(usage: int, inactive_file: int) -> int:
+    """Memory without the page cache that the kernel would give up first, as `docker stats` counts it."""
+    return usage - inactive_file if inactive_file < usage else usage
+
+
+def reading_of(raw: Answer, memory_total: int) -> Reading | None:
+    """Read an answer of the engine's `stats`; None: the container does not run (any more)."""
+    cpu, memory = mapping(raw.get("cpu_stats")), mapping(raw.get("memory_stats"))
+    throttling, details = mapping(cpu.get("throttling_data")), mapping(memory.get("stats"))
+    if "usage" not in memory:
+        return None
+    inactive = details.get("total_inactive_file", details.get("inactive_file"))
+    networks = [mapping(one) for one in mapping(raw.get("networks")).values()]
+    disk = dict.fromkeys(("read", "write"), 0)
+    for operation, size in _disk(raw):
+        disk[operation] = disk.get(operation, 0) + size
+    return Reading(
+        at=moment(raw.get("read")) or datetime.now(UTC),
+        cpu_ns=count(mapping(cpu.get("cpu_usage")).get("total_usage")),
+        periods=count(throttling.get("periods")),
+        throttled_periods=count(throttling.get("throttled_periods")),
+        memory_bytes=working_set(count(memory.get("usage")), count(inactive)),
+        limit_bytes=min(count(memory.get("limit")) or memory_total, memory_total),
+        network_rx_bytes=sum(count(one.get("rx_bytes")) for one in networks),
+        network_tx_bytes=sum(count(one.get("tx_bytes")) for one in networks),
+        disk_read_bytes=disk["read"],
+        disk_write_bytes=disk["write"],
+        pids=count(mapping(raw.get("pids_stats")).get("current")),
+    )
+
+
+def _disk(raw: Answer) -> Iterator[tuple[str, int]]:
+    for one in sequence(mapping(raw.get("blkio_stats")).get("io_service_bytes_recursive")):
+        entry = mapping(one)
+        yield string(entry.get("op")).lower(), count(entry.get("value"))

@@ -1,0 +1,60 @@
+"""Looks at the start which engines answer; where none does, the simulated host is guarded, and said to be simulated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.deployments.platform import StackNames
+from core.errors import GuardianError
+from core.settings import EngineSettings
+from core.text import Text, text
+from integrations.docker_engine.client.real_engine import RealEngine
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.simulated.demo_host import demo_engine
+
+PATIENCE_S = 3.0
+"""How long an engine may take to answer before it counts as absent."""
+SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What was found at the start, and what is to be said about it."""
+
+    engines: Mapping[str, Engine]
+    is_simulated: bool
+    notices: tuple[Text, ...]
+
+
+async def survey(
+    settings: Mapping[str, EngineSettings], *, simulated: bool, names: StackNames | None = None
+) -> Surroundings:
+    """The engines that the settings name, also those that do not answer now; the simulated host where none does."""
+    if simulated:
+        return _simulated(text("start.simulated"))
+    engines: dict[str, Engine] = {name: RealEngine(name, one, names=names) for name, one in settings.items()}
+    found = await asyncio.gather(*(_problem(engine) for engine in engines.values()))
+    problems = {name: problem for name, problem in zip(engines, found, strict=True) if problem is not None}
+    if len(problems) < len(engines):
+        notices = tuple(text("start.engine_down", name=name, problem=problem) for name, problem in problems.items())
+        return Surroundings(engines=engines, is_simulated=False, notices=notices)
+    for engine in engines.values():
+        await engine.close()
+    return _simulated(text("start.no_engine", problem="; ".join(problems.values()) or "no engine is configured"))
+
+
+def _simulated(notice: Text) -> Surroundings:
+    return Surroundings(engines={SIMULATED: demo_engine(SIMULATED)}, is_simulated=True, notices=(notice,))
+
+
+async def _problem(engine: Engine) -> str | None:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await engine.info()
+    except GuardianError as error:
+        return str(error)
+    except TimeoutError:
+        return f"{engine.name}: no answer within {PATIENCE_S:.0f} s"
+    return None

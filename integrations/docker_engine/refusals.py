@@ -1,0 +1,126 @@
+"""The common ways in which an engine or a registry refuses, each with a sentence for people in their language."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from core.errors import ActionFailed, GuardianError, NotFound
+from core.text import Text, text
+
+
+class Trouble(StrEnum):
+    """What was wrong; `docker.trouble.<value>` is its sentence."""
+
+    NO_CONTAINER = "no_container"
+    NO_HOST = "no_host"
+    NOTHING_TO_DO = "nothing_to_do"
+    """Its sentence is the action's own."""
+    WHICH = "which"
+    """The name means several; its sentences are `which_host` and `which_container`."""
+    NAME_TAKEN = "name_taken"
+    CONFLICT = "conflict"
+    PORT_TAKEN = "port_taken"
+    NO_SPACE = "no_space"
+    NO_NETWORK = "no_network"
+    NOT_RUNNING = "not_running"
+    IMAGE_NOT_FOUND = "image_not_found"
+    REGISTRY_LOGIN = "registry_login"
+    REGISTRY_UNREACHABLE = "registry_unreachable"
+    RATE_LIMITED = "rate_limited"
+    WRONG_PLATFORM = "wrong_platform"
+    REGISTRY_OTHER = "registry_other"
+
+
+class EngineRefused(ActionFailed):
+    """An engine or registry refused, for a reason that has a name."""
+
+    says: Text
+
+    def __init__(self, problem: str, trouble: Trouble, says: Text) -> None:
+        self.trouble = trouble
+        super().__init__(problem, says=says)
+
+
+class EngineLacks(NotFound):
+    """The engine or registry does not have it; says so in people's language."""
+
+    says: Text
+
+    def __init__(self, problem: str, says: Text, trouble: Trouble = Trouble.NO_CONTAINER) -> None:
+        self.trouble = trouble
+        super().__init__(problem, says=says)
+
+
+_ANYWHERE = re.IGNORECASE
+# first match counts: a full disk while a layer is unpacked is a full disk, whatever else the sentence says
+_OF_ENGINE = (
+    (Trouble.NO_SPACE, re.compile(r"no space left on device|disk quota exceeded", _ANYWHERE)),
+    (Trouble.PORT_TAKEN, re.compile(r"port is already allocated|address already in use", _ANYWHERE)),
+    (Trouble.NAME_TAKEN, re.compile(r"name .*is already in use", _ANYWHERE)),
+    (Trouble.NO_CONTAINER, re.compile(r"no such container", _ANYWHERE)),
+    (Trouble.NO_NETWORK, re.compile(r"network \S+ not found|could not find a network", _ANYWHERE)),
+    (Trouble.CONFLICT, re.compile(r"has active endpoints", _ANYWHERE)),
+    (Trouble.NOT_RUNNING, re.compile(r"is not running|is not paused|is already paused", _ANYWHERE)),
+)
+_OF_REGISTRY = (
+    (Trouble.NO_SPACE, re.compile(r"no space left on device|disk quota exceeded", _ANYWHERE)),
+    (Trouble.RATE_LIMITED, re.compile(r"toomanyrequests|too many requests|rate limit", _ANYWHERE)),
+    (Trouble.WRONG_PLATFORM, re.compile(r"no matching manifest for|does not match the specified platform", _ANYWHERE)),
+    (
+        Trouble.REGISTRY_LOGIN,
+        re.compile(
+            r"access denied|access to the resource is denied|unauthorized|authentication required|no basic auth"
+            r"|incorrect username or password|denied:|403 forbidden",
+            _ANYWHERE,
+        ),
+    ),
+    (
+        Trouble.IMAGE_NOT_FOUND,
+        re.compile(r"manifest unknown|manifest for .* not found|name unknown|not found|no such image", _ANYWHERE),
+    ),
+    (
+        Trouble.REGISTRY_UNREACHABLE,
+        re.compile(
+            r"dial tcp|no such host|connection refused|connection reset|i/o timeout|timeout|tls|x509|\beof\b"
+            r"|server gave http response|request canceled|unavailable|bad gateway|network is unreachable"
+            r"|service unavailable|internal server error|http status: 5\d\d",
+            _ANYWHERE,
+        ),
+    ),
+)
+_PORT = re.compile(r":(\d{1,5})(?::| failed)")
+
+
+def engine_trouble(status: int, reason: str) -> Trouble | None:
+    """What an engine's refusal means; None: nothing that has a name."""
+    for trouble, pattern in _OF_ENGINE:
+        if pattern.search(reason):
+            return trouble
+    return Trouble.CONFLICT if status == 409 else None
+
+
+def engine_says(trouble: Trouble, reason: str) -> Text:
+    """The sentence for people."""
+    if trouble is Trouble.PORT_TAKEN:
+        port = _PORT.search(reason)
+        return text("docker.trouble.port_taken", port=port[1] if port else None)
+    return text(f"docker.trouble.{trouble}")
+
+
+def registry_trouble(status: int, reason: str) -> Trouble:
+    """What it means that an engine could not get something from a registry."""
+    for trouble, pattern in _OF_REGISTRY:
+        if pattern.search(reason):
+            return trouble
+    by_status = {401: Trouble.REGISTRY_LOGIN, 403: Trouble.REGISTRY_LOGIN, 404: Trouble.IMAGE_NOT_FOUND}
+    return by_status.get(status, Trouble.REGISTRY_UNREACHABLE if status in (502, 503, 504) else Trouble.REGISTRY_OTHER)
+
+
+def registry_refusal(trouble: Trouble, image: str, registry: str, reason: str, what: str) -> GuardianError:
+    """The error that tells of it."""
+    says = text(f"docker.trouble.{trouble}", image=image, registry=registry)
+    problem = f"{what}: {reason.strip() or 'no reason was given'}"
+    if trouble is Trouble.IMAGE_NOT_FOUND:
+        return EngineLacks(problem, says, trouble)
+    return EngineRefused(problem, trouble, says)

@@ -1,0 +1,67 @@
+"""Asks registries for digests through the engines: few at once, each within a bound, remembered for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.errors import SystemUnavailable
+from integrations.docker_engine.engine import Engine
+from integrations.docker_engine.refusals import EngineLacks, EngineRefused, Trouble
+
+AT_ONCE = 8
+KEPT_FOR = timedelta(minutes=10)
+TROUBLE_KEPT_FOR = timedelta(minutes=1)
+"""A registry that did not answer is asked again sooner."""
+MOST_KEPT = 1000
+_PASSING = frozenset({Trouble.REGISTRY_UNREACHABLE, Trouble.RATE_LIMITED, Trouble.REGISTRY_OTHER})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryAnswer:
+    """What a registry has under a name, or why it cannot be told."""
+
+    digest: str = ""
+    """sha256:…; empty: not told."""
+    trouble: Trouble | None = None
+    at: datetime
+
+
+class Registries:
+    """See the module's docstring. Never raises for what a registry does."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._kept: dict[tuple[str, str], RegistryAnswer] = {}
+
+    async def ask(self, engine: Engine, reference: str, *, fresh: bool = False) -> RegistryAnswer:
+        """The registry's digest of a name, as that engine sees it."""
+        key = (engine.name, reference)
+        async with self._gate:
+            known = self._kept.get(key)
+            if known is not None and not fresh and self._is_good(known):
+                return known
+            answer = await self._asked(engine, reference)
+            self._keep(key, answer)
+            return answer
+
+    async def _asked(self, engine: Engine, reference: str) -> RegistryAnswer:
+        try:
+            return RegistryAnswer(digest=await engine.store.distribution(reference), at=self._now())
+        except (EngineRefused, EngineLacks) as error:
+            return RegistryAnswer(trouble=error.trouble, at=self._now())
+        except SystemUnavailable:
+            return RegistryAnswer(trouble=Trouble.REGISTRY_UNREACHABLE, at=self._now())
+
+    def _is_good(self, answer: RegistryAnswer) -> bool:
+        span = TROUBLE_KEPT_FOR if answer.trouble in _PASSING else KEPT_FOR
+        return self._now() - answer.at < span
+
+    def _keep(self, key: tuple[str, str], answer: RegistryAnswer) -> None:
+        if len(self._kept) >= MOST_KEPT:
+            self._kept = {one: kept for one, kept in self._kept.items() if self._is_good(kept)}
+        if len(self._kept) < MOST_KEPT:
+            self._kept[key] = answer

@@ -1,0 +1,1 @@
+"""A simulated Docker host for the demo and for fast tests."""

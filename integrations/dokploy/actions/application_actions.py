@@ -1,0 +1,213 @@
+"""Applications of Dokploy: one Swarm service each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
+from core.deployments.deploys import FOLLOW_KIND, DeployWhat
+from core.deployments.platform import Managed, ManagedKind
+from core.errors import ActionFailed, Refused
+from core.text import text
+from integrations.dokploy.actions.dokploy_deps import DokployToolset
+from integrations.dokploy.actions.service_containers import is_up, settled
+from integrations.dokploy.actions.stack_params import NamedDeployParams, NamedParams
+from integrations.dokploy.deploys.submit_deploy import before_sending, new_deploy, place, refuse_if_busy
+from integrations.dokploy.deploys.version_keeping import newest_first
+from integrations.dokploy.models import Rollback
+
+SLOW_S = 240.0
+
+
+class ApplicationActions(DokployToolset):
+    """Deploying, rolling back, starting, stopping, restarting."""
+
+    system = "dokploy.application"
+
+    @action(Risk.CHANGE, follow=FOLLOW_KIND, snapshot="rollback_before", undo="back", time_limit_s=90.0)
+    async def deploy(self, params: NamedDeployParams) -> Result:
+        """Deploy an application: fetch its source or image, build, bring it up; followed until it has held.
+
+        Undone by Dokploy's own rollback, where that is set up for it.
+        """
+        return await self._order(params, DeployWhat.DEPLOY)
+
+    @action(Risk.CHANGE, follow=FOLLOW_KIND, snapshot="rollback_before", undo="back", time_limit_s=90.0)
+    async def redeploy(self, params: NamedDeployParams) -> Result:
+        """Build an application again from the source that is there, and bring it up; followed until it has held."""
+        return await self._order(params, DeployWhat.REDEPLOY)
+
+    async def rollback_before(self, params: NamedDeployParams) -> JsonObject:
+        """The image that it could go back to."""
+        managed = self._application(params.name)
+        kept = await self._rollbacks(managed)
+        return {"rollback_id": kept[0].rollback_id if kept else None, "image": kept[0].image if kept else None}
+
+    async def back(self, params: NamedDeployParams, snapshot: JsonObject) -> Result:
+        """Put the image back that it had."""
+        managed = self._application(params.name)
+        wanted = snapshot.get("rollback_id")
+        kept = next((one for one in await self._rollbacks(managed) if one.rollback_id == wanted), None)
+        if kept is None:
+            raise _not_set_up(managed)
+        return await self._go_back(managed, kept, "dokploy.rolled_back")
+
+    @action(
+        Risk.CHANGE,
+        snapshot="image_before",
+        undo="forward_again",
+        preview="rollback_preview",
+        time_limit_s=SLOW_S,
+    )
+    async def rollback(self, params: NamedDeployParams) -> Result:
+        """Put the image before the newest one back, by Dokploy's own rollback; needs that to be set up there.
+
+        Its environment and mounts are those of that time too. Databases are not rolled back.
+        """
+        managed = self._application(params.name)
+        await refuse_if_busy(self._parts, managed)
+        return await self._go_back(managed, (await self._two_images(managed))[1], "dokploy.rolled_back")
+
+    async def image_before(self, params: NamedDeployParams) -> JsonObject:
+        """The newest image."""
+        newest = (await self._two_images(self._application(params.name)))[0]
+        return {"rollback_id": newest.rollback_id, "image": newest.image}
+
+    async def forward_again(self, params: NamedDeployParams, snapshot: JsonObject) -> Result:
+        """Put the newest image back."""
+        managed = self._application(params.name)
+        wanted = snapshot.get("rollback_id")
+        kept = next((one for one in await self._rollbacks(managed) if one.rollback_id == wanted), None)
+        if kept is None:
+            raise Refused(
+                f"the image that {managed.name!r} had before is not kept any more; deploy it",
+                says=text("dokploy_error.image_gone", name=managed.name),
+            )
+        return await self._go_back(managed, kept, "dokploy.rolled_forward")
+
+    async def rollback_preview(self, params: NamedDeployParams) -> Preview:
+        """From which image to which."""
+        now, then = await self._two_images(self._application(params.name))
+        return Preview(
+            lines=(f"- {now.image}", f"+ {then.image}"),
+            warnings=(text("dokploy.warn.volumes"),),
+            basis=f"{now.rollback_id} {then.rollback_id}",
+        )
+
+    @action(Risk.DISRUPTIVE, idempotent=True, outcome="is_started", time_limit_s=SLOW_S)
+    async def start(self, params: NamedParams) -> Result:
+        """Start an application with one replica. One that had more gets them back by `reload`."""
+        managed = self._application(params.name)
+        await self._dokploy.applications.start(managed.id)
+        return await self._told(managed, "dokploy.one_started", is_wanted=True)
+
+    async def is_started(self, params: NamedParams, started_at: datetime) -> Outcome:
+        """Whether any of it runs."""
+        return Outcome.OK if await is_up(self._parts, self._application(params.name)) else Outcome.FAILED
+
+    @action(
+        Risk.DISRUPTIVE,
+        idempotent=True,
+        snapshot="state_before",
+        undo="run_again",
+        outcome="is_stopped",
+        time_limit_s=SLOW_S,
+    )
+    async def stop(self, params: NamedParams) -> Result:
+        """Stop an application until somebody starts it. Not a repair."""
+        managed = self._application(params.name)
+        await refuse_if_busy(self._parts, managed)
+        await self._dokploy.applications.stop(managed.id)
+        return await self._told(managed, "dokploy.one_stopped", is_wanted=False)
+
+    async def state_before(self, params: NamedParams) -> JsonObject:
+        """Whether it ran."""
+        return {"was_running": await is_up(self._parts, self._application(params.name))}
+
+    async def run_again(self, params: NamedParams, snapshot: JsonObject) -> Result:
+        """Bring it back with all its replicas if it ran."""
+        managed = self._application(params.name)
+        if snapshot.get("was_running") is True:
+            return await self.reload(params)
+        return self._result(text("dokploy.was_stopped_before", stack=managed.name), {"name": managed.name})
+
+    async def is_stopped(self, params: NamedParams, started_at: datetime) -> Outcome:
+        """Whether none of it runs."""
+        return Outcome.FAILED if await is_up(self._parts, self._application(params.name)) else Outcome.OK
+
+    @action(Risk.DISRUPTIVE, time_limit_s=SLOW_S)
+    async def reload(self, params: NamedParams) -> Result:
+        """Restart an application with all its replicas; it is away for a moment."""
+        managed = self._application(params.name)
+        await self._dokploy.applications.reload(managed.id, managed.app_name)
+        return await self._told(managed, "dokploy.reloaded", is_wanted=True)
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    def _application(self, name: str) -> Managed:
+        return self._parts.managed(name, ManagedKind.APPLICATION)
+
+    async def _order(self, params: NamedDeployParams, what: DeployWhat) -> Result:
+        with before_sending():
+            managed = self._application(params.name)
+            await refuse_if_busy(self._parts, managed)
+            known = await self._dokploy.deployments.of_application(managed.id)
+            deploy = new_deploy(
+                self._parts,
+                managed,
+                what=what,
+                why=params.why,
+                known_ids=tuple(one.deployment_id for one in known),
+            )
+        applications = self._dokploy.applications
+        return await place(
+            self._parts, deploy, applications.deploy if what is DeployWhat.DEPLOY else applications.redeploy
+        )
+
+    async def _rollbacks(self, managed: Managed) -> list[Rollback]:
+        """What it can go back to, newest first."""
+        found = newest_first(await self._dokploy.deployments.of("application", managed.id))
+        return [one.rollback for one in found if one.rollback is not None]
+
+    async def _two_images(self, managed: Managed) -> tuple[Rollback, Rollback]:
+        """The newest image and the one before it."""
+        kept = await self._rollbacks(managed)
+        if not kept:
+            raise _not_set_up(managed)
+        if len(kept) < 2:
+            raise Refused(
+                f"Dokploy keeps only one image of {managed.name!r} ({kept[0].image}); there is none before it",
+                says=text("dokploy_error.one_image", name=managed.name, image=kept[0].image),
+            )
+        return kept[0], kept[1]
+
+    async def _go_back(self, managed: Managed, kept: Rollback, key: str) -> Result:
+        await self._dokploy.rollbacks.roll_back(kept.rollback_id)
+        found = await settled(self._parts, managed, is_wanted=True)
+        if not found:
+            raise ActionFailed(
+                f"Dokploy put {kept.image!r} back for {managed.name!r}, but nothing of it runs; look at its log",
+                says=text("dokploy_error.nothing_runs", name=managed.name, image=kept.image),
+            )
+        data: JsonObject = {"name": managed.name, "image": kept.image}
+        return self._result(
+            text(key, name=managed.name, image=kept.image or "–"),
+            data,
+            f"rollback.rollback {kept.rollback_id}",
+            ends_here=True,
+        )
+
+    async def _told(self, managed: Managed, key: str, *, is_wanted: bool) -> Result:
+        is_so = await settled(self._parts, managed, is_wanted=is_wanted)
+        bad = "dokploy.one_not_started" if is_wanted else "dokploy.one_not_stopped"
+        said = text(key if is_so else bad, name=managed.name)
+        return self._result(said, {"name": managed.name}, outcome=Outcome.OK if is_so else Outcome.FAILED)
+
+
+def _not_set_up(managed: Managed) -> Refused:
+    return Refused(
+        f"Dokploy keeps no earlier image of {managed.name!r}: rollbacks are not set up for it. In Dokploy, add a "
+        "registry (Settings, Registry), then switch rollbacks on in the application's deployments tab and choose that "
+        "registry; from the next deploy on it can be rolled back",
+        says=text("dokploy_error.no_earlier_image", name=managed.name),
+    )

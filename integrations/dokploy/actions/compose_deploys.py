@@ -1,0 +1,292 @@
+"""Deploying a stack: as it is, with another image tag, with newer images. Each is followed to its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
+from core.deployments.deploys import FOLLOW_KIND, DeployWhat, VersionContent
+from core.deployments.platform import Managed
+from core.error_text import own_words
+from core.errors import GuardianError, Refused
+from core.text import Text, text
+from integrations.compose_file.edits import set_image_tag
+from integrations.compose_file.env_field import changed_keys, unset_variables
+from integrations.compose_file.file_diff import diff
+from integrations.compose_file.file_errors import ComposeFileError
+from integrations.dokploy.actions.dokploy_deps import DokployToolset, listed
+from integrations.dokploy.actions.stack_params import DeployParams, TagParams, UpdateImagesParams
+from integrations.dokploy.deploys.deployed_content import (
+    branch_of,
+    content_of,
+    digest_of,
+    file_of,
+    is_raw,
+    is_stack,
+    or_put_back,
+    refuse_git,
+    services_in,
+    write_file,
+)
+from integrations.dokploy.deploys.rollback_plan import Way, go, snapshot_of, way_from, way_to
+from integrations.dokploy.deploys.submit_deploy import Order, before_sending, order_compose, ready
+from integrations.dokploy.deploys.version_keeping import keep_present
+from integrations.dokploy.models import Compose
+
+ORDERED_WITHIN_S = 90.0
+PULLED_WITHIN_S = 1200.0
+
+
+class ComposeDeploys(DokployToolset):
+    """What brings a version of a stack up."""
+
+    system = "dokploy.compose"
+
+    @action(
+        Risk.CHANGE,
+        snapshot="good_before",
+        undo="back_to_good",
+        preview="deploy_preview",
+        follow=FOLLOW_KIND,
+        time_limit_s=ORDERED_WITHIN_S,
+    )
+    async def deploy(self, params: DeployParams) -> Result:
+        """Deploy a stack: fetch its source, bring it up, and follow it until its containers have held.
+
+        Refused while one of it waits or runs. Undone by going back to the last good version. A stack of type `stack`
+        is started this way too. To apply a change of the file alone, `redeploy` is enough.
+        """
+        return await self._deploy(params, DeployWhat.DEPLOY)
+
+    @action(
+        Risk.CHANGE,
+        snapshot="good_before",
+        undo="back_to_good",
+        preview="deploy_preview",
+        follow=FOLLOW_KIND,
+        time_limit_s=ORDERED_WITHIN_S,
+    )
+    async def redeploy(self, params: DeployParams) -> Result:
+        """Bring a stack up again without fetching from git; the file and environment in Dokploy are applied.
+
+        Use it after an edit (`set_memory_limit` …). Dokploy notifies nobody of how it ends, but it is followed here.
+        After a failed git clone the code folder is empty: only `deploy` helps then.
+        """
+        return await self._deploy(params, DeployWhat.REDEPLOY)
+
+    async def good_before(self, params: DeployParams) -> JsonObject:
+        """The last good version, kept now if what runs is not kept yet."""
+        managed, row = await ready(self._parts, params.stack)
+        await keep_present(self._parts, managed, row, only_good=True)
+        good = await self._parts.versions.last_good(managed.id)
+        return {"version": good.id if good is not None else None}
+
+    async def back_to_good(self, params: DeployParams, snapshot: JsonObject) -> Result:
+        """Go back to the version that was good before it; itself a deploy that is followed."""
+        with before_sending():
+            managed, row = await ready(self._parts, params.stack)
+            number = snapshot.get("version")
+            version = await self._parts.versions.get(number) if isinstance(number, int) else None
+            if version is None:
+                raise Refused(
+                    f"there is no earlier version of {managed.name!r} that is known to have held, so there is nothing "
+                    "to go back to; look at the log of the deployment and correct its cause",
+                    says=text("dokploy_error.nothing_good", stack=managed.name),
+                )
+            way = await way_to(self._parts, managed, row, version)
+        return await go(self._parts, managed, row, way, why=f"back to version {version.id}")
+
+    async def deploy_preview(self, params: DeployParams) -> Preview:
+        """What is deployed, with what would make it fail."""
+        managed, row = await ready(self._parts, params.stack)
+        warnings = await self._warnings(managed, row)
+        lines = await self._what_is_new(managed, row) if is_raw(row) else [f"{managed.source}: {branch_of(row) or '–'}"]
+        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(content_of(row)))
+
+    @action(
+        Risk.CHANGE,
+        snapshot="before_tag",
+        undo="put_back",
+        preview="tag_preview",
+        follow=FOLLOW_KIND,
+        time_limit_s=ORDERED_WITHIN_S,
+    )
+    async def change_image_tag(self, params: TagParams) -> Result:
+        """Give a service's image another tag in the Compose file and deploy, as one action that is followed.
+
+        Undone by writing the old file back and deploying it. Only for files kept in Dokploy; not for images that are
+        built.
+        """
+        with before_sending():
+            managed, row = await ready(self._parts, params.stack)
+            after = self._tagged(managed, row, params)
+            if after == content_of(row).compose_file and self._runs_tag(managed, params):
+                return self._nothing_to_do(text("dokploy.tag_same", service=params.service, tag=params.tag))
+            await keep_present(self._parts, managed, row)
+            await write_file(self._parts, row, after)
+        content = replace(content_of(row), compose_file=after)
+        order = Order(what=DeployWhat.UPDATE, why=f"{params.service}:{params.tag}", content=content, file=after)
+        async with or_put_back(self._parts, row, content):
+            return await order_compose(self._parts, managed, row, order)
+
+    async def before_tag(self, params: TagParams) -> JsonObject:
+        """The row as it is."""
+        _, row = await ready(self._parts, params.stack)
+        return snapshot_of(row, Way(content=content_of(row)))
+
+    async def tag_preview(self, params: TagParams) -> Preview:
+        """The changed line."""
+        managed, row = await ready(self._parts, params.stack)
+        before = content_of(row)
+        after = self._tagged(managed, row, params)
+        lines = diff(before.compose_file, after)
+        warnings = [] if lines else [text("dokploy.warn.no_change")]
+        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(before))
+
+    @action(
+        Risk.CHANGE,
+        snapshot="images_before",
+        undo="put_back",
+        preview="update_preview",
+        follow=FOLLOW_KIND,
+        time_limit_s=PULLED_WITHIN_S,
+    )
+    async def update_images(self, params: UpdateImagesParams) -> Result:
+        """Fetch what the registry has now under the tags of a stack's images, and redeploy where any is newer.
+
+        Nothing newer: nothing is done. Undone by naming the old images again and redeploying. Images that are built or
+        pinned to a digest stay.
+        """
+        with before_sending():
+            managed, row = await ready(self._parts, params.stack)
+            references = await self._references(managed, row, params.service)
+            newer = await self._pull(managed, references)
+            if not newer:
+                return self._nothing_to_do(text("dokploy.no_newer_images", stack=managed.name, count=len(references)))
+        order = Order(what=DeployWhat.UPDATE, fetches=False, why=f"newer {', '.join(newer)}", content=content_of(row))
+        return await order_compose(self._parts, managed, row, order)
+
+    async def images_before(self, params: UpdateImagesParams) -> JsonObject:
+        """Which images its references mean now, and the row as it is."""
+        managed, row = await ready(self._parts, params.stack)
+        await keep_present(self._parts, managed, row, only_good=True)
+        host = self._host(managed)
+        references = await self._references(managed, row, params.service)
+        tags = {name: await self._parts.images.id_of(host, name) for name in references.values()}
+        way = Way(content=content_of(row), tags_now={name: one for name, one in tags.items() if one}, fetches=False)
+        return {**snapshot_of(row, way), "had_images": bool(way.tags_now)}
+
+    async def update_preview(self, params: UpdateImagesParams) -> Preview:
+        """The images that are asked for."""
+        managed, row = await ready(self._parts, params.stack)
+        references = await self._references(managed, row, params.service)
+        lines = [f"{service}: {reference}" for service, reference in references.items()]
+        warnings = [text("dokploy.warn.swarm_images")] if is_stack(managed) else []
+        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(content_of(row)))
+
+    async def put_back(self, params: TagParams | UpdateImagesParams, snapshot: JsonObject) -> Result:
+        """Write the old file back, name the old images again, and deploy; followed."""
+        with before_sending():
+            managed, row = await ready(self._parts, params.stack)
+            if is_stack(managed) and "had_images" in snapshot:
+                raise Refused(
+                    f"{managed.name!r} runs on Swarm, which asks the registry what a tag means: the earlier images "
+                    "cannot be put back by name; give the service the earlier tag (dokploy.compose.change_image_tag)",
+                    says=text("dokploy_error.tag_again", stack=managed.name),
+                )
+        return await go(self._parts, managed, row, way_from(snapshot), why="put back what was before")
+
+    # -- shared ----------------------------------------------------------------------------------------------------
+
+    async def _deploy(self, params: DeployParams, what: DeployWhat) -> Result:
+        with before_sending():
+            managed, row = await ready(self._parts, params.stack)
+        order = Order(what=what, fetches=what is DeployWhat.DEPLOY, why=params.why, content=content_of(row))
+        return await order_compose(self._parts, managed, row, order)
+
+    async def _warnings(self, managed: Managed, row: Compose) -> list[Text]:
+        if not is_raw(row):
+            return []
+        content: VersionContent = content_of(row)
+        try:
+            unset = unset_variables(content.compose_file, content.env)
+            names = {one.name for one in services_in(content.compose_file)}
+        except ComposeFileError as error:
+            says = text("dokploy_error.file_invalid", stack=managed.name, problem=own_words(error))
+            raise Refused(f"{managed.name!r} cannot be deployed: {error}", says=says) from error
+        lost = [one.host for one in row.domains if one.enabled and one.service_name and one.service_name not in names]
+        warnings = [text("dokploy.warn.unset", names=", ".join(unset))] if unset else []
+        return warnings + [text("dokploy.warn.lost_domain", domain=one) for one in lost]
+
+    async def _what_is_new(self, managed: Managed, row: Compose) -> list[str]:
+        """What differs from the version kept last, which is what runs or was tried; masked."""
+        newest = next(iter(await self._parts.versions.of(managed.id, 1)), None)
+        then = await self._parts.versions.content(newest.id) if newest is not None else None
+        if then is None:
+            return []
+        now = content_of(row)
+        changed = changed_keys(then.env, now.env)
+        lines = diff(then.compose_file, now.compose_file)
+        lines += [f"+ {key}" for key in changed.added] + [f"- {key}" for key in changed.removed]
+        return [self._parts.redact(line) for line in [*lines, *(f"~ {key}" for key in changed.changed)]]
+
+    def _runs_tag(self, managed: Managed, params: TagParams) -> bool:
+        """Whether all its containers were started from that tag."""
+        images = [one.image for one in self._parts.containers(managed) if one.service == params.service]
+        return bool(images) and all(image.endswith(f":{params.tag}") for image in images)
+
+    def _tagged(self, managed: Managed, row: Compose, params: TagParams) -> str:
+        refuse_git(row, managed)
+        return set_image_tag(content_of(row).compose_file, params.service, params.tag)
+
+    def _nothing_to_do(self, message: Text) -> Result:
+        return self._result(message, outcome=Outcome.NO_DATA, ends_here=True)
+
+    def _host(self, managed: Managed) -> str:
+        if managed.host is None:
+            raise Refused(
+                f"the machine of {managed.name!r} is not watched here, so its images cannot be seen; add its engine "
+                "to the setting `engines`",
+                says=text("dokploy_error.host_not_watched", stack=managed.name),
+            )
+        return managed.host
+
+    async def _references(self, managed: Managed, row: Compose, service: str | None) -> dict[str, str]:
+        """Service → image as its containers were started from, or as the file writes it; those that can be newer."""
+        self._host(managed)
+        services = services_in(await file_of(self._parts, row))
+        running = {one.service: one.image for one in self._parts.containers(managed)}
+        if service is not None and service not in {*running, *(one.name for one in services)}:
+            known = sorted({*running, *(one.name for one in services)})
+            raise Refused(
+                f"{managed.name!r} has no service {service!r}; it has {', '.join(known) or 'none'}",
+                says=text("dokploy_error.no_service", stack=managed.name, service=service, known=listed(known)),
+            )
+        built = {one.name for one in services if one.build is not None}
+        written = {one.name: one.image for one in services if one.image and "$" not in one.image}
+        found = {name: image for name, image in {**running, **written}.items() if name not in built}
+        return {
+            name: image
+            for name, image in found.items()
+            if service in (None, name) and "@" not in image and not image.startswith("sha256:")
+        }
+
+    async def _pull(self, managed: Managed, references: Mapping[str, str]) -> list[str]:
+        """Fetch all; the references that mean something newer than what runs. What fails puts the others back."""
+        host, images = self._host(managed), self._parts.images
+        before = {one: await images.id_of(host, one) for one in references.values()}
+        ran = {one.service: one.image_id for one in self._parts.containers(managed)}
+        newer: list[str] = []
+        try:
+            for service, reference in references.items():
+                pulled = await images.pull(host, reference)
+                if pulled != (ran.get(service) or before[reference]) and reference not in newer:
+                    newer.append(reference)
+        except (GuardianError, asyncio.CancelledError):
+            for reference, image in before.items():
+                if image is not None:
+                    await images.tag(host, image, reference)
+            raise
+        return newer

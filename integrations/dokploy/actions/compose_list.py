@@ -1,0 +1,51 @@
+"""All stacks that Dokploy manages, at a glance."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+
+from core.actions.catalog import Outcome, Result, Risk, action
+from core.deployments.platform import DeployStatus, Managed, ManagedKind
+from core.text import text
+from integrations.dokploy.actions.compose_reads import iso, place_of
+from integrations.dokploy.actions.dokploy_deps import DokployToolset
+from integrations.dokploy.actions.stack_params import NoParams
+
+
+class ComposeList(DokployToolset):
+    """In a file of its own: `list` hides Python's within its class."""
+
+    system = "dokploy.compose"
+
+    @action(Risk.READ, idempotent=True)
+    async def list(self, params: NoParams) -> Result:
+        """List the stacks that Dokploy manages: project, environment, containers running, last deployment.
+
+        As of the last look, seconds ago; nothing is asked of Dokploy.
+        """
+        stacks = [one for one in self._parts.inventory().managed if one.kind is ManagedKind.COMPOSE]
+        if not stacks:
+            return self._result(text("dokploy.listed_none"), {"stacks": []}, outcome=Outcome.NO_DATA)
+        rows = [self._row(one) for one in stacks]
+        troubled = sum(1 for row in rows if row["is_troubled"] is True)
+        listed: JsonValue = [*rows]
+        return self._result(text("dokploy.listed", count=len(stacks), troubled=troubled), {"stacks": listed})
+
+    def _row(self, managed: Managed) -> dict[str, JsonValue]:
+        containers = self._parts.containers(managed)
+        running = sum(one.is_running for one in containers)
+        last = managed.last_deployment
+        is_watched = managed.host is not None
+        has_failed = last is not None and last.status is DeployStatus.ERROR
+        is_down = is_watched and last is not None and managed.status != "idle" and running == 0
+        return {
+            **place_of(managed),
+            "source": managed.source,
+            "branch": managed.branch,
+            "platform_status": managed.status,
+            "containers_running": running,
+            "containers_total": len(containers),
+            "deploy_status": str(last.status) if last is not None else None,
+            "deployed_at": iso(last.finished_at or last.created_at) if last is not None else None,
+            "is_troubled": has_failed or is_down,
+        }

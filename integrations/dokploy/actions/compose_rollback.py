@@ -1,0 +1,153 @@
+"""Rolling a compose back, which Dokploy itself cannot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.actions.catalog import JsonObject, Preview, Result, Risk, action
+from core.deployments.deploys import FOLLOW_KIND, Version
+from core.deployments.platform import Managed
+from core.errors import Refused
+from core.text import Text, text
+from integrations.compose_file.env_field import changed_keys
+from integrations.compose_file.file_diff import diff
+from integrations.dokploy.actions.dokploy_deps import DokployToolset
+from integrations.dokploy.actions.stack_params import RollbackParams
+from integrations.dokploy.deploys.deployed_content import content_of, digest_of, is_raw
+from integrations.dokploy.deploys.migration_logs import migration_since
+from integrations.dokploy.deploys.rollback_plan import (
+    Way,
+    go,
+    image_lines,
+    last_good_before,
+    settings_lines,
+    snapshot_of,
+    way_from,
+    way_to,
+    way_to_ref,
+)
+from integrations.dokploy.deploys.submit_deploy import before_sending, ready
+from integrations.dokploy.deploys.version_keeping import FOUND
+from integrations.dokploy.models import Compose
+
+_AT = "%Y-%m-%d %H:%M UTC"
+
+
+class ComposeRollback(DokployToolset):
+    """Back to an earlier version of a stack."""
+
+    system = "dokploy.compose"
+
+    @action(
+        Risk.CHANGE,
+        snapshot="where_it_is",
+        undo="forward_again",
+        preview="rollback_preview",
+        follow=FOLLOW_KIND,
+        time_limit_s=90.0,
+    )
+    async def rollback(self, params: RollbackParams) -> Result:
+        """Go back to a kept version, or for stacks from git to a tag or branch, and follow it like a deploy.
+
+        Without either: to the last version that held before what runs. A file kept in Dokploy is written back with its
+        environment; from git the branch is set, or else the images of then are named again. Volumes and databases are
+        not rolled back: look at the warning about migrations first. Undone by going forward again.
+        """
+        with before_sending():
+            managed, row, way = await self._way(params)
+        why = params.why or f"back to {params.ref or _version_name(way.version)}"
+        return await go(self._parts, managed, row, way, why=why)
+
+    async def where_it_is(self, params: RollbackParams) -> JsonObject:
+        """The row and the images as they are."""
+        _, row, way = await self._way(params)
+        return snapshot_of(row, way)
+
+    async def forward_again(self, params: RollbackParams, snapshot: JsonObject) -> Result:
+        """Write back what was there before the rollback, and deploy it; followed."""
+        with before_sending():
+            managed, row = await ready(self._parts, params.stack)
+        return await go(self._parts, managed, row, way_from(snapshot), why="take the rollback back")
+
+    async def rollback_preview(self, params: RollbackParams) -> Preview:
+        """The difference between now and then, and what going back does not bring back."""
+        managed, row, way = await self._way(params)
+        now = content_of(row)
+        lines = diff(now.compose_file, way.content.compose_file) if is_raw(row) else []
+        changed = changed_keys(now.env, way.content.env)
+        lines += [f"+ {key}" for key in changed.added] + [f"- {key}" for key in changed.removed]
+        lines += [f"~ {key}" for key in changed.changed]
+        lines += settings_lines(now, way.content) + image_lines(way)
+        basis = digest_of(now, params.ref or "", _version_name(way.version), *sorted(way.tags.values()))
+        return Preview(
+            lines=tuple(self._parts.redact(line) for line in lines),
+            warnings=tuple(await self._warnings(managed, row, way)),
+            basis=basis,
+        )
+
+    async def _way(self, params: RollbackParams) -> tuple[Managed, Compose, Way]:
+        managed, row = await ready(self._parts, params.stack)
+        if params.ref is not None:
+            return managed, row, await way_to_ref(managed, row, params.ref, self._parts)
+        version = await self._version(managed, row, params.version)
+        return managed, row, await way_to(self._parts, managed, row, version)
+
+    async def _version(self, managed: Managed, row: Compose, number: int | None) -> Version:
+        if number is not None:
+            found = await self._parts.versions.get(number)
+            if found is None or found.managed_id != managed.id:
+                raise Refused(
+                    f"there is no kept version {number} of {managed.name!r}; dokploy.compose.versions lists them",
+                    says=text("dokploy_error.no_version", stack=managed.name, number=number),
+                )
+            return found
+        good = await last_good_before(self._parts, managed, row)
+        if good is None:
+            other = "" if is_raw(row) else ", or give a tag or branch (`ref`)"
+            raise Refused(
+                f"no version of {managed.name!r} is kept that held before what runs: versions are kept from the first "
+                f"deploy or edit through here on. Give one by its number (dokploy.compose.versions){other}",
+                says=text(
+                    "dokploy_error.none_held" if is_raw(row) else "dokploy_error.none_held_git", stack=managed.name
+                ),
+            )
+        return good
+
+    async def _warnings(self, managed: Managed, row: Compose, way: Way) -> list[Text]:
+        warnings: list[Text] = []
+        if way.version is not None:
+            warnings.append(await self._says(way.version))
+            since = await self._went_away(managed, way.version)
+            tool = await migration_since(self._parts, managed, row, since) if since is not None else None
+            if tool is not None:
+                warnings.append(text("dokploy.warn.migration", tool=tool))
+        if way.tags:
+            warnings.append(text("dokploy.warn.retagged", images=", ".join(way.tags), host=managed.host or ""))
+        if way.gone:
+            warnings.append(text("dokploy.warn.image_gone", images=", ".join(way.gone)))
+        if not way.fetches:
+            warnings.append(text("dokploy.warn.file_stays"))
+        if not is_raw(row) and way.fetches:
+            warnings.append(text("dokploy.warn.branch"))
+        return [*warnings, text("dokploy.warn.volumes")]
+
+    async def _says(self, version: Version) -> Text:
+        """Which version it is, since when, by whom, and whether it held."""
+        at = version.at.strftime(_AT)
+        if version.by == FOUND:
+            return text("dokploy.warn.found_version", number=version.id, at=at, verdict=_verdict(version))
+        deploy = await self._parts.deploys.get(version.deploy_key) if version.deploy_key else None
+        by = deploy.requested_name if deploy is not None else version.by
+        return text("dokploy.warn.version", number=version.id, at=at, by=by, verdict=_verdict(version))
+
+    async def _went_away(self, managed: Managed, version: Version) -> datetime | None:
+        later = [one for one in await self._parts.versions.of(managed.id, 50) if one.id > version.id]
+        return later[-1].at if later else None
+
+
+def _verdict(version: Version) -> Text:
+    return text(f"dokploy.verdict.{version.verdict}")
+
+
+def _version_name(version: Version | None) -> str:
+    return f"version {version.id}" if version is not None else ""

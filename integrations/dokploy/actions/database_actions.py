@@ -1,0 +1,85 @@
+"""Databases of Dokploy: starting, stopping, restarting. Their rebuild is left out: it removes the data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.actions.catalog import JsonObject, Outcome, Result, Risk, action
+from core.deployments.platform import Managed, ManagedKind
+from core.errors import Refused
+from core.text import text
+from integrations.dokploy.actions.dokploy_deps import DokployToolset
+from integrations.dokploy.actions.service_containers import is_up, settled
+from integrations.dokploy.actions.stack_params import NamedParams
+from integrations.dokploy.models import DatabaseKind
+
+SLOW_S = 240.0
+
+
+class DatabaseActions(DokployToolset):
+    """Each is one Swarm service; its data stay in its volume."""
+
+    system = "dokploy.database"
+
+    @action(Risk.DISRUPTIVE, idempotent=True, outcome="is_started", time_limit_s=SLOW_S)
+    async def start(self, params: NamedParams) -> Result:
+        """Start a database that is stopped."""
+        managed, kind = self._database(params.name)
+        await self._dokploy.databases.start(kind, managed.id)
+        return await self._told(managed, "dokploy.one_started", is_wanted=True)
+
+    async def is_started(self, params: NamedParams, started_at: datetime) -> Outcome:
+        """Whether it runs."""
+        return Outcome.OK if await is_up(self._parts, self._database(params.name)[0]) else Outcome.FAILED
+
+    @action(
+        Risk.DISRUPTIVE,
+        idempotent=True,
+        snapshot="state_before",
+        undo="run_again",
+        outcome="is_stopped",
+        time_limit_s=SLOW_S,
+    )
+    async def stop(self, params: NamedParams) -> Result:
+        """Stop a database until somebody starts it: everything that needs it fails meanwhile. Not a repair."""
+        managed, kind = self._database(params.name)
+        await self._dokploy.databases.stop(kind, managed.id)
+        return await self._told(managed, "dokploy.one_stopped", is_wanted=False)
+
+    async def state_before(self, params: NamedParams) -> JsonObject:
+        """Whether it ran."""
+        return {"was_running": await is_up(self._parts, self._database(params.name)[0])}
+
+    async def run_again(self, params: NamedParams, snapshot: JsonObject) -> Result:
+        """Start it if it ran."""
+        if snapshot.get("was_running") is True:
+            return await self.start(params)
+        managed, _ = self._database(params.name)
+        return self._result(text("dokploy.was_stopped_before", stack=managed.name), {"name": managed.name})
+
+    async def is_stopped(self, params: NamedParams, started_at: datetime) -> Outcome:
+        """Whether it does not run."""
+        return Outcome.FAILED if await is_up(self._parts, self._database(params.name)[0]) else Outcome.OK
+
+    @action(Risk.DISRUPTIVE, time_limit_s=SLOW_S)
+    async def reload(self, params: NamedParams) -> Result:
+        """Restart a database: it is away for some seconds, its data stay. Open connections break."""
+        managed, kind = self._database(params.name)
+        await self._dokploy.databases.reload(kind, managed.id, managed.app_name)
+        return await self._told(managed, "dokploy.reloaded", is_wanted=True)
+
+    def _database(self, name: str) -> tuple[Managed, DatabaseKind]:
+        managed = self._parts.managed(name, ManagedKind.DATABASE)
+        try:
+            return managed, DatabaseKind(managed.type)
+        except ValueError:
+            raise Refused(
+                f"{name!r} is a database of the kind {managed.type!r}, which is not known here",
+                says=text("dokploy_error.database_kind", name=name, kind=managed.type),
+            ) from None
+
+    async def _told(self, managed: Managed, key: str, *, is_wanted: bool) -> Result:
+        is_so = await settled(self._parts, managed, is_wanted=is_wanted)
+        bad = "dokploy.one_not_started" if is_wanted else "dokploy.one_not_stopped"
+        said = text(key if is_so else bad, name=managed.name)
+        return self._result(said, {"name": managed.name}, outcome=Outcome.OK if is_so else Outcome.FAILED)

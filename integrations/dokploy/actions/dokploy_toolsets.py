@@ -1,0 +1,42 @@
+"""What the guardian can do with Dokploy: the actions `dokploy.…`.
+
+Left out on purpose, because nobody can take them back or they hit more than they name: deleting anything,
+`compose.killBuild` (it ends the compose commands of every stack), `<database>.rebuild` (it removes the data), pruning
+volumes, and schedules of hosts (any shell command).
+"""
+
+from __future__ import annotations
+
+from core.actions.catalog import Toolset
+from integrations.dokploy.actions.application_actions import ApplicationActions
+from integrations.dokploy.actions.compose_deploys import ComposeDeploys
+from integrations.dokploy.actions.compose_edits import ComposeEdits
+from integrations.dokploy.actions.compose_lifecycle import ComposeRuns
+from integrations.dokploy.actions.compose_list import ComposeList
+from integrations.dokploy.actions.compose_reads import ComposeReads
+from integrations.dokploy.actions.compose_rollback import ComposeRollback
+from integrations.dokploy.actions.database_actions import DatabaseActions
+from integrations.dokploy.actions.dokploy_deps import DokployParts
+from integrations.dokploy.actions.domain_actions import DomainActions
+from integrations.dokploy.actions.environment_edits import EnvironmentEdits
+from integrations.dokploy.actions.platform_actions import PlatformActions
+
+__all__ = ["DokployParts", "toolsets"]
+TOOLSETS = (
+    ComposeList,
+    ComposeReads,
+    ComposeDeploys,
+    ComposeRollback,
+    ComposeEdits,
+    EnvironmentEdits,
+    ComposeRuns,
+    ApplicationActions,
+    DatabaseActions,
+    DomainActions,
+    PlatformActions,
+)
+
+
+def toolsets(parts: DokployParts) -> list[Toolset]:
+    """All of them; without a client they are unavailable, and their names are known all the same."""
+    return [made(parts) for made in TOOLSETS]

@@ -1,0 +1,96 @@
+"""Domains: the port that one leads to. Certificates are renewed by the proxy itself; Dokploy has no call for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
+from core.errors import NotFound
+from core.text import text
+from integrations.dokploy.actions.dokploy_deps import DokployToolset, listed
+from integrations.dokploy.actions.stack_params import PortParams
+from integrations.dokploy.client.dokploy_errors import AnswerLost
+from integrations.dokploy.client.endpoints.update_fields import DomainChanges
+from integrations.dokploy.models import Domain
+
+
+class DomainActions(DokployToolset):
+    """A change takes effect at the stack's next redeploy."""
+
+    system = "dokploy.domain"
+
+    @action(
+        Risk.CHANGE,
+        idempotent=True,
+        snapshot="port_before",
+        undo="port_back",
+        outcome="has_port",
+        preview="port_preview",
+        time_limit_s=60.0,
+    )
+    async def set_port(self, params: PortParams) -> Result:
+        """Lead a domain to another port of its service; for a 502 because the service listens elsewhere.
+
+        `redeploy` applies it. dokploy.compose.domains lists the ids.
+        """
+        domain = await self._domain(params)
+        data: JsonObject = {"domain": domain.host, "old_port": domain.port, "new_port": params.port}
+        if domain.port == params.port:
+            said = text("dokploy.port_same", domain=domain.host, new=params.port)
+            return self._result(said, data, outcome=Outcome.NO_DATA)
+        await self._write(domain, params.port)
+        said = text("dokploy.port_set", stack=params.stack, domain=domain.host, old=domain.port, new=params.port)
+        return self._result(said, data, f"domain.update {domain.domain_id}")
+
+    async def port_before(self, params: PortParams) -> JsonObject:
+        """The port as it is."""
+        return {"port": (await self._domain(params)).port}
+
+    async def port_back(self, params: PortParams, snapshot: JsonObject) -> Result:
+        """Lead it to the port that it had."""
+        domain = await self._domain(params)
+        held = snapshot.get("port")
+        old = held if isinstance(held, int) else None
+        if domain.port != old:
+            await self._write(domain, old)
+        said = text("dokploy.port_back", stack=params.stack, domain=domain.host, new=old)
+        return self._result(said, {"domain": domain.host, "new_port": old})
+
+    async def has_port(self, params: PortParams, started_at: datetime) -> Outcome:
+        """Whether it leads there."""
+        return Outcome.OK if (await self._domain(params)).port == params.port else Outcome.FAILED
+
+    async def port_preview(self, params: PortParams) -> Preview:
+        """From which port to which."""
+        domain = await self._domain(params)
+        lines = (f"@@ {domain.host} → {domain.service_name or '–'}", f"- port: {domain.port}", f"+ port: {params.port}")
+        warning = "dokploy.warn.no_change" if domain.port == params.port else "dokploy.warn.port"
+        return Preview(lines=lines, warnings=(text(warning),), basis=f"{domain.domain_id}:{domain.port}")
+
+    async def _domain(self, params: PortParams) -> Domain:
+        managed = self._parts.managed(params.stack)
+        known = await self._dokploy.domains.of_compose(managed.id)
+        found = next((one for one in known if params.domain_id in (one.domain_id, one.host)), None)
+        if found is None:
+            names = ", ".join(f"{one.host} ({one.domain_id})" for one in known) or "none"
+            hosts = listed(one.host for one in known)
+            raise NotFound(
+                f"{managed.name!r} has no domain {params.domain_id!r}; it has {names}",
+                says=text("dokploy_error.no_domain", stack=managed.name, domain=params.domain_id, known=hosts),
+            )
+        return found
+
+    async def _write(self, domain: Domain, port: int | None) -> None:
+        try:
+            await self._dokploy.domains.update(domain.domain_id, domain.host, **_kept(domain, port))
+        except AnswerLost:
+            if (await self._dokploy.domains.one(domain.domain_id)).port != port:
+                raise
+
+
+def _kept(domain: Domain, port: int | None) -> DomainChanges:
+    """The whole route with another port: what an update leaves out may be taken for its default."""
+    changes = DomainChanges(port=port, https=domain.https, path=domain.path, service_name=domain.service_name)
+    if domain.certificate_type is not None:
+        changes["certificate_type"] = domain.certificate_type
+    return changes

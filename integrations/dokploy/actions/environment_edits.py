@@ -1,0 +1,106 @@
+"""Setting one value of a stack's environment in Dokploy, without deploying it. Values are never shown."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
+from core.deployments.deploys import VersionContent
+from core.deployments.platform import Managed
+from core.errors import Refused
+from core.text import text
+from integrations.compose_file.env_field import changed_keys, set_value
+from integrations.dokploy.actions.dokploy_deps import DokployToolset
+from integrations.dokploy.actions.stack_params import EnvironmentParams
+from integrations.dokploy.client.dokploy_errors import AnswerLost
+from integrations.dokploy.deploys.deployed_content import content_of, digest_of, is_raw
+from integrations.dokploy.deploys.version_keeping import keep_present
+from integrations.dokploy.models import Compose
+
+
+class EnvironmentEdits(DokployToolset):
+    """The environment of a stack, as Dokploy keeps it; works for files from git too."""
+
+    system = "dokploy.compose"
+
+    @action(
+        Risk.CHANGE,
+        snapshot="environment_before",
+        undo="take_environment_back",
+        outcome="has_value",
+        preview="environment_preview",
+        time_limit_s=60.0,
+    )
+    async def set_environment(self, params: EnvironmentParams) -> Result:
+        """Set one value of a stack's environment in Dokploy; `redeploy` applies it.
+
+        A service sees it only where its file says so (`${KEY}` or `env_file`). The value is never shown again.
+        """
+        managed, row, after = await self._edited(params)
+        before = content_of(row).env
+        if before == after:
+            said = text("dokploy.edit_same", stack=managed.name)
+            return self._result(said, {"stack": managed.name, "key": params.key}, outcome=Outcome.NO_DATA)
+        await keep_present(self._parts, managed, row)
+        await self._save(managed, after)
+        added = params.key in changed_keys(before, after).added
+        message = text(
+            "dokploy.environment_added" if added else "dokploy.environment_set", stack=managed.name, key=params.key
+        )
+        data: JsonObject = {"stack": managed.name, "key": params.key, "was_there": not added}
+        return self._result(message, data, f"compose.saveEnvironment {managed.id}")
+
+    async def environment_preview(self, params: EnvironmentParams) -> Preview:
+        """The key, and whether the file uses it."""
+        _, row, after = await self._edited(params)
+        now = content_of(row)
+        changed = changed_keys(now.env, after)
+        lines = [f"+ {key}" for key in changed.added] + [f"~ {key}" for key in changed.changed]
+        warnings = [] if lines else [text("dokploy.warn.no_change")]
+        if is_raw(row) and not _is_used(now, params.key):
+            warnings.append(text("dokploy.warn.unused_variable", key=params.key))
+        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(now))
+
+    async def environment_before(self, params: EnvironmentParams) -> JsonObject:
+        """The environment before and after; secret."""
+        _, row, after = await self._edited(params)
+        return {"before": content_of(row).env, "after": after}
+
+    async def has_value(self, params: EnvironmentParams, started_at: datetime) -> Outcome:
+        """Whether setting it once more would change nothing."""
+        _, row, after = await self._edited(params)
+        return Outcome.OK if content_of(row).env == after else Outcome.FAILED
+
+    async def take_environment_back(self, params: EnvironmentParams, snapshot: JsonObject) -> Result:
+        """Put the environment back, without deploying it; Refused where it was changed since."""
+        managed = self._parts.managed(params.stack)
+        now = content_of(await self._dokploy.composes.one(managed.id)).env
+        before, after = str(snapshot.get("before", "")), str(snapshot.get("after", ""))
+        data: JsonObject = {"stack": managed.name, "key": params.key}
+        if now == before:
+            return self._result(text("dokploy.edit_back_already", stack=managed.name), data)
+        if now != after:
+            raise Refused(
+                f"the environment of {managed.name!r} was changed since the edit, so it is not put back: that would "
+                f"undo the later change too; set {params.key!r} to the value you want",
+                says=text("dokploy_error.environment_changed", stack=managed.name, key=params.key),
+            )
+        await self._save(managed, before)
+        return self._result(text("dokploy.edit_back", stack=managed.name), data)
+
+    async def _edited(self, params: EnvironmentParams) -> tuple[Managed, Compose, str]:
+        managed = self._parts.managed(params.stack)
+        row = await self._dokploy.composes.one(managed.id)
+        return managed, row, set_value(content_of(row).env, params.key, params.value.get_secret_value())
+
+    async def _save(self, managed: Managed, env: str) -> None:
+        try:
+            await self._dokploy.composes.save_environment(managed.id, env)
+        except AnswerLost:
+            if content_of(await self._dokploy.composes.one(managed.id)).env != env:
+                raise
+
+
+def _is_used(now: VersionContent, key: str) -> bool:
+    return re.search(rf"\$\{{?{re.escape(key)}\b|env_file", now.compose_file) is not None

@@ -1,0 +1,93 @@
+"""One edit of a stack's file or environment in Dokploy: shown, proved, written, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.actions.catalog import JsonObject, Outcome, Preview, Result
+from core.deployments.platform import Managed
+from core.errors import Refused
+from core.text import Text, text
+from integrations.compose_file.edits import services
+from integrations.compose_file.file_diff import diff
+from integrations.dokploy.actions.dokploy_deps import DokployParts, result
+from integrations.dokploy.deploys.deployed_content import content_of, digest_of, refuse_git, write_file
+from integrations.dokploy.deploys.version_keeping import keep_present
+from integrations.dokploy.models import Compose
+
+Change = Callable[[str], str]
+"""The file before → the file after; raises ComposeFileError."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEdit:
+    """A change of the file kept in Dokploy. It takes effect at the next deploy or redeploy."""
+
+    parts: DokployParts
+    managed: Managed
+    row: Compose
+    after: str
+    """Secret."""
+
+    @property
+    def before(self) -> str:
+        """The file as it is; secret."""
+        return content_of(self.row).compose_file
+
+    async def carry_out(self, message: Text, data: JsonObject) -> Result:
+        """Write it, once what runs is kept as a version."""
+        if self.before == self.after:
+            said = text("dokploy.edit_same", stack=self.managed.name)
+            return result(self.parts, said, data, outcome=Outcome.NO_DATA)
+        await keep_present(self.parts, self.managed, self.row)
+        await write_file(self.parts, self.row, self.after)
+        told: JsonObject = {**data, "stack": self.managed.name, "lines": [*self.lines()]}
+        return result(self.parts, message, told, f"compose.update {self.managed.id}")
+
+    def lines(self) -> list[str]:
+        """The difference, masked."""
+        return diff(self.before, self.after)
+
+    def preview(self, *warnings: Text) -> Preview:
+        """The difference, and what it rests on."""
+        lines = tuple(self.parts.redact(line) for line in self.lines())
+        empty = () if lines else (text("dokploy.warn.no_change"),)
+        return Preview(lines=lines, warnings=(*warnings, *empty), basis=digest_of(content_of(self.row)))
+
+    def snapshot(self) -> JsonObject:
+        """What takes it back; secret."""
+        return {"before": self.before, "after": self.after}
+
+
+async def file_edit(parts: DokployParts, stack: str, change: Callable[[Managed, str], str]) -> FileEdit:
+    """The edit that `change(managed, file)` makes; Refused for files from git, ComposeFileError where it cannot be."""
+    managed = parts.managed(stack)
+    row = await parts.dokploy.composes.one(managed.id)
+    refuse_git(row, managed)
+    after = change(managed, content_of(row).compose_file)
+    services(after)
+    return FileEdit(parts=parts, managed=managed, row=row, after=after)
+
+
+async def take_file_back(parts: DokployParts, stack: str, snapshot: JsonObject) -> Result:
+    """Put the file back that was there before an edit, without deploying it.
+
+    It may be there again already: undoing the deploy that applied the edit writes it back. Refused where somebody
+    changed it since.
+    """
+    managed = parts.managed(stack)
+    row = await parts.dokploy.composes.one(managed.id)
+    before, after = str(snapshot.get("before", "")), str(snapshot.get("after", ""))
+    now = content_of(row).compose_file
+    if now == before:
+        return result(parts, text("dokploy.edit_back_already", stack=managed.name), {"stack": managed.name})
+    if now != after:
+        raise Refused(
+            f"the Compose file of {managed.name!r} was changed since the edit, so it is not put back: that would undo "
+            "the later change too; correct it by hand, or roll back to a version (dokploy.compose.rollback)",
+            says=text("dokploy_error.file_changed", stack=managed.name),
+        )
+    await write_file(parts, row, before)
+    data: JsonObject = {"stack": managed.name, "lines": [*diff(now, before)]}
+    return result(parts, text("dokploy.edit_back", stack=managed.name), data, f"compose.update {managed.id}")

@@ -1,0 +1,199 @@
+"""What the actions on Dokploy take."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from core.actions.catalog import Params, Unfit
+from core.text import text
+from integrations.compose_file.edits.limit_edits import LEAST_MB
+
+_NAME_OF_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
+"""Dokploy writes it into a shell command."""
+_HASH = re.compile(r"[0-9a-f]{7,40}")
+
+StackName = Annotated[str, Field(min_length=1, max_length=200, description="the stack's name in Dokploy")]
+ServiceName = Annotated[str, Field(min_length=1, max_length=200, description="a service of the Compose file")]
+Why = Annotated[str, Field(max_length=300, description="in a few words, shown in Dokploy as the deployment's title")]
+
+
+class NoParams(Params):
+    """Nothing to choose."""
+
+
+class StackParams(Params):
+    """One stack that Dokploy manages."""
+
+    stack: StackName
+
+    def target(self) -> str:
+        """The stack."""
+        return f"stack:{self.stack}"
+
+
+class ServiceParams(StackParams):
+    """One service of a stack."""
+
+    service: ServiceName
+
+
+class DeploymentsParams(StackParams):
+    """How many of its deployments."""
+
+    limit: Annotated[int, Field(ge=1, le=20)] = 5
+
+
+class DeploymentLogParams(StackParams):
+    """Which deployment's log."""
+
+    deployment_id: Annotated[str | None, Field(description="none: the newest one")] = None
+    tail: Annotated[int, Field(ge=1, le=1000, description="so many last lines")] = 100
+
+
+class VersionsParams(StackParams):
+    """How many versions."""
+
+    limit: Annotated[int, Field(ge=1, le=50)] = 10
+
+
+class ChangesParams(StackParams):
+    """What to compare with what Dokploy has now."""
+
+    version: Annotated[int | None, Field(description="number of a kept version; none: the last good one")] = None
+
+
+class DeployParams(StackParams):
+    """A deploy and its reason."""
+
+    why: Why = ""
+
+
+class RollbackParams(DeployParams):
+    """Where to go back to; neither: the last good version before what runs."""
+
+    version: Annotated[int | None, Field(description="number of a kept version (dokploy.compose.versions)")] = None
+    ref: Annotated[str | None, Field(description="tag or branch, for stacks from git; never a commit's hash")] = None
+
+    @field_validator("ref")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        name = re.sub(r"^refs/(?:heads|tags)/", "", value.strip())
+        if not _NAME_OF_REF.fullmatch(name) or ".." in name or name.endswith(("/", ".lock")):
+            raise Unfit("that is no name of a tag or branch", text("dokploy_error.bad_ref"))
+        return name
+
+    @model_validator(mode="after")
+    def _one_at_most(self) -> Self:
+        if self.version is not None and self.ref is not None:
+            raise Unfit("give either version or ref", text("dokploy_error.version_or_ref"))
+        return self
+
+
+def is_commit_hash(ref: str) -> bool:
+    """Whether a tag or branch is called like a commit; a date (`20260314`) is none."""
+    if len(ref) == 8 and ref.isdigit():
+        try:
+            date(int(ref[:4]), int(ref[4:6]), int(ref[6:]))
+        except ValueError:
+            return True
+        return False
+    return _HASH.fullmatch(ref) is not None
+
+
+class TagParams(ServiceParams):
+    """A service and the tag its image should have."""
+
+    tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+
+
+class UpdateImagesParams(StackParams):
+    """Which images to fetch anew."""
+
+    service: Annotated[str | None, Field(description="only this service's; none: those of all")] = None
+
+
+class MemoryLimitParams(ServiceParams):
+    """The new limit: in MB, or as a multiple of what the file says."""
+
+    limit_mb: Annotated[int | None, Field(ge=LEAST_MB)] = None
+    factor: Annotated[float | None, Field(gt=0, le=16)] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.limit_mb is None) == (self.factor is None):
+            raise Unfit("give either limit_mb or factor", text("dokploy_error.limit_or_factor"))
+        return self
+
+
+class CpuLimitParams(ServiceParams):
+    """The new limit in processors."""
+
+    cpus: Annotated[float, Field(ge=0.01, le=1024, description="1.5 is one processor and a half")]
+
+
+class EnvironmentParams(StackParams):
+    """One value of the stack's environment in Dokploy."""
+
+    key: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=200)]
+    value: SecretStr
+
+
+class HealthcheckParams(ServiceParams):
+    """A health check; what is not given stays as it is."""
+
+    test: Annotated[str | list[str], Field(description='a shell command, or a list ["CMD", "curl", …]')]
+    interval_s: Annotated[float | None, Field(gt=0, le=86_400)] = None
+    timeout_s: Annotated[float | None, Field(gt=0, le=86_400)] = None
+    retries: Annotated[int | None, Field(ge=1, le=1000)] = None
+    start_period_s: Annotated[float | None, Field(gt=0, le=86_400)] = None
+
+
+class RestartPolicyParams(ServiceParams):
+    """A restart policy."""
+
+    policy: Annotated[str, Field(pattern=r"^(no|always|unless-stopped|on-failure(:[0-9]{1,6})?)$")]
+
+
+class VolumeParams(ServiceParams):
+    """What to mount where."""
+
+    source: Annotated[str, Field(min_length=1, max_length=500, description="a volume's name or a folder")]
+    target_path: Annotated[
+        str, Field(alias="target", min_length=1, max_length=500, description="path in the container")
+    ]
+    read_only: bool = False
+
+
+class PortParams(StackParams):
+    """A domain and the port of the container that it should lead to."""
+
+    domain_id: Annotated[str, Field(min_length=1, max_length=100)]
+    port: Annotated[int, Field(ge=1, le=65_535)]
+
+
+class NamedParams(Params):
+    """One application or database."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, description="its name in Dokploy")]
+
+    def target(self) -> str:
+        """The same lock as a stack of that name."""
+        return f"stack:{self.name}"
+
+
+class NamedDeployParams(NamedParams):
+    """A deploy and its reason."""
+
+    why: Why = ""
+
+
+class BackupParams(Params):
+    """One planned backup."""
+
+    backup_id: Annotated[str, Field(min_length=1, max_length=100)]

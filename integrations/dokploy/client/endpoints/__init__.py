@@ -1,0 +1,1 @@
+"""Dokploy's API calls, one file per noun."""

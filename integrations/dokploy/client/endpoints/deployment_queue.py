@@ -1,0 +1,69 @@
+"""Deployments, the queue, and the rollbacks of applications."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from integrations.dokploy.client.transport import Patience, Transport
+from integrations.dokploy.models import Deployment, QueuedJob, Rollback
+
+Owner = Literal["application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup"]
+"""What has deployments; databases have none."""
+
+
+class Deployments:
+    """Dokploy keeps about ten per service."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def of_compose(self, compose_id: str) -> list[Deployment]:
+        """Newest first. One that waits in the queue is not among them."""
+        return await self._transport.get_rows("deployment.allByCompose", Deployment, {"composeId": compose_id})
+
+    async def of_application(self, application_id: str) -> list[Deployment]:
+        """Newest first."""
+        return await self._transport.get_rows("deployment.all", Deployment, {"applicationId": application_id})
+
+    async def of_server(self, server_id: str) -> list[Deployment]:
+        """Of a remote server."""
+        return await self._transport.get("deployment.allByServer", list[Deployment], {"serverId": server_id})
+
+    async def of(self, owner: Owner, owner_id: str) -> list[Deployment]:
+        """Of anything; for an application with the rollback that each can go back to."""
+        return await self._transport.get("deployment.allByType", list[Deployment], {"id": owner_id, "type": owner})
+
+    async def all(self) -> list[Deployment]:
+        """Of every compose and application of the organization, each with its project: one call for all."""
+        return await self._transport.poll_rows("deployment.allCentralized", Deployment)
+
+    async def queue(self) -> list[QueuedJob]:
+        """What waits and runs on the whole Dokploy, other organizations included."""
+        return await self._transport.get("deployment.queueList", list[QueuedJob])
+
+    async def log(self, deployment_id: str, *, tail: int | None = None) -> str:
+        """Its last lines, not redacted; empty when the file is gone."""
+        return await self._transport.get("deployment.readLogs", str, {"deploymentId": deployment_id, "tail": tail})
+
+    async def remove(self, deployment_id: str) -> None:
+        """Forget it and its log; what it deployed stays."""
+        await self._transport.order("deployment.removeDeployment", {"deploymentId": deployment_id})
+
+    async def end_process(self, deployment_id: str) -> None:
+        """End the process of a schedule; deployments of composes and applications have none that Dokploy knows."""
+        await self._transport.order("deployment.killProcess", {"deploymentId": deployment_id})
+
+
+class Rollbacks:
+    """Applications only; Dokploy cannot roll a compose back."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def roll_back(self, rollback_id: str) -> None:
+        """Put the stored image back; answers when done, and leaves no deployment behind."""
+        await self._transport.order("rollback.rollback", {"rollbackId": rollback_id}, patience=Patience.SLOW)
+
+    async def remove(self, rollback_id: str) -> Rollback:
+        """Forget a stored image."""
+        return await self._transport.post("rollback.delete", Rollback, {"rollbackId": rollback_id})

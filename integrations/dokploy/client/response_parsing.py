@@ -1,0 +1,83 @@
+"""Reads what Dokploy answered into the models, quoting nothing of it when it does not fit."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from integrations.dokploy.client.dokploy_errors import AnswerUnreadable, Reply, Request, unreadable
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+_HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
+NAMED_PLACES = 5
+"""Fields that do not fit and are named in an error."""
+
+
+def read(reply: Reply, request: Request, answer: type[T], url: str) -> T:
+    """The content as the model; AnswerUnreadable names the fields that do not fit."""
+    if not reply.content.strip():
+        raise unreadable(reply, request, url, "nothing came")
+    try:
+        return cast(T, _adapter(cast(Any, answer)).validate_python(_parsed(reply.content)))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        places = {".".join(str(part) for part in one["loc"]) or "all of it" for one in found}
+        wrong = f"{', '.join(sorted(places)[:NAMED_PLACES])} in place of {_name(answer)}"
+    except ValueError:
+        wrong = "no JSON"
+    # Outside of the handler: the error in hand quotes what it did not like, and that may be a secret.
+    raise unreadable(reply, request, url, wrong)
+
+
+def read_rows(reply: Reply, request: Request, row: type[T], url: str) -> list[T]:
+    """The rows of a list that fit the model; AnswerUnreadable where none does, or where it is no list."""
+    try:
+        return read(reply, request, list[row], url)  # type: ignore[valid-type]
+    except AnswerUnreadable:
+        found = _listed(reply.content)
+        fitting = [one for raw in found if (one := _fitting(raw, row)) is not None]
+        if not fitting:
+            raise
+    log.warning("rows of an answer do not fit", procedure=request.procedure, left_out=len(found) - len(fitting))
+    return fitting
+
+
+def _listed(content: bytes) -> list[Any]:
+    try:
+        found = _parsed(content)
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _fitting(raw: Any, row: type[T]) -> T | None:
+    try:
+        return cast(T, _adapter(cast(Any, row)).validate_python(raw))
+    except ValidationError:
+        return None
+
+
+def _parsed(content: bytes) -> Any:
+    """The content; half a letter (what is left of an emoji cut in two) becomes a question mark: no text can hold it."""
+    try:
+        found = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if _HALF_LETTER.search(content):
+        found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+    return found
+
+
+@cache
+def _adapter(answer: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(answer)
+
+
+def _name(answer: Any) -> str:
+    return str(answer).rpartition(".")[2].removesuffix("'>").removesuffix("]")

@@ -1,0 +1,276 @@
+"""One HTTP door to Dokploy: key, pace, time limits, retries of reads, breaker, errors in this program's words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any, Literal, TypeVar
+
+from core.error_text import own_words
+from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
+from core.settings import DokploySettings
+from core.text import text
+from integrations.dokploy.client.api_breaker import Breaker, BreakerOpen
+from integrations.dokploy.client.dokploy_errors import (
+    BODY_LIMIT_BYTES,
+    GATEWAY_STATUSES,
+    SYSTEM,
+    KeyRejected,
+    NotSent,
+    Reply,
+    Request,
+    lost,
+    translate,
+    unreadable,
+)
+from integrations.dokploy.client.http_connection import Connection, ConnectionBroke, Sending
+from integrations.dokploy.client.request_limiter import LineFull, Pace
+from integrations.dokploy.client.response_parsing import read, read_rows
+
+T = TypeVar("T")
+Param = str | int | bool | None
+BACK_OFF_S = (0.3, 1.0, 3.0)
+LONG_ANSWER_BYTES = 64 * 1024
+CLOCKS_AGREE = timedelta(seconds=5)
+"""A date tells whole seconds, and an answer takes its time."""
+NO_CLOCK = timedelta(days=366)
+"""What is so far off was not read from one."""
+
+
+class Patience(StrEnum):
+    """How long a call may take."""
+
+    QUICK = "quick"
+    SLOW = "slow"
+    """Dokploy answers when the work is done: stop, start, restart."""
+    LONG = "long"
+    """… and the work may include pulling images or copying data."""
+
+
+class Transport:
+    """Connections are opened on first use; close with `aclose`. Needs a running loop from the first call on."""
+
+    def __init__(
+        self,
+        settings: DokploySettings,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        back_off_s: tuple[float, ...] = BACK_OFF_S,
+    ) -> None:
+        self.url = settings.url
+        self.clock_ahead = timedelta()
+        """How far the clock there is ahead of the one here, where it is worth a word."""
+        self._settings = settings
+        self._back_off_s = back_off_s[: settings.retries]
+        self._pace = Pace(
+            at_once=settings.at_once,
+            slow_at_once=settings.slow_at_once,
+            waiting=settings.waiting,
+            interval_s=settings.pace_s,
+            monotonic=monotonic,
+        )
+        self._breaker = Breaker(
+            settings.url, failures=settings.breaker_failures, rest_s=settings.breaker_rest_s, monotonic=monotonic
+        )
+        self._connection = Connection(settings)
+        self._polled: dict[str, tuple[bytes, list[Any]]] = {}
+        """By procedure, the last answer to a question that is put again and again, and what it was read as."""
+        self._accepted = 0
+        self._is_refused = False
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._connection.aclose()
+
+    async def get(
+        self,
+        procedure: str,
+        answer: type[T],
+        params: Mapping[str, Param] | None = None,
+        *,
+        patience: Patience = Patience.QUICK,
+    ) -> T:
+        """Ask; tried again when Dokploy cannot be reached, within the same time limit."""
+        request = _request("GET", procedure, params or {})
+        reply = await self._answered(request, patience)
+        return await self._read(reply, lambda: read(reply, request, answer, self.url))
+
+    async def get_rows(self, procedure: str, row: type[T], params: Mapping[str, Param] | None = None) -> list[T]:
+        """Ask for a list; a row that does not fit is left out, and said."""
+        request = _request("GET", procedure, params or {})
+        reply = await self._answered(request, Patience.QUICK)
+        return await self._read(reply, lambda: read_rows(reply, request, row, self.url))
+
+    async def poll_rows(self, procedure: str, row: type[T]) -> list[T]:
+        """The same without parameters, for what is asked every few seconds: an answer like the last one is not read."""
+        request = _request("GET", procedure, {})
+        reply = await self._answered(request, Patience.QUICK)
+        before = self._polled.get(procedure)
+        if before is not None and before[0] == reply.content:
+            return before[1]
+        rows = await self._read(reply, lambda: read_rows(reply, request, row, self.url))
+        self._polled[procedure] = (reply.content, rows)
+        return rows
+
+    async def get_or_none(self, procedure: str, answer: type[T], params: Mapping[str, Param]) -> T | None:
+        """Ask for what may not be there: an empty answer and null are None."""
+        request = _request("GET", procedure, params)
+        reply = await self._answered(request, Patience.QUICK)
+        if reply.content.strip() in (b"", b"null"):
+            return None
+        return read(reply, request, answer, self.url)
+
+    async def post(
+        self,
+        procedure: str,
+        answer: type[T],
+        body: Mapping[str, Any] | None = None,
+        *,
+        patience: Patience = Patience.QUICK,
+    ) -> T:
+        """Order; sent at most once, whatever happens. AnswerLost: whether it was done is unknown."""
+        request = _request("POST", procedure, body or {})
+        return read(await self._answered(request, patience), request, answer, self.url)
+
+    async def order(
+        self, procedure: str, body: Mapping[str, Any] | None = None, *, patience: Patience = Patience.QUICK
+    ) -> None:
+        """Order what answers nothing of use (`true`, nothing, or the row as it was before)."""
+        request = _request("POST", procedure, body or {})
+        reply = await self._answered(request, patience)
+        if "html" in reply.content_type:
+            raise unreadable(reply, request, self.url, "a web page")
+
+    @staticmethod
+    async def _read(reply: Reply, read_it: Callable[[], T]) -> T:
+        """A long answer is read beside the loop, which must not stand still for it."""
+        return read_it() if len(reply.content) < LONG_ANSWER_BYTES else await asyncio.to_thread(read_it)
+
+    async def _answered(self, request: Request, patience: Patience) -> Reply:
+        """The successful reply to a request, or what its failure means."""
+        if request.body is not None and len(request.body) > BODY_LIMIT_BYTES:
+            raise NotSent(
+                f"{request.what}: {len(request.body) // 1024} kB are more than the 1024 kB that Dokploy takes; "
+                "make the file smaller",
+                says=text("dokploy_error.too_large_kb", kb=len(request.body) // 1024),
+            )
+        limit_s = self._limit_s(patience)
+        sending = Sending()
+        try:
+            async with asyncio.timeout(limit_s), self._pace.turn(is_slow=patience is not Patience.QUICK):
+                reply = await self._tried(request, sending)
+        except TimeoutError as error:
+            raise self._late(request, patience, sending.has_begun) from error
+        except (BreakerOpen, LineFull) as error:
+            if request.method == "GET":
+                raise
+            says = text("dokploy_error.nothing_done", problem=own_words(error))
+            raise NotSent(f"{request.what} was not sent: {error.problem}", says=says) from error
+        self.clock_ahead = _ahead(reply.date)
+        if reply.status != 200:
+            failure = translate(reply, request, url=self.url, accepted=self._accepted)
+            self._count(
+                has_passed=None if isinstance(failure, SystemUnavailable) else not isinstance(failure, KeyRejected)
+            )
+            raise failure
+        self._count(has_passed=True)
+        return reply
+
+    def _count(self, *, has_passed: bool | None) -> None:
+        """Note whether the key was taken (None: nobody looked at it); a key refused and taken again counts anew."""
+        if has_passed:
+            self._accepted = 1 if self._is_refused else self._accepted + 1
+        if has_passed is not None:
+            self._is_refused = not has_passed
+
+    async def _tried(self, request: Request, sending: Sending) -> Reply:
+        pauses = self._back_off_s if request.method == "GET" else ()
+        for pause_s in pauses:
+            try:
+                reply = await self._once(request, sending)
+            except BreakerOpen:
+                raise
+            except SystemUnavailable:
+                if self._breaker.is_open:
+                    raise
+            else:
+                if reply.status not in GATEWAY_STATUSES or self._breaker.is_open:
+                    return reply
+            await asyncio.sleep(pause_s)
+            await self._pace.space()
+        return await self._once(request, sending)
+
+    async def _once(self, request: Request, sending: Sending) -> Reply:
+        self._breaker.enter()
+        try:
+            reply = await self._connection.exchange(request, sending)
+        except ConnectionBroke as error:
+            problem = f"{request.what}: {error}"
+            self._breaker.failed(problem, error.says)
+            if request.method == "GET":
+                raise SystemUnavailable(SYSTEM, problem, says=error.says) from error
+            if sending.has_begun:
+                raise lost(problem, error.says) from error
+            raise NotSent(
+                f"{problem}; nothing was sent", says=text("dokploy_error.nothing_done", problem=error.says)
+            ) from error
+        except BaseException:
+            self._breaker.abandoned()
+            raise
+        if reply.status in GATEWAY_STATUSES:
+            says = text("dokploy_error.gateway", status=reply.status)
+            self._breaker.failed(f"the proxy before it answers {reply.status}", says)
+        else:
+            self._breaker.succeeded()
+        return reply
+
+    def _late(self, request: Request, patience: Patience, was_sent: bool) -> GuardianError:
+        seconds = self._limit_s(patience)
+        problem = f"{request.what} was not answered within {seconds:g} s"
+        says = text("dokploy_error.late", seconds=seconds, url=self.url)
+        if patience is Patience.QUICK and was_sent:
+            self._breaker.failed(problem, says)
+        if request.method == "GET":
+            full = f"{problem}; look whether Dokploy at {self.url} is overloaded or hangs"
+            return TimeLimitExceeded(SYSTEM, full, says=says)
+        if was_sent:
+            return lost(problem, text("dokploy_error.late_order", seconds=seconds))
+        not_sent = text("dokploy_error.nothing_done", problem=text("dokploy_error.not_sent", seconds=seconds))
+        return NotSent(f"{request.what} was not sent within {seconds:g} s: others were before it", says=not_sent)
+
+    def _limit_s(self, patience: Patience) -> float:
+        settings = self._settings
+        if patience is Patience.QUICK:
+            return settings.timeout_s
+        return settings.slow_timeout_s if patience is Patience.SLOW else settings.long_timeout_s
+
+
+def _ahead(date: str) -> timedelta:
+    try:
+        ahead = parsedate_to_datetime(date) - datetime.now(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return timedelta()
+    return ahead if CLOCKS_AGREE < abs(ahead) < NO_CLOCK else timedelta()
+
+
+def _request(method: Literal["GET", "POST"], procedure: str, params: Mapping[str, Any]) -> Request:
+    given = {name: value for name, value in params.items() if value is not None} if method == "GET" else dict(params)
+    subject = next((value for name, value in given.items() if name.endswith("Id") or name in _SUBJECTS), None)
+    what = f"{procedure} of {subject!r}" if isinstance(subject, str) else procedure
+    if method == "GET":
+        return Request(method=method, procedure=procedure, what=what, query={n: _plain(v) for n, v in given.items()})
+    return Request(method=method, procedure=procedure, what=what, body=json.dumps(given).encode())
+
+
+_SUBJECTS = ("id", "appName", "domain", "host")
+
+
+def _plain(value: str | int | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,264 @@
+"""What can be wrong with deployments: they fail, crash after `done`, never end, or wait behind one that never ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from statistics import median
+
+from core.deployments.platform import Deployment, DeployStatus, Managed
+from core.incidents.alerts import Alert, AlertKind, Severity
+from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.snapshot import Detector, PlatformView, View, detector
+from core.text import Text, text
+from integrations.dokploy.platform_alerts import (
+    began_at,
+    containers_of,
+    deploy_facts,
+    ended_at,
+    evidence,
+    guarded,
+    last_final,
+    minutes,
+    platform,
+    stack_alert,
+    there,
+    under_way,
+    watched_since,
+)
+
+CRASH_WITHIN = timedelta(minutes=15)
+"""A crash so soon after a deployment is counted as its result."""
+SETTLES = timedelta(seconds=3)
+STANDS = timedelta(seconds=30)
+"""A restarted container that has run this long has come back."""
+SKEW = timedelta(seconds=5)
+"""The clocks of the platform and of an engine may differ so much."""
+STOPPED = frozenset({0, 137, 143})
+"""Exit codes that a stop leaves as well; a kill for memory is told apart."""
+LEAST_LIMIT_S = 600.0
+TIMES_USUAL = 5
+LEAST_KNOWN = 3
+
+
+@detector("state", AlertKind.DEPLOY_FAILED)
+def deploy_failed(view: View) -> Iterator[Alert]:
+    """Yield an alert for each stack whose newest ended deployment failed while it was watched.
+
+    A new one under way does not change that until it has ended. What ran before usually runs on: then it is a warning.
+    """
+    since = watched_since(view)
+    for managed in guarded(view):
+        last = last_final(managed)
+        at = ended_at(last) if last else None
+        if last is None or at is None or last.status is not DeployStatus.ERROR or (since and at <= since):
+            continue
+        facts = deploy_facts(managed, last, view)
+        yield stack_alert(
+            managed,
+            kind=AlertKind.DEPLOY_FAILED,
+            severity=Severity.WARNING if facts["containers_running"] else Severity.CRITICAL,
+            at=at,
+            says=_says_failed(managed, last),
+            facts={**facts, "deploy_error": last.error or None, "deploy_error_line": last.error_line or None},
+            source=f"deployment {last.id}",
+        )
+
+
+def _says_failed(managed: Managed, last: Deployment) -> Text:
+    if last.error_line:
+        return text("alert.deploy_failed.line", stack=managed.name, line=last.error_line)
+    return text("alert.deploy_failed.plain", stack=managed.name, title=last.title or last.id)
+
+
+@detector("state", AlertKind.DEPLOY_CRASHED)
+def deploy_crashed(view: View) -> Iterator[Alert]:
+    """Yield an alert for each stack that was deployed lately, is called done, and whose containers crash.
+
+    Begins within 15 minutes of the deployment's end and stays while they do. A crash that came before the deployment,
+    a stop, and a container that has come back and stands are none.
+    """
+    kept = _kept("deploy_crashed", view)
+    for managed in guarded(view):
+        last = last_final(managed)
+        if last is None or last.status is not DeployStatus.DONE or under_way(managed) is not None:
+            continue
+        began, ended = began_at(last), ended_at(last)
+        if began is None or ended is None or not _is_crash_time(last, ended, kept, view):
+            continue
+        crashed = [one for one in containers_of(managed, view) if _is_crashed(one, began, view.now.at)]
+        if not crashed:
+            continue
+        kept.now.add(last.id)
+        names = ", ".join(sorted({one.service for one in crashed}))
+        yield stack_alert(
+            managed,
+            kind=AlertKind.DEPLOY_CRASHED,
+            severity=Severity.CRITICAL,
+            at=max((one.finished_at or one.started_at or ended for one in crashed), default=ended),
+            says=text("alert.deploy_crashed", stack=managed.name, services=names, title=last.title or last.id),
+            facts=deploy_facts(managed, last, view),
+            source=f"deployment {last.id}",
+        )
+
+
+def _is_crash_time(last: Deployment, ended: datetime, kept: _Kept, view: View) -> bool:
+    since_end = there(view) - ended
+    return last.id in kept.before or SETTLES <= since_end <= CRASH_WITHIN
+
+
+def _is_crashed(container: Container, began: datetime, now: datetime) -> bool:
+    """Whether it crashes, and did so in what this deployment made or started."""
+    moments = [at for at in (container.created_at, container.started_at) if at is not None]
+    if not moments or max(moments) < began - SKEW:
+        return False
+    if container.state in (ContainerState.RESTARTING, ContainerState.DEAD):
+        return True
+    if container.state is ContainerState.EXITED:
+        return container.oom_killed or container.exit_code not in STOPPED
+    if container.state is ContainerState.CREATED:
+        return bool(container.error)
+    if container.health is Health.UNHEALTHY:
+        return True
+    is_new = container.created_at is not None and container.created_at >= began - SKEW
+    is_young = container.started_at is not None and now - container.started_at < STANDS
+    return is_new and is_young and container.restart_count > 0
+
+
+@detector("state", AlertKind.DEPLOY_STUCK)
+def deploy_stuck(view: View) -> Iterator[Alert]:
+    """Yield an alert for each deployment that runs far too long, or that the platform calls running and has forgotten.
+
+    Too long: `stuck_after_s`, or five times what that stack's deployments usually take (10 minutes at least).
+    Forgotten: after a restart of Dokploy the row stays `running` for ever; only another restart frees it.
+    """
+    forgotten = _forgotten(view)
+    for managed in guarded(view):
+        running = under_way(managed)
+        began = began_at(running) if running else None
+        if running is None or began is None:
+            continue
+        is_forgotten = running.id in forgotten
+        if not is_forgotten and not _is_too_long(managed, began, view):
+            continue
+        usual = _usual_s(managed)
+        key = "forgotten" if is_forgotten else ("unusual" if usual else "long")
+        took = minutes(began, there(view))
+        yield stack_alert(
+            managed,
+            kind=AlertKind.DEPLOY_STUCK,
+            severity=Severity.WARNING,
+            at=began,
+            says=text(
+                f"alert.deploy_stuck.{key}",
+                stack=managed.name,
+                title=running.title or running.id,
+                minutes=took,
+                usual=round(usual / 60, 1) if usual else None,
+            ),
+            facts={
+                **deploy_facts(managed, running, view),
+                "deployed_min": None,
+                "deploy_running_min": took,
+                "queue_waiting": sum(not one.is_active for one in platform(view).queue),
+            },
+            source=f"deployment {running.id}",
+        )
+
+
+def _is_too_long(managed: Managed, began: datetime, view: View) -> bool:
+    return (there(view) - began).total_seconds() > _limit_s(managed, platform(view).stuck_after_s)
+
+
+def _limit_s(managed: Managed, stuck_after_s: float) -> float:
+    usual = _usual_s(managed)
+    if usual is None:
+        return stuck_after_s
+    return max(min(stuck_after_s, max(LEAST_LIMIT_S, TIMES_USUAL * usual)), 2 * usual)
+
+
+def _usual_s(managed: Managed) -> float | None:
+    """How long its deployments take; None: too few are known."""
+    lasted = [
+        (one.finished_at - one.started_at).total_seconds()
+        for one in managed.deployments
+        if one.status is DeployStatus.DONE and one.finished_at is not None and one.started_at is not None
+    ]
+    return median(lasted) if len(lasted) >= LEAST_KNOWN else None
+
+
+def _forgotten(view: View) -> set[str]:
+    """Ids of deployments that run and that nobody works at.
+
+    One was seen to run, then the queue was read without it, then it was still said to run: no clock is compared.
+    """
+    kept = _kept("forgotten", view)
+    now, before = platform(view), view.before.platform if view.before else None
+    running = {one.id: managed.id for managed in view.inventory.managed if (one := under_way(managed)) is not None}
+    worked_at = {one.managed_id for one in now.queue}
+    idle = {key for key, managed_id in running.items() if managed_id not in worked_at}
+    was_read_between = (
+        before is not None
+        and view.before is not None
+        and now.queue_at is not None
+        and now.queue_at > view.before.at
+        and _is_own_queue(now)
+    )
+    ran_before = {one.id for managed in before.managed if (one := under_way(managed)) is not None} if before else set()
+    kept.now |= idle & (kept.before | (ran_before if was_read_between else set()))
+    return kept.now
+
+
+def _is_own_queue(now: PlatformView) -> bool:
+    """Whether the queue tells of which service its jobs are."""
+    return all(one.managed_id for one in now.queue)
+
+
+@detector("state", AlertKind.QUEUE_BLOCKED)
+def queue_blocked(view: View) -> Iterator[Alert]:
+    """Yield one alert while deployments wait behind one that is stuck, or have waited for `stuck_after_s`.
+
+    It is said of the stack that is stuck, else of the platform.
+    """
+    seen = platform(view)
+    waiting = [one for one in seen.queue if not one.is_active]
+    if not waiting:
+        return
+    stuck = next(iter(deploy_stuck(view)), None)
+    oldest = min((one.queued_at for one in waiting if one.queued_at is not None), default=None)
+    if stuck is None and (oldest is None or (there(view) - oldest).total_seconds() <= seen.stuck_after_s):
+        return
+    at = oldest or view.now.at
+    count = len(waiting)
+    running_min = stuck.facts().get("deploy_running_min") if stuck else None
+    yield Alert(
+        kind=AlertKind.QUEUE_BLOCKED,
+        detector="state",
+        severity=Severity.WARNING,
+        host=stuck.host if stuck else view.now.host.name,
+        stack=stuck.stack if stuck else None,
+        at=at,
+        says=text("alert.queue_blocked.behind", count=count, stack=stuck.stack)
+        if stuck
+        else text("alert.queue_blocked.long", count=count, minutes=minutes(oldest, there(view))),
+        evidence=evidence({"queue_waiting": count, "deploy_running_min": running_min}, at, "queue"),
+    )
+
+
+class _Kept:
+    """What a detector remembers from one snapshot to the next, in their `memo`."""
+
+    def __init__(self, before: set[str], now: set[str]) -> None:
+        self.before = before
+        self.now = now
+
+
+def _kept(name: str, view: View) -> _Kept:
+    before = view.before.memo.get(name) if view.before is not None else None
+    now = view.now.memo.setdefault(name, set())
+    assert isinstance(now, set)
+    return _Kept(before if isinstance(before, set) else set(), now)
+
+
+DEPLOY_DETECTORS: tuple[Detector, ...] = (deploy_failed, deploy_crashed, deploy_stuck, queue_blocked)
+"""In the order in which their alerts are raised."""

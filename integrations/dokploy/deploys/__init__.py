@@ -1,0 +1,1 @@
+"""Deploys of Dokploy: submitted, followed, rolled back, their versions kept."""

@@ -1,0 +1,112 @@
+"""Dokploy's deployments and queue in this program's words: titles redacted, commits found, newest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+from core.deployments.platform import Deployment, DeployStatus, QueuedDeployment
+from core.sanitize import in_one_line
+from integrations.dokploy.models import Deployment as Row
+from integrations.dokploy.models import QueuedJob
+
+Redact = Callable[[str], str]
+TITLE_LIMIT = 200
+READ_LIMIT = 2000
+KEPT = 15
+"""Of each service; Dokploy itself keeps about ten."""
+_COMMIT = re.compile(r"\b(?:Commit|Hash): ([0-9a-f]{7,64})\b")
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+class History:
+    """Turns rows into deployments; a row that has not changed is not redacted again."""
+
+    def __init__(self, redact: Redact) -> None:
+        self._redact = redact
+        self._made: dict[str, tuple[Row, Deployment]] = {}
+
+    def all(self, rows: Iterable[Row]) -> Mapping[str, tuple[Deployment, ...]]:
+        """By the id of their compose or application, newest first; what is in none of the rows is forgotten."""
+        before, self._made = self._made, {}
+        grouped: dict[str, list[Deployment]] = {}
+        for row in rows:
+            owner = owner_of(row)
+            if owner is not None:
+                grouped.setdefault(owner, []).append(self._one(row, before))
+        return {owner: newest_first(own) for owner, own in grouped.items()}
+
+    def of_one(self, rows: Iterable[Row]) -> tuple[Deployment, ...]:
+        """Of one compose or application, newest first."""
+        return newest_first(self._one(row, self._made) for row in rows if _is_deploy(row))
+
+    def _one(self, row: Row, known: Mapping[str, tuple[Row, Deployment]]) -> Deployment:
+        found = known.get(row.deployment_id)
+        if found is None or _marks(found[0]) != _marks(row):
+            found = (row, deployment_of(row, self._redact))
+        self._made[row.deployment_id] = found
+        return found[1]
+
+
+def newest_first(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """By the moment they were made."""
+    return tuple(sorted(deployments, key=lambda one: one.created_at or one.started_at or _BEGINNING, reverse=True))[
+        :KEPT
+    ]
+
+
+def deployment_of(row: Row, redact: Redact) -> Deployment:
+    """One row; its error text is left out, for it is a whole script with the environment."""
+    commit = _COMMIT.search(row.description or "")
+    return Deployment(
+        id=row.deployment_id,
+        title=shown_title(row.title, redact),
+        commit=commit.group(1) if commit else None,
+        status=DeployStatus(str(row.status)) if row.status else DeployStatus.UNKNOWN,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def shown_title(title: str, redact: Redact) -> str:
+    """A title or a commit's message as it may be shown: anybody who pushes writes it, as long as they like."""
+    return in_one_line(redact(title[:READ_LIMIT]), TITLE_LIMIT)
+
+
+def owner_of(row: Row) -> str | None:
+    """The compose or application that was deployed; None: it is the run of a schedule, a backup or a preview."""
+    return row.compose_id or row.application_id if _is_deploy(row) else None
+
+
+def queued(jobs: Iterable[QueuedJob], own: Callable[[str], bool], redact: Redact) -> tuple[QueuedDeployment, ...]:
+    """The queue in its order. It holds every organization's: of one that is not `own`, the title is left out."""
+    return tuple(_queued(job, own, redact) for job in jobs)
+
+
+def _queued(job: QueuedJob, own: Callable[[str], bool], redact: Redact) -> QueuedDeployment:
+    managed_id = job.data.compose_id or job.data.application_id or ""
+    return QueuedDeployment(
+        job_id=job.id,
+        managed_id=managed_id,
+        title=shown_title(job.data.title_log, redact) if own(managed_id) else "",
+        is_active=job.is_active,
+        queued_at=_moment(job.timestamp) if job.timestamp else None,
+    )
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _is_deploy(row: Row) -> bool:
+    is_preview = bool((row.model_extra or {}).get("isPreviewDeployment"))
+    return not (is_preview or row.schedule_id or row.backup_id or row.volume_backup_id)
+
+
+def _marks(row: Row) -> tuple[object, ...]:
+    return (row.status, row.title, row.description, row.started_at, row.finished_at)

@@ -1,0 +1,293 @@
+"""The way back to an earlier version of a compose: what to write, which images to name again, and how to deploy it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from core.actions.catalog import JsonObject, Result
+from core.deployments.deploys import DeployWhat, Version, VersionContent, VersionVerdict
+from core.deployments.platform import Managed
+from core.errors import GuardianError, NotFound, Refused
+from core.text import Text, Value
+from core.text import text as said
+from integrations.dokploy.actions.dokploy_deps import DokployParts
+from integrations.dokploy.actions.stack_params import is_commit_hash
+from integrations.dokploy.deploys.deployed_content import (
+    branch_of,
+    content_of,
+    digest_of,
+    file_of,
+    is_raw,
+    is_stack,
+    or_put_back,
+    services_in,
+    source_of,
+    source_said,
+    write,
+)
+from integrations.dokploy.deploys.submit_deploy import Order, before_sending, order_compose
+from integrations.dokploy.deploys.version_keeping import FOUND, is_kept, new_version
+from integrations.dokploy.models import Compose
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """What going back does. `content` is secret."""
+
+    content: VersionContent
+    file: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Reference → id of the image that it shall mean again on the stack's host."""
+    tags_now: Mapping[str, str] = field(default_factory=dict)
+    """What those references mean now, where they mean anything."""
+    fetches: bool = True
+    gone: tuple[str, ...] = ()
+    """References whose image of then is not on the host any more: another may come instead."""
+    version: Version | None = None
+
+    def to_json(self) -> JsonObject:
+        """What undoes something; secret."""
+        content = self.content
+        return {
+            "compose_file": content.compose_file,
+            "env": content.env,
+            "settings": content.settings,
+            "tags": dict(self.tags),
+            "fetches": self.fetches,
+        }
+
+
+def way_from(snapshot: JsonObject) -> Way:
+    """The way that `to_json` wrote."""
+    settings, tags = snapshot.get("settings"), snapshot.get("tags")
+    compose_file = str(snapshot.get("compose_file") or "")
+    return Way(
+        content=VersionContent(
+            compose_file=compose_file,
+            env=str(snapshot.get("env") or ""),
+            settings=settings if isinstance(settings, dict) else {},
+        ),
+        file=compose_file or None,
+        tags={name: str(value) for name, value in tags.items()} if isinstance(tags, dict) else {},
+        fetches=snapshot.get("fetches") is not False,
+    )
+
+
+async def last_good_before(parts: DokployParts, managed: Managed, row: Compose) -> Version | None:
+    """The newest version that held and is not what runs."""
+    newest = next(iter(await parts.versions.of(managed.id, 1)), None)
+    if newest is None:
+        return None
+    kept = await is_kept(parts, managed, row)
+    running = newest.digest if kept else digest_of(content_of(row))
+    images = {one.service: one.image_id for one in parts.containers(managed) if one.image_id}
+    found = await parts.versions.last_good(managed.id, before=newest.id if kept else None)
+    while found is not None and is_raw(row) and found.digest == running and _same(found.image_ids, images):
+        found = await parts.versions.last_good(managed.id, before=found.id)
+    return found
+
+
+def _same(then: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Whether no service is known to have run another image; a registry's digest cannot be compared to an id."""
+    return all("@" in image or now.get(service, image) == image for service, image in then.items())
+
+
+async def way_to_ref(managed: Managed, row: Compose, ref: str, parts: DokployParts) -> Way:
+    """To a tag or branch of the repository; Refused for a commit's hash."""
+    if row.branch_field is None:
+        raise Refused(
+            f"{managed.name!r} does not come from git ({source_of(row)}), so it has no tags or branches; give a "
+            "version (dokploy.compose.versions lists them) or nothing",
+            says=said("dokploy_error.no_git", stack=managed.name, source=source_said(source_of(row))),
+        )
+    if is_commit_hash(ref):
+        raise Refused(
+            f"{ref!r} is a commit, and Dokploy clones by branch or tag only: the clone would fail and leave the code "
+            f"folder of {managed.name!r} empty. Push a tag there first (git tag rollback-{ref[:7]} {ref}; git push "
+            f"origin rollback-{ref[:7]}), then roll back to rollback-{ref[:7]}",
+            says=said("dokploy_error.commit", short=ref[:7], ref=ref, stack=managed.name),
+        )
+    now = content_of(row)
+    return Way(content=replace(now, settings={**now.settings, row.branch_field: ref}))
+
+
+async def way_to(parts: DokployParts, managed: Managed, row: Compose, version: Version) -> Way:
+    """To a version; Refused, naming why, where there is none."""
+    kept = await parts.versions.content(version.id)
+    if kept is None:
+        raise Refused(
+            f"the content of version {version.id} of {managed.name!r} is not kept any more; choose another",
+            says=said("dokploy_error.content_gone", stack=managed.name, number=version.id),
+        )
+    if is_raw(row) != (version.source == "raw"):
+        raise Refused(
+            f"version {version.id} of {managed.name!r} came from {version.source}, and it comes from {source_of(row)} "
+            "now; change its source back in Dokploy first",
+            says=said(
+                "dokploy_error.other_source",
+                stack=managed.name,
+                number=version.id,
+                then=source_said(version.source),
+                now=source_said(source_of(row)),
+            ),
+        )
+    if is_raw(row):
+        return await _raw_way(parts, managed, row, version, kept)
+    if version.branch and version.branch != branch_of(row):
+        return Way(content=kept, version=version)
+    return await _way_by_images(parts, managed, row, version, kept)
+
+
+async def _raw_way(parts: DokployParts, managed: Managed, row: Compose, version: Version, kept: VersionContent) -> Way:
+    built = {one.name for one in services_in(kept.compose_file) if one.build is not None}
+    references = {name: image for name, image in version.images.items() if name not in built}
+    try:
+        tags, tags_now, gone = await _tags(parts, managed, references, version)
+    except GuardianError:  # the file goes back all the same: Dokploy reaches an engine that we may not reach
+        tags, tags_now, gone = {}, {}, {}
+    if kept == content_of(row) and not tags and not await _is_other(parts, managed, row):
+        raise Refused(
+            f"there is nothing to go back to: version {version.id} of {managed.name!r} is what is deployed already",
+            says=said("dokploy_error.already_there", stack=managed.name, number=version.id),
+        )
+    return Way(
+        content=kept, file=kept.compose_file, tags=tags, tags_now=tags_now, gone=tuple(gone.values()), version=version
+    )
+
+
+async def _is_other(parts: DokployParts, managed: Managed, row: Compose) -> bool:
+    """Whether what was deployed last is not what the row holds: writing nothing and deploying changes something."""
+    newest = next(iter(await parts.versions.of(managed.id, 1)), None)
+    return newest is not None and newest.digest != digest_of(content_of(row))
+
+
+async def _way_by_images(
+    parts: DokployParts, managed: Managed, row: Compose, version: Version, kept: VersionContent
+) -> Way:
+    """From git, on the same branch: the images of then, under the names that the file has now."""
+    text = await file_of(parts, row)
+    advice = "give a tag or branch of the repository that holds the earlier state (`ref`), or revert the commit there"
+    told: dict[str, Value | Text] = {
+        "stack": managed.name,
+        "number": version.id,
+        "advice": said("dokploy_error.git_advice"),
+    }
+    if text is None or managed.host is None or is_stack(managed) or not version.image_ids:
+        why = "Swarm asks the registry what a tag means" if is_stack(managed) else "its images of then are not known"
+        raise Refused(
+            f"{managed.name!r} cannot go back to version {version.id} by its images ({why}); {advice}",
+            says=Text("dokploy_error.swarm_images" if is_stack(managed) else "dokploy_error.images_unknown", told),
+        )
+    services = services_in(text)
+    ran = {one.service: one.image_id for one in parts.containers(managed)}
+    built = [one.name for one in services if one.build and ran.get(one.name) != version.image_ids.get(one.name)]
+    if built:
+        raise Refused(
+            f"{', '.join(built)} of {managed.name!r} is built from the repository, so an earlier image would be built "
+            f"over at once; {advice}",
+            says=Text("dokploy_error.is_built", {**told, "services": ", ".join(built)}),
+        )
+    references = {one.name: one.image for one in services if one.image and not one.build}
+    tags, tags_now, gone = await _tags(parts, managed, references, version)
+    if gone:
+        raise Refused(
+            f"the images of version {version.id} of {managed.name!r} are not on {managed.host!r} any more: "
+            f"{', '.join(gone.values())}; {advice}",
+            says=Text("dokploy_error.images_gone", {**told, "host": managed.host, "images": ", ".join(gone.values())}),
+        )
+    if not tags and kept.env == content_of(row).env:
+        raise Refused(
+            f"version {version.id} of {managed.name!r} has the same branch, images and environment as now; {advice}",
+            says=Text("dokploy_error.same_as_now", told),
+        )
+    content = replace(content_of(row), env=kept.env)
+    return Way(content=content, file=text, tags=tags, tags_now=tags_now, fetches=False, version=version)
+
+
+async def _tags(
+    parts: DokployParts, managed: Managed, references: Mapping[str, str], version: Version
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """References to name again, what they mean now, and by service those whose image of then is gone."""
+    tags: dict[str, str] = {}
+    tags_now: dict[str, str] = {}
+    gone: dict[str, str] = {}
+    host = managed.host
+    if host is None or is_stack(managed):
+        return tags, tags_now, gone
+    for service, reference in references.items():
+        wanted = version.image_ids.get(service)
+        if not wanted or "$" in reference or "@" in reference:
+            continue
+        then = await parts.images.id_of(host, wanted) if "@" in wanted else wanted
+        now = await parts.images.id_of(host, reference)
+        if then is None or (now != then and not await parts.images.has(host, then)):
+            gone[service] = reference
+        elif now != then:
+            tags[reference] = then
+            if now is not None:
+                tags_now[reference] = now
+    return tags, tags_now, gone
+
+
+async def go(
+    parts: DokployParts, managed: Managed, row: Compose, way: Way, *, why: str, what: DeployWhat = DeployWhat.ROLLBACK
+) -> Result:
+    """Write, name the images, deploy. What Dokploy held and no version kept is kept before it is written over."""
+    with before_sending():
+        await _keep_edits(parts, managed, row)
+        written: dict[str, str] = {}
+        try:
+            for reference, image in way.tags.items():
+                await _tag(parts, managed, reference, image)
+                written[reference] = image
+            await write(parts, row, way.content)
+        except GuardianError:
+            for reference in written:
+                if reference in way.tags_now:
+                    await _tag(parts, managed, reference, way.tags_now[reference])
+            raise
+    order = Order(what=what, fetches=way.fetches, why=why, content=way.content, file=way.file)
+    async with or_put_back(parts, row, way.content):
+        return await order_compose(parts, managed, row, order)
+
+
+async def _tag(parts: DokployParts, managed: Managed, reference: str, image: str) -> None:
+    if managed.host is None:
+        raise NotFound(
+            f"the host of {managed.name!r} is not watched, so its images cannot be named again",
+            says=said("dokploy_error.host_not_watched", stack=managed.name),
+        )
+    await parts.images.tag(managed.host, image, reference)
+
+
+async def _keep_edits(parts: DokployParts, managed: Managed, row: Compose) -> None:
+    """Keep a file that somebody wrote into Dokploy and nobody deployed."""
+    content = content_of(row)
+    newest = next(iter(await parts.versions.of(managed.id, 1)), None)
+    if not is_raw(row) or (newest is not None and newest.digest == digest_of(content)):
+        return
+    if newest is None and not content.compose_file:
+        return
+    version = new_version(parts, managed, row, content, by=FOUND, text=content.compose_file)
+    await parts.versions.add(replace(version, verdict=VersionVerdict.UNKNOWN), content)
+
+
+def snapshot_of(row: Compose, way: Way) -> JsonObject:
+    """What brings the stack back to where it is now, after `way` was gone."""
+    return replace(way, content=content_of(row), file=None, tags=way.tags_now, version=None).to_json()
+
+
+def image_lines(way: Way) -> list[str]:
+    """The images that are named again, for a preview."""
+    return [f"{reference} → {image.removeprefix('sha256:')[:12]}" for reference, image in way.tags.items()]
+
+
+def settings_lines(before: VersionContent, after: VersionContent) -> list[str]:
+    """Changed fields of the row beside file and environment; never a command, which may hold secrets."""
+    lines: list[str] = []
+    for name in {**before.settings, **after.settings}:
+        old, new = before.settings.get(name), after.settings.get(name)
+        if old != new:
+            lines += [f"{name}: changed"] if name == "command" else [f"- {name}: {old}", f"+ {name}: {new}"]
+    return lines

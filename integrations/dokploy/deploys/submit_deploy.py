@@ -1,0 +1,209 @@
+"""Orders a deploy: once, with a title by which it is found again, and with everything written down before."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from core.actions.call_context import Calling, calling
+from core.actions.catalog import Result
+from core.deployments.deploys import Deploy, DeployPhase, DeployWhat, VersionContent
+from core.deployments.platform import Managed
+from core.error_text import own_words, problem_of
+from core.errors import ActionFailed, GuardianError, Refused, SystemUnavailable
+from core.text import Text, text
+from integrations.dokploy.actions.dokploy_deps import DokployParts, result
+from integrations.dokploy.client.dokploy_errors import AnswerUnreadable
+from integrations.dokploy.deploys.deployed_content import file_of
+from integrations.dokploy.deploys.deployment_history import shown_title
+from integrations.dokploy.deploys.version_keeping import keep_present, new_version
+from integrations.dokploy.models import Compose, DeploymentStatus, QueuedJob
+
+TITLE_LIMIT = 80
+"""What Dokploy's list of deployments shows in one line."""
+ENDING_PAUSES_S = (0.2, 0.4, 0.8, 1.6)
+"""Between looks whether a job that has ended leaves the queue: it names its deployment and notifies before."""
+Send = Callable[..., Awaitable[object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to deploy, and why."""
+
+    what: DeployWhat
+    fetches: bool = True
+    """Fetch the source first, where it comes from git; a rebuild of what is there does not."""
+    why: str = ""
+    content: VersionContent
+    """What Dokploy's row holds now."""
+    file: str | None = None
+    """The Compose file where it is known already."""
+
+
+def caller() -> Calling:
+    """The call under way; Refused outside of one: a deploy that nobody wrote down could not be followed."""
+    found = calling()
+    if found is None:
+        raise Refused(
+            "a deploy is only ordered by a call through the door, where it is written down and followed",
+            says=text("dokploy_error.through_the_door"),
+        )
+    return found
+
+
+@contextmanager
+def before_sending() -> Iterator[None]:
+    """What does not answer before anything was sent has failed; nobody need ask whether it took effect."""
+    try:
+        yield
+    except SystemUnavailable as error:
+        says = text("dokploy_error.nothing_deployed", problem=own_words(error))
+        raise ActionFailed(f"nothing was deployed: {error}", says=says) from error
+
+
+class Busy(Refused):
+    """Something of it is under way."""
+
+    def __init__(self, message: str, *, says: Text, is_active: bool = False) -> None:
+        super().__init__(message, says=says)
+        self.is_active = is_active
+        """A job of Dokploy's queue that runs, and does not wait."""
+
+
+async def refuse_if_busy(parts: DokployParts, managed: Managed) -> None:
+    """Busy while Dokploy's queue, or one of our deploys, has this one under way."""
+    job = next((one for one in await parts.dokploy.deployments.queue() if managed.id == owner_of(one)), None)
+    if job is not None:
+        state = "runs" if job.is_active else "waits"
+        raise Busy(
+            f"a deployment of {managed.name!r} {state} in Dokploy's queue already: "
+            f"{shown_title(job.data.title_log, parts.redact)!r}; wait for its end"
+            + ("" if job.is_active else ", or take it out (dokploy.compose.cancel_waiting)"),
+            says=text(f"dokploy_error.queue_{state}", stack=managed.name, title=parts.redact(job.data.title_log)),
+            is_active=job.is_active,
+        )
+    for ours in await parts.deploys.unfinished():
+        if ours.managed_id == managed.id and ours.phase in (DeployPhase.WAITING, DeployPhase.RUNNING):
+            raise Busy(
+                f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict",
+                says=text("dokploy_error.under_way", stack=managed.name, title=ours.title),
+            )
+
+
+async def ready(parts: DokployParts, stack: str) -> tuple[Managed, Compose]:
+    """The stack and its row; Busy while anything of it is under way.
+
+    A job stays in the queue for a moment after its deployment has ended: that one is waited for.
+    """
+    managed = parts.managed(stack)
+    pauses = iter(ENDING_PAUSES_S)
+    while True:
+        busy, row = await asyncio.gather(
+            refuse_if_busy(parts, managed), parts.dokploy.composes.one(managed.id), return_exceptions=True
+        )
+        if isinstance(row, BaseException):
+            raise row
+        if busy is None:
+            return managed, row
+        pause_s = next(pauses, None)
+        if not isinstance(busy, Busy) or not busy.is_active or _is_running(row) or pause_s is None:
+            raise busy
+        await asyncio.sleep(pause_s)
+
+
+def _is_running(row: Compose) -> bool:
+    return any(one.status is DeploymentStatus.RUNNING for one in row.deployments)
+
+
+def owner_of(job: QueuedJob) -> str | None:
+    """The id of the compose or application that a job deploys."""
+    return job.data.compose_id or job.data.application_id
+
+
+async def order_compose(parts: DokployParts, managed: Managed, row: Compose, order: Order) -> Result:
+    """Keep the version, write the deploy down, then send it. AnswerLost: whether it is queued is unknown."""
+    with before_sending():
+        await keep_present(parts, managed, row, only_good=True)
+        good = await parts.versions.last_good(managed.id)
+        written = order.file if order.file is not None else await file_of(parts, row)
+        by = caller()
+        version = await parts.versions.add(
+            new_version(parts, managed, row, order.content, by=by.actor.id, text=written, deploy_key=by.key),
+            order.content,
+        )
+        deploy = new_deploy(
+            parts,
+            managed,
+            what=order.what,
+            why=order.why,
+            known_ids=tuple(one.deployment_id for one in row.deployments),
+        )
+        deploy = replace(deploy, version_id=version.id, version_before=good.id if good is not None else None)
+    composes = parts.dokploy.composes
+    send = composes.deploy if order.fetches else composes.redeploy
+    return await place(parts, deploy, send)
+
+
+def new_deploy(
+    parts: DokployParts, managed: Managed, *, what: DeployWhat, why: str, known_ids: tuple[str, ...]
+) -> Deploy:
+    """The record of a deploy that the call under way orders now."""
+    by = caller()
+    return Deploy(
+        key=by.key,
+        what=what,
+        managed_id=managed.id,
+        managed_kind=managed.kind,
+        stack=managed.name,
+        app_name=managed.app_name,
+        type=managed.type,
+        server=managed.server,
+        host=managed.host,
+        title=title_of(parts, by, what, why),
+        why=parts.redact(why),
+        requested_by=by.actor.id,
+        requested_name=by.actor.name,
+        approved_by=by.approved_by,
+        incident_id=by.incident_id,
+        ordered_at=parts.clock.now(),
+        known_ids=known_ids,
+        containers_before={one.id: one.restart_count for one in parts.containers(managed)},
+    )
+
+
+def title_of(parts: DokployParts, by: Calling, what: DeployWhat, why: str) -> str:
+    """`Ada: new version · ig-1a2b3c4d`: who, why, and a mark of the call; at most 80 characters."""
+    mark = f" · ig-{hashlib.sha256(by.key.encode()).hexdigest()[:8]}"
+    said = " ".join(parts.redact(f"{by.actor.name}: {why or what}").split())
+    room = TITLE_LIMIT - len(mark)
+    return (said if len(said) <= room else f"{said[: room - 1]}…") + mark
+
+
+async def place(parts: DokployParts, deploy: Deploy, send: Send) -> Result:
+    """Write the deploy down, then send it; one that surely did not arrive is closed at once."""
+    with before_sending():
+        await parts.deploys.put(deploy)
+    described = " ".join(
+        parts.redact(f"InfraGuardian, for {deploy.requested_name}: {deploy.why or deploy.what}").split()
+    )
+    try:
+        await send(deploy.managed_id, title=deploy.title, description=described)
+    except AnswerUnreadable:
+        pass  # it was carried out all the same
+    except SystemUnavailable:
+        raise
+    except GuardianError as error:
+        says = text("dokploy.not_ordered", stack=deploy.stack, problem=problem_of(error, parts.redact))
+        await parts.deploys.put(replace(deploy, phase=DeployPhase.NEVER, says=says, over_at=parts.clock.now()))
+        raise
+    data = {
+        "stack": deploy.stack,
+        "title": deploy.title,
+        "what": str(deploy.what),
+        "version": deploy.version_id,
+        "version_before": deploy.version_before,
+    }
+    return result(parts, text("dokploy.ordered", stack=deploy.stack, title=deploy.title), dict(data))

@@ -1,0 +1,146 @@
+"""Keeps the versions that stacks are deployed from, also the one that ran before we were asked anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from core.deployments.deploys import Version, VersionContent, VersionVerdict
+from core.deployments.platform import Managed
+from core.monitoring.inventory import Container, Health
+from integrations.compose_file.edits import ServiceFacts
+from integrations.compose_file.env_field import keys
+from integrations.compose_file.interpolation import variables
+from integrations.dokploy.actions.dokploy_deps import DokployParts
+from integrations.dokploy.deploys.deployed_content import (
+    branch_of,
+    content_of,
+    digest_of,
+    file_of,
+    is_raw,
+    services_in,
+    source_of,
+)
+from integrations.dokploy.deploys.deployment_history import shown_title
+from integrations.dokploy.models import Compose, Deployment, DeploymentStatus
+
+_COMMIT = re.compile(r"Commit:\s*([0-9a-f]{40})")
+FOUND = "found"
+"""Who deployed what ran before we were asked anything."""
+
+
+def newest_first(deployments: Iterable[Deployment]) -> list[Deployment]:
+    """Dokploy gives those of a compose unsorted."""
+    return sorted(deployments, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True)
+
+
+def commit_of(deployment: Deployment | None) -> str | None:
+    """The full hash, once a deployment from git has ended."""
+    found = _COMMIT.search(deployment.description or "") if deployment is not None else None
+    return found.group(1) if found else None
+
+
+async def is_kept(parts: DokployParts, managed: Managed, row: Compose) -> bool:
+    """Whether a version was kept since Dokploy last deployed: what runs is that one, or older than all."""
+    newest = next(iter(await parts.versions.of(managed.id, 1)), None)
+    deployments = newest_first(row.deployments)
+    if newest is None:
+        return False
+    if not deployments or deployments[0].created_at is None or deployments[0].created_at <= newest.at:
+        return True
+    ours = {one.deployment_id for one in await parts.deploys.recent(20, managed_id=managed.id)}
+    return deployments[0].deployment_id in ours
+
+
+async def keep_present(parts: DokployParts, managed: Managed, row: Compose, *, only_good: bool = False) -> None:
+    """Keep what runs as a version before it is changed, unless it is kept already.
+
+    GOOD only where the containers are well and fit the file that Dokploy has now (images and memory limits): Dokploy
+    does not keep what it deployed, and its row may have been edited since. An environment edited since goes unnoticed.
+    """
+    last = next(iter(newest_first(row.deployments)), None)
+    if last is None or last.status is not DeploymentStatus.DONE or await is_kept(parts, managed, row):
+        return
+    text = await file_of(parts, row)
+    is_good = runs_well(parts.containers(managed), services_in(text), must_fit=is_raw(row) or text is not None)
+    if only_good and not is_good:
+        return
+    made = new_version(parts, managed, row, content_of(row), by=FOUND, text=text)
+    version = replace(
+        made,
+        verdict=VersionVerdict.GOOD if is_good else VersionVerdict.UNKNOWN,
+        commit=commit_of(last),
+        commit_says=shown_title(last.title, parts.redact) if not is_raw(row) else "",
+        image_ids={one.service: one.image_id for one in parts.containers(managed) if one.image_id},
+    )
+    await parts.versions.add(version, content_of(row))
+
+
+def new_version(
+    parts: DokployParts,
+    managed: Managed,
+    row: Compose,
+    content: VersionContent,
+    *,
+    by: str,
+    text: str | None,
+    deploy_key: str | None = None,
+) -> Version:
+    """A version not kept yet. From git each deploy is one of its own: the same row may bring up another commit."""
+    now = parts.clock.now()
+    return Version(
+        managed_id=managed.id,
+        stack=managed.name,
+        app_name=managed.app_name,
+        source=source_of(row),
+        at=now,
+        by=by,
+        deploy_key=deploy_key,
+        digest=digest_of(content) if is_raw(row) else digest_of(content, deploy_key or now.isoformat()),
+        branch=_branch_in(content, row),
+        env_keys=tuple(keys(content.env)),
+        images={one.name: one.image for one in services_in(text) if one.image},
+    )
+
+
+def runs_well(containers: Sequence[Container], services: Sequence[ServiceFacts], *, must_fit: bool) -> bool:
+    """Whether every container is well and, with `must_fit`, they are those that the file describes."""
+    if not containers or not all(_is_well(one) for one in containers):
+        return False
+    if not must_fit:
+        return True
+    of_service = {one.name: [c for c in containers if c.service == one.name] for one in services}
+    if {one.service for one in containers} - of_service.keys():
+        return False
+    return all(of_service[one.name] and all(_fits(c, one) for c in of_service[one.name]) for one in services)
+
+
+def _is_well(container: Container) -> bool:
+    if container.is_running:
+        return container.health in (Health.NONE, Health.HEALTHY)
+    return container.exit_code == 0 and not container.oom_killed and not container.error
+
+
+def _fits(container: Container, service: ServiceFacts) -> bool:
+    if service.image is not None and not _means(service.image, container.image):
+        return False
+    is_open = service.memory_variable is not None
+    return is_open or (service.memory_limit_bytes or 0) == container.memory_limit_bytes
+
+
+def _means(written: str, image: str) -> bool:
+    """Whether an image as the file writes it may be that one; a variable may stand for anything."""
+    pattern, position = "", 0
+    for one in variables(written):
+        pattern += re.escape(written[position : one.start]) + ".*"
+        position = one.end
+    pattern += re.escape(written[position:])
+    return re.fullmatch(f"(?:docker\\.io/(?:library/)?)?{pattern}(?::latest)?(?:@sha256:[0-9a-f]+)?", image) is not None
+
+
+def _branch_in(content: VersionContent, row: Compose) -> str | None:
+    if row.branch_field is None:
+        return None
+    written = content.settings.get(row.branch_field)
+    return written if isinstance(written, str) else branch_of(row)

@@ -1,0 +1,164 @@
+"""What the detectors over a platform's view share: whom to look at, which containers are whose, building alerts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from pydantic import JsonValue
+
+from core.deployments.platform import Deployment, DeployStatus, Managed
+from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.monitoring.inventory import Container, ContainerState
+from core.monitoring.snapshot import PlatformView, View
+from core.text import Text
+
+_NOTHING = PlatformView()
+_TASK = re.compile(r"(.+\.\d+)\.[a-z0-9]{20,}")
+"""A Swarm container: service, slot and task. Ended tasks stay beside the one that replaced them."""
+ONE_OFF = "com.docker.compose.oneoff"
+
+
+def platform(view: View) -> PlatformView:
+    """What the platform says; nothing before its first look."""
+    return view.now.platform or _NOTHING
+
+
+def there(view: View) -> datetime:
+    """Now, by the platform's clock: what it says of moments is compared with this."""
+    return view.now.at + platform(view).clock_ahead
+
+
+def watched_since(view: View) -> datetime | None:
+    """What ended before is history; by the platform's clock."""
+    since = platform(view).since
+    return since + platform(view).clock_ahead if since is not None else None
+
+
+def guarded(view: View) -> Iterator[Managed]:
+    """What the platform manages and the settings want watched, each with the host of its containers."""
+    settings = view.settings
+    for one in view.inventory.managed:
+        if one.system != view.now.host.name or any(fnmatchcase(one.name, pattern) for pattern in settings.ignore):
+            continue
+        if not settings.only or any(fnmatchcase(one.name, pattern) for pattern in settings.only):
+            yield one
+
+
+def containers_of(managed: Managed, view: View) -> tuple[Container, ...]:
+    """Its containers; of a Swarm slot only the newest, with its ended predecessors counted as restarts."""
+    memo = view.now.memo.get("containers")
+    if not isinstance(memo, dict):
+        memo = view.now.memo["containers"] = _by_project(view)
+    found: tuple[Container, ...] = memo.get(managed.app_name, ())
+    return found
+
+
+def _by_project(view: View) -> dict[str, tuple[Container, ...]]:
+    grouped: dict[str, list[Container]] = {}
+    for one in view.inventory.containers:
+        if one.project is not None and one.labels.get(ONE_OFF, "").casefold() != "true":
+            grouped.setdefault(one.project, []).append(one)
+    return {project: _newest_tasks(own) for project, own in grouped.items()}
+
+
+def _newest_tasks(containers: Sequence[Container]) -> tuple[Container, ...]:
+    slots: dict[str, list[Container]] = {}
+    for one in containers:
+        task = _TASK.fullmatch(one.name)
+        slots.setdefault(task.group(1) if task else one.name, []).append(one)
+    return tuple(_newest(own) for own in slots.values())
+
+
+def _newest(tasks: list[Container]) -> Container:
+    if len(tasks) == 1:
+        return tasks[0]
+    ordered = sorted(tasks, key=lambda one: (one.is_running, one.created_at.timestamp() if one.created_at else 0.0))
+    ended = sum(one.state is ContainerState.EXITED and one.exit_code not in (0, None) for one in ordered[:-1])
+    return replace(ordered[-1], restart_count=ordered[-1].restart_count + ended)
+
+
+def is_watched(managed: Managed, view: View) -> bool:
+    """Whether its containers would be seen if there were any: its host answers, and bears others of its server."""
+    host = next((one for one in view.inventory.hosts if one.name == managed.host), None)
+    if host is None or host.is_platform or not host.is_reachable:
+        return False
+    memo = view.now.memo.get("servers")
+    if not isinstance(memo, set):
+        memo = view.now.memo["servers"] = {one.server for one in view.inventory.managed if containers_of(one, view)}
+    return managed.server in memo
+
+
+def last_final(managed: Managed) -> Deployment | None:
+    """The newest deployment that has ended."""
+    return next((one for one in managed.deployments if one.status.is_final), None)
+
+
+def under_way(managed: Managed) -> Deployment | None:
+    """The newest deployment, if it runs."""
+    last = managed.last_deployment
+    return last if last is not None and last.status is DeployStatus.RUNNING else None
+
+
+def ended_at(deployment: Deployment) -> datetime | None:
+    """When it ended, as well as that is known."""
+    return deployment.finished_at or deployment.started_at or deployment.created_at
+
+
+def began_at(deployment: Deployment) -> datetime | None:
+    """When it began to run."""
+    return deployment.started_at or deployment.created_at
+
+
+def minutes(since: datetime | None, now: datetime) -> float | None:
+    """Whole and tenths; never below 0, for the platform's clock may be ahead."""
+    return None if since is None else round(max(0.0, (now - since).total_seconds()) / 60, 1)
+
+
+def deploy_facts(managed: Managed, deployment: Deployment, view: View) -> dict[str, JsonValue]:
+    """Evidence of a deployment that has ended and of what runs now."""
+    containers = containers_of(managed, view)
+    return {
+        "deploy_status": str(deployment.status),
+        "deploy_title": deployment.title or None,
+        "deploy_commit": deployment.commit[:12] if deployment.commit else None,
+        "deployed_min": minutes(ended_at(deployment), there(view)),
+        "platform_status": managed.status or None,
+        "containers_running": sum(one.is_running for one in containers),
+        "containers_total": len(containers),
+    }
+
+
+def stack_alert(
+    managed: Managed,
+    *,
+    kind: AlertKind,
+    severity: Severity,
+    at: datetime,
+    says: Text,
+    facts: Mapping[str, JsonValue],
+    source: str,
+    service: str | None = None,
+) -> Alert:
+    """A `state` alert about something managed; facts that are None are left out."""
+    return Alert(
+        kind=kind,
+        detector="state",
+        severity=severity,
+        host=managed.host or managed.system,
+        stack=managed.name,
+        service=service,
+        at=at,
+        says=says,
+        evidence=evidence(facts, at, source),
+    )
+
+
+def evidence(facts: Mapping[str, JsonValue], at: datetime, source: str) -> tuple[Evidence, ...]:
+    """Facts as evidence of one source; None is left out."""
+    return tuple(
+        Evidence(name=name, value=value, at=at, source=source) for name, value in facts.items() if value is not None
+    )

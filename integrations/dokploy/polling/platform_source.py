@@ -1,0 +1,240 @@
+"""A watched Dokploy: few, steady questions, and a snapshot of what is known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from core.clock import Clock
+from core.deployments.platform import BackupState, DeployStatus, DomainState, Managed, ManagedKind, StackNames
+from core.errors import ActionFailed, GuardianError, NotFound, Refused, SystemUnavailable
+from core.monitoring.inventory import Host
+from core.monitoring.snapshot import EngineEvent, PlatformView, Sample, Snapshot
+from core.settings import DokploySettings
+from integrations.dokploy.client.dokploy_client import Dokploy
+from integrations.dokploy.client.dokploy_errors import SYSTEM, KeyLimited, KeyRejected, RightMissing
+from integrations.dokploy.polling.platform_cache import Known
+from integrations.dokploy.polling.platform_poller import Questions
+from integrations.dokploy.polling.poll_rotation import Rounds, Topic, Turn
+from integrations.dokploy.polling.service_details import ask_detail
+from integrations.dokploy.webhook import DokployNotice, NoticeKind
+
+log = structlog.get_logger(__name__)
+
+NAME = "dokploy"
+NOTICES_LIMIT = 64
+AT_ONCE = 8
+"""Announced services that one look asks for; the rest waits for the next."""
+REFUSED_FOR = timedelta(minutes=1)
+LIMITED_FOR = timedelta(minutes=15)
+"""A key over its limit stays over it while it is used: it needs a pause."""
+
+
+def _no_domains() -> Mapping[str, DomainState]:
+    return {}
+
+
+class DokploySource:
+    """`SnapshotSource` over Dokploy. The first look loads everything; later ones ask at most what is due."""
+
+    def __init__(
+        self,
+        client: Dokploy,
+        settings: DokploySettings,
+        names: StackNames,
+        *,
+        clock: Clock,
+        since: datetime,
+        redact: Callable[[str], str],
+        version: str = "",
+        domain_states: Callable[[], Mapping[str, DomainState]] = _no_domains,
+        on_names: Callable[[], None] | None = None,
+    ) -> None:
+        """`since`: what ended before is history. `version`: Dokploy's, where it is known already.
+
+        `domain_states`: how the domains answer (`DomainWatch.states`). `on_names`: called when `names` learnt some.
+        """
+        self._client = client
+        self._names = names
+        self._clock = clock
+        self._known = Known(names, since=since, stuck_after_s=settings.stuck_after_s)
+        self._questions = Questions(client, self._known, clock=clock, redact=redact)
+        self._questions.version = version
+        self._rounds = Rounds(poll_s=settings.poll_s, sweep_s=settings.sweep_s)
+        self._domain_states = domain_states
+        self._on_names = on_names
+        self._named = 0
+        self._notices: deque[DokployNotice] = deque(maxlen=NOTICES_LIMIT)
+        self._refusal: tuple[datetime, KeyRejected] | None = None
+        self._looking = asyncio.Lock()
+
+    # -- SnapshotSource ---------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """`dokploy`"""
+        return NAME
+
+    async def look(self, *, only: Sequence[str] = ()) -> Snapshot:
+        """What is known now, after asking what is due; raises SystemUnavailable when Dokploy or the key fails."""
+        async with self._looking:
+            await self._asked(self._clock.now())
+            self._tell_names()
+        host = Host(name=NAME, is_platform=True, engine_version=self._questions.version)
+        return Snapshot(at=self._clock.now(), host=host, platform=self.view())
+
+    async def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
+        """Dokploy tells no events of containers: this only waits."""
+        await asyncio.Event().wait()
+        nothing: tuple[EngineEvent, ...] = ()
+        for event in nothing:
+            yield event
+
+    async def sample(self) -> dict[str, Sample]:
+        """Nothing: it has no containers of its own."""
+        return {}
+
+    async def oom_kills(self) -> dict[str, int]:
+        """Nothing: it has no containers of its own."""
+        return {}
+
+    # -- what others ask --------------------------------------------------------------------------------------------
+
+    @property
+    def limits(self) -> Mapping[Topic, str]:
+        """What the key may not ask, with Dokploy's refusal."""
+        return self._questions.limits
+
+    def view(self) -> PlatformView:
+        """What is known, without asking."""
+        return self._known.view(self._domain_states())
+
+    def managed(self) -> tuple[Managed, ...]:
+        """Everything it manages, as last told."""
+        return self._known.managed()
+
+    async def announce(self, notice: DokployNotice) -> None:
+        """Let the next look ask at once for what the notice is about; the oldest of too many is dropped."""
+        self._notices.append(notice)
+
+    async def changed(self, managed_id: str) -> None:
+        """Let the next look ask at once how that one's deployments stand: we had it deployed, or stopped it."""
+        found = self._known.one(managed_id)
+        kind = found.kind if found else ManagedKind.COMPOSE
+        await self.announce(DokployNotice(kind=NoticeKind.BUILD, managed_id=managed_id, managed_kind=kind))
+
+    async def detail(self, managed_id: str) -> Managed | None:
+        """That one with its domains, source and branch asked for now; None: it is not known here."""
+        found = self._known.one(managed_id)
+        if found is None:
+            return None
+        self._known.take_detail(managed_id, await ask_detail(self._client, found, self._clock.now()))
+        return self._known.one(managed_id)
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    async def _asked(self, now: datetime) -> None:
+        """Ask what is due; a key that was not taken is left alone for a while, with the same cause."""
+        if self._refusal is not None and now < self._refusal[0]:
+            raise _unavailable(self._refusal[1])
+        try:
+            await self._ask(now)
+        except KeyRejected as error:
+            rest = LIMITED_FOR if isinstance(error, KeyLimited) else REFUSED_FOR
+            self._refusal = (now + rest, error)
+            raise _unavailable(error) from error
+        except (ActionFailed, NotFound, Refused) as error:
+            raise _unavailable(error) from error
+        self._refusal = None
+
+    async def _ask(self, now: datetime) -> None:
+        if not self._known.is_loaded:
+            await self._questions.load()
+            self._rounds.poll(now)
+            self._rounds.sweep(now)
+        else:
+            await self._ask_announced()
+            await self._poll(now)
+            if self._rounds.sweep(now):
+                backups = (plan.state.id for plan in self._known.untold())
+                wants_version = not self._questions.version
+                turn = self._rounds.next(self.managed(), backups, wants_version=wants_version)
+                if turn.topic is not Topic.QUEUE or not self._known.is_busy(now):  # else each poll asks, in its order
+                    await self._questions.side(turn)
+        self._known.clock_ahead = self._client.transport.clock_ahead
+        await self._questions.failures()
+
+    async def _poll(self, now: datetime) -> None:
+        """All deployments; before them the queue while anything waits or runs.
+
+        In this order: what still runs and was in no queue a moment before has been forgotten by Dokploy.
+        """
+        if not self._rounds.poll(now):
+            return
+        if self._known.is_busy(now):
+            await self._questions.side(Turn(Topic.QUEUE))
+        try:
+            await self._questions.deployments()
+        except GuardianError:
+            self._rounds.missed()
+            raise
+
+    async def _ask_announced(self) -> None:
+        for _ in range(min(len(self._notices), AT_ONCE)):
+            same = [one for one in self._notices if _subject(one) == _subject(self._notices[0])]
+            try:
+                await self._ask_about(same[-1])
+            except (NotFound, ActionFailed, RightMissing) as error:
+                log.info("a notification was about something that cannot be seen", problem=str(error))
+            for one in same:
+                self._notices.remove(one)
+            if not self._notices:
+                return
+
+    async def _ask_about(self, notice: DokployNotice) -> None:
+        if notice.kind is NoticeKind.BUILD and notice.managed_id is not None:
+            await self._ask_about_service(notice.managed_id, notice)
+        elif notice.kind is NoticeKind.OWN_BACKUP:
+            status = DeployStatus.ERROR if notice.is_failure else DeployStatus.DONE
+            self._known.take_own_backup(_own_backup(status, notice.at or self._clock.now()))
+        elif notice.kind is NoticeKind.RESTARTED:
+            self._questions.version = ""
+            await self._questions.side(Turn(Topic.QUEUE))
+            await self._questions.side(Turn(Topic.PROJECTS))
+            await self._questions.deployments()
+        elif notice.kind in (NoticeKind.DATABASE_BACKUP, NoticeKind.VOLUME_BACKUP):
+            topic = Topic.DETAIL if notice.kind is NoticeKind.DATABASE_BACKUP else Topic.VOLUMES
+            for managed_id in self._known.called(notice.name, notice.project)[:AT_ONCE]:
+                await self._questions.backups(managed_id, topic, AT_ONCE)
+
+    async def _ask_about_service(self, managed_id: str, notice: DokployNotice) -> None:
+        if not self._known.has(managed_id) and notice.project_id is not None:
+            await self._questions.project(notice.project_id)
+        await self._questions.service(managed_id, notice.managed_kind or ManagedKind.COMPOSE)
+        self._rounds.hurry(managed_id)
+
+    def _tell_names(self) -> None:
+        named = len(self._names.to_json())
+        if named != self._named:
+            self._named = named
+            if self._on_names is not None:
+                self._on_names()
+
+
+def _subject(notice: DokployNotice) -> tuple[object, ...]:
+    """What it is about: of several that tell of the same, the last one is asked about."""
+    if notice.kind is NoticeKind.BUILD:
+        return (notice.kind, notice.managed_id)
+    return (notice.kind, notice.project, notice.name)
+
+
+def _unavailable(error: GuardianError) -> SystemUnavailable:
+    return SystemUnavailable(SYSTEM, str(error), says=error.says)
+
+
+def _own_backup(status: DeployStatus, at: datetime) -> BackupState:
+    return BackupState(id=NAME, name="Dokploy", status=status, at=at)

@@ -1,0 +1,166 @@
+"""Dokploy's projects as what it manages: each compose, application and database under the name people know it by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from core.deployments.platform import Managed, ManagedKind, Named, StackNames
+from core.errors import NotFound
+from core.sanitize import in_one_line
+from integrations.dokploy.client.dokploy_client import Dokploy
+from integrations.dokploy.models import Application, Compose, Database, Environment, Project, ServiceRow
+
+PLACE_LIMIT = 60
+"""Of the name of a project or an environment, as it is shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaf:
+    """One managed thing as the tree of projects tells it, without domains and deployments."""
+
+    id: str
+    kind: ManagedKind
+    name: str
+    """Dokploy's; two projects may use the same."""
+    app_name: str
+    project_id: str = ""
+    project: str = ""
+    environment: str = ""
+    environment_id: str = ""
+    server: str | None = None
+    status: str = ""
+    type: str = ""
+    """Of a database, which one; else not told here."""
+
+    @property
+    def named(self) -> Named:
+        """What its name is made from."""
+        return Named(app_name=self.app_name, name=self.name, environment=self.environment, project=self.project)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Everything Dokploy manages, of the projects that the key may see."""
+
+    leaves: tuple[Leaf, ...] = ()
+    project_ids: frozenset[str] = frozenset()
+
+    def managed(self, names: StackNames) -> tuple[Managed, ...]:
+        """Named; names new to `names` are learnt."""
+        return managed_of(self.leaves, names)
+
+
+async def load_tree(client: Dokploy) -> Tree:
+    """Ask for all of it: 1 + number of projects requests, as many at once as the client sends.
+
+    A project that goes meanwhile is left out. Raises the client's errors.
+    """
+    projects = await client.projects.all()
+    answers = await asyncio.gather(*(load_project(client, one.project_id) for one in projects), return_exceptions=True)
+    leaves: list[Leaf] = []
+    for answer in answers:
+        if isinstance(answer, NotFound):
+            continue
+        if isinstance(answer, BaseException):
+            raise answer
+        leaves.extend(answer)
+    return Tree(leaves=tuple(leaves), project_ids=frozenset(one.project_id for one in projects))
+
+
+async def load_project(client: Dokploy, project_id: str) -> tuple[Leaf, ...]:
+    """Ask for one project: one request."""
+    environments = await client.environments.of_project(project_id)
+    return tuple(leaf for environment in environments for leaf in leaves_of(environment, project_id))
+
+
+def leaves_of(environment: Environment, project_id: str = "") -> Iterator[Leaf]:
+    """What is in an environment; rows without `app_name` (of calls that leave it out) are skipped."""
+    project = environment.project
+    for row in (*environment.compose, *environment.applications, *environment.databases):
+        leaf = leaf_of(row, environment, project, project_id)
+        if leaf is not None:
+            yield leaf
+
+
+def leaf_of(
+    row: ServiceRow, environment: Environment | None, project: Project | None, project_id: str = ""
+) -> Leaf | None:
+    """One row of Dokploy's with the place it came from; None: it does not tell its `app_name`."""
+    if row.app_name is None:
+        return None
+    service_id, kind, status = _identity(row)
+    return Leaf(
+        id=service_id,
+        kind=kind,
+        name=row.name or row.app_name,
+        app_name=row.app_name,
+        project_id=project.project_id if project else project_id,
+        project=in_one_line(project.name, PLACE_LIMIT) if project else "",
+        environment=in_one_line(environment.name, PLACE_LIMIT) if environment else "",
+        environment_id=(environment.environment_id if environment else None) or row.environment_id or "",
+        server=row.server_id,
+        status=status,
+        type=str(row.kind or "") if isinstance(row, Database) else "",
+    )
+
+
+def _identity(row: ServiceRow) -> tuple[str, ManagedKind, str]:
+    if isinstance(row, Compose):
+        return row.compose_id, ManagedKind.COMPOSE, str(row.compose_status or "")
+    if isinstance(row, Application):
+        return row.application_id, ManagedKind.APPLICATION, str(row.application_status or "")
+    assert isinstance(row, Database)
+    return row.id, ManagedKind.DATABASE, str(row.application_status or "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """What the list of all projects tells of one managed thing."""
+
+    id: str
+    project_id: str
+    name: str = ""
+    status: str = ""
+    """Empty where it is not told (databases, for an owner's key)."""
+
+
+def headings(projects: Iterable[Project]) -> Mapping[str, Heading]:
+    """By id, all that the list of projects names."""
+    found: dict[str, Heading] = {}
+    for project in projects:
+        for environment in project.environments:
+            for row in (*environment.compose, *environment.applications, *environment.databases):
+                service_id, _, status = _identity(row)
+                found[service_id] = Heading(id=service_id, project_id=project.project_id, name=row.name, status=status)
+    return found
+
+
+def managed_of(leaves: Iterable[Leaf], names: StackNames) -> tuple[Managed, ...]:
+    """The leaves under the names that people know, by project, environment and name; new names are learnt."""
+    known = tuple(leaves)
+    names.learn(leaf.named for leaf in known)
+    databases: dict[str, list[str]] = {}
+    for leaf in known:
+        if leaf.kind is ManagedKind.DATABASE:
+            databases.setdefault(leaf.environment_id, []).append(names.of(leaf.app_name))
+    found = (_managed(leaf, names, tuple(sorted(databases.get(leaf.environment_id, ())))) for leaf in known)
+    return tuple(sorted(found, key=lambda one: (one.project, one.environment, one.name, one.id)))
+
+
+def _managed(leaf: Leaf, names: StackNames, databases: tuple[str, ...]) -> Managed:
+    name = names.of(leaf.app_name)
+    return Managed(
+        id=leaf.id,
+        kind=leaf.kind,
+        name=name,
+        app_name=leaf.app_name,
+        project=leaf.project,
+        environment=leaf.environment,
+        environment_id=leaf.environment_id,
+        server=leaf.server,
+        type=leaf.type,
+        status=leaf.status,
+        databases=tuple(one for one in databases if one != name),
+    )

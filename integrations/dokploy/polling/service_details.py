@@ -1,0 +1,140 @@
+"""What Dokploy tells only of one service at a time: domains, source, branch, and how its backups went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from core.deployments.platform import BackupState, DeployStatus, Domain, Managed, ManagedKind
+from core.sanitize import in_one_line
+from integrations.dokploy.client.dokploy_client import Dokploy
+from integrations.dokploy.client.endpoints.deployment_queue import Owner
+from integrations.dokploy.client.instance_models import VolumeBackup
+from integrations.dokploy.models import Application, Backup, Compose, DatabaseKind, Deployment
+from integrations.dokploy.models import Domain as DomainRow
+
+HOST_LIMIT = 253
+"""Of a name in DNS."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A planned backup and how it went last."""
+
+    state: BackupState
+    owner: Owner
+    """What its runs are asked for as."""
+    is_told: bool = False
+    """Whether its runs came with it; else they are to be asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """What one look at a compose, an application or a database told."""
+
+    at: datetime
+    domains: tuple[Domain, ...] = ()
+    source: str = ""
+    type: str = ""
+    branch: str | None = None
+    status: str = ""
+    backups: tuple[Plan, ...] = ()
+
+    def added_to(self, managed: Managed) -> Managed:
+        """The managed thing with what this tells of it."""
+        return replace(
+            managed, domains=self.domains, source=self.source, type=self.type or managed.type, branch=self.branch
+        )
+
+
+async def ask_detail(client: Dokploy, managed: Managed, now: datetime) -> Detail:
+    """One request; the secrets in the answer are dropped with it."""
+    if managed.kind is ManagedKind.COMPOSE:
+        return _of_compose(await client.composes.one(managed.id), managed, now)
+    if managed.kind is ManagedKind.APPLICATION:
+        return _of_application(await client.applications.one(managed.id), now)
+    row = await client.databases.one(DatabaseKind(managed.type), managed.id)
+    status = str(row.application_status or "")
+    return Detail(at=now, type=managed.type, status=status, backups=tuple(_plans(row.backups, managed)))
+
+
+async def ask_volume_backups(client: Dokploy, managed: Managed) -> tuple[Plan, ...]:
+    """One request: the planned backups of a compose's volumes."""
+    rows = await client.volume_backups.of("compose", managed.id)
+    return tuple(_volume_plan(row, managed) for row in rows if row.enabled is not False)
+
+
+async def ask_runs(client: Dokploy, plan: Plan) -> Plan:
+    """One request: how a planned backup went."""
+    return _with_runs(plan, await client.deployments.of(plan.owner, plan.state.id))
+
+
+def _of_compose(row: Compose, managed: Managed, now: datetime) -> Detail:
+    branch = row.branch_field
+    return Detail(
+        at=now,
+        domains=tuple(domain_of(one) for one in row.domains),
+        source=str(row.source_type or ""),
+        type=str(row.compose_type or ""),
+        branch=getattr(row, branch) if branch else None,
+        status=str(row.compose_status or ""),
+        backups=tuple(_plans(row.backups, managed)),
+    )
+
+
+def _of_application(row: Application, now: datetime) -> Detail:
+    branch = row.custom_git_branch if str(row.source_type) == "git" else row.branch
+    return Detail(
+        at=now,
+        domains=tuple(domain_of(one) for one in row.domains),
+        source=str(row.source_type or ""),
+        branch=branch,
+        status=str(row.application_status or ""),
+    )
+
+
+def domain_of(row: DomainRow) -> Domain:
+    """A domain."""
+    return Domain(
+        id=row.domain_id,
+        host=in_one_line(row.host, HOST_LIMIT),
+        path=row.path or "/",
+        https=row.https,
+        port=row.port,
+        service=row.service_name,
+        certificate=row.certificate_type or "none",
+        is_enabled=row.enabled,
+    )
+
+
+def _plans(rows: Iterable[Backup], managed: Managed) -> Iterable[Plan]:
+    for row in rows:
+        if row.enabled is not False:
+            what = row.database or row.service_name or row.database_type or ""
+            name = f"{managed.name} ({what})" if what and what != managed.name else managed.name
+            plan = Plan(state=BackupState(id=row.backup_id, name=name, managed_id=managed.id), owner="backup")
+            yield _with_runs(plan, row.deployments) if "deployments" in row.model_fields_set else plan
+
+
+def _volume_plan(row: VolumeBackup, managed: Managed) -> Plan:
+    name = f"{managed.name} ({row.volume_name or row.name})"
+    state = BackupState(id=row.volume_backup_id, name=name, managed_id=managed.id)
+    plan = Plan(state=state, owner="volumeBackup")
+    return _with_runs(plan, row.deployments) if "deployments" in row.model_fields_set else plan
+
+
+def _with_runs(plan: Plan, runs: Iterable[Deployment]) -> Plan:
+    """With its newest run; the text of its error is left out, for it may hold the database's password."""
+    dated = ((run.created_at or run.started_at, run) for run in runs)
+    known = [(at, run) for at, run in dated if at is not None]
+    if not known:
+        return replace(plan, is_told=True)
+    at, last = max(known, key=lambda one: one[0])
+    state = replace(
+        plan.state,
+        status=DeployStatus(str(last.status)) if last.status else DeployStatus.UNKNOWN,
+        at=last.finished_at or at,
+        run_id=last.deployment_id,
+    )
+    return replace(plan, state=state, is_told=True)

@@ -1,0 +1,1 @@
+"""The incident memory: lessons in the records, found again by likeness."""

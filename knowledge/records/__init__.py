@@ -1,0 +1,1 @@
+"""Records: one file per noun over the tables."""

@@ -1,0 +1,74 @@
+"""Deploys as records: who ordered what, how far it is, and how it ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, insert, select, update
+
+from core.deployments.deploys import Deploy
+from knowledge.codec import pack, unpack
+from knowledge.database import Database
+from knowledge.tables import deploys
+
+
+class RecordedDeploys:
+    """core.deploys.Deploys over the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, deploy: Deploy) -> None:
+        """Write it as it is now, new or known."""
+        values = _columns(deploy)
+        async with self._database.write() as connection:
+            known = await connection.execute(update(deploys).where(deploys.c.key == deploy.key).values(**values))
+            if known.rowcount == 0:
+                await connection.execute(insert(deploys).values(key=deploy.key, **values))
+
+    async def get(self, key: str) -> Deploy | None:
+        """The deploy, or None."""
+        found = await self._all(select(deploys).where(deploys.c.key == key))
+        return found[0] if found else None
+
+    async def unfinished(self) -> list[Deploy]:
+        """Those without a verdict, oldest first."""
+        query = select(deploys).where(deploys.c.is_over.is_(False))
+        return await self._all(query.order_by(deploys.c.ordered_at, deploys.c.id))
+
+    async def recent(
+        self, limit: int = 10, *, managed_id: str | None = None, since: datetime | None = None
+    ) -> list[Deploy]:
+        """Newest first."""
+        query = select(deploys).order_by(deploys.c.ordered_at.desc(), deploys.c.id.desc()).limit(limit)
+        if managed_id is not None:
+            query = query.where(deploys.c.managed_id == managed_id)
+        if since is not None:
+            query = query.where(deploys.c.ordered_at >= since)
+        return await self._all(query)
+
+    async def prune(self, before: datetime) -> int:
+        """Forget those that were ordered before then and have a verdict; returns how many."""
+        async with self._database.write() as connection:
+            gone = await connection.execute(
+                delete(deploys).where(deploys.c.is_over.is_(True), deploys.c.ordered_at < before)
+            )
+            return gone.rowcount
+
+    async def _all(self, query: Select[Any]) -> list[Deploy]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [unpack(Deploy, row.body, what=f"the deploy {row.key!r}") for row in rows]
+
+
+def _columns(deploy: Deploy) -> dict[str, object]:
+    return {
+        "body": pack(deploy),
+        "managed_id": deploy.managed_id,
+        "stack": deploy.stack,
+        "incident_id": deploy.incident_id,
+        "phase": deploy.phase,
+        "is_over": deploy.phase.is_over,
+        "ordered_at": deploy.ordered_at,
+    }

@@ -1,0 +1,164 @@
+"""What was learnt: one lesson per incident, the truth from which the vector index can always be rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
+
+from core.incidents.lessons import Lesson
+from knowledge.codec import pack, unpack
+from knowledge.database import Database
+from knowledge.tables import lessons
+
+
+class Index(StrEnum):
+    """The two vector collections."""
+
+    BUILTIN = "builtin"
+    MODEL = "model"
+
+
+FLAG = {Index.BUILTIN: lessons.c.in_builtin, Index.MODEL: lessons.c.in_model}
+
+
+class LessonRecords:
+    """Lessons as records."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, lesson: Lesson) -> Lesson:
+        """Write a lesson; the later one of an incident replaces the earlier. Returns it with its id."""
+        values: dict[str, object] = {
+            "incident_id": lesson.incident_id,
+            "at": lesson.at,
+            "stack": lesson.stack,
+            "service": lesson.service,
+            "cause": lesson.cause,
+            "runbook": lesson.runbook,
+            "held": lesson.held,
+            "body": pack(replace(lesson, id=0)),
+            "embedding": None,
+            "embedding_model": None,
+            "in_builtin": False,
+            "in_model": False,
+        }
+        async with self._database.write() as connection:
+            if lesson.incident_id is not None:
+                known = await connection.execute(
+                    update(lessons)
+                    .where(lessons.c.incident_id == lesson.incident_id)
+                    .values(**values)
+                    .returning(lessons.c.id)
+                )
+                known_id = known.scalar_one_or_none()
+                if known_id is not None:
+                    return replace(lesson, id=known_id)
+            written = await connection.execute(insert(lessons).values(**values).returning(lessons.c.id))
+            return replace(lesson, id=int(written.scalar_one()))
+
+    async def some(self, ids: Collection[int]) -> Mapping[int, Lesson]:
+        """Those lessons, by id."""
+        found = await self._all(select(lessons).where(lessons.c.id.in_(ids)))
+        return {lesson.id: lesson for lesson in found}
+
+    async def newest(self, limit: int, *, stack: str | None = None) -> list[Lesson]:
+        """The latest lessons, newest first."""
+        query = select(lessons).order_by(lessons.c.id.desc()).limit(limit)
+        return await self._all(query if stack is None else query.where(lessons.c.stack == stack))
+
+    async def akin(
+        self, *, cause: str | None, service: str | None, stack: str | None = None, limit: int = 20
+    ) -> list[Lesson]:
+        """Lessons of that cause or that service, newest first."""
+        akin: list[ColumnElement[bool]] = []
+        if cause:
+            akin.append(lessons.c.cause == cause)
+        if service:
+            akin.append(lessons.c.service == service)
+        if not akin:
+            return []
+        query = select(lessons).where(or_(*akin)).order_by(lessons.c.id.desc()).limit(limit)
+        return await self._all(query if stack is None else query.where(lessons.c.stack == stack))
+
+    async def wins_since_failure(self, *, runbook: str, cause: str, stack: str | None) -> int:
+        """How often this runbook has cured this cause on this stack, verified, since it last failed to."""
+        same = (
+            lessons.c.runbook == runbook,
+            lessons.c.cause == cause,
+            lessons.c.stack == stack if stack is not None else lessons.c.stack.is_(None),
+        )
+        query = select(lessons.c.held).where(*same, lessons.c.held.is_not(None)).order_by(lessons.c.at.desc())
+        async with self._database.read() as connection:
+            ends = (await connection.execute(query.limit(100))).scalars().all()
+        return next((count for count, held in enumerate(ends) if not held), len(ends))
+
+    # -- the index ---------------------------------------------------------------------------------------------------
+
+    async def count(self, index: Index | None = None) -> int:
+        """How many there are, or how many of them the records believe to be in an index."""
+        query = select(func.count()).select_from(lessons)
+        if index is not None:
+            query = query.where(FLAG[index].is_(True))
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def unindexed(self, index: Index, limit: int, *, model: str | None = None) -> list[Lesson]:
+        """Lessons that are not in an index yet, oldest first; of the model's those that `model` has embedded."""
+        query = select(lessons).where(FLAG[index].is_(False))
+        if index is Index.MODEL:
+            query = query.where(lessons.c.embedding_model == model)
+        return await self._all(query.order_by(lessons.c.id).limit(limit))
+
+    async def unembedded(self, identity: str, limit: int) -> list[Lesson]:
+        """Lessons that the model of that identity has not embedded, oldest first."""
+        other = lessons.c.embedding_model.is_(None) | lessons.c.embedding_model.not_like(
+            f"{_escaped(identity)}#%", escape="/"
+        )
+        return await self._all(select(lessons).where(other).order_by(lessons.c.id).limit(limit))
+
+    async def embeddings(self, ids: Collection[int], model: str) -> Mapping[int, bytes]:
+        """Stored embeddings of that model, by lesson."""
+        query = select(lessons.c.id, lessons.c.embedding).where(
+            lessons.c.id.in_(ids), lessons.c.embedding_model == model, lessons.c.embedding.is_not(None)
+        )
+        async with self._database.read() as connection:
+            return {row.id: row.embedding for row in (await connection.execute(query)).all()}
+
+    async def keep_embeddings(self, found: Mapping[int, bytes], model: str) -> None:
+        """Store embeddings of that model, so that a rebuilt index needs none computed again."""
+        async with self._database.write() as connection:
+            for lesson_id, embedding in found.items():
+                await connection.execute(
+                    update(lessons)
+                    .where(lessons.c.id == lesson_id)
+                    .values(embedding=embedding, embedding_model=model, in_model=False)
+                )
+
+    async def mark(self, index: Index, taken: Sequence[Lesson]) -> None:
+        """These are in the index now, unless they changed meanwhile."""
+        async with self._database.write() as connection:
+            for lesson in taken:
+                same = (lessons.c.id == lesson.id, lessons.c.body == pack(replace(lesson, id=0)))
+                await connection.execute(update(lessons).where(*same).values({FLAG[index]: True}))
+
+    async def unmark(self, index: Index) -> None:
+        """The index is empty: everything has to go in again."""
+        async with self._database.write() as connection:
+            await connection.execute(update(lessons).values({FLAG[index]: False}))
+
+    async def _all(self, query: Select[Any]) -> list[Lesson]:
+        async with self._database.read() as connection:
+            return [_lesson(row) for row in (await connection.execute(query)).all()]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+
+
+def _lesson(row: Row[Any]) -> Lesson:
+    return replace(unpack(Lesson, row.body, what=f"the lesson {row.id}"), id=row.id)

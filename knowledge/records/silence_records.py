@@ -1,0 +1,41 @@
+"""Who wants quiet about what, and until when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+
+from core.incidents.alerts import Silence
+from knowledge.database import Database
+from knowledge.tables import silences
+
+
+class RecordedSilences:
+    """core.ports.Silences over the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, silence: Silence) -> Silence:
+        """Write it; returns it with its id."""
+        values = {"target": silence.target, "until": silence.until, "by": silence.by, "why": silence.why}
+        async with self._database.write() as connection:
+            written = await connection.execute(insert(silences).values(**values).returning(silences.c.id))
+            return replace(silence, id=int(written.scalar_one()))
+
+    async def active(self, now: datetime) -> list[Silence]:
+        """Those that hold at `now`, oldest first."""
+        query = select(silences).where(silences.c.until > now).order_by(silences.c.id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Silence(id=row.id, target=row.target, until=row.until, by=row.by, why=row.why) for row in rows]
+
+    async def end(self, silence_id: int, at: datetime) -> bool:
+        """End one early; False: it was over."""
+        async with self._database.write() as connection:
+            ended = await connection.execute(
+                update(silences).where(silences.c.id == silence_id, silences.c.until > at).values(until=at)
+            )
+            return ended.rowcount == 1

@@ -1,0 +1,1 @@
+"""Runs: durable units of work, in one process or over several workers."""

@@ -1,0 +1,316 @@
+"""Durable runs over several workers: our rows say what is to be done, procrastinate's jobs on PostgreSQL deliver it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from core.actions.catalog import JsonObject
+from core.clock import Clock
+from core.errors import SystemUnavailable
+from core.runs import Done, Priority, Run, RunHandler, RunState, Waiting
+from knowledge.database import Database
+from knowledge.locks import lock_number
+from knowledge.runs.run_records import CUT_OFF_LIMIT, Kind, Pace, RunRecords, as_run, new_run
+
+if TYPE_CHECKING:
+    from procrastinate import App, JobContext
+    from procrastinate.jobs import Job
+
+TASK = "run"
+SCHEMA_LOCK = lock_number("procrastinate schema")
+POOL = 6
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """How quickly jobs are found where no notification helps. Seconds."""
+
+    poll_s: float = 1.0
+    """For jobs that become due, and for those that waited for another one's lock."""
+    sweep_s: float = 5.0
+    """For rows without a job (a death between row and job) and for jobs of dead workers."""
+    heartbeat_s: float = 5.0
+    stall_s: float = 20.0
+    """A worker that is silent for so long is dead."""
+
+
+class ProcrastinateRuns:
+    """core.ports.Runs over PostgreSQL.
+
+    A job carries only a run's key. It locks the key (one handler at a time, on any worker), and a job that finds
+    nothing to do is harmless; so jobs are made generously: at submit, at each wake, for each due time, by the sweep.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, pace: Pace | None = None, delivery: Delivery | None = None
+    ) -> None:
+        self._url = database.plain_url
+        self._records = RunRecords(database, clock)
+        self._clock = clock
+        self._pace = pace or Pace(concurrency=16)
+        self._delivery = delivery or Delivery()
+        self._kinds: dict[str, Kind] = {}
+        self._app: App | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- core.ports.Runs -------------------------------------------------------------------------------------------
+
+    def register(self, kind: str, handler: RunHandler, *, tries: int = 3) -> None:
+        """Name the handler of a kind; to be done before `start`. This worker takes only kinds that it knows."""
+        self._kinds[kind] = Kind(handler=handler, tries=tries)
+
+    async def start(self) -> None:
+        """Begin to work, and make jobs for what the records say is unfinished and has none."""
+        app = await self._opened()
+        await self._sweep_once(app)
+        self._tasks = [
+            asyncio.create_task(self._work(app), name="runs: worker"),
+            asyncio.create_task(self._sweep(app), name="runs: sweep"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop taking work; what runs is cancelled after a short grace and taken up at the next start."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._pace.grace_s * 2 + 5)
+        app, self._app = self._app, None
+        if app is not None:
+            await app.close_async()
+
+    async def submit(
+        self,
+        kind: str,
+        key: str,
+        payload: JsonObject,
+        *,
+        priority: Priority = Priority.NORMAL,
+        due: datetime | None = None,
+    ) -> bool:
+        """Queue a run; False: a run of that key exists already (nothing is changed)."""
+        run = new_run(kind, key, payload, priority, due)
+        if not await self._records.insert(run):
+            return False
+        await self._defer(run, due)
+        return True
+
+    async def wake(self, key: str) -> None:
+        """Make a run look again now; no effect on one that is over or unknown."""
+        if not await self._records.wake(key):
+            return
+        run = await self._records.get(key)
+        if run is not None:
+            await self._defer(run, None)
+
+    async def cancel(self, key: str) -> bool:
+        """End a run before its time, its handler too, on whatever worker; False: it was over."""
+        if not await self._records.move(key, state=RunState.CANCELLED):
+            return False
+        row = await self._records.row(key)
+        if row is not None and row.job_id is not None and self._app is not None:
+            await self._app.job_manager.cancel_job_by_id_async(row.job_id, abort=True)
+        return True
+
+    async def get(self, key: str) -> Run | None:
+        """The run, or None."""
+        return await self._records.get(key)
+
+    async def list(self, *, state: RunState | None = None, kind: str | None = None, limit: int = 50) -> Sequence[Run]:
+        """Runs, newest first."""
+        return await self._records.list(state=state, kind=kind, limit=limit)
+
+    async def revive(self, key: str) -> bool:
+        """Queue a dead run once more, its tries at zero; False: it is not dead."""
+        fresh: dict[str, Any] = {"state": RunState.QUEUED, "tries": 0, "cut_off": 0, "due_at": None}
+        if not await self._records.move(key, of=(RunState.DEAD,), **fresh):
+            return False
+        run = await self._records.get(key)
+        if run is not None:
+            await self._defer(run, None)
+        return True
+
+    # -- jobs ------------------------------------------------------------------------------------------------------
+
+    async def _opened(self) -> App:
+        if self._app is None:
+            import procrastinate
+
+            connector = procrastinate.PsycopgConnector(
+                conninfo=self._url, min_size=1, max_size=POOL, timeout=30, kwargs={"connect_timeout": 10}
+            )
+            app = procrastinate.App(connector=connector)
+            app.task(name=TASK, pass_context=True)(self._deliver)
+            await _make_schema(self._url)
+            try:
+                await app.open_async()
+            except (procrastinate.exceptions.ConnectorException, OSError) as error:
+                raise SystemUnavailable("the database", f"no connection for runs: {error}") from error
+            self._app = app
+        return self._app
+
+    async def _defer(self, run: Run, due: datetime | None) -> None:
+        """Make a job for a run: one for now at most, and one for each due time."""
+        if self._app is None:
+            return  # not started here: the sweep of a worker finds the row
+        from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+
+        moment = "now" if due is None else due.isoformat()
+        job = self._app.configure_task(
+            TASK,
+            queue=run.kind,
+            lock=run.key,
+            queueing_lock=f"{run.key}@{moment}",
+            priority=int(run.priority),
+            schedule_at=due,
+        )
+        try:
+            await job.defer_async(key=run.key)
+        except AlreadyEnqueued:
+            return
+        except ConnectorException as error:
+            log.warning("no job was made; the next sweep makes it", extra={"run": run.key}, exc_info=error)
+
+    async def _work(self, app: App) -> None:
+        """Work until stopped; a worker that dies with its connection is started again."""
+        while True:
+            try:
+                await app.run_worker_async(
+                    queues=list(self._kinds),
+                    concurrency=self._pace.concurrency,
+                    fetch_job_polling_interval=self._delivery.poll_s,
+                    abort_job_polling_interval=self._delivery.poll_s,
+                    shutdown_graceful_timeout=self._pace.grace_s,
+                    delete_jobs="always",
+                    install_signal_handlers=False,
+                    update_heartbeat_interval=self._delivery.heartbeat_s,
+                    stalled_worker_timeout=self._delivery.stall_s,
+                )
+            except Exception as error:
+                log.error("the worker of runs died and is started again", exc_info=error)
+            await asyncio.sleep(self._delivery.sweep_s)
+
+    async def _sweep(self, app: App) -> None:
+        while True:
+            await asyncio.sleep(self._delivery.sweep_s)
+            try:
+                await self._sweep_once(app)
+            except Exception as error:
+                log.warning("a sweep over the runs failed", exc_info=error)
+
+    async def _sweep_once(self, app: App) -> None:
+        for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._delivery.stall_s):
+            log.warning("a worker died; its run is taken over", extra={"run": job.lock})
+            await _take_over(app, job)
+        for run in await self._records.undelivered(self._clock.now(), list(self._kinds)):
+            await self._defer(run, None)
+
+    # -- one delivery ----------------------------------------------------------------------------------------------
+
+    async def _deliver(self, context: JobContext, key: str) -> None:
+        """The task of every job: look as long as somebody wakes the run during the look."""
+        row = await self._records.row(key)
+        if row is None or row.kind not in self._kinds or not self._wants_a_look(row):
+            return
+        cut_off = row.cut_off + 1 if row.state == RunState.RUNNING else row.cut_off
+        if cut_off > CUT_OFF_LIMIT:
+            problem = f"it was cut off {cut_off} times, each time with the whole process"
+            await self._records.move(key, state=RunState.DEAD, error=problem, due_at=None)
+            return
+        wakes: int | None = row.wakes
+        while wakes is not None:
+            begun: dict[str, Any] = {
+                "state": RunState.RUNNING,
+                "seen_wakes": wakes,
+                "cut_off": cut_off,
+                "job_id": context.job.id,
+            }
+            if not await self._records.move(key, **begun):
+                return
+            run = replace(as_run(row), state=RunState.RUNNING)
+            wakes = await self._look(run, wakes)
+
+    def _wants_a_look(self, row: Any) -> bool:
+        if row.state == RunState.RUNNING:
+            return True  # the lock is ours: whoever ran it is dead
+        if row.state not in (RunState.QUEUED, RunState.WAITING):
+            return False
+        is_due = row.due_at is not None and row.due_at <= self._clock.now()
+        is_new = row.state == RunState.QUEUED and row.due_at is None
+        return is_due or is_new or row.wakes != row.seen_wakes
+
+    async def _look(self, run: Run, wakes: int) -> int | None:
+        """Call the handler once, write down its answer; returns the wake counter where it must look again."""
+        try:
+            answer = await self._kinds[run.kind].handler(run)
+        except asyncio.CancelledError:
+            await self._records.move(run.key, of=(RunState.RUNNING,), state=RunState.QUEUED, due_at=None)
+            raise
+        except Exception as error:  # noqa: BLE001 - a supervisor: whatever a handler does, the run has its rules
+            await self._failed(run, error)
+            return None
+        if isinstance(answer, Done):
+            await self._records.move(run.key, state=RunState.DONE, result=answer.result, due_at=None, cut_off=0)
+            return None
+        return await self._wait(run, answer, wakes)
+
+    async def _wait(self, run: Run, answer: Waiting, wakes: int) -> int | None:
+        if answer.until is not None:
+            await self._defer(run, answer.until)
+        left: dict[str, Any] = {
+            "state": RunState.WAITING,
+            "due_at": answer.until,
+            "tries": 0,
+            "cut_off": 0,
+            "error": "",
+        }
+        if await self._records.move(run.key, if_wakes=wakes, **left):
+            return None
+        row = await self._records.row(run.key)
+        return row.wakes if row is not None and row.state == RunState.RUNNING else None
+
+    async def _failed(self, run: Run, error: Exception) -> None:
+        tries, limit = run.tries + 1, self._kinds[run.kind].tries
+        problem = f"{type(error).__name__}: {error}"
+        log.warning("a run failed", extra={"run": run.key, "try": tries, "of": limit}, exc_info=error)
+        if tries >= limit:
+            await self._records.move(run.key, state=RunState.DEAD, tries=limit, error=problem, due_at=None)
+            return
+        due = self._clock.now() + self._pace.back_off(tries)
+        await self._defer(run, due)
+        await self._records.move(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
+
+
+async def _take_over(app: App, job: Job) -> None:
+    """Queue a dead worker's job again; where another one waits for the same lock, that one does the work."""
+    from procrastinate.exceptions import UniqueViolation
+    from procrastinate.jobs import Status
+
+    try:
+        await app.job_manager.retry_job(job)
+    except UniqueViolation:
+        await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
+
+
+async def _make_schema(plain_url: str) -> None:
+    """Make procrastinate's tables where there are none; one worker at a time."""
+    import psycopg
+    from procrastinate.schema import SchemaManager
+
+    try:
+        connection = await psycopg.AsyncConnection.connect(plain_url, connect_timeout=10)
+        async with connection:
+            await connection.execute("SET lock_timeout = '60s'")
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+            found = await (await connection.execute("SELECT to_regclass('procrastinate_jobs')")).fetchone()
+            if found is None or found[0] is None:
+                await connection.execute(SchemaManager.get_schema())
+    except psycopg.Error as error:
+        problem = str(error).strip().split("\n", 1)[0]
+        raise SystemUnavailable("the database", f"the tables of runs cannot be made: {problem}") from error

@@ -1,0 +1,161 @@
+"""The rows of runs, as both ways of delivering them see them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from core.actions.catalog import JsonObject
+from core.clock import Clock
+from core.runs import Priority, Run, RunHandler, RunState
+from knowledge.database import Database
+from knowledge.tables import runs
+
+UNFINISHED = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
+FINAL = (RunState.DONE, RunState.DEAD, RunState.CANCELLED)
+ERROR_LIMIT = 2000
+LONGEST_BACK_OFF_S = 300.0
+CUT_OFF_LIMIT = 20
+"""A run that the death of the process cut off this often is taken for the cause of that death."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How hard to work."""
+
+    concurrency: int = 32
+    """Handlers at once. One in eight places is kept for runs of high priority."""
+    back_off_s: float = 1.0
+    """After the first failure; doubles with each."""
+    grace_s: float = 5.0
+    """What runs may take to end when the work stops."""
+
+    def back_off(self, tries: int) -> timedelta:
+        """The pause after so many failures."""
+        return timedelta(seconds=min(self.back_off_s * 2 ** (tries - 1), LONGEST_BACK_OFF_S))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Who carries out runs of a kind, and how often one may fail."""
+
+    handler: RunHandler
+    tries: int
+
+
+class RunRecords:
+    """Each method is one transaction; every change is conditional on the state it starts from."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def insert(self, run: Run) -> bool:
+        """Write a new run; False: its key is known."""
+        now = self._clock.now()
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(
+                    insert(runs).values(
+                        key=run.key,
+                        kind=run.kind,
+                        payload=run.payload,
+                        priority=int(run.priority),
+                        state=run.state,
+                        due_at=run.due_at,
+                        created_at=now,
+                        updated_at=now,
+                    )
+                )
+        except IntegrityError:
+            return False
+        return True
+
+    async def move(
+        self, key: str, *, of: Sequence[RunState] = UNFINISHED, if_wakes: int | None = None, **values: object
+    ) -> bool:
+        """Change a run that is in one of the states `of` (and was woken `if_wakes` times); False: it is not."""
+        if isinstance(error := values.get("error"), str):
+            values["error"] = error[:ERROR_LIMIT]
+        change = update(runs).where(runs.c.key == key, runs.c.state.in_(of))
+        if if_wakes is not None:
+            change = change.where(runs.c.wakes == if_wakes)
+        async with self._database.write() as connection:
+            moved = await connection.execute(change.values(updated_at=self._clock.now(), **values))
+            return moved.rowcount == 1
+
+    async def row(self, key: str) -> Row[Any] | None:
+        """The raw row, or None."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(runs).where(runs.c.key == key))).one_or_none()
+
+    async def get(self, key: str) -> Run | None:
+        """The run, or None."""
+        row = await self.row(key)
+        return None if row is None else as_run(row)
+
+    async def unfinished(self) -> Sequence[Row[Any]]:
+        """Raw rows of all that are not over, oldest first."""
+        query = select(runs).where(runs.c.state.in_(UNFINISHED)).order_by(runs.c.id)
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).all()
+
+    async def list(self, *, state: RunState | None = None, kind: str | None = None, limit: int = 50) -> list[Run]:
+        """Runs, newest first."""
+        query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(runs.c.state == state)
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
+        async with self._database.read() as connection:
+            return [as_run(row) for row in (await connection.execute(query)).all()]
+
+    async def wake(self, key: str) -> bool:
+        """Raise the wake counter; False: there is nothing to wake."""
+        async with self._database.write() as connection:
+            raised = await connection.execute(
+                update(runs).where(runs.c.key == key, runs.c.state.in_(UNFINISHED)).values(wakes=runs.c.wakes + 1)
+            )
+            return raised.rowcount == 1
+
+    async def undelivered(self, now: datetime, kinds: Collection[str]) -> Sequence[Run]:
+        """Runs that should look now, by their rows alone: queued or due, or woken since their last look."""
+        is_due = or_(runs.c.due_at.is_(None), runs.c.due_at <= now)
+        is_queued = (runs.c.state == RunState.QUEUED) & is_due
+        is_waiting = (runs.c.state == RunState.WAITING) & or_(runs.c.due_at <= now, runs.c.wakes != runs.c.seen_wakes)
+        query = select(runs).where(is_queued | is_waiting, runs.c.kind.in_(kinds))
+        query = query.order_by(runs.c.priority.desc(), runs.c.id).limit(500)
+        async with self._database.read() as connection:
+            return [as_run(row) for row in (await connection.execute(query)).all()]
+
+    async def prune(self, before: datetime) -> int:
+        """Forget runs that were over by then, dead ones excepted; returns how many."""
+        over = (RunState.DONE, RunState.CANCELLED)
+        async with self._database.write() as connection:
+            gone = await connection.execute(delete(runs).where(runs.c.state.in_(over), runs.c.updated_at < before))
+            return gone.rowcount
+
+
+def new_run(kind: str, key: str, payload: JsonObject, priority: Priority, due: datetime | None) -> Run:
+    """A run as it is submitted."""
+    return Run(kind=kind, key=key, payload=payload, priority=priority, due_at=due)
+
+
+def as_run(row: Row[Any]) -> Run:
+    """The core's view of a row."""
+    return Run(
+        kind=row.kind,
+        key=row.key,
+        payload=row.payload,
+        priority=Priority(row.priority),
+        state=RunState(row.state),
+        due_at=row.due_at,
+        tries=row.tries,
+        result=row.result,
+        error=row.error,
+    )

@@ -1,0 +1,1 @@
+"""The Bot API side of the playground."""

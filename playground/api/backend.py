@@ -1,0 +1,142 @@
+"""What every Bot API method works with: the world, the queue of updates, and the state of the connection."""
+
+from collections.abc import Awaitable, Callable
+
+from playground.api.bot_api_wire import ApiError, Arguments, Json, bad_request, forbidden
+from playground.api.drafts import Ephemera
+from playground.api.update_queue import UpdateQueue
+from playground.api.webhook_delivery import Webhook
+from playground.chats.chat_records import ChatRecord, MessageRecord, UserRecord
+from playground.chats.chat_world import World
+
+Method = Callable[["Backend", Arguments], Awaitable[object]]
+METHODS: dict[str, Method] = {}
+BLOCKED = "bot was blocked by the user"
+LISTENING_S = 5.0  # between two polls a bot handles what it got
+UPGRADED = "group chat was upgraded to a supergroup chat"
+
+
+def method(name: str) -> Callable[[Method], Method]:
+    """Register a coroutine as the Bot API method `name`; names are case-insensitive."""
+
+    def register(function: Method) -> Method:
+        METHODS[name.lower()] = function
+        return function
+
+    return register
+
+
+class Backend:
+    """One bot account on the server."""
+
+    def __init__(self, world: World, updates: UpdateQueue, webhook: Webhook, ephemera: Ephemera) -> None:
+        self.world = world
+        self.updates = updates
+        self.webhook = webhook
+        self.ephemera = ephemera
+        self.started_at = world.clock.now()
+        self.logged_out_until = 0.0
+        self.last_call_at = 0.0
+
+    @property
+    def bot(self) -> UserRecord:
+        return self.world.bot
+
+    @property
+    def is_listening(self) -> bool:
+        """Tell whether a bot is there: it polls, has a webhook, or called lately."""
+        recent = self.world.clock.now() - self.last_call_at < LISTENING_S
+        return self.updates.is_polled or bool(self.webhook.url) or recent
+
+    def known_chat(self, arguments: Arguments, name: str = "chat_id") -> ChatRecord:
+        """Return the chat that an argument names, whether or not the bot may write there."""
+        raw = arguments.text(name)
+        if not raw:
+            raise bad_request(f"{name} is empty")
+        chat = self.world.chats.get(arguments.integer(name))
+        if chat is None:
+            raise bad_request("chat not found")
+        if chat.migrated_to:
+            raise bad_request(UPGRADED, {"migrate_to_chat_id": chat.migrated_to})
+        return chat
+
+    def writable_chat(self, arguments: Arguments) -> ChatRecord:
+        """Return the chat to write to, refused as the server refuses when the bot may not."""
+        chat = self.known_chat(arguments)
+        if chat.is_private:
+            user = self.world.users[chat.id]
+            if user.is_deactivated:
+                raise forbidden("user is deactivated")
+            if user.has_blocked:
+                raise forbidden(BLOCKED)
+            if not user.has_started:
+                raise forbidden("bot can't initiate conversation with a user")
+        elif chat.bot_status in {"left", "kicked"}:
+            kind = "group" if chat.type == "group" else "supergroup"
+            verb = "was kicked from" if chat.bot_status == "kicked" else "is not a member of"
+            raise forbidden(f"bot {verb} the {kind} chat")
+        return chat
+
+    def thread(self, chat: ChatRecord, arguments: Arguments) -> int:
+        """Return the topic the message goes to, 0 for none."""
+        thread_id = arguments.integer("message_thread_id")
+        if not thread_id or (chat.is_forum and thread_id == 1):
+            return 0
+        topic = chat.topics.get(str(thread_id))
+        if topic is None:
+            raise bad_request("message thread not found")
+        if topic.is_closed and chat.bot_status != "administrator":
+            raise bad_request("TOPIC_CLOSED")
+        return thread_id
+
+    def own_message(self, arguments: Arguments) -> MessageRecord:
+        """Return the message to edit, which must be the bot's own."""
+        chat = self.writable_chat(arguments)
+        record = self.world.message(chat.id, arguments.integer("message_id"))
+        if record is None:
+            raise bad_request("message to edit not found")
+        if not record.from_bot:
+            raise bad_request("message can't be edited")
+        return record
+
+    def require_right(self, chat: ChatRecord, refusal: str) -> None:
+        """Refuse in a group where the bot is no administrator."""
+        if not chat.is_private and chat.bot_status != "administrator":
+            raise bad_request(refusal)
+
+    async def call(self, name: str, arguments: Arguments) -> object:
+        """Carry out one method and make it durable; raises ApiError."""
+        function = METHODS.get(name.lower())
+        self.last_call_at = self.world.clock.now()
+        if function is None:
+            raise ApiError(404, "Not Found: method not found")
+        if self.world.clock.now() < self.logged_out_until:
+            raise bad_request("Logged out")
+        try:
+            return await function(self, arguments)
+        finally:
+            self.world.commit()
+
+
+def member_wire(world: World, chat: ChatRecord, user: UserRecord) -> Json:
+    """Return the ChatMember object of a person or of the bot."""
+    status = "left"
+    if user.id == world.bot.id:
+        status = chat.bot_status
+    elif user.id in chat.administrators:
+        status = "administrator"
+    elif user.id in chat.members:
+        status = "member"
+    wire: Json = {"user": user.wire(), "status": status}
+    if status == "administrator":
+        wire |= {"can_be_edited": False, "is_anonymous": False, **dict.fromkeys(_RIGHTS, True)}
+    if status == "kicked":
+        wire["until_date"] = 0
+    return wire
+
+
+_RIGHTS = (
+    "can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members", "can_promote_members",
+    "can_change_info", "can_invite_users", "can_post_stories", "can_edit_stories", "can_delete_stories",
+    "can_pin_messages", "can_manage_topics",
+)  # fmt: skip

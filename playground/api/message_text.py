@@ -1,0 +1,73 @@
+"""Text arguments of a call turned into what a message shows: cleaned, parsed, measured."""
+
+from dataclasses import dataclass
+
+from playground.api.bot_api_wire import Arguments, Json, bad_request
+from playground.formatting.entities import Entity, entity_from_wire, tidy, trim
+from playground.formatting.html_style import parse_html
+from playground.formatting.markdown_v2 import parse_markdown_v2
+
+TEXT_LIMIT = 4096  # characters after entity parsing
+CAPTION_LIMIT = 1024
+RAW_TEXT_LIMIT = 32768  # bytes of the argument as sent
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormattedText:
+    """A text with the entities that the server stores for it."""
+
+    text: str
+    entities: tuple[Entity, ...] = ()
+
+    def wire_entities(self) -> list[Json]:
+        return [entity.wire() for entity in self.entities]
+
+
+def plain(text: str) -> FormattedText:
+    """Return what a person typed, with the entities Telegram detects in it."""
+    clean = cleaned(text).strip()
+    return FormattedText(text=clean, entities=tuple(tidy(clean, [])))
+
+
+def cleaned(text: str) -> str:
+    """Replace what no message can hold: carriage returns vanish, other control characters become spaces."""
+    return "".join(" " if character < " " and character != "\n" else character for character in text.replace("\r", ""))
+
+
+def formatted(
+    arguments: Arguments, name: str = "text", *, entities: str = "entities", mode: str = "parse_mode"
+) -> FormattedText:
+    """Read a text argument with its parse mode or its explicit entities."""
+    raw = arguments.text(name)
+    if len(raw.encode()) > RAW_TEXT_LIMIT:
+        raise bad_request("text is too long")
+    parse_mode = arguments.text(mode).lower()
+    source = cleaned(raw)
+    if parse_mode == "html":
+        text, marked = parse_html(source)
+    elif parse_mode == "markdownv2":
+        text, marked = parse_markdown_v2(source)
+    elif parse_mode in {"", "none"}:
+        text, marked = source, [entity_from_wire(entity) for entity in arguments.objects(entities)]
+    else:
+        raise bad_request("unsupported parse_mode")
+    text, marked = trim(text, marked)
+    return FormattedText(text=text, entities=tuple(tidy(text, marked)))
+
+
+def message_text(arguments: Arguments) -> FormattedText:
+    """Return the text of a message, refused when it is empty or too long."""
+    result = formatted(arguments)
+    if not result.text:
+        raise bad_request("message text is empty")
+    if len(result.text) > TEXT_LIMIT:
+        raise bad_request("message is too long")
+    return result
+
+
+def caption(arguments: Arguments) -> FormattedText:
+    """Return the caption of a medium, which may be empty."""
+    result = formatted(arguments, "caption", entities="caption_entities")
+    if len(result.text) > CAPTION_LIMIT:
+        raise bad_request("message caption is too long")
+    return result

@@ -1,0 +1,55 @@
+"""Editing the bot's own messages in place."""
+
+from playground.api.backend import Backend, method
+from playground.api.bot_api_wire import Arguments, Json, bad_request
+from playground.api.message_text import caption, message_text
+from playground.chats.chat_records import MessageRecord
+from playground.chats.posting import text_fields
+from playground.formatting.keyboards import reply_markup
+
+NOT_MODIFIED = (
+    "message is not modified: specified new message content and reply markup are exactly the same as a current "
+    "content and reply markup of the message"
+)
+_CONTENT = ("text", "entities", "caption", "caption_entities", "reply_markup")
+
+
+def _apply(backend: Backend, record: MessageRecord, content: Json) -> Json:
+    """Replace what the message says; an edit without a keyboard takes the old one away."""
+    if {key: record.body[key] for key in _CONTENT if key in record.body} == content:
+        raise bad_request(NOT_MODIFIED)
+    body = {key: value for key, value in record.body.items() if key not in _CONTENT} | content
+    record.body = body | {"edit_date": int(backend.world.clock.now())}
+    backend.world.note_version(record)
+    backend.world.save_message(record)
+    return record.body
+
+
+def _keyboard(arguments: Arguments) -> Json:
+    markup = reply_markup(arguments)
+    return {"reply_markup": markup} if markup and "inline_keyboard" in markup else {}
+
+
+@method("editMessageText")
+async def edit_message_text(backend: Backend, arguments: Arguments) -> Json:
+    record = backend.own_message(arguments)
+    content = message_text(arguments)
+    if "text" not in record.body:
+        raise bad_request("there is no text in the message to edit")
+    return _apply(backend, record, text_fields(backend.world, content) | _keyboard(arguments))
+
+
+@method("editMessageCaption")
+async def edit_message_caption(backend: Backend, arguments: Arguments) -> Json:
+    record = backend.own_message(arguments)
+    content = caption(arguments)
+    if "photo" not in record.body and "document" not in record.body:
+        raise bad_request("there is no caption in the message to edit")
+    return _apply(backend, record, text_fields(backend.world, content, caption=True) | _keyboard(arguments))
+
+
+@method("editMessageReplyMarkup")
+async def edit_message_reply_markup(backend: Backend, arguments: Arguments) -> Json:
+    record = backend.own_message(arguments)
+    kept = {key: record.body[key] for key in _CONTENT if key in record.body and key != "reply_markup"}
+    return _apply(backend, record, kept | _keyboard(arguments))

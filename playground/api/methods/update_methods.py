@@ -1,0 +1,89 @@
+"""getUpdates, the webhook methods, and the life of the connection."""
+
+from playground.api.backend import Backend, method
+from playground.api.bot_api_wire import ApiError, Arguments, Json
+from playground.api.update_queue import WEBHOOK_ACTIVE
+
+LOGGED_OUT_S = 600  # after logOut the account stays away from this server for ten minutes
+YOUNG_S = 600  # close is refused during the first ten minutes
+
+
+def _remember_allowed(backend: Backend, arguments: Arguments) -> None:
+    """An omitted parameter keeps the previous setting, an empty list restores the default."""
+    allowed = arguments.parsed("allowed_updates", "allowed_updates")
+    if isinstance(allowed, list):
+        backend.updates.allow(allowed)
+
+
+def _remove(backend: Backend, arguments: Arguments) -> bool:
+    backend.webhook.remove()
+    if arguments.flag("drop_pending_updates"):
+        backend.updates.drop(backend.updates.pending)
+    return True
+
+
+@method("getUpdates")
+async def get_updates(backend: Backend, arguments: Arguments) -> list[Json]:
+    if backend.webhook.url:
+        raise ApiError(409, WEBHOOK_ACTIVE)
+    _remember_allowed(backend, arguments)
+    limit = arguments.integer("limit", 100)
+    return await backend.updates.fetch(
+        offset=arguments.integer("offset"),
+        limit=limit if 1 <= limit <= 100 else 100,
+        timeout_s=max(arguments.integer("timeout"), 0),
+    )
+
+
+@method("setWebhook")
+async def set_webhook(backend: Backend, arguments: Arguments) -> bool:
+    url = arguments.text("url")
+    if not url:
+        return _remove(backend, arguments)
+    backend.webhook.set(
+        url, secret=arguments.text("secret_token"), max_connections=arguments.integer("max_connections")
+    )
+    _remember_allowed(backend, arguments)
+    if arguments.flag("drop_pending_updates"):
+        backend.updates.drop(backend.updates.pending)
+    backend.updates.end_poll("Conflict: terminated by setWebhook request")
+    return True
+
+
+@method("deleteWebhook")
+async def delete_webhook(backend: Backend, arguments: Arguments) -> bool:
+    return _remove(backend, arguments)
+
+
+@method("getWebhookInfo")
+async def get_webhook_info(backend: Backend, arguments: Arguments) -> Json:
+    return backend.webhook.info()
+
+
+@method("logOut")
+async def log_out(backend: Backend, arguments: Arguments) -> bool:
+    backend.logged_out_until = backend.world.clock.now() + LOGGED_OUT_S
+    backend.updates.end_poll("")
+    return True
+
+
+@method("close")
+async def close(backend: Backend, arguments: Arguments) -> bool:
+    remaining = int(backend.started_at + YOUNG_S - backend.world.clock.now())
+    if remaining > 0:
+        raise ApiError(429, f"Too Many Requests: retry after {remaining}", {"retry_after": remaining})
+    backend.updates.end_poll("")
+    return True
+
+
+@method("getMe")
+async def get_me(backend: Backend, arguments: Arguments) -> Json:
+    return backend.bot.wire() | {
+        "can_join_groups": True,
+        "can_read_all_group_messages": False,
+        "supports_inline_queries": False,
+        "can_connect_to_business": False,
+        "has_main_web_app": False,
+        "has_topics_enabled": False,
+        "allows_users_to_create_topics": False,
+    }

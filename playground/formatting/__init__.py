@@ -1,0 +1,1 @@
+"""Message formatting as Telegram does it: entities, HTML, MarkdownV2."""

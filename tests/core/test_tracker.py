@@ -1,0 +1,372 @@
+"""The desk through its front door: alerts in, incidents and events out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.bus import Bus
+from core.errors import NotFound, Refused
+from core.incidents.alerts import Alert, AlertKind, Evidence, Severity, Silence
+from core.incidents.incident import Incident, IncidentState
+from core.incidents.incident_events import (
+    AlertHeldBack,
+    AlertJoined,
+    AlertRepeated,
+    IncidentChanged,
+    IncidentMerged,
+    IncidentOpened,
+    IncidentRecovered,
+)
+from core.incidents.tracker import IncidentDesk
+from core.monitoring.inventory import Dependency, Inventory
+from core.monitoring.topology import Topology, topology
+from core.settings import WatchSettings
+from core.text import text
+from tests.core.scripted_watcher import HandClock, IncidentsInMemory, SilencesInMemory, at, container
+
+EVENTS = (
+    IncidentOpened,
+    IncidentChanged,
+    AlertRepeated,
+    AlertJoined,
+    IncidentMerged,
+    IncidentRecovered,
+    AlertHeldBack,
+)
+
+
+def alert(service: str = "api", kind: AlertKind = AlertKind.CONTAINER_DIED, when_s: float = 0, **facts: Any) -> Alert:
+    evidence = tuple(Evidence(name=name, value=value, at=at(when_s), source="test") for name, value in facts.items())
+    return Alert(
+        kind=kind,
+        detector="event",
+        severity=Severity.CRITICAL,
+        host="local",
+        stack="shop",
+        service=service,
+        container=f"shop-{service}-1",
+        at=at(when_s),
+        says=text(f"alert.{kind}"),
+        evidence=evidence,
+    )
+
+
+class Desk:
+    """A desk with its surroundings; `web` needs `api` needs `db`."""
+
+    def __init__(self, **settings: float) -> None:
+        self.clock = HandClock()
+        self.store = IncidentsInMemory()
+        self.silences = SilencesInMemory()
+        self.told: list[object] = []
+        self.deploying: set[str | None] = set()
+        self.bus = Bus()
+        for event in EVENTS:
+            self.bus.subscribe(event, self._hear)
+        self.settings = WatchSettings(**settings)
+        self.desk = self.again()
+        needs = {"web": "api", "api": "db"}
+        self.graph: Topology = topology(
+            Inventory(
+                containers=tuple(
+                    container(
+                        f"shop-{name}-1",
+                        depends_on=(Dependency(service=needs[name]),) if name in needs else (),
+                    )
+                    for name in ("web", "api", "db", "other")
+                )
+            ),
+            "local",
+        )
+
+    def again(self) -> IncidentDesk:
+        """A desk over the same records, as after a restart."""
+        self.desk = IncidentDesk(
+            store=self.store,
+            silences=self.silences,
+            bus=self.bus,
+            clock=self.clock,
+            settings=self.settings,
+            simulated_hosts=("demo",),
+            is_planned=lambda found: found.stack in self.deploying,
+        )
+        return self.desk
+
+    async def _hear(self, event: object) -> None:
+        self.told.append(event)
+
+    async def raises(self, one: Alert) -> Incident:
+        found = await self.desk.raise_alert(one, self.graph)
+        assert found is not None
+        return found
+
+    async def moves(self, incident_id: int, state: IncidentState) -> Incident:
+        return await self.desk.update(incident_id, lambda one: replace(one, state=state))
+
+    def names(self) -> list[str]:
+        return [type(event).__name__ for event in self.told]
+
+
+async def test_an_alert_opens_an_incident() -> None:
+    desk = Desk()
+    found = await desk.raises(alert(exit_code=1))
+    assert (found.id, found.state, found.target, found.kind) == (
+        1,
+        IncidentState.DETECTED,
+        "shop/api",
+        "container_died",
+    )
+    assert found.facts() == {"exit_code": 1}
+    assert found.timeline[0].says.key == "incident.note.opened"
+    assert not found.is_simulated
+    assert desk.names() == ["IncidentOpened"]
+    assert (await desk.raises(replace(alert(), host="demo"))).is_simulated
+
+
+async def test_the_same_trouble_adds_to_its_incident() -> None:
+    desk = Desk()
+    await desk.raises(alert(exit_code=1))
+    again = await desk.raises(alert(when_s=5, exit_code=2))
+    assert (again.id, again.repeats, again.facts(), len(again.alerts)) == (1, 1, {"exit_code": 2}, 1)
+    better = await desk.raises(alert(when_s=5, exit_code=2, came_back=True))
+    assert (better.repeats, better.facts()["came_back"]) == (1, True), "the same moment better known is no repeat"
+    assert desk.names() == ["IncidentOpened", "AlertRepeated", "IncidentChanged"]
+
+
+async def test_another_trouble_of_the_same_service_joins() -> None:
+    desk = Desk()
+    await desk.raises(alert())
+    joined = await desk.raises(alert(kind=AlertKind.CRASH_LOOP, when_s=3))
+    assert (joined.id, len(joined.alerts)) == (1, 2)
+    assert desk.names() == ["IncidentOpened", "AlertJoined"]
+
+
+async def test_victims_join_their_roots_incident() -> None:
+    desk = Desk()
+    await desk.raises(alert("db", AlertKind.KILLED_BY_API))
+    await desk.raises(alert("api", AlertKind.UNHEALTHY, when_s=20))
+    last = await desk.raises(alert("web", AlertKind.UNHEALTHY, when_s=500))
+    assert (last.id, [one.service for one in last.alerts]) == (1, ["db", "api", "web"]), "the root is still down"
+    assert last.culprit is None
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        alert("api", oom_killed=True, when_s=5),
+        alert("api", AlertKind.KILLED_BY_API, when_s=5),
+        alert("api", AlertKind.MEMORY_NEAR_LIMIT, when_s=5),
+        alert("other", AlertKind.UNHEALTHY, when_s=5),
+    ],
+)
+async def test_what_has_its_own_cause_has_its_own_incident(own: Alert) -> None:
+    desk = Desk()
+    await desk.raises(alert("db"))
+    assert (await desk.raises(own)).id == 2
+
+
+async def test_a_late_victim_of_a_root_that_is_well_again_is_on_its_own() -> None:
+    desk = Desk()
+    first = await desk.raises(alert("db"))
+    await desk.moves(first.id, IncidentState.ACKNOWLEDGED)
+    await desk.raises(alert("api", AlertKind.UNHEALTHY, when_s=10))
+    await desk.desk.clear_alert(alert("db").fingerprint)
+    assert (await desk.raises(alert("web", AlertKind.UNHEALTHY, when_s=20))).id == 1
+    assert (await desk.raises(alert("other", AlertKind.UNHEALTHY, when_s=300))).id == 2
+
+
+async def test_a_root_found_later_joins_as_culprit_and_gathers_its_victims() -> None:
+    desk = Desk(group_within_s=60)
+    await desk.raises(alert("web", AlertKind.UNHEALTHY))
+    await desk.raises(alert("api", AlertKind.UNHEALTHY, when_s=100))
+    assert len(desk.desk.open_ones()) == 2, "too far apart to belong together"
+    root = await desk.raises(alert("db", when_s=55))
+    assert (root.id, root.culprit) == (1, "shop/db")
+    assert {one.service for one in root.alerts} == {"web", "api", "db"}
+    second = await desk.desk.get(2)
+    assert second is not None
+    assert (second.state, second.merged_into, second.is_open) == (IncidentState.MERGED, 1, False)
+    assert desk.names()[-2:] == ["AlertJoined", "IncidentMerged"]
+    assert isinstance(desk.told[-2], AlertJoined)
+    assert desk.told[-2].is_root
+
+
+async def test_an_incident_under_repair_is_not_taken_over() -> None:
+    desk = Desk()
+    first = await desk.raises(alert("api", AlertKind.UNHEALTHY))
+    await desk.moves(first.id, IncidentState.ACTING)
+    assert (await desk.raises(alert("db", when_s=5))).id == 2
+
+
+async def test_it_recovers_when_all_its_alerts_clear() -> None:
+    desk = Desk()
+    await desk.raises(alert("db"))
+    await desk.raises(alert("api", AlertKind.UNHEALTHY, when_s=10))
+    await desk.desk.clear_alert(alert("db").fingerprint)
+    assert desk.desk.open_ones()[0].state is IncidentState.DETECTED
+    await desk.desk.clear_alert(alert("api", AlertKind.UNHEALTHY).fingerprint)
+    found = await desk.desk.get(1)
+    assert found is not None
+    assert (found.state, found.closed_at) == (IncidentState.RECOVERED, desk.clock.now())
+    assert desk.names()[-1] == "IncidentRecovered"
+    assert desk.desk.open_ones() == ()
+    assert (await desk.raises(alert(when_s=60))).id == 2
+
+
+@pytest.mark.parametrize("state", [IncidentState.ACTING, IncidentState.VERIFYING])
+async def test_under_a_repair_it_does_not_recover_by_itself(state: IncidentState) -> None:
+    desk = Desk()
+    await desk.raises(alert())
+    await desk.moves(1, state)
+    await desk.desk.clear_alert(alert().fingerprint)
+    assert (await desk.moves(1, state)).state is state
+    after = await desk.moves(1, IncidentState.ESCALATED)
+    found = await desk.desk.get(1)
+    assert found is not None
+    assert found.state is IncidentState.RECOVERED, f"{after.state}: nothing fires any more"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [IncidentState.NEEDS_APPROVAL, IncidentState.DENIED, IncidentState.ESCALATED, IncidentState.ACKNOWLEDGED],
+)
+async def test_while_it_waits_for_a_person_it_may_recover(state: IncidentState) -> None:
+    desk = Desk()
+    await desk.raises(alert())
+    await desk.moves(1, state)
+    await desk.desk.clear_alert(alert().fingerprint)
+    assert isinstance(desk.told[-1], IncidentRecovered)
+    assert desk.told[-1].before.state is state
+
+
+async def test_flapping_becomes_one_quiet_card() -> None:
+    desk = Desk(flap_changes=3, flap_within_s=900)
+    for number in range(3):
+        desk.clock.forward(60)
+        found = await desk.raises(alert(when_s=60 * number))
+        assert found.is_flapping is (number == 2)
+        await desk.desk.clear_alert(alert().fingerprint)
+    for number in range(3, 6):
+        desk.clock.forward(60)
+        assert (await desk.raises(alert(when_s=60 * number))).id == 3, "the quiet card takes them"
+        await desk.desk.clear_alert(alert().fingerprint)
+    desk.clock.forward(600)
+    await desk.desk.review()
+    assert len(desk.desk.open_ones()) == 1, "not calm for long enough"
+    desk.clock.forward(301)
+    await desk.desk.review()
+    assert desk.desk.open_ones() == ()
+
+
+async def test_a_silence_holds_back_and_lets_go() -> None:
+    desk = Desk()
+    await desk.silences.add(Silence(id=1, target="shop/api", until=at(300), by="Ada"))
+    assert await desk.desk.raise_alert(alert(), desk.graph) is None
+    assert desk.names() == ["AlertHeldBack"]
+    await desk.desk.review()
+    assert desk.store.incidents == {}
+    desk.clock.forward(301)
+    await desk.desk.review()
+    assert desk.desk.open_ones()[0].target == "shop/api"
+
+
+async def test_what_clears_under_a_silence_is_never_told() -> None:
+    desk = Desk()
+    await desk.silences.add(Silence(id=1, target="shop", until=at(300), by="Ada"))
+    await desk.desk.raise_alert(alert(), desk.graph)
+    await desk.desk.clear_alert(alert().fingerprint)
+    desk.clock.forward(301)
+    await desk.desk.review()
+    assert desk.store.incidents == {}
+
+
+async def test_a_deploy_holds_back_until_its_verdict() -> None:
+    desk = Desk()
+    desk.deploying = {"shop"}
+    assert await desk.desk.raise_alert(alert(), desk.graph) is None
+    assert await desk.desk.raise_alert(alert("db"), desk.graph) is None
+    held = desk.told[0]
+    assert isinstance(held, AlertHeldBack)
+    assert held.silence is None
+    await desk.desk.review()
+    assert desk.store.incidents == {}
+    await desk.desk.clear_alert(alert("db").fingerprint)
+    desk.deploying = set()
+    await desk.desk.review()
+    assert [one.target for one in desk.desk.open_ones()] == ["shop/api"], "what still fires, and that alone"
+
+
+async def test_a_deploy_holds_nothing_of_an_open_incident_back_nor_of_another_stack() -> None:
+    desk = Desk()
+    opened = await desk.raises(alert())
+    desk.deploying = {"shop"}
+    assert (await desk.raises(alert(when_s=9))).id == opened.id
+    elsewhere = replace(alert(), stack="blog", container="blog-api-1")
+    assert (await desk.raises(elsewhere)).stack == "blog"
+
+
+async def test_after_a_restart_open_incidents_go_on() -> None:
+    desk = Desk()
+    await desk.raises(alert())
+    after = desk.again()
+    taken = await after.take_up()
+    assert [one.fingerprint for one in taken] == [alert().fingerprint]
+    assert (await desk.raises(alert(when_s=9))).id == 1
+    await after.clear_alert(alert().fingerprint)
+    assert isinstance(desk.told[-1], IncidentRecovered)
+
+
+async def test_writers_never_overwrite_each_other() -> None:
+    desk = Desk()
+    await desk.raises(alert())
+
+    class Slow(IncidentsInMemory):
+        async def save(self, incident: Incident) -> None:
+            await asyncio.sleep(0.001)
+            await super().save(incident)
+
+    desk.store = Slow(incidents=desk.store.incidents)
+    after = desk.again()
+    await after.take_up()
+    marks = [f"mark {number}" for number in range(20)]
+    repeats = [desk.desk.raise_alert(alert(when_s=10 + number), desk.graph) for number in range(20)]
+    changes = [
+        after.update(1, lambda one, mark=mark: replace(one, tags=(*one.tags, mark)))  # type: ignore[misc]
+        for mark in marks
+    ]
+    await asyncio.gather(*changes, *repeats)
+    found = await after.get(1)
+    assert found is not None
+    assert (set(found.tags), found.repeats) == (set(marks), 20)
+    assert desk.store.incidents[1] == found
+
+
+async def test_a_listener_may_change_the_incident_it_hears_of() -> None:
+    desk = Desk()
+
+    async def think(event: IncidentOpened) -> None:
+        await desk.moves(event.incident.id, IncidentState.DIAGNOSING)
+
+    desk.bus.subscribe(IncidentOpened, think)
+    async with asyncio.timeout(5):
+        await desk.raises(alert())
+    assert desk.desk.open_ones()[0].state is IncidentState.DIAGNOSING
+
+
+async def test_a_change_may_page_and_a_closed_one_stays_closed() -> None:
+    desk = Desk()
+    await desk.raises(alert())
+    await desk.desk.update(1, lambda one: replace(one, state=IncidentState.ESCALATED), pages=text("alert.paused"))
+    assert isinstance(desk.told[-1], IncidentChanged)
+    assert desk.told[-1].pages == text("alert.paused")
+    await desk.moves(1, IncidentState.RESOLVED)
+    noted = await desk.desk.update(1, lambda one: replace(one, tags=("lesson",)))
+    assert noted.tags == ("lesson",)
+    with pytest.raises(Refused, match="incident 1 is closed"):
+        await desk.moves(1, IncidentState.ACTING)
+    with pytest.raises(NotFound, match="99"):
+        await desk.moves(99, IncidentState.ACTING)
