@@ -14,17 +14,17 @@ from datetime import datetime
 
 from aiohttp import web
 
-from agent.deploys.deploy_runtime import DeployParts, DeployRuntime
+from agent.deploys.deploy_runtime import DeployDeps, DeployRuntime
 from core.actions.catalog import Toolset
 from core.actions.executor import CallFinished
-from core.actions.gateway import Door
+from core.actions.gateway import ActionGateway
 from core.bus import Bus
 from core.clock import Clock
 from core.deployments.deploys import DeployChanged
 from core.deployments.platform import StackNames
 from core.incidents.alerts import Alert
-from core.incidents.tracker import IncidentDesk
-from core.monitoring.hosts import Watch
+from core.incidents.tracker import IncidentTracker
+from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Inventory
 from core.monitoring.watcher import Watcher
 from core.settings import Settings
@@ -32,7 +32,7 @@ from core.text import Text
 from integrations.docker_engine.deploy_images import EngineImages
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.models import container_of
-from integrations.dokploy.actions.dokploy_toolsets import DokployParts, toolsets
+from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, toolsets
 from integrations.dokploy.detectors import DETECTORS
 from integrations.dokploy.polling.platform_source import NAME
 from integrations.dokploy.system import DokploySystem
@@ -49,9 +49,9 @@ LOOK_LIMIT_S = 3.0
 class Around:
     """What the guardian gives it."""
 
-    watch: Watch
-    door: Door
-    desk: IncidentDesk
+    watch: WatcherGroup
+    door: ActionGateway
+    desk: IncidentTracker
     bus: Bus
 
 
@@ -66,7 +66,7 @@ class DokployWiring:
         self._kept: dict[str, str] = {}
         self._runtime: DeployRuntime | None = None
         self._watcher: Watcher | None = None
-        self._watch: Watch | None = None
+        self._watch: WatcherGroup | None = None
         self.names = StackNames()
         self.system: DokploySystem | None = None
 
@@ -108,7 +108,7 @@ class DokployWiring:
             await self._knowledge.settings.put(NAMES_KEY, dict(names), by="guardian")
             self._kept = names
 
-    def watchers(self, desk: IncidentDesk, around: Callable[[], Inventory]) -> list[Watcher]:
+    def watchers(self, desk: IncidentTracker, around: Callable[[], Inventory]) -> list[Watcher]:
         """Its watcher, where there is a Dokploy."""
         if self.system is None:
             return []
@@ -126,7 +126,7 @@ class DokployWiring:
 
     def toolsets(self, engines: Mapping[str, Engine], inventory: Callable[[], Inventory]) -> list[Toolset]:
         """The actions `dokploy.…`, known by name even where there is none."""
-        parts = DokployParts(
+        parts = DokployDeps(
             client=self.system.client if self.system else None,
             inventory=inventory,
             deploys=self._knowledge.deploys,
@@ -142,7 +142,7 @@ class DokployWiring:
         self._watch = around.watch
         if self.system is None:
             return
-        parts = DeployParts(
+        parts = DeployDeps(
             runs=self._knowledge.runs,
             deploys=self._knowledge.deploys,
             versions=self._knowledge.versions,
@@ -198,7 +198,7 @@ class DokployWiring:
             await self.system.source.changed(managed_id)
             self._watcher.poke()
 
-    def _review(self, desk: IncidentDesk) -> Callable[[], Awaitable[None]]:
+    def _review(self, desk: IncidentTracker) -> Callable[[], Awaitable[None]]:
         """What was held back for a deploy is raised after Dokploy was asked: its cause may be that very deploy."""
 
         async def review() -> None:

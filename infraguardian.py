@@ -12,15 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from agent.chat.dialogue import DialogueParts, RulesAndModel
-from agent.incident.incident_deps import Mind
+from agent.chat.dialogue import ChatDeps, RulesFirstDialogue
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.runtime import IncidentRuntime
 from agent.runbooks.loader import load_runbooks
-from bot.chat_face_deps import FaceParts
-from bot.telegram_app import ChatFace
+from bot.chat_face_deps import BotDeps
+from bot.telegram_app import TelegramApp
 from core.actions.catalog import Catalog, Toolset
-from core.actions.executor import CallStarted, Carriage
-from core.actions.gateway import Door
+from core.actions.executor import CallStarted, ExecutorDeps
+from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor
 from core.bus import Bus
 from core.errors import ModelFailed
@@ -32,8 +32,8 @@ from core.incidents.incident_events import (
     IncidentOpened,
     IncidentRecovered,
 )
-from core.incidents.tracker import IncidentDesk
-from core.monitoring.hosts import Watch
+from core.incidents.tracker import IncidentTracker
+from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Inventory
 from core.monitoring.watcher import Watcher
 from core.redaction import Redactor, redact
@@ -140,7 +140,7 @@ class Guardian:
         for engine in around.engines.values():
             self._stack.push_async_callback(engine.close)
         self.model = self._model()
-        self.desk = IncidentDesk(
+        self.desk = IncidentTracker(
             store=self.knowledge.incidents,
             silences=self.knowledge.silences,
             bus=self.bus,
@@ -150,10 +150,10 @@ class Guardian:
             is_planned=self.dokploy.is_planned,
         )
         platforms = self.dokploy.watchers(self.desk, lambda: self.watch.inventory())
-        self.watch = Watch([*map(self._watcher, around.engines.values()), *platforms])
+        self.watch = WatcherGroup([*map(self._watcher, around.engines.values()), *platforms])
         self.catalog = Catalog(self._toolsets(around.engines))
         self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
-        self.door = Door(self._carriage(), self.knowledge.approvals)
+        self.door = ActionGateway(self._carriage(), self.knowledge.approvals)
         self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self._checkpointer)
         await self.dokploy.follow(Around(watch=self.watch, door=self.door, desk=self.desk, bus=self.bus))
         self._wire()
@@ -186,9 +186,9 @@ class Guardian:
     async def _checkpointer(self) -> BaseCheckpointSaver[Any]:
         return await self._graph_store.enter_async_context(self.knowledge.checkpointer())
 
-    def _dialogue(self) -> RulesAndModel:
-        return RulesAndModel(
-            DialogueParts(
+    def _dialogue(self) -> RulesFirstDialogue:
+        return RulesFirstDialogue(
+            ChatDeps(
                 door=self.door,
                 inventory=self.watch.inventory,
                 firing=self.watch.firing,
@@ -217,8 +217,8 @@ class Guardian:
     async def _refresh_people(self) -> None:
         self._people = {person.actor_id: person for person in await self.knowledge.people.all()}
 
-    def _carriage(self) -> Carriage:
-        return Carriage(
+    def _carriage(self) -> ExecutorDeps:
+        return ExecutorDeps(
             catalog=self.catalog,
             ledger=self.knowledge.ledger,
             locks=self.knowledge.locks,
@@ -230,8 +230,8 @@ class Guardian:
             redact=self.redactor.redact,
         )
 
-    def _mind(self) -> Mind:
-        return Mind(
+    def _mind(self) -> IncidentDeps:
+        return IncidentDeps(
             door=self.door,
             desk=self.desk,
             watch=self.watch,
@@ -273,12 +273,12 @@ class Guardian:
         """The web application, then the chat, whose webhook is one of its routes."""
         self.web = WebApp(self.settings.web, self._health)
         await self.dokploy.mount(self._stack, self.web.application)
-        self.face = ChatFace(self._face_parts(), self.web.application)
+        self.face = TelegramApp(self._face_parts(), self.web.application)
         await self._stack.enter_async_context(self.web)
         await self._stack.enter_async_context(self.face)
 
-    def _face_parts(self) -> FaceParts:
-        return FaceParts(
+    def _face_parts(self) -> BotDeps:
+        return BotDeps(
             settings=self.settings,
             texts=self.texts,
             bus=self.bus,

@@ -19,7 +19,7 @@ from datetime import datetime
 
 from bench.common import Report, bed, discard, fill, percentile, spread
 from bench.program import home, start, until_on_guard, world
-from playground.chats.chat_records import Version
+from playground.chats.chat_records import MessageVersion
 from tests.e2e.world import World
 from tests.testbed.stack import Stack
 from tests.testbed.world import eventually
@@ -52,7 +52,7 @@ BY_RULES = "by a rule"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Incident:
+class AlertTiming:
     """What one death took, in seconds since the container's process ended."""
 
     way: str
@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("--each", action="store_true", help="print every incident")
     options = parser.parse_args()
     report = Report("Container dies → card")
-    seen: list[Incident] = []
+    seen: list[AlertTiming] = []
     with bed() as (found, stack):
         for number in range(options.starts):
             _top_up(stack, f"api{number}")
@@ -80,7 +80,7 @@ def main() -> int:
     return _summary(report, seen)
 
 
-def _summary(report: Report, seen: list[Incident]) -> int:
+def _summary(report: Report, seen: list[AlertTiming]) -> int:
     cards, causes = [one.card_s for one in seen], [one.cause_s for one in seen]
     report.say(f"{len(seen)} incidents among {CONTAINERS} containers in {sum(one.is_first for one in seen)} starts")
     report.add("first card, median", statistics.median(cards), "s", limit=CARD_LIMIT_S, note=spread(cards))
@@ -100,16 +100,16 @@ def _top_up(stack: Stack, prefix: str) -> None:
     fill(stack, names, ["python3", "-u", "-c", VICTIM], mem_limit=MEMORY_LIMIT)
 
 
-async def _one_start(stack: Stack, docker_host: str) -> list[Incident]:
+async def _one_start(stack: Stack, docker_host: str) -> list[AlertTiming]:
     ways = list(WAYS)
-    seen: list[Incident] = []
+    seen: list[AlertTiming] = []
     with home() as place:
         async with world(stack, docker_host, place) as made:
             await start(made)
             for number, name in enumerate(sorted(stack.containers)[:INCIDENTS_PER_START]):
                 way = ways[number % len(ways)]
                 card_s, cause_s = await _incident(made, name, way)
-                seen.append(Incident(way=way, is_first=number == 0, card_s=card_s, cause_s=cause_s))
+                seen.append(AlertTiming(way=way, is_first=number == 0, card_s=card_s, cause_s=cause_s))
                 if number == 0:
                     await until_on_guard(made)
                 await asyncio.sleep(PAUSE_S)
@@ -124,7 +124,7 @@ async def _incident(made: World, name: str, way: str) -> tuple[float, float]:
         lambda message: name in message.text and BY_RULES in message.text, after=after, timeout_s=GIVE_UP_S
     )
     died = await _died_at(made.stack, name)
-    shown: list[Version] = [
+    shown: list[MessageVersion] = [
         version
         for message in made.ada.chat.bot_messages
         if message.id > after

@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.incident.evidence.incident_context import context_of
 from agent.incident.evidence.log_evidence import log_facts
 from agent.runbooks.loader import load_runbooks
-from agent.runbooks.plans import Choice, choose_solution, render_plan
+from agent.runbooks.plans import ChosenSolution, choose_solution, render_plan
 from agent.runbooks.rules import diagnose
 from bench.common import Report, percentile, spread
 from tests.agent.rules.fakes import incident, inventory, small_catalog
@@ -43,7 +43,7 @@ def main() -> int:
         assert verdict.runbook is not None
         assert verdict.diagnosis is not None
         choice = choose_solution(verdict.runbook, context, verdict.diagnosis.confidence, set(), catalog)
-        assert isinstance(choice, Choice)
+        assert isinstance(choice, ChosenSolution)
         render_plan(verdict.runbook, choice.index, context, attempt=1, catalog=catalog)
 
     lines = [f"2026-11-20T02:15:{n % 60:02d}Z INFO request {n} took {n} ms from 172.18.0.{n % 250}" for n in range(200)]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from bench.common import Report, bed, fill, numbered, percentile, spread
 from bench.program import cpu_s, home, pid_of, start, until_settled, world
-from playground.chats.chat_people import Person
+from playground.chats.chat_people import PlaygroundPerson
 from tests.e2e.world import World
 from tests.testbed.world import eventually
 
@@ -62,7 +62,7 @@ async def _until_sampled(made: World) -> None:
             await asyncio.sleep(REST_S)
 
 
-async def _one_after_another(report: Report, people: Sequence[Person], pid: int) -> None:
+async def _one_after_another(report: Report, people: Sequence[PlaygroundPerson], pid: int) -> None:
     asked = dict.fromkeys((one.id for one in people), 0.0)
     took: list[float] = []
     used = cpu_s(pid)
@@ -82,7 +82,7 @@ async def _one_after_another(report: Report, people: Sequence[Person], pid: int)
     )
 
 
-async def _all_at_once(report: Report, people: Sequence[Person], names: Sequence[str]) -> None:
+async def _all_at_once(report: Report, people: Sequence[PlaygroundPerson], names: Sequence[str]) -> None:
     """Each person asks after ten services without waiting; each answer names its service."""
     asked = {one.id: [names[(number * EACH + index) % len(names)] for index in range(EACH)]
              for number, one in enumerate(people)}  # fmt: skip
@@ -107,7 +107,7 @@ async def _all_at_once(report: Report, people: Sequence[Person], names: Sequence
     report.add("all 200 answers", last, "s", note=f"the pace of a chat alone takes {least:.0f} s for {EACH} answers")
 
 
-def _answers(person: Person, after: int) -> list[tuple[str, float]]:
+def _answers(person: PlaygroundPerson, after: int) -> list[tuple[str, float]]:
     return [(one.text, one.sent_at) for one in person.chat.bot_messages if one.id > after]
 
 

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 from agent.chat.conversation import Dialogue
 from agent.runbooks.runbook import Runbooks
-from core.actions.executor import Redact
-from core.actions.gateway import Door
+from core.actions.executor import RedactText
+from core.actions.gateway import ActionGateway
 from core.bus import Bus
 from core.clock import Clock
 from core.deployments.deploys import Deploys, Versions
 from core.incidents.incident import Incident
 from core.incidents.incident_store import IncidentStore, Silences
-from core.incidents.tracker import IncidentDesk
+from core.incidents.tracker import IncidentTracker
 from core.monitoring.inventory import Inventory
 from core.monitoring.snapshot import PlatformView, Sample
 from core.monitoring.usage_series import Series
 from core.runs import Runs
 from core.settings import Settings
 from core.text import Texts
-from knowledge.memory.incident_memory import Memory
+from knowledge.memory.incident_memory import IncidentMemory
 from knowledge.records.audit_records import Audit
 from knowledge.records.inbox_records import Inbox
 from knowledge.records.message_records import Cards, Outbox
@@ -31,16 +31,16 @@ from knowledge.stores import Knowledge
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaceParts:
+class BotDeps:
     """Everything that the chat face is given."""
 
     settings: Settings
     texts: Texts
     bus: Bus
     clock: Clock
-    redact: Redact
-    door: Door
-    desk: IncidentDesk
+    redact: RedactText
+    door: ActionGateway
+    desk: IncidentTracker
     knowledge: Knowledge
     inventory: Callable[[], Inventory]
     """What is known now, from memory."""
@@ -116,6 +116,6 @@ class FaceParts:
         return self.knowledge.audit
 
     @property
-    def memory(self) -> Memory:
+    def memory(self) -> IncidentMemory:
         """What was learnt from past incidents."""
         return self.knowledge.memory

@@ -12,13 +12,13 @@ from core.text import Language
 from core.views.cards import Card
 
 if TYPE_CHECKING:
-    from bot.chat_face_deps import FaceParts
+    from bot.chat_face_deps import BotDeps
     from bot.decisions import Decisions
-    from bot.incoming.access import Access, Visitor
+    from bot.incoming.access import Access, ChatUser
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ChatLocation:
     """Where something was said."""
 
     chat_id: int
@@ -27,16 +27,16 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class CommandContext:
     """One command or tap of one person."""
 
-    face: FaceParts
+    face: BotDeps
     decisions: Decisions
     access: Access
     bot_name: str
     """The bot's own @name, without the @."""
-    person: Visitor
-    place: Place
+    person: ChatUser
+    place: ChatLocation
     command: str
     words: str
     """What stands behind the command."""
@@ -66,7 +66,7 @@ class Ask:
             "language": self.language,
         }
 
-    def for_command(self, name: str, words: str) -> Ask:
+    def for_command(self, name: str, words: str) -> CommandContext:
         """The same, as a command with these words behind it."""
         return replace(self, command=name, words=words)
 
@@ -90,7 +90,7 @@ class Sheet:
 class Later:
     """An answer that takes its time; whoever else asks is answered meanwhile."""
 
-    work: Callable[[], Awaitable[Reply]]
+    work: Callable[[], Awaitable[CommandReply]]
     is_upload: bool = False
 
 
@@ -101,4 +101,4 @@ class Live:
     frames: Callable[[], AsyncIterator[Card]]
 
 
-Reply = Card | Sheet | Later | Live | Sequence[Card | Sheet] | None
+CommandReply = Card | Sheet | Later | Live | Sequence[Card | Sheet] | None

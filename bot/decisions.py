@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.chat_face_deps import FaceParts
-from bot.incoming.access import Visitor
-from bot.notifier import Channel
+from bot.chat_face_deps import BotDeps
+from bot.incoming.access import ChatUser
+from bot.notifier import TelegramNotifier
 from core.actions.approvals import Approval
 from core.actions.catalog import Role
-from core.actions.gateway import Decided
+from core.actions.gateway import TapResult
 from core.incidents.alerts import Silence
 from core.incidents.incident import Incident, IncidentState
 from core.settings import Autonomy
@@ -22,7 +22,7 @@ SILENCE_LIMIT = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class DecisionResult:
     """What became of a decision, in one sentence."""
 
     says: Text
@@ -32,37 +32,37 @@ class Verdict:
 class Decisions:
     """The decisions that people make in the chat."""
 
-    def __init__(self, face: FaceParts, channel: Channel) -> None:
+    def __init__(self, face: BotDeps, channel: TelegramNotifier) -> None:
         self._face = face
         self.channel = channel
 
-    async def approve(self, visitor: Visitor, approval_id: str, seen: int | None = None) -> Verdict:
+    async def approve(self, visitor: ChatUser, approval_id: str, seen: int | None = None) -> DecisionResult:
         """Yes to one question; `seen`: how many confirmations the button showed, so that a double tap counts once."""
         approval = await self._face.door.approvals.get(approval_id)
         if approval is not None and seen is not None and seen != len(approval.confirmed_by):
-            return Verdict(says=text("decide.counted_before"), is_done=False)
+            return DecisionResult(says=text("decide.counted_before"), is_done=False)
         return await self._decide(visitor, approval, approval_id, approve=True)
 
-    async def deny(self, visitor: Visitor, approval_id: str, why: str = "") -> Verdict:
+    async def deny(self, visitor: ChatUser, approval_id: str, why: str = "") -> DecisionResult:
         """No to one question."""
         approval = await self._face.door.approvals.get(approval_id)
         return await self._decide(visitor, approval, approval_id, approve=False, why=why)
 
-    async def approve_all(self, visitor: Visitor, incident_id: int, digest: str) -> Verdict:
+    async def approve_all(self, visitor: ChatUser, incident_id: int, digest: str) -> DecisionResult:
         """Yes to exactly the questions that the button stood for."""
         asked = await self._asked(incident_id)
         if not asked:
-            return Verdict(says=text("decide.nothing_asked"), is_done=False)
+            return DecisionResult(says=text("decide.nothing_asked"), is_done=False)
         if digest_of(asked) != digest:
-            return Verdict(says=text("decide.changed"), is_done=False)
+            return DecisionResult(says=text("decide.changed"), is_done=False)
         verdicts = [await self.approve(visitor, one.id, 0) for one in asked]
         return _together(verdicts, text("decide.approved_all", count=sum(one.is_done for one in verdicts)))
 
-    async def deny_all(self, visitor: Visitor, incident_id: int) -> Verdict:
+    async def deny_all(self, visitor: ChatUser, incident_id: int) -> DecisionResult:
         """No to every open question of an incident."""
         asked = await self._asked(incident_id)
         if not asked:
-            return Verdict(says=text("decide.nothing_asked"), is_done=False)
+            return DecisionResult(says=text("decide.nothing_asked"), is_done=False)
         verdicts = [await self.deny(visitor, one.id) for one in asked]
         return _together(verdicts, text("decide.denied_all", count=sum(one.is_done for one in verdicts)))
 
@@ -70,12 +70,12 @@ class Decisions:
         return [one for one in await self._face.door.approvals.pending() if one.incident_id == incident_id]
 
     async def _decide(
-        self, visitor: Visitor, approval: Approval | None, approval_id: str, *, approve: bool, why: str = ""
-    ) -> Verdict:
+        self, visitor: ChatUser, approval: Approval | None, approval_id: str, *, approve: bool, why: str = ""
+    ) -> DecisionResult:
         actor = visitor.actor(approval.stack if approval else None)
         decided = await self._face.door.decide(approval_id, actor, approve=approve, why=why[:WHY_LIMIT])
         if decided.problem is not None:
-            return Verdict(says=decided.problem, is_done=False)
+            return DecisionResult(says=decided.problem, is_done=False)
         assert decided.approval is not None
         await self._face.audit.add(
             actor,
@@ -85,16 +85,16 @@ class Decisions:
             incident_id=decided.approval.incident_id,
         )
         await self.channel.show_question(decided.approval)
-        return Verdict(says=_said(decided, approve=approve), is_done=True)
+        return DecisionResult(says=_said(decided, approve=approve), is_done=True)
 
-    async def take(self, visitor: Visitor, incident: Incident) -> Verdict:
+    async def take(self, visitor: ChatUser, incident: Incident) -> DecisionResult:
         """The person has it: automation stops, open questions are withdrawn."""
         if not visitor_may(visitor, Role.OPERATOR, incident.stack):
             return _needs(Role.OPERATOR)
         if not incident.is_open:
-            return Verdict(says=text("decide.closed", id=incident.id), is_done=False)
+            return DecisionResult(says=text("decide.closed", id=incident.id), is_done=False)
         if incident.state is IncidentState.ACKNOWLEDGED:
-            return Verdict(says=text("decide.taken_before", id=incident.id), is_done=False)
+            return DecisionResult(says=text("decide.taken_before", id=incident.id), is_done=False)
         actor, now = visitor.actor(incident.stack), self._face.clock.now()
 
         def taken(one: Incident) -> Incident:
@@ -107,11 +107,11 @@ class Decisions:
         await self._face.door.withdraw(incident.id)
         await self._face.audit.add(actor, "acknowledge", after.target, incident_id=incident.id)
         await self._face.poke(after)
-        return Verdict(says=text("decide.taken", id=incident.id), is_done=after.is_open)
+        return DecisionResult(says=text("decide.taken", id=incident.id), is_done=after.is_open)
 
     async def silence(
-        self, visitor: Visitor, target: str, stack: str | None, span: timedelta, why: str = ""
-    ) -> tuple[Verdict, datetime]:
+        self, visitor: ChatUser, target: str, stack: str | None, span: timedelta, why: str = ""
+    ) -> tuple[DecisionResult, datetime]:
         """No alarms for a target for a while."""
         until = self._face.clock.now() + min(span, SILENCE_LIMIT)
         if not visitor_may(visitor, Role.OPERATOR, stack):
@@ -120,22 +120,24 @@ class Decisions:
         said = self._face.redact(why[:WHY_LIMIT])
         await self._face.silences.add(Silence(target=target, until=until, by=actor.id, why=said))
         await self._face.audit.add(actor, "silence", target, details={"until": until.isoformat(), "why": said})
-        return Verdict(says=text("decide.silenced", target=target), is_done=True), until
+        return DecisionResult(says=text("decide.silenced", target=target), is_done=True), until
 
-    async def freeze(self, visitor: Visitor, is_frozen: bool, why: str = "") -> Verdict:
+    async def freeze(self, visitor: ChatUser, is_frozen: bool, why: str = "") -> DecisionResult:
         """Stop all automation, or let it go on."""
         if not visitor_may(visitor, Role.OPERATOR, None):
             return _needs(Role.OPERATOR)
         before = await self._face.changed.freeze()
         if (before is not None) == is_frozen:
-            return Verdict(says=text("decide.frozen_before" if is_frozen else "decide.not_frozen"), is_done=False)
+            return DecisionResult(
+                says=text("decide.frozen_before" if is_frozen else "decide.not_frozen"), is_done=False
+            )
         actor = visitor.actor(None)
         said = self._face.redact(why[:WHY_LIMIT])
         await self._face.changed.set_freeze(is_frozen, by=actor.id, why=said)
         await self._face.audit.add(actor, "freeze" if is_frozen else "unfreeze", "all", details={"why": said})
-        return Verdict(says=text("decide.frozen" if is_frozen else "decide.unfrozen"), is_done=True)
+        return DecisionResult(says=text("decide.frozen" if is_frozen else "decide.unfrozen"), is_done=True)
 
-    async def autonomy(self, visitor: Visitor, stack: str, mode: Autonomy) -> Verdict:
+    async def autonomy(self, visitor: ChatUser, stack: str, mode: Autonomy) -> DecisionResult:
         """How much runbooks may do alone on a stack."""
         if not visitor_may(visitor, Role.ADMIN, stack):
             return _needs(Role.ADMIN)
@@ -143,20 +145,20 @@ class Decisions:
         await self._face.changed.set_autonomy(stack, mode, by=actor.id)
         await self._face.audit.add(actor, "autonomy", stack, details={"mode": mode})
         says = text("decide.autonomy", stack=stack, mode=text(f"autonomy.{mode}.name"))
-        return Verdict(says=says, is_done=True)
+        return DecisionResult(says=says, is_done=True)
 
 
-def visitor_may(visitor: Visitor, role: Role, stack: str | None) -> bool:
+def visitor_may(visitor: ChatUser, role: Role, stack: str | None) -> bool:
     """Whether the person has a role on a stack."""
     own = visitor.role_on(stack)
     return own is not None and own.covers(role)
 
 
-def _needs(role: Role) -> Verdict:
-    return Verdict(says=text("access.role", needed=text(f"role.{role}")), is_done=False)
+def _needs(role: Role) -> DecisionResult:
+    return DecisionResult(says=text("access.role", needed=text(f"role.{role}")), is_done=False)
 
 
-def _said(decided: Decided, *, approve: bool) -> Text:
+def _said(decided: TapResult, *, approve: bool) -> Text:
     approval = decided.approval
     if not approve:
         return text("decide.denied")
@@ -166,6 +168,6 @@ def _said(decided: Decided, *, approve: bool) -> Text:
     return text("decide.approved")
 
 
-def _together(verdicts: list[Verdict], says: Text) -> Verdict:
+def _together(verdicts: list[DecisionResult], says: Text) -> DecisionResult:
     failed = next((one for one in verdicts if not one.is_done), None)
-    return failed if failed is not None else Verdict(says=says, is_done=True)
+    return failed if failed is not None else DecisionResult(says=says, is_done=True)

@@ -7,9 +7,9 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.chat_face_deps import FaceParts
+from bot.chat_face_deps import BotDeps
 from bot.delivery.outbox import Letter, Postbox
-from bot.notifier import Channel
+from bot.notifier import TelegramNotifier
 from bot.views import deploy_view, zone_of
 from core.actions.calls import CallRecord
 from core.actions.executor import CallFinished
@@ -26,10 +26,10 @@ UNTOLD = frozenset({DeployPhase.CANCELLED})
 log = logging.getLogger(__name__)
 
 
-class DeployCards:
+class DeployNotifier:
     """Listens to the bus and writes to the postbox; what it writes comes from the records alone."""
 
-    def __init__(self, face: FaceParts, postbox: Postbox, channel: Channel) -> None:
+    def __init__(self, face: BotDeps, postbox: Postbox, channel: TelegramNotifier) -> None:
         self._face = face
         self._postbox = postbox
         self._channel = channel

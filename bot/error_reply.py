@@ -8,7 +8,7 @@ from core.text import Text, text
 PROBLEM_LIMIT = 300
 
 
-def explained(error: Exception) -> Text:
+def error_reply(error: Exception) -> Text:
     """An error, for people; one that is not ours is only called a failure of ours, its details are in the log."""
     if not isinstance(error, GuardianError):
         return text("chat.own_failure")

@@ -8,7 +8,7 @@ import logging
 
 from telegram import Bot, BotCommand, BotCommandScope, BotCommandScopeChat, BotCommandScopeDefault
 
-from bot.chat_face_deps import FaceParts
+from bot.chat_face_deps import BotDeps
 from bot.commands.command_table import listed
 from bot.delivery.telegram_client import TelegramClient
 from core.actions.catalog import Role
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class Menu:
     """Sets commands and descriptions."""
 
-    def __init__(self, face: FaceParts, client: TelegramClient) -> None:
+    def __init__(self, face: BotDeps, client: TelegramClient) -> None:
         self._face = face
         self._client = client
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.chat_face_deps import FaceParts
+from bot.chat_face_deps import BotDeps
 from bot.delivery.outbox import Letter, Postbox
 from bot.views import incident_view, names, zone_of
 from core.actions.approvals import Approval
@@ -17,7 +17,7 @@ from core.actions.calls import CallRecord
 from core.actions.catalog import JsonObject, Role
 from core.actions.executor import CallFinished, CallStarted
 from core.actions.gateway import ApprovalAsked, ApprovalClosed
-from core.actions.gateway import says as call_says
+from core.actions.gateway import call_description as call_says
 from core.actions.policy import ActorKind
 from core.incidents.alerts import Severity
 from core.incidents.incident import Incident, IncidentState
@@ -57,10 +57,10 @@ class Audience:
     """Whose private chat it is."""
 
 
-class Channel:
+class TelegramNotifier:
     """Listens to the bus and writes to the postbox; what it writes comes from the records alone."""
 
-    def __init__(self, face: FaceParts, postbox: Postbox, moved: Callable[[int], int]) -> None:
+    def __init__(self, face: BotDeps, postbox: Postbox, moved: Callable[[int], int]) -> None:
         self._face = face
         self._postbox = postbox
         self._moved = moved

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from telegram import Bot
 from telegram.constants import ChatAction
 
-from bot.command_context import Ask, Later, Live, Place, Reply, Sheet
+from bot.command_context import ChatLocation, CommandContext, CommandReply, Later, Live, Sheet
 from bot.delivery.outbox import Letter, Postbox
 from bot.delivery.telegram_client import TelegramClient
-from bot.error_reply import explained
+from bot.error_reply import error_reply
 from bot.incoming.inbox import Slow
 from core.tasks import Tasks
 from core.views.cards import Card, Tone, said
@@ -23,7 +23,7 @@ TYPING_EVERY_S = 4.5
 """A chat action is shown for five seconds at most."""
 
 
-class Answering:
+class ReplySender:
     """Posts replies; what takes its time is given back to be done beside the others."""
 
     def __init__(self, postbox: Postbox, client: TelegramClient, tasks: Tasks) -> None:
@@ -31,7 +31,7 @@ class Answering:
         self._client = client
         self._tasks = tasks
 
-    async def give(self, ask: Ask, reply: Reply, *, replaces: str | None = None) -> Slow | None:
+    async def give(self, ask: CommandContext, reply: CommandReply, *, replaces: str | None = None) -> Slow | None:
         """Post a reply; `replaces`: the key of the message that it takes the place of."""
         if isinstance(reply, Later):
             return self._slowly(ask, reply, replaces)
@@ -40,36 +40,36 @@ class Answering:
         await self._post(ask, reply, replaces)
         return None
 
-    def _slowly(self, ask: Ask, later: Later, replaces: str | None) -> Slow:
+    def _slowly(self, ask: CommandContext, later: Later, replaces: str | None) -> Slow:
         async def work() -> None:
             action = ChatAction.UPLOAD_PHOTO if later.is_upload else ChatAction.TYPING
-            reply: Reply
+            reply: CommandReply
             try:
                 async with self.typing(ask.place, action):
                     reply = await later.work()
             except Exception as error:
                 log.exception("an answer failed", extra={"command": ask.command})
-                reply = said(explained(error), Tone.BAD)
+                reply = said(error_reply(error), Tone.BAD)
             if isinstance(reply, Later | Live):
                 raise TypeError(f"the answer to {ask.command!r} is late twice")
             await self._post(ask, reply, replaces)
 
         return work
 
-    def _live(self, ask: Ask, live: Live, replaces: str | None) -> Slow:
+    def _live(self, ask: CommandContext, live: Live, replaces: str | None) -> Slow:
         async def work() -> None:
             try:
                 async for frame in live.frames():
                     await self._post(ask, frame, replaces, may_be_new=False)
             except Exception as error:
                 log.exception("a live answer failed", extra={"command": ask.command})
-                await self._post(ask, said(explained(error), Tone.BAD), replaces, may_be_new=False)
+                await self._post(ask, said(error_reply(error), Tone.BAD), replaces, may_be_new=False)
 
         return work
 
     async def _post(
         self,
-        ask: Ask,
+        ask: CommandContext,
         reply: Card | Sheet | Sequence[Card | Sheet] | None,
         replaces: str | None,
         *,
@@ -94,7 +94,7 @@ class Answering:
             )
 
     @asynccontextmanager
-    async def typing(self, place: Place, action: str = ChatAction.TYPING) -> AsyncIterator[None]:
+    async def typing(self, place: ChatLocation, action: str = ChatAction.TYPING) -> AsyncIterator[None]:
         """Show that somebody is at work, while the block runs."""
 
         async def act(bot: Bot) -> bool:

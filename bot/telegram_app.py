@@ -13,21 +13,21 @@ from aiohttp import web
 from telegram.error import NetworkError
 
 import bot.commands.all_commands  # noqa: F401 - enters the commands into the table
-from bot.chat_face_deps import FaceParts
+from bot.chat_face_deps import BotDeps
 from bot.decisions import Decisions
 from bot.delivery.outbox import Letter, Postbox
 from bot.delivery.outbox_worker import Postman
 from bot.delivery.telegram_client import TelegramClient
-from bot.deploy_notifier import DeployCards
+from bot.deploy_notifier import DeployNotifier
 from bot.incoming.access import Access
-from bot.incoming.callbacks import Taps
-from bot.incoming.free_text import Conversation
-from bot.incoming.inbox import Polling, Reception
-from bot.incoming.router import Router, RouterParts
-from bot.incoming.telegram_webhook import Webhook
+from bot.incoming.callbacks import CallbackQueries
+from bot.incoming.free_text import FreeTextResponder
+from bot.incoming.inbox import InboxWorker, Polling
+from bot.incoming.router import Router, RouterDeps
+from bot.incoming.telegram_webhook import TelegramWebhook
 from bot.menu import Menu
-from bot.notifier import Channel
-from bot.replies import Answering
+from bot.notifier import TelegramNotifier
+from bot.replies import ReplySender
 from core.actions.catalog import Role
 from core.errors import SettingsError
 from core.tasks import Tasks
@@ -42,14 +42,14 @@ LONGEST_REST_S = 30.0
 log = logging.getLogger(__name__)
 
 
-class ChatFace:
-    """`async with ChatFace(parts, application)`: cards go out and people are heard until it is left.
+class TelegramApp:
+    """`async with TelegramApp(parts, application)`: cards go out and people are heard until it is left.
 
     `application` gets the webhook's route where the settings want one; it must not run yet. Without a network at the
     start it keeps trying in the background: what is to be said waits in the outbox.
     """
 
-    def __init__(self, parts: FaceParts, application: web.Application) -> None:
+    def __init__(self, parts: BotDeps, application: web.Application) -> None:
         token = parts.settings.telegram.token
         if token is None:
             raise SettingsError("there is no Telegram token; set TELEGRAM_BOT_TOKEN or open the playground")
@@ -71,26 +71,26 @@ class ChatFace:
             on_refused=self._refused,
         )
         self._postbox = Postbox(parts.outbox, parts.texts, self._postman.wake)
-        self.channel = Channel(parts, self._postbox, self._postman.moved)
-        self._deploy_cards = DeployCards(parts, self._postbox, self.channel)
+        self.channel = TelegramNotifier(parts, self._postbox, self._postman.moved)
+        self._deploy_cards = DeployNotifier(parts, self._postbox, self.channel)
         self._access = Access(parts.people, parts.settings)
         self._router, self._reception = self._ways_in()
         self._polling = Polling(self.client, self._reception)
-        self._webhook = Webhook.wanted(parts.settings.telegram, self._reception)
+        self._webhook = TelegramWebhook.wanted(parts.settings.telegram, self._reception)
         if self._webhook is not None:
             self._webhook.mount(application)
 
-    def _ways_in(self) -> tuple[Router, Reception]:
+    def _ways_in(self) -> tuple[Router, InboxWorker]:
         parts = self._face
-        answering = Answering(self._postbox, self.client, self._tasks)
-        taps = Taps(
+        answering = ReplySender(self._postbox, self.client, self._tasks)
+        taps = CallbackQueries(
             face=parts,
             client=self.client,
             access=self._access,
             answering=answering,
             decisions=Decisions(parts, self.channel),
         )
-        talk = Conversation(
+        talk = FreeTextResponder(
             dialogue=parts.dialogue,
             postbox=self._postbox,
             client=self.client,
@@ -99,7 +99,7 @@ class ChatFace:
             tasks=self._tasks,
         )
         router = Router(
-            RouterParts(
+            RouterDeps(
                 face=parts,
                 client=self.client,
                 access=self._access,
@@ -109,7 +109,7 @@ class ChatFace:
                 talk=talk,
             )
         )
-        reception = Reception(inbox=parts.inbox, bot_id=self.client.bot_id, handle=router.handle, tasks=self._tasks)
+        reception = InboxWorker(inbox=parts.inbox, bot_id=self.client.bot_id, handle=router.handle, tasks=self._tasks)
         taps.reception = reception
         return router, reception
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.chat_face_deps import FaceParts
+from bot.chat_face_deps import BotDeps
 from core.actions.approvals import Approval, ApprovalState
-from core.deployments.deploys import Deploy, DeployPhase, Version
+from core.deployments.deploys import Deploy, DeployPhase, StackVersion
 from core.deployments.versions import version_changes
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Health, Service
-from core.views.deploy_card import DeployView, Wellness, incident_buttons, progress_blocks
+from core.views.deploy_card import DeployView, HealthyCount, incident_buttons, progress_blocks
 from core.views.incident_card import IncidentView
 from knowledge.records.people_records import Person
 
 
-async def incident_view(face: FaceParts, incident: Incident, zone: tzinfo | None = None) -> IncidentView:
+async def incident_view(face: BotDeps, incident: Incident, zone: tzinfo | None = None) -> IncidentView:
     """The incident with everything its card tells, as the records say now."""
     calls = await face.door.ledger.of_incident(incident.id)
     ids = dict.fromkeys(record.approval_id for record in calls if record.approval_id)
@@ -45,7 +45,7 @@ def _is_telling(deploy: Deploy) -> bool:
     return not deploy.phase.is_over or deploy.phase.is_bad
 
 
-async def deploy_view(face: FaceParts, deploy: Deploy, zone: tzinfo) -> DeployView:
+async def deploy_view(face: BotDeps, deploy: Deploy, zone: tzinfo) -> DeployView:
     """A deploy with everything its card tells, as the records say now."""
     before, after = await _versions(face, deploy)
     return DeployView(
@@ -60,7 +60,7 @@ async def deploy_view(face: FaceParts, deploy: Deploy, zone: tzinfo) -> DeployVi
     )
 
 
-async def _versions(face: FaceParts, deploy: Deploy) -> tuple[Version | None, Version | None]:
+async def _versions(face: BotDeps, deploy: Deploy) -> tuple[StackVersion | None, StackVersion | None]:
     if deploy.version_id is None:
         return None, None
     after = await face.versions.get(deploy.version_id)
@@ -69,24 +69,24 @@ async def _versions(face: FaceParts, deploy: Deploy) -> tuple[Version | None, Ve
     return await face.versions.get(deploy.version_before), after
 
 
-def wellness(face: FaceParts, deploy: Deploy) -> Wellness | None:
+def wellness(face: BotDeps, deploy: Deploy) -> HealthyCount | None:
     """How many services of its stack are well, as last seen; None: none of them is seen from here."""
     own = [one for one in face.inventory().services() if one.stack == deploy.stack]
     if not own:
         return None
-    return Wellness(well=sum(_is_well(one) for one in own), total=len(own))
+    return HealthyCount(well=sum(_is_well(one) for one in own), total=len(own))
 
 
 def _is_well(service: Service) -> bool:
     return all(one.is_running and one.health in (Health.NONE, Health.HEALTHY) for one in service.containers)
 
 
-async def names(face: FaceParts) -> dict[str, str]:
+async def names(face: BotDeps) -> dict[str, str]:
     """People's names by actor id."""
     return {person.actor_id: person.name for person in await face.people.all()}
 
 
-def zone_of(face: FaceParts, person: Person | None) -> tzinfo:
+def zone_of(face: BotDeps, person: Person | None) -> tzinfo:
     """A person's time zone, or the settings'."""
     chosen = person.preferences.get("timezone") if person else None
     for name in (chosen, face.settings.timezone):

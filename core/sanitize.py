@@ -12,11 +12,11 @@ _HIDDEN = re.compile(
 )
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """The same without them. Joiners stay: scripts and emoji need them."""
     return _HIDDEN.sub("", text)
 
 
-def in_one_line(text: str, limit: int) -> str:
+def sanitize_line(text: str, limit: int) -> str:
     """The same in one line of at most `limit` characters."""
-    return " ".join(harmless(" ".join(text[: limit * 8].split())).split())[:limit]
+    return " ".join(sanitize(" ".join(text[: limit * 8].split())).split())[:limit]

@@ -33,7 +33,7 @@ def parse_window(window: str) -> timedelta:
     return min(timedelta(**{UNIT[match[2]]: int(match[1])}), LONGEST_WINDOW)
 
 
-class StatsParams(Params):
+class StatsHistoryParams(Params):
     """Whose resources, over how long."""
 
     container: str
@@ -78,12 +78,12 @@ class SimilarParams(Params):
 class Recall(Protocol):
     """The incident memory, as far as this needs it."""
 
-    async def recall(self, text: str, k: int = 3, *, stack: str | None = None) -> Sequence[Recalled]:
+    async def recall(self, text: str, k: int = 3, *, stack: str | None = None) -> Sequence[LessonMatch]:
         """The lessons most like the text, best first."""
         ...
 
 
-class Recalled(Protocol):
+class LessonMatch(Protocol):
     """A lesson that came back."""
 
     @property
@@ -117,7 +117,7 @@ class HistoryToolset(Toolset):
         self._inventory = inventory
 
     @action(Risk.READ, idempotent=True)
-    async def stats(self, params: StatsParams) -> Result:
+    async def stats(self, params: StatsHistoryParams) -> Result:
         """Measured CPU and memory of a container over a window: least, mean, highest, last, and memory's shape.
 
         The shape tells a single `peak` from a steady `ramp` (a leak) and from `flat`; `unknown` when there are fewer

@@ -17,7 +17,7 @@ from core.actions.approvals import Approval
 from core.actions.calls import Call, Locks
 from core.actions.catalog import Result
 from core.clock import Clock
-from core.deployments.deploys import Deploy, Version
+from core.deployments.deploys import Deploy, StackVersion
 from core.incidents.incident import Incident
 from core.incidents.lessons import Lesson
 from core.monitoring.inventory import Inventory
@@ -27,7 +27,7 @@ from knowledge.checkpoints import GRAPH_FILE, open_checkpointer
 from knowledge.codec import warm
 from knowledge.database import Database, sqlite_url
 from knowledge.locks import LocalLocks, PostgresLocks
-from knowledge.memory.incident_memory import Memory
+from knowledge.memory.incident_memory import IncidentMemory
 from knowledge.records.approval_records import RecordedApprovals
 from knowledge.records.audit_records import Audit
 from knowledge.records.call_records import RecordedLedger
@@ -40,7 +40,7 @@ from knowledge.records.people_records import People
 from knowledge.records.policy_facts import FactSources, RecordedFacts
 from knowledge.records.setting_records import SettingRecords
 from knowledge.records.silence_records import RecordedSilences
-from knowledge.records.start_time_records import StartTimes
+from knowledge.records.start_time_records import StartTimeRecords
 from knowledge.records.version_records import RecordedVersions
 from knowledge.runs.local_runs import LocalRuns
 from knowledge.runs.run_records import RunRecords
@@ -83,8 +83,8 @@ class Knowledge:
         self.cards = Cards(database)
         self.series = RecordedSeries(database, clock)
         self.lessons = LessonRecords(database)
-        self.memory = Memory(self.lessons, self.data_dir / "memory")
-        self.start_times = StartTimes(database, clock)
+        self.memory = IncidentMemory(self.lessons, self.data_dir / "memory")
+        self.start_times = StartTimeRecords(database, clock)
         self.audit = Audit(database, clock)
         self.deploys = RecordedDeploys(database)
         self.runs: Runs = LocalRuns(database, clock) if database.is_sqlite else _over_postgres(database, clock)
@@ -100,7 +100,7 @@ class Knowledge:
         self.ledger = RecordedLedger(self.database, self.vault, self._clock)
         await self._stack.enter_async_context(self.database)
         try:
-            await asyncio.to_thread(warm, Call, Result, Approval, Incident, Lesson, Deploy, Version)
+            await asyncio.to_thread(warm, Call, Result, Approval, Incident, Lesson, Deploy, StackVersion)
             await self._check_key()
         except BaseException:
             await self._stack.aclose()

@@ -16,7 +16,7 @@ metadata = MetaData(
         "fk": "fk_%(table_name)s_%(column_0_name)s",
     }
 )
-Json = JSON(none_as_null=True)
+JsonColumn = JSON(none_as_null=True)
 Blob = LargeBinary()
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from knowledge.table_types import Blob, Json, UtcTime, metadata
+from knowledge.table_types import Blob, JsonColumn, UtcTime, metadata
 
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -71,7 +71,7 @@ approvals = Table(
     Column("incident_id", Integer),
     Column("asked_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
-    Column("confirmed_by", Json, nullable=False),
+    Column("confirmed_by", JsonColumn, nullable=False),
     Column("decided_by", String(200)),
     Column("decided_at", UtcTime),
     Column("why", Text, nullable=False, default=""),
@@ -112,7 +112,7 @@ runs = Table(
     Column("id", RowId, primary_key=True),
     Column("key", String(300), nullable=False, unique=True),
     Column("kind", String(60), nullable=False),
-    Column("payload", Json, nullable=False),
+    Column("payload", JsonColumn, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("state", String(20), nullable=False),
     Column("due_at", UtcTime),
@@ -121,7 +121,7 @@ runs = Table(
     Column("wakes", Integer, nullable=False, default=0),
     Column("seen_wakes", Integer, nullable=False, default=0),
     Column("job_id", BigInteger),
-    Column("result", Json),
+    Column("result", JsonColumn),
     Column("error", Text, nullable=False, default=""),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
@@ -132,7 +132,7 @@ settings = Table(
     "settings",
     metadata,
     Column("key", String(200), primary_key=True),
-    Column("value", Json, nullable=False),
+    Column("value", JsonColumn, nullable=False),
     Column("by", String(200), nullable=False),
     Column("at", UtcTime, nullable=False),
 )
@@ -142,11 +142,11 @@ people = Table(
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False),
     Column("role", String(20)),
-    Column("stack_roles", Json, nullable=False),
+    Column("stack_roles", JsonColumn, nullable=False),
     Column("language", String(8)),
     Column("quiet_from", String(5)),
     Column("quiet_to", String(5)),
-    Column("preferences", Json, nullable=False),
+    Column("preferences", JsonColumn, nullable=False),
     Column("added_by", String(200), nullable=False),
     Column("added_at", UtcTime, nullable=False),
 )
@@ -168,7 +168,7 @@ inbox = Table(
     Column("bot_id", BigInteger, nullable=False),
     Column("update_id", BigInteger, nullable=False),
     Column("mark", String(80), nullable=False),
-    Column("payload", Json, nullable=False),
+    Column("payload", JsonColumn, nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Column("done_at", UtcTime),
     Column("tries", Integer, nullable=False, default=0),
@@ -184,7 +184,7 @@ outbox = Table(
     Column("chat_id", BigInteger, nullable=False),
     Column("thread_id", BigInteger),
     Column("kind", String(20), nullable=False),
-    Column("payload", Json, nullable=False),
+    Column("payload", JsonColumn, nullable=False),
     Column("attachment", Blob),
     Column("coalesce", String(200)),
     Column("version", Integer, nullable=False, default=1),
@@ -223,7 +223,7 @@ audit = Table(
     Column("actor_name", Text, nullable=False),
     Column("what", String(60), nullable=False),
     Column("subject", Text, nullable=False),
-    Column("details", Json, nullable=False),
+    Column("details", JsonColumn, nullable=False),
     Column("incident_id", Integer),
     Index("ix_audit_at", "at"),
     sqlite_autoincrement=True,

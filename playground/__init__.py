@@ -3,12 +3,26 @@
 from playground.api.drafts import ChatAction, Draft
 from playground.api.faults import Fault, Faults, RateLimits
 from playground.api.http_api import ApiCall
-from playground.chats.chat_people import CallbackTap, Person, TapAnswer
+from playground.chats.chat_people import CallbackTap, PlaygroundPerson, TapAnswer
 from playground.chats.groups import Group
-from playground.chats.shown_chats import Button, Chat, NotShown, ShownFile, ShownMessage
+from playground.chats.shown_chats import Chat, NotShown, ShownButton, ShownFile, ShownMessage
 from playground.server import BotApiServer
 
 __all__ = [
-    "ApiCall", "BotApiServer", "Button", "CallbackTap", "Chat", "ChatAction", "Draft", "Fault", "Faults", "Group",
-    "NotShown", "Person", "RateLimits", "ShownFile", "ShownMessage", "TapAnswer",
+    "ApiCall",
+    "BotApiServer",
+    "CallbackTap",
+    "Chat",
+    "ChatAction",
+    "Draft",
+    "Fault",
+    "Faults",
+    "Group",
+    "NotShown",
+    "PlaygroundPerson",
+    "RateLimits",
+    "ShownButton",
+    "ShownFile",
+    "ShownMessage",
+    "TapAnswer",
 ]  # fmt: skip

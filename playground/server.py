@@ -21,10 +21,10 @@ from playground.api.drafts import Ephemera
 from playground.api.faults import Faults
 from playground.api.http_api import UPLOAD_LIMIT, ApiCall, HttpApi
 from playground.api.update_queue import UpdateQueue
-from playground.api.webhook_delivery import Webhook
-from playground.chats.chat_people import Person
+from playground.api.webhook_delivery import WebhookDelivery
+from playground.chats.chat_people import PlaygroundPerson
 from playground.chats.chat_records import ChatRecord, UserRecord
-from playground.chats.chat_world import World
+from playground.chats.chat_world import PlaygroundState
 from playground.chats.groups import Group
 from playground.chats.playground_clock import PlaygroundClock
 from playground.chats.shown_chats import NotShown
@@ -59,9 +59,9 @@ class BotApiServer:
         account = UserRecord(id=int(bot_id), first_name=bot_name, username=bot_username, is_bot=True)
         self.token = token
         self._host, self._port = host, port
-        self._world = World(account, state_path)
+        self._world = PlaygroundState(account, state_path)
         self._updates = UpdateQueue(self._world.store, self._world.clock)
-        self._webhook = Webhook(self._world.store, self._world.clock, self._updates)
+        self._webhook = WebhookDelivery(self._world.store, self._world.clock, self._updates)
         self._backend = Backend(self._world, self._updates, self._webhook, Ephemera(self._world.changes))
         self.faults = Faults()
         self._api = HttpApi(self._backend, self.faults, token)
@@ -112,8 +112,8 @@ class BotApiServer:
         return self._world.clock
 
     @property
-    def people(self) -> list[Person]:
-        return [Person(self._backend, user.id) for user in self._world.users.values() if not user.is_bot]
+    def people(self) -> list[PlaygroundPerson]:
+        return [PlaygroundPerson(self._backend, user.id) for user in self._world.users.values() if not user.is_bot]
 
     @property
     def pending_update_count(self) -> int:
@@ -174,7 +174,7 @@ class BotApiServer:
         username: str | None = None,
         note: str = "",
         has_started: bool = True,
-    ) -> Person:
+    ) -> PlaygroundPerson:
         """Return the person, made when unknown; `note` shows beside the name on the page."""
         known = self._world.users.get(user_id)
         if known is None:
@@ -183,17 +183,17 @@ class BotApiServer:
         self._world.save_user(known)
         self._world.private_chat(known)
         self._world.commit()
-        return Person(self._backend, user_id)
+        return PlaygroundPerson(self._backend, user_id)
 
     def group(
         self,
         chat_id: int,
         title: str,
         *,
-        members: Iterable[Person] = (),
+        members: Iterable[PlaygroundPerson] = (),
         is_forum: bool = False,
         bot_is_admin: bool | None = None,
-        administrators: Iterable[Person] = (),
+        administrators: Iterable[PlaygroundPerson] = (),
     ) -> Group:
         """Return the group, made when unknown; ids from -100… on are supergroups.
 

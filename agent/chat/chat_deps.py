@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from agent.chat.conversation import Question
-from core.actions.gateway import Door
+from agent.chat.conversation import ChatQuestion
+from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor
 from core.clock import Clock
 from core.deployments.deploys import Deploys, Versions
@@ -32,10 +32,10 @@ def _everything(_: Actor, __: str | None) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DialogueParts:
+class ChatDeps:
     """The collaborators, handed in by the composition root."""
 
-    door: Door
+    door: ActionGateway
     inventory: Callable[[], Inventory]
     firing: Callable[[], Sequence[Alert]]
     """All alerts that are on."""
@@ -57,17 +57,17 @@ class DialogueParts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class QuestionContext:
     """One question with what this person may see."""
 
-    question: Question
+    question: ChatQuestion
     inventory: Inventory
     """Only what the person may look at."""
     incident: Incident | None = None
     """Whose card was replied to."""
     subject: str = ""
     """`stack/service` that was spoken of last, for 'restart it'."""
-    parts: DialogueParts
+    parts: ChatDeps
 
     @property
     def sees_all(self) -> bool:
@@ -99,7 +99,7 @@ class Asked:
         return "–" if at is None else self.moment(at)
 
 
-def visible(parts: DialogueParts, actor: Actor) -> Inventory:
+def visible(parts: ChatDeps, actor: Actor) -> Inventory:
     """What a person may look at."""
     whole = parts.inventory()
     containers = tuple(one for one in whole.containers if parts.sees(actor, one.stack))

@@ -15,7 +15,7 @@ REMEMBERED_FOR = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class ChatTurn:
     """One question and what came of it."""
 
     at: datetime
@@ -26,12 +26,12 @@ class Turn:
 
 
 @dataclass(kw_only=True)
-class Turns:
+class ChatHistory:
     """The last turns of every conversation; a person hears nothing of another one's."""
 
-    _kept: OrderedDict[str, deque[Turn]] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[str, deque[ChatTurn]] = field(default_factory=OrderedDict)
 
-    def add(self, key: str, turn: Turn) -> None:
+    def add(self, key: str, turn: ChatTurn) -> None:
         """Remember a turn; the oldest turn, and the chat that was silent longest, give way."""
         turns = self._kept.setdefault(key, deque(maxlen=MOST_TURNS))
         turns.append(turn)
@@ -39,7 +39,7 @@ class Turns:
         while len(self._kept) > MOST_CHATS:
             self._kept.popitem(last=False)
 
-    def recent(self, key: str, now: datetime) -> list[Turn]:
+    def recent(self, key: str, now: datetime) -> list[ChatTurn]:
         """Oldest first; what is old is forgotten."""
         return [turn for turn in self._kept.get(key, ()) if now - turn.at <= REMEMBERED_FOR]
 

@@ -11,7 +11,7 @@ from core.text import Language, Text
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class ChatQuestion:
     """Free text of a person who may look (viewer or more)."""
 
     text: str
@@ -24,21 +24,21 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class AnswerMessage:
     """A whole statement."""
 
     says: Text
 
 
 @dataclass(frozen=True, kw_only=True)
-class Streamed:
+class AnswerChunk:
     """The model's visible words so far; they take the place of what was shown before."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doing:
+class AnswerProgress:
     """What is being looked at right now, in one line; shown until the next part comes."""
 
     says: Text
@@ -63,7 +63,7 @@ class ProposeCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByModel:
+class ModelUsage:
     """Closes an answer that a model worded: the face says so, with what it cost."""
 
     tokens: int
@@ -71,12 +71,12 @@ class ByModel:
     is_cut: bool = False
 
 
-AnswerPart = Said | Streamed | Doing | RunCommand | ProposeCommand | ByModel
+AnswerPart = AnswerMessage | AnswerChunk | AnswerProgress | RunCommand | ProposeCommand | ModelUsage
 
 
 class Dialogue(Protocol):
     """Answers questions in both languages; common ones by rules, the rest by the model with READ actions."""
 
-    def answer(self, question: Question) -> AsyncIterator[AnswerPart]:
+    def answer(self, question: ChatQuestion) -> AsyncIterator[AnswerPart]:
         """The answer's parts as they come. Never raises for a model that is down: it says so. Close it to cancel."""
         ...

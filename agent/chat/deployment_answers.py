@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.chat.chat_deps import Asked
+from agent.chat.chat_deps import QuestionContext
 from core.deployments.deploys import Deploy
-from core.deployments.platform import Deployment, DeployStatus, Managed
+from core.deployments.platform import Deployment, DeployStatus, ManagedResource
 from core.deployments.versions import version_changes
 from core.monitoring.inventory import Stack, Target, title
 from core.text import Text, Value, text
@@ -22,7 +22,7 @@ TITLE_SHOWN = 80
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class DeploymentLine:
     """One deployment, as it is told."""
 
     stack: str
@@ -30,7 +30,7 @@ class Entry:
     says: Text
 
 
-async def deployed(asked: Asked, targets: Sequence[Target]) -> list[Text]:
+async def deployed(asked: QuestionContext, targets: Sequence[Target]) -> list[Text]:
     """The last deployment of what is meant; without a name the last ones of all."""
     if not targets:
         entries = await deployed_since(asked, None)
@@ -43,7 +43,7 @@ async def deployed(asked: Asked, targets: Sequence[Target]) -> list[Text]:
     return list(said.values())
 
 
-async def _last(asked: Asked, name: str, target: Target) -> Text:
+async def _last(asked: QuestionContext, name: str, target: Target) -> Text:
     managed = asked.inventory.managed_one(name)
     if managed is None:
         return _not_managed(asked, target)
@@ -56,16 +56,18 @@ async def _last(asked: Asked, name: str, target: Target) -> Text:
     return entries[0].says if entries else text("dialogue.deployed.never", stack=managed.name)
 
 
-def _not_managed(asked: Asked, target: Target) -> Text:
+def _not_managed(asked: QuestionContext, target: Target) -> Text:
     services = target.services if isinstance(target, Stack) else (target,)
     created = [one.created_at for service in services for one in service.containers if one.created_at is not None]
     when = asked.moment(max(created)) if created else "–"
     return text("dialogue.deployed.not_managed", stack=title(target), when=when)
 
 
-async def deployed_since(asked: Asked, moment: datetime | None, stacks: Sequence[str] | None = None) -> list[Entry]:
+async def deployed_since(
+    asked: QuestionContext, moment: datetime | None, stacks: Sequence[str] | None = None
+) -> list[DeploymentLine]:
     """All deployments since a moment that the person may see, newest first; `stacks`: only of these."""
-    found: list[Entry] = []
+    found: list[DeploymentLine] = []
     lately = await asked.parts.deploys.recent(MOST_RECENT, since=moment)
     for managed in asked.inventory.managed:
         if stacks is None or managed.name in stacks:
@@ -74,8 +76,8 @@ async def deployed_since(asked: Asked, moment: datetime | None, stacks: Sequence
 
 
 async def _entries(
-    asked: Asked, managed: Managed, ours: Sequence[Deploy], moment: datetime | None = None
-) -> list[Entry]:
+    asked: QuestionContext, managed: ManagedResource, ours: Sequence[Deploy], moment: datetime | None = None
+) -> list[DeploymentLine]:
     """Ours with who ordered them, and those that Dokploy began by itself or for somebody else."""
     known = {one.deployment_id for one in ours if one.deployment_id is not None}
     found = [await _ours(asked, one) for one in ours]
@@ -86,7 +88,7 @@ async def _entries(
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
-async def _ours(asked: Asked, deploy: Deploy) -> Entry:
+async def _ours(asked: QuestionContext, deploy: Deploy) -> DeploymentLine:
     values: dict[str, Value | Text] = {
         "stack": deploy.stack,
         "who": _who(deploy),
@@ -98,7 +100,7 @@ async def _ours(asked: Asked, deploy: Deploy) -> Entry:
     changes = await _changes(asked, deploy)
     if changes is not None:
         values["changes"], key = changes, "dialogue.deployed.ours_with"
-    return Entry(stack=deploy.stack, at=deploy.ordered_at, says=Text(key, values))
+    return DeploymentLine(stack=deploy.stack, at=deploy.ordered_at, says=Text(key, values))
 
 
 def _who(deploy: Deploy) -> Text:
@@ -106,7 +108,7 @@ def _who(deploy: Deploy) -> Text:
     return who if isinstance(who, Text) else text("dialogue.deployed.by", who=who)
 
 
-async def _changes(asked: Asked, deploy: Deploy) -> Text | None:
+async def _changes(asked: QuestionContext, deploy: Deploy) -> Text | None:
     """What it changed, in a few words; None: nothing that is known."""
     if deploy.version_id is None or deploy.version_before is None or deploy.version_before == deploy.version_id:
         return None
@@ -118,7 +120,7 @@ async def _changes(asked: Asked, deploy: Deploy) -> Text | None:
     return told
 
 
-def _theirs(asked: Asked, managed: Managed, one: Deployment, at: datetime) -> Entry:
+def _theirs(asked: QuestionContext, managed: ManagedResource, one: Deployment, at: datetime) -> DeploymentLine:
     about = asked.parts.redact(one.title.strip().split("\n")[0][:TITLE_SHOWN])
     status = DeployStatus.DONE if one.status is DeployStatus.UNKNOWN else one.status
     says = text(
@@ -129,4 +131,4 @@ def _theirs(asked: Asked, managed: Managed, one: Deployment, at: datetime) -> En
         about=about or "–",
         commit=(one.commit or "")[:7],
     )
-    return Entry(stack=managed.name, at=at, says=says)
+    return DeploymentLine(stack=managed.name, at=at, says=says)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from agent.chat.chat_deps import Asked, DialogueParts, visible
-from agent.chat.chat_history import Turn, Turns
-from agent.chat.conversation import AnswerPart, ProposeCommand, Question, RunCommand, Said
-from agent.chat.intents import WISHES, Intent, Understood, understand
-from agent.chat.rule_answers import by_rule, meant
-from agent.llm.tool_loop import Inquiry, Parts, no_answer
+from agent.chat.chat_deps import ChatDeps, QuestionContext, visible
+from agent.chat.chat_history import ChatHistory, ChatTurn
+from agent.chat.conversation import AnswerMessage, AnswerPart, ChatQuestion, ProposeCommand, RunCommand
+from agent.chat.intents import WISHES, Intent, Interpretation, understand
+from agent.chat.rule_answers import answer_by_rule, meant
+from agent.llm.tool_loop import AnswerStream, ToolLoop, no_answer
 from core.errors import ModelFailed
 from core.incidents.incident import Incident
 from core.language_model import LanguageModel
@@ -17,17 +17,17 @@ from core.monitoring.inventory import title
 from core.tasks import Tasks
 from core.text import text
 
-__all__ = ["DialogueParts", "RulesAndModel"]
+__all__ = ["ChatDeps", "RulesFirstDialogue"]
 
 
-class RulesAndModel:
+class RulesFirstDialogue:
     """Implements `core.conversation.Dialogue`. It never acts: a wish comes back as a command for a person to tap."""
 
-    def __init__(self, parts: DialogueParts) -> None:
+    def __init__(self, parts: ChatDeps) -> None:
         self._parts = parts
-        self._turns = Turns()
+        self._turns = ChatHistory()
 
-    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+    async def answer(self, question: ChatQuestion) -> AsyncGenerator[AnswerPart, None]:
         """The answer's parts as they come; close it (`contextlib.aclosing`) to cancel, which stops the model."""
         asked = await self._asked(question)
         understood = understand(question.text, asked.inventory)
@@ -41,32 +41,34 @@ class RulesAndModel:
             async for part in self._by_model(asked, understood, self._parts.model):
                 yield part
 
-    async def _asked(self, question: Question) -> Asked:
+    async def _asked(self, question: ChatQuestion) -> QuestionContext:
         inventory = visible(self._parts, question.actor)
         subject = self._turns.subject(_key(question), self._parts.clock.now())
         incident = await self._replied_to(question)
-        return Asked(question=question, inventory=inventory, incident=incident, subject=subject, parts=self._parts)
+        return QuestionContext(
+            question=question, inventory=inventory, incident=incident, subject=subject, parts=self._parts
+        )
 
-    async def _replied_to(self, question: Question) -> Incident | None:
+    async def _replied_to(self, question: ChatQuestion) -> Incident | None:
         if question.incident_id is None:
             return None
         found = await self._parts.incidents.get(question.incident_id)
         return found if found is not None and self._parts.sees(question.actor, found.stack) else None
 
-    def _fits_a_rule(self, understood: Understood, asked: Asked) -> bool:
+    def _fits_a_rule(self, understood: Interpretation, asked: QuestionContext) -> bool:
         if understood.intent is Intent.DECIDES:
             return asked.incident is not None
         return understood.is_sure
 
-    async def _by_rule(self, asked: Asked, understood: Understood) -> list[AnswerPart]:
-        said = await by_rule(asked, understood)
+    async def _by_rule(self, asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
+        said = await answer_by_rule(asked, understood)
         targets = meant(asked, understood)
         subject = title(targets[0]) if len(targets) == 1 else asked.incident.target if asked.incident else ""
         self._remember(asked, " ".join(_told(asked, part) for part in said), subject)
         return said
 
     async def _without_model(
-        self, asked: Asked, understood: Understood | None, failure: ModelFailed | None
+        self, asked: QuestionContext, understood: Interpretation | None, failure: ModelFailed | None
     ) -> list[AnswerPart]:
         """What a rule can say of it all the same, else why there is no answer."""
         is_wish = understood is not None and understood.intent in WISHES
@@ -75,11 +77,11 @@ class RulesAndModel:
         return [no_answer(failure)]
 
     async def _by_model(
-        self, asked: Asked, understood: Understood | None, model: LanguageModel
+        self, asked: QuestionContext, understood: Interpretation | None, model: LanguageModel
     ) -> AsyncGenerator[AnswerPart, None]:
         history = self._turns.messages(_key(asked.question), self._parts.clock.now())
-        parts = Parts()
-        inquiry = Inquiry(asked, model, history, parts)
+        parts = AnswerStream()
+        inquiry = ToolLoop(asked, model, history, parts)
         outcome: list[ModelFailed | None] = []
 
         async def inquire() -> None:
@@ -93,28 +95,28 @@ class RulesAndModel:
             async for part in parts:
                 yield part
         if not outcome:
-            yield Said(says=text("dialogue.broke"))
+            yield AnswerMessage(says=text("dialogue.broke"))
         elif (failure := outcome[0]) is not None:
             for part in await self._without_model(asked, understood, failure):
                 yield part
         else:
             self._remember(asked, inquiry.answer, asked.subject)
 
-    def _remember(self, asked: Asked, answered: str, subject: str) -> None:
+    def _remember(self, asked: QuestionContext, answered: str, subject: str) -> None:
         redact = self._parts.redact
-        turn = Turn(
+        turn = ChatTurn(
             at=self._parts.clock.now(), asked=redact(asked.question.text[:4000]), answered=answered, subject=subject
         )
         self._turns.add(_key(asked.question), turn)
 
 
-def _key(question: Question) -> str:
+def _key(question: ChatQuestion) -> str:
     return f"{question.chat} {question.actor.id}"
 
 
-def _told(asked: Asked, part: AnswerPart) -> str:
+def _told(asked: QuestionContext, part: AnswerPart) -> str:
     """What the model is later told that the person was shown."""
-    if isinstance(part, Said):
+    if isinstance(part, AnswerMessage):
         return asked.say(part.says)
     if isinstance(part, RunCommand):
         return f"(showed /{part.name} {part.arguments})"

@@ -28,7 +28,7 @@ from agent.chat.vocabulary import (
 )
 from core.monitoring.inventory import Inventory, Target, find
 
-__all__ = ["WISHES", "Intent", "Understood", "fold", "understand", "wants_change"]
+__all__ = ["WISHES", "Intent", "Interpretation", "fold", "understand", "wants_change"]
 
 MAX_WORDS = 60
 """A longer text is no common question."""
@@ -51,7 +51,7 @@ _MEASURES = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Understood:
+class Interpretation:
     """A question that a rule understands."""
 
     intent: Intent
@@ -63,13 +63,13 @@ class Understood:
     """False: the question holds more than the rule would answer; a model is the better one to ask."""
 
 
-def understand(question: str, inventory: Inventory) -> Understood | None:
+def understand(question: str, inventory: Inventory) -> Interpretation | None:
     """The intent and the target of a question; None: no rule fits, or it is too long to be a common one."""
     plain = fold(question)
     words = plain.split()
     if not words or len(words) > MAX_WORDS:
         return None
-    names = _Names(inventory)
+    names = _KnownNames(inventory)
     return _wish(question, names) or _prohibition(question) or _look(plain, names)
 
 
@@ -101,7 +101,7 @@ def _clauses(question: str) -> Iterator[str]:
 # -- wishes ----------------------------------------------------------------------------------------------------------
 
 
-def _wish(question: str, names: _Names) -> Understood | None:
+def _wish(question: str, names: _KnownNames) -> Interpretation | None:
     """A wish that says: this, now. Conditions, exceptions, times and several wishes at once are for the model."""
     if PAST_TENSE.search(unicodedata.normalize("NFC", question.casefold())):
         return None
@@ -122,7 +122,7 @@ def _wish(question: str, names: _Names) -> Understood | None:
         named, targets = _mentioned(others, names)
     elif any(len(one.split()) <= 3 and names.is_exact(one) for one in others[place:]):
         return None
-    return Understood(intent=intent, targets=targets, named=named, is_sure=bool(targets) or len(left) <= MAX_LEFT)
+    return Interpretation(intent=intent, targets=targets, named=named, is_sure=bool(targets) or len(left) <= MAX_LEFT)
 
 
 def _wish_verb(clause: str) -> tuple[Intent, str] | None:
@@ -145,7 +145,7 @@ def _looks(rest: str) -> bool:
     return any(pattern.search(rest) for intent, pattern in _COMPILED if intent in shown)
 
 
-def _mentioned(clauses: list[str], names: _Names) -> tuple[str, tuple[Target, ...]]:
+def _mentioned(clauses: list[str], names: _KnownNames) -> tuple[str, tuple[Target, ...]]:
     """What the clauses around a wish without a name are about: 'la api está caída, reiníciala'."""
     for clause in clauses:
         named, targets, _ = names.target(clause)
@@ -154,16 +154,16 @@ def _mentioned(clauses: list[str], names: _Names) -> tuple[str, tuple[Target, ..
     return "", ()
 
 
-def _prohibition(question: str) -> Understood | None:
+def _prohibition(question: str) -> Interpretation | None:
     if any(FORBIDS.match(clause) for clause in _clauses(question)):
-        return Understood(intent=Intent.FORBIDS)
+        return Interpretation(intent=Intent.FORBIDS)
     return None
 
 
 # -- questions -------------------------------------------------------------------------------------------------------
 
 
-def _look(plain: str, names: _Names) -> Understood | None:
+def _look(plain: str, names: _KnownNames) -> Interpretation | None:
     exact = names.exact_part(plain)
     without_name = _without(plain, exact) if exact else plain
     match = _first_match(without_name) or _first_match(plain)
@@ -178,25 +178,25 @@ def _look(plain: str, names: _Names) -> Understood | None:
     asks_cause = intent not in (Intent.WHY, Intent.CHANGES) and bool(re.search(r"\b(por ?que|why)\b", plain))
     if intent is Intent.WHY and not targets and named and not TROUBLE.search(plain):
         return None
-    return Understood(intent=intent, targets=targets, named=named, is_sure=len(left) <= MAX_LEFT and not asks_cause)
+    return Interpretation(intent=intent, targets=targets, named=named, is_sure=len(left) <= MAX_LEFT and not asks_cause)
 
 
-def _bare(plain: str, names: _Names) -> Understood | None:
+def _bare(plain: str, names: _KnownNames) -> Interpretation | None:
     """A name alone asks how it is; a name and that it is not well asks why."""
     is_trouble = bool(TROUBLE.search(plain))
     named, targets, left = names.target(TROUBLE.sub(" ", plain))
     if is_trouble and not named:
-        return Understood(intent=Intent.INCIDENTS)
+        return Interpretation(intent=Intent.INCIDENTS)
     if not targets or len(left) > (MAX_LEFT if is_trouble else 0):
         return None
-    return Understood(intent=Intent.WHY if is_trouble else Intent.STATUS, targets=targets, named=named)
+    return Interpretation(intent=Intent.WHY if is_trouble else Intent.STATUS, targets=targets, named=named)
 
 
 def _first_match(plain: str) -> tuple[Intent, re.Pattern[str]] | None:
     return next(((intent, pattern) for intent, pattern in _COMPILED if pattern.search(plain)), None)
 
 
-class _Names:
+class _KnownNames:
     """Finds what words name: an exact name anywhere first, then the longest run of words that fits.
 
     `find` weighs every name, so it is asked only for runs whose every word is near to a word of some name.

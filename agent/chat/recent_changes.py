@@ -6,7 +6,7 @@ import re
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from agent.chat.chat_deps import Asked
+from agent.chat.chat_deps import QuestionContext
 from agent.chat.deployment_answers import deployed_since
 from agent.chat.intents import fold
 from core.durations import clock_time
@@ -40,7 +40,7 @@ def moment_meant(question: str, now: datetime, zone: ZoneInfo) -> datetime:
     return now - (timedelta(weeks=1) if any(word in plain for word in _WEEK) else timedelta(days=1))
 
 
-async def changes(asked: Asked, targets: tuple[Target, ...]) -> Text:
+async def changes(asked: QuestionContext, targets: tuple[Target, ...]) -> Text:
     """Incidents, and containers created or started since then; says what it cannot see."""
     now, zone = asked.parts.clock.now(), ZoneInfo(asked.parts.settings.timezone)
     since = moment_meant(asked.question.text, now, zone)
@@ -85,7 +85,7 @@ def _stacks(targets: tuple[Target, ...]) -> list[str] | None:
     return [name for name in (one.name if isinstance(one, Stack) else one.stack for one in targets) if name]
 
 
-async def _acts(asked: Asked, since: datetime, targets: tuple[Target, ...]) -> list[str]:
+async def _acts(asked: QuestionContext, since: datetime, targets: tuple[Target, ...]) -> list[str]:
     """What was done through us besides deploys, which are told already: edits of files, restarts, with who it was."""
     now, zone = asked.parts.clock.now(), ZoneInfo(asked.parts.settings.timezone)
     catalog = asked.parts.door.catalog
@@ -110,7 +110,7 @@ async def _acts(asked: Asked, since: datetime, targets: tuple[Target, ...]) -> l
     return said
 
 
-def _place(asked: Asked, ref: str) -> tuple[str | None, str | None]:
+def _place(asked: QuestionContext, ref: str) -> tuple[str | None, str | None]:
     """The stack and service that a call's target names; both None: nothing that is there."""
     kind, _, name = ref.partition(":")
     if kind == "stack":
@@ -119,7 +119,7 @@ def _place(asked: Asked, ref: str) -> tuple[str | None, str | None]:
     return (container.stack, container.service) if container is not None else (None, None)
 
 
-def _lines(asked: Asked, key: str, containers: list[Container], since: datetime, zone: ZoneInfo) -> list[str]:
+def _lines(asked: QuestionContext, key: str, containers: list[Container], since: datetime, zone: ZoneInfo) -> list[str]:
     now = asked.parts.clock.now()
     is_created = key.endswith("created")
     shown = []

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from agent.chat import status_sentences
-from agent.chat.chat_deps import Asked
-from agent.chat.conversation import AnswerPart, ProposeCommand, RunCommand, Said
+from agent.chat.chat_deps import QuestionContext
+from agent.chat.conversation import AnswerMessage, AnswerPart, ProposeCommand, RunCommand
 from agent.chat.deployment_answers import deployed
-from agent.chat.intents import WISHES, Intent, Understood, fold
+from agent.chat.intents import WISHES, Intent, Interpretation, fold
 from agent.chat.recent_changes import changes
 from agent.chat.usage import measured, ranked
 from core.errors import closest
@@ -18,7 +18,7 @@ from core.incidents.incident import Incident
 from core.monitoring.inventory import Service, Stack, Target, find, names_of, title
 from core.text import Text, text
 
-Answer = Callable[[Asked, Understood], Awaitable[list[AnswerPart]]]
+CommonAnswer = Callable[[QuestionContext, Interpretation], Awaitable[list[AnswerPart]]]
 LOG_LINES = 50
 MOST_LOG_LINES = 500
 NAME_SHOWN = 60
@@ -33,19 +33,19 @@ _SPAN = re.compile(
 _ONLY_ERRORS = re.compile(r"\b(errores|errors|error)\b")
 
 
-async def by_rule(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def answer_by_rule(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     """The whole answer."""
     intent = understood.intent
     if intent in WISHES:
         return [_wish(asked, understood)]
     if intent in _PLAIN:
-        return [Said(says=text(f"dialogue.{intent}"))]
+        return [AnswerMessage(says=text(f"dialogue.{intent}"))]
     if understood.named and not meant(asked, understood) and intent in _NEEDS_A_NAME:
         return [unknown(asked, understood.named)]
     return await _ANSWERS[intent](asked, understood)
 
 
-def meant(asked: Asked, understood: Understood) -> tuple[Target, ...]:
+def meant(asked: QuestionContext, understood: Interpretation) -> tuple[Target, ...]:
     """What it is about: what is named, else the incident that was replied to, else what was spoken of last."""
     if understood.named:
         return understood.targets
@@ -55,30 +55,32 @@ def meant(asked: Asked, understood: Understood) -> tuple[Target, ...]:
     return find(asked.inventory, asked.subject) if asked.subject else ()
 
 
-def unknown(asked: Asked, named: str) -> Said:
+def unknown(asked: QuestionContext, named: str) -> AnswerMessage:
     """There is nothing of that name; says the nearest one."""
     shown = f"{named[:NAME_SHOWN]}…" if len(named) > NAME_SHOWN else named
     near = closest(named, names_of(asked.inventory)) or closest(
         named, [_short(one) for one in names_of(asked.inventory)]
     )
     if near is None:
-        return Said(says=text("dialogue.no_target", name=shown))
-    return Said(says=text("dialogue.no_target_near", name=shown, near=near))
+        return AnswerMessage(says=text("dialogue.no_target", name=shown))
+    return AnswerMessage(says=text("dialogue.no_target_near", name=shown, near=near))
 
 
 def _short(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _words(understood: Understood, targets: Sequence[Target]) -> str:
+def _words(understood: Interpretation, targets: Sequence[Target]) -> str:
     """How the target is told to a command: its title, or the person's words when several fit."""
     return title(targets[0]) if len(targets) == 1 else understood.named
 
 
-def _wish(asked: Asked, understood: Understood) -> AnswerPart:
+def _wish(asked: QuestionContext, understood: Interpretation) -> AnswerPart:
     targets = meant(asked, understood)
     if not targets:
-        return unknown(asked, understood.named) if understood.named else Said(says=text("dialogue.needs_target"))
+        return (
+            unknown(asked, understood.named) if understood.named else AnswerMessage(says=text("dialogue.needs_target"))
+        )
     name = str(understood.intent)
     if understood.intent in OF_STACKS:
         targets = stacks_of(asked, targets)
@@ -90,7 +92,7 @@ def _wish(asked: Asked, understood: Understood) -> AnswerPart:
     return ProposeCommand(name=name, arguments=understood.named, says=says)
 
 
-def stacks_of(asked: Asked, targets: Sequence[Target]) -> tuple[Target, ...]:
+def stacks_of(asked: QuestionContext, targets: Sequence[Target]) -> tuple[Target, ...]:
     """What is deployed: whole stacks, never one service."""
     found: dict[tuple[str, str], Target] = {}
     for target in targets:
@@ -111,7 +113,7 @@ def proposal(name: str, target: Target) -> ProposeCommand:
 # -- commands that look ----------------------------------------------------------------------------------------------
 
 
-async def _logs(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _logs(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     plain = fold(asked.question.text)
     counted = _COUNT.search(plain)
     count = min(int(counted[1] or counted[2]), MOST_LOG_LINES) if counted else LOG_LINES
@@ -122,36 +124,36 @@ async def _logs(asked: Asked, understood: Understood) -> list[AnswerPart]:
     return [RunCommand(name="logs", arguments=" ".join([words, *filter(None, more)]))]
 
 
-async def _metrics(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _metrics(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     words = _words(understood, meant(asked, understood)) or _of_incident(asked)
     span = _span(fold(asked.question.text)) if words else ""
     return [RunCommand(name="metrics", arguments=f"{words} {span}".strip())]
 
 
-async def _status(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _status(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     return [RunCommand(name="status", arguments=_words(understood, understood.targets))]
 
 
-async def _health(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _health(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     words = _words(understood, meant(asked, understood))
     return [RunCommand(name="health" if words else "status", arguments=words)]
 
 
-async def _services(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _services(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     words = _words(understood, understood.targets)
     return [RunCommand(name="services" if words else "status", arguments=words)]
 
 
-async def _incidents(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _incidents(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     number = re.search(r"(?:incidente?|incidencia|incident|#) ?#?(\d{1,8})\b", asked.question.text.casefold())
     return [RunCommand(name="incident", arguments=number[1])] if number else [RunCommand(name="incidents")]
 
 
-async def _help(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _help(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     return [RunCommand(name="help")]
 
 
-async def _before(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _before(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     targets = meant(asked, understood)
     if asked.incident is not None and not understood.targets:
         words = f"{asked.incident.target} {asked.english(asked.incident.says)}"
@@ -160,7 +162,7 @@ async def _before(asked: Asked, understood: Understood) -> list[AnswerPart]:
     return [RunCommand(name="memory", arguments=asked.parts.redact(words or asked.question.text)[:200])]
 
 
-def _of_incident(asked: Asked) -> str:
+def _of_incident(asked: QuestionContext) -> str:
     """The target of the incident that was replied to, also when it is gone."""
     return asked.incident.target if asked.incident is not None else ""
 
@@ -179,7 +181,7 @@ def _span(plain: str) -> str:
 # -- what is known ---------------------------------------------------------------------------------------------------
 
 
-async def _why(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _why(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     if asked.incident is not None and not understood.named:
         return [RunCommand(name="why", arguments=str(asked.incident.id))]
     targets = meant(asked, understood)
@@ -201,7 +203,7 @@ async def _why(asked: Asked, understood: Understood) -> list[AnswerPart]:
     if recent and status_sentences.is_well(target):
         return [RunCommand(name="incident", arguments=str(recent[0].id))]
     alerts = [*(alert for one in recent for alert in one.alerts), *asked.parts.firing()]
-    return [Said(says=sentence) for sentence in status_sentences.truths(asked, target, alerts)]
+    return [AnswerMessage(says=sentence) for sentence in status_sentences.status_sentences(asked, target, alerts)]
 
 
 def _is_about(incident: Incident, target: Target) -> bool:
@@ -216,52 +218,52 @@ def _is_about(incident: Incident, target: Target) -> bool:
     return incident.stack == target.stack and is_named
 
 
-async def _changes(asked: Asked, understood: Understood) -> list[AnswerPart]:
-    return [Said(says=await changes(asked, meant(asked, understood) if understood.named else ()))]
+async def _changes(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
+    return [AnswerMessage(says=await changes(asked, meant(asked, understood) if understood.named else ()))]
 
 
-async def _use(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _use(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     targets = meant(asked, understood)
     if not targets:
         return [RunCommand(name="status")]
     if len(targets) > 1:
         return [RunCommand(name="metrics", arguments=understood.named)]
     if isinstance(targets[0], Service):
-        return [Said(says=sentence) for sentence in await measured(asked, targets[0])]
+        return [AnswerMessage(says=sentence) for sentence in await measured(asked, targets[0])]
     return [RunCommand(name="services", arguments=title(targets[0]))]
 
 
-async def _most(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _most(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     titles: set[str] = set()
     for target in understood.targets:
         titles |= {one.title for one in (target.services if isinstance(target, Stack) else (target,))}
     found = await ranked(asked, titles, "cpu_pct" if understood.intent is Intent.MOST_CPU else "memory_mb")
-    return [Said(says=one) for one in found] or [RunCommand(name="status")]
+    return [AnswerMessage(says=one) for one in found] or [RunCommand(name="status")]
 
 
 # -- versions and hosts ----------------------------------------------------------------------------------------------
 
 
-async def _deployed(asked: Asked, understood: Understood) -> list[AnswerPart]:
-    return [Said(says=one) for one in await deployed(asked, meant(asked, understood))]
+async def _deployed(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
+    return [AnswerMessage(says=one) for one in await deployed(asked, meant(asked, understood))]
 
 
-def _command(name: str) -> Answer:
+def _command(name: str) -> CommonAnswer:
     """A command about what is named, else about everything."""
 
-    async def run(asked: Asked, understood: Understood) -> list[AnswerPart]:
+    async def run(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
         return [RunCommand(name=name, arguments=_words(understood, meant(asked, understood)))]
 
     return run
 
 
-async def _ports(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _ports(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     number = re.search(r"\b\d{2,5}\b", asked.question.text)
     words = number[0] if number and not understood.targets else _words(understood, understood.targets)
     return [RunCommand(name="ports", arguments=words)]
 
 
-async def _disk(asked: Asked, understood: Understood) -> list[AnswerPart]:
+async def _disk(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     return [RunCommand(name="disk")]
 
 
@@ -276,7 +278,7 @@ _NEEDS_A_NAME = frozenset(Intent) - {
     Intent.PORTS,
     Intent.DISK,
 }
-_ANSWERS: dict[Intent, Answer] = {
+_ANSWERS: dict[Intent, CommonAnswer] = {
     Intent.LOGS: _logs,
     Intent.METRICS: _metrics,
     Intent.STATUS: _status,

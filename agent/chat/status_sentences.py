@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from agent.chat.chat_deps import Asked
+from agent.chat.chat_deps import QuestionContext
 from core.incidents.alerts import Alert
 from core.monitoring.inventory import Container, ContainerState, Health, Service, Stack, Target
 from core.text import Text, text
@@ -18,7 +18,7 @@ _KNOWN_ENDS = frozenset({"stop", "kill", "guardian", "outside"})
 """Values of the evidence `stopped_by` that name somebody or something outside the container."""
 
 
-def truths(asked: Asked, target: Target, alerts: Iterable[Alert]) -> list[Text]:
+def status_sentences(asked: QuestionContext, target: Target, alerts: Iterable[Alert]) -> list[Text]:
     """One sentence for each container that is not well, or one that all are."""
     known = list(alerts)
     services = target.services if isinstance(target, Stack) else (target,)
@@ -39,7 +39,7 @@ def is_well(target: Target) -> bool:
     return all(_is_well(container) for service in services for container in service.containers)
 
 
-def ended(asked: Asked, container: Container) -> Text:
+def ended(asked: QuestionContext, container: Container) -> Text:
     """That it does not run, for questions about what it uses."""
     return text("dialogue.not_running", target=_title(container), state=_state(container), since=asked.since(container))
 
@@ -56,7 +56,7 @@ def _state(container: Container) -> Text:
     return text(f"dialogue.state.{container.state}")
 
 
-def _truth(asked: Asked, title: str, one: Container, alerts: list[Alert]) -> Text:
+def _truth(asked: QuestionContext, title: str, one: Container, alerts: list[Alert]) -> Text:
     since = asked.since(one)
     if one.state is ContainerState.RUNNING:
         return _running(asked, title, one, since)
@@ -69,7 +69,7 @@ def _truth(asked: Asked, title: str, one: Container, alerts: list[Alert]) -> Tex
     return text("dialogue.not_running", target=title, state=_state(one), since=since)
 
 
-def _running(asked: Asked, title: str, one: Container, since: str) -> Text:
+def _running(asked: QuestionContext, title: str, one: Container, since: str) -> Text:
     if one.health is Health.UNHEALTHY:
         failed = [probe.output for probe in one.health_log if probe.exit_code != 0]
         output = _cleaned(asked, failed[-1]) if failed else ""
@@ -81,7 +81,7 @@ def _running(asked: Asked, title: str, one: Container, since: str) -> Text:
     return text("dialogue.runs_plain", target=title, since=since)
 
 
-def _exited(asked: Asked, title: str, one: Container, since: str, alerts: list[Alert]) -> Text:
+def _exited(asked: QuestionContext, title: str, one: Container, since: str, alerts: list[Alert]) -> Text:
     if one.error:
         return text("dialogue.cannot_start", target=title, error=_cleaned(asked, one.error))
     if one.oom_killed:
@@ -105,10 +105,10 @@ def _stopped_by(one: Container, alerts: list[Alert]) -> str | None:
     return None
 
 
-def _cleaned(asked: Asked, output: str) -> str:
+def _cleaned(asked: QuestionContext, output: str) -> str:
     return " ".join(asked.parts.redact(output[: 4 * OUTPUT_CHARS]).split())[:OUTPUT_CHARS]
 
 
-def lines(asked: Asked, sentences: Iterable[Text]) -> Iterator[str]:
+def lines(asked: QuestionContext, sentences: Iterable[Text]) -> Iterator[str]:
     """The sentences in the person's language."""
     return (asked.say(sentence) for sentence in sentences)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from agent.chat import status_sentences
-from agent.chat.chat_deps import Asked
+from agent.chat.chat_deps import QuestionContext
 from core.actions.catalog import JsonObject
 from core.errors import GuardianError
 from core.monitoring.inventory import Container, Service
@@ -19,12 +19,12 @@ MB = 1024 * 1024
 KEPT = timedelta(minutes=10)
 
 
-async def measured(asked: Asked, service: Service) -> list[Text]:
+async def measured(asked: QuestionContext, service: Service) -> list[Text]:
     """One sentence for each of its containers."""
     return [await _one(asked, service, container) for container in service.containers[:SHOWN]]
 
 
-async def ranked(asked: Asked, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]) -> list[Text]:
+async def ranked(asked: QuestionContext, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]) -> list[Text]:
     """The heaviest running containers, heaviest first; `titles`: only these services, all if empty."""
     try:
         result = await asked.parts.door.read(ACTION, {}, asked.question.actor)
@@ -41,7 +41,7 @@ def _title(container: Container) -> str:
     return f"{container.stack}/{container.service}" if container.stack else container.service
 
 
-async def _one(asked: Asked, service: Service, container: Container) -> Text:
+async def _one(asked: QuestionContext, service: Service, container: Container) -> Text:
     name = service.title if len(service.containers) == 1 else container.name
     if not container.is_running:
         return status_sentences.ended(asked, container)
@@ -60,7 +60,7 @@ def _sentence(name: str, container: Container, row: JsonObject) -> Text:
     return text("dialogue.use", target=name, cpu=cpu, memory=memory, limit=round(limit_mb), share=share)
 
 
-async def _read(asked: Asked, container: Container) -> JsonObject | None:
+async def _read(asked: QuestionContext, container: Container) -> JsonObject | None:
     try:
         result = await asked.parts.door.read(ACTION, {"container": container.ref}, asked.question.actor)
     except GuardianError:
@@ -70,7 +70,7 @@ async def _read(asked: Asked, container: Container) -> JsonObject | None:
     return first if result.is_ok and isinstance(first, dict) else None
 
 
-async def _kept(asked: Asked, container: Container) -> JsonObject | None:
+async def _kept(asked: QuestionContext, container: Container) -> JsonObject | None:
     if asked.parts.series is None:
         return None
     now = asked.parts.clock.now()

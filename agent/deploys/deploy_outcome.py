@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from agent.deploys.deploy_verdict import image_ids
 from core.actions.calls import Call, CallRecord, CallState
 from core.actions.catalog import JsonObject, Outcome
-from core.actions.gateway import Door, says
+from core.actions.gateway import ActionGateway, call_description
 from core.actions.policy import Actor, ActorKind
-from core.deployments.deploys import Deploy, DeployPhase, DeployWhat, Versions, VersionVerdict
+from core.deployments.deploys import Deploy, DeployKind, DeployPhase, Versions, VersionVerdict
 from core.error_text import problem_of
 from core.errors import GuardianError
 from core.monitoring.inventory import Container
@@ -24,7 +24,7 @@ _OUTCOMES = {
     DeployPhase.UNKNOWN: str(Outcome.UNKNOWN),
     DeployPhase.NEVER: "never",
 }
-_GOES_BACK = (DeployWhat.ROLLBACK, DeployWhat.UPDATE)
+_GOES_BACK = (DeployKind.ROLLBACK, DeployKind.UPDATE)
 _WENT_WRONG = (DeployPhase.FAILED, DeployPhase.CRASHED)
 _VERDICTS = {
     DeployPhase.GOOD: VersionVerdict.GOOD,
@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ending:
+class DeployConclusion:
     """Judges versions and takes back what ended badly."""
 
     versions: Versions
-    door: Door
+    door: ActionGateway
     redact: Callable[[str], str]
 
     async def judged(self, deploy: Deploy, containers: tuple[Container, ...]) -> Deploy:
@@ -152,5 +152,5 @@ def _undo(call: Call) -> Call:
         needs=(),
         retries=0,
         basis="",
-        says=text("agent.undo", what=says(call)),
+        says=text("agent.undo", what=call_description(call)),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from core.deployments.deploys import Deploy, DeployLook, DeployPhase
+from core.deployments.deploys import Deploy, DeployObservation, DeployPhase
 from core.deployments.platform import DeployStatus
 from core.settings import DokploySettings
 from core.text import Text, text
@@ -18,7 +18,7 @@ LOST_LOOKS = 5
 
 
 @dataclass(kw_only=True)
-class Seen:
+class DeployFollowState:
     """What this process remembers between two looks; lost with it, and then begun anew."""
 
     answers_since: datetime | None = None
@@ -38,7 +38,12 @@ class Seen:
 
 
 def progress(
-    deploy: Deploy, look: DeployLook, seen: Seen, now: datetime, behind: Sequence[str], settings: DokploySettings
+    deploy: Deploy,
+    look: DeployObservation,
+    seen: DeployFollowState,
+    now: datetime,
+    behind: Sequence[str],
+    settings: DokploySettings,
 ) -> Deploy:
     """The deploy after a look; `behind`: names of what is before it in the queue, as far as they are known."""
     if look.deployment_id is not None:
@@ -80,7 +85,7 @@ def cut_off(deploy: Deploy, status: DeployStatus, now: datetime) -> Deploy:
     )
 
 
-def _begun(deploy: Deploy, look: DeployLook, seen: Seen, now: datetime) -> Deploy:
+def _begun(deploy: Deploy, look: DeployObservation, seen: DeployFollowState, now: datetime) -> Deploy:
     after = replace(
         deploy,
         phase=DeployPhase.RUNNING,
@@ -106,7 +111,7 @@ def _begun(deploy: Deploy, look: DeployLook, seen: Seen, now: datetime) -> Deplo
     return cut_off(after, DeployStatus.RUNNING, now) if seen.lost >= LOST_LOOKS else after
 
 
-def _started(deploy: Deploy, look: DeployLook, now: datetime) -> datetime:
+def _started(deploy: Deploy, look: DeployObservation, now: datetime) -> datetime:
     """By the platform's clock, which is mostly that of the containers too.
 
     One that is ahead of ours may be ahead of theirs: then what crashes would seem to have ended before. The order came
@@ -119,7 +124,7 @@ def _started(deploy: Deploy, look: DeployLook, now: datetime) -> datetime:
     return look.started_at or now
 
 
-def _failed(deploy: Deploy, look: DeployLook, now: datetime) -> Deploy:
+def _failed(deploy: Deploy, look: DeployObservation, now: datetime) -> Deploy:
     if look.error_line:
         says = text("deploys.failed", stack=deploy.stack, error=look.error_line)
     else:
@@ -135,7 +140,7 @@ def _failed(deploy: Deploy, look: DeployLook, now: datetime) -> Deploy:
     )
 
 
-def _unseen(deploy: Deploy, seen: Seen, now: datetime, settings: DokploySettings) -> Deploy:
+def _unseen(deploy: Deploy, seen: DeployFollowState, now: datetime, settings: DokploySettings) -> Deploy:
     """Neither in the queue nor among the deployments: not yet, or it never arrived."""
     since = max(deploy.ordered_at, seen.answers_since or now)
     if now - since < timedelta(seconds=settings.never_after_s):
@@ -148,7 +153,7 @@ def _unseen(deploy: Deploy, seen: Seen, now: datetime, settings: DokploySettings
     )
 
 
-def _place(deploy: Deploy, look: DeployLook, behind: Sequence[str]) -> Text:
+def _place(deploy: Deploy, look: DeployObservation, behind: Sequence[str]) -> Text:
     if look.ahead is None:
         return text("deploys.begins", stack=deploy.stack)
     if look.ahead == 0:

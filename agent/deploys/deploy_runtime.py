@@ -8,21 +8,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from agent.deploys.deploy_outcome import Ending, never, result_of, undo_key
+from agent.deploys.deploy_outcome import DeployConclusion, never, result_of, undo_key
 from agent.deploys.deploy_outcome import instead as saying_instead
-from agent.deploys.deploy_progress import Seen, over, progress
+from agent.deploys.deploy_progress import DeployFollowState, over, progress
 from agent.deploys.deploy_verdict import is_unchanged, standing, with_before
-from agent.deploys.deploy_verification import GLANCE_S, Settling
-from agent.incident.incident_deps import StartTimes, Watch
+from agent.deploys.deploy_verification import GLANCE_S, DeployVerification
+from agent.incident.incident_deps import LearntStartTimes, WatchView
 from core.actions.executor import run_key
-from core.actions.gateway import Door
+from core.actions.gateway import ActionGateway
 from core.bus import Bus
 from core.clock import Clock
 from core.deployments.deploys import (
     FOLLOW_KIND,
     Deploy,
     DeployChanged,
-    DeployLook,
+    DeployObservation,
     DeployPhase,
     DeployPlatform,
     Deploys,
@@ -54,16 +54,16 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeployParts:
+class DeployDeps:
     """What following needs."""
 
     runs: Runs
     deploys: Deploys
     versions: Versions
     platform: DeployPlatform
-    watch: Watch
-    start_times: StartTimes
-    door: Door
+    watch: WatchView
+    start_times: LearntStartTimes
+    door: ActionGateway
     bus: Bus
     clock: Clock
     settings: DokploySettings
@@ -76,23 +76,23 @@ class DeployParts:
 class DeployRuntime:
     """Carries each deploy of ours on until there is a verdict, over restarts of this program and of the platform."""
 
-    def __init__(self, parts: DeployParts) -> None:
+    def __init__(self, parts: DeployDeps) -> None:
         self._parts = parts
         self._clock = parts.clock
-        self._settling = Settling(
+        self._settling = DeployVerification(
             platform=parts.platform,
             watch=parts.watch,
             start_times=parts.start_times,
             clock=parts.clock,
             settings=parts.verification,
         )
-        self._ending = Ending(versions=parts.versions, door=parts.door, redact=parts.redact)
+        self._ending = DeployConclusion(versions=parts.versions, door=parts.door, redact=parts.redact)
         self._at_work: dict[str, Deploy] = {}
         self._told: dict[str, str] = {}
         self._going_back: dict[str, tuple[str, datetime]] = {}
         """Stack → the call that takes its last deploy back, and since when; until that one is under way."""
         """Stack → its last deployment of ours that failed: its card has told it."""
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, DeployFollowState] = {}
         parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES)
 
     async def load(self) -> None:
@@ -139,7 +139,7 @@ class DeployRuntime:
         if deploy is None:
             return Done(result=never())
         self._remember(deploy)
-        seen, began = self._seen.setdefault(run.key, Seen()), self._clock.now()
+        seen, began = self._seen.setdefault(run.key, DeployFollowState()), self._clock.now()
         while not deploy.phase.is_over:
             before = deploy
             containers: tuple[Container, ...] = ()
@@ -162,14 +162,14 @@ class DeployRuntime:
             return due
         return min(due, deploy.good_since + timedelta(seconds=deploy.window_s + 0.01))
 
-    async def _settle(self, deploy: Deploy, seen: Seen) -> tuple[Deploy, tuple[Container, ...]]:
+    async def _settle(self, deploy: Deploy, seen: DeployFollowState) -> tuple[Deploy, tuple[Container, ...]]:
         """Look at the containers."""
         try:
             return await self._settling.look(deploy, seen)
         except GuardianError as error:
             return self._blind(deploy, seen, error), ()
 
-    async def _ask(self, deploy: Deploy, seen: Seen) -> Deploy:
+    async def _ask(self, deploy: Deploy, seen: DeployFollowState) -> Deploy:
         """Look at the platform."""
         try:
             look = await self._parts.platform.look(deploy)
@@ -185,7 +185,7 @@ class DeployRuntime:
             return over(after, DeployPhase.UNKNOWN, self._clock.now(), self._too_long(after))
         return after
 
-    def _blind(self, deploy: Deploy, seen: Seen, error: GuardianError) -> Deploy:
+    def _blind(self, deploy: Deploy, seen: DeployFollowState, error: GuardianError) -> Deploy:
         """It cannot be seen now: look on, but not for ever."""
         now = self._clock.now()
         problem = problem_of(error, self._parts.redact)
@@ -204,7 +204,7 @@ class DeployRuntime:
     def _too_long(self, deploy: Deploy) -> Text:
         return text("deploys.too_long", stack=deploy.stack, limit=round(self._parts.settings.deploy_limit_s))
 
-    def _names(self, look: DeployLook) -> list[str]:
+    def _names(self, look: DeployObservation) -> list[str]:
         inventory = self._parts.watch.inventory() if look.ahead_ids else Inventory()
         found = [inventory.managed_one(one) for one in look.ahead_ids]
         return [one.name for one in found if one is not None]
@@ -241,7 +241,7 @@ class DeployRuntime:
             return deploy
         return replace(deploy, commit=look.commit, commit_says=look.commit_says)
 
-    async def _keep(self, deploy: Deploy, before: Deploy | None, seen: Seen | None = None) -> None:
+    async def _keep(self, deploy: Deploy, before: Deploy | None, seen: DeployFollowState | None = None) -> None:
         """Write it down, then tell."""
         is_news = deploy != before or (seen is not None and not seen.is_told)
         if not is_news:

@@ -22,7 +22,7 @@ _ENDED = (ContainerState.EXITED, ContainerState.DEAD)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
+class DeployProblem:
     """A service that did not hold, or its container that is not there any more."""
 
     service: str
@@ -31,7 +31,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class DeployHealth:
     """How the containers stand at one look."""
 
     containers: tuple[Container, ...]
@@ -39,7 +39,7 @@ class Standing:
     total: int
     """Services."""
     well: int
-    troubles: tuple[Trouble, ...]
+    troubles: tuple[DeployProblem, ...]
     pending: Text | None
     """What is not well yet and may become so; None: nothing."""
 
@@ -49,7 +49,7 @@ class Standing:
         return not self.troubles and self.pending is None
 
 
-def standing(deploy: Deploy, containers: Iterable[Container]) -> Standing:
+def standing(deploy: Deploy, containers: Iterable[Container]) -> DeployHealth:
     """Judge one look; `deploy.restarts` and `deploy.starts` say how each container was at the first one."""
     seen = [one for one in containers if not _is_one_off(one)]
     counted, replaced = _counted(deploy, seen)
@@ -62,7 +62,7 @@ def standing(deploy: Deploy, containers: Iterable[Container]) -> Standing:
     for one in counted:
         services[one.service] &= one.service not in bad and one.service not in waits
     pending = next(iter(waits.values()), None) if counted else text("deploys.wait.nothing")
-    return Standing(
+    return DeployHealth(
         containers=tuple(counted),
         total=len(services),
         well=sum(services.values()),
@@ -140,21 +140,21 @@ def _made(container: Container) -> float:
     return container.created_at.timestamp() if container.created_at else 0.0
 
 
-def _trouble(deploy: Deploy, one: Container) -> Trouble | None:
+def _trouble(deploy: Deploy, one: Container) -> DeployProblem | None:
     if one.state is ContainerState.RESTARTING:
-        return Trouble(
+        return DeployProblem(
             service=one.service, says=text("deploys.bad.restarting", service=one.service, code=one.exit_code)
         )
     if one.state in _ENDED:
         ended_well = one.exit_code == 0 and one.restart_policy in ENDS_WELL and one.state is ContainerState.EXITED
         return None if ended_well and not _has_restarted(deploy, one) else _exited(one)
     if (count := _has_restarted(deploy, one)) > 0:
-        return Trouble(service=one.service, says=text("deploys.bad.restarted", service=one.service, count=count))
+        return DeployProblem(service=one.service, says=text("deploys.bad.restarted", service=one.service, count=count))
     began = deploy.starts.get(one.id)
     if began is not None and one.started_at is not None and one.started_at != began:
-        return Trouble(service=one.service, says=text("deploys.bad.started_again", service=one.service))
+        return DeployProblem(service=one.service, says=text("deploys.bad.started_again", service=one.service))
     if one.is_running and one.health is Health.UNHEALTHY:
-        return Trouble(service=one.service, says=text("deploys.bad.unhealthy", service=one.service))
+        return DeployProblem(service=one.service, says=text("deploys.bad.unhealthy", service=one.service))
     return None
 
 
@@ -175,25 +175,25 @@ def _is_after(one: datetime | None, other: datetime | None) -> bool:
     return one is not None and other is not None and one > other
 
 
-def _exited(one: Container) -> Trouble:
+def _exited(one: Container) -> DeployProblem:
     values: dict[str, str | int | float | None] = {"service": one.service, "code": one.exit_code}
     if one.started_at and one.finished_at and one.finished_at > one.started_at:
         values["seconds"] = round((one.finished_at - one.started_at).total_seconds(), 1)
     if one.oom_killed:
-        return Trouble(service=one.service, says=text("deploys.bad.out_of_memory", **values))
+        return DeployProblem(service=one.service, says=text("deploys.bad.out_of_memory", **values))
     if one.exit_code == 0 or (one.exit_code in BY_SIGNAL and one.restart_policy not in ENDS_WELL):
-        return Trouble(service=one.service, says=text("deploys.bad.stopped", **values))
+        return DeployProblem(service=one.service, says=text("deploys.bad.stopped", **values))
     key = "deploys.bad.exited" if "seconds" in values else "deploys.bad.exited_at_once"
-    return Trouble(service=one.service, says=text(key, **values))
+    return DeployProblem(service=one.service, says=text(key, **values))
 
 
-def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[Trouble]:
+def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[DeployProblem]:
     """What was there at the first look and is not any more; Swarm takes what ran before away in its own time."""
     expected = set(deploy.restarts) - (set(deploy.containers_before) if is_swarm(deploy) else set())
     missing = expected - {one.id for one in containers}
     if not missing:
         return []
-    return [Trouble(service="", says=text("deploys.bad.gone", count=len(missing)))]
+    return [DeployProblem(service="", says=text("deploys.bad.gone", count=len(missing)))]
 
 
 def _waits_for(one: Container) -> Text | None:

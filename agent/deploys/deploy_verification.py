@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from agent.deploys.deploy_progress import Seen, over
-from agent.deploys.deploy_verdict import Standing, is_swarm, is_unchanged, is_up, standing, with_before
-from agent.incident.incident_deps import StartTimes, Watch
+from agent.deploys.deploy_progress import DeployFollowState, over
+from agent.deploys.deploy_verdict import DeployHealth, is_swarm, is_unchanged, is_up, standing, with_before
+from agent.incident.incident_deps import LearntStartTimes, WatchView
 from agent.incident.verification import window_s
 from core.clock import Clock
-from core.deployments.deploys import Deploy, DeployPhase, DeployPlatform, DeployWhat
+from core.deployments.deploys import Deploy, DeployKind, DeployPhase, DeployPlatform
 from core.deployments.platform import DeployStatus
 from core.errors import GuardianError
 from core.monitoring.inventory import Container
@@ -27,16 +27,16 @@ OTHERS_NAMED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settling:
+class DeployVerification:
     """Looks at the containers of deploys."""
 
     platform: DeployPlatform
-    watch: Watch
-    start_times: StartTimes
+    watch: WatchView
+    start_times: LearntStartTimes
     clock: Clock
     settings: VerificationSettings
 
-    async def look(self, deploy: Deploy, seen: Seen) -> tuple[Deploy, tuple[Container, ...]]:
+    async def look(self, deploy: Deploy, seen: DeployFollowState) -> tuple[Deploy, tuple[Container, ...]]:
         """Judge by the containers: bad as soon as one did not hold, good only by a look after the whole window."""
         began = self.clock.now()
         containers = await self.containers(deploy)
@@ -72,7 +72,7 @@ class Settling:
         found = [one for one in inventory.containers if one.project == deploy.app_name and one.host in seen_hosts]
         return found or await self.platform.containers(deploy)
 
-    async def _bad(self, deploy: Deploy, found: Standing) -> Deploy:
+    async def _bad(self, deploy: Deploy, found: DeployHealth) -> Deploy:
         what = _what(found)
         deploy = replace(deploy, crashed=tuple(dict.fromkeys(one.service for one in found.troubles if one.service)))
         if await self._is_superseded(deploy):
@@ -89,7 +89,7 @@ class Settling:
         except (GuardianError, TimeoutError):
             return False
 
-    def _pending(self, deploy: Deploy, found: Standing, waits: Text, late_s: float) -> Deploy:
+    def _pending(self, deploy: Deploy, found: DeployHealth, waits: Text, late_s: float) -> Deploy:
         is_nothing = not found.containers and not is_swarm(deploy)
         limit_s = NOTHING_AFTER_S if is_nothing else self.settings.limit_s
         if late_s <= limit_s:
@@ -101,7 +101,9 @@ class Settling:
         says = text("deploys.not_up", stack=deploy.stack, what=what)
         return over(deploy, DeployPhase.CRASHED, self.clock.now(), says)
 
-    async def _holding(self, deploy: Deploy, found: Standing, seen: Seen, began: datetime, now: datetime) -> Deploy:
+    async def _holding(
+        self, deploy: Deploy, found: DeployHealth, seen: DeployFollowState, began: datetime, now: datetime
+    ) -> Deploy:
         """All is well: since when, and is that long enough? Counted to the begin of this look, not to its end."""
         since = deploy.good_since
         if since is None or {one.id for one in found.containers} != set(deploy.restarts):
@@ -124,11 +126,11 @@ class Settling:
         if deploy.platform_status is not DeployStatus.DONE:
             return over(deploy, DeployPhase.UNKNOWN, self.clock.now(), Text("deploys.cut_off_well", values))
         took = round((now - deploy.ordered_at).total_seconds())
-        key = "deploys.good_back" if deploy.what is DeployWhat.ROLLBACK else "deploys.good"
+        key = "deploys.good_back" if deploy.what is DeployKind.ROLLBACK else "deploys.good"
         says = Text(key, {**values, "held": round(held_s), "took": took})
         return over(deploy, DeployPhase.GOOD, self.clock.now(), says)
 
-    async def _learn(self, deploy: Deploy, found: Standing, seen: Seen) -> None:
+    async def _learn(self, deploy: Deploy, found: DeployHealth, seen: DeployFollowState) -> None:
         """How long containers took from their start to being well, of those that were seen before and after."""
         for one in found.containers:
             at = seen.well_at.get(one.id)
@@ -137,7 +139,7 @@ class Settling:
                 await self.start_times.learn(_service(deploy, one), took_s)
 
 
-def _note(found: Standing, seen: Seen, now: datetime) -> None:
+def _note(found: DeployHealth, seen: DeployFollowState, now: datetime) -> None:
     """Remember who comes up, and when it was well: one that was well at the first look may have been so for long."""
     for one in found.containers:
         if one.is_running and not is_up(one):
@@ -146,7 +148,7 @@ def _note(found: Standing, seen: Seen, now: datetime) -> None:
             seen.well_at.setdefault(one.id, now)
 
 
-def _with_baseline(deploy: Deploy, found: Standing) -> Deploy:
+def _with_baseline(deploy: Deploy, found: DeployHealth) -> Deploy:
     """With how each container is now: from here on none may be restarted."""
     return replace(
         deploy,
@@ -159,7 +161,7 @@ def _service(deploy: Deploy, container: Container) -> str:
     return f"{deploy.stack}/{container.service}"
 
 
-def _what(found: Standing) -> Text:
+def _what(found: DeployHealth) -> Text:
     """The first trouble, and who else has any."""
     first, *others = found.troubles
     names = list(dict.fromkeys(one.service for one in others if one.service and one.service != first.service))

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.analyze_compose import analyze_compose
 from agent.incident.nodes.await_decision import await_decision
 from agent.incident.nodes.detect_incident import detect_incident
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
 
-Node = Callable[[DokployAgentState, Mind], Awaitable[DokployAgentState]]
+GraphNode = Callable[[IncidentGraphState, IncidentDeps], Awaitable[IncidentGraphState]]
 
-NODES: dict[str, Node] = {
+NODES: dict[str, GraphNode] = {
     "detect_incident": detect_incident,
     "gather_context": gather_context,
     "analyze_compose": analyze_compose,
@@ -46,11 +46,11 @@ NODES: dict[str, Node] = {
 LINE = ("detect_incident", "gather_context", "analyze_compose", "diagnose", "plan_solution")
 
 
-def build_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
+def build_graph(mind: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph over one mind; imports langgraph (a second of work: do it in a thread, after the bot answers)."""
     from langgraph.graph import END, START, StateGraph
 
-    graph = StateGraph(DokployAgentState)
+    graph = StateGraph(IncidentGraphState)
     for name, node in NODES.items():
         graph.add_node(name, _bound(node, mind))
     graph.add_edge(START, LINE[0])
@@ -69,41 +69,41 @@ def build_graph(mind: Mind, checkpointer: BaseCheckpointSaver[Any]) -> CompiledS
     return graph.compile(checkpointer=checkpointer)
 
 
-def after_plan(state: DokployAgentState) -> str:
+def after_plan(state: IncidentGraphState) -> str:
     """A plan is carried out; without one a person must act."""
     return "execute_action" if state.get("plan") else "escalate"
 
 
-def after_submit(state: DokployAgentState) -> str:
+def after_submit(state: IncidentGraphState) -> str:
     """A plan that was void before it was submitted is thought over."""
     return "await_decision" if state.get("call_keys") else "reconsider"
 
 
-def after_reconsidering(state: DokployAgentState) -> str:
+def after_reconsidering(state: IncidentGraphState) -> str:
     """Anew, unless it is over."""
     return "__end__" if state.get("is_over", True) else "gather_context"
 
 
-def after_calls(state: DokployAgentState) -> str:
+def after_calls(state: IncidentGraphState) -> str:
     """What worked is verified, what failed is undone, what was refused or not decided goes to a person."""
     routes = {"ok": "verify_fix", "unknown": "verify_fix", "failed": "rollback", "withdrawn": "reconsider"}
     return routes.get(state.get("calls", "withdrawn"), "escalate")
 
 
-def after_look(state: DokployAgentState) -> str:
+def after_look(state: IncidentGraphState) -> str:
     """Held: learn. Failed: undo. Else look again."""
     return {"held": "learn", "failed": "rollback"}.get(state.get("verdict", "pending"), "await_window")
 
 
-def after_undo(state: DokployAgentState) -> str:
+def after_undo(state: IncidentGraphState) -> str:
     """With another try left, think again over what is known now; else, or where the undo did not work, a person."""
     if state.get("undo") not in (None, "ok"):
         return "escalate"
     return "gather_context" if state.get("attempt", 0) < state.get("attempts_limit", 1) else "escalate"
 
 
-def _bound(node: Node, mind: Mind) -> Any:
-    async def run(state: DokployAgentState) -> DokployAgentState:
+def _bound(node: GraphNode, mind: IncidentDeps) -> Any:
+    async def run(state: IncidentGraphState) -> IncidentGraphState:
         return await node(state, mind)
 
     return run

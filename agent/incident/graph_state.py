@@ -7,10 +7,10 @@ from typing import Literal, TypedDict
 from core.actions.catalog import JsonObject
 
 CallsEnd = Literal["ok", "failed", "unknown", "denied", "refused", "expired", "withdrawn"]
-Verdict = Literal["pending", "held", "failed"]
+FixVerdict = Literal["pending", "held", "failed"]
 
 
-class DokployAgentState(TypedDict, total=False):
+class IncidentGraphState(TypedDict, total=False):
     """One incident on its way through the graph."""
 
     incident_id: int
@@ -45,7 +45,7 @@ class DokployAgentState(TypedDict, total=False):
     restarts: dict[str, int]
     """Restart counts by container reference when it first looked well."""
     verify_until: str
-    verdict: Verdict
+    verdict: FixVerdict
     reason: JsonObject | None
     """Why the machine stops, as a Text."""
 

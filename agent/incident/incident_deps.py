@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from agent.runbooks.loader import Runbooks
-from core.actions.gateway import Door
+from core.actions.gateway import ActionGateway
 from core.clock import Clock
 from core.incidents.alerts import Alert
 from core.incidents.incident import Incident
@@ -37,7 +37,7 @@ class Desk(Protocol):
         ...
 
 
-class Watch(Protocol):
+class WatchView(Protocol):
     """What is going on, from every watched host."""
 
     def inventory(self) -> Inventory:
@@ -61,7 +61,7 @@ class Watch(Protocol):
         ...
 
 
-class Memory(Protocol):
+class LessonStore(Protocol):
     """The incident memory."""
 
     async def learn(self, lesson: Lesson) -> object:
@@ -69,7 +69,7 @@ class Memory(Protocol):
         ...
 
 
-class StartTimes(Protocol):
+class LearntStartTimes(Protocol):
     """How long services take from start to well; named as `Incident.target` names them."""
 
     async def learn(self, service: str, seconds: float) -> None:
@@ -82,15 +82,15 @@ class StartTimes(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mind:
+class IncidentDeps:
     """Everything a node may use."""
 
-    door: Door
+    door: ActionGateway
     desk: Desk
-    watch: Watch
+    watch: WatchView
     runbooks: Callable[[], Runbooks]
-    memory: Memory
-    start_times: StartTimes
+    memory: LessonStore
+    start_times: LearntStartTimes
     model: LanguageModel | None
     clock: Clock
     settings: Settings

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.incident.graph_state import Wait
-from agent.incident.incident_deps import Mind
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.outcomes import calls_end, records
 from core.actions.calls import CallState
 from core.actions.executor import CallStarted
@@ -39,7 +39,7 @@ class IncidentRuntime:
 
     def __init__(
         self,
-        mind: Mind,
+        mind: IncidentDeps,
         runs: Runs,
         open_checkpointer: Callable[[], Awaitable[BaseCheckpointSaver[Any]]],
     ) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent.incident.evidence.platform_evidence import has_ended_well
-from agent.incident.graph_state import Verdict
+from agent.incident.graph_state import FixVerdict
 from core.incidents.alerts import Alert, AlertKind, Severity
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, ContainerState, Health, Inventory
@@ -41,7 +41,7 @@ class Signals(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class VerificationState:
     """How far a verification has come."""
 
     acted_at: datetime
@@ -54,10 +54,10 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class VerificationResult:
     """One look."""
 
-    verdict: Verdict
+    verdict: FixVerdict
     good_since: datetime | None = None
     restarts: Mapping[str, int]
     says: Text
@@ -107,8 +107,8 @@ def _was_down(container: Container, incident: Incident) -> bool:
 
 
 def check(
-    incident: Incident, signals: Signals, progress: Progress, now: datetime, settings: VerificationSettings
-) -> Check:
+    incident: Incident, signals: Signals, progress: VerificationState, now: datetime, settings: VerificationSettings
+) -> VerificationResult:
     """One look at the world: did it recur, is everything up, is nothing else worse, and for how long already."""
     inventory = signals.inventory()
     containers = targets(incident, inventory, progress.containers)
@@ -116,27 +116,27 @@ def check(
     bad = _recurrence(incident, signals, progress) or _restarted(containers, progress)
     bad = bad or _worse(incident, signals, progress)
     if bad is not None:
-        return Check(verdict="failed", restarts=restarts, says=bad)
+        return VerificationResult(verdict="failed", restarts=restarts, says=bad)
     not_yet = _not_yet(incident, containers, signals, progress)
     if not_yet is not None:
         late = now - progress.acted_at > timedelta(seconds=settings.limit_s)
-        return Check(verdict="failed" if late else "pending", restarts={}, says=not_yet)
+        return VerificationResult(verdict="failed" if late else "pending", restarts={}, says=not_yet)
     since = progress.good_since or now
     held_s = (now - since).total_seconds()
     says = text("verify.holds", seconds=round(held_s), window=round(progress.window_s))
-    return Check(
+    return VerificationResult(
         verdict="held" if held_s >= progress.window_s else "pending", good_since=since, restarts=restarts, says=says
     )
 
 
-def _recurrence(incident: Incident, signals: Signals, progress: Progress) -> Text | None:
+def _recurrence(incident: Incident, signals: Signals, progress: VerificationState) -> Text | None:
     for alert in incident.alerts:
         if signals.recurred(alert.fingerprint, progress.acted_at):
             return text("verify.recurred", what=alert.says)
     return None
 
 
-def _restarted(containers: list[Container], progress: Progress) -> Text | None:
+def _restarted(containers: list[Container], progress: VerificationState) -> Text | None:
     for one in containers:
         before = progress.restarts.get(one.ref)
         if before is not None and one.restart_count > before:
@@ -144,7 +144,7 @@ def _restarted(containers: list[Container], progress: Progress) -> Text | None:
     return None
 
 
-def _worse(incident: Incident, signals: Signals, progress: Progress) -> Text | None:
+def _worse(incident: Incident, signals: Signals, progress: VerificationState) -> Text | None:
     own = {alert.fingerprint for alert in incident.alerts}
     for alert in signals.firing():
         is_new = alert.at > progress.acted_at and alert.fingerprint not in own
@@ -157,7 +157,9 @@ def _counts(alert: Alert) -> bool:
     return alert.severity is not Severity.INFO
 
 
-def _not_yet(incident: Incident, containers: list[Container], signals: Signals, progress: Progress) -> Text | None:
+def _not_yet(
+    incident: Incident, containers: list[Container], signals: Signals, progress: VerificationState
+) -> Text | None:
     if not containers and incident.container is not None:
         return text("verify.gone", service=incident.target)
     for one in containers:

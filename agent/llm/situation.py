@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from agent.chat.chat_deps import Asked
+from agent.chat.chat_deps import QuestionContext
 from agent.llm.tools import fence
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Health, Stack
@@ -19,7 +19,7 @@ CARD_CHARS = 3000
 LANGUAGES: dict[Language, str] = {"en": "English", "es": "Spanish"}
 
 
-def situation(asked: Asked, open_incidents: Sequence[Incident]) -> str:
+def situation(asked: QuestionContext, open_incidents: Sequence[Incident]) -> str:
     """A few dozen lines; containers are named as the tools want them."""
     lines = [f"time: {asked.parts.clock.now().isoformat(timespec='minutes')}", *_hosts(asked)]
     lines += _incidents(asked, open_incidents)
@@ -36,7 +36,7 @@ def situation(asked: Asked, open_incidents: Sequence[Incident]) -> str:
     return fence(asked.parts.redact("\n".join(lines)), MOST_CHARS)
 
 
-def card(asked: Asked, incident: Incident) -> str:
+def card(asked: QuestionContext, incident: Incident) -> str:
     """The incident whose card was replied to, with what was found out."""
     diagnosis = incident.diagnosis
     facts = {
@@ -56,7 +56,7 @@ def card(asked: Asked, incident: Incident) -> str:
     return f"The question is a reply to the card of this incident:\n{fence(told, CARD_CHARS)}"
 
 
-def _hosts(asked: Asked) -> Iterator[str]:
+def _hosts(asked: QuestionContext) -> Iterator[str]:
     for host in asked.inventory.hosts:
         if not host.is_reachable:
             yield f"host {host.name} does not answer: what is said of it is old"
@@ -64,7 +64,7 @@ def _hosts(asked: Asked) -> Iterator[str]:
             yield f"host {host.name} is a simulation"
 
 
-def _incidents(asked: Asked, incidents: Iterable[Incident]) -> Iterator[str]:
+def _incidents(asked: QuestionContext, incidents: Iterable[Incident]) -> Iterator[str]:
     shown = [one for one in incidents if asked.may_see(one.stack)]
     if not shown:
         yield "open incidents: none"
@@ -74,7 +74,7 @@ def _incidents(asked: Asked, incidents: Iterable[Incident]) -> Iterator[str]:
         yield f"open incident {one.id}: {one.target}, {one.state}: {says} {cause}"[:400]
 
 
-def _alerts(asked: Asked) -> Iterator[str]:
+def _alerts(asked: QuestionContext) -> Iterator[str]:
     alerts = [one for one in asked.parts.firing() if asked.may_see(one.stack)]
     for alert in alerts[:MOST_INCIDENTS]:
         yield f"alert {alert.kind} on {alert.stack or alert.host}/{alert.service or ''}"

@@ -10,8 +10,15 @@ from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
 
-from agent.chat.chat_deps import Asked
-from agent.chat.conversation import AnswerPart, ByModel, Doing, ProposeCommand, Said, Streamed
+from agent.chat.chat_deps import QuestionContext
+from agent.chat.conversation import (
+    AnswerChunk,
+    AnswerMessage,
+    AnswerPart,
+    AnswerProgress,
+    ModelUsage,
+    ProposeCommand,
+)
 from agent.chat.intents import wants_change
 from agent.chat.rule_answers import OF_STACKS, proposal, stacks_of, unknown
 from agent.llm.situation import LANGUAGES, card, situation
@@ -42,7 +49,7 @@ PROMPT = Path(__file__).parent / "prompts" / "dialogue.md"
 _LAST_WORD = "Answer now, in words, from what you have. You have no tools any more."
 
 
-class Parts:
+class AnswerStream:
     """The parts on their way to the face; words that nobody has taken yet give way to newer ones."""
 
     def __init__(self) -> None:
@@ -52,7 +59,7 @@ class Parts:
 
     def put(self, part: AnswerPart) -> None:
         """Add a part."""
-        if self._waiting and isinstance(self._waiting[-1], Streamed) and isinstance(part, Streamed):
+        if self._waiting and isinstance(self._waiting[-1], AnswerChunk) and isinstance(part, AnswerChunk):
             self._waiting.pop()
         self._waiting.append(part)
         self._news.set()
@@ -72,10 +79,12 @@ class Parts:
             await self._news.wait()
 
 
-class Inquiry:
+class ToolLoop:
     """One question to the model, from its first step to its last word."""
 
-    def __init__(self, asked: Asked, model: LanguageModel, history: list[ChatMessage], parts: Parts) -> None:
+    def __init__(
+        self, asked: QuestionContext, model: LanguageModel, history: list[ChatMessage], parts: AnswerStream
+    ) -> None:
         self._asked = asked
         self._model = model
         self._parts = parts
@@ -108,9 +117,9 @@ class Inquiry:
             self._close_with(text("dialogue.too_many_steps", steps=MAX_STEPS))
             return None
         self.answer = self._asked.parts.redact(last.content.strip())
-        self._parts.put(Streamed(text=self.answer))
+        self._parts.put(AnswerChunk(text=self.answer))
         self._put_proposals()
-        self._parts.put(ByModel(tokens=self._tokens, seconds=time.monotonic() - began, is_cut=last.is_cut))
+        self._parts.put(ModelUsage(tokens=self._tokens, seconds=time.monotonic() - began, is_cut=last.is_cut))
         return None
 
     async def _opening(self) -> list[ChatMessage]:
@@ -123,7 +132,7 @@ class Inquiry:
 
     async def _steps(self, messages: list[ChatMessage]) -> ModelAnswer | None:
         """The answer in words; None: it would not stop looking."""
-        self._parts.put(Doing(says=text("dialogue.looking.thinking")))
+        self._parts.put(AnswerProgress(says=text("dialogue.looking.thinking")))
         for _ in range(MAX_STEPS - 1):
             answer = await self._ask(messages, is_last=False)
             if answer.tool_call is None:
@@ -155,12 +164,12 @@ class Inquiry:
 
     async def _on_wait(self, place: int) -> None:
         says = text("dialogue.looking.waiting", place=place) if place else text("dialogue.looking.thinking")
-        self._parts.put(Doing(says=says))
+        self._parts.put(AnswerProgress(says=says))
 
     async def _on_text(self, shown: str) -> None:
         if shown.strip():
             self._has_shown = True
-            self._parts.put(Streamed(text=self._asked.parts.redact(shown)))
+            self._parts.put(AnswerChunk(text=self._asked.parts.redact(shown)))
 
     # -- tools -------------------------------------------------------------------------------------------------------
 
@@ -184,7 +193,7 @@ class Inquiry:
             params = action.parse(call.arguments)
             if (problem := self._hidden(params)) is not None:
                 return problem
-            self._parts.put(Doing(says=_looking(action.name, params, asked)))
+            self._parts.put(AnswerProgress(says=_looking(action.name, params, asked)))
             result = await asked.parts.door.read(action.name, dict(call.arguments), asked.question.actor)
         except GuardianError as error:
             return f"error: {asked.parts.redact(str(error))[:500]}"
@@ -230,19 +239,19 @@ class Inquiry:
     def _take_back(self) -> None:
         """Half a sentence is no answer."""
         if self._has_shown:
-            self._parts.put(Streamed(text=""))
+            self._parts.put(AnswerChunk(text=""))
 
     def _close_with(self, says: Text) -> None:
         self._take_back()
         self._put_proposals()
-        self._parts.put(Said(says=says))
+        self._parts.put(AnswerMessage(says=says))
 
 
-def no_answer(failure: ModelFailed | None) -> Said:
+def no_answer(failure: ModelFailed | None) -> AnswerMessage:
     """That the model is not there for this, and what works without it; None: there is no model."""
     if failure is None:
-        return Said(says=text("dialogue.no_model_configured"))
-    return Said(says=text("dialogue.no_model", problem=explain(failure)))
+        return AnswerMessage(says=text("dialogue.no_model_configured"))
+    return AnswerMessage(says=text("dialogue.no_model", problem=explain(failure)))
 
 
 @cache
@@ -257,7 +266,7 @@ def _bounded(question: str) -> str:
     return f"{question[:head]}\n[cut]\n{question[-head:]}"
 
 
-def _looking(action: str, params: Params, asked: Asked) -> Text:
+def _looking(action: str, params: Params, asked: QuestionContext) -> Text:
     target = params.target()
     container = asked.inventory.container(target) if target else None
     name = _title(container) if container else asked.parts.redact(target or "")[:80]
@@ -273,7 +282,7 @@ def _title(container: Container) -> str:
     return f"{container.stack}/{container.service}" if container.stack else container.name
 
 
-def _clean(data: JsonObject, asked: Asked) -> JsonObject:
+def _clean(data: JsonObject, asked: QuestionContext) -> JsonObject:
     """The same with every text redacted once more, whatever the action did."""
 
     def cleaned(value: object) -> object:
@@ -298,4 +307,4 @@ _LOOKING = {
     "docker.top": "dialogue.looking.processes",
     "history.stats": "dialogue.looking.past",
 }
-__all__ = ["Inquiry", "Parts", "fence", "no_answer"]
+__all__ = ["AnswerStream", "ToolLoop", "fence", "no_answer"]

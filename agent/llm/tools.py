@@ -6,7 +6,7 @@ import json
 
 from core.actions.catalog import Action, Catalog, JsonObject, Result, Risk, Role
 from core.language_model import ToolSpec
-from core.sanitize import harmless
+from core.sanitize import sanitize
 
 MAX_TOOLS = 12
 MAX_RESULT_CHARS = 6000
@@ -60,7 +60,7 @@ def fenced(result: Result, says: str, data: JsonObject) -> str:
 
 def fence(content: str, limit: int = MAX_RESULT_CHARS) -> str:
     """Text of machines, marked as such; nothing inside can close the mark. The newer end keeps the larger part."""
-    content = harmless(content)
+    content = sanitize(content)
     if len(content) > limit:
         head = limit // 3
         content = content[:head] + CUT + content[head - limit + len(CUT) :]

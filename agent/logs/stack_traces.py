@@ -27,14 +27,14 @@ _GO_FRAME = re.compile(r"^(?P<name>[\w./*()-]{1,200})\(")
 _PREFIX = re.compile(r"^(?:\[[^\]]{0,80}\] ?|\d{4}-\d\d-\d\d[T ][\d:.,]{5,20}Z? ?|[\w.-]{1,40} +\| ){0,3}")
 """What loggers and Compose put before a line."""
 
-Language = Literal["python", "node", "java", "go"]
+ProgramLanguage = Literal["python", "node", "java", "go"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
     """One stack trace."""
 
-    language: Language
+    language: ProgramLanguage
     exception: str
     """Class without its package: `KeyError`."""
     line: str
@@ -82,7 +82,7 @@ def _python(lines: Sequence[str], head: int, indent: int) -> Trace | None:
 def _at(lines: Sequence[str], first: int) -> Trace | None:
     """From the first `at …` line: the error stands in one of the lines before; Java's last cause is the true one."""
     frames = [found["name"] for line in lines[first : first + FRAMES_LIMIT] if (found := _AT_FRAME.match(line))]
-    language: Language = (
+    language: ProgramLanguage = (
         "node" if any("(node:" in line or ".js:" in line for line in lines[first : first + 5]) else "java"
     )
     for at in range(first - 1, max(0, first - 6) - 1, -1):
@@ -101,7 +101,7 @@ def _go(lines: Sequence[str], head: int) -> Trace | None:
     return _trace("go", "panic", lines[head], head, frames)
 
 
-def _trace(language: Language, exception: str, line: str, at: int, frames: Sequence[str]) -> Trace:
+def _trace(language: ProgramLanguage, exception: str, line: str, at: int, frames: Sequence[str]) -> Trace:
     short = exception.rpartition(".")[2]
     place = "\n".join([language, short, *frames[:FRAMES_LIMIT], "" if frames else template(line)])
     return Trace(

@@ -29,7 +29,7 @@ from agent.runbooks.runbook import (
 )
 from agent.runbooks.step_checker import StepCheck
 from agent.runbooks.templates import is_name, references
-from agent.runbooks.yaml_positions import Mistake, Mistakes, Spot, read_marked
+from agent.runbooks.yaml_positions import Mistake, Mistakes, YamlSpot, read_marked
 from core.actions.catalog import Catalog, Risk
 from core.errors import RunbookError, closest
 from core.incidents.alerts import AlertKind
@@ -72,7 +72,7 @@ class Names:
             return f"there is no {name!r}{hint}"
         return None
 
-    def check_templates(self, spot: Spot, value: JsonValue) -> None:
+    def check_templates(self, spot: YamlSpot, value: JsonValue) -> None:
         """Complain about every `${…}` in a value that names nothing."""
         for reference in references(value):
             problem = self.problem(reference) if is_name(reference) else f"'${{{reference}}}' is no name"
@@ -98,7 +98,7 @@ class _Check:
         self._catalog = catalog
         self._mistakes = mistakes
 
-    def runbook(self, runbook_id: str, root: Spot, content: str) -> Runbook:
+    def runbook(self, runbook_id: str, root: YamlSpot, content: str) -> Runbook:
         keys = root.keys(
             "a runbook",
             required=("name", "trigger", "when", "cause", "diagnosis"),
@@ -131,7 +131,7 @@ class _Check:
             path=self._mistakes.path,
         )
 
-    def _trigger(self, spot: Spot | None) -> Trigger:
+    def _trigger(self, spot: YamlSpot | None) -> Trigger:
         keys = spot.keys("trigger", required=("event",), optional=("scope",)) if spot else {}
         event, scope = keys.get("event"), keys.get("scope")
         places = [] if event is None else event.items("event") if event.is_sequence else [event]
@@ -140,18 +140,18 @@ class _Check:
         word = scope.choice("scope", [one.value for one in Scope]) if scope else None
         return Trigger(events=tuple(kinds[one] for one in words if one), scope=Scope(word) if word else Scope.ANY)
 
-    def _when(self, spot: Spot | None, names: Names) -> Clauses:
+    def _when(self, spot: YamlSpot | None, names: Names) -> Clauses:
         if spot and spot.is_sequence and not spot.items("when"):
             spot.wrong("'when' is empty, so it would fit every alert of its kind; write at least one condition")
         return clauses(spot, "when", names)
 
-    def _cause(self, spot: Spot | None) -> str:
+    def _cause(self, spot: YamlSpot | None) -> str:
         word = spot.text("cause") if spot else ""
         if spot and word and not WORD.fullmatch(word):
             spot.wrong(f"cause must be one word of small letters, digits and _, not {word!r}")
         return word
 
-    def _gathering(self, spot: Spot | None, names: Names) -> tuple[GatherStep, ...]:
+    def _gathering(self, spot: YamlSpot | None, names: Names) -> tuple[GatherStep, ...]:
         found: dict[str, GatherStep] = {}
         check = StepCheck(self._catalog, names)
         for item in spot.items("context_gathering") if spot else []:
@@ -168,7 +168,7 @@ class _Check:
             found[step_id] = GatherStep(id=step_id, action=action, params=params)
         return tuple(found.values())
 
-    def _id(self, spot: Spot | None, taken: Collection[str], what: str) -> str:
+    def _id(self, spot: YamlSpot | None, taken: Collection[str], what: str) -> str:
         step_id = spot.text("id") if spot else ""
         if spot and step_id and not WORD.fullmatch(step_id):
             spot.wrong(f"an id must be small letters, digits and _, not {step_id!r}")
@@ -176,7 +176,7 @@ class _Check:
             spot.wrong(f"the id {step_id!r} stands twice; each {what} needs its own")
         return step_id
 
-    def _diagnosis(self, spot: Spot | None, names: Names) -> _Explanation:
+    def _diagnosis(self, spot: YamlSpot | None, names: Names) -> _Explanation:
         keys = spot.keys("diagnosis", required=("says",), optional=("also", "llm_prompt", "culprit")) if spot else {}
         culprit, prompt, also = (keys.get(one) for one in ("culprit", "llm_prompt", "also"))
         if culprit:
@@ -188,25 +188,25 @@ class _Check:
             llm_prompt=prompt.text("llm_prompt") if prompt else "",
         )
 
-    def _remark(self, spot: Spot, names: Names) -> Remark:
+    def _remark(self, spot: YamlSpot, names: Names) -> Remark:
         keys = spot.keys("a sentence of 'also'", required=("when", "says"))
         return Remark(when=clauses(keys.get("when"), "when", names), says=sentence(keys.get("says"), "says", names))
 
-    def _forbidden(self, spot: Spot | None) -> frozenset[str]:
+    def _forbidden(self, spot: YamlSpot | None) -> frozenset[str]:
         found = [item.text("forbidden") for item in spot.items("forbidden")] if spot else []
         return frozenset(found)
 
-    def _solutions(self, spot: Spot | None, names: Names, forbidden: frozenset[str]) -> tuple[Solution, ...]:
+    def _solutions(self, spot: YamlSpot | None, names: Names, forbidden: frozenset[str]) -> tuple[Solution, ...]:
         return tuple(self._solution(item, names, forbidden) for item in spot.items("solutions")) if spot else ()
 
-    def _solution(self, spot: Spot, names: Names, forbidden: frozenset[str]) -> Solution:
+    def _solution(self, spot: YamlSpot, names: Names, forbidden: frozenset[str]) -> Solution:
         keys = spot.keys(
             "a solution", required=("name", "actions"), optional=("confidence_threshold", "conditions", "verify")
         )
         check = StepCheck(self._catalog, names, forbidden)
         threshold = keys.get("confidence_threshold")
         steps = []
-        places: dict[str, Spot] = {}
+        places: dict[str, YamlSpot] = {}
         for item in keys["actions"].items("actions") if "actions" in keys else []:
             step = check.step(item, self._id, places)
             places[step.id] = item
@@ -224,7 +224,7 @@ class _Check:
             verify=self._verify(keys.get("verify"), names),
         )
 
-    def _verify(self, spot: Spot | None, names: Names) -> Verify:
+    def _verify(self, spot: YamlSpot | None, names: Names) -> Verify:
         keys = spot.keys("verify", optional=("window_s", "containers")) if spot else {}
         window, containers = keys.get("window_s"), keys.get("containers")
         if containers:
@@ -234,7 +234,7 @@ class _Check:
             containers=tuple(item.text("containers") for item in containers.items("containers")) if containers else (),
         )
 
-    def _escalation(self, spot: Spot | None) -> Escalation:
+    def _escalation(self, spot: YamlSpot | None) -> Escalation:
         keys = spot.keys("escalation", optional=("triggers", "confidence_below")) if spot else {}
         triggers, below = keys.get("triggers"), keys.get("confidence_below")
         known = [one.value for one in EscalationTrigger]
@@ -245,7 +245,7 @@ class _Check:
         )
 
 
-def sentence(spot: Spot | None, what: str, names: Names | None = None) -> Sentence:
+def sentence(spot: YamlSpot | None, what: str, names: Names | None = None) -> Sentence:
     """Words in both languages; without `names` they may hold no `${…}`."""
     keys = spot.keys(f"{what!r} (English and Spanish)", required=("en", "es")) if spot else {}
     found = {language: place.text(f"{what}.{language}") for language, place in keys.items()}
@@ -257,7 +257,7 @@ def sentence(spot: Spot | None, what: str, names: Names | None = None) -> Senten
     return Sentence(en=found.get("en", ""), es=found.get("es", ""))
 
 
-def clauses(spot: Spot | None, what: str, names: Names) -> Clauses:
+def clauses(spot: YamlSpot | None, what: str, names: Names) -> Clauses:
     """A list of conditions, with `any:` and `all:` inside."""
     members: list[Condition | Clauses] = []
     for item in spot.items(what) if spot else []:
@@ -273,7 +273,7 @@ def clauses(spot: Spot | None, what: str, names: Names) -> Clauses:
     return Clauses(members=tuple(members))
 
 
-def _condition(spot: Spot, what: str, names: Names) -> Condition | None:
+def _condition(spot: YamlSpot, what: str, names: Names) -> Condition | None:
     source = spot.text(f"a condition in {what!r}")
     if not source:
         return None
@@ -294,7 +294,7 @@ def _condition(spot: Spot, what: str, names: Names) -> Condition | None:
     return condition
 
 
-def _check_needs(needs: Mapping[str, tuple[str, ...]], places: Mapping[str, Spot]) -> None:
+def _check_needs(needs: Mapping[str, tuple[str, ...]], places: Mapping[str, YamlSpot]) -> None:
     for step_id, wanted in needs.items():
         for name in wanted:
             if name not in needs:

@@ -22,9 +22,9 @@ from pydantic import JsonValue
 
 from core.errors import RunbookError, closest
 
-Path = tuple[str, ...]
+ValuePath = tuple[str, ...]
 """A name in its parts: `evidence.exit_code` is `("evidence", "exit_code")`."""
-Lookup = Callable[[Path], JsonValue]
+Lookup = Callable[[ValuePath], JsonValue]
 """The fact of a name; None where it is missing."""
 Evaluate = Callable[[Lookup], JsonValue]
 
@@ -68,8 +68,8 @@ class Condition:
     """One compiled condition."""
 
     source: str
-    names: frozenset[Path]
-    compared: frozenset[tuple[Path, str]]
+    names: frozenset[ValuePath]
+    compared: frozenset[tuple[ValuePath, str]]
     """Words that facts are compared with: `evidence.a == 'kill'` gives (("evidence", "a"), "kill")."""
     evaluate: Evaluate
 
@@ -111,8 +111,8 @@ class _Compiler:
     def __init__(self, source: str, roots: Collection[str]) -> None:
         self._source = source
         self._roots = roots
-        self.names: set[Path] = set()
-        self.compared: set[tuple[Path, str]] = set()
+        self.names: set[ValuePath] = set()
+        self.compared: set[tuple[ValuePath, str]] = set()
 
     def compile(self, node: ast.expr, depth: int) -> Evaluate:
         if depth > DEPTH_LIMIT:
@@ -221,7 +221,7 @@ def safe_pattern(pattern: str) -> re.Pattern[str]:
         raise RunbookError(f"the pattern {pattern!r} cannot be read: {error}") from error
 
 
-def _path(node: ast.expr) -> list[Path]:
+def _path(node: ast.expr) -> list[ValuePath]:
     """The name that the node is, in a list; empty when it is none."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):

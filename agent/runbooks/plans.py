@@ -115,7 +115,7 @@ def seal(plan: Plan) -> Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ChosenSolution:
     """The solution to try, and why those before it were not taken."""
 
     index: int
@@ -124,7 +124,7 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoChoice:
+class NoSolution:
     """No solution fits; `reasons` has one line for each."""
 
     reasons: tuple[Text, ...]
@@ -132,16 +132,16 @@ class NoChoice:
 
 def choose_solution(
     runbook: Runbook, context: Context, confidence: float, tried: Collection[int], catalog: Catalog
-) -> Choice | NoChoice:
+) -> ChosenSolution | NoSolution:
     """The first solution, in the file's order, that is untried, sure enough, possible, and whose conditions hold."""
     skipped: list[Text] = []
     for index, solution in enumerate(runbook.solutions):
         is_tried = index in tried
         reason = text("plan.tried") if is_tried else _obstacle(runbook, solution, context, confidence, catalog)
         if reason is None:
-            return Choice(index=index, solution=solution, skipped=tuple(skipped))
+            return ChosenSolution(index=index, solution=solution, skipped=tuple(skipped))
         skipped.append(text("plan.skipped", solution=_bilingual(solution.name), reason=reason))
-    return NoChoice(reasons=tuple(skipped))
+    return NoSolution(reasons=tuple(skipped))
 
 
 def _obstacle(

@@ -13,7 +13,7 @@ from core.text import Text, bilingual, text
 
 
 @dataclass(frozen=True, kw_only=True)
-class Match:
+class RuleMatch:
     """A runbook that fits."""
 
     runbook: Runbook
@@ -26,7 +26,7 @@ class Match:
         return (self.specificity, self.runbook.confidence)
 
 
-class WhyAsk(StrEnum):
+class ModelReason(StrEnum):
     """Why the model should be asked."""
 
     NONE_FITS = "none_fits"
@@ -34,14 +34,14 @@ class WhyAsk(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RuleVerdict:
+class RuleDiagnosis:
     """What the rules say."""
 
-    matches: tuple[Match, ...]
+    matches: tuple[RuleMatch, ...]
     """Best first."""
     diagnosis: Diagnosis | None
     """By the best match, also when several fit: the answer where no model is. None: no rule fits."""
-    why_ask: WhyAsk | None
+    why_ask: ModelReason | None
     """None: the rules are sure, no model is needed."""
 
     @property
@@ -55,21 +55,21 @@ class RuleVerdict:
         return frozenset(name for one in self.matches for name in one.runbook.forbidden)
 
 
-def diagnose(runbooks: Runbooks, context: Context) -> RuleVerdict:
+def diagnose(runbooks: Runbooks, context: Context) -> RuleDiagnosis:
     """Match every runbook against the facts; the one with most conditions met explains the incident."""
     matches = sorted(match(runbooks, context), key=lambda one: (one.rank, one.runbook.id), reverse=True)
     if not matches:
-        return RuleVerdict(matches=(), diagnosis=None, why_ask=WhyAsk.NONE_FITS)
+        return RuleDiagnosis(matches=(), diagnosis=None, why_ask=ModelReason.NONE_FITS)
     best = matches[0]
     rivals = [one for one in matches[1:] if one.rank == best.rank and one.runbook.cause != best.runbook.cause]
-    return RuleVerdict(
+    return RuleDiagnosis(
         matches=tuple(matches),
         diagnosis=explain(best.runbook, context),
-        why_ask=WhyAsk.SEVERAL_FIT if rivals else None,
+        why_ask=ModelReason.SEVERAL_FIT if rivals else None,
     )
 
 
-def match(runbooks: Runbooks, context: Context) -> list[Match]:
+def match(runbooks: Runbooks, context: Context) -> list[RuleMatch]:
     """Every runbook whose trigger and conditions fit, in the order of their ids."""
     kinds = context.incident.get("kinds") or [context.incident.get("kind")]
     wanted = {str(kind) for kind in kinds} if isinstance(kinds, list) else set()
@@ -79,7 +79,7 @@ def match(runbooks: Runbooks, context: Context) -> list[Match]:
             continue
         specificity = runbook.when.met(context.lookup)
         if specificity:
-            found.append(Match(runbook=runbook, specificity=specificity))
+            found.append(RuleMatch(runbook=runbook, specificity=specificity))
     return found
 
 

@@ -9,19 +9,19 @@ from pydantic import JsonValue, ValidationError
 
 from agent.runbooks.runbook import Sentence, StepTemplate, UndoStep
 from agent.runbooks.templates import references
-from agent.runbooks.yaml_positions import Spot
+from agent.runbooks.yaml_positions import YamlSpot
 from core.actions.catalog import Action, Catalog, JsonObject
 from core.errors import UnknownAction, closest
 
 RETRY_LIMIT = 5
 WAIT_LIMIT_S = 600
-TakeId = Callable[[Spot | None, Collection[str], str], str]
+TakeId = Callable[[YamlSpot | None, Collection[str], str], str]
 
 
 class NameCheck(Protocol):
     """Knows which facts may be named."""
 
-    def check_templates(self, spot: Spot, value: JsonValue) -> None:
+    def check_templates(self, spot: YamlSpot, value: JsonValue) -> None:
         """Complain about every `${…}` that names nothing."""
         ...
 
@@ -34,7 +34,7 @@ class StepCheck:
         self._names = names
         self._forbidden = forbidden
 
-    def step(self, spot: Spot, take_id: TakeId, taken: Collection[str]) -> StepTemplate:
+    def step(self, spot: YamlSpot, take_id: TakeId, taken: Collection[str]) -> StepTemplate:
         """One step of a solution."""
         keys = spot.keys(
             "an action",
@@ -58,7 +58,7 @@ class StepCheck:
             can_undo=can_undo,
         )
 
-    def action(self, keys: Mapping[str, Spot], spot: Spot) -> tuple[str, JsonObject]:
+    def action(self, keys: Mapping[str, YamlSpot], spot: YamlSpot) -> tuple[str, JsonObject]:
         """Name and raw parameters of the action that a step calls."""
         place = keys.get("action")
         name = place.text("action") if place else ""
@@ -75,13 +75,13 @@ class StepCheck:
         """The action of that name, or None."""
         return self._catalog.get(name) if name in self._catalog else None
 
-    def _check_action(self, name: str, place: Spot) -> None:
+    def _check_action(self, name: str, place: YamlSpot) -> None:
         if name not in self._catalog:
             place.wrong(str(UnknownAction(name, self._catalog.names())))
         if name in self._forbidden:
             place.wrong(f"{name!r} stands under 'forbidden' of this very runbook; remove it from one of the two")
 
-    def _params(self, spot: Spot | None) -> JsonObject:
+    def _params(self, spot: YamlSpot | None) -> JsonObject:
         if spot is None:
             return {}
         spot.keys("params", optional=None)
@@ -89,7 +89,7 @@ class StepCheck:
         self._names.check_templates(spot, value)
         return value if isinstance(value, dict) else {}
 
-    def _check_params(self, action: Action, raw: JsonObject, spot: Spot, places: Mapping[str, Spot]) -> None:
+    def _check_params(self, action: Action, raw: JsonObject, spot: YamlSpot, places: Mapping[str, YamlSpot]) -> None:
         """The model of the action judges; what a `${…}` will fill is judged when the plan is rendered."""
         try:
             action.params.model_validate(raw)
@@ -103,7 +103,7 @@ class StepCheck:
                     continue
                 places.get(field, spot).wrong(_param_problem(action, field, item["type"], item["msg"]))
 
-    def _says(self, spot: Spot | None) -> Sentence | None:
+    def _says(self, spot: YamlSpot | None) -> Sentence | None:
         if spot is None:
             return None
         keys = spot.keys("'says' (English and Spanish)", required=("en", "es"))
@@ -112,7 +112,7 @@ class StepCheck:
         found = {language: place.text(f"says.{language}") for language, place in keys.items()}
         return Sentence(en=found.get("en", ""), es=found.get("es", ""))
 
-    def _undo(self, spot: Spot | None) -> tuple[UndoStep | None, bool]:
+    def _undo(self, spot: YamlSpot | None) -> tuple[UndoStep | None, bool]:
         if spot is None:
             return None, True
         if not spot.is_mapping:
@@ -126,10 +126,10 @@ class StepCheck:
         return UndoStep(action=name, params=params), True
 
 
-def _pairs(spot: Spot | None) -> dict[str, Spot]:
+def _pairs(spot: YamlSpot | None) -> dict[str, YamlSpot]:
     if spot is None or not spot.is_mapping:
         return {}
-    return {str(getattr(key, "value", "")): Spot(key, spot.mistakes) for key, _ in spot.node.value}
+    return {str(getattr(key, "value", "")): YamlSpot(key, spot.mistakes) for key, _ in spot.node.value}
 
 
 def _param_problem(action: Action, field: str, kind: str, message: str) -> str:

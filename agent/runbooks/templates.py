@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
-from agent.runbooks.conditions import Lookup, Path
+from agent.runbooks.conditions import Lookup, ValuePath
 
 VALUE_LIMIT = 300
 """Characters of one value inside a text."""
@@ -34,7 +34,7 @@ def is_name(reference: str) -> bool:
     return _NAME.fullmatch(reference) is not None
 
 
-def path_of(reference: str) -> Path:
+def path_of(reference: str) -> ValuePath:
     """`evidence.exit_code` in its parts."""
     return tuple(reference.split("."))
 

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from core.errors import closest
 
 
-class _Mark(Protocol):
+class _YamlMark(Protocol):
     line: int
 
 
@@ -46,7 +46,7 @@ class Mistakes:
 
 
 @dataclass(frozen=True)
-class Spot:
+class YamlSpot:
     """A place in a file: a value and where it stands."""
 
     node: yaml.Node
@@ -73,16 +73,16 @@ class Spot:
 
     def keys(
         self, what: str, *, required: Collection[str] = (), optional: Collection[str] | None = ()
-    ) -> dict[str, Spot]:
+    ) -> dict[str, YamlSpot]:
         """Its pairs; says what is missing, unknown or doubled. `optional=None`: any key may stand here."""
         if not isinstance(self.node, yaml.MappingNode):
             self.wrong(f"{what} must be 'name: value' pairs")
             return {}
         known = {*required, *(optional or ())}
-        found: dict[str, Spot] = {}
+        found: dict[str, YamlSpot] = {}
         for key_node, value_node in self.node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
-            place = Spot(key_node, self.mistakes)
+            place = YamlSpot(key_node, self.mistakes)
             if key in found:
                 place.wrong(f"{key!r} stands twice in {what}; keep one of them")
             elif optional is not None and key not in known:
@@ -90,18 +90,18 @@ class Spot:
                 hint = f"did you mean {nearest!r}?" if nearest else f"it takes {', '.join(sorted(known))}"
                 place.wrong(f"{what} has no key {key!r}; {hint}")
             else:
-                found[key] = Spot(value_node, self.mistakes)
+                found[key] = YamlSpot(value_node, self.mistakes)
         for name in required:
             if name not in found:
                 self.wrong(f"{what} lacks {name!r}")
         return found
 
-    def items(self, what: str) -> list[Spot]:
+    def items(self, what: str) -> list[YamlSpot]:
         """Its members."""
         if not isinstance(self.node, yaml.SequenceNode):
             self.wrong(f"{what} must be a list: write [ … ] or one '- ' per line")
             return []
-        return [Spot(node, self.mistakes) for node in self.node.value]
+        return [YamlSpot(node, self.mistakes) for node in self.node.value]
 
     def text(self, what: str) -> str:
         """Its words; empty when it is no text (said)."""
@@ -146,7 +146,7 @@ class Spot:
         return repr(self.node.value) if isinstance(self.node, yaml.ScalarNode) else "pairs or a list"
 
 
-def read_marked(path: Path, shown_path: str) -> tuple[Spot | None, str, Mistakes]:
+def read_marked(path: Path, shown_path: str) -> tuple[YamlSpot | None, str, Mistakes]:
     """The root of a YAML file, its whole text, and what is wrong so far; None when nothing can be read of it."""
     mistakes = Mistakes(shown_path)
     try:
@@ -162,7 +162,7 @@ def read_marked(path: Path, shown_path: str) -> tuple[Spot | None, str, Mistakes
         if not mistakes.found:
             mistakes.add(1, "the file is empty; write a runbook or remove it")
         return None, content, mistakes
-    return Spot(node, mistakes), content, mistakes
+    return YamlSpot(node, mistakes), content, mistakes
 
 
 def _compose(content: str, mistakes: Mistakes) -> yaml.Node | None:
@@ -188,7 +188,7 @@ def _compose(content: str, mistakes: Mistakes) -> yaml.Node | None:
     return node
 
 
-def _line(mark: _Mark | None) -> int:
+def _line(mark: _YamlMark | None) -> int:
     return int(mark.line) + 1 if mark else 1
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.incidents import which_incident
-from bot.decisions import Verdict
+from bot.decisions import DecisionResult
 from core.actions.approvals import Approval
 from core.actions.catalog import Role
 from core.text import text
-from core.views.cards import Block, Button, Card, Tone, line, said, strong
+from core.views.cards import Block, Card, CardButton, Tone, line, said, strong
 from core.views.incident_card import approval_buttons
 
 ASKED_SHOWN = 8
 
 
 @command("approve", family="incidents", role=Role.OPERATOR, changes=True)
-async def approve(ask: Ask) -> Reply:
+async def approve(ask: CommandContext) -> CommandReply:
     """Yes to a question: by its id, by the incident's number, or by replying to the card."""
     found = await _which(ask, ask.words.strip().split(" ")[0])
     if isinstance(found, Card):
@@ -26,7 +26,7 @@ async def approve(ask: Ask) -> Reply:
 
 
 @command("deny", family="incidents", role=Role.OPERATOR, changes=True)
-async def deny(ask: Ask) -> Reply:
+async def deny(ask: CommandContext) -> CommandReply:
     """No to a question, with a reason where one is given."""
     words = ask.words.strip()
     is_reply = ask.incident_id is not None and not await _by_id(ask, words.split(" ")[0])
@@ -38,17 +38,17 @@ async def deny(ask: Ask) -> Reply:
 
 
 @command("ack", family="incidents", role=Role.OPERATOR, changes=True)
-async def ack(ask: Ask) -> Reply:
+async def ack(ask: CommandContext) -> CommandReply:
     """Take an incident over: automation stands still."""
     found = await which_incident(ask, ask.words, only_open=True)
     return found if isinstance(found, Card) else _said(await ask.decisions.take(ask.person, found))
 
 
-async def _by_id(ask: Ask, which: str) -> Approval | None:
+async def _by_id(ask: CommandContext, which: str) -> Approval | None:
     return await ask.face.door.approvals.get(which) if which else None
 
 
-async def _which(ask: Ask, which: str) -> Approval | Card:
+async def _which(ask: CommandContext, which: str) -> Approval | Card:
     direct = await _by_id(ask, which)
     if direct is not None:
         return direct
@@ -70,7 +70,7 @@ async def _which(ask: Ask, which: str) -> Approval | Card:
 
 def _list(pending: list[Approval]) -> Card:
     blocks: list[Block] = [line(strong(text("decide.open", count=len(pending))))]
-    rows: list[tuple[Button, ...]] = []
+    rows: list[tuple[CardButton, ...]] = []
     for place, one in enumerate(pending[:ASKED_SHOWN], start=1):
         about = text("card.id", id=one.incident_id) if one.incident_id is not None else ""
         blocks.append(line(f"{place}. ", one.says[0] if one.says else "–", "  ", about))
@@ -78,5 +78,5 @@ def _list(pending: list[Approval]) -> Card:
     return Card(blocks=tuple(blocks), buttons=tuple(rows))
 
 
-def _said(verdict: Verdict) -> Card:
+def _said(verdict: DecisionResult) -> Card:
     return said(verdict.says, Tone.GOOD if verdict.is_done else Tone.BAD)

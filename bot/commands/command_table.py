@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from core.actions.catalog import Role
 from core.errors import closest
 
-Answer = Callable[[Ask], Awaitable[Reply]]
+CommandFunction = Callable[[CommandContext], Awaitable[CommandReply]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Command:
     changes: bool
     """Whether it orders something; an order that is too old is not carried out."""
     is_listed: bool
-    answer: Answer
+    answer: CommandFunction
 
 
 FAMILIES = ("basics", "look", "incidents", "act", "quiet", "know")
@@ -33,10 +33,10 @@ COMMANDS: dict[str, Command] = {}
 
 def command(
     name: str, *, family: str, role: Role | None, changes: bool = False, is_listed: bool = True
-) -> Callable[[Answer], Answer]:
+) -> Callable[[CommandFunction], CommandFunction]:
     """Make `async def name(ask) -> Reply` a command of the chat."""
 
-    def enter(answer: Answer) -> Answer:
+    def enter(answer: CommandFunction) -> CommandFunction:
         if name in COMMANDS or family not in FAMILIES:
             raise ValueError(f"the command {name!r} is there twice, or of the unknown family {family!r}")
         COMMANDS[name] = Command(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bot.command_context import Ask, Later, Reply, Sheet
+from bot.command_context import CommandContext, CommandReply, Later, Sheet
 from bot.commands.command_table import command
 from bot.commands.platform_lines import age, known_of, status_of, title_of, tone_of
 from bot.commands.platform_stack import blind_line, lines_of, look, split_target, which_managed, with_words
 from bot.commands.target_choice import side_by_side
 from core.actions.catalog import JsonObject, Role
-from core.deployments.deploys import Version, VersionVerdict
-from core.deployments.platform import Deployment, Managed, ManagedKind
+from core.deployments.deploys import StackVersion, VersionVerdict
+from core.deployments.platform import Deployment, ManagedKind, ManagedResource
 from core.deployments.versions import version_changes
 from core.text import text
-from core.views.cards import Block, Button, Card, Folded, Tone, Words, faint, line, said, strong
+from core.views.cards import Block, Card, CardButton, Folded, Tone, Words, faint, line, said, strong
 from core.views.deploy_card import ordered_by
 
 FILE = "!file"
@@ -28,14 +28,14 @@ _COMPOSES = (ManagedKind.COMPOSE,)
 
 
 @command("compose", family="look", role=Role.VIEWER)
-async def compose(ask: Ask) -> Reply:
+async def compose(ask: CommandContext) -> CommandReply:
     """The Compose file, its secrets masked; as a file where it is long."""
     as_file = ask.words.endswith(FILE)
     found = which_managed(ask, ask.words.removesuffix(FILE), only=_COMPOSES)
     return found if isinstance(found, Card) else Later(work=lambda: _file(ask, found, as_file=as_file))
 
 
-async def _file(ask: Ask, managed: Managed, *, as_file: bool) -> Reply:
+async def _file(ask: CommandContext, managed: ManagedResource, *, as_file: bool) -> CommandReply:
     result = await look(ask, "dokploy.compose.file", {"stack": managed.name})
     if isinstance(result, Card):
         return _with_blindness(ask, result)
@@ -54,7 +54,7 @@ async def _file(ask: Ask, managed: Managed, *, as_file: bool) -> Reply:
 
 
 @command("deploylog", family="look", role=Role.VIEWER)
-async def deploylog(ask: Ask) -> Reply:
+async def deploylog(ask: CommandContext) -> CommandReply:
     """What a deployment wrote: the last one's log, or that of the one that is named."""
     as_file = ask.words.endswith(FILE)
     names, rest = split_target(ask, ask.words.removesuffix(FILE))
@@ -65,7 +65,9 @@ async def deploylog(ask: Ask) -> Reply:
     return Later(work=lambda: _log(ask, found, deployment_id, as_file=as_file))
 
 
-async def _log(ask: Ask, managed: Managed, deployment_id: str | None, *, as_file: bool) -> Reply:
+async def _log(
+    ask: CommandContext, managed: ManagedResource, deployment_id: str | None, *, as_file: bool
+) -> CommandReply:
     params: JsonObject = {"stack": managed.name, "tail": FILE_LINES if as_file else LOG_LINES}
     if deployment_id is not None:
         params["deployment_id"] = deployment_id
@@ -89,7 +91,7 @@ async def _log(ask: Ask, managed: Managed, deployment_id: str | None, *, as_file
     return Card(blocks=tuple(blocks), buttons=_log_buttons(ask, managed, deployment_id))
 
 
-async def _head(ask: Ask, managed: Managed, shown: Deployment | None) -> list[Block]:
+async def _head(ask: CommandContext, managed: ManagedResource, shown: Deployment | None) -> list[Block]:
     if shown is None:
         return [line(strong(managed.name))]
     known = await known_of(ask, managed)
@@ -103,7 +105,9 @@ async def _head(ask: Ask, managed: Managed, shown: Deployment | None) -> list[Bl
     return [*blocks, line(faint(what), *by)] if what or by else blocks
 
 
-def _log_buttons(ask: Ask, managed: Managed, shown: str | None) -> tuple[tuple[Button, ...], ...]:
+def _log_buttons(
+    ask: CommandContext, managed: ManagedResource, shown: str | None
+) -> tuple[tuple[CardButton, ...], ...]:
     words = f"{managed.name} {shown or ''}".strip()
     rows = [side_by_side(ask, [("deploylog", text("logs.button.file"), f"{words} {FILE}")])]
     others = [one for one in managed.deployments if one.id != shown][:DEPLOYMENTS_OFFERED]
@@ -124,7 +128,7 @@ def _short(one: Deployment) -> str:
 
 
 @command("diff", family="look", role=Role.VIEWER)
-async def diff(ask: Ask) -> Reply:
+async def diff(ask: CommandContext) -> CommandReply:
     """What differs between a kept version and what is there now; bare: the last good one."""
     names, rest = split_target(ask, ask.words)
     found = which_managed(ask, names, only=_COMPOSES)
@@ -136,25 +140,25 @@ async def diff(ask: Ask) -> Reply:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Kept:
+class _ComparedVersions:
     """The versions to compare: `chosen` with what is there now."""
 
-    chosen: Version | None
-    running: Version | None
-    others: Sequence[Version]
+    chosen: StackVersion | None
+    running: StackVersion | None
+    others: Sequence[StackVersion]
 
 
-async def _kept(ask: Ask, managed: Managed, wanted: int | None) -> _Kept:
+async def _kept(ask: CommandContext, managed: ManagedResource, wanted: int | None) -> _ComparedVersions:
     versions = await ask.face.versions.of(managed.id)
     running = versions[0] if versions else None
     chosen = next((one for one in versions if one.id == wanted), None) if wanted is not None else None
     if wanted is None and running is not None:
         chosen = await ask.face.versions.last_good(managed.id, before=running.id) or running
     others = [one for one in versions if chosen is None or one.id != chosen.id]
-    return _Kept(chosen=chosen, running=running, others=others[:VERSIONS_OFFERED])
+    return _ComparedVersions(chosen=chosen, running=running, others=others[:VERSIONS_OFFERED])
 
 
-async def _diff(ask: Ask, managed: Managed, wanted: int | None) -> Reply:
+async def _diff(ask: CommandContext, managed: ManagedResource, wanted: int | None) -> CommandReply:
     kept = await _kept(ask, managed, wanted)
     if kept.chosen is None:
         key = "diff.no_version" if wanted is not None else "diff.no_versions"
@@ -186,7 +190,9 @@ def _changed_variables(data: JsonObject) -> Iterator[str]:
         yield from (f"{sign} {one}" for one in names) if isinstance(names, list) else ()
 
 
-def _versions(ask: Ask, managed: Managed, kept: _Kept) -> tuple[tuple[Button, ...], ...]:
+def _versions(
+    ask: CommandContext, managed: ManagedResource, kept: _ComparedVersions
+) -> tuple[tuple[CardButton, ...], ...]:
     """Back to the one that is shown, and a look at the others."""
     rows = []
     is_older = kept.chosen is not None and kept.running is not None and kept.chosen.id != kept.running.id
@@ -202,7 +208,7 @@ def _versions(ask: Ask, managed: Managed, kept: _Kept) -> tuple[tuple[Button, ..
     return tuple(rows)
 
 
-def _with_blindness(ask: Ask, problem: Card) -> Card:
+def _with_blindness(ask: CommandContext, problem: Card) -> Card:
     """The problem, and that Dokploy does not answer at all where that is known."""
     blind = blind_line(ask)
     return problem if blind is None else Card(blocks=(blind, *problem.blocks))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import Choice, choices, refusal, which_target
+from bot.commands.target_choice import ReplyOption, choices, refusal, which_target
 from core.actions.calls import Call, CallState
 from core.actions.catalog import Role
-from core.actions.gateway import Receipt
+from core.actions.gateway import CallReceipt
 from core.monitoring.inventory import Container, Service, Stack, Target, title
 from core.text import Text, text
-from core.views.cards import Card, Tone, Weight, said
+from core.views.cards import ButtonStyle, Card, Tone, said
 
 EVERYTHING = "!all"
 """Behind a stack's name, when the person has confirmed that all of it is meant."""
@@ -28,24 +28,24 @@ class _Act:
 
 
 @command("restart", family="act", role=Role.OPERATOR, changes=True)
-async def restart(ask: Ask) -> Reply:
+async def restart(ask: CommandContext) -> CommandReply:
     """Restart a service, or a stack after one more question."""
     return await _order(ask, _Act(name="restart", action="docker.restart", changes_running=True))
 
 
 @command("up", family="act", role=Role.OPERATOR, changes=True)
-async def up(ask: Ask) -> Reply:
+async def up(ask: CommandContext) -> CommandReply:
     """Start what does not run."""
     return await _order(ask, _Act(name="up", action="docker.start", changes_running=False))
 
 
 @command("stop", family="act", role=Role.OPERATOR, changes=True)
-async def stop(ask: Ask) -> Reply:
+async def stop(ask: CommandContext) -> CommandReply:
     """Stop a service, or a stack after one more question."""
     return await _order(ask, _Act(name="stop", action="docker.stop", changes_running=True))
 
 
-async def _order(ask: Ask, act: _Act) -> Reply:
+async def _order(ask: CommandContext, act: _Act) -> CommandReply:
     is_confirmed = ask.words.endswith(EVERYTHING)
     found = which_target(ask, ask.words.removesuffix(EVERYTHING))
     if isinstance(found, Card):
@@ -63,10 +63,10 @@ async def _order(ask: Ask, act: _Act) -> Reply:
     return await submit(ask, _calls(ask, act, found, containers))
 
 
-def _no_containers(ask: Ask, stack: Stack) -> Card:
+def _no_containers(ask: CommandContext, stack: Stack) -> Card:
     """A stack that was never brought up, or taken down: only a deploy makes its containers."""
     says = text("act.no_containers", stack=stack.name)
-    option = Choice(label=text("managed.button.deploy"), words=stack.name)
+    option = ReplyOption(label=text("managed.button.deploy"), words=stack.name)
     return choices(ask, says, [option] if stack.managed is not None else [], command="deploy")
 
 
@@ -80,18 +80,18 @@ def _concerned(target: Target, act: _Act) -> list[Container]:
     return every
 
 
-def _confirm(ask: Ask, act: _Act, stack: Stack, containers: Sequence[Container]) -> Card:
+def _confirm(ask: CommandContext, act: _Act, stack: Stack, containers: Sequence[Container]) -> Card:
     says = text(f"act.{act.name}.whole_stack", stack=stack.name, count=len(containers))
-    everything = Choice(
+    everything = ReplyOption(
         label=text(f"act.{act.name}.all", count=len(containers)),
         words=f"{stack.name} {EVERYTHING}",
-        weight=Weight.DANGER,
+        weight=ButtonStyle.DANGER,
     )
-    single = [Choice(label=one.name, words=one.title) for one in stack.services[:12]]
+    single = [ReplyOption(label=one.name, words=one.title) for one in stack.services[:12]]
     return choices(ask, says, [everything, *single])
 
 
-def _calls(ask: Ask, act: _Act, target: Target, containers: Sequence[Container]) -> list[Call]:
+def _calls(ask: CommandContext, act: _Act, target: Target, containers: Sequence[Container]) -> list[Call]:
     stack = target.name if isinstance(target, Stack) else target.stack
     keys = [f"{ask.key}:{place}" if len(containers) > 1 else ask.key for place in range(len(containers))]
     origin = ask.origin()
@@ -118,7 +118,7 @@ def _shown(container: Container, among: Sequence[Container]) -> str:
     return f"{container.stack}/{container.service}" if container.stack else container.service
 
 
-async def submit(ask: Ask, calls: Sequence[Call]) -> Reply:
+async def submit(ask: CommandContext, calls: Sequence[Call]) -> CommandReply:
     """Order calls that belong together, and say what became of the wish so far; its end is told when it comes."""
     receipts = await ask.face.door.submit_plan(calls)
     first = receipts[0]
@@ -132,5 +132,5 @@ async def submit(ask: Ask, calls: Sequence[Call]) -> Reply:
     return None  # what is asked has a card of its own
 
 
-def _outcome(receipt: Receipt) -> Text:
+def _outcome(receipt: CallReceipt) -> Text:
     return receipt.result.message if receipt.result is not None else text(f"call.state.{receipt.state}")

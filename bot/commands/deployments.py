@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 
-from bot.command_context import Ask, Later, Reply
+from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
 from bot.commands.containers import submit
 from bot.commands.platform_lines import age
 from bot.commands.platform_stack import managed_of, not_managed, split_target, which_managed, with_words
-from bot.commands.target_choice import Choice, choices, refusal, which_target
+from bot.commands.target_choice import ReplyOption, choices, refusal, which_target
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role
-from core.deployments.deploys import Version, VersionVerdict
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.deploys import StackVersion, VersionVerdict
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.deployments.versions import short_image
 from core.monitoring.inventory import Service, Stack, Target
 from core.text import Text, text
@@ -29,7 +29,7 @@ _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
 
 @command("deploy", family="act", role=Role.OPERATOR, changes=True)
-async def deploy(ask: Ask) -> Reply:
+async def deploy(ask: CommandContext) -> CommandReply:
     """Deploy a stack, or take its waiting deploy out of Dokploy's queue."""
     is_cancel = ask.words.endswith(CANCEL)
     names, why = split_target(ask, ask.words.removesuffix(CANCEL))
@@ -42,7 +42,7 @@ async def deploy(ask: Ask) -> Reply:
 
 
 @command("rollback", family="act", role=Role.OPERATOR, changes=True)
-async def rollback(ask: Ask) -> Reply:
+async def rollback(ask: CommandContext) -> CommandReply:
     """Back to the last good version, or to the one that is named by its number, tag or branch."""
     names, rest = split_target(ask, ask.words)
     found = which_managed(ask, names)
@@ -70,7 +70,7 @@ async def rollback(ask: Ask) -> Reply:
 
 
 @command("tag", family="act", role=Role.OPERATOR, changes=True)
-async def tag(ask: Ask) -> Reply:
+async def tag(ask: CommandContext) -> CommandReply:
     """Another image tag for a service, written into its file and deployed."""
     names, wanted = _target_and_tag(ask)
     found = which_target(ask, names, services_only=True)
@@ -90,7 +90,7 @@ async def tag(ask: Ask) -> Reply:
 
 
 @command("update", family="act", role=Role.OPERATOR, changes=True)
-async def update(ask: Ask) -> Reply:
+async def update(ask: CommandContext) -> CommandReply:
     """Fetch newer images of the same tags, and bring them up."""
     found = which_target(ask, ask.words)
     if isinstance(found, Card):
@@ -103,16 +103,18 @@ async def update(ask: Ask) -> Reply:
     return _ordered(ask, managed, "dokploy.compose.update_images", params, says)
 
 
-def _no_compose(ask: Ask, found: Target, managed: Managed | None) -> Card:
+def _no_compose(ask: CommandContext, found: Target, managed: ManagedResource | None) -> Card:
     """Why the tags of its images cannot be changed here."""
     if managed is None:
         return not_managed(ask, found)
     says = text(f"order.no_compose.{managed.kind}", name=managed.name)
-    options = [Choice(label=text("managed.button.deploy"), words=managed.name)]
+    options = [ReplyOption(label=text("managed.button.deploy"), words=managed.name)]
     return choices(ask, says, options if managed.kind is ManagedKind.APPLICATION else [], command="deploy")
 
 
-def _ordered(ask: Ask, managed: Managed, action: str, params: JsonObject, says: Text) -> Reply:
+def _ordered(
+    ask: CommandContext, managed: ManagedResource, action: str, params: JsonObject, says: Text
+) -> CommandReply:
     """Through the door: what would be done is looked up first, which takes a moment."""
     if not ask.may(Role.OPERATOR, managed.name):
         return refusal(ask, Role.OPERATOR)
@@ -128,17 +130,17 @@ def _ordered(ask: Ask, managed: Managed, action: str, params: JsonObject, says: 
     return Later(work=lambda: submit(ask, [call]))
 
 
-def _named(managed: Managed, what: str) -> str:
+def _named(managed: ManagedResource, what: str) -> str:
     family = "application" if managed.kind is ManagedKind.APPLICATION else "compose"
     return f"dokploy.{family}.{what}"
 
 
-def _because(ask: Ask, why: str) -> JsonObject:
+def _because(ask: CommandContext, why: str) -> JsonObject:
     said_why = ask.face.redact(" ".join(why.split())[:WHY_LIMIT])
     return {"why": said_why} if said_why else {}
 
 
-def _target_and_tag(ask: Ask) -> tuple[str, str]:
+def _target_and_tag(ask: CommandContext) -> tuple[str, str]:
     """`granada api 1.4` → the service and the tag; without a tag the second is empty."""
     parts = ask.words.split()
     whole = which_target(ask, ask.words, services_only=True) if parts else None
@@ -147,7 +149,7 @@ def _target_and_tag(ask: Ask) -> tuple[str, str]:
     return " ".join(parts[:-1]), parts[-1]
 
 
-async def _which_tag(ask: Ask, service: Service, managed: Managed) -> Card:
+async def _which_tag(ask: CommandContext, service: Service, managed: ManagedResource) -> Card:
     """The tag that runs, and those that ran before, as buttons."""
     now = short_image(service.containers[0].image)
     running = now.partition(":")[2] or "latest"
@@ -155,19 +157,19 @@ async def _which_tag(ask: Ask, service: Service, managed: Managed) -> Card:
     tags = dict.fromkeys(one.rpartition(":")[2] for one in history if ":" in one.rpartition("/")[2] and "@" not in one)
     earlier = [one for one in tags if one != running and _TAG.fullmatch(one)][:TAGS_OFFERED]
     says = text("order.which_tag", service=service.title, image=now)
-    return choices(ask, says, [Choice(label=one, words=f"{service.title} {one}") for one in earlier])
+    return choices(ask, says, [ReplyOption(label=one, words=f"{service.title} {one}") for one in earlier])
 
 
-async def _versions(ask: Ask, managed: Managed, problem: Text | None = None) -> Card:
+async def _versions(ask: CommandContext, managed: ManagedResource, problem: Text | None = None) -> Card:
     """The kept versions, each with a button that asks to go back to it."""
     kept = await ask.face.versions.of(managed.id, VERSIONS_OFFERED)
     if not kept:
         return said(text("order.no_versions", stack=managed.name), Tone.UNKNOWN)
-    options = [Choice(label=_label(ask, one), words=f"{managed.name} {one.id}") for one in kept]
+    options = [ReplyOption(label=_label(ask, one), words=f"{managed.name} {one.id}") for one in kept]
     return choices(ask, problem or text("order.which_version", stack=managed.name), options, per_row=1)
 
 
-def _label(ask: Ask, version: Version) -> Text:
+def _label(ask: CommandContext, version: StackVersion) -> Text:
     sign = {VersionVerdict.GOOD: "✅", VersionVerdict.BAD: "❌"}.get(version.verdict, "❔")
     images = dict.fromkeys(short_image(one) for one in version.images.values())
     what = version.commit[:7] if version.commit else ", ".join(images)

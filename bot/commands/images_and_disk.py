@@ -5,19 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from bot.command_context import Ask, Later, Reply
+from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
 from bot.commands.containers import submit
 from bot.commands.platform_stack import look
 from bot.commands.service_status import MIB, memory
-from bot.commands.target_choice import Choice, choices, refusal, side_by_side, which_target
+from bot.commands.target_choice import ReplyOption, choices, refusal, side_by_side, which_target
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role
 from core.deployments.platform import ManagedKind
 from core.deployments.versions import short_image
 from core.monitoring.inventory import Service, Stack, Target
 from core.text import Text, text
-from core.views.cards import Block, Button, Card, Folded, Gap, Span, Tone, Words, faint, line, said, strong
+from core.views.cards import (
+    Block,
+    Card,
+    CardButton,
+    Folded,
+    Gap,
+    Span,
+    Tone,
+    Words,
+    faint,
+    line,
+    said,
+    strong,
+)
 
 NEWER_SHOWN = 20
 USERS_SHOWN = 3
@@ -33,7 +46,7 @@ PRUNE = "docker.prune"
 
 
 @command("updates", family="look", role=Role.VIEWER)
-async def updates(ask: Ask) -> Reply:
+async def updates(ask: CommandContext) -> CommandReply:
     """Which running images have something newer under their tag."""
     found: Target | None = None
     if ask.words.strip():
@@ -44,7 +57,7 @@ async def updates(ask: Ask) -> Reply:
     return Later(work=lambda: _updates(ask, found))
 
 
-async def _updates(ask: Ask, target: Target | None) -> Reply:
+async def _updates(ask: CommandContext, target: Target | None) -> CommandReply:
     params: JsonObject = {}
     if target is not None:
         stack = target.name if isinstance(target, Stack) else target.stack
@@ -70,7 +83,7 @@ async def _updates(ask: Ask, target: Target | None) -> Reply:
     return Card(blocks=tuple(blocks), buttons=tuple(_update_buttons(ask, newer)))
 
 
-def _newer_line(ask: Ask, one: JsonObject) -> Block:
+def _newer_line(ask: CommandContext, one: JsonObject) -> Block:
     pieces: list[Words | Span] = [strong(_users(ask, one)), "  ", short_image(str(one.get("image")))]
     age = one.get("age_days")
     if isinstance(age, int | float):
@@ -80,13 +93,13 @@ def _newer_line(ask: Ask, one: JsonObject) -> Block:
     return line(*pieces, indent=True)
 
 
-def _untold_line(ask: Ask, one: JsonObject) -> Words:
+def _untold_line(ask: CommandContext, one: JsonObject) -> Words:
     why = one.get("why")
     reason = text(f"docker.untold.{why}") if isinstance(why, str) and why else "–"
     return text("newer.untold_line", who=_users(ask, one), image=short_image(str(one.get("image"))), why=reason)
 
 
-def _users(ask: Ask, one: JsonObject) -> str:
+def _users(ask: CommandContext, one: JsonObject) -> str:
     """The services that run it, as far as the person may see them."""
     found = (ask.face.inventory().container(str(ref)) for ref in _list(one, "containers"))
     seen = [container for container in found if container is not None and ask.may(Role.VIEWER, container.stack)]
@@ -95,12 +108,12 @@ def _users(ask: Ask, one: JsonObject) -> str:
     return f"{shown} +{len(names) - USERS_SHOWN}" if len(names) > USERS_SHOWN else shown
 
 
-def _may_see(ask: Ask, one: JsonObject) -> bool:
+def _may_see(ask: CommandContext, one: JsonObject) -> bool:
     stacks = [str(stack) for stack in _list(one, "stacks")]
     return any(ask.may(Role.VIEWER, stack) for stack in stacks) or ask.may(Role.VIEWER, None)
 
 
-def _update_buttons(ask: Ask, newer: Sequence[JsonObject]) -> Iterator[tuple[Button, ...]]:
+def _update_buttons(ask: CommandContext, newer: Sequence[JsonObject]) -> Iterator[tuple[CardButton, ...]]:
     """One for each stack that Dokploy can bring up anew."""
     inventory = ask.face.inventory()
     stacks = dict.fromkeys(str(stack) for one in newer for stack in _list(one, "stacks"))
@@ -114,12 +127,12 @@ def _update_buttons(ask: Ask, newer: Sequence[JsonObject]) -> Iterator[tuple[But
 
 
 @command("ports", family="look", role=Role.VIEWER)
-async def ports(ask: Ask) -> Reply:
+async def ports(ask: CommandContext) -> CommandReply:
     """Published ports with who holds them: collisions first, then databases that everybody can reach."""
     return Later(work=lambda: _ports(ask))
 
 
-async def _ports(ask: Ask) -> Reply:
+async def _ports(ask: CommandContext) -> CommandReply:
     result = await look(ask, "docker.ports", {})
     if isinstance(result, Card):
         return result
@@ -163,7 +176,7 @@ def _port_line(one: JsonObject) -> Block:
     return line(*pieces)
 
 
-def _may_see_port(ask: Ask, one: JsonObject) -> bool:
+def _may_see_port(ask: CommandContext, one: JsonObject) -> bool:
     stack = one.get("stack")
     return ask.may(Role.VIEWER, str(stack) if stack else None)
 
@@ -180,7 +193,7 @@ def _fits(one: JsonObject, wanted: str) -> bool:
 
 
 @command("disk", family="look", role=Role.VIEWER)
-async def disk(ask: Ask) -> Reply:
+async def disk(ask: CommandContext) -> CommandReply:
     """What fills the disk, biggest first, and what a prune would give back."""
     hosts = _hosts(ask, ask.words)
     if not hosts:
@@ -188,17 +201,17 @@ async def disk(ask: Ask) -> Reply:
     return Later(work=lambda: _disk(ask, hosts[:HOSTS_SHOWN]))
 
 
-def _hosts(ask: Ask, words: str) -> list[str]:
+def _hosts(ask: CommandContext, words: str) -> list[str]:
     """The machines that the words name, or all of them."""
     known = [one.name for one in ask.face.inventory().hosts if not one.is_platform]
     named = [one for one in known if words.strip() and one.casefold().startswith(words.strip().casefold())]
     return named or known
 
 
-async def _disk(ask: Ask, hosts: Sequence[str]) -> Reply:
+async def _disk(ask: CommandContext, hosts: Sequence[str]) -> CommandReply:
     found = await asyncio.gather(*(look(ask, "docker.disk_usage", {"host": host}) for host in hosts))
     blocks: list[Block] = []
-    buttons: list[tuple[Button, ...]] = []
+    buttons: list[tuple[CardButton, ...]] = []
     for host, result in zip(hosts, found, strict=True):
         blocks += [Gap()] if blocks else []
         if isinstance(result, Card):
@@ -247,7 +260,7 @@ def _size(mb: float) -> str:
 
 
 @command("prune", family="act", role=Role.ADMIN, changes=True)
-async def prune(ask: Ask) -> Reply:
+async def prune(ask: CommandContext) -> CommandReply:
     """Free what can be fetched or made again; asks with exact sizes, and never touches a volume."""
     if not ask.may(Role.ADMIN, None):
         return refusal(ask, Role.ADMIN)
@@ -255,11 +268,11 @@ async def prune(ask: Ask) -> Reply:
     if not hosts or PRUNE not in ask.face.door.catalog:
         return said(text("choose.nothing_known"), Tone.UNKNOWN)
     if len(hosts) > 1:
-        return choices(ask, text("space.which_host"), [Choice(label=one, words=one) for one in hosts])
+        return choices(ask, text("space.which_host"), [ReplyOption(label=one, words=one) for one in hosts])
     return Later(work=lambda: _prune(ask, hosts[0]))
 
 
-async def _prune(ask: Ask, host: str) -> Reply:
+async def _prune(ask: CommandContext, host: str) -> CommandReply:
     call = Call(
         key=ask.key,
         action=PRUNE,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import Choice, choices, refusal
+from bot.commands.target_choice import ReplyOption, choices, refusal
 from bot.views import incident_view
 from core.actions.catalog import Role
 from core.durations import clock_time
@@ -20,7 +20,7 @@ MOST_LISTED = 30
 
 
 @command("incidents", family="incidents", role=Role.VIEWER)
-async def incidents(ask: Ask) -> Reply:
+async def incidents(ask: CommandContext) -> CommandReply:
     """The latest incidents, open ones first."""
     wanted = ask.words.strip()
     limit = min(int(wanted), MOST_LISTED) if wanted.isascii() and wanted.isdigit() and int(wanted) else LISTED
@@ -35,25 +35,27 @@ async def incidents(ask: Ask) -> Reply:
     blocks: list[Block] = [line(strong(head))]
     for one in shown[:limit]:
         blocks += _lines(ask, one)
-    options = [Choice(label=text("incidents.number", id=one.id), words=str(one.id)) for one in shown[: min(limit, 8)]]
+    options = [
+        ReplyOption(label=text("incidents.number", id=one.id), words=str(one.id)) for one in shown[: min(limit, 8)]
+    ]
     return Card(blocks=tuple(blocks), buttons=choices(ask, "", options, command="incident", per_row=4).buttons)
 
 
 @command("incident", family="incidents", role=Role.VIEWER)
-async def incident(ask: Ask) -> Reply:
+async def incident(ask: CommandContext) -> CommandReply:
     """One incident with all its evidence and its whole story."""
     found = await which_incident(ask, ask.words)
     return found if isinstance(found, Card) else full_card(await incident_view(ask.face, found, ask.zone))
 
 
 @command("why", family="incidents", role=Role.VIEWER, is_listed=False)
-async def why(ask: Ask) -> Reply:
+async def why(ask: CommandContext) -> CommandReply:
     """Why the guardian thinks so."""
     found = await which_incident(ask, ask.words)
     return found if isinstance(found, Card) else why_card(await incident_view(ask.face, found, ask.zone))
 
 
-async def which_incident(ask: Ask, words: str, *, only_open: bool = False) -> Incident | Card:
+async def which_incident(ask: CommandContext, words: str, *, only_open: bool = False) -> Incident | Card:
     """The incident of that number, of the card that was replied to, the only open one, or the card that asks."""
     number = words.strip().lstrip("#").split(" ")[0]
     if number.isascii() and number.isdigit() and len(number) < 10:
@@ -71,7 +73,7 @@ async def which_incident(ask: Ask, words: str, *, only_open: bool = False) -> In
     return found
 
 
-async def _offer(ask: Ask, *, only_open: bool) -> Incident | Card:
+async def _offer(ask: CommandContext, *, only_open: bool) -> Incident | Card:
     candidates: Sequence[Incident] = [one for one in ask.face.desk.open_ones() if ask.may(Role.VIEWER, one.stack)]
     if not candidates and not only_open:
         recent = await ask.face.incidents.recent(LISTED)
@@ -80,11 +82,11 @@ async def _offer(ask: Ask, *, only_open: bool) -> Incident | Card:
         return said(text("incidents.none_open" if only_open else "incidents.none"), Tone.GOOD)
     if len(candidates) == 1:
         return candidates[0]
-    options = [Choice(label=f"{one.id} · {one.target}", words=str(one.id)) for one in candidates[:LISTED]]
+    options = [ReplyOption(label=f"{one.id} · {one.target}", words=str(one.id)) for one in candidates[:LISTED]]
     return choices(ask, text("incidents.which"), options)
 
 
-def _lines(ask: Ask, one: Incident) -> list[Block]:
+def _lines(ask: CommandContext, one: Incident) -> list[Block]:
     tone = SEVERITY_TONES[one.severity] if one.is_open else STATE_TONES[one.state]
     state = text(f"incidents.state.{one.state}")
     when = clock_time(one.occurred_at, ask.now, ask.zone)

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.command_context import Ask, Later, Live, Reply, Sheet
+from bot.command_context import CommandContext, CommandReply, Later, Live, Sheet
 from bot.commands.command_table import command
-from bot.commands.target_choice import Choice, choices, refusal, which_container
+from bot.commands.target_choice import ReplyOption, choices, refusal, which_container
 from bot.commands.time_spans import span
 from core.actions.catalog import Role
 from core.durations import clock_time
 from core.monitoring.inventory import Container
 from core.text import text
-from core.views.cards import Button, Card, Folded, Tone, faint, line, said, strong
+from core.views.cards import Card, CardButton, Folded, Tone, faint, line, said, strong
 
 USUAL_LINES = 25
 MOST_LINES = 2000
@@ -29,7 +29,7 @@ _ERROR = re.compile(r"error|exception|fatal|panic|traceback|critical|fail(?:ed|u
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
+class _LogSelection:
     """Which lines."""
 
     target: str
@@ -53,7 +53,7 @@ class _Wanted:
 
 
 @command("logs", family="look", role=Role.VIEWER)
-async def logs(ask: Ask) -> Reply:
+async def logs(ask: CommandContext) -> CommandReply:
     """The last lines of a service."""
     wanted = _read(ask.words)
     found = which_container(ask, wanted.target)
@@ -67,10 +67,10 @@ async def logs(ask: Ask) -> Reply:
     return Later(work=lambda: _once(ask, found, wanted))
 
 
-def _read(words: str) -> _Wanted:
+def _read(words: str) -> _LogSelection:
     """`granada api 100 2h grep timeout`: names first, then options in any order, `grep` and the rest last."""
     head, _, pattern = words.partition("grep ") if " grep " in f" {words}" else (words, "", "")
-    wanted = _Wanted(target="", grep=pattern.strip()[:200] or None)
+    wanted = _LogSelection(target="", grep=pattern.strip()[:200] or None)
     names: list[str] = []
     for word in head.split():
         if word.isascii() and word.isdigit() and names:
@@ -91,14 +91,14 @@ def _read(words: str) -> _Wanted:
     return replace(wanted, target=" ".join(names))
 
 
-def _with_options(card: Card, wanted: _Wanted) -> Card:
+def _with_options(card: Card, wanted: _LogSelection) -> Card:
     """The question which service is meant, its buttons keeping the options that were typed."""
     options = replace(wanted, target="").words().strip()
     rows = tuple(tuple(replace(one, detail=f"{one.detail} {options}") for one in row) for row in card.buttons)
     return replace(card, buttons=rows)
 
 
-async def _fetch(ask: Ask, wanted: _Wanted) -> tuple[list[tuple[str, str]], Card | None]:
+async def _fetch(ask: CommandContext, wanted: _LogSelection) -> tuple[list[tuple[str, str]], Card | None]:
     """(time, line) pairs, oldest first; or the card that says why there are none."""
     params: dict[str, object] = {"container": wanted.target, "tail": _tail(wanted)}
     for name, value in (("since", wanted.since), ("until", wanted.until), ("grep", wanted.grep)):
@@ -118,13 +118,13 @@ async def _fetch(ask: Ask, wanted: _Wanted) -> tuple[list[tuple[str, str]], Card
     return pairs, None
 
 
-def _tail(wanted: _Wanted) -> int:
+def _tail(wanted: _LogSelection) -> int:
     if wanted.as_file:
         return FILE_LINES
     return ERRORS_SEARCHED if wanted.errors_only else wanted.lines
 
 
-async def _once(ask: Ask, container: Container, wanted: _Wanted) -> Reply:
+async def _once(ask: CommandContext, container: Container, wanted: _LogSelection) -> CommandReply:
     pairs, problem = await _fetch(ask, wanted)
     if problem is not None:
         return problem
@@ -138,7 +138,7 @@ async def _once(ask: Ask, container: Container, wanted: _Wanted) -> Reply:
     return _page(ask, container, wanted, pairs)
 
 
-def _page(ask: Ask, container: Container, wanted: _Wanted, pairs: list[tuple[str, str]]) -> Card:
+def _page(ask: CommandContext, container: Container, wanted: _LogSelection, pairs: list[tuple[str, str]]) -> Card:
     until = _moment(ask, pairs[-1][0])
     note = text("logs.errors" if wanted.errors_only else "logs.lines", count=len(pairs))
     title = line(strong(_title(container)), "  ", faint(note), faint(f" · {until}" if until else ""))
@@ -146,22 +146,24 @@ def _page(ask: Ask, container: Container, wanted: _Wanted, pairs: list[tuple[str
     return Card(blocks=(title, body), buttons=_buttons(ask, wanted, pairs), is_replaced=True)
 
 
-def _buttons(ask: Ask, wanted: _Wanted, pairs: list[tuple[str, str]]) -> tuple[tuple[Button, ...], ...]:
+def _buttons(
+    ask: CommandContext, wanted: _LogSelection, pairs: list[tuple[str, str]]
+) -> tuple[tuple[CardButton, ...], ...]:
     plain = replace(wanted, errors_only=False, as_file=False, follows=False)
     first = [
-        Choice(label=text("logs.button.older"), words=replace(plain, until=pairs[0][0], since=None).words()),
-        Choice(label=text("logs.button.newest"), words=replace(plain, until=None, since=None).words())
+        ReplyOption(label=text("logs.button.older"), words=replace(plain, until=pairs[0][0], since=None).words()),
+        ReplyOption(label=text("logs.button.newest"), words=replace(plain, until=None, since=None).words())
         if wanted.errors_only or wanted.until
-        else Choice(label=text("logs.button.errors"), words=replace(plain, errors_only=True, until=None).words()),
+        else ReplyOption(label=text("logs.button.errors"), words=replace(plain, errors_only=True, until=None).words()),
     ]
     second = [
-        Choice(label=text("logs.button.follow"), words=replace(plain, follows=True, until=None).words()),
-        Choice(label=text("logs.button.file"), words=replace(plain, as_file=True).words()),
+        ReplyOption(label=text("logs.button.follow"), words=replace(plain, follows=True, until=None).words()),
+        ReplyOption(label=text("logs.button.file"), words=replace(plain, as_file=True).words()),
     ]
     return (*choices(ask, "", first).buttons, *choices(ask, "", second).buttons)
 
 
-async def _follow(ask: Ask, container: Container, wanted: _Wanted) -> AsyncIterator[Card]:
+async def _follow(ask: CommandContext, container: Container, wanted: _LogSelection) -> AsyncIterator[Card]:
     """The newest lines again and again for a minute; a frame only when there is something new."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + FOLLOW_S
@@ -186,7 +188,7 @@ def _title(container: Container) -> str:
     return f"{container.stack}/{container.service}" if container.stack else container.name
 
 
-def _moment(ask: Ask, at: str) -> str:
+def _moment(ask: CommandContext, at: str) -> str:
     try:
         return clock_time(datetime.fromisoformat(at), ask.now, ask.zone, seconds=True)
     except ValueError:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.command_context import Ask, Later, Reply
+from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.target_choice import Choice, choices
+from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.durations import clock_time
 from core.text import Text, text
@@ -18,13 +18,13 @@ QUERY_LIMIT = 1000
 
 
 @command("memory", family="know", role=Role.VIEWER)
-async def memory(ask: Ask) -> Reply:
+async def memory(ask: CommandContext) -> CommandReply:
     """Similar past incidents; in reply to a card: those like it."""
     query = ask.words.strip()[:QUERY_LIMIT]
     if not query and ask.incident_id is None:
         return said(text("memory.ask"), Tone.INFO)
 
-    async def recall() -> Reply:
+    async def recall() -> CommandReply:
         incident = await ask.face.desk.get(ask.incident_id) if ask.incident_id is not None and not query else None
         if incident is not None:
             found = await ask.face.memory.similar(incident, SHOWN)
@@ -45,7 +45,7 @@ async def memory(ask: Ask) -> Reply:
                 key = "memory.helped" if lesson.held else "memory.tried"
                 blocks.append(line(text(key, what=_done(lesson.actions[:3])), indent=True))
         numbers = [one.lesson.incident_id for one in found if one.lesson.incident_id is not None]
-        options = [Choice(label=text("incidents.number", id=number), words=str(number)) for number in numbers]
+        options = [ReplyOption(label=text("incidents.number", id=number), words=str(number)) for number in numbers]
         return Card(blocks=tuple(blocks), buttons=choices(ask, "", options, command="incident", per_row=3).buttons)
 
     return Later(work=recall)

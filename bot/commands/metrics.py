@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from bot.command_context import Ask, Later, Reply, Sheet
+from bot.command_context import CommandContext, CommandReply, Later, Sheet
 from bot.commands.command_table import command
-from bot.commands.target_choice import Choice, choices, refusal, which_container
+from bot.commands.target_choice import ReplyOption, choices, refusal, which_container
 from bot.commands.time_spans import take_span
 from bot.rendering.charts import ChartData, Mark
 from core.actions.catalog import Role
@@ -33,7 +33,7 @@ _drawing = asyncio.Semaphore(1)
 
 
 @command("metrics", family="look", role=Role.VIEWER)
-async def metrics(ask: Ask) -> Reply:
+async def metrics(ask: CommandContext) -> CommandReply:
     """A picture of a service's resources."""
     span, names = take_span(ask.words.split())
     found = which_container(ask, " ".join(names))
@@ -45,7 +45,7 @@ async def metrics(ask: Ask) -> Reply:
     return Later(work=lambda: _chart(ask, found, wanted), is_upload=True)
 
 
-async def _chart(ask: Ask, container: Container, span: timedelta) -> Reply:
+async def _chart(ask: CommandContext, container: Container, span: timedelta) -> CommandReply:
     points = await ask.face.series.read(container.ref, ask.now - span, ask.now)
     name = f"{container.stack}/{container.service}" if container.stack else container.name
     if len(points) < LEAST_POINTS:
@@ -62,12 +62,12 @@ async def _chart(ask: Ask, container: Container, span: timedelta) -> Reply:
         memory=round(last.memory_bytes / 2**20),
         limit=round(last.memory_limit_bytes / 2**20),
     )
-    options = [Choice(label=one, words=f"{container.ref} {one}") for one in SPANS]
+    options = [ReplyOption(label=one, words=f"{container.ref} {one}") for one in SPANS]
     caption = Card(blocks=(line(says),), buttons=choices(ask, "", options, per_row=4).buttons)
     return Sheet(caption=caption, name=f"{container.name}.png", content=picture, is_photo=True)
 
 
-async def _data(ask: Ask, container: Container, name: str, points: Sequence[SeriesPoint]) -> ChartData:
+async def _data(ask: CommandContext, container: Container, name: str, points: Sequence[SeriesPoint]) -> ChartData:
     since = points[0].at
     recent = await ask.face.incidents.recent(50, stack=container.stack, since=since)
     marks = [

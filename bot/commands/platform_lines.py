@@ -7,9 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.command_context import Ask
+from bot.command_context import CommandContext
 from core.deployments.deploys import Deploy, DeployPhase
-from core.deployments.platform import Deployment, DeployStatus, Domain, DomainState, Managed, QueuedDeployment
+from core.deployments.platform import (
+    Deployment,
+    DeployStatus,
+    Domain,
+    DomainState,
+    ManagedResource,
+    QueuedDeployment,
+)
 from core.durations import duration
 from core.monitoring.inventory import Inventory
 from core.text import Text, text
@@ -38,10 +45,10 @@ _OUR_TONES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class StackDeployState:
     """What the records and the platform say of one managed stack."""
 
-    managed: Managed
+    managed: ManagedResource
     ours: tuple[Deploy, ...]
     """Our own deploys of it, newest first."""
     waiting: tuple[QueuedDeployment, ...]
@@ -56,15 +63,15 @@ class Known:
         return next((one for one in self.ours if one.deployment_id == deployment.id), None)
 
 
-async def known_of(ask: Ask, managed: Managed) -> Known:
+async def known_of(ask: CommandContext, managed: ManagedResource) -> StackDeployState:
     """From the records and from memory, without asking Dokploy."""
     view = ask.face.platform()
     waiting = tuple(one for one in view.queue if one.managed_id == managed.id) if view else ()
     ours = await ask.face.deploys.recent(LATELY, managed_id=managed.id)
-    return Known(managed=managed, ours=tuple(ours), waiting=waiting)
+    return StackDeployState(managed=managed, ours=tuple(ours), waiting=waiting)
 
 
-def managed_blocks(ask: Ask, known: Known) -> Iterator[Block]:
+def managed_blocks(ask: CommandContext, known: StackDeployState) -> Iterator[Block]:
     """All of it."""
     managed = known.managed
     yield line(faint(_origin(managed)))
@@ -75,14 +82,14 @@ def managed_blocks(ask: Ask, known: Known) -> Iterator[Block]:
     yield from _backups(ask, managed)
 
 
-def _origin(managed: Managed) -> str:
+def _origin(managed: ManagedResource) -> str:
     """`Dokploy · shop / production · git main`."""
     where = " / ".join(part for part in (managed.project, managed.environment) if part)
     source = " ".join(part for part in (managed.source, managed.branch) if part)
     return " · ".join(part for part in (managed.system.capitalize(), where, source) if part)
 
 
-def last_line(ask: Ask, known: Known) -> Line:
+def last_line(ask: CommandContext, known: StackDeployState) -> Line:
     """How the last deployment went and how old it is; or that one runs; or that there was none yet."""
     running = known.under_way
     if running is not None:
@@ -111,7 +118,7 @@ def status_of(deployment: Deployment, ours: Deploy | None) -> Text:
     return text(f"managed.status.{deployment.status}")
 
 
-def _told(ask: Ask, one: Deployment, ours: Deploy | None) -> Iterator[Words | Span]:
+def _told(ask: CommandContext, one: Deployment, ours: Deploy | None) -> Iterator[Words | Span]:
     at = one.finished_at or one.started_at or one.created_at
     yield status_of(one, ours)
     if at is not None:
@@ -133,13 +140,13 @@ def title_of(one: Deployment, ours: Deploy | None) -> str:
     return " ".join(part for part in (one.commit[:7] if one.commit else "", says) if part)
 
 
-def age(ask: Ask, at: datetime) -> str:
+def age(ask: CommandContext, at: datetime) -> str:
     """Its largest unit: `3 d`, `2 h`."""
     parts = duration(ask.now - at).split()
     return " ".join(parts[:2])
 
 
-def _domains(ask: Ask, managed: Managed) -> Iterator[Block]:
+def _domains(ask: CommandContext, managed: ManagedResource) -> Iterator[Block]:
     view = ask.face.platform()
     states = view.domains if view else {}
     shown = [one for one in managed.domains if one.is_enabled]
@@ -149,7 +156,7 @@ def _domains(ask: Ask, managed: Managed) -> Iterator[Block]:
         yield line(f"+{len(shown) - DOMAINS_SHOWN}", indent=True)
 
 
-def domain_line(ask: Ask, domain: Domain, state: DomainState | None) -> Line:
+def domain_line(ask: CommandContext, domain: Domain, state: DomainState | None) -> Line:
     """A domain, where it leads, and how it answered when it was last asked."""
     to = f" → {domain.service or '?'}{f':{domain.port}' if domain.port else ''}"
     pieces: list[Words | Span] = [domain.url.partition("://")[2], faint(to)]
@@ -165,7 +172,7 @@ def domain_line(ask: Ask, domain: Domain, state: DomainState | None) -> Line:
     return line(*pieces, tone=Tone.CRITICAL)
 
 
-def _certificate(ask: Ask, state: DomainState) -> Iterator[Words | Span]:
+def _certificate(ask: CommandContext, state: DomainState) -> Iterator[Words | Span]:
     if state.certificate_ends is None:
         return
     days = (state.certificate_ends - ask.now).days
@@ -174,14 +181,14 @@ def _certificate(ask: Ask, state: DomainState) -> Iterator[Words | Span]:
         yield text("managed.domain.certificate_ends", days=max(days, 0))
 
 
-def _backups(ask: Ask, managed: Managed) -> Iterator[Block]:
+def _backups(ask: CommandContext, managed: ManagedResource) -> Iterator[Block]:
     view = ask.face.platform()
     for one in view.backups if view else ():
         if one.managed_id == managed.id and one.status is DeployStatus.ERROR:
             yield line(text("managed.backup_failed", name=one.name), faint(f" {one.detail[:100]}"), tone=Tone.BAD)
 
 
-def health_blocks(ask: Ask, known: Known) -> Iterator[Block]:
+def health_blocks(ask: CommandContext, known: StackDeployState) -> Iterator[Block]:
     """Only what is not well: the last deployment, domains, backups."""
     last = last_line(ask, known)
     if last.tone not in (Tone.GOOD, Tone.SKIPPED):
@@ -190,7 +197,7 @@ def health_blocks(ask: Ask, known: Known) -> Iterator[Block]:
     yield from _backups(ask, known.managed)
 
 
-async def overview_marks(ask: Ask, inventory: Inventory) -> dict[str, Line]:
+async def overview_marks(ask: CommandContext, inventory: Inventory) -> dict[str, Line]:
     """A line under each stack whose deploy runs, waits or was bad, or which was never deployed; by its name."""
     marks: dict[str, Line] = {}
     lately = await ask.face.deploys.recent(MOST_LATELY)
@@ -198,7 +205,7 @@ async def overview_marks(ask: Ask, inventory: Inventory) -> dict[str, Line]:
     for managed in inventory.managed:
         ours = tuple(one for one in lately if one.managed_id == managed.id)
         waiting = tuple(one for one in view.queue if one.managed_id == managed.id) if view else ()
-        mark = last_line(ask, Known(managed=managed, ours=ours, waiting=waiting))
+        mark = last_line(ask, StackDeployState(managed=managed, ours=ours, waiting=waiting))
         if mark.tone not in (Tone.GOOD, Tone.SKIPPED):
             marks[managed.name] = replace(mark, indent=True)
     return marks

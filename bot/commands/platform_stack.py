@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.command_context import Ask
-from bot.commands.target_choice import CHOICES_SHOWN, NAME_SHOWN, Choice, choices, side_by_side, unknown
+from bot.command_context import CommandContext
+from bot.commands.target_choice import CHOICES_SHOWN, NAME_SHOWN, ReplyOption, choices, side_by_side, unknown
 from core.actions.catalog import JsonObject, Result, Role
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.monitoring.inventory import Host, Inventory, Service, Stack, Target, find, title
 from core.text import Text, text
-from core.views.cards import Block, Button, Card, Line, Tone, code, line, said
+from core.views.cards import Block, Card, CardButton, Line, Tone, code, line, said
 
 DEPLOYS = "dokploy.compose.deploy"
 WORKING_DIR = "com.docker.compose.project.working_dir"
 DEPLOYABLE = (ManagedKind.COMPOSE, ManagedKind.APPLICATION)
 
 
-def has_platform(ask: Ask) -> bool:
+def has_platform(ask: CommandContext) -> bool:
     """Whether there is a Dokploy at all (not whether it answers just now)."""
     catalog = ask.face.door.catalog
     return DEPLOYS in catalog and catalog.get(DEPLOYS).unavailable() is None
 
 
-def managed_of(ask: Ask, target: Target) -> Managed | None:
+def managed_of(ask: CommandContext, target: Target) -> ManagedResource | None:
     """What Dokploy knows of a stack or of a service's stack; None: it does not manage it."""
     stack = target.name if isinstance(target, Stack) else target.stack
     return ask.face.inventory().managed_one(stack) if stack is not None else None
 
 
-def which_managed(ask: Ask, words: str, *, only: tuple[ManagedKind, ...] = DEPLOYABLE) -> Managed | Card:
+def which_managed(
+    ask: CommandContext, words: str, *, only: tuple[ManagedKind, ...] = DEPLOYABLE
+) -> ManagedResource | Card:
     """The managed stack that the words mean, or the card that asks, or says why there is none."""
     inventory = ask.face.inventory()
     if not has_platform(ask):
@@ -38,19 +40,19 @@ def which_managed(ask: Ask, words: str, *, only: tuple[ManagedKind, ...] = DEPLO
     if not known:
         return _nothing_known(ask, inventory, words)
     if not words.strip():
-        options = [Choice(label=one.name, words=one.name) for one in sorted(known, key=lambda one: one.name)]
+        options = [ReplyOption(label=one.name, words=one.name) for one in sorted(known, key=lambda one: one.name)]
         return choices(ask, text("choose.which"), options[:CHOICES_SHOWN])
     found = _by_name(inventory, known, words)
     if len(found) == 1:
         return found[0]
     if found:
-        options = [Choice(label=one.name, words=one.name) for one in found[:CHOICES_SHOWN]]
+        options = [ReplyOption(label=one.name, words=one.name) for one in found[:CHOICES_SHOWN]]
         return choices(ask, text("choose.several", name=words.strip()[:NAME_SHOWN]), options)
     plain = find(inventory, words[:200])
     return not_managed(ask, plain[0]) if plain else unknown(ask, words)
 
 
-def _by_name(inventory: Inventory, known: list[Managed], words: str) -> list[Managed]:
+def _by_name(inventory: Inventory, known: list[ManagedResource], words: str) -> list[ManagedResource]:
     """By its own name, else by the name of a service or container of it."""
     shadows = tuple(replace(one, kind=ManagedKind.COMPOSE) for one in known)
     names = [one.name for one in find(Inventory(managed=shadows), words[:200])]
@@ -60,7 +62,7 @@ def _by_name(inventory: Inventory, known: list[Managed], words: str) -> list[Man
     return [one for one in known if one.name in names]
 
 
-def split_target(ask: Ask, words: str) -> tuple[str, str]:
+def split_target(ask: CommandContext, words: str) -> tuple[str, str]:
     """`granada fix the memory` → what names a stack, and the rest: the longest exact name, else the longest fitting."""
     inventory = ask.face.inventory()
     shadow = Inventory(managed=tuple(replace(one, kind=ManagedKind.COMPOSE) for one in inventory.managed))
@@ -89,7 +91,7 @@ def with_words(card: Card, rest: str) -> Card:
     return replace(card, buttons=rows)
 
 
-def not_managed(ask: Ask, target: Target) -> Card:
+def not_managed(ask: CommandContext, target: Target) -> Card:
     """It runs here, but Dokploy does not have it: what can be done all the same."""
     key = "managed.not_managed" if has_platform(ask) else "managed.no_platform_for"
     blocks: list[Block] = [line(text(key, stack=_stack_name(target)), tone=Tone.UNKNOWN)]
@@ -100,7 +102,7 @@ def not_managed(ask: Ask, target: Target) -> Card:
     return Card(blocks=tuple(blocks), buttons=(_instead(ask, target),))
 
 
-def _nothing_known(ask: Ask, inventory: Inventory, words: str) -> Card:
+def _nothing_known(ask: CommandContext, inventory: Inventory, words: str) -> Card:
     """Dokploy is there, and nothing in it is known: it may be silent, and what is meant may run without it."""
     blind = blind_line(ask)
     if blind is not None:
@@ -109,14 +111,14 @@ def _nothing_known(ask: Ask, inventory: Inventory, words: str) -> Card:
     return not_managed(ask, found[0]) if len(found) == 1 else said(text("managed.none"), Tone.UNKNOWN)
 
 
-def _without_platform(ask: Ask, inventory: Inventory, words: str) -> Card:
+def _without_platform(ask: CommandContext, inventory: Inventory, words: str) -> Card:
     found = find(inventory, words[:200]) if words.strip() else ()
     if len(found) == 1:
         return not_managed(ask, found[0])
     return said(text("managed.no_platform"), Tone.UNKNOWN)
 
 
-def _instead(ask: Ask, target: Target) -> tuple[Button, ...]:
+def _instead(ask: CommandContext, target: Target) -> tuple[CardButton, ...]:
     name = title(target)
     commands = ("restart", "updates", "info" if isinstance(target, Service) else "services")
     return side_by_side(ask, [(one, text(f"managed.button.{one}"), name) for one in commands])
@@ -132,7 +134,7 @@ def _stack_name(target: Target) -> str:
     return target.name if isinstance(target, Stack) else target.stack or target.name
 
 
-def blind_line(ask: Ask) -> Line | None:
+def blind_line(ask: CommandContext) -> Line | None:
     """That Dokploy does not answer just now; None: it does, as far as is known."""
     for host in ask.face.inventory().hosts:
         if host.is_platform and not host.is_reachable:
@@ -145,7 +147,7 @@ def platform_blind(host: Host) -> Text:
     return text("managed.blind", problem=host.says or host.problem.split("\n")[0][:200])
 
 
-async def look(ask: Ask, action: str, params: JsonObject) -> Result | Card:
+async def look(ask: CommandContext, action: str, params: JsonObject) -> Result | Card:
     """What a READ action of a system sees; the card that says why not."""
     if action not in ask.face.door.catalog:
         key = "managed.no_platform" if action.startswith("dokploy.") else "managed.not_here"

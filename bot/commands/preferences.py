@@ -6,19 +6,19 @@ import re
 from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import Choice, choices, refusal
+from bot.commands.target_choice import ReplyOption, choices, refusal
 from core.actions.catalog import Role
 from core.text import LANGUAGES, text
-from core.views.cards import Block, Button, Card, Tone, code, line, said, strong
+from core.views.cards import Block, Card, CardButton, Tone, code, line, said, strong
 from knowledge.records.people_records import Person
 
 _HOURS = re.compile(r"([01]?\d|2[0-3])(?::([0-5]\d))?\s*[-–]\s*([01]?\d|2[0-3])(?::([0-5]\d))?")
 
 
 @command("settings", family="know", role=Role.VIEWER)
-async def settings(ask: Ask) -> Reply:
+async def settings(ask: CommandContext) -> CommandReply:
     """What can be changed, with buttons; or a change in words: `quiet 23-7`, `timezone Europe/Madrid`."""
     what, _, value = ask.words.strip().partition(" ")
     changes = {"language": _language, "quiet": _quiet, "timezone": _timezone, "chat": _chat_language, "invite": _invite}
@@ -30,7 +30,7 @@ async def settings(ask: Ask) -> Reply:
     return await _overview(ask)
 
 
-async def _overview(ask: Ask) -> Card:
+async def _overview(ask: CommandContext) -> Card:
     person = await _person(ask)
     quiet = f"{person.quiet_from}–{person.quiet_to}" if person.quiet_from else text("settings.none")
     chat = await ask.decisions.channel.language(ask.place.chat_id)
@@ -41,43 +41,43 @@ async def _overview(ask: Ask) -> Card:
         line(text("settings.quiet", hours=quiet)),
         line(text("settings.timezone", zone=str(ask.zone))),
     ]
-    rows: list[tuple[Button, ...]] = []
-    mine = [Choice(label=text(f"language.{one}"), words=f"language {one}") for one in LANGUAGES]
+    rows: list[tuple[CardButton, ...]] = []
+    mine = [ReplyOption(label=text(f"language.{one}"), words=f"language {one}") for one in LANGUAGES]
     rows += choices(ask, "", mine).buttons
     theirs = [
-        Choice(label=text("settings.chat_button", language=text(f"language.{one}")), words=f"chat {one}")
+        ReplyOption(label=text("settings.chat_button", language=text(f"language.{one}")), words=f"chat {one}")
         for one in LANGUAGES
     ]
     rows += choices(ask, "", theirs).buttons
     hours = [
-        Choice(label=text("settings.quiet_on"), words="quiet 23:00-07:00"),
-        Choice(label=text("settings.quiet_off"), words="quiet off"),
+        ReplyOption(label=text("settings.quiet_on"), words="quiet 23:00-07:00"),
+        ReplyOption(label=text("settings.quiet_off"), words="quiet off"),
     ]
     rows += choices(ask, "", hours).buttons
     if ask.person.role is Role.ADMIN:
-        invites = [Choice(label=text(f"settings.invite.{one}"), words=f"invite {one}") for one in Role]
+        invites = [ReplyOption(label=text(f"settings.invite.{one}"), words=f"invite {one}") for one in Role]
         rows += choices(ask, "", invites, per_row=3).buttons
     return Card(blocks=tuple(blocks), buttons=tuple(rows), is_replaced=True)
 
 
-async def _person(ask: Ask) -> Person:
+async def _person(ask: CommandContext) -> Person:
     return ask.person.person or Person(user_id=ask.person.user_id, name=ask.person.name, role=ask.person.role)
 
 
-async def _save(ask: Ask, person: Person) -> None:
+async def _save(ask: CommandContext, person: Person) -> None:
     await ask.access.remember(replace(person, name=ask.person.name))
 
 
-async def _language(ask: Ask, value: str) -> Reply:
+async def _language(ask: CommandContext, value: str) -> CommandReply:
     chosen = next((one for one in LANGUAGES if one == value.casefold()), None)
     if chosen is None:
-        options = [Choice(label=text(f"language.{one}"), words=f"language {one}") for one in LANGUAGES]
+        options = [ReplyOption(label=text(f"language.{one}"), words=f"language {one}") for one in LANGUAGES]
         return choices(ask, text("settings.which_language"), options)
     await _save(ask, replace(await _person(ask), language=chosen))
     return said(ask.face.texts.render(text("settings.language_set"), chosen), Tone.GOOD)
 
 
-async def _chat_language(ask: Ask, value: str) -> Reply:
+async def _chat_language(ask: CommandContext, value: str) -> CommandReply:
     chosen = next((one for one in LANGUAGES if one == value.casefold()), None)
     if not ask.may(Role.OPERATOR, None):
         return refusal(ask, Role.OPERATOR)
@@ -87,7 +87,7 @@ async def _chat_language(ask: Ask, value: str) -> Reply:
     return said(ask.face.texts.render(text("settings.chat_set"), chosen), Tone.GOOD)
 
 
-async def _quiet(ask: Ask, value: str) -> Reply:
+async def _quiet(ask: CommandContext, value: str) -> CommandReply:
     if value.casefold() in ("off", "no", "none", "nunca"):
         await _save(ask, replace(await _person(ask), quiet_from=None, quiet_to=None))
         return said(text("settings.quiet_cleared"), Tone.GOOD)
@@ -100,7 +100,7 @@ async def _quiet(ask: Ask, value: str) -> Reply:
     return said(text("settings.quiet_set", begins=begins, ends=ends), Tone.GOOD)
 
 
-async def _timezone(ask: Ask, value: str) -> Reply:
+async def _timezone(ask: CommandContext, value: str) -> CommandReply:
     try:
         zone = ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -110,7 +110,7 @@ async def _timezone(ask: Ask, value: str) -> Reply:
     return said(text("settings.timezone_set", zone=zone.key), Tone.GOOD)
 
 
-async def _invite(ask: Ask, value: str) -> Reply:
+async def _invite(ask: CommandContext, value: str) -> CommandReply:
     """A one-time link that gives a role; in private chats only, whoever reads it may use it."""
     role = next((one for one in Role if one == value.casefold()), None)
     if ask.person.role is not Role.ADMIN:

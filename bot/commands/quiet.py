@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import Choice, choices, which_target
+from bot.commands.target_choice import ReplyOption, choices, which_target
 from bot.commands.time_spans import span
-from bot.decisions import Verdict
+from bot.decisions import DecisionResult
 from core.actions.catalog import Role
 from core.durations import clock_time, duration
 from core.monitoring.inventory import Stack, Target, find, title
 from core.settings import Autonomy
 from core.text import text
-from core.views.cards import Block, Button, Card, Tone, faint, line, said, strong
+from core.views.cards import Block, Card, CardButton, Tone, faint, line, said, strong
 
 SPANS = ("30m", "1h", "4h", "1d")
 ENDS = "!end"
 
 
 @command("silence", family="quiet", role=Role.OPERATOR, changes=True)
-async def silence(ask: Ask) -> Reply:
+async def silence(ask: CommandContext) -> CommandReply:
     """No alarms for a stack or service for a while; bare: what is silenced now."""
     words = ask.words.split()
     if words[:1] == [ENDS]:
@@ -45,29 +45,29 @@ async def silence(ask: Ask) -> Reply:
     return Card(blocks=(line(says, tone=Tone.QUIET),))
 
 
-def _with_reason(ask: Ask, words: str) -> Card | None:
+def _with_reason(ask: CommandContext, words: str) -> Card | None:
     """The card that asks which, or says that there is none; None: the words name one target."""
     found = which_target(ask, words)
     return found if isinstance(found, Card) else None
 
 
-def _spans(ask: Ask, words: str) -> Card:
+def _spans(ask: CommandContext, words: str) -> Card:
     (target,) = find(ask.face.inventory(), words) or (None,)
     name = title(target) if target is not None else words
-    options = [Choice(label=one, words=f"{name} {one}") for one in SPANS]
+    options = [ReplyOption(label=one, words=f"{name} {one}") for one in SPANS]
     return choices(ask, text("silence.how_long", target=name), options, per_row=4)
 
 
-async def _overview(ask: Ask) -> Reply:
+async def _overview(ask: CommandContext) -> CommandReply:
     active = await ask.face.silences.active(ask.now)
     blocks: list[Block] = [line(strong(text("silence.active" if active else "silence.none")), tone=Tone.QUIET)]
-    rows: list[tuple[Button, ...]] = []
+    rows: list[tuple[CardButton, ...]] = []
     for one in active[:8]:
         until = clock_time(one.until, ask.now, ask.zone)
         blocks.append(
             line(strong(one.target), "  ", text("silence.until", until=until), faint(f"  {one.why}".rstrip()))
         )
-        ends = choices(ask, "", [Choice(label=text("silence.end", target=one.target), words=f"{ENDS} {one.id}")])
+        ends = choices(ask, "", [ReplyOption(label=text("silence.end", target=one.target), words=f"{ENDS} {one.id}")])
         rows += ends.buttons
     targets = which_target(ask, "")
     if isinstance(targets, Card):
@@ -76,7 +76,7 @@ async def _overview(ask: Ask) -> Reply:
     return Card(blocks=tuple(blocks), buttons=tuple(rows), is_replaced=True)
 
 
-async def _end(ask: Ask, words: list[str]) -> Reply:
+async def _end(ask: CommandContext, words: list[str]) -> CommandReply:
     number = int(words[0]) if words and words[0].isdigit() else 0
     held = next((one for one in await ask.face.silences.active(ask.now) if one.id == number), None)
     if held is None:
@@ -87,20 +87,20 @@ async def _end(ask: Ask, words: list[str]) -> Reply:
 
 
 @command("freeze", family="quiet", role=Role.OPERATOR, changes=True)
-async def freeze(ask: Ask) -> Reply:
+async def freeze(ask: CommandContext) -> CommandReply:
     """Stop all automation; people may still act."""
     verdict = await ask.decisions.freeze(ask.person, True, ask.words)
     return said(verdict.says, Tone.FROZEN if verdict.is_done else Tone.BAD)
 
 
 @command("unfreeze", family="quiet", role=Role.OPERATOR, changes=True)
-async def unfreeze(ask: Ask) -> Reply:
+async def unfreeze(ask: CommandContext) -> CommandReply:
     """Let automation go on."""
     return _said(await ask.decisions.freeze(ask.person, False))
 
 
 @command("autonomy", family="quiet", role=Role.ADMIN, changes=True)
-async def autonomy(ask: Ask) -> Reply:
+async def autonomy(ask: CommandContext) -> CommandReply:
     """How much runbooks may do alone on a stack."""
     words = ask.words.split()
     mode = next((one for one in Autonomy if words and words[-1].casefold() == one), None)
@@ -115,14 +115,14 @@ async def autonomy(ask: Ask) -> Reply:
     return _said(await ask.decisions.autonomy(ask.person, found.name, mode))
 
 
-async def _modes(ask: Ask, stack: Stack) -> Card:
+async def _modes(ask: CommandContext, stack: Stack) -> Card:
     own = ask.face.settings.stacks.get(stack.name)
     changed = await ask.face.changed.autonomy(stack.name)
     now = changed or (own.autonomy if own and own.autonomy else ask.face.settings.policy.autonomy)
     blocks: list[Block] = [line(strong(stack.name), " · ", text("autonomy.now", mode=text(f"autonomy.{now}.name")))]
     for one in Autonomy:
         blocks.append(line(strong(text(f"autonomy.{one}.name")), ": ", text(f"autonomy.{one}.about")))
-    options = [Choice(label=text(f"autonomy.{one}.name"), words=f"{stack.name} {one}") for one in Autonomy]
+    options = [ReplyOption(label=text(f"autonomy.{one}.name"), words=f"{stack.name} {one}") for one in Autonomy]
     return Card(blocks=tuple(blocks), buttons=choices(ask, "", options).buttons, is_replaced=True)
 
 
@@ -130,5 +130,5 @@ def _stack_of(target: Target) -> str | None:
     return target.name if isinstance(target, Stack) else target.stack
 
 
-def _said(verdict: Verdict) -> Card:
+def _said(verdict: DecisionResult) -> Card:
     return said(verdict.says, Tone.GOOD if verdict.is_done else Tone.BAD)

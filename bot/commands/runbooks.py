@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 
 from agent.runbooks.runbook import Runbook, StepTemplate
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import Choice, choices
+from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.errors import closest
 from core.text import Text, bilingual, text
@@ -18,7 +18,7 @@ SHOWN = 40
 
 
 @command("runbooks", family="know", role=Role.VIEWER)
-async def runbooks(ask: Ask) -> Reply:
+async def runbooks(ask: CommandContext) -> CommandReply:
     """The list, or one runbook."""
     books = ask.face.runbooks()
     wanted = ask.words.strip().casefold().replace(" ", "_").replace("-", "_")
@@ -30,12 +30,12 @@ async def runbooks(ask: Ask) -> Reply:
             return said(text("runbooks.unknown", name=ask.words.strip()[:60]), Tone.UNKNOWN)
         return _shown(ask, found)
     known = [books.by_id[name] for name in books.names()]
-    options = [Choice(label=bilingual(one.name.en, one.name.es), words=one.id) for one in known[:SHOWN]]
+    options = [ReplyOption(label=bilingual(one.name.en, one.name.es), words=one.id) for one in known[:SHOWN]]
     says = text("runbooks.title", count=len(known))
     return replace(choices(ask, says, options, per_row=1), blocks=(line(strong(says)),), is_replaced=False)
 
 
-def _shown(ask: Ask, book: Runbook) -> Card:
+def _shown(ask: CommandContext, book: Runbook) -> Card:
     blocks: list[Block] = [
         line(strong(bilingual(book.name.en, book.name.es)), "  ", code(book.id)),
         line(text("runbooks.trigger", events=_events(book))),

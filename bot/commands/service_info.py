@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.platform_lines import domain_line, known_of, last_line
 from bot.commands.platform_stack import managed_of
@@ -12,19 +12,19 @@ from bot.commands.service_status import incidents_of, memory, uptime
 from bot.commands.stack_cards import service_line
 from bot.commands.target_choice import refusal, side_by_side, which_target
 from core.actions.catalog import Role
-from core.deployments.deploys import Version
-from core.deployments.platform import Managed
+from core.deployments.deploys import StackVersion
+from core.deployments.platform import ManagedResource
 from core.deployments.versions import short_image
 from core.monitoring.inventory import Container, Service
 from core.text import text
-from core.views.cards import Block, Button, Card, Folded, Gap, Span, Tone, Words, code, faint, line
+from core.views.cards import Block, Card, CardButton, Folded, Gap, Span, Tone, Words, code, faint, line
 
 MOUNTS_SHOWN = 12
 PATH_SHOWN = 48
 
 
 @command("info", family="look", role=Role.VIEWER)
-async def info(ask: Ask) -> Reply:
+async def info(ask: CommandContext) -> CommandReply:
     """Image, ports, volumes, networks, limits, domains and last deployment of a service."""
     found = which_target(ask, ask.words, services_only=True)
     if isinstance(found, Card):
@@ -52,14 +52,14 @@ def _row(label: str, *pieces: Words | Span) -> Block:
     return line(faint(text(f"info.{label}")), " ", *pieces)
 
 
-def _image(container: Container, version: Version | None) -> Iterator[Block]:
+def _image(container: Container, version: StackVersion | None) -> Iterator[Block]:
     yield _row("image", code(container.image.split("@", 1)[0]))
     digest = version.image_ids.get(container.service, "") if version is not None else ""
     named = digest.rpartition("@")[2] if "@" in digest else ""
     yield _row("digest", code((named or container.image_id).removeprefix("sha256:")[:12] or "–"))
 
 
-def _reach(ask: Ask, service: Service, managed: Managed | None) -> Iterator[Block]:
+def _reach(ask: CommandContext, service: Service, managed: ManagedResource | None) -> Iterator[Block]:
     container = service.containers[0]
     if container.ports:
         yield _row("ports", ", ".join(_port(one) for one in dict.fromkeys(container.ports)))
@@ -98,7 +98,7 @@ def _bounds(container: Container) -> Iterator[Block]:
     yield _row("policy", *pieces)
 
 
-def _places(ask: Ask, service: Service) -> Iterator[Block]:
+def _places(ask: CommandContext, service: Service) -> Iterator[Block]:
     """Containers and mounts: long, and seldom wanted."""
     lines: list[Words] = []
     for one in service.containers:
@@ -117,7 +117,7 @@ def _short(mount: str) -> str:
     return f"{source} → {target}"
 
 
-def _buttons(ask: Ask, service: Service, managed: Managed | None) -> tuple[Button, ...]:
+def _buttons(ask: CommandContext, service: Service, managed: ManagedResource | None) -> tuple[CardButton, ...]:
     wanted: list[tuple[str, Words, str]] = [(one, text(f"button.{one}"), service.title) for one in ("logs", "metrics")]
     if managed is not None:
         wanted.append(("compose", text("managed.button.compose"), managed.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command_context import Ask
+from bot.command_context import CommandContext
 from core.durations import duration
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, ContainerState, Health, Service
@@ -16,7 +16,7 @@ _ORDER = (Tone.CRITICAL, Tone.WARNING, Tone.PAUSED, Tone.BUSY, Tone.STOPPED, Ton
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ServiceStatus:
     """A verdict on one service or stack."""
 
     tone: Tone
@@ -28,17 +28,17 @@ class Standing:
         return self.tone in (Tone.CRITICAL, Tone.WARNING, Tone.PAUSED)
 
 
-def standing(service: Service) -> Standing:
+def standing(service: Service) -> ServiceStatus:
     """The worst of its containers."""
     return min((_one(container) for container in service.containers), key=lambda one: _ORDER.index(one.tone))
 
 
-def worst(standings: list[Standing]) -> Tone:
+def worst(standings: list[ServiceStatus]) -> Tone:
     """The tone of several together."""
     return min((one.tone for one in standings), key=_ORDER.index, default=Tone.OFF)
 
 
-def _one(container: Container) -> Standing:
+def _one(container: Container) -> ServiceStatus:
     state = container.state
     if state is ContainerState.RUNNING:
         return _running(container)
@@ -50,30 +50,30 @@ def _one(container: Container) -> Standing:
         ContainerState.PAUSED: Tone.PAUSED,
         ContainerState.CREATED: Tone.WARNING if container.error else Tone.OFF,
     }.get(state, Tone.BUSY)
-    return Standing(tone=tone, says=text(f"standing.{state}"))
+    return ServiceStatus(tone=tone, says=text(f"standing.{state}"))
 
 
-def _running(container: Container) -> Standing:
+def _running(container: Container) -> ServiceStatus:
     if container.health is Health.UNHEALTHY:
-        return Standing(tone=Tone.WARNING, says=text("standing.unhealthy", streak=container.failing_streak))
+        return ServiceStatus(tone=Tone.WARNING, says=text("standing.unhealthy", streak=container.failing_streak))
     if container.health is Health.STARTING:
-        return Standing(tone=Tone.BUSY, says=text("standing.starting"))
+        return ServiceStatus(tone=Tone.BUSY, says=text("standing.starting"))
     key = "standing.healthy" if container.health is Health.HEALTHY else "standing.running"
-    return Standing(tone=Tone.WELL, says=text(key))
+    return ServiceStatus(tone=Tone.WELL, says=text(key))
 
 
-def _exited(container: Container) -> Standing:
+def _exited(container: Container) -> ServiceStatus:
     if container.oom_killed:
-        return Standing(tone=Tone.CRITICAL, says=text("standing.oom"))
+        return ServiceStatus(tone=Tone.CRITICAL, says=text("standing.oom"))
     if container.exit_code in (0, None):
         is_job = container.restart_policy in ("no", "on-failure")
-        return Standing(tone=Tone.OFF if is_job else Tone.STOPPED, says=text("standing.finished"))
+        return ServiceStatus(tone=Tone.OFF if is_job else Tone.STOPPED, says=text("standing.finished"))
     if container.exit_code == 143:
-        return Standing(tone=Tone.STOPPED, says=text("standing.stopped"))
-    return Standing(tone=Tone.CRITICAL, says=text("standing.exited", code=container.exit_code))
+        return ServiceStatus(tone=Tone.STOPPED, says=text("standing.stopped"))
+    return ServiceStatus(tone=Tone.CRITICAL, says=text("standing.exited", code=container.exit_code))
 
 
-def use(ask: Ask, containers: tuple[Container, ...]) -> str:
+def use(ask: CommandContext, containers: tuple[Container, ...]) -> str:
     """CPU and memory of containers together, as last sampled: `CPU 12 % · 1.2 GB`; empty when nothing was sampled."""
     samples = [sample for one in containers if one.is_running and (sample := ask.face.latest(one.ref))]
     if not samples:
@@ -88,14 +88,14 @@ def memory(amount: float) -> str:
     return f"{mib / 1024:.1f} GB" if mib >= 1000 else f"{mib:.0f} MB"
 
 
-def uptime(ask: Ask, container: Container) -> str:
+def uptime(ask: CommandContext, container: Container) -> str:
     """How long it has been running; empty when it does not."""
     if not container.is_running or container.started_at is None:
         return ""
     return " ".join(duration(ask.now - container.started_at).split()[:2])
 
 
-def incidents_of(ask: Ask, stack: str | None, service: str | None = None) -> list[Incident]:
+def incidents_of(ask: CommandContext, stack: str | None, service: str | None = None) -> list[Incident]:
     """The open incidents of a stack or service."""
     return [
         one

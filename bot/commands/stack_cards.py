@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.command_context import Ask
+from bot.command_context import CommandContext
 from bot.commands.platform_lines import health_blocks, known_of, managed_blocks
 from bot.commands.platform_stack import blind_line, managed_of
-from bot.commands.service_status import Standing, incidents_of, standing, uptime, use, worst
-from bot.commands.target_choice import Choice, choices, refusal, side_by_side
+from bot.commands.service_status import ServiceStatus, incidents_of, standing, uptime, use, worst
+from bot.commands.target_choice import ReplyOption, choices, refusal, side_by_side
 from core.actions.catalog import Role
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.deployments.versions import short_image
 from core.monitoring.inventory import Container, Service, Stack, Target
 from core.text import text
-from core.views.cards import Block, Button, Card, Folded, Gap, Line, Span, Tone, Words, faint, line, strong
+from core.views.cards import (
+    Block,
+    Card,
+    CardButton,
+    Folded,
+    Gap,
+    Line,
+    Span,
+    Tone,
+    Words,
+    faint,
+    line,
+    strong,
+)
 
 SERVICES_SHOWN = 60
 OUTPUT_LIMIT = 600
 
 
-async def services_card(ask: Ask, stack: Stack) -> Card:
+async def services_card(ask: CommandContext, stack: Stack) -> Card:
     """A stack: what Dokploy knows of it, then its services."""
     if not ask.may(Role.VIEWER, stack.name):
         return refusal(ask, Role.VIEWER)
@@ -43,12 +56,12 @@ async def services_card(ask: Ask, stack: Stack) -> Card:
         state = text(f"incidents.state.{incident.state}")
         blocks.append(line(text("status.incident", id=incident.id, state=state), tone=Tone.WATCH))
     sick = [one for one, how in zip(stack.services, standings, strict=True) if how.is_trouble]
-    options = [Choice(label=text("services.logs", name=one.name), words=one.title) for one in sick[:6]]
+    options = [ReplyOption(label=text("services.logs", name=one.name), words=one.title) for one in sick[:6]]
     buttons = choices(ask, "", options, command="logs").buttons
     return Card(blocks=tuple(blocks), buttons=(*buttons, *_managed_buttons(ask, managed)))
 
 
-def _managed_buttons(ask: Ask, managed: Managed | None) -> tuple[tuple[Button, ...], ...]:
+def _managed_buttons(ask: CommandContext, managed: ManagedResource | None) -> tuple[tuple[CardButton, ...], ...]:
     """Deploy it, and look at how the last deployment went and what it is made of."""
     if managed is None or managed.kind is not ManagedKind.COMPOSE:
         return ()
@@ -62,7 +75,7 @@ def _count(services: tuple[Service, ...]) -> tuple[str, ...]:
     return (f"  {running(services)}/{len(services)}",) if services else ()
 
 
-def service_line(ask: Ask, service: Service, *, full_name: bool = False) -> Line:
+def service_line(ask: CommandContext, service: Service, *, full_name: bool = False) -> Line:
     """A service with its state and use."""
     how = standing(service)
     spans: list[Words | Span] = [strong(service.title if full_name else service.name), "  ", how.says]
@@ -75,7 +88,7 @@ def service_line(ask: Ask, service: Service, *, full_name: bool = False) -> Line
     return line(*spans, tone=how.tone)
 
 
-def _particulars(ask: Ask, service: Service) -> str:
+def _particulars(ask: CommandContext, service: Service) -> str:
     first = service.containers[0]
     parts = [short_image(first.image), uptime(ask, first)]
     if first.restart_count:
@@ -83,7 +96,7 @@ def _particulars(ask: Ask, service: Service) -> str:
     return " · ".join(part for part in parts if part)
 
 
-async def health_card(ask: Ask, target: Target) -> Card:
+async def health_card(ask: CommandContext, target: Target) -> Card:
     """Each service with the reason why it is not well; and what Dokploy has to complain of."""
     members = target.services if isinstance(target, Stack) else (target,)
     stack = target.name if isinstance(target, Stack) else target.stack
@@ -105,7 +118,7 @@ async def health_card(ask: Ask, target: Target) -> Card:
     return Card(blocks=tuple(blocks))
 
 
-def _reasons(ask: Ask, container: Container, *, is_alone: bool) -> Iterator[Block]:
+def _reasons(ask: CommandContext, container: Container, *, is_alone: bool) -> Iterator[Block]:
     if container.error:
         yield line(text("health.engine_says", problem=container.error[:OUTPUT_LIMIT]), indent=True)
     if is_alone:
@@ -126,7 +139,7 @@ def _reasons(ask: Ask, container: Container, *, is_alone: bool) -> Iterator[Bloc
         yield Folded(heading=text("health.probe", code=last.exit_code), lines=tuple(says.splitlines()), is_code=True)
 
 
-def standings_of(services: tuple[Service, ...]) -> list[Standing]:
+def standings_of(services: tuple[Service, ...]) -> list[ServiceStatus]:
     """How each stands."""
     return [standing(one) for one in services]
 

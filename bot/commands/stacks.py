@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.platform_lines import overview_marks
 from bot.commands.platform_stack import platform_blind
-from bot.commands.service_status import Standing, incidents_of, standing, use, worst
+from bot.commands.service_status import ServiceStatus, incidents_of, standing, use, worst
 from bot.commands.stack_cards import health_card, running, service_line, services_card, standings_of
-from bot.commands.target_choice import Choice, choices, which_target
+from bot.commands.target_choice import ReplyOption, choices, which_target
 from core.actions.catalog import Role
 from core.monitoring.inventory import Inventory, Stack
 from core.text import text
-from core.views.cards import Block, Button, Card, Folded, Gap, Line, Span, Tone, Words, faint, line, strong
+from core.views.cards import (
+    Block,
+    Card,
+    CardButton,
+    Folded,
+    Gap,
+    Line,
+    Span,
+    Tone,
+    Words,
+    faint,
+    line,
+    strong,
+)
 
 STACKS_SHOWN = 30
 TROUBLES_SHOWN = 4
 
 
 @command("status", family="look", role=Role.VIEWER)
-async def status(ask: Ask) -> Reply:
+async def status(ask: CommandContext) -> CommandReply:
     """Everything at a glance, or one stack's services."""
     inventory = ask.face.inventory()
     if not ask.words.strip():
@@ -36,7 +49,7 @@ async def status(ask: Ask) -> Reply:
 
 
 @command("services", family="look", role=Role.VIEWER)
-async def services(ask: Ask) -> Reply:
+async def services(ask: CommandContext) -> CommandReply:
     """A stack's services with state, health, restarts, image and uptime."""
     found = which_target(ask, ask.words, stacks_only=True)
     if isinstance(found, Card):
@@ -45,13 +58,13 @@ async def services(ask: Ask) -> Reply:
 
 
 @command("health", family="look", role=Role.VIEWER)
-async def health(ask: Ask) -> Reply:
+async def health(ask: CommandContext) -> CommandReply:
     """Health with its reason: what the last probes said."""
     found = which_target(ask, ask.words)
     return found if isinstance(found, Card) else await health_card(ask, found)
 
 
-def _overview(ask: Ask, inventory: Inventory, marks: Mapping[str, Line], *, is_frozen: bool) -> Card:
+def _overview(ask: CommandContext, inventory: Inventory, marks: Mapping[str, Line], *, is_frozen: bool) -> Card:
     visible = [one for one in inventory.stacks() if ask.may(Role.VIEWER, one.name)]
     alone = [one for one in inventory.services() if one.stack is None and ask.may(Role.VIEWER, None)]
     rows = [(stack, standings_of(stack.services)) for stack in visible]
@@ -81,7 +94,7 @@ def _overview(ask: Ask, inventory: Inventory, marks: Mapping[str, Line], *, is_f
     return Card(blocks=tuple(blocks), buttons=_stack_buttons(ask, troubled))
 
 
-def _headline(ask: Ask, inventory: Inventory, sick: int, count: int) -> Line:
+def _headline(ask: CommandContext, inventory: Inventory, sick: int, count: int) -> Line:
     if not inventory.containers and not inventory.managed:
         return line(strong(text("status.nothing")), tone=Tone.UNKNOWN)
     blind = [host for host in inventory.hosts if not host.is_reachable]
@@ -107,7 +120,9 @@ def _hosts(inventory: Inventory) -> Iterator[Block]:
     yield Gap()
 
 
-def _stack_lines(ask: Ask, stack: Stack, standings: list[Standing], *, with_host: bool) -> Iterator[Block]:
+def _stack_lines(
+    ask: CommandContext, stack: Stack, standings: list[ServiceStatus], *, with_host: bool
+) -> Iterator[Block]:
     containers = tuple(container for one in stack.services for container in one.containers)
     spans: list[Words | Span] = [strong(stack.name)]
     if stack.services:
@@ -128,6 +143,6 @@ def _stack_lines(ask: Ask, stack: Stack, standings: list[Standing], *, with_host
         yield line(text("status.incident", id=incident.id, state=state), indent=True)
 
 
-def _stack_buttons(ask: Ask, troubled: list[Stack]) -> tuple[tuple[Button, ...], ...]:
-    options = [Choice(label=one.name, words=one.name) for one in troubled[:6]]
+def _stack_buttons(ask: CommandContext, troubled: list[Stack]) -> tuple[tuple[CardButton, ...], ...]:
+    options = [ReplyOption(label=one.name, words=one.name) for one in troubled[:6]]
     return choices(ask, "", options, command="services", per_row=3).buttons

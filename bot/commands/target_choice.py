@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bot.command_context import Ask
+from bot.command_context import CommandContext
 from core.errors import closest
 from core.monitoring.inventory import Container, Service, Stack, Target, find, names_of, title
 from core.text import text
-from core.views.cards import Button, Card, Press, Tone, Weight, Words, line
+from core.views.cards import ButtonAction, ButtonStyle, Card, CardButton, Tone, Words, line
 
 CHOICES_SHOWN = 24
 LABEL_FITS = 14
@@ -20,15 +20,17 @@ NAME_SHOWN = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ReplyOption:
     """One button of a question: what it shows, and the words the command is run with."""
 
     label: Words
     words: str
-    weight: Weight = Weight.NORMAL
+    weight: ButtonStyle = ButtonStyle.NORMAL
 
 
-def choices(ask: Ask, says: Words, options: Iterable[Choice], *, command: str = "", per_row: int = 2) -> Card:
+def choices(
+    ask: CommandContext, says: Words, options: Iterable[ReplyOption], *, command: str = "", per_row: int = 2
+) -> Card:
     """A question whose buttons run a command with other words; only the person who asked may press them.
 
     A name too long for its share of a phone's width gets a row of its own.
@@ -37,8 +39,8 @@ def choices(ask: Ask, says: Words, options: Iterable[Choice], *, command: str = 
     if any(isinstance(one.label, str) and len(one.label) > LABEL_FITS for one in options):
         per_row = 1
     buttons = [
-        Button(
-            press=Press.COMMAND,
+        CardButton(
+            press=ButtonAction.COMMAND,
             label=one.label,
             weight=one.weight,
             subject=command or ask.command,
@@ -51,13 +53,15 @@ def choices(ask: Ask, says: Words, options: Iterable[Choice], *, command: str = 
     return Card(blocks=(line(says, tone=Tone.ASK if buttons else None),), buttons=tuple(rows), is_replaced=True)
 
 
-def side_by_side(ask: Ask, options: Iterable[tuple[str, Words, str]]) -> tuple[Button, ...]:
+def side_by_side(ask: CommandContext, options: Iterable[tuple[str, Words, str]]) -> tuple[CardButton, ...]:
     """One row of buttons: each a command, what it shows, and the words behind the command."""
-    found = (choices(ask, "", [Choice(label=label, words=words)], command=name) for name, label, words in options)
+    found = (choices(ask, "", [ReplyOption(label=label, words=words)], command=name) for name, label, words in options)
     return tuple(button for card in found for row in card.buttons for button in row)
 
 
-def which_target(ask: Ask, words: str, *, services_only: bool = False, stacks_only: bool = False) -> Target | Card:
+def which_target(
+    ask: CommandContext, words: str, *, services_only: bool = False, stacks_only: bool = False
+) -> Target | Card:
     """The target that the words mean, or the card that asks or says that there is none."""
     inventory = ask.face.inventory()
     if not inventory.containers and not inventory.managed:
@@ -84,7 +88,7 @@ def which_target(ask: Ask, words: str, *, services_only: bool = False, stacks_on
     return only
 
 
-def which_container(ask: Ask, words: str) -> Container | Card:
+def which_container(ask: CommandContext, words: str) -> Container | Card:
     """One container: that of the service meant, or the card that asks which of its copies."""
     exact = ask.face.inventory().container(words.strip()) if words.strip() else None
     if exact is not None:
@@ -95,11 +99,11 @@ def which_container(ask: Ask, words: str) -> Container | Card:
     assert isinstance(found, Service)
     if len(found.containers) == 1:
         return found.containers[0]
-    options = [Choice(label=one.name, words=one.ref) for one in found.containers[:CHOICES_SHOWN]]
+    options = [ReplyOption(label=one.name, words=one.ref) for one in found.containers[:CHOICES_SHOWN]]
     return choices(ask, text("choose.copy", name=found.title), options)
 
 
-def unknown(ask: Ask, words: str) -> Card:
+def unknown(ask: CommandContext, words: str) -> Card:
     """There is nothing of that name; the nearest one is offered."""
     typed = words.strip()
     typed = f"{typed[:NAME_SHOWN]}…" if len(typed) > NAME_SHOWN else typed
@@ -107,22 +111,22 @@ def unknown(ask: Ask, words: str) -> Card:
     near = closest(typed.casefold(), names) or closest(typed.casefold(), {one.rpartition("/")[2] for one in names})
     if near is None:
         return Card(blocks=(line(text("choose.unknown", name=typed), tone=Tone.UNKNOWN),))
-    card = choices(ask, text("choose.unknown_near", name=typed, near=near), [Choice(label=near, words=near)])
+    card = choices(ask, text("choose.unknown_near", name=typed, near=near), [ReplyOption(label=near, words=near)])
     return replace(card, blocks=(line(text("choose.unknown_near", name=typed, near=near), tone=Tone.UNKNOWN),))
 
 
-def refusal(ask: Ask, needed: str) -> Card:
+def refusal(ask: CommandContext, needed: str) -> Card:
     """The person's role does not reach."""
     return Card(blocks=(line(text("access.role", needed=text(f"role.{needed}")), tone=Tone.BAD),))
 
 
-def _several(ask: Ask, words: str, found: Sequence[Target]) -> Card:
+def _several(ask: CommandContext, words: str, found: Sequence[Target]) -> Card:
     names = [title(one) for one in found]
     options = []
     for one, name in itertools.islice(zip(found, names, strict=True), CHOICES_SHOWN):
         is_twice = names.count(name) > 1
         label = f"{name} ({one.host})" if is_twice else name
-        options.append(Choice(label=label, words=_words_for(one, is_twice=is_twice)))
+        options.append(ReplyOption(label=label, words=_words_for(one, is_twice=is_twice)))
     typed = words.strip()[:NAME_SHOWN]
     return choices(ask, text("choose.several", name=typed), options)
 
@@ -133,18 +137,18 @@ def _words_for(target: Target, *, is_twice: bool) -> str:
     return title(target)
 
 
-def _offer(ask: Ask, *, services_only: bool, stacks_only: bool) -> Card:
+def _offer(ask: CommandContext, *, services_only: bool, stacks_only: bool) -> Card:
     inventory = ask.face.inventory()
     stacks = inventory.stacks()
     alone = [one for one in inventory.services() if one.stack is None]
     if services_only and len(stacks) == 1:
         return _members(ask, stacks[0])
-    options = [Choice(label=one.name, words=one.name) for one in stacks]
+    options = [ReplyOption(label=one.name, words=one.name) for one in stacks]
     if not stacks_only:
-        options += [Choice(label=one.name, words=one.name) for one in alone]
+        options += [ReplyOption(label=one.name, words=one.name) for one in alone]
     return choices(ask, text("choose.which"), options[:CHOICES_SHOWN])
 
 
-def _members(ask: Ask, stack: Stack) -> Card:
-    options = [Choice(label=one.name, words=one.title) for one in stack.services[:CHOICES_SHOWN]]
+def _members(ask: CommandContext, stack: Stack) -> Card:
+    options = [ReplyOption(label=one.name, words=one.title) for one in stack.services[:CHOICES_SHOWN]]
     return choices(ask, text("choose.which_of", name=stack.name), options)

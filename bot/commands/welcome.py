@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bot.command_context import Ask, Reply
+from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import COMMANDS, FAMILIES, command, listed
-from bot.commands.target_choice import Choice, choices
+from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.text import text
 from core.views.cards import Block, Card, Gap, Tone, code, faint, line, said, strong
 
 
 @command("start", family="basics", role=None)
-async def start(ask: Ask) -> Reply:
+async def start(ask: CommandContext) -> CommandReply:
     """A welcome with the first things to press; with an invitation, its role."""
     if ask.words:
         enrolled = await ask.access.enrol_known(ask.words[:64], ask.person)
@@ -25,7 +25,7 @@ async def start(ask: Ask) -> Reply:
         Gap(),
         line(text("welcome.how")),
     ]
-    options = [Choice(label=text(f"welcome.button.{name}"), words="") for name in ("status", "incidents", "help")]
+    options = [ReplyOption(label=text(f"welcome.button.{name}"), words="") for name in ("status", "incidents", "help")]
     rows = [choices(ask, "", [one], command=name).buttons[0] for one, name in zip(options, _FIRST, strict=True)]
     return Card(blocks=tuple(blocks), buttons=(tuple(button for row in rows for button in row),))
 
@@ -34,7 +34,7 @@ _FIRST = ("status", "incidents", "help")
 
 
 @command("help", family="basics", role=None)
-async def help_(ask: Ask) -> Reply:
+async def help_(ask: CommandContext) -> CommandReply:
     """Every command that the person may use, from the table; or one of them."""
     wanted = COMMANDS.get(ask.words.strip().lstrip("/").lower())
     if wanted is not None and wanted.is_listed:
@@ -63,7 +63,7 @@ async def help_(ask: Ask) -> Reply:
 
 
 @command("whoami", family="basics", role=None)
-async def whoami(ask: Ask) -> Reply:
+async def whoami(ask: CommandContext) -> CommandReply:
     """The person's number, role and wishes."""
     person = ask.person
     blocks: list[Block] = [line(strong(person.name), "  ", code(str(person.user_id)))]

@@ -12,7 +12,7 @@ from bot.rendering.buttons import keyboard
 from bot.rendering.telegram_html import CAPTION_LIMIT, MESSAGE_LIMIT, render
 from core.actions.catalog import JsonObject
 from core.text import Language, Texts
-from core.views.cards import Button, Card, Press
+from core.views.cards import ButtonAction, Card, CardButton
 from knowledge.records.message_records import MessageKind, MessageState, NewMessage, Outbox, Outgoing
 
 
@@ -117,7 +117,7 @@ def _with_tokens(card: Card) -> tuple[Card, JsonObject]:
     for row in card.buttons:
         kept = []
         for button in row:
-            if button.press is Press.COMMAND:
+            if button.press is ButtonAction.COMMAND:
                 token = _token(button)
                 meanings[token] = {"command": button.subject, "words": button.detail, "only_for": button.only_for}
                 button = replace(button, subject=token)
@@ -126,7 +126,7 @@ def _with_tokens(card: Card) -> tuple[Card, JsonObject]:
     return replace(card, buttons=tuple(rows)), meanings
 
 
-def _token(button: Button) -> str:
+def _token(button: CardButton) -> str:
     """The same for the same button, so that one pressed while the message changes is still understood."""
     exact = f"{button.subject}\0{button.detail}\0{button.only_for}"
     return hashlib.sha256(exact.encode()).hexdigest()[:16]

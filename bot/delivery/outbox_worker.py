@@ -25,7 +25,7 @@ UNKNOWN_TRIES = 5
 LOOK_S = 30.0
 """A look at the outbox at least this often, whether or not anybody woke us."""
 CHATS_AT_ONCE = 20
-Refused = Callable[[int, str], Awaitable[None]]
+OnRefused = Callable[[int, str], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +47,7 @@ class Postman:
         clock: Clock,
         changed: SettingRecords,
         tasks: Tasks,
-        on_refused: Refused,
+        on_refused: OnRefused,
     ) -> None:
         self._outbox = outbox
         self._client = client

@@ -36,7 +36,7 @@ class NoOrder(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visitor:
+class ChatUser:
     """Whoever speaks, known or not."""
 
     user_id: int
@@ -91,15 +91,15 @@ class Access:
         self._settings = settings
         self._refused: OrderedDict[int, float] = OrderedDict()
 
-    async def visitor(self, user: User) -> Visitor:
+    async def visitor(self, user: User) -> ChatUser:
         """Who that is here."""
         person = await self._people.get(user.id)
         language = person.language if person and person.language else self._language(user)
         if person is None:
-            return Visitor(user_id=user.id, name=user.full_name, language=language)
+            return ChatUser(user_id=user.id, name=user.full_name, language=language)
         if person.name == str(user.id):
             await self.remember(replace(person, name=user.full_name))
-        return Visitor(
+        return ChatUser(
             user_id=user.id,
             name=user.full_name,
             role=person.role,
@@ -125,12 +125,12 @@ class Access:
             return "es"
         return "en" if code.startswith("en") else self._settings.language
 
-    async def enrol(self, token: str, user: User) -> Visitor | None:
+    async def enrol(self, token: str, user: User) -> ChatUser | None:
         """Use a one-time token; None: it is used up, too old, or none of ours."""
         person = await self._people.enrol(token, user_id=user.id, name=user.full_name, language=self._language(user))
         return None if person is None else await self.visitor(user)
 
-    async def enrol_known(self, token: str, visitor: Visitor) -> Visitor | None:
+    async def enrol_known(self, token: str, visitor: ChatUser) -> ChatUser | None:
         """The same for somebody who is known already: a greater role."""
         person = await self._people.enrol(token, user_id=visitor.user_id, name=visitor.name, language=visitor.language)
         if person is None:

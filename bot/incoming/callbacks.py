@@ -10,16 +10,16 @@ from datetime import timedelta
 from telegram import Bot, CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.constants import ChatType
 
-from bot.chat_face_deps import FaceParts
-from bot.command_context import Ask, Place, Reply
+from bot.chat_face_deps import BotDeps
+from bot.command_context import ChatLocation, CommandContext, CommandReply
 from bot.commands.command_table import COMMANDS, Command
-from bot.decisions import Decisions, Verdict
+from bot.decisions import DecisionResult, Decisions
 from bot.delivery.telegram_client import TelegramClient
-from bot.error_reply import explained
-from bot.incoming.access import Access, Visitor, presser
-from bot.incoming.inbox import Reception, Slow
+from bot.error_reply import error_reply
+from bot.incoming.access import Access, ChatUser, presser
+from bot.incoming.inbox import InboxWorker, Slow
 from bot.rendering import buttons
-from bot.replies import Answering
+from bot.replies import ReplySender
 from bot.views import incident_view, zone_of
 from core.actions.catalog import JsonObject, Role
 from core.errors import GuardianError
@@ -46,25 +46,25 @@ class _Outcome:
 
     toast: Text | None = None
     is_alert: bool = False
-    reply: Reply = None
+    reply: CommandReply = None
     replaces: str | None = None
     slow: Slow | None = None
     about: int | None = None
     """The incident that the reply is about."""
 
 
-class Taps:
+class CallbackQueries:
     """Handles the presses of buttons, and runs commands for both messages and taps."""
 
     def __init__(
-        self, *, face: FaceParts, client: TelegramClient, access: Access, answering: Answering, decisions: Decisions
+        self, *, face: BotDeps, client: TelegramClient, access: Access, answering: ReplySender, decisions: Decisions
     ) -> None:
         self._face = face
         self._client = client
         self._access = access
         self._answering = answering
         self.decisions = decisions
-        self.reception: Reception | None = None
+        self.reception: InboxWorker | None = None
         """Where slow answers can be stopped; set once it exists."""
         self._asked: dict[int, int] = {}
 
@@ -75,7 +75,7 @@ class Taps:
             return None
         visitor = await self._access.visitor(user)
         outcome = _Outcome(toast=text("tap.failed"), is_alert=True)
-        ask: Ask | None = None
+        ask: CommandContext | None = None
         try:
             if visitor.best_role is None:
                 outcome = _Outcome(toast=text("access.not_for_you"), is_alert=True)
@@ -86,7 +86,7 @@ class Taps:
                 outcome = await self._act(ask, query, received)
         except GuardianError as error:
             log.warning("a tap was not carried out", extra={"error": str(error)})
-            outcome = _Outcome(toast=explained(error), is_alert=True)
+            outcome = _Outcome(toast=error_reply(error), is_alert=True)
         finally:
             await self._toast(query, outcome, visitor)
         if outcome.slow is not None or ask is None:
@@ -94,7 +94,7 @@ class Taps:
         about = replace(ask, incident_id=outcome.about)
         return await self._answering.give(about, outcome.reply, replaces=outcome.replaces)
 
-    async def _toast(self, query: CallbackQuery, outcome: _Outcome, visitor: Visitor) -> None:
+    async def _toast(self, query: CallbackQuery, outcome: _Outcome, visitor: ChatUser) -> None:
         words = self._face.texts.render(outcome.toast, visitor.language)[:TOAST_LIMIT] if outcome.toast else None
 
         async def answer(bot: Bot) -> bool:
@@ -102,12 +102,14 @@ class Taps:
 
         await self._client.attempt(answer, "answering a tap")
 
-    def _ask(self, query: CallbackQuery, visitor: Visitor, received: Received) -> Ask:
+    def _ask(self, query: CallbackQuery, visitor: ChatUser, received: Received) -> CommandContext:
         message = query.message
         assert message is not None
         thread = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
-        place = Place(chat_id=message.chat.id, thread_id=thread, is_private=message.chat.type == ChatType.PRIVATE)
-        return Ask(
+        place = ChatLocation(
+            chat_id=message.chat.id, thread_id=thread, is_private=message.chat.type == ChatType.PRIVATE
+        )
+        return CommandContext(
             face=self._face,
             decisions=self.decisions,
             access=self._access,
@@ -127,7 +129,7 @@ class Taps:
             is_fresh=received.tries == 0,
         )
 
-    async def _act(self, ask: Ask, query: CallbackQuery, received: Received) -> _Outcome:
+    async def _act(self, ask: CommandContext, query: CallbackQuery, received: Received) -> _Outcome:
         payload = buttons.read(query.data)
         visitor = ask.person
         if isinstance(payload, buttons.Again):
@@ -149,10 +151,10 @@ class Taps:
                 return _decided(await self.decisions.deny_all(visitor, payload.incident_id))
         return await self._of_incident(ask, payload)
 
-    def _is_stale(self, ask: Ask) -> bool:
+    def _is_stale(self, ask: CommandContext) -> bool:
         return (ask.now - ask.asked_at).total_seconds() > self._face.settings.telegram.stale_order_s
 
-    async def _of_incident(self, ask: Ask, payload: buttons.Payload) -> _Outcome:
+    async def _of_incident(self, ask: CommandContext, payload: buttons.Payload) -> _Outcome:
         number = getattr(payload, "incident_id", 0)
         incident = await self._face.desk.get(number)
         if incident is None:
@@ -161,7 +163,7 @@ class Taps:
         if not ask.may(Role.VIEWER, incident.stack):
             return _Outcome(toast=text("access.role", needed=text("role.viewer")), is_alert=True)
         match payload:
-            case buttons.Why():
+            case buttons.WhyButton():
                 return _Outcome(reply=why_card(await incident_view(self._face, incident, ask.zone)), about=incident.id)
             case buttons.TakeIncident():
                 return _decided(await self.decisions.take(ask.person, incident))
@@ -175,13 +177,13 @@ class Taps:
                 return await self._look(ask, incident, "metrics")
         return _Outcome(toast=text("tap.unknown"), is_alert=True)
 
-    async def _look(self, ask: Ask, incident: Incident, name: str) -> _Outcome:
+    async def _look(self, ask: CommandContext, incident: Incident, name: str) -> _Outcome:
         words = f"{incident.host}/{incident.container}" if incident.container else incident.target
         known = self._face.inventory().container(words)
         slow = await self.run(ask.for_command(name, words if known else incident.target), COMMANDS[name])
         return _Outcome(slow=slow)
 
-    async def _again(self, ask: Ask, payload: buttons.Again, query: CallbackQuery) -> _Outcome:
+    async def _again(self, ask: CommandContext, payload: buttons.Again, query: CallbackQuery) -> _Outcome:
         """A command button: what it means stands with the message that shows it, and counts only there."""
         message = query.message
         assert message is not None
@@ -216,9 +218,9 @@ class Taps:
                 return found, str(shown.message.payload.get("key")) if is_replaced else None
         return None, None
 
-    async def run(self, ask: Ask, command: Command, *, replaces: str | None = None) -> Slow | None:
+    async def run(self, ask: CommandContext, command: Command, *, replaces: str | None = None) -> Slow | None:
         """Run a command for somebody; what goes wrong is explained in the chat."""
-        reply: Reply
+        reply: CommandReply
         best = ask.person.best_role
         if command.role is not None and (best is None or not best.covers(command.role)):
             reply = said(text("access.role", needed=text(f"role.{command.role}")), Tone.BAD)
@@ -229,24 +231,24 @@ class Taps:
                 reply = await command.answer(ask)
             except Exception as error:
                 log.exception("a command failed", extra={"command": command.name})
-                reply = said(explained(error), Tone.BAD)
+                reply = said(error_reply(error), Tone.BAD)
         return await self._answering.give(ask, reply, replaces=replaces)
 
     # -- stopping slow answers -----------------------------------------------------------------------------------------
 
-    def began(self, ask: Ask) -> None:
+    def began(self, ask: CommandContext) -> None:
         """A slow answer to somebody is under way."""
         self._asked[ask.update_id] = ask.person.user_id
 
-    def ended(self, ask: Ask) -> None:
+    def ended(self, ask: CommandContext) -> None:
         """It is over."""
         self._asked.pop(ask.update_id, None)
 
-    def is_cancelled(self, ask: Ask) -> bool:
+    def is_cancelled(self, ask: CommandContext) -> bool:
         """Whether a person stopped the answer (and not the program's end)."""
         return self.reception is not None and self.reception.is_cancelled(ask.update_id)
 
-    def _cancel(self, ask: Ask, payload: buttons.Cancel) -> _Outcome:
+    def _cancel(self, ask: CommandContext, payload: buttons.Cancel) -> _Outcome:
         asker = self._asked.get(payload.update_id)
         if asker is None or self.reception is None:
             return _Outcome(toast=text("tap.nothing_to_cancel"))
@@ -255,23 +257,23 @@ class Taps:
         is_stopped = self.reception.cancel(payload.update_id)
         return _Outcome(toast=text("tap.cancelled" if is_stopped else "tap.nothing_to_cancel"))
 
-    def cancel_all(self, ask: Ask) -> Card:
+    def cancel_all(self, ask: CommandContext) -> Card:
         """Stop every slow answer to the person."""
         mine = [update_id for update_id, asker in self._asked.items() if asker == ask.person.user_id]
         stopped = sum(self.reception.cancel(one) for one in mine) if self.reception else 0
         return said(text("chat.cancelled", count=stopped) if stopped else text("tap.nothing_to_cancel"))
 
 
-def _decided(verdict: Verdict) -> _Outcome:
+def _decided(verdict: DecisionResult) -> _Outcome:
     return _Outcome(toast=verdict.says, is_alert=not verdict.is_done)
 
 
 def _changes(payload: buttons.Payload) -> bool:
-    looks = (buttons.Why, buttons.IncidentLogs, buttons.IncidentMetrics)
+    looks = (buttons.WhyButton, buttons.IncidentLogs, buttons.IncidentMetrics)
     return not isinstance(payload, looks)
 
 
-def _age(ask: Ask, message: MaybeInaccessibleMessage) -> timedelta:
+def _age(ask: CommandContext, message: MaybeInaccessibleMessage) -> timedelta:
     """How old a message is; one that Telegram no longer shows is older than anything."""
     if not isinstance(message, Message):
         return timedelta.max

@@ -10,30 +10,41 @@ from dataclasses import dataclass, field, replace
 from telegram import Bot
 
 from agent.chat.conversation import (
+    AnswerChunk,
+    AnswerMessage,
     AnswerPart,
-    ByModel,
+    AnswerProgress,
+    ChatQuestion,
     Dialogue,
-    Doing,
+    ModelUsage,
     ProposeCommand,
-    Question,
     RunCommand,
-    Said,
-    Streamed,
 )
-from bot.command_context import Ask
+from bot.command_context import CommandContext
 from bot.commands.command_table import COMMANDS
-from bot.commands.target_choice import Choice, choices
+from bot.commands.target_choice import ReplyOption, choices
 from bot.delivery.outbox import Letter, Postbox
 from bot.delivery.telegram_client import TelegramClient
-from bot.error_reply import explained
-from bot.incoming.callbacks import Taps
+from bot.error_reply import error_reply
+from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import Slow
 from bot.rendering import model_markdown
 from bot.rendering.telegram_html import split
-from bot.replies import Answering
+from bot.replies import ReplySender
 from core.tasks import Tasks
 from core.text import Text, text
-from core.views.cards import Block, Button, Card, Press, Tone, Weight, Words, faint, line, said
+from core.views.cards import (
+    Block,
+    ButtonAction,
+    ButtonStyle,
+    Card,
+    CardButton,
+    Tone,
+    Words,
+    faint,
+    line,
+    said,
+)
 
 PATIENCE_S = 2.0
 """An answer that is not there by then gets a line with a button to stop it."""
@@ -49,34 +60,34 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
-class _Answer:
+class _AnswerProgress:
     """What has come of an answer so far."""
 
-    ask: Ask
+    ask: CommandContext
     said: list[Text] = field(default_factory=list)
     streamed: str = ""
     doing: Text | None = None
     proposals: list[ProposeCommand] = field(default_factory=list)
     command: RunCommand | None = None
-    model: ByModel | None = None
+    model: ModelUsage | None = None
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, part: AnswerPart) -> None:
         match part:
-            case Said():
+            case AnswerMessage():
                 self.said.append(part.says)
-            case Streamed():
+            case AnswerChunk():
                 self.streamed = part.text
             case ProposeCommand():
                 self.proposals.append(part)
             case RunCommand():
                 self.command = part
-            case ByModel():
+            case ModelUsage():
                 self.model = part
-        self.doing = part.says if isinstance(part, Doing) else None
+        self.doing = part.says if isinstance(part, AnswerProgress) else None
 
 
-class Conversation:
+class FreeTextResponder:
     """Answers free text, each question as a piece of work of its own."""
 
     def __init__(
@@ -85,8 +96,8 @@ class Conversation:
         dialogue: Dialogue,
         postbox: Postbox,
         client: TelegramClient,
-        answering: Answering,
-        taps: Taps,
+        answering: ReplySender,
+        taps: CallbackQueries,
         tasks: Tasks,
     ) -> None:
         self._dialogue = dialogue
@@ -96,7 +107,7 @@ class Conversation:
         self._taps = taps
         self._tasks = tasks
 
-    def answer(self, ask: Ask) -> Slow:
+    def answer(self, ask: CommandContext) -> Slow:
         """The work of answering."""
 
         async def work() -> None:
@@ -111,21 +122,21 @@ class Conversation:
                 await self._post(ask, said(text("chat.too_slow"), Tone.BAD))
             except Exception as error:
                 log.exception("a question could not be answered")
-                await self._post(ask, said(explained(error), Tone.BAD))
+                await self._post(ask, said(error_reply(error), Tone.BAD))
             finally:
                 self._taps.ended(ask)
 
         return work
 
-    async def _stopped(self, ask: Ask) -> None:
+    async def _stopped(self, ask: CommandContext) -> None:
         if not self._taps.is_cancelled(ask):
             return
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(self._post(ask, said(text("chat.stopped"), Tone.SKIPPED)))
 
-    async def _answer(self, ask: Ask) -> None:
-        answer = _Answer(ask=ask)
-        question = Question(
+    async def _answer(self, ask: CommandContext) -> None:
+        answer = _AnswerProgress(ask=ask)
+        question = ChatQuestion(
             text=_without_name(ask.words, self._client.username),
             language=ask.language,
             actor=replace(ask.person.actor(None), role=ask.person.best_role),
@@ -144,7 +155,7 @@ class Conversation:
 
     # -- while it comes ----------------------------------------------------------------------------------------------
 
-    async def _show(self, answer: _Answer) -> None:
+    async def _show(self, answer: _AnswerProgress) -> None:
         """A draft in private chats; a message that grows in groups; a button to stop it in both, after a moment."""
         began = asyncio.get_running_loop().time()
         shown = ""
@@ -159,7 +170,7 @@ class Conversation:
                 shown = answer.streamed
                 await self._draft(answer.ask, shown)
 
-    async def _draft(self, ask: Ask, words: str) -> None:
+    async def _draft(self, ask: CommandContext, words: str) -> None:
         part = split(words, PART_LIMIT)[0]
 
         async def send(bot: Bot) -> bool:
@@ -169,19 +180,22 @@ class Conversation:
 
         await self._client.attempt(send, "a draft")
 
-    async def _progress(self, answer: _Answer) -> None:
+    async def _progress(self, answer: _AnswerProgress) -> None:
         blocks: list[Block] = []
         if answer.streamed and not answer.ask.place.is_private:
             blocks += model_markdown.blocks(split(answer.streamed, PART_LIMIT)[0])
         blocks.append(line(answer.doing or text("chat.thinking"), "…", tone=Tone.BUSY))
-        stop = Button(
-            press=Press.CANCEL, label=text("button.cancel"), weight=Weight.NORMAL, subject=str(answer.ask.update_id)
+        stop = CardButton(
+            press=ButtonAction.CANCEL,
+            label=text("button.cancel"),
+            weight=ButtonStyle.NORMAL,
+            subject=str(answer.ask.update_id),
         )
         await self._post(answer.ask, Card(blocks=tuple(blocks), buttons=((stop,),)))
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    async def _finish(self, answer: _Answer) -> None:
+    async def _finish(self, answer: _AnswerProgress) -> None:
         cards = self._cards(answer)
         if cards:
             for place, card in enumerate(cards):
@@ -191,7 +205,7 @@ class Conversation:
         elif not cards:
             await self._post(answer.ask, said(text("chat.no_answer"), Tone.UNKNOWN))
 
-    async def _run(self, ask: Ask, wanted: RunCommand, *, has_text: bool) -> None:
+    async def _run(self, ask: CommandContext, wanted: RunCommand, *, has_text: bool) -> None:
         """A command that only looks, as if it had been typed."""
         command = COMMANDS.get(wanted.name)
         if command is None or command.changes:
@@ -203,7 +217,7 @@ class Conversation:
         if slow is not None:
             await slow()
 
-    def _cards(self, answer: _Answer) -> list[Card]:
+    def _cards(self, answer: _AnswerProgress) -> list[Card]:
         blocks: list[Block] = [line(one) for one in answer.said]
         parts = split(answer.streamed, PART_LIMIT)[:PARTS_SHOWN] if answer.streamed.strip() else []
         cards = [Card(blocks=tuple(model_markdown.blocks(part))) for part in parts]
@@ -218,12 +232,12 @@ class Conversation:
         cards += [self._proposal(answer.ask, one) for one in answer.proposals]
         return cards
 
-    def _proposal(self, ask: Ask, wish: ProposeCommand) -> Card:
+    def _proposal(self, ask: CommandContext, wish: ProposeCommand) -> Card:
         """A wish to change something: only the tap of whoever asked orders it."""
-        option = Choice(label=text("button.do_it"), words=wish.arguments, weight=Weight.PRIMARY)
+        option = ReplyOption(label=text("button.do_it"), words=wish.arguments, weight=ButtonStyle.PRIMARY)
         return choices(ask, text("chat.shall_i", what=wish.says), [option], command=wish.name)
 
-    async def _post(self, ask: Ask, card: Card, place: int = 0) -> None:
+    async def _post(self, ask: CommandContext, card: Card, place: int = 0) -> None:
         await self._postbox.post(
             Letter(
                 chat_id=ask.place.chat_id,
@@ -236,7 +250,7 @@ class Conversation:
             )
         )
 
-    def _key(self, ask: Ask) -> str:
+    def _key(self, ask: CommandContext) -> str:
         return f"talk:{ask.key}"
 
 

@@ -41,7 +41,7 @@ class _Lane:
     waiting: deque[Received] = field(default_factory=deque)
 
 
-class Reception:
+class InboxWorker:
     """Stores updates and hands them to the router: one at a time per chat and topic."""
 
     def __init__(self, *, inbox: Inbox, bot_id: int, handle: Handle, tasks: Tasks) -> None:
@@ -172,7 +172,7 @@ class Reception:
 class Polling:
     """Asks Telegram for updates; the offset moves only after they are committed."""
 
-    def __init__(self, client: TelegramClient, reception: Reception) -> None:
+    def __init__(self, client: TelegramClient, reception: InboxWorker) -> None:
         self._client = client
         self._reception = reception
         self.problem = ""

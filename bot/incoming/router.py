@@ -11,16 +11,16 @@ from typing import Protocol
 from telegram import Chat, ChatMemberUpdated, Message, Update, User
 from telegram.constants import ChatMemberStatus, ChatType
 
-from bot.chat_face_deps import FaceParts
-from bot.command_context import Ask, Place
+from bot.chat_face_deps import BotDeps
+from bot.command_context import ChatLocation, CommandContext
 from bot.commands.command_table import COMMANDS, Command, nearest
-from bot.commands.target_choice import Choice, choices
+from bot.commands.target_choice import ReplyOption, choices
 from bot.delivery.outbox_worker import Postman
 from bot.delivery.telegram_client import TelegramClient
-from bot.incoming.access import Access, NoOrder, Visitor, author
-from bot.incoming.callbacks import Taps
+from bot.incoming.access import Access, ChatUser, NoOrder, author
+from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import Slow
-from bot.replies import Answering
+from bot.replies import ReplySender
 from bot.views import zone_of
 from core.actions.catalog import Role
 from core.text import Language, text
@@ -35,20 +35,20 @@ log = logging.getLogger(__name__)
 class Talk(Protocol):
     """Answers free text."""
 
-    def answer(self, ask: Ask) -> Slow:
+    def answer(self, ask: CommandContext) -> Slow:
         """The work of answering `ask.words`, to be done beside the others."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class RouterParts:
+class RouterDeps:
     """What the router hands on to."""
 
-    face: FaceParts
+    face: BotDeps
     client: TelegramClient
     access: Access
-    answering: Answering
-    taps: Taps
+    answering: ReplySender
+    taps: CallbackQueries
     postman: Postman
     talk: Talk
 
@@ -56,7 +56,7 @@ class RouterParts:
 class Router:
     """Handles one update after the other; slow answers are given back."""
 
-    def __init__(self, parts: RouterParts) -> None:
+    def __init__(self, parts: RouterDeps) -> None:
         self._parts = parts
         self._face = parts.face
 
@@ -94,8 +94,8 @@ class Router:
             return None
         return self._parts.talk.answer(ask)
 
-    async def _ask(self, message: Message, visitor: Visitor, received: Received) -> Ask:
-        return Ask(
+    async def _ask(self, message: Message, visitor: ChatUser, received: Received) -> CommandContext:
+        return CommandContext(
             face=self._face,
             decisions=self._parts.taps.decisions,
             access=self._parts.access,
@@ -133,7 +133,7 @@ class Router:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    async def _command(self, ask: Ask, words: str) -> Slow | None:
+    async def _command(self, ask: CommandContext, words: str) -> Slow | None:
         match = COMMAND_PATTERN.fullmatch(words.strip())
         if match is None:
             return await self._parts.answering.give(ask, said(text("chat.no_command"), Tone.UNKNOWN))
@@ -147,7 +147,7 @@ class Router:
             return await self._parts.answering.give(ask, _unknown_command(ask, name, rest))
         return await self.run(ask.for_command(name, rest.strip()), found)
 
-    async def run(self, ask: Ask, command: Command) -> Slow | None:
+    async def run(self, ask: CommandContext, command: Command) -> Slow | None:
         """Answer one command, with what goes wrong explained."""
         return await self._parts.taps.run(ask, command)
 
@@ -160,7 +160,7 @@ class Router:
         if why in (NoOrder.NOBODY, NoOrder.BOT):
             return
         if why is NoOrder.ANONYMOUS:
-            visitor = Visitor(user_id=0, name="", language=await self._chat_language(message.chat))
+            visitor = ChatUser(user_id=0, name="", language=await self._chat_language(message.chat))
             if message.chat.id not in self._own_chats():
                 return
         else:
@@ -225,17 +225,17 @@ class Router:
         await self._parts.client.attempt(lambda bot: bot.leave_chat(event.chat.id), "leaving a group")
 
 
-def place_of(message: Message) -> Place:
+def place_of(message: Message) -> ChatLocation:
     """Where a message was written."""
     thread = message.message_thread_id if message.is_topic_message else None
-    return Place(chat_id=message.chat.id, thread_id=thread, is_private=message.chat.type == ChatType.PRIVATE)
+    return ChatLocation(chat_id=message.chat.id, thread_id=thread, is_private=message.chat.type == ChatType.PRIVATE)
 
 
-def _unknown_command(ask: Ask, name: str, rest: str) -> Card:
+def _unknown_command(ask: CommandContext, name: str, rest: str) -> Card:
     near = nearest(name)
     if near is None or not COMMANDS[near].is_listed:
         return said(text("chat.unknown_command", name=name), Tone.UNKNOWN)
-    option = Choice(label=f"/{near} {rest}".strip()[:40], words=rest[:200])
+    option = ReplyOption(label=f"/{near} {rest}".strip()[:40], words=rest[:200])
     return choices(ask, text("chat.unknown_command_near", name=name, near=near), [option], command=near)
 
 

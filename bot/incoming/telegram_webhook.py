@@ -10,7 +10,7 @@ from hmac import compare_digest
 from aiohttp import web
 
 from bot.delivery.telegram_client import TelegramClient
-from bot.incoming.inbox import ALLOWED_UPDATES, Reception
+from bot.incoming.inbox import ALLOWED_UPDATES, InboxWorker
 from core.errors import SettingsError, SystemUnavailable
 from core.settings import TelegramSettings
 
@@ -21,10 +21,10 @@ CONNECTIONS = 20
 log = logging.getLogger(__name__)
 
 
-class Webhook:
+class TelegramWebhook:
     """Takes Telegram's posts; whoever does not bring the secret learns nothing."""
 
-    def __init__(self, url: str, secret: str, reception: Reception) -> None:
+    def __init__(self, url: str, secret: str, reception: InboxWorker) -> None:
         self._secret = secret
         self._reception = reception
         # unguessable for whoever does not know the secret, and the same after every start
@@ -32,7 +32,7 @@ class Webhook:
         self._url = url.rstrip("/") + self.path
 
     @classmethod
-    def wanted(cls, settings: TelegramSettings, reception: Reception) -> Webhook | None:
+    def wanted(cls, settings: TelegramSettings, reception: InboxWorker) -> TelegramWebhook | None:
         """The webhook of the settings; None: they want polling."""
         if settings.webhook_url is None:
             return None

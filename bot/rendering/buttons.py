@@ -9,11 +9,11 @@ from telegram import InlineKeyboardMarkup
 
 from core.errors import GuardianError
 from core.text import Language, Texts
-from core.views.cards import Button, Card, Press, Weight
+from core.views.cards import ButtonAction, ButtonStyle, Card, CardButton
 
 PAYLOAD_LIMIT = 64  # bytes; Telegram Bot API, InlineKeyboardButton.callback_data
 LABEL_LIMIT = 64
-_STYLES = {Weight.PRIMARY: "primary", Weight.SUCCESS: "success", Weight.DANGER: "danger"}
+_STYLES = {ButtonStyle.PRIMARY: "primary", ButtonStyle.SUCCESS: "success", ButtonStyle.DANGER: "danger"}
 _kinds: dict[str, type[Payload]] = {}
 
 
@@ -92,7 +92,7 @@ class DenyAll(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Why(Payload):
+class WhyButton(Payload):
     """Show the reasons."""
 
     code: ClassVar[str] = "wy"
@@ -154,32 +154,37 @@ def read(data: str | None) -> Payload | None:
     return kind.read(rest.split(":")) if kind and code and len((data or "").encode()) <= PAYLOAD_LIMIT else None
 
 
-def payload_of(button: Button) -> Payload:
+def payload_of(button: CardButton) -> Payload:
     """What a card's button carries. A command's button carries its token as subject."""
-    if button.press is Press.APPROVE:
+    if button.press is ButtonAction.APPROVE:
         return Approve(approval_id=button.subject, seen=int(button.detail or 0))
-    if button.press is Press.DENY:
+    if button.press is ButtonAction.DENY:
         return Deny(approval_id=button.subject)
-    if button.press is Press.COMMAND:
+    if button.press is ButtonAction.COMMAND:
         return Again(token=button.subject)
-    if button.press is Press.CANCEL:
+    if button.press is ButtonAction.CANCEL:
         return Cancel(update_id=int(button.subject))
     incident_id = int(button.subject)
-    if button.press is Press.APPROVE_ALL:
+    if button.press is ButtonAction.APPROVE_ALL:
         return ApproveAll(incident_id=incident_id, digest=button.detail)
     return _OF_INCIDENT[button.press](incident_id=incident_id)
 
 
 _OF_INCIDENT: dict[
-    Press,
-    type[DenyAll] | type[Why] | type[IncidentLogs] | type[IncidentMetrics] | type[SilenceIncident] | type[TakeIncident],
+    ButtonAction,
+    type[DenyAll]
+    | type[WhyButton]
+    | type[IncidentLogs]
+    | type[IncidentMetrics]
+    | type[SilenceIncident]
+    | type[TakeIncident],
 ] = {
-    Press.DENY_ALL: DenyAll,
-    Press.WHY: Why,
-    Press.LOGS: IncidentLogs,
-    Press.METRICS: IncidentMetrics,
-    Press.SILENCE: SilenceIncident,
-    Press.TAKE: TakeIncident,
+    ButtonAction.DENY_ALL: DenyAll,
+    ButtonAction.WHY: WhyButton,
+    ButtonAction.LOGS: IncidentLogs,
+    ButtonAction.METRICS: IncidentMetrics,
+    ButtonAction.SILENCE: SilenceIncident,
+    ButtonAction.TAKE: TakeIncident,
 }
 
 
@@ -188,7 +193,7 @@ def keyboard(card: Card, texts: Texts, language: Language) -> list[list[dict[str
     return [[_button(button, texts, language) for button in row] for row in card.buttons]
 
 
-def _button(button: Button, texts: Texts, language: Language) -> dict[str, str]:
+def _button(button: CardButton, texts: Texts, language: Language) -> dict[str, str]:
     label = " ".join(texts.render(button.label, language).split())
     label = f"{label[: LABEL_LIMIT - 1]}…" if len(label) > LABEL_LIMIT else label or "–"
     spelled = {"text": label, "callback_data": payload_of(button).pack()}

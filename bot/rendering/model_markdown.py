@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from core.views.cards import Block, Folded, Gap, Line, Span, Style
+from core.views.cards import Block, Folded, Gap, Line, Span, TextStyle
 
 _INLINE = re.compile(r"\*\*(?P<strong>[^*\n]{1,500})\*\*|`(?P<code>[^`\n]{1,500})`")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
@@ -33,7 +33,7 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
         elif not one:
             yield Gap()
         elif heading := _HEADING.fullmatch(one):
-            yield Line(spans=(Span(words=heading.group(1).replace("**", ""), style=Style.STRONG),))
+            yield Line(spans=(Span(words=heading.group(1).replace("**", ""), style=TextStyle.STRONG),))
         elif bullet := _BULLET.fullmatch(one):
             indent = "  " * (len(bullet.group(1)) // 2)
             yield Line(spans=(Span(words=f"{indent}• "), *_spans(bullet.group(2))))
@@ -47,9 +47,9 @@ def _spans(words: str) -> Iterator[Span]:
         if found.start() > at:
             yield Span(words=words[at : found.start()])
         if found.group("strong") is not None:
-            yield Span(words=found.group("strong"), style=Style.STRONG)
+            yield Span(words=found.group("strong"), style=TextStyle.STRONG)
         else:
-            yield Span(words=found.group("code"), style=Style.CODE)
+            yield Span(words=found.group("code"), style=TextStyle.CODE)
         at = found.end()
     if at < len(words):
         yield Span(words=words[at:])

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
-from core.sanitize import harmless
+from core.sanitize import sanitize
 from core.text import Language, Texts
-from core.views.cards import Block, Card, Folded, Gap, Line, Span, Style, Tone, Words
+from core.views.cards import Block, Card, Folded, Gap, Line, Span, TextStyle, Tone, Words
 from core.views.diff_lines import phone_diff
 
 MESSAGE_LIMIT = 4000
@@ -41,7 +41,7 @@ SIGNS = {
     Tone.PAUSED: "⏸",
     Tone.SKIPPED: "➖",
 }
-_TAGS = {Style.STRONG: "b", Style.CODE: "code", Style.FAINT: "i"}
+_TAGS = {TextStyle.STRONG: "b", TextStyle.CODE: "code", TextStyle.FAINT: "i"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class _Said:
     """A block whose words are in a language."""
 
     block: Block
-    spans: tuple[tuple[str, Style], ...] = ()
+    spans: tuple[tuple[str, TextStyle], ...] = ()
     heading: str = ""
     lines: tuple[str, ...] = ()
 
@@ -124,21 +124,21 @@ def _said(block: Block, texts: Texts, language: Language) -> _Said:
     return _Said(block=block)
 
 
-def _span(span: Span, texts: Texts, language: Language) -> Iterator[tuple[str, Style]]:
+def _span(span: Span, texts: Texts, language: Language) -> Iterator[tuple[str, TextStyle]]:
     words = _words(span.words, texts, language)
     if not span.subject:
         yield words, span.style
         return
-    subject = harmless(span.subject)
+    subject = sanitize(span.subject)
     before, named, after = words.partition(subject)
     if not named:
-        yield from ((subject, Style.STRONG), (f" · {words}", span.style))
+        yield from ((subject, TextStyle.STRONG), (f" · {words}", span.style))
         return
-    yield from ((before, span.style), (named, Style.STRONG), (after, span.style))
+    yield from ((before, span.style), (named, TextStyle.STRONG), (after, span.style))
 
 
 def _words(words: Words, texts: Texts, language: Language) -> str:
-    return harmless(texts.render(words, language))
+    return sanitize(texts.render(words, language))
 
 
 def _fit(pieces: Sequence[_Said], limit: int) -> list[_Said]:
@@ -213,7 +213,7 @@ NARROW_CODE = 44
 """Code of so few lines, each as wide as a phone's screen, is shown open and in a fixed width."""
 
 
-def _tagged(words: str, style: Style) -> str:
+def _tagged(words: str, style: TextStyle) -> str:
     tag = _TAGS.get(style)
     inner = escape(words, quote=False)
     return f"<{tag}>{inner}</{tag}>" if tag and words.strip() else inner

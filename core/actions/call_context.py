@@ -12,7 +12,7 @@ from core.actions.policy import Actor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calling:
+class CurrentCall:
     """The call under way."""
 
     key: str
@@ -25,16 +25,16 @@ class Calling:
     started_at: datetime | None = None
 
 
-_calling: ContextVar[Calling | None] = ContextVar("calling", default=None)
+_calling: ContextVar[CurrentCall | None] = ContextVar("calling", default=None)
 
 
-def calling() -> Calling | None:
+def current_call() -> CurrentCall | None:
     """The call that the running action belongs to; None outside one (a READ asked for directly)."""
     return _calling.get()
 
 
 @contextmanager
-def carrying_out(call: Calling) -> Iterator[None]:
+def as_current_call(call: CurrentCall) -> Iterator[None]:
     """Everything awaited inside belongs to this call."""
     token = _calling.set(call)
     try:

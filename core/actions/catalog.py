@@ -121,7 +121,7 @@ _MARK = "__action__"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Mark:
+class _ActionMark:
     risk: Risk
     idempotent: bool
     role: Role | None
@@ -156,7 +156,7 @@ def action(
     `follow` names a kind of runs: the action only begins something, and a run of that kind says how it ends.
     `role` overrides the role that follows from the risk. `time_limit_s` bounds one run in seconds.
     """
-    mark = _Mark(
+    mark = _ActionMark(
         risk=risk,
         idempotent=idempotent,
         role=role,
@@ -278,7 +278,7 @@ def actions_of(toolset: Toolset) -> Iterator[Action]:
     """The actions that a toolset's methods are marked as."""
     for name, function in inspect.getmembers(type(toolset), inspect.isfunction):  # of the class: asks no property
         mark = getattr(function, _MARK, None)
-        if not isinstance(mark, _Mark):
+        if not isinstance(mark, _ActionMark):
             continue
         method = getattr(toolset, name)
         hints = get_type_hints(method)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from core.actions.call_context import Calling, carrying_out
+from core.actions.call_context import CurrentCall, as_current_call
 from core.actions.calls import (
     Budget,
     Call,
@@ -21,7 +21,7 @@ from core.actions.calls import (
     StartOutcome,
 )
 from core.actions.catalog import Action, Catalog, JsonObject, Outcome, Params, Result, Risk
-from core.actions.policy import ActorKind, Decision, Facts, Verdict, verdict
+from core.actions.policy import ActorKind, Decision, Facts, PolicyDecision, decide
 from core.bus import Bus
 from core.clock import Clock
 from core.error_text import problem_of
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
-class Redact(Protocol):
+class RedactText(Protocol):
     """Takes secrets out of a text."""
 
     def __call__(self, text: str) -> str:
@@ -66,7 +66,7 @@ class CallFinished:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Carriage:
+class ExecutorDeps:
     """What carrying out needs."""
 
     catalog: Catalog
@@ -77,13 +77,13 @@ class Carriage:
     bus: Bus
     clock: Clock
     policy: PolicySettings
-    redact: Redact
+    redact: RedactText
 
 
-class Carrier:
+class ActionExecutor:
     """Runs actions: READ ones at once, approved calls as durable runs of kind `call`."""
 
-    def __init__(self, carriage: Carriage) -> None:
+    def __init__(self, carriage: ExecutorDeps) -> None:
         self._catalog = carriage.catalog
         self._ledger = carriage.ledger
         self._locks = carriage.locks
@@ -127,7 +127,7 @@ class Carrier:
         action = self._catalog.get(record.call.action)
         params = action.parse(record.call.params)
         if record.state is CallState.STARTED:
-            with carrying_out(_calling(record)):
+            with as_current_call(_calling(record)):
                 return await self._take_up(record, action, params)
         facts, _, _ = await self._facts.load(record.call, record.target)
         if record.approved_by is None:
@@ -135,7 +135,7 @@ class Carrier:
             if again.decision is not Decision.ALLOW:
                 refusal = _failure(denial(again.reason))
                 return await self._end(record, CallState.DENIED, refusal)
-        with carrying_out(_calling(record)):
+        with as_current_call(_calling(record)):
             if record.call.basis and (moved := await self._has_moved(record, action, params)) is not None:
                 return await self._end(record, CallState.FAILED, moved)
             return await self._start(record, action, params)
@@ -303,17 +303,17 @@ class Carrier:
         await self._bus.publish(CallFinished(record=record))
 
 
-def weigh(action: Action, call: Call, facts: Facts, policy: PolicySettings) -> Verdict:
+def weigh(action: Action, call: Call, facts: Facts, policy: PolicySettings) -> PolicyDecision:
     """The policy's verdict over a call of an action."""
     reason = action.unavailable()
     if reason is not None:
         problem = text("door.unavailable", system=action.name.split(".")[0], problem=reason)
-        return Verdict(decision=Decision.DENY, reason=problem)
+        return PolicyDecision(decision=Decision.DENY, reason=problem)
     taking_back = call.undo_of is not None and call.actor.kind is ActorKind.RUNBOOK
     risk = Risk.SAFE if taking_back else action.risk  # leave for a change includes leave to take it back
     if taking_back:
         facts = replace(facts, attempts=0)
-    return verdict(risk, action.role, call.actor, facts, policy)
+    return decide(risk, action.role, call.actor, facts, policy)
 
 
 def denial(reason: Text) -> Text:
@@ -331,9 +331,9 @@ def follow_key(kind: str, call_key: str, tries: int = 0) -> str:
     return f"{kind}:{call_key}:{tries}" if tries else f"{kind}:{call_key}"
 
 
-def _calling(record: CallRecord) -> Calling:
+def _calling(record: CallRecord) -> CurrentCall:
     call = record.call
-    return Calling(
+    return CurrentCall(
         key=call.key,
         actor=call.actor,
         approved_by=record.approved_by,

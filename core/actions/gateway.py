@@ -12,8 +12,8 @@ from datetime import timedelta
 from core.actions.approvals import Approval, ApprovalState, call_hash
 from core.actions.calls import Approvals, Call, CallRecord, CallState
 from core.actions.catalog import Action, Outcome, Params, Preview, Result, Risk
-from core.actions.executor import Carriage, Carrier, denial, weigh
-from core.actions.policy import Actor, ActorKind, Decision, Facts, Verdict, verdict
+from core.actions.executor import ActionExecutor, ExecutorDeps, denial, weigh
+from core.actions.policy import Actor, ActorKind, Decision, Facts, PolicyDecision, decide
 from core.error_text import problem_of
 from core.errors import GuardianError, Refused
 from core.text import Text, text
@@ -38,12 +38,12 @@ class ApprovalClosed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Receipt:
+class CallReceipt:
     """What became of a wish so far."""
 
     key: str
     state: CallState
-    verdict: Verdict | None = None
+    verdict: PolicyDecision | None = None
     """None: the wish was known before."""
     approval: Approval | None = None
     result: Result | None = None
@@ -55,7 +55,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decided:
+class TapResult:
     """What a tap did."""
 
     approval: Approval | None
@@ -73,17 +73,17 @@ class _Weighed:
     call: Call
     action: Action
     params: Params
-    verdict: Verdict
+    verdict: PolicyDecision
     stack: str | None
     service: str | None
     preview: Preview | None = None
     """Only where somebody is asked, and the action can show it."""
 
 
-class Door:
+class ActionGateway:
     """Submit wishes, decide questions; approved calls are carried out as durable runs of kind `call`."""
 
-    def __init__(self, carriage: Carriage, approvals: Approvals) -> None:
+    def __init__(self, carriage: ExecutorDeps, approvals: Approvals) -> None:
         self.catalog = carriage.catalog
         self.ledger = carriage.ledger
         self.approvals = approvals
@@ -92,7 +92,7 @@ class Door:
         self._clock = carriage.clock
         self._policy = carriage.policy
         self._redact = carriage.redact
-        self._carrier = Carrier(carriage)
+        self._carrier = ActionExecutor(carriage)
 
     async def recover(self) -> None:
         """After a start: queue every call that was approved or started and has no end yet."""
@@ -110,20 +110,20 @@ class Door:
         if action.risk is not Risk.READ:
             raise Refused(f"{name!r} changes something ({action.risk}); submit it as a call")
         parsed = action.parse(params)
-        decided = verdict(action.risk, action.role, actor, Facts(), self._policy)
+        decided = decide(action.risk, action.role, actor, Facts(), self._policy)
         if decided.decision is not Decision.ALLOW:
             raise Refused(f"{actor.name!r} may not {name!r}: it needs the role {action.role}")
         return await self._carrier.run(action, parsed)
 
-    async def submit(self, call: Call) -> Receipt:
+    async def submit(self, call: Call) -> CallReceipt:
         """One wish; READ runs at once, anything else is a run."""
         action = self.catalog.get(call.action)
         if action.risk is Risk.READ and call.undo_of is None:
             result = await self.read(call.action, dict(call.params), call.actor)
-            return Receipt(key=call.key, state=CallState.OK if result.is_ok else CallState.FAILED, result=result)
+            return CallReceipt(key=call.key, state=CallState.OK if result.is_ok else CallState.FAILED, result=result)
         return (await self.submit_plan([call]))[0]
 
-    async def submit_plan(self, calls: Sequence[Call]) -> list[Receipt]:
+    async def submit_plan(self, calls: Sequence[Call]) -> list[CallReceipt]:
         """Several wishes that belong together, weighed together: one that is denied denies them all.
 
         Each call that must be asked gets an approval of its own; what may run starts as soon as what it needs is done.
@@ -147,7 +147,7 @@ class Door:
         for approval in approvals.values():
             await self._bus.publish(ApprovalAsked(approval=approval))
         return [
-            Receipt(
+            CallReceipt(
                 key=one.call.key,
                 state=record.state,
                 verdict=one.verdict,
@@ -181,7 +181,9 @@ class Door:
         else:
             basis = "" if one.call.needs else shown.basis  # a step before it will change what it rests on
             return replace(one, preview=shown, call=replace(one.call, basis=basis))
-        return replace(one, verdict=Verdict(decision=Decision.DENY, reason=text("door.impossible", problem=problem)))
+        return replace(
+            one, verdict=PolicyDecision(decision=Decision.DENY, reason=text("door.impossible", problem=problem))
+        )
 
     def _question(self, one: _Weighed) -> Approval:
         now = self._clock.now()
@@ -192,7 +194,7 @@ class Door:
             call_hash=call_hash([(call.action, call.params)], call.plan_hash),
             risk=one.action.risk,
             role=one.action.role,
-            says=(says(call),),
+            says=(call_description(call),),
             reason=one.verdict.reason,
             asked_at=now,
             expires_at=now + timedelta(seconds=self._policy.approval_s),
@@ -222,36 +224,36 @@ class Door:
             finished_at=now if is_denied else None,
         )
 
-    async def _receipt(self, key: str) -> Receipt:
+    async def _receipt(self, key: str) -> CallReceipt:
         record = await self.ledger.get(key)
         if record is None:
             raise Refused(f"the call {key!r} was submitted with another plan before; ask again")
         approval = await self.approvals.get(record.approval_id) if record.approval_id else None
-        return Receipt(key=key, state=record.state, approval=approval, result=record.result)
+        return CallReceipt(key=key, state=record.state, approval=approval, result=record.result)
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
-    async def decide(self, approval_id: str, actor: Actor, *, approve: bool, why: str = "") -> Decided:
+    async def decide(self, approval_id: str, actor: Actor, *, approve: bool, why: str = "") -> TapResult:
         """A person's decision; the first one wins, later ones change nothing."""
         approval = await self.approvals.get(approval_id)
         if approval is None:
-            return Decided(approval=None, is_first=False, problem=text("approval.gone"))
+            return TapResult(approval=None, is_first=False, problem=text("approval.gone"))
         problem = self._may_decide(approval, actor, approve)
         if problem is not None:
-            return Decided(approval=approval, is_first=False, problem=problem)
+            return TapResult(approval=approval, is_first=False, problem=problem)
         state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
         after = await self.approvals.decide(
             approval_id, state, by=actor.id, at=self._clock.now(), why=self._redact(why)[:500]
         )
         if after is None:
             now_stands = await self.approvals.get(approval_id)
-            return Decided(approval=now_stands, is_first=False, problem=text("approval.decided_before"))
+            return TapResult(approval=now_stands, is_first=False, problem=text("approval.decided_before"))
         if after.state is ApprovalState.EXPIRED:
             await self._closed(after)
-            return Decided(approval=after, is_first=False, problem=text("approval.expired"))
+            return TapResult(approval=after, is_first=False, problem=text("approval.expired"))
         if after.state is not ApprovalState.PENDING:
             await self._closed(after)
-        return Decided(approval=after, is_first=True)
+        return TapResult(approval=after, is_first=True)
 
     def _may_decide(self, approval: Approval, actor: Actor, approve: bool) -> Text | None:
         if actor.kind is not ActorKind.PERSON or actor.role is None or not actor.role.covers(approval.role):
@@ -260,7 +262,7 @@ class Door:
             return text("approval.second_person")
         return None
 
-    async def decide_all(self, incident_id: int, actor: Actor, *, approve: bool, why: str = "") -> list[Decided]:
+    async def decide_all(self, incident_id: int, actor: Actor, *, approve: bool, why: str = "") -> list[TapResult]:
         """One decision for every open question of an incident."""
         pending = [one for one in await self.approvals.pending() if one.incident_id == incident_id]
         return [await self.decide(one.id, actor, approve=approve, why=why) for one in pending]
@@ -295,7 +297,7 @@ class Door:
         await self._bus.publish(ApprovalClosed(approval=approval))
 
 
-def says(call: Call) -> Text:
+def call_description(call: Call) -> Text:
     """What a call will do, in one line."""
     if call.says is not None:
         return call.says

@@ -58,7 +58,7 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class PolicyDecision:
     """A decision with its reason; `confirmations` people's taps are needed when it asks."""
 
     decision: Decision
@@ -67,7 +67,7 @@ class Verdict:
     needs_second_person: bool = False
 
 
-def verdict(risk: Risk, needed: Role, actor: Actor, facts: Facts, policy: PolicySettings) -> Verdict:
+def decide(risk: Risk, needed: Role, actor: Actor, facts: Facts, policy: PolicySettings) -> PolicyDecision:
     """The policy matrix (architecture section 2), first for people, then for machines."""
     if actor.kind is ActorKind.PERSON:
         return _for_person(risk, needed, actor, policy)
@@ -82,13 +82,13 @@ def verdict(risk: Risk, needed: Role, actor: Actor, facts: Facts, policy: Policy
     return _for_runbook(risk, facts, policy)
 
 
-def _for_person(risk: Risk, needed: Role, actor: Actor, policy: PolicySettings) -> Verdict:
+def _for_person(risk: Risk, needed: Role, actor: Actor, policy: PolicySettings) -> PolicyDecision:
     if actor.role is None or not actor.role.covers(needed):
         return _deny("policy.role", needed=text(f"role.{needed}"))
     if risk is Risk.CHANGE:
         return _ask("policy.change_confirms")
     if risk is Risk.DESTRUCTIVE:
-        return Verdict(
+        return PolicyDecision(
             decision=Decision.ASK,
             reason=text("policy.destroys"),
             confirmations=2,
@@ -97,13 +97,13 @@ def _for_person(risk: Risk, needed: Role, actor: Actor, policy: PolicySettings) 
     return _allow("policy.person_may")
 
 
-def _for_runbook(risk: Risk, facts: Facts, policy: PolicySettings) -> Verdict:
+def _for_runbook(risk: Risk, facts: Facts, policy: PolicySettings) -> PolicyDecision:
     if facts.autonomy is Autonomy.OBSERVE:
         return _deny("policy.observe")
     if facts.attempts > policy.attempts_per_incident:
         return _deny("policy.attempts", limit=policy.attempts_per_incident)
     if risk is Risk.DESTRUCTIVE:
-        return Verdict(
+        return PolicyDecision(
             decision=Decision.ASK,
             reason=text("policy.destroys"),
             confirmations=2,
@@ -122,7 +122,7 @@ def _for_runbook(risk: Risk, facts: Facts, policy: PolicySettings) -> Verdict:
     return _ask("policy.change_asks")
 
 
-def _disruptive(facts: Facts, policy: PolicySettings) -> Verdict:
+def _disruptive(facts: Facts, policy: PolicySettings) -> PolicyDecision:
     if facts.disruptive_last_hour >= policy.disruptive_per_hour:
         return _ask("policy.disruptive_budget", limit=policy.disruptive_per_hour)
     if facts.autonomy is Autonomy.AUTO:
@@ -132,13 +132,13 @@ def _disruptive(facts: Facts, policy: PolicySettings) -> Verdict:
     return _allow("policy.proven") if facts.is_proven else _ask("policy.not_proven")
 
 
-def _allow(key: str) -> Verdict:
-    return Verdict(decision=Decision.ALLOW, reason=text(key))
+def _allow(key: str) -> PolicyDecision:
+    return PolicyDecision(decision=Decision.ALLOW, reason=text(key))
 
 
-def _ask(key: str, **values: int) -> Verdict:
-    return Verdict(decision=Decision.ASK, reason=text(key, **values))
+def _ask(key: str, **values: int) -> PolicyDecision:
+    return PolicyDecision(decision=Decision.ASK, reason=text(key, **values))
 
 
-def _deny(key: str, **values: int | Text) -> Verdict:
-    return Verdict(decision=Decision.DENY, reason=text(key, **values))
+def _deny(key: str, **values: int | Text) -> PolicyDecision:
+    return PolicyDecision(decision=Decision.DENY, reason=text(key, **values))

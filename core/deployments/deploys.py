@@ -17,7 +17,7 @@ FOLLOW_KIND = "deploy"
 """Kind of the runs that follow deploys."""
 
 
-class DeployWhat(StrEnum):
+class DeployKind(StrEnum):
     """What was ordered."""
 
     DEPLOY = "deploy"
@@ -66,12 +66,12 @@ class Deploy:
     """One deploy of ours. Its key is that of the call which ordered it. Holds no secret."""
 
     key: str
-    what: DeployWhat = DeployWhat.DEPLOY
+    what: DeployKind = DeployKind.DEPLOY
     system: str = "dokploy"
     managed_id: str
     managed_kind: ManagedKind = ManagedKind.COMPOSE
     stack: str
-    """Its name here (`Managed.name`)."""
+    """Its name here (`ManagedResource.name`)."""
     app_name: str
     type: str = ""
     server: str | None = None
@@ -136,7 +136,7 @@ class DeployChanged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeployLook:
+class DeployObservation:
     """What the platform says of one deploy now."""
 
     at: datetime
@@ -145,7 +145,7 @@ class DeployLook:
     ahead: int | None = None
     """How many are before it, while it waits."""
     ahead_ids: tuple[str, ...] = ()
-    """What those deploy (`Managed.id`), in their order."""
+    """What those deploy (`ManagedResource.id`), in their order."""
     is_superseded: bool = False
     """Another deployment of the same thing has begun after it."""
     deployment_id: str | None = None
@@ -166,7 +166,7 @@ class DeployLook:
 class DeployPlatform(Protocol):
     """The platform, as following a deploy needs it. Raises SystemUnavailable when it does not answer."""
 
-    async def look(self, deploy: Deploy) -> DeployLook:
+    async def look(self, deploy: Deploy) -> DeployObservation:
         """How far it is; finds its deployment by the ids known before and the title, never another's."""
         ...
 
@@ -226,7 +226,7 @@ class VersionVerdict(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Version:
+class StackVersion:
     """What a stack was deployed from. Its secret part is kept encrypted, and given by `Versions.content` alone."""
 
     id: int = 0
@@ -266,7 +266,7 @@ class VersionContent:
 class Versions(Protocol):
     """The version history of stacks, which the platform does not keep."""
 
-    async def add(self, version: Version, content: VersionContent) -> Version:
+    async def add(self, version: StackVersion, content: VersionContent) -> StackVersion:
         """Keep one; returns it with its id. The same digest as the newest of that stack: that one is returned."""
         ...
 
@@ -286,7 +286,7 @@ class Versions(Protocol):
         """
         ...
 
-    async def get(self, version_id: int) -> Version | None:
+    async def get(self, version_id: int) -> StackVersion | None:
         """The version, or None."""
         ...
 
@@ -294,10 +294,10 @@ class Versions(Protocol):
         """Its secret part; whoever asks answers for where it goes."""
         ...
 
-    async def of(self, managed_id: str, limit: int = 20) -> list[Version]:
+    async def of(self, managed_id: str, limit: int = 20) -> list[StackVersion]:
         """Newest first."""
         ...
 
-    async def last_good(self, managed_id: str, *, before: int | None = None) -> Version | None:
+    async def last_good(self, managed_id: str, *, before: int | None = None) -> StackVersion | None:
         """The newest that held, older than `before` where given."""
         ...

@@ -130,7 +130,7 @@ class BackupState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Managed:
+class ManagedResource:
     """A stack, application or database that a platform manages."""
 
     system: str = "dokploy"
@@ -169,7 +169,7 @@ class Managed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class StackName:
     """What a name is made from."""
 
     app_name: str
@@ -201,7 +201,7 @@ class StackNames:
                 return found
             return f"{app_name}-compose" if app_name in self._names.values() else app_name
 
-    def learn(self, found: Iterable[Named]) -> bool:
+    def learn(self, found: Iterable[StackName]) -> bool:
         """Name what has no name yet; whether there was any.
 
         `granada`; where that is taken `granada-staging` (environment), `shop-granada-staging` (project too), else the
@@ -236,7 +236,7 @@ class StackNames:
         with self._lock:
             self._is_settled = True
 
-    def _check(self, listed: Sequence[Named]) -> None:
+    def _check(self, listed: Sequence[StackName]) -> None:
         """A stack that was renamed must not answer to a name that a new one may bear."""
         if self._is_settled or not listed:
             return
@@ -250,7 +250,7 @@ class StackNames:
             return dict(self._names)
 
 
-def _spellings(one: Named) -> tuple[str, str, str]:
+def _spellings(one: StackName) -> tuple[str, str, str]:
     name = _clean(one.name) or one.app_name
     short = f"{name}-{_clean(one.environment)}" if one.environment else name
     return (name, short, f"{_clean(one.project)}-{short}" if one.project else short)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.deployments.deploys import Version
+from core.deployments.deploys import StackVersion
 from core.text import Text, text
 
 NAMES_SHOWN = 4
 
 
-def version_changes(before: Version, after: Version) -> tuple[Text, ...]:
+def version_changes(before: StackVersion, after: StackVersion) -> tuple[Text, ...]:
     """Images, source and names of variables that differ; or that only the file or a value does; empty: nothing."""
     if before.digest == after.digest and before.commit == after.commit and before.branch == after.branch:
         return tuple(_images(before, after))
@@ -18,14 +18,14 @@ def version_changes(before: Version, after: Version) -> tuple[Text, ...]:
     return tuple(found) or (text("deploy_card.changed.file"),)
 
 
-def _source(before: Version, after: Version) -> Iterator[Text]:
+def _source(before: StackVersion, after: StackVersion) -> Iterator[Text]:
     if before.branch != after.branch and after.branch:
         yield text("deploy_card.changed.branch", old=before.branch or "–", new=after.branch)
     if before.commit and after.commit and before.commit != after.commit:
         yield text("deploy_card.changed.commit", old=before.commit[:7], new=after.commit[:7])
 
 
-def _images(before: Version, after: Version) -> Iterator[Text]:
+def _images(before: StackVersion, after: StackVersion) -> Iterator[Text]:
     for service in sorted({*before.images, *after.images}):
         old, new = before.images.get(service), after.images.get(service)
         if old is None and new is not None:
@@ -42,7 +42,7 @@ def _is_rebuilt(old: str | None, new: str | None) -> bool:
     return old is not None and new is not None and old != new
 
 
-def _names(before: Version, after: Version) -> Iterator[Text]:
+def _names(before: StackVersion, after: StackVersion) -> Iterator[Text]:
     added = [one for one in after.env_keys if one not in before.env_keys]
     gone = [one for one in before.env_keys if one not in after.env_keys]
     if added:

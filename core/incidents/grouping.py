@@ -32,7 +32,7 @@ _IS_DOWN = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Grouping:
     """Where an alert goes: into `incident`, `absorbing` others into it; as its root when `is_root`."""
 
     incident: Incident
@@ -49,25 +49,25 @@ def alert_title(alert: Alert) -> str:
 
 def place(
     alert: Alert, open_ones: Sequence[Incident], topology: Topology, is_firing: Iterable[str], settings: WatchSettings
-) -> Place | None:
+) -> Grouping | None:
     """The open incident (oldest first given) that a new alert joins; None: it is a trouble of its own."""
     here = [incident for incident in open_ones if incident.host == alert.host]
     own = next((one for one in here if one.target == alert_title(alert) and _is_akin(alert, one)), None)
     if own is not None:
-        return Place(incident=own)
+        return Grouping(incident=own)
     if alert.stack is not None:
         whole = _of_whole(alert, here, settings)
         if whole:
-            return Place(incident=whole[0], absorbing=tuple(whole[1:]))
+            return Grouping(incident=whole[0], absorbing=tuple(whole[1:]))
     if alert.service is None:
         return None
     firing = frozenset(is_firing)
     root = _of_root(alert, here, topology, firing, settings)
     if root is not None:
-        return Place(incident=root)
+        return Grouping(incident=root)
     victims = _of_victims(alert, here, topology, settings)
     if victims:
-        return Place(incident=victims[0], is_root=True, absorbing=tuple(victims[1:]))
+        return Grouping(incident=victims[0], is_root=True, absorbing=tuple(victims[1:]))
     return None
 
 

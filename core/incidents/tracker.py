@@ -13,7 +13,7 @@ from core.bus import Bus
 from core.clock import Clock
 from core.errors import NotFound, Refused
 from core.incidents.alerts import Alert, Severity, Silence
-from core.incidents.grouping import Place, alert_title, place
+from core.incidents.grouping import Grouping, alert_title, place
 from core.incidents.incident import BUSY, Incident, IncidentState
 from core.incidents.incident_events import (
     AlertHeldBack,
@@ -31,12 +31,12 @@ from core.text import Text, text
 
 log = logging.getLogger(__name__)
 
-Change = Callable[[Incident], Incident]
+IncidentChange = Callable[[Incident], Incident]
 HELD_LIMIT = 1000
 _LOUDNESS = {severity: place for place, severity in enumerate(Severity)}
 
 
-class IncidentDesk:
+class IncidentTracker:
     """Keeps the open incidents, writes every change to the store first, then tells the bus.
 
     One writer at a time per incident: `update` reads, changes and saves under the incident's lock, so that graph,
@@ -91,7 +91,7 @@ class IncidentDesk:
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
-    async def update(self, incident_id: int, change: Change, *, pages: Text | None = None) -> Incident:
+    async def update(self, incident_id: int, change: IncidentChange, *, pages: Text | None = None) -> Incident:
         """Change an incident: `change` gets it as it is now and returns it as it shall be.
 
         `pages`: a sentence that a person must hear of now, beside the card that changes.
@@ -103,7 +103,7 @@ class IncidentDesk:
             await self._close_if_calm(incident_id)
         return self._open.get(incident_id, after)
 
-    async def _change(self, incident_id: int, change: Change) -> tuple[Incident, Incident]:
+    async def _change(self, incident_id: int, change: IncidentChange) -> tuple[Incident, Incident]:
         async with self._locks.setdefault(incident_id, asyncio.Lock()):
             before = await self.get(incident_id)
             if before is None:
@@ -237,7 +237,7 @@ class IncidentDesk:
         log.info("an incident was opened", extra={"incident": incident.id, "fingerprint": alert.fingerprint})
         return incident, [IncidentOpened(incident=incident)]
 
-    async def _join(self, found: Place, alert: Alert) -> tuple[Incident, list[object]]:
+    async def _join(self, found: Grouping, alert: Alert) -> tuple[Incident, list[object]]:
         now = self._clock.now()
         title = alert_title(alert)
         key = "incident.note.culprit" if found.is_root else "incident.note.joined"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind, Firing, Severity
-from core.monitoring.recovery import back_off_s, is_wanted_down, targets, unrest
+from core.monitoring.recovery import back_off_s, is_wanted_down, not_recovered, targets
 from core.monitoring.snapshot import Detector, View
 from core.text import Text, text
 
@@ -27,7 +27,7 @@ BACK_OFF_MARGIN_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class AlertChange:
     """What the board found: an alert to raise, or, with `is_over`, to clear."""
 
     alert: Alert
@@ -40,7 +40,7 @@ class _On:
     calm_since: datetime | None = None
 
 
-class AlertBoard:
+class AlertState:
     """Compares what the detectors say with what is on. Keeps no time of its own: moments come from the views."""
 
     def __init__(self, detectors: Sequence[Detector], *, settle_s: float) -> None:
@@ -75,12 +75,12 @@ class AlertBoard:
         self._on[alert.fingerprint] = _On(firing=Firing(alert=alert, since=alert.at, last=alert.at))
         self._last_at[alert.fingerprint] = alert.at
 
-    def take(self, view: View) -> list[Change]:
+    def take(self, view: View) -> list[AlertChange]:
         """What is new, has happened again, is better known, or is over in this view."""
         is_blind = view.now.unreachable_since is not None
         said = self._newest(view, is_blind=is_blind)
         self._said = frozenset(said)
-        raised = [Change(alert=alert) for alert in said.values() if self._is_news(alert, view.now.at)]
+        raised = [AlertChange(alert=alert) for alert in said.values() if self._is_news(alert, view.now.at)]
         return [*raised, *self._over(view, said, is_blind=is_blind)]
 
     def why_not_quiet(self, fingerprint: str, view: View, since: datetime, restarted: Iterable[str]) -> Text | None:
@@ -92,7 +92,7 @@ class AlertBoard:
             return text("watch.quiet.again")
         on = self._on.get(fingerprint)
         alert = on.firing.alert if on else alert_like(fingerprint, view.now.at)
-        return unrest(alert, view.now, since, restarted)
+        return not_recovered(alert, view.now, since, restarted)
 
     def _newest(self, view: View, *, is_blind: bool) -> dict[str, Alert]:
         """What the detectors say, the newest of each fingerprint; of a blind host only that it is blind."""
@@ -129,7 +129,7 @@ class AlertBoard:
             on.firing = replace(on.firing, alert=replace(alert, at=on.firing.alert.at))
         return happened_again or is_better_known
 
-    def _over(self, view: View, said: dict[str, Alert], *, is_blind: bool) -> Iterator[Change]:
+    def _over(self, view: View, said: dict[str, Alert], *, is_blind: bool) -> Iterator[AlertChange]:
         for fingerprint, on in tuple(self._on.items()):
             alert = on.firing.alert
             if is_blind and alert.kind not in UNREACHABLE_KINDS:
@@ -142,7 +142,7 @@ class AlertBoard:
             on.calm_since = on.calm_since or view.now.at
             if (view.now.at - on.calm_since).total_seconds() >= calm_s:
                 del self._on[fingerprint]
-                yield Change(alert=alert, is_over=True)
+                yield AlertChange(alert=alert, is_over=True)
 
     def _calm_s(self, alert: Alert, view: View, *, is_said: bool, last: datetime) -> float | None:
         """How long it must stay as calm as it is now to be over; None: it is not calm."""
@@ -153,7 +153,7 @@ class AlertBoard:
         found = targets(alert, view.now)
         if not found:
             return GONE_CALM_S
-        if unrest(alert, view.now, last) is not None:
+        if not_recovered(alert, view.now, last) is not None:
             return None
         rest_s = back_off_s(found) + BACK_OFF_MARGIN_S if alert.kind is AlertKind.CRASH_LOOP else 0.0
         return max(self._settle_s, rest_s)

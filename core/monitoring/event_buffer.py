@@ -13,7 +13,7 @@ PER_CONTAINER = 200
 LIMIT = 10_000
 
 
-class EventWindow:
+class EventBuffer:
     """Keeps the newest events, each once: a stream that begins anew repeats some."""
 
     def __init__(self, *, window: timedelta = WINDOW, limit: int = LIMIT, per_container: int = PER_CONTAINER) -> None:

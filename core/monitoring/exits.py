@@ -26,7 +26,7 @@ _OOM_AFTER = timedelta(seconds=2)
 _SAME_END = timedelta(seconds=3)
 
 
-class EndedBy(StrEnum):
+class ExitOrigin(StrEnum):
     """Who or what ended a container; the values of the evidence `stopped_by`."""
 
     ITSELF = "itself"
@@ -43,12 +43,12 @@ class EndedBy(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ending:
+class ContainerExit:
     """The last end of a container."""
 
     at: datetime
     exit_code: int | None
-    by: EndedBy
+    by: ExitOrigin
     signal: int | None = None
     """The last signal sent through the API, or the one the exit code tells of."""
     actor: str | None = None
@@ -61,10 +61,10 @@ class Ending:
     @property
     def is_deliberate(self) -> bool:
         """Somebody wanted it: no alarm."""
-        return self.by in (EndedBy.STOP, EndedBy.GUARDIAN)
+        return self.by in (ExitOrigin.STOP, ExitOrigin.GUARDIAN)
 
 
-def ending(container: Container, snapshot: Snapshot) -> Ending | None:
+def last_exit(container: Container, snapshot: Snapshot) -> ContainerExit | None:
     """The last time that this container ended, running again or not; None: it has not ended, as far as can be seen.
 
     137 alone says nothing: `docker stop` of a program without a handler ends so too (SIGTERM, SIGKILL, `stop`).
@@ -72,10 +72,10 @@ def ending(container: Container, snapshot: Snapshot) -> Ending | None:
     name = f"ending of {container.id}"
     if name not in snapshot.memo:
         snapshot.memo[name] = _ending(container, snapshot)
-    return cast("Ending | None", snapshot.memo[name])
+    return cast("ContainerExit | None", snapshot.memo[name])
 
 
-def _ending(container: Container, snapshot: Snapshot) -> Ending | None:
+def _ending(container: Container, snapshot: Snapshot) -> ContainerExit | None:
     events = snapshot.events_of(container.id)
     death = next((event for event in reversed(events) if event.kind is EventKind.DIE), None)
     finished = container.finished_at
@@ -88,7 +88,7 @@ def _ending(container: Container, snapshot: Snapshot) -> Ending | None:
     return _found(container, snapshot, finished)
 
 
-def _seen(container: Container, snapshot: Snapshot, death: EngineEvent, events: Sequence[EngineEvent]) -> Ending:
+def _seen(container: Container, snapshot: Snapshot, death: EngineEvent, events: Sequence[EngineEvent]) -> ContainerExit:
     run = _last_run(events, death)
     ooms = [event for event in run if event.kind is EventKind.OOM and death.at - event.at <= _OOM_BEFORE]
     ooms += [event for event in events if event.kind is EventKind.OOM and _is_just_after(event, death)]
@@ -98,33 +98,33 @@ def _seen(container: Container, snapshot: Snapshot, death: EngineEvent, events: 
     oom_killed = (is_still_down and container.oom_killed) or (bool(ooms) and code == SIGKILL_EXIT)
     act = _own_act(container, snapshot.own_acts, death.at)
     by = _by(signals, code, oom_killed=oom_killed, was_stopped=_stop_follows(events, death), act=act)
-    if by is EndedBy.OUTSIDE and snapshot.has_gap:
-        by = EndedBy.UNKNOWN
-    return Ending(
+    if by is ExitOrigin.OUTSIDE and snapshot.has_gap:
+        by = ExitOrigin.UNKNOWN
+    return ContainerExit(
         at=death.at,
         exit_code=code,
         by=by,
         signal=signals[-1] if signals else _signal_of(code),
-        actor=act.by if act and by is EndedBy.GUARDIAN else None,
+        actor=act.by if act and by is ExitOrigin.GUARDIAN else None,
         oom_killed=oom_killed,
         oom_events=len(ooms),
     )
 
 
-def _found(container: Container, snapshot: Snapshot, finished: datetime) -> Ending:
+def _found(container: Container, snapshot: Snapshot, finished: datetime) -> ContainerExit:
     code = container.exit_code
     act = _own_act(container, snapshot.own_acts, finished)
-    by = EndedBy.UNKNOWN if code in _BY_SIGNAL else EndedBy.ITSELF
+    by = ExitOrigin.UNKNOWN if code in _BY_SIGNAL else ExitOrigin.ITSELF
     if container.oom_killed:
-        by = EndedBy.MEMORY_KILLER
+        by = ExitOrigin.MEMORY_KILLER
     elif act is not None:
-        by = EndedBy.GUARDIAN
-    return Ending(
+        by = ExitOrigin.GUARDIAN
+    return ContainerExit(
         at=finished,
         exit_code=code,
         by=by,
         signal=_signal_of(code),
-        actor=act.by if act and by is EndedBy.GUARDIAN else None,
+        actor=act.by if act and by is ExitOrigin.GUARDIAN else None,
         oom_killed=container.oom_killed,
         was_seen=False,
     )
@@ -132,14 +132,14 @@ def _found(container: Container, snapshot: Snapshot, finished: datetime) -> Endi
 
 def _by(
     signals: Sequence[int], code: int | None, *, oom_killed: bool, was_stopped: bool, act: OwnAct | None
-) -> EndedBy:
+) -> ExitOrigin:
     if was_stopped or any(signal in STOP_SIGNALS for signal in signals):
-        return EndedBy.GUARDIAN if act else EndedBy.STOP
+        return ExitOrigin.GUARDIAN if act else ExitOrigin.STOP
     if oom_killed:
-        return EndedBy.MEMORY_KILLER
+        return ExitOrigin.MEMORY_KILLER
     if SIGKILL in signals:
-        return EndedBy.GUARDIAN if act else EndedBy.KILL
-    return EndedBy.OUTSIDE if code in _BY_SIGNAL else EndedBy.ITSELF
+        return ExitOrigin.GUARDIAN if act else ExitOrigin.KILL
+    return ExitOrigin.OUTSIDE if code in _BY_SIGNAL else ExitOrigin.ITSELF
 
 
 def _last_run(events: Sequence[EngineEvent], death: EngineEvent) -> list[EngineEvent]:

@@ -19,7 +19,7 @@ from core.text import Text, text
 FIRST_LOOK_LIMIT_S = 5.0
 
 
-class Watch:
+class WatcherGroup:
     """The watchers together; an async context manager that starts and stops them."""
 
     def __init__(self, watchers: Iterable[Watcher]) -> None:

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from core.deployments.platform import Managed, ManagedKind, folded
+from core.deployments.platform import ManagedKind, ManagedResource, folded
 from core.text import Text
 
 
@@ -63,7 +63,7 @@ class Container:
     service: str
     """Compose service, or the container's own name outside a stack."""
     project: str | None = None
-    """The Compose project, swarm stack or lone swarm service by its own name: `Managed.app_name`."""
+    """The Compose project, swarm stack or lone swarm service by its own name: `ManagedResource.app_name`."""
     image: str
     image_id: str = ""
     state: ContainerState
@@ -130,7 +130,7 @@ class Stack:
     host: str
     name: str
     services: tuple[Service, ...]
-    managed: Managed | None = None
+    managed: ManagedResource | None = None
     """What the platform knows of it; None: a plain Compose project."""
 
 
@@ -162,7 +162,7 @@ class Inventory:
 
     hosts: tuple[Host, ...] = ()
     containers: tuple[Container, ...] = ()
-    managed: tuple[Managed, ...] = ()
+    managed: tuple[ManagedResource, ...] = ()
 
     def services(self) -> tuple[Service, ...]:
         """All services, in the order of host, stack, name."""
@@ -216,8 +216,8 @@ class Inventory:
         """The stack of exactly that name; None if there is none."""
         return next((one for one in self.stacks() if one.name == name and (host is None or one.host == host)), None)
 
-    def managed_one(self, name: str) -> Managed | None:
-        """What a platform manages under that name (`Managed.name`) or id; None: nothing."""
+    def managed_one(self, name: str) -> ManagedResource | None:
+        """What a platform manages under that name (`ManagedResource.name`) or id; None: nothing."""
         return next((one for one in self.managed if name in (one.name, one.id)), None)
 
 
@@ -225,7 +225,7 @@ def join(parts: Iterable[Inventory]) -> Inventory:
     """One inventory of what several systems see: what a platform manages is found again among the containers."""
     hosts: list[Host] = []
     containers: list[Container] = []
-    managed: list[Managed] = []
+    managed: list[ManagedResource] = []
     for part in parts:
         hosts.extend(part.hosts)
         containers.extend(part.containers)
@@ -233,7 +233,9 @@ def join(parts: Iterable[Inventory]) -> Inventory:
     return Inventory(hosts=tuple(hosts), containers=tuple(containers), managed=_placed(managed, containers, hosts))
 
 
-def _placed(managed: Iterable[Managed], containers: Iterable[Container], hosts: Iterable[Host]) -> tuple[Managed, ...]:
+def _placed(
+    managed: Iterable[ManagedResource], containers: Iterable[Container], hosts: Iterable[Host]
+) -> tuple[ManagedResource, ...]:
     """Each with the host where its containers are; without containers, where the others of its server are."""
     where = {one.project: one.host for one in containers if one.project is not None}
     found = [replace(one, host=where.get(one.app_name, one.host)) for one in managed]

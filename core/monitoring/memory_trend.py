@@ -16,7 +16,7 @@ PEAK_JUMP = 0.2
 """A peak stands this share of the limit above the middle of what was before."""
 
 
-def memory_shape(points: Sequence[tuple[float, float]], limit_bytes: float, *, ended_at_limit: bool) -> MemoryShape:
+def memory_trend(points: Sequence[tuple[float, float]], limit_bytes: float, *, ended_at_limit: bool) -> MemoryShape:
     """What `(seconds, bytes)` points, oldest first, look like; `ended_at_limit`: the kernel killed it after the last.
 
     A kill far above the last sample is a peak that no sample caught.

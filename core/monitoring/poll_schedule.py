@@ -15,7 +15,7 @@ LATER_LIMIT = 20
 BEGAN_LIMIT = 2000
 
 
-class Agenda:
+class PollSchedule:
     """Times are the loop's. A look in flight covers only what was wanted before it began."""
 
     def __init__(self) -> None:

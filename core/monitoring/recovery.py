@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from core.incidents.alerts import Alert, AlertKind
-from core.monitoring.exits import ending
+from core.monitoring.exits import last_exit
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import EventKind, Snapshot
 from core.text import Text, text
@@ -24,7 +24,7 @@ def targets(alert: Alert, snapshot: Snapshot) -> list[Container]:
     return [one for one in snapshot.containers.values() if one.stack == alert.stack and one.service == alert.service]
 
 
-def unrest(alert: Alert, snapshot: Snapshot, since: datetime, restarted: Iterable[str] = ()) -> Text | None:
+def not_recovered(alert: Alert, snapshot: Snapshot, since: datetime, restarted: Iterable[str] = ()) -> Text | None:
     """Why the target of an `event` alert does not stand; None: it does, and nothing recurred after `since`.
 
     `restarted`: names of the containers whose RestartCount grew after `since`.
@@ -44,7 +44,7 @@ def is_wanted_down(alert: Alert, snapshot: Snapshot, since: datetime) -> bool:
 
 def _was_wanted(container: Container, snapshot: Snapshot, since: datetime) -> bool:
     """A deliberate end after `since`, or a `stop` of one that was between two restarts and had no end of its own."""
-    end = ending(container, snapshot)
+    end = last_exit(container, snapshot)
     if end is not None and end.at > since:
         return end.is_deliberate
     return any(event.kind is EventKind.STOP and event.at > since for event in snapshot.events_of(container.id))
@@ -70,7 +70,7 @@ def _unrest(
         return text("watch.quiet.starting", container=said)
     if container.name in restarted:
         return text("watch.quiet.restarted", container=said)
-    end = ending(container, snapshot)
+    end = last_exit(container, snapshot)
     if end is not None and end.at > since and not end.is_deliberate:
         return text("watch.quiet.again")
     if kind is AlertKind.CHILD_OOM and _last_oom_after(container, snapshot, since):

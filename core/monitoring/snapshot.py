@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 
-from core.deployments.platform import BackupState, DomainState, Managed, QueuedDeployment
+from core.deployments.platform import BackupState, DomainState, ManagedResource, QueuedDeployment
 from core.incidents.alerts import Alert, AlertKind, DetectorKind
 from core.monitoring.inventory import Container, Host, Inventory
 from core.settings import WatchSettings
@@ -88,7 +88,7 @@ class OwnAct:
 class PlatformView:
     """What a platform that manages stacks says at one moment."""
 
-    managed: tuple[Managed, ...] = ()
+    managed: tuple[ManagedResource, ...] = ()
     queue: tuple[QueuedDeployment, ...] = ()
     """In its order."""
     queue_at: datetime | None = None

@@ -90,11 +90,11 @@ def topology(inventory: Inventory, host: str) -> Topology:
     )
 
 
-_Names = Mapping[tuple[str, str], str]
+_NameIndex = Mapping[tuple[str, str], str]
 """(network, name on it) → title of the service that answers to it."""
 
 
-def _names(services: Iterable[Service]) -> _Names:
+def _names(services: Iterable[Service]) -> _NameIndex:
     names: dict[tuple[str, str], str] = {}
     for service in services:
         for container in service.containers:
@@ -105,7 +105,7 @@ def _names(services: Iterable[Service]) -> _Names:
     return names
 
 
-def _edges(service: Service, names: _Names) -> Iterator[Edge]:
+def _edges(service: Service, names: _NameIndex) -> Iterator[Edge]:
     """Surest first: of two edges between the same services the first is kept."""
     for container in service.containers:
         prefix = f"{service.stack}/" if service.stack else ""
@@ -118,7 +118,7 @@ def _edges(service: Service, names: _Names) -> Iterator[Edge]:
             yield from _named(service, container, host, names, EdgeKind.ENVIRONMENT)
 
 
-def _named(service: Service, container: Container, name: str, names: _Names, kind: EdgeKind) -> Iterator[Edge]:
+def _named(service: Service, container: Container, name: str, names: _NameIndex, kind: EdgeKind) -> Iterator[Edge]:
     for network in [_ANYWHERE] if kind is EdgeKind.LINK else _named_networks(container):
         target = names.get((network, name.casefold()))
         if target is not None:

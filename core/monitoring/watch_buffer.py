@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.monitoring.event_buffer import EventWindow
+from core.monitoring.event_buffer import EventBuffer
 from core.monitoring.inventory import Container, Host
 from core.monitoring.snapshot import EngineEvent, OwnAct, PlatformView, Sample, Snapshot
 from core.settings import WatchSettings
@@ -19,12 +19,12 @@ COUNTS_KEPT = timedelta(minutes=30)
 NEW_EVENTS_LIMIT = 1000
 
 
-class Recent:
+class WatchBuffer:
     """Turns what a look saw into a whole Snapshot, with all that a look cannot see."""
 
     def __init__(self, host: str, now: datetime, settings: WatchSettings, *, is_platform: bool = False) -> None:
         self._settings = settings
-        self._window = EventWindow()
+        self._window = EventBuffer()
         self._new: deque[EngineEvent] = deque(maxlen=NEW_EVENTS_LIMIT)
         self._samples: dict[str, deque[Sample]] = {}
         self._counts: dict[str, deque[tuple[datetime, str, int]]] = {}

@@ -14,14 +14,14 @@ from typing import Protocol, Self
 from core.clock import Clock
 from core.errors import SystemUnavailable
 from core.incidents.alerts import UNREACHABLE_KINDS, Alert, Firing
-from core.monitoring.alert_state import AlertBoard, Change
+from core.monitoring.alert_state import AlertChange, AlertState
 from core.monitoring.event_buffer import WINDOW
 from core.monitoring.inventory import Inventory
-from core.monitoring.poll_schedule import EVERYTHING, Agenda
+from core.monitoring.poll_schedule import EVERYTHING, PollSchedule
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, OwnAct, Snapshot, View
 from core.monitoring.topology import Topology, topology
 from core.monitoring.usage_series import Series, SnapshotSource
-from core.monitoring.watch_buffer import Recent
+from core.monitoring.watch_buffer import WatchBuffer
 from core.settings import WatchSettings
 from core.tasks import Tasks
 from core.text import Text, text
@@ -86,13 +86,13 @@ class Watcher:
         self._series = series
         self._own_acts = own_acts
         self._around = around
-        self._board = AlertBoard(detectors, settle_s=settle_s)
-        self._recent = Recent(source.name, clock.now(), settings, is_platform=around is not None)
-        self._untold: deque[Change] = deque()
+        self._board = AlertState(detectors, settle_s=settle_s)
+        self._recent = WatchBuffer(source.name, clock.now(), settings, is_platform=around is not None)
+        self._untold: deque[AlertChange] = deque()
         self._before: Snapshot | None = None
         self._lost_since: datetime | None = None
         self._wake = asyncio.Event()
-        self._agenda = Agenda()
+        self._agenda = PollSchedule()
         self._rest_s = FIRST_REST_S
         self._judging = asyncio.Lock()
         self._has_news = False

@@ -37,7 +37,7 @@ class Tone(StrEnum):
     SKIPPED = "skipped"
 
 
-class Style(StrEnum):
+class TextStyle(StrEnum):
     """How a piece of a line is set."""
 
     PLAIN = "plain"
@@ -51,7 +51,7 @@ class Span:
     """A piece of a line."""
 
     words: Words
-    style: Style = Style.PLAIN
+    style: TextStyle = TextStyle.PLAIN
     subject: str = ""
     """The name that the sentence is about: it stands out in it, or before it where the sentence does not name it."""
 
@@ -86,7 +86,7 @@ class Folded:
 Block = Line | Gap | Folded
 
 
-class Press(StrEnum):
+class ButtonAction(StrEnum):
     """What a button is for; a face turns it into a payload of its own."""
 
     APPROVE = "approve"
@@ -103,7 +103,7 @@ class Press(StrEnum):
     """Runs a command again with other words."""
 
 
-class Weight(StrEnum):
+class ButtonStyle(StrEnum):
     """How a button stands out."""
 
     NORMAL = "normal"
@@ -113,12 +113,12 @@ class Weight(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Button:
+class CardButton:
     """One button of a card."""
 
-    press: Press
+    press: ButtonAction
     label: Words
-    weight: Weight = Weight.NORMAL
+    weight: ButtonStyle = ButtonStyle.NORMAL
     subject: str = ""
     """An approval's id, an incident's number, or a command's name."""
     detail: str = ""
@@ -132,7 +132,7 @@ class Card:
     """One message."""
 
     blocks: tuple[Block, ...]
-    buttons: tuple[tuple[Button, ...], ...] = field(default=())
+    buttons: tuple[tuple[CardButton, ...], ...] = field(default=())
     is_replaced: bool = False
     """A question or a page: what a tap on it brings takes its place."""
 
@@ -145,12 +145,12 @@ def line(*pieces: Words | Span, tone: Tone | None = None, indent: bool = False) 
 
 def strong(words: Words) -> Span:
     """A piece that stands out."""
-    return Span(words=words, style=Style.STRONG)
+    return Span(words=words, style=TextStyle.STRONG)
 
 
 def code(words: Words) -> Span:
     """A piece set as code: identifiers to copy."""
-    return Span(words=words, style=Style.CODE)
+    return Span(words=words, style=TextStyle.CODE)
 
 
 def about(subject: str, words: Words) -> Span:
@@ -160,7 +160,7 @@ def about(subject: str, words: Words) -> Span:
 
 def faint(words: Words) -> Span:
     """A piece that stands back."""
-    return Span(words=words, style=Style.FAINT)
+    return Span(words=words, style=TextStyle.FAINT)
 
 
 def said(words: Words, tone: Tone | None = None) -> Card:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 
 from core.actions.calls import CallRecord
-from core.deployments.deploys import Deploy, DeployPhase, DeployWhat
+from core.deployments.deploys import Deploy, DeployKind, DeployPhase
 from core.deployments.platform import ManagedKind
 from core.durations import clock_time, duration
 from core.incidents.alerts import AlertKind
@@ -15,14 +15,14 @@ from core.incidents.incident import Incident
 from core.text import Text, text
 from core.views.cards import (
     Block,
-    Button,
+    ButtonAction,
+    ButtonStyle,
     Card,
+    CardButton,
     Folded,
     Line,
-    Press,
     Span,
     Tone,
-    Weight,
     Words,
     faint,
     line,
@@ -45,7 +45,7 @@ LAST_LINE_SHOWN = 120
 CHANGES_SHOWN = 6
 BY_ITSELF = "deploy"
 """Actor id of what takes back a rollback or update that went wrong."""
-TAKEN_BACK = frozenset({DeployWhat.ROLLBACK, DeployWhat.UPDATE})
+TAKEN_BACK = frozenset({DeployKind.ROLLBACK, DeployKind.UPDATE})
 """These go back to where they were without being told to, or ask."""
 CANCEL = "!cancel"
 """Behind a stack's name in /deploy: take it out of the queue."""
@@ -64,7 +64,7 @@ BAD_DEPLOYS = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wellness:
+class HealthyCount:
     """How many services of the stack are well now."""
 
     well: int
@@ -82,7 +82,7 @@ class DeployView:
     """People's names by actor id."""
     call: CallRecord | None = None
     """What ordered it, where the records hold it."""
-    services: Wellness | None = None
+    services: HealthyCount | None = None
     """None: its containers are not seen from here."""
     changes: Sequence[Text] = ()
     """What differs from the version that ran before."""
@@ -115,7 +115,7 @@ def deploy_card(view: DeployView) -> Card:
     return Card(blocks=tuple(blocks), buttons=tuple(_buttons(deploy)) if broken is None else ())
 
 
-def progress_blocks(deploy: Deploy, now: datetime, services: Wellness | None = None) -> tuple[Block, ...]:
+def progress_blocks(deploy: Deploy, now: datetime, services: HealthyCount | None = None) -> tuple[Block, ...]:
     """How far it is, for the card of an incident, under the step that ordered it."""
     view = DeployView(deploy=deploy, now=now, zone=now.tzinfo or UTC, services=services)
     told: list[Block] = [line(_stands(view), tone=PHASE_TONES[deploy.phase]), *_more(view), *_log(deploy)]
@@ -133,14 +133,14 @@ def verdict_line(deploy: Deploy) -> Card:
     """The verdict in one line, for whoever waits for it."""
     says = deploy.says
     if says is None or deploy.phase is DeployPhase.GOOD:
-        is_back = deploy.phase is DeployPhase.GOOD and deploy.what is DeployWhat.ROLLBACK
+        is_back = deploy.phase is DeployPhase.GOOD and deploy.what is DeployKind.ROLLBACK
         says = Text(f"deploy_card.ping.{'good_again' if is_back else deploy.phase}", {"stack": deploy.stack})
     return Card(blocks=(line(says, tone=PHASE_TONES[deploy.phase]),))
 
 
 def incident_buttons(
     incident: Incident, deploys: Sequence[Deploy], *, is_asked: bool = False
-) -> tuple[tuple[Button, ...], ...]:
+) -> tuple[tuple[CardButton, ...], ...]:
     """What one wants to press under an incident that comes of a deploy, in rows; nothing under any other.
 
     `is_asked`: a repair waits for an answer, beside which a way back of one's own would only confuse.
@@ -172,7 +172,7 @@ def _stands(view: DeployView) -> Text:
     took = duration((deploy.over_at or now) - deploy.ordered_at)
     if phase is DeployPhase.SETTLING:
         return text("deploy_card.coming_up", took=took)
-    if phase is DeployPhase.GOOD and deploy.what is DeployWhat.ROLLBACK:
+    if phase is DeployPhase.GOOD and deploy.what is DeployKind.ROLLBACK:
         return text("deploy_card.good_again", took=took)
     return Text(f"deploy_card.{phase}", {"took": took})
 
@@ -222,7 +222,7 @@ def _about(view: DeployView) -> Iterator[Block]:
     if deploy.commit or deploy.commit_says:
         commit = f"{deploy.commit[:7]} " if deploy.commit else ""
         yield line(faint(text("deploy_card.commit")), " ", f"{commit}{_first_line(deploy.commit_says)}".strip())
-    if deploy.what is DeployWhat.ROLLBACK and view.good_from is not None:
+    if deploy.what is DeployKind.ROLLBACK and view.good_from is not None:
         when = clock_time(view.good_from, view.now, view.zone)
         yield line(faint(text("deploy_card.back_to")), " ", text("deploy_card.version_of", when=when))
     shown = list(view.changes[:CHANGES_SHOWN])
@@ -248,7 +248,7 @@ def _footer(view: DeployView) -> Block:
     return line(*pieces)
 
 
-def _buttons(deploy: Deploy) -> Iterator[tuple[Button, ...]]:
+def _buttons(deploy: Deploy) -> Iterator[tuple[CardButton, ...]]:
     if deploy.phase is DeployPhase.WAITING and deploy.managed_kind is ManagedKind.COMPOSE:
         yield (_command("deploy", text("deploy_card.button.cancel"), f"{deploy.stack} {CANCEL}"),)
     if not deploy.phase.is_over:
@@ -256,7 +256,7 @@ def _buttons(deploy: Deploy) -> Iterator[tuple[Button, ...]]:
     if can_go_back(deploy):
         label = text("deploy_card.button.rollback")
         words = f"{deploy.stack} {deploy.version_before}" if deploy.version_before else deploy.stack
-        yield (_command("rollback", label, words, Weight.DANGER),)
+        yield (_command("rollback", label, words, ButtonStyle.DANGER),)
     row = []
     if deploy.deployment_id is not None:
         row.append(_command("deploylog", text("deploy_card.button.log"), _log_words(deploy.stack, deploy)))
@@ -273,8 +273,8 @@ def can_go_back(deploy: Deploy) -> bool:
     return deploy.version_before is not None or deploy.managed_kind is ManagedKind.APPLICATION
 
 
-def _command(name: str, label: Words, words: str, weight: Weight = Weight.NORMAL) -> Button:
-    return Button(press=Press.COMMAND, label=label, subject=name, detail=words, weight=weight)
+def _command(name: str, label: Words, words: str, weight: ButtonStyle = ButtonStyle.NORMAL) -> CardButton:
+    return CardButton(press=ButtonAction.COMMAND, label=label, subject=name, detail=words, weight=weight)
 
 
 def _log_words(stack: str, deploy: Deploy | None) -> str:

@@ -15,15 +15,15 @@ from core.incidents.incident import Decider, Incident, IncidentState
 from core.text import Text, text
 from core.views.cards import (
     Block,
-    Button,
+    ButtonAction,
+    ButtonStyle,
     Card,
+    CardButton,
     Folded,
     Gap,
     Line,
-    Press,
     Span,
     Tone,
-    Weight,
     Words,
     about,
     faint,
@@ -76,7 +76,7 @@ class IncidentView:
     """People's names by actor id."""
     under: Mapping[str, Sequence[Block]] = field(default_factory=dict)
     """What stands under a step while it is under way and after it failed, by its call's key."""
-    more_buttons: tuple[tuple[Button, ...], ...] = ()
+    more_buttons: tuple[tuple[CardButton, ...], ...] = ()
 
     @property
     def asked(self) -> list[Approval]:
@@ -288,53 +288,55 @@ def _footer(view: IncidentView) -> Line:
     return line(*pieces)
 
 
-def _buttons(view: IncidentView) -> Iterator[tuple[Button, ...]]:
+def _buttons(view: IncidentView) -> Iterator[tuple[CardButton, ...]]:
     incident, subject = view.incident, str(view.incident.id)
     asked = view.asked if incident.is_open else []
     if len(asked) > 1:
         yield _all_at_once(asked, subject)
     for place, approval in enumerate(asked, start=1):
         yield approval_buttons(approval, place if len(asked) > 1 else None)
-    look = [Button(press=Press.WHY, label=text("button.why"), subject=subject)]
+    look = [CardButton(press=ButtonAction.WHY, label=text("button.why"), subject=subject)]
     if incident.service is not None:
-        look.append(Button(press=Press.LOGS, label=text("button.logs"), subject=subject))
-        look.append(Button(press=Press.METRICS, label=text("button.metrics"), subject=subject))
+        look.append(CardButton(press=ButtonAction.LOGS, label=text("button.logs"), subject=subject))
+        look.append(CardButton(press=ButtonAction.METRICS, label=text("button.metrics"), subject=subject))
     yield tuple(look)
     yield from view.more_buttons
     if incident.is_open:
-        care = [Button(press=Press.SILENCE, label=text("button.silence"), subject=subject)]
+        care = [CardButton(press=ButtonAction.SILENCE, label=text("button.silence"), subject=subject)]
         if incident.state is not IncidentState.ACKNOWLEDGED:
-            care.append(Button(press=Press.TAKE, label=text("button.take"), subject=subject))
+            care.append(CardButton(press=ButtonAction.TAKE, label=text("button.take"), subject=subject))
         yield tuple(care)
 
 
-def _all_at_once(asked: Sequence[Approval], subject: str) -> tuple[Button, ...]:
+def _all_at_once(asked: Sequence[Approval], subject: str) -> tuple[CardButton, ...]:
     """One tap for the whole plan; what cannot be undone is confirmed step by step."""
-    deny = Button(press=Press.DENY_ALL, label=text("button.deny_all"), subject=subject)
+    deny = CardButton(press=ButtonAction.DENY_ALL, label=text("button.deny_all"), subject=subject)
     if any(one.confirmations_needed > 1 for one in asked):
         return (deny,)
     everything = text("button.approve_all", count=len(asked))
     mark = digest_of(asked)
     return (
-        Button(press=Press.APPROVE_ALL, label=everything, weight=Weight.SUCCESS, subject=subject, detail=mark),
+        CardButton(
+            press=ButtonAction.APPROVE_ALL, label=everything, weight=ButtonStyle.SUCCESS, subject=subject, detail=mark
+        ),
         deny,
     )
 
 
-def approval_buttons(approval: Approval, place: int | None = None) -> tuple[Button, ...]:
+def approval_buttons(approval: Approval, place: int | None = None) -> tuple[CardButton, ...]:
     """Yes and no for one question; the yes says which confirmation it is."""
     seen = len(approval.confirmed_by)
     if seen:
         label = text("button.confirm", count=seen + 1, needed=approval.confirmations_needed)
-        weight = Weight.DANGER
+        weight = ButtonStyle.DANGER
     else:
         label = text("button.approve") if place is None else text("button.approve_step", place=place)
-        usual = Weight.SUCCESS if place is None else Weight.NORMAL  # of several, the one for all stands out
-        weight = usual if approval.confirmations_needed == 1 else Weight.DANGER
+        usual = ButtonStyle.SUCCESS if place is None else ButtonStyle.NORMAL  # of several, the one for all stands out
+        weight = usual if approval.confirmations_needed == 1 else ButtonStyle.DANGER
     no = text("button.deny") if place is None else text("button.deny_step", place=place)
     return (
-        Button(press=Press.APPROVE, label=label, weight=weight, subject=approval.id, detail=str(seen)),
-        Button(press=Press.DENY, label=no, subject=approval.id),
+        CardButton(press=ButtonAction.APPROVE, label=label, weight=weight, subject=approval.id, detail=str(seen)),
+        CardButton(press=ButtonAction.DENY, label=no, subject=approval.id),
     )
 
 

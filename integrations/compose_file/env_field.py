@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.text import text as said
 from integrations.compose_file.file_errors import ComposeFileError
 from integrations.compose_file.interpolation import needed
-from integrations.compose_file.yaml_tree import Node, read
+from integrations.compose_file.yaml_tree import YamlNode, read
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 SET_BY_DOKPLOY = frozenset({"APP_NAME", "COMPOSE_PROJECT_NAME", "PATH", "HOME", "PWD"})
@@ -114,7 +114,7 @@ def unset_variables(compose_text: str, env: str) -> list[str]:
     return list(missing)
 
 
-def _scalars(node: Node) -> Iterator[str]:
+def _scalars(node: YamlNode) -> Iterator[str]:
     """Every value of a file, keys left out: Compose puts no variables there."""
     stack = [node]
     while stack:

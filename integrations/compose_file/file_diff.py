@@ -18,7 +18,7 @@ _COMPARED_LINES = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Change:
+class _LineChange:
     """Lines `before[start:stop]` became `after[new_start:new_stop]`."""
 
     start: int
@@ -54,7 +54,7 @@ def _lines(text: str) -> list[str]:
     return BREAKS.split(text)[::2]
 
 
-def _changes(old: Sequence[str], new: Sequence[str]) -> list[_Change]:
+def _changes(old: Sequence[str], new: Sequence[str]) -> list[_LineChange]:
     head = 0
     while head < min(len(old), len(new)) and old[head] == new[head]:
         head += 1
@@ -63,18 +63,18 @@ def _changes(old: Sequence[str], new: Sequence[str]) -> list[_Change]:
         tail += 1
     inner_old, inner_new = old[head : len(old) - tail], new[head : len(new) - tail]
     if len(inner_old) + len(inner_new) > _COMPARED_LINES:
-        return [_Change(start=head, stop=len(old) - tail, new_start=head, new_stop=len(new) - tail)]
+        return [_LineChange(start=head, stop=len(old) - tail, new_start=head, new_stop=len(new) - tail)]
     codes = SequenceMatcher(None, inner_old, inner_new, autojunk=False).get_opcodes()
     return [
-        _Change(start=head + a, stop=head + b, new_start=head + c, new_stop=head + d)
+        _LineChange(start=head + a, stop=head + b, new_start=head + c, new_stop=head + d)
         for tag, a, b, c, d in codes
         if tag != "equal"
     ]
 
 
-def _hunks(changes: list[_Change], context: int, total: int) -> Iterator[list[_Change]]:
+def _hunks(changes: list[_LineChange], context: int, total: int) -> Iterator[list[_LineChange]]:
     """Changes whose surroundings touch, together."""
-    hunk: list[_Change] = []
+    hunk: list[_LineChange] = []
     for one in changes:
         if hunk and one.start - hunk[-1].stop > 2 * context:
             yield hunk
@@ -83,7 +83,7 @@ def _hunks(changes: list[_Change], context: int, total: int) -> Iterator[list[_C
     yield hunk
 
 
-def _hunk_lines(hunk: list[_Change], old: list[str], new: list[str], context: int) -> Iterator[tuple[str, str]]:
+def _hunk_lines(hunk: list[_LineChange], old: list[str], new: list[str], context: int) -> Iterator[tuple[str, str]]:
     position = max(0, hunk[0].start - context)
     for one in hunk:
         yield from ((" ", line) for line in old[position : one.start] if line.strip())
@@ -118,7 +118,7 @@ def _limited(lines: list[str]) -> list[str]:
     return [*lines[: LINE_LIMIT - 1], f"… -{gone} +{come}"]
 
 
-def _section(old: list[str], new: list[str], first: _Change) -> str:
+def _section(old: list[str], new: list[str], first: _LineChange) -> str:
     """The service (or top-level section) that the first changed line belongs to."""
     lines, position = (old, first.start) if first.start < first.stop else (new, first.new_start)
     outer, inner, inner_column = "", "", 0

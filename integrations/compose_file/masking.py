@@ -12,7 +12,7 @@ from enum import Enum, auto
 from core.redaction import MASK
 from integrations.compose_file.command_lines import BREAKS, is_harmless, is_secret_key, takes_secret, without_secrets
 from integrations.compose_file.file_errors import ComposeFileError
-from integrations.compose_file.yaml_tree import Document, Node, read
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, read
 
 _COMMENT = re.compile(r"(?<![^\s])#[^\r\n]*")
 _COMMENTED_SETTING = re.compile(r"(#[#\s]*(?:- ?)?[\"']?[A-Za-z_][A-Za-z0-9_.-]*[\"']?\s*[=:]\s?)(.*)")
@@ -60,7 +60,7 @@ def zip_lines(text: str) -> list[tuple[str, str]]:
 class _Mask:
     """Collects what of a file is replaced by what."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: ComposeDocument) -> None:
         self._document = document
         self._source = document.text
         self._new: dict[tuple[int, int], str] = {}
@@ -78,7 +78,7 @@ class _Mask:
         """What stands between two scalars: signs and comments."""
         return _COMMENT.sub(lambda found: comment(found.group()), self._source[start:end])
 
-    def _walk(self, node: Node, how: _As, path: tuple[str, ...]) -> None:
+    def _walk(self, node: YamlNode, how: _As, path: tuple[str, ...]) -> None:
         node = node.real
         if (id(node), how) in self._seen:
             return
@@ -101,18 +101,18 @@ class _Mask:
         if node.kind == "scalar":
             self._scalar(node, how)
 
-    def _keep(self, key: Node) -> None:
+    def _keep(self, key: YamlNode) -> None:
         span = (key.content, key.end)
         source = self._source[slice(*span)]
         self._new.setdefault(span, source if without_secrets(source) == source else _masked_lines(source, MASK))
 
-    def _setting(self, name: str, node: Node) -> None:
+    def _setting(self, name: str, node: YamlNode) -> None:
         if not is_harmless(node.value) or (node.value.isdigit() and is_secret_key(name)):
             self._hide(node)
         else:
             self._scalar(node, _As.PLAIN)
 
-    def _item(self, node: Node, how: _As, before: str) -> None:
+    def _item(self, node: YamlNode, how: _As, before: str) -> None:
         found = _ASSIGNMENT.fullmatch(node.value)
         name = found.group(1) if found else ""
         if how is _As.SECRET:
@@ -131,7 +131,7 @@ class _Mask:
         else:
             self._scalar(node, _As.PLAIN)
 
-    def _scalar(self, node: Node, how: _As) -> None:
+    def _scalar(self, node: YamlNode, how: _As) -> None:
         if how in (_As.SECRET, _As.ENVIRONMENT) and not is_harmless(node.value):
             self._hide(node)
             return
@@ -148,7 +148,7 @@ class _Mask:
             return
         self._new.setdefault((node.content, node.end), shown)
 
-    def _hide(self, node: Node, shown: str = MASK) -> None:
+    def _hide(self, node: YamlNode, shown: str = MASK) -> None:
         source = self._source[node.content : node.end]
         quote = node.style if node.style in ("'", '"') else ""
         self._new[(node.content, node.end)] = _masked_lines(source, f"{quote}{shown}{quote}", style=node.style)

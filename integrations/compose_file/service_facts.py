@@ -10,7 +10,7 @@ from integrations.compose_file.command_lines import words_without_secrets
 from integrations.compose_file.edits.proved_change import is_own, service_nodes, setting
 from integrations.compose_file.interpolation import variables
 from integrations.compose_file.units import memory_bytes
-from integrations.compose_file.yaml_tree import Document, Node, fields, reach, read
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, fields, reach, read
 
 MemoryPlace = Literal["mem_limit", "deploy.resources.limits.memory", "none"]
 MEM_LIMIT = ("mem_limit",)
@@ -54,8 +54,8 @@ def services(text: str) -> list[ServiceFacts]:
     return [_facts(document, name) for name in service_nodes(document)]
 
 
-def _facts(document: Document, name: str) -> ServiceFacts:
-    def found(*path: str) -> Node | None:
+def _facts(document: ComposeDocument, name: str) -> ServiceFacts:
+    def found(*path: str) -> YamlNode | None:
         return setting(document, name, *path)
 
     place, memory = _memory(document, name)
@@ -81,7 +81,7 @@ def _facts(document: Document, name: str) -> ServiceFacts:
     )
 
 
-def _memory(document: Document, service: str) -> tuple[MemoryPlace, Node | None]:
+def _memory(document: ComposeDocument, service: str) -> tuple[MemoryPlace, YamlNode | None]:
     mem_limit = setting(document, service, *MEM_LIMIT)
     if mem_limit is not None:
         return "mem_limit", mem_limit
@@ -89,7 +89,7 @@ def _memory(document: Document, service: str) -> tuple[MemoryPlace, Node | None]
     return ("none", None) if deploy is None else ("deploy.resources.limits.memory", deploy)
 
 
-def environment_keys(node: Node | None) -> tuple[str, ...]:
+def environment_keys(node: YamlNode | None) -> tuple[str, ...]:
     """The names an `environment:` sets, in map or list style."""
     if node is None:
         return ()
@@ -98,38 +98,38 @@ def environment_keys(node: Node | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.real.value.split("=", 1)[0] for item in node.items))
 
 
-def _word(node: Node | None) -> str | None:
+def _word(node: YamlNode | None) -> str | None:
     return redact(node.value) if node is not None and node.kind == "scalar" else None
 
 
-def _words(node: Node | None) -> tuple[str, ...]:
+def _words(node: YamlNode | None) -> tuple[str, ...]:
     return tuple(redact(item.real.value) for item in _items(node))
 
 
-def _items(node: Node | None) -> tuple[Node, ...]:
+def _items(node: YamlNode | None) -> tuple[YamlNode, ...]:
     if node is None or node.kind == "mapping":
         return ()
     return node.items if node.kind == "sequence" else (node,)
 
 
-def _names(node: Node | None) -> tuple[str, ...]:
+def _names(node: YamlNode | None) -> tuple[str, ...]:
     return tuple(fields(node)) if node is not None and node.kind == "mapping" else _words(node)
 
 
-def _number(node: Node | None) -> float | None:
+def _number(node: YamlNode | None) -> float | None:
     try:
         return float(node.value) if node is not None else None
     except ValueError:
         return None
 
 
-def _build(node: Node | None) -> str | None:
+def _build(node: YamlNode | None) -> str | None:
     if node is None:
         return None
     return _word(node) if node.kind == "scalar" else _word(reach(node, "context")) or "."
 
 
-def _test(healthcheck: Node | None) -> tuple[str, ...] | None:
+def _test(healthcheck: YamlNode | None) -> tuple[str, ...] | None:
     disabled = reach(healthcheck, "disable")
     if disabled is not None and disabled.value == "true":
         return ("NONE",)
@@ -140,7 +140,7 @@ def _test(healthcheck: Node | None) -> tuple[str, ...] | None:
     return words_without_secrets(words)
 
 
-def _port(node: Node) -> str:
+def _port(node: YamlNode) -> str:
     if node.kind == "scalar":
         return node.value
     parts = [_word(reach(node, name)) for name in ("host_ip", "published", "target")]
@@ -148,7 +148,7 @@ def _port(node: Node) -> str:
     return ":".join(part for part in parts if part) + (f"/{protocol}" if protocol else "")
 
 
-def _volume(node: Node) -> str:
+def _volume(node: YamlNode) -> str:
     if node.kind == "scalar":
         return redact(node.value)
     parts = [_word(reach(node, name)) for name in ("source", "target")]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.text import text as said
 from integrations.compose_file.file_errors import shown
-from integrations.compose_file.yaml_tree import Document, Node, is_merge, own
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, is_merge, own
 
 _LINE_END = re.compile(r"[^\r\n]*")
 _COMMENT_LINE = re.compile(r"(\r\n|\r|\n)([ \t]*)#[^\r\n]*")
@@ -21,7 +21,7 @@ class Source:
     text: str
 
 
-Tree = Source | Sequence["Tree"] | Mapping[str, "Tree"]
+ValueTree = Source | Sequence["ValueTree"] | Mapping[str, "ValueTree"]
 """What shall be written; the keys of a mapping are sources too."""
 
 
@@ -53,7 +53,7 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def flow(tree: Tree) -> str:
+def flow(tree: ValueTree) -> str:
     """The tree on one line."""
     if isinstance(tree, Source):
         is_bare = tree.text[:1] not in ('"', "'", "[", "{")
@@ -68,7 +68,7 @@ def flow_scalar(text: str) -> str:
     return scalar(text, style='"').text
 
 
-def block(tree: Tree, indent: int, step: int) -> list[str]:
+def block(tree: ValueTree, indent: int, step: int) -> list[str]:
     """The lines of a mapping or list, indented."""
     blanks = " " * indent
     lines: list[str] = []
@@ -90,7 +90,7 @@ def block(tree: Tree, indent: int, step: int) -> list[str]:
     return lines
 
 
-def copied(document: Document, node: Node, *, by_name: bool = True) -> Tree:
+def copied(document: ComposeDocument, node: YamlNode, *, by_name: bool = True) -> ValueTree:
     """A node of the file as a tree that means the same; `by_name`: what has an anchor is written as its alias."""
     if by_name and (node.kind == "alias" or node.anchor):
         return Source(f"*{node.value if node.kind == 'alias' else node.anchor}")
@@ -104,14 +104,14 @@ def copied(document: Document, node: Node, *, by_name: bool = True) -> Tree:
     return Source(tag + (scalar(node.value, style='"').text if is_long else source))
 
 
-def opened(document: Document, node: Node) -> dict[str, Tree]:
+def opened(document: ComposeDocument, node: YamlNode) -> dict[str, ValueTree]:
     """A mapping, or an alias of one, as a tree whose entries can be changed without changing anything else."""
     if node.kind == "alias" or node.anchor:
         return {"<<": copied(document, node)}
     return {document.source(key): copied(document, value) for key, value in node.entries}
 
 
-def replace(document: Document, key: Node, value: Node, tree: Tree, *, in_flow: bool) -> str:
+def replace(document: ComposeDocument, key: YamlNode, value: YamlNode, tree: ValueTree, *, in_flow: bool) -> str:
     """The text with the value of `key` replaced; a comment on its line stays."""
     text = document.text
     is_block = value.style in ("|", ">") or (
@@ -137,7 +137,7 @@ def replace(document: Document, key: Node, value: Node, tree: Tree, *, in_flow: 
     return f"{text[:colon]}{remark}{document.line_break.join(['', *lines])}{text[stop:]}"
 
 
-def add(document: Document, mapping: Node, key: str, tree: Tree) -> str:
+def add(document: ComposeDocument, mapping: YamlNode, key: str, tree: ValueTree) -> str:
     """The text with one more entry at the end of a mapping that has some already, or is an empty `{}`."""
     text = document.text
     if mapping.is_flow:
@@ -155,13 +155,13 @@ def add(document: Document, mapping: Node, key: str, tree: Tree) -> str:
     return _after(document, last.end, column, lines)
 
 
-def _last_leaf(node: Node) -> Node:
+def _last_leaf(node: YamlNode) -> YamlNode:
     while node.entries or node.items:
         node = node.entries[-1][1] if node.entries else node.items[-1]
     return node
 
 
-def append(document: Document, sequence: Node, tree: Tree) -> str:
+def append(document: ComposeDocument, sequence: YamlNode, tree: ValueTree) -> str:
     """The text with one more item at the end of a list."""
     text = document.text
     if sequence.is_flow:
@@ -173,13 +173,13 @@ def append(document: Document, sequence: Node, tree: Tree) -> str:
     return _after(document, sequence.items[-1].end, column, block([tree], column, document.step))
 
 
-def dash_column(document: Document, sequence: Node) -> int:
+def dash_column(document: ComposeDocument, sequence: YamlNode) -> int:
     """Where the dashes of a block list stand."""
     dash = document.text.rindex("-", 0, max(sequence.items[0].start, sequence.content + 1))
     return dash - _line_start(document.text, dash)
 
 
-def remove(document: Document, collection: Node, position: int) -> str:
+def remove(document: ComposeDocument, collection: YamlNode, position: int) -> str:
     """The text without one entry or item of a mapping or list; of a block, its whole lines go."""
     text = document.text
     spans = [(key.start, value.end) for key, value in collection.entries] or [
@@ -197,7 +197,7 @@ def remove(document: Document, collection: Node, position: int) -> str:
     return text[:start] + text[end:]
 
 
-def _after(document: Document, end: int, column: int, lines: list[str]) -> str:
+def _after(document: ComposeDocument, end: int, column: int, lines: list[str]) -> str:
     """The text with lines behind the one that holds `end` and behind the comments that belong to it."""
     text = document.text
     if text[end - 1 : end] in ("\n", "\r"):  # behind a block scalar that keeps its last line breaks
@@ -218,7 +218,7 @@ def _line_start(text: str, at: int) -> int:
     return max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
 
 
-def put(document: Document, path: Sequence[str], tree: Tree, *, start: Node | None = None) -> str:
+def put(document: ComposeDocument, path: Sequence[str], tree: ValueTree, *, start: YamlNode | None = None) -> str:
     """The text with the value at the end of `path` set, from the root or the given mapping on.
 
     What a mapping on the way merges in, or is an alias of, stays as it is: what was inherited is written out or
@@ -253,11 +253,11 @@ def _key(name: str) -> str:
     return scalar(name).text
 
 
-def _grown(document: Document, node: Node | None, rest: Sequence[str], tree: Tree) -> Tree:
+def _grown(document: ComposeDocument, node: YamlNode | None, rest: Sequence[str], tree: ValueTree) -> ValueTree:
     """What stands at `node`, with the rest of the path set in it."""
     if not rest:
         return tree
-    found: dict[str, Tree] = {} if node is None or node.is_null else opened(document, node)
+    found: dict[str, ValueTree] = {} if node is None or node.is_null else opened(document, node)
     inner = None if node is None else _inner(node.real, rest[0])
     name = _key(rest[0])
     written = next((key for key in found if key.strip("\"'") == rest[0]), name)
@@ -265,14 +265,14 @@ def _grown(document: Document, node: Node | None, rest: Sequence[str], tree: Tre
     return found
 
 
-def _inner(node: Node, name: str) -> Node | None:
+def _inner(node: YamlNode, name: str) -> YamlNode | None:
     if node.kind != "mapping":
         return None
     entry = own(node, name)
     return entry[1] if entry is not None else _inherited(node, name)
 
 
-def _inherited(mapping: Node, name: str) -> Node | None:
+def _inherited(mapping: YamlNode, name: str) -> YamlNode | None:
     """The value a mapping gets for a key through its merges."""
     for key, value in mapping.real.entries:
         if is_merge(key):

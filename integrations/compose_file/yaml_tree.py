@@ -30,7 +30,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Node:
+class YamlNode:
     """One value of the file and its place; offsets count characters of the text."""
 
     kind: Literal["scalar", "mapping", "sequence", "alias"]
@@ -48,15 +48,15 @@ class Node:
     is_flow: bool = False
     tag: str = ""
     anchor: str = ""
-    entries: tuple[tuple[Node, Node], ...] = ()
-    items: tuple[Node, ...] = ()
-    target: Node | None = None
+    entries: tuple[tuple[YamlNode, YamlNode], ...] = ()
+    items: tuple[YamlNode, ...] = ()
+    target: YamlNode | None = None
     """What an alias stands for."""
     size: int = 1
     """Number of values in it, aliases expanded."""
 
     @property
-    def real(self) -> Node:
+    def real(self) -> YamlNode:
         """The node itself, or what the alias stands for."""
         return self.target.real if self.target is not None else self
 
@@ -68,11 +68,11 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Document:
+class ComposeDocument:
     """A Compose file that was read."""
 
     text: str
-    root: Node
+    root: YamlNode
 
     @property
     def line_break(self) -> str:
@@ -92,17 +92,17 @@ class Document:
         """Line and column, both counted from 1."""
         return _place(self.text, offset)
 
-    def error(self, problem: str, node: Node, says: Text, *, variable: str | None = None) -> ComposeFileError:
+    def error(self, problem: str, node: YamlNode, says: Text, *, variable: str | None = None) -> ComposeFileError:
         """The error that points at a node."""
         line, column = self.place(node.content)
         return ComposeFileError(problem, says=says, line=line, column=column, variable=variable)
 
-    def source(self, node: Node) -> str:
+    def source(self, node: YamlNode) -> str:
         """A node as the file writes it, without tag and anchor."""
         return self.text[node.content : node.end]
 
 
-def read(text: str) -> Document:
+def read(text: str) -> ComposeDocument:
     """Read a file; ComposeFileError with line and column when it is no Compose file that can be trusted."""
     if len(text) > SIZE_LIMIT_BYTES or len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT_BYTES:
         raise ComposeFileError(
@@ -118,7 +118,7 @@ def read(text: str) -> Document:
         ) from None
     if root is None or root.is_null:
         raise ComposeFileError("it is empty; it needs a `services:` section", says=said("compose_error.empty"))
-    document = Document(text=text, root=root)
+    document = ComposeDocument(text=text, root=root)
     if root.kind != "mapping":
         raise document.error(
             "it must be a mapping with a `services:` section, not a list or a single value",
@@ -136,9 +136,9 @@ class _Reader:
         # a byte order mark is not counted by the parser; an empty line in its place keeps every offset
         scanned = "\n" + text[1:] if text.startswith(_BYTE_ORDER_MARK) else text
         self._events: Iterator[Any] = yaml.parse(scanned, Loader=_LOADER)
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, YamlNode] = {}
 
-    def document(self) -> Node | None:
+    def document(self) -> YamlNode | None:
         next(self._events)
         event = next(self._events)
         if isinstance(event, yaml.StreamEndEvent):
@@ -152,7 +152,7 @@ class _Reader:
             )
         return root
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _node(self, event: Any, depth: int) -> YamlNode:
         if depth > DEPTH_LIMIT:
             raise self._error(
                 f"it is nested more than {DEPTH_LIMIT} levels deep; no Compose file is",
@@ -175,7 +175,7 @@ class _Reader:
             self._anchors[node.anchor] = node
         return node
 
-    def _alias(self, event: Any) -> Node:
+    def _alias(self, event: Any) -> YamlNode:
         start = _start(event)
         target = self._anchors.get(event.anchor)
         if target is None:
@@ -187,7 +187,7 @@ class _Reader:
         end = event.end_mark.index
         column = event.start_mark.column
         value = str(event.anchor)
-        return Node(
+        return YamlNode(
             kind="alias",
             start=start,
             content=start,
@@ -198,16 +198,16 @@ class _Reader:
             size=target.size,
         )
 
-    def _scalar(self, event: Any) -> Node:
+    def _scalar(self, event: Any) -> YamlNode:
         start, end = _start(event), event.end_mark.index
         style = event.style or ""
         if style in ("|", ">"):
             is_kept = "+" in self._text[start:end].split("\n", 1)[0]
             end = end if is_kept else start + len(self._text[start:end].rstrip())
-        return Node(kind="scalar", end=end, value=event.value, style=style, **self._own(event, end))
+        return YamlNode(kind="scalar", end=end, value=event.value, style=style, **self._own(event, end))
 
-    def _mapping(self, event: Any, depth: int) -> Node:
-        entries: list[tuple[Node, Node]] = []
+    def _mapping(self, event: Any, depth: int) -> YamlNode:
+        entries: list[tuple[YamlNode, YamlNode]] = []
         seen: set[str] = set()
         found: Any
         while not isinstance(found := next(self._events), yaml.MappingEndEvent):
@@ -227,7 +227,7 @@ class _Reader:
             entries.append((key, self._node(next(self._events), depth + 1)))
         end = _end(event, found, [value for _, value in entries])
         size = 1 + sum(value.size for _, value in entries)
-        return Node(
+        return YamlNode(
             kind="mapping",
             end=end,
             entries=tuple(entries),
@@ -236,14 +236,14 @@ class _Reader:
             **self._own(event, end),
         )
 
-    def _sequence(self, event: Any, depth: int) -> Node:
-        items: list[Node] = []
+    def _sequence(self, event: Any, depth: int) -> YamlNode:
+        items: list[YamlNode] = []
         found: Any
         while not isinstance(found := next(self._events), yaml.SequenceEndEvent):
             items.append(self._node(found, depth + 1))
         end = _end(event, found, items)
         size = 1 + sum(item.size for item in items)
-        return Node(
+        return YamlNode(
             kind="sequence",
             end=end,
             items=tuple(items),
@@ -276,7 +276,7 @@ def _start(event: Any) -> int:
     return int(event.start_mark.index)
 
 
-def _end(event: Any, closing: Any, values: list[Node]) -> int:
+def _end(event: Any, closing: Any, values: list[YamlNode]) -> int:
     if event.flow_style:
         return int(closing.end_mark.index)
     return max([_start(event), *(value.end for value in values[-1:])])
@@ -308,19 +308,19 @@ def _has_tab_indent(text: str, line: int) -> bool:
     return any("\t" in one[: len(one) - len(one.lstrip())] for one in lines)
 
 
-def is_merge(key: Node) -> bool:
+def is_merge(key: YamlNode) -> bool:
     """Whether the key is YAML's merge key."""
     return key.kind == "scalar" and key.value == _MERGE and key.style == ""
 
 
-def own(node: Node, name: str) -> tuple[Node, Node] | None:
+def own(node: YamlNode, name: str) -> tuple[YamlNode, YamlNode] | None:
     """The entry that a mapping itself writes, without what it merges in."""
     return next(((key, value) for key, value in node.entries if key.real.value == name), None)
 
 
-def fields(node: Node) -> dict[str, Node]:
+def fields(node: YamlNode) -> dict[str, YamlNode]:
     """Everything a mapping has, merged mappings included; values as written, so possibly aliases."""
-    found: dict[str, Node] = {}
+    found: dict[str, YamlNode] = {}
     for key, value in node.real.entries:
         if not is_merge(key):
             found[key.real.value] = value
@@ -332,7 +332,7 @@ def fields(node: Node) -> dict[str, Node]:
     return found
 
 
-def reach(node: Node | None, *path: str) -> Node | None:
+def reach(node: YamlNode | None, *path: str) -> YamlNode | None:
     """The value at the end of a path, aliases and merges followed; None where there is none."""
     for name in path:
         if node is None or node.real.kind != "mapping":

@@ -8,9 +8,9 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from core.incidents.alerts import Alert, AlertKind, DetectorKind, Evidence, Severity
-from core.monitoring.exits import EndedBy, Ending
+from core.monitoring.exits import ContainerExit, ExitOrigin
 from core.monitoring.inventory import Container
-from core.monitoring.memory_trend import memory_shape
+from core.monitoring.memory_trend import memory_trend
 from core.monitoring.snapshot import EventKind, Snapshot, View
 from core.text import Text
 
@@ -56,7 +56,7 @@ def title(container: Container) -> str:
     return f"{container.stack}/{container.service}" if container.stack else container.service
 
 
-def ending_facts(container: Container, end: Ending, view: View) -> dict[str, JsonValue]:
+def ending_facts(container: Container, end: ContainerExit, view: View) -> dict[str, JsonValue]:
     """What is known of how it ended, its memory with it."""
     return {
         "exit_code": end.exit_code,
@@ -64,7 +64,7 @@ def ending_facts(container: Container, end: Ending, view: View) -> dict[str, Jso
         "oom_killed": end.oom_killed,
         "oom_events": count_ooms(container, view.now),
         "stopped_by": str(end.by),
-        "stopped_by_person": end.by is EndedBy.STOP,
+        "stopped_by_person": end.by is ExitOrigin.STOP,
         "came_back": container.is_running and container.started_at is not None and container.started_at > end.at,
         "state_error": container.error or None,
         "restart_policy": container.restart_policy,
@@ -86,7 +86,7 @@ def memory_facts(container: Container, view: View, *, is_at_limit: bool) -> dict
     return {
         "memory_limit_mb": limit // MIB,
         "memory_peak_mb": peak // MIB if peak else None,
-        "memory_shape": memory_shape(points, limit, ended_at_limit=is_at_limit),
+        "memory_shape": memory_trend(points, limit, ended_at_limit=is_at_limit),
     }
 
 
@@ -95,7 +95,7 @@ def count_ooms(container: Container, snapshot: Snapshot) -> int:
     return sum(event.kind is EventKind.OOM for event in snapshot.events_of(container.id))
 
 
-def run_seconds(container: Container, end: Ending) -> float | None:
+def run_seconds(container: Container, end: ContainerExit) -> float | None:
     """How long the run that ended so lasted; None when the start of that run is not known any more."""
     if container.started_at is None or container.started_at > end.at:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from core.incidents.alerts import Alert, AlertKind, Severity
-from core.monitoring.exits import ENDING_SIGNALS, EndedBy, Ending, ending
+from core.monitoring.exits import ENDING_SIGNALS, ContainerExit, ExitOrigin, last_exit
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, View, detector
 from core.text import Text, text
@@ -47,8 +47,8 @@ def container_died(view: View) -> Iterator[Alert]:
     crash loop's matter), a container that is being removed. Source: `facts` of each engine event, then inspect.
     """
     for container in _present(view):
-        end = ending(container, view.now)
-        if end is None or end.is_deliberate or end.by is EndedBy.KILL or _is_untold(container, end, view):
+        end = last_exit(container, view.now)
+        if end is None or end.is_deliberate or end.by is ExitOrigin.KILL or _is_untold(container, end, view):
             continue
         if (end.exit_code == 0 and not end.oom_killed) or _cannot_run(container, end):
             continue
@@ -69,8 +69,8 @@ def container_died(view: View) -> Iterator[Alert]:
 def killed_by_api(view: View) -> Iterator[Alert]:
     """Yield an alert for each container ended by SIGKILL through the API with no stop signal before it."""
     for container in _present(view):
-        end = ending(container, view.now)
-        if end is not None and end.by is EndedBy.KILL:
+        end = last_exit(container, view.now)
+        if end is not None and end.by is ExitOrigin.KILL:
             yield container_alert(
                 container,
                 kind=AlertKind.KILLED_BY_API,
@@ -91,7 +91,7 @@ def crash_loop(view: View) -> Iterator[Alert]:
     `running` and exit code 0 between two ends. Found looping at start-up: a high RestartCount and a short last run.
     """
     for container in _present(view):
-        end = ending(container, view.now)
+        end = last_exit(container, view.now)
         if end is None or end.is_deliberate or not _comes_back(container):
             continue
         restarts = max(_unwanted_ends(container, view), view.now.restarts.get(container.name, 0))
@@ -171,7 +171,7 @@ def unhealthy(view: View) -> Iterator[Alert]:
 def cannot_start(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that the engine could not start: its log is empty, `State.Error` tells."""
     for container in _present(view):
-        end = ending(container, view.now)
+        end = last_exit(container, view.now)
         if end is not None and end.is_deliberate:
             continue
         if _failed_to_start(container) or (end is not None and _cannot_run(container, end)):
@@ -248,15 +248,15 @@ def _comes_back(container: Container) -> bool:
     return _should_run(container) and container.state not in _DOWN
 
 
-def _is_untold(container: Container, end: Ending, view: View) -> bool:
+def _is_untold(container: Container, end: ContainerExit, view: View) -> bool:
     """Its event may still come, or it ended before anybody watched in a way that a stop of that time shares."""
     if not end.was_seen and view.now.at - end.at < UNSEEN_SETTLES:
         return True
-    is_telling = end.oom_killed or end.by is EndedBy.ITSELF
+    is_telling = end.oom_killed or end.by is ExitOrigin.ITSELF
     return not end.was_seen and view.now.at - end.at > RECENT and not (is_telling and _should_run(container))
 
 
-def _cannot_run(container: Container, end: Ending) -> bool:
+def _cannot_run(container: Container, end: ContainerExit) -> bool:
     """It was started and ended at once with 126 or 127, for good."""
     lasted = run_seconds(container, end)
     is_quick = lasted is not None and lasted <= QUICK_S
@@ -269,14 +269,14 @@ def _failed_to_start(container: Container) -> bool:
     return container.state in _DOWN and bool(container.error) and container.exit_code in CANNOT_RUN
 
 
-def _says_died(container: Container, end: Ending) -> Text:
+def _says_died(container: Container, end: ContainerExit) -> Text:
     said = {"service": title(container), "code": end.exit_code}
     if end.oom_killed:
         key = "oom" if container.memory_limit_bytes else "oom_host"
         return text(f"alert.container_died.{key}", **said, limit=container.memory_limit_bytes // MIB)
-    if end.by is EndedBy.UNKNOWN:
+    if end.by is ExitOrigin.UNKNOWN:
         return text("alert.container_died.unknown", **said)
-    if end.by is EndedBy.OUTSIDE:
+    if end.by is ExitOrigin.OUTSIDE:
         return text("alert.container_died.outside", **said, signal=end.signal)
     came_back = container.is_running and _should_run(container)
     return text("alert.container_died.came_back" if came_back else "alert.container_died.exited", **said)
@@ -297,7 +297,7 @@ def _unwanted_ends(container: Container, view: View) -> int:
     return count
 
 
-def _is_found_looping(container: Container, end: Ending, view: View) -> bool:
+def _is_found_looping(container: Container, end: ContainerExit, view: View) -> bool:
     if container.restart_count < view.settings.crash_loop_restarts:
         return False
     lasted = run_seconds(container, end)

@@ -20,7 +20,7 @@ SIMULATED = "simulated"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class EngineSurvey:
     """What was found at the start, and what is to be said about it."""
 
     engines: Mapping[str, Engine]
@@ -30,7 +30,7 @@ class Surroundings:
 
 async def survey(
     settings: Mapping[str, EngineSettings], *, simulated: bool, names: StackNames | None = None
-) -> Surroundings:
+) -> EngineSurvey:
     """The engines that the settings name, also those that do not answer now; the simulated host where none does."""
     if simulated:
         return _simulated(text("start.simulated"))
@@ -39,14 +39,14 @@ async def survey(
     problems = {name: problem for name, problem in zip(engines, found, strict=True) if problem is not None}
     if len(problems) < len(engines):
         notices = tuple(text("start.engine_down", name=name, problem=problem) for name, problem in problems.items())
-        return Surroundings(engines=engines, is_simulated=False, notices=notices)
+        return EngineSurvey(engines=engines, is_simulated=False, notices=notices)
     for engine in engines.values():
         await engine.close()
     return _simulated(text("start.no_engine", problem="; ".join(problems.values()) or "no engine is configured"))
 
 
-def _simulated(notice: Text) -> Surroundings:
-    return Surroundings(engines={SIMULATED: demo_engine(SIMULATED)}, is_simulated=True, notices=(notice,))
+def _simulated(notice: Text) -> EngineSurvey:
+    return EngineSurvey(engines={SIMULATED: demo_engine(SIMULATED)}, is_simulated=True, notices=(notice,))
 
 
 async def _problem(engine: Engine) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from integrations.docker_engine.client.json_fields import Answer, count, mapping, moment, sequence, string
-from integrations.docker_engine.image_store import CacheEntry, Image, Network, Space
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, moment, sequence, string
+from integrations.docker_engine.image_store import CacheEntry, Image, Network, StoredSpace
 
 _NOTHING = ("<none>:<none>", "<none>@<none>")
 
-Users = Mapping[str, Sequence[str]]
+UsersByImage = Mapping[str, Sequence[str]]
 """Image id → names of containers."""
 
 
@@ -23,7 +23,7 @@ def users_of(listed: object) -> dict[str, list[str]]:
     return users
 
 
-def image_of(host: str, raw: Answer, users: Users) -> Image:
+def image_of(host: str, raw: JsonAnswer, users: UsersByImage) -> Image:
     """Read one entry of `/images/json`, `/system/df` or an answer of `/images/<name>/json`."""
     found, shared = string(raw.get("Id")), count(raw.get("SharedSize"))
     size = max(0, count(raw.get("Size")))
@@ -43,16 +43,16 @@ def image_of(host: str, raw: Answer, users: Users) -> Image:
     )
 
 
-def space_of(host: str, raw: Answer, users: Users) -> Space:
+def space_of(host: str, raw: JsonAnswer, users: UsersByImage) -> StoredSpace:
     """Read an answer of `/system/df`."""
-    return Space(
+    return StoredSpace(
         layers_bytes=count(raw.get("LayersSize")),
         images=tuple(image_of(host, mapping(one), users) for one in sequence(raw.get("Images"))),
         cache=tuple(_cache(mapping(one)) for one in sequence(raw.get("BuildCache"))),
     )
 
 
-def network_of(raw: Answer) -> Network:
+def network_of(raw: JsonAnswer) -> Network:
     """Read one entry of `/networks`."""
     return Network(
         id=string(raw.get("Id")),
@@ -63,7 +63,7 @@ def network_of(raw: Answer) -> Network:
     )
 
 
-def _cache(raw: Answer) -> CacheEntry:
+def _cache(raw: JsonAnswer) -> CacheEntry:
     return CacheEntry(
         id=string(raw.get("ID")),
         size_bytes=max(0, count(raw.get("Size"))),
@@ -73,7 +73,7 @@ def _cache(raw: Answer) -> CacheEntry:
     )
 
 
-def _names(raw: Answer, field: str) -> tuple[str, ...]:
+def _names(raw: JsonAnswer, field: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in map(string, sequence(raw.get(field))) if name and name not in _NOTHING))
 
 

@@ -20,7 +20,7 @@ LONGEST = 400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class ImageReference:
     """The name of an image, taken apart."""
 
     name: str
@@ -55,7 +55,7 @@ def is_id(text: str) -> bool:
     return bool(_ID.fullmatch(text))
 
 
-def parse(text: str) -> Reference:
+def parse(text: str) -> ImageReference:
     """Take a name apart; raises NotFound for what no image can be called: it must not reach another page."""
     found = _REFERENCE.fullmatch(text.strip()) if len(text) <= LONGEST else None
     if found is None:
@@ -63,4 +63,4 @@ def parse(text: str) -> Reference:
     name = found["name"]
     for prefix in ("index.docker.io/", f"{DOCKER_HUB}/"):
         name = name.removeprefix(prefix)
-    return Reference(name=name.removeprefix("library/"), tag=found["tag"], digest=found["digest"])
+    return ImageReference(name=name.removeprefix("library/"), tag=found["tag"], digest=found["digest"])

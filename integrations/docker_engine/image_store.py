@@ -65,7 +65,7 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space:
+class StoredSpace:
     """Everything stored that could be fetched or made again."""
 
     layers_bytes: int
@@ -89,7 +89,7 @@ OnStep = Callable[[PullStep], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Binding:
+class PortBinding:
     """A port that a container publishes on its host, or will when it starts."""
 
     container: str
@@ -135,7 +135,7 @@ class ImageStore(Protocol):
         """Take its names away and remove it, never by force; False: it was gone, or somebody uses it."""
         ...
 
-    async def space(self) -> Space:
+    async def space(self) -> StoredSpace:
         """Images and build cache with what each one alone takes."""
         ...
 
@@ -151,6 +151,6 @@ class ImageStore(Protocol):
         """Remove a network; False: it was gone, or somebody uses it."""
         ...
 
-    async def bindings(self) -> list[Binding]:
+    async def bindings(self) -> list[PortBinding]:
         """Every published port of every container, also those that stopped ones would take."""
         ...

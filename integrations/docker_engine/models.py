@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from core.deployments.platform import StackNames
 from core.monitoring.inventory import Container, ContainerState, Dependency, Health, HealthProbe
-from integrations.docker_engine.client.json_fields import Answer, count, mapping, moment, sequence, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, moment, sequence, string
 
 COMPOSE = "com.docker.compose"
 SWARM_STACK = "com.docker.stack.namespace"
@@ -28,7 +28,7 @@ _PORT = re.compile(r"\d{1,5}")
 _OURSELVES = frozenset({"localhost", "host", "true", "false", "none", "null", "yes", "no", "on", "off"})
 
 
-def container_of(host: str, raw: Answer, names: StackNames | None = None) -> Container:
+def container_of(host: str, raw: JsonAnswer, names: StackNames | None = None) -> Container:
     """Read an answer of `inspect`. Environment values and labels that look secret are not taken over.
 
     `names`: what people call a project or lone swarm service; without it they keep their own names.
@@ -104,7 +104,7 @@ def _health(word: str) -> Health:
         return Health.NONE
 
 
-def _probes(health: Answer) -> Iterator[HealthProbe]:
+def _probes(health: JsonAnswer) -> Iterator[HealthProbe]:
     for entry in sequence(health.get("Log")):
         probe = mapping(entry)
         at = moment(probe.get("Start"))
@@ -113,7 +113,7 @@ def _probes(health: Answer) -> Iterator[HealthProbe]:
             yield HealthProbe(at=at, exit_code=count(probe.get("ExitCode")), output=output)
 
 
-def _exit_code(now: ContainerState, state: Answer) -> int | None:
+def _exit_code(now: ContainerState, state: JsonAnswer) -> int | None:
     code = count(state.get("ExitCode"))
     if now in (ContainerState.RUNNING, ContainerState.PAUSED):
         return None
@@ -122,7 +122,7 @@ def _exit_code(now: ContainerState, state: Answer) -> int | None:
     return code
 
 
-def _cpu_limit(host_config: Answer) -> float:
+def _cpu_limit(host_config: JsonAnswer) -> float:
     nano = count(host_config.get("NanoCpus"))
     if nano > 0:
         return nano / 1e9
@@ -130,7 +130,7 @@ def _cpu_limit(host_config: Answer) -> float:
     return quota / period if quota > 0 else 0.0
 
 
-def _aliases(network: Answer, container_id: str) -> Iterator[str]:
+def _aliases(network: JsonAnswer, container_id: str) -> Iterator[str]:
     """Names under which others on its networks find it, without its own id."""
     seen: set[str] = set()
     for one in mapping(network.get("Networks")).values():
@@ -149,7 +149,7 @@ def _dependencies(label: str) -> Iterator[Dependency]:
             yield Dependency(service=service, condition=rest.partition(":")[0] or "service_started")
 
 
-def _links(host_config: Answer) -> Iterator[str]:
+def _links(host_config: JsonAnswer) -> Iterator[str]:
     """`/db:/web/database` links to the container `db`."""
     for link in sequence(host_config.get("Links")):
         target = string(link).partition(":")[0].strip("/")
@@ -157,7 +157,7 @@ def _links(host_config: Answer) -> Iterator[str]:
             yield target
 
 
-def _ports(network: Answer) -> Iterator[str]:
+def _ports(network: JsonAnswer) -> Iterator[str]:
     for inside, bindings in sorted(mapping(network.get("Ports")).items()):
         published = [mapping(one) for one in sequence(bindings)]
         for one in published:
@@ -166,7 +166,7 @@ def _ports(network: Answer) -> Iterator[str]:
             yield inside
 
 
-def _mounts(raw: Answer) -> Iterator[str]:
+def _mounts(raw: JsonAnswer) -> Iterator[str]:
     for one in map(mapping, sequence(raw.get("Mounts"))):
         yield f"{string(one.get('Name')) or string(one.get('Source'))}:{string(one.get('Destination'))}"
 

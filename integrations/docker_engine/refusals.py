@@ -9,7 +9,7 @@ from core.errors import ActionFailed, GuardianError, NotFound
 from core.text import Text, text
 
 
-class Trouble(StrEnum):
+class RefusalReason(StrEnum):
     """What was wrong; `docker.trouble.<value>` is its sentence."""
 
     NO_CONTAINER = "no_container"
@@ -37,17 +37,17 @@ class EngineRefused(ActionFailed):
 
     says: Text
 
-    def __init__(self, problem: str, trouble: Trouble, says: Text) -> None:
+    def __init__(self, problem: str, trouble: RefusalReason, says: Text) -> None:
         self.trouble = trouble
         super().__init__(problem, says=says)
 
 
-class EngineLacks(NotFound):
+class EngineNotFound(NotFound):
     """The engine or registry does not have it; says so in people's language."""
 
     says: Text
 
-    def __init__(self, problem: str, says: Text, trouble: Trouble = Trouble.NO_CONTAINER) -> None:
+    def __init__(self, problem: str, says: Text, trouble: RefusalReason = RefusalReason.NO_CONTAINER) -> None:
         self.trouble = trouble
         super().__init__(problem, says=says)
 
@@ -55,20 +55,23 @@ class EngineLacks(NotFound):
 _ANYWHERE = re.IGNORECASE
 # first match counts: a full disk while a layer is unpacked is a full disk, whatever else the sentence says
 _OF_ENGINE = (
-    (Trouble.NO_SPACE, re.compile(r"no space left on device|disk quota exceeded", _ANYWHERE)),
-    (Trouble.PORT_TAKEN, re.compile(r"port is already allocated|address already in use", _ANYWHERE)),
-    (Trouble.NAME_TAKEN, re.compile(r"name .*is already in use", _ANYWHERE)),
-    (Trouble.NO_CONTAINER, re.compile(r"no such container", _ANYWHERE)),
-    (Trouble.NO_NETWORK, re.compile(r"network \S+ not found|could not find a network", _ANYWHERE)),
-    (Trouble.CONFLICT, re.compile(r"has active endpoints", _ANYWHERE)),
-    (Trouble.NOT_RUNNING, re.compile(r"is not running|is not paused|is already paused", _ANYWHERE)),
+    (RefusalReason.NO_SPACE, re.compile(r"no space left on device|disk quota exceeded", _ANYWHERE)),
+    (RefusalReason.PORT_TAKEN, re.compile(r"port is already allocated|address already in use", _ANYWHERE)),
+    (RefusalReason.NAME_TAKEN, re.compile(r"name .*is already in use", _ANYWHERE)),
+    (RefusalReason.NO_CONTAINER, re.compile(r"no such container", _ANYWHERE)),
+    (RefusalReason.NO_NETWORK, re.compile(r"network \S+ not found|could not find a network", _ANYWHERE)),
+    (RefusalReason.CONFLICT, re.compile(r"has active endpoints", _ANYWHERE)),
+    (RefusalReason.NOT_RUNNING, re.compile(r"is not running|is not paused|is already paused", _ANYWHERE)),
 )
 _OF_REGISTRY = (
-    (Trouble.NO_SPACE, re.compile(r"no space left on device|disk quota exceeded", _ANYWHERE)),
-    (Trouble.RATE_LIMITED, re.compile(r"toomanyrequests|too many requests|rate limit", _ANYWHERE)),
-    (Trouble.WRONG_PLATFORM, re.compile(r"no matching manifest for|does not match the specified platform", _ANYWHERE)),
+    (RefusalReason.NO_SPACE, re.compile(r"no space left on device|disk quota exceeded", _ANYWHERE)),
+    (RefusalReason.RATE_LIMITED, re.compile(r"toomanyrequests|too many requests|rate limit", _ANYWHERE)),
     (
-        Trouble.REGISTRY_LOGIN,
+        RefusalReason.WRONG_PLATFORM,
+        re.compile(r"no matching manifest for|does not match the specified platform", _ANYWHERE),
+    ),
+    (
+        RefusalReason.REGISTRY_LOGIN,
         re.compile(
             r"access denied|access to the resource is denied|unauthorized|authentication required|no basic auth"
             r"|incorrect username or password|denied:|403 forbidden",
@@ -76,11 +79,11 @@ _OF_REGISTRY = (
         ),
     ),
     (
-        Trouble.IMAGE_NOT_FOUND,
+        RefusalReason.IMAGE_NOT_FOUND,
         re.compile(r"manifest unknown|manifest for .* not found|name unknown|not found|no such image", _ANYWHERE),
     ),
     (
-        Trouble.REGISTRY_UNREACHABLE,
+        RefusalReason.REGISTRY_UNREACHABLE,
         re.compile(
             r"dial tcp|no such host|connection refused|connection reset|i/o timeout|timeout|tls|x509|\beof\b"
             r"|server gave http response|request canceled|unavailable|bad gateway|network is unreachable"
@@ -92,35 +95,41 @@ _OF_REGISTRY = (
 _PORT = re.compile(r":(\d{1,5})(?::| failed)")
 
 
-def engine_trouble(status: int, reason: str) -> Trouble | None:
+def engine_trouble(status: int, reason: str) -> RefusalReason | None:
     """What an engine's refusal means; None: nothing that has a name."""
     for trouble, pattern in _OF_ENGINE:
         if pattern.search(reason):
             return trouble
-    return Trouble.CONFLICT if status == 409 else None
+    return RefusalReason.CONFLICT if status == 409 else None
 
 
-def engine_says(trouble: Trouble, reason: str) -> Text:
+def engine_says(trouble: RefusalReason, reason: str) -> Text:
     """The sentence for people."""
-    if trouble is Trouble.PORT_TAKEN:
+    if trouble is RefusalReason.PORT_TAKEN:
         port = _PORT.search(reason)
         return text("docker.trouble.port_taken", port=port[1] if port else None)
     return text(f"docker.trouble.{trouble}")
 
 
-def registry_trouble(status: int, reason: str) -> Trouble:
+def registry_trouble(status: int, reason: str) -> RefusalReason:
     """What it means that an engine could not get something from a registry."""
     for trouble, pattern in _OF_REGISTRY:
         if pattern.search(reason):
             return trouble
-    by_status = {401: Trouble.REGISTRY_LOGIN, 403: Trouble.REGISTRY_LOGIN, 404: Trouble.IMAGE_NOT_FOUND}
-    return by_status.get(status, Trouble.REGISTRY_UNREACHABLE if status in (502, 503, 504) else Trouble.REGISTRY_OTHER)
+    by_status = {
+        401: RefusalReason.REGISTRY_LOGIN,
+        403: RefusalReason.REGISTRY_LOGIN,
+        404: RefusalReason.IMAGE_NOT_FOUND,
+    }
+    return by_status.get(
+        status, RefusalReason.REGISTRY_UNREACHABLE if status in (502, 503, 504) else RefusalReason.REGISTRY_OTHER
+    )
 
 
-def registry_refusal(trouble: Trouble, image: str, registry: str, reason: str, what: str) -> GuardianError:
+def registry_refusal(trouble: RefusalReason, image: str, registry: str, reason: str, what: str) -> GuardianError:
     """The error that tells of it."""
     says = text(f"docker.trouble.{trouble}", image=image, registry=registry)
     problem = f"{what}: {reason.strip() or 'no reason was given'}"
-    if trouble is Trouble.IMAGE_NOT_FOUND:
-        return EngineLacks(problem, says, trouble)
+    if trouble is RefusalReason.IMAGE_NOT_FOUND:
+        return EngineNotFound(problem, says, trouble)
     return EngineRefused(problem, trouble, says)

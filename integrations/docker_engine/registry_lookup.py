@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 
 from core.errors import SystemUnavailable
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.refusals import EngineLacks, EngineRefused, Trouble
+from integrations.docker_engine.refusals import EngineNotFound, EngineRefused, RefusalReason
 
 AT_ONCE = 8
 KEPT_FOR = timedelta(minutes=10)
 TROUBLE_KEPT_FOR = timedelta(minutes=1)
 """A registry that did not answer is asked again sooner."""
 MOST_KEPT = 1000
-_PASSING = frozenset({Trouble.REGISTRY_UNREACHABLE, Trouble.RATE_LIMITED, Trouble.REGISTRY_OTHER})
+_PASSING = frozenset({RefusalReason.REGISTRY_UNREACHABLE, RefusalReason.RATE_LIMITED, RefusalReason.REGISTRY_OTHER})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +25,11 @@ class RegistryAnswer:
 
     digest: str = ""
     """sha256:…; empty: not told."""
-    trouble: Trouble | None = None
+    trouble: RefusalReason | None = None
     at: datetime
 
 
-class Registries:
+class RegistryLookup:
     """See the module's docstring. Never raises for what a registry does."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -51,10 +51,10 @@ class Registries:
     async def _asked(self, engine: Engine, reference: str) -> RegistryAnswer:
         try:
             return RegistryAnswer(digest=await engine.store.distribution(reference), at=self._now())
-        except (EngineRefused, EngineLacks) as error:
+        except (EngineRefused, EngineNotFound) as error:
             return RegistryAnswer(trouble=error.trouble, at=self._now())
         except SystemUnavailable:
-            return RegistryAnswer(trouble=Trouble.REGISTRY_UNREACHABLE, at=self._now())
+            return RegistryAnswer(trouble=RefusalReason.REGISTRY_UNREACHABLE, at=self._now())
 
     def _is_good(self, answer: RegistryAnswer) -> bool:
         span = TROUBLE_KEPT_FOR if answer.trouble in _PASSING else KEPT_FOR

@@ -17,7 +17,7 @@ KNOWN_VERSION = "v0.30."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greeting:
+class AccessCheck:
     """How a Dokploy introduced itself."""
 
     version: str
@@ -32,7 +32,7 @@ class Greeting:
         return self.version.startswith(KNOWN_VERSION)
 
 
-async def greet(dokploy: Dokploy) -> Greeting:
+async def greet(dokploy: Dokploy) -> AccessCheck:
     """Three calls; raises Refused for a key of another organization than the settings expect."""
     version, member, rights = await asyncio.gather(
         dokploy.instance.version(), dokploy.users.me(), dokploy.users.permissions()
@@ -45,7 +45,9 @@ async def greet(dokploy: Dokploy) -> Greeting:
             says=text("dokploy_error.other_organization", found=member.organization_id, expected=expected),
         )
     missing = missing_rights(rights)
-    return Greeting(version=version, organization_id=member.organization_id, role=member.role, missing_rights=missing)
+    return AccessCheck(
+        version=version, organization_id=member.organization_id, role=member.role, missing_rights=missing
+    )
 
 
 def missing_rights(rights: Mapping[str, Mapping[str, bool]]) -> tuple[str, ...]:

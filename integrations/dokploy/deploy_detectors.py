@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from statistics import median
 
-from core.deployments.platform import Deployment, DeployStatus, Managed
+from core.deployments.platform import Deployment, DeployStatus, ManagedResource
 from core.incidents.alerts import Alert, AlertKind, Severity
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, PlatformView, View, detector
@@ -65,7 +65,7 @@ def deploy_failed(view: View) -> Iterator[Alert]:
         )
 
 
-def _says_failed(managed: Managed, last: Deployment) -> Text:
+def _says_failed(managed: ManagedResource, last: Deployment) -> Text:
     if last.error_line:
         return text("alert.deploy_failed.line", stack=managed.name, line=last.error_line)
     return text("alert.deploy_failed.plain", stack=managed.name, title=last.title or last.id)
@@ -102,7 +102,7 @@ def deploy_crashed(view: View) -> Iterator[Alert]:
         )
 
 
-def _is_crash_time(last: Deployment, ended: datetime, kept: _Kept, view: View) -> bool:
+def _is_crash_time(last: Deployment, ended: datetime, kept: _DetectorMemo, view: View) -> bool:
     since_end = there(view) - ended
     return last.id in kept.before or SETTLES <= since_end <= CRASH_WITHIN
 
@@ -166,18 +166,18 @@ def deploy_stuck(view: View) -> Iterator[Alert]:
         )
 
 
-def _is_too_long(managed: Managed, began: datetime, view: View) -> bool:
+def _is_too_long(managed: ManagedResource, began: datetime, view: View) -> bool:
     return (there(view) - began).total_seconds() > _limit_s(managed, platform(view).stuck_after_s)
 
 
-def _limit_s(managed: Managed, stuck_after_s: float) -> float:
+def _limit_s(managed: ManagedResource, stuck_after_s: float) -> float:
     usual = _usual_s(managed)
     if usual is None:
         return stuck_after_s
     return max(min(stuck_after_s, max(LEAST_LIMIT_S, TIMES_USUAL * usual)), 2 * usual)
 
 
-def _usual_s(managed: Managed) -> float | None:
+def _usual_s(managed: ManagedResource) -> float | None:
     """How long its deployments take; None: too few are known."""
     lasted = [
         (one.finished_at - one.started_at).total_seconds()
@@ -245,7 +245,7 @@ def queue_blocked(view: View) -> Iterator[Alert]:
     )
 
 
-class _Kept:
+class _DetectorMemo:
     """What a detector remembers from one snapshot to the next, in their `memo`."""
 
     def __init__(self, before: set[str], now: set[str]) -> None:
@@ -253,11 +253,11 @@ class _Kept:
         self.now = now
 
 
-def _kept(name: str, view: View) -> _Kept:
+def _kept(name: str, view: View) -> _DetectorMemo:
     before = view.before.memo.get(name) if view.before is not None else None
     now = view.now.memo.setdefault(name, set())
     assert isinstance(now, set)
-    return _Kept(before if isinstance(before, set) else set(), now)
+    return _DetectorMemo(before if isinstance(before, set) else set(), now)
 
 
 DEPLOY_DETECTORS: tuple[Detector, ...] = (deploy_failed, deploy_crashed, deploy_stuck, queue_blocked)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.deployments.platform import DeployStatus, Domain, DomainState, Managed, ManagedKind
+from core.deployments.platform import DeployStatus, Domain, DomainState, ManagedKind, ManagedResource
 from core.incidents.alerts import Alert, AlertKind, Severity
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, View, detector
@@ -63,7 +63,7 @@ def status_contradicts(view: View) -> Iterator[Alert]:
             yield _contradicting(managed, says, at, view)
 
 
-def _contradicting(managed: Managed, says: str, at: datetime, view: View) -> Alert:
+def _contradicting(managed: ManagedResource, says: str, at: datetime, view: View) -> Alert:
     containers = containers_of(managed, view)
     running = sum(one.is_running for one in containers)
     last = last_final(managed)
@@ -83,7 +83,7 @@ def _contradicting(managed: Managed, says: str, at: datetime, view: View) -> Ale
     )
 
 
-def _contradiction(managed: Managed, view: View) -> str | None:
+def _contradiction(managed: ManagedResource, view: View) -> str | None:
     last = last_final(managed)
     ended = ended_at(last) if last else None
     if under_way(managed) is not None or (ended is not None and there(view) - ended < REST_AFTER_DEPLOY):
@@ -108,7 +108,7 @@ def _has_finished(containers: Iterable[Container]) -> bool:
     )
 
 
-def _was_ours(managed: Managed, view: View) -> bool:
+def _was_ours(managed: ManagedResource, view: View) -> bool:
     """Whether the guardian itself has just started or stopped it, at a person's wish or a runbook's."""
     refs = {f"stack:{managed.name}", *(one.ref for one in containers_of(managed, view))}
     return any(act.ref in refs for act in view.now.own_acts)
@@ -130,7 +130,7 @@ def domain_failing(view: View) -> Iterator[Alert]:
             yield _domain_alert(managed, service, own)
 
 
-def _is_routed(domain: Domain, managed: Managed, view: View) -> bool:
+def _is_routed(domain: Domain, managed: ManagedResource, view: View) -> bool:
     """Whether a container that Traefik takes in asks for that host: then the 404 in the same words is its own.
 
     Programs in Go answer so where they have no page. Traefik leaves out what does not run or is not healthy.
@@ -143,7 +143,7 @@ def _is_routed(domain: Domain, managed: Managed, view: View) -> bool:
     )
 
 
-def _domain_alert(managed: Managed, service: str | None, own: list[tuple[Domain, DomainState]]) -> Alert:
+def _domain_alert(managed: ManagedResource, service: str | None, own: list[tuple[Domain, DomainState]]) -> Alert:
     domain, state = min(own, key=lambda one: (_severity(one[1]) is not Severity.CRITICAL, one[0].host))
     left = (state.certificate_ends - state.at).total_seconds() / 86400 if state.certificate_ends else None
     return stack_alert(

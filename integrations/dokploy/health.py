@@ -9,7 +9,7 @@ from core.error_text import own_words
 from core.errors import GuardianError, Refused
 from core.settings import DokploySettings
 from core.text import text
-from integrations.dokploy.access_check import Greeting, greet
+from integrations.dokploy.access_check import AccessCheck, greet
 from integrations.dokploy.client.dokploy_client import Dokploy
 
 
@@ -42,7 +42,7 @@ async def check(settings: DokploySettings) -> AsyncIterator[CheckLine]:
         yield CheckLine(name=text("dokploy_check.webhook"), ok=True)
 
 
-def rights(greeting: Greeting) -> list[CheckLine]:
+def rights(greeting: AccessCheck) -> list[CheckLine]:
     """One line for each right that the key lacks, saying what is refused without it."""
     return [
         CheckLine(
@@ -55,7 +55,7 @@ def rights(greeting: Greeting) -> list[CheckLine]:
     ]
 
 
-def _version(settings: DokploySettings, greeting: Greeting) -> CheckLine:
+def _version(settings: DokploySettings, greeting: AccessCheck) -> CheckLine:
     name = text("dokploy_check.server", version=greeting.version, url=settings.url, role=greeting.role)
     if greeting.is_known_version:
         return CheckLine(name=name, ok=True)

@@ -14,7 +14,7 @@ from integrations.dokploy.client.secret_values import Secret
 T = TypeVar("T")
 
 
-class Status(Word):
+class DokployStatus(Word):
     """What Dokploy last did with a service; not the state of its containers."""
 
     IDLE = "idle"
@@ -82,7 +82,7 @@ class Page(Row, Generic[T]):
     total: int = 0
 
 
-class Deployment(Row):
+class DeploymentRow(Row):
     """One run of a deploy, redeploy, schedule or backup."""
 
     deployment_id: str
@@ -107,9 +107,9 @@ class Deployment(Row):
     """Null for an ordinary failure; else the whole failing script, environment included. Read the log instead."""
     rollback: Rollback | None = None
     """Only from `by_type`, and only where the application's rollback is set up."""
-    compose: Compose | None = None
+    compose: ComposeRow | None = None
     """Only from `all`; then with its environment and project."""
-    application: Application | None = None
+    application: ApplicationRow | None = None
 
 
 class Rollback(Row):
@@ -154,7 +154,7 @@ class QueuedJob(Row):
         return self.state == "active"
 
 
-class Queued(Row):
+class DeployAccepted(Row):
     """The answer to a deploy: it waits. There is no id of the deployment to come."""
 
     success: bool
@@ -162,7 +162,7 @@ class Queued(Row):
     compose_id: str | None = None
 
 
-class Domain(Row):
+class DomainRow(Row):
     """A host name that is routed to a service; for a compose, from its next deploy on."""
 
     domain_id: str
@@ -207,15 +207,15 @@ class ServiceRow(Row):
     created_at: datetime | None = None
     env: Secret[str] | None = None
     command: Secret[str] | None = None
-    environment: Environment | None = None
-    backups: tuple[Backup, ...] = ()
+    environment: EnvironmentRow | None = None
+    backups: tuple[BackupRow, ...] = ()
 
 
-class Compose(ServiceRow):
+class ComposeRow(ServiceRow):
     """A stack."""
 
     compose_id: str
-    compose_status: Status | None = None
+    compose_status: DokployStatus | None = None
     compose_type: ComposeType | None = None
     source_type: SourceType | None = None
     compose_file: Secret[str] | None = None
@@ -238,9 +238,9 @@ class Compose(ServiceRow):
     gitlab: Secret[Any] | None = None
     bitbucket: Secret[Any] | None = None
     gitea: Secret[Any] | None = None
-    deployments: tuple[Deployment, ...] = ()
+    deployments: tuple[DeploymentRow, ...] = ()
     """Not sorted."""
-    domains: tuple[Domain, ...] = ()
+    domains: tuple[DomainRow, ...] = ()
 
     @property
     def branch_field(self) -> str | None:
@@ -255,11 +255,11 @@ class Compose(ServiceRow):
         return fields.get(self.source_type) if self.source_type else None
 
 
-class Application(ServiceRow):
+class ApplicationRow(ServiceRow):
     """One Swarm service called `app_name`, built or pulled by Dokploy."""
 
     application_id: str
-    application_status: Status | None = None
+    application_status: DokployStatus | None = None
     source_type: SourceType | None = None
     docker_image: str | None = None
     replicas: int | None = None
@@ -277,11 +277,11 @@ class Application(ServiceRow):
     gitlab: Secret[Any] | None = None
     bitbucket: Secret[Any] | None = None
     gitea: Secret[Any] | None = None
-    deployments: tuple[Deployment, ...] = ()
-    domains: tuple[Domain, ...] = ()
+    deployments: tuple[DeploymentRow, ...] = ()
+    domains: tuple[DomainRow, ...] = ()
 
 
-class Database(ServiceRow):
+class DatabaseRow(ServiceRow):
     """A database; one of its ids is set and tells its kind."""
 
     postgres_id: str | None = None
@@ -290,7 +290,7 @@ class Database(ServiceRow):
     mongo_id: str | None = None
     redis_id: str | None = None
     libsql_id: str | None = None
-    application_status: Status | None = None
+    application_status: DokployStatus | None = None
     docker_image: str | None = None
     external_port: int | None = None
     database_name: str | None = None
@@ -309,7 +309,7 @@ class Database(ServiceRow):
         return str(getattr(self, f"{self.kind}_id")) if self.kind else ""
 
 
-class Environment(Row):
+class EnvironmentRow(Row):
     """Part of a project that holds services; every project has one called `production`."""
 
     environment_id: str | None = None
@@ -319,23 +319,23 @@ class Environment(Row):
     project_id: str | None = None
     created_at: datetime | None = None
     env: Secret[str] | None = None
-    project: Project | None = None
-    applications: tuple[Application, ...] = ()
-    compose: tuple[Compose, ...] = ()
-    postgres: tuple[Database, ...] = ()
-    mysql: tuple[Database, ...] = ()
-    mariadb: tuple[Database, ...] = ()
-    mongo: tuple[Database, ...] = ()
-    redis: tuple[Database, ...] = ()
-    libsql: tuple[Database, ...] = ()
+    project: ProjectRow | None = None
+    applications: tuple[ApplicationRow, ...] = ()
+    compose: tuple[ComposeRow, ...] = ()
+    postgres: tuple[DatabaseRow, ...] = ()
+    mysql: tuple[DatabaseRow, ...] = ()
+    mariadb: tuple[DatabaseRow, ...] = ()
+    mongo: tuple[DatabaseRow, ...] = ()
+    redis: tuple[DatabaseRow, ...] = ()
+    libsql: tuple[DatabaseRow, ...] = ()
 
     @property
-    def databases(self) -> tuple[Database, ...]:
+    def databases(self) -> tuple[DatabaseRow, ...]:
         """Of every kind."""
         return (*self.postgres, *self.mysql, *self.mariadb, *self.mongo, *self.redis, *self.libsql)
 
 
-class Project(Row):
+class ProjectRow(Row):
     """A project with its environments, where the call gives them."""
 
     project_id: str
@@ -344,7 +344,7 @@ class Project(Row):
     organization_id: str | None = None
     created_at: datetime | None = None
     env: Secret[str] | None = None
-    environments: tuple[Environment, ...] = ()
+    environments: tuple[EnvironmentRow, ...] = ()
 
 
 class StatusCounts(Row):
@@ -367,7 +367,7 @@ class HomeStats(Row):
     status: StatusCounts = Field(default_factory=StatusCounts)
 
 
-class Backup(Row):
+class BackupRow(Row):
     """A planned backup of a database, a compose's database or Dokploy itself."""
 
     backup_id: str
@@ -382,4 +382,4 @@ class Backup(Row):
     compose_id: str | None = None
     metadata: Secret[Any] | None = None
     """Holds the database's user and password for a compose's database."""
-    deployments: tuple[Deployment, ...] = ()
+    deployments: tuple[DeploymentRow, ...] = ()

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import JsonValue
 
-from core.deployments.platform import Deployment, DeployStatus, Managed
+from core.deployments.platform import Deployment, DeployStatus, ManagedResource
 from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
 from core.monitoring.inventory import Container, ContainerState
 from core.monitoring.snapshot import PlatformView, View
@@ -38,7 +38,7 @@ def watched_since(view: View) -> datetime | None:
     return since + platform(view).clock_ahead if since is not None else None
 
 
-def guarded(view: View) -> Iterator[Managed]:
+def guarded(view: View) -> Iterator[ManagedResource]:
     """What the platform manages and the settings want watched, each with the host of its containers."""
     settings = view.settings
     for one in view.inventory.managed:
@@ -48,7 +48,7 @@ def guarded(view: View) -> Iterator[Managed]:
             yield one
 
 
-def containers_of(managed: Managed, view: View) -> tuple[Container, ...]:
+def containers_of(managed: ManagedResource, view: View) -> tuple[Container, ...]:
     """Its containers; of a Swarm slot only the newest, with its ended predecessors counted as restarts."""
     memo = view.now.memo.get("containers")
     if not isinstance(memo, dict):
@@ -81,7 +81,7 @@ def _newest(tasks: list[Container]) -> Container:
     return replace(ordered[-1], restart_count=ordered[-1].restart_count + ended)
 
 
-def is_watched(managed: Managed, view: View) -> bool:
+def is_watched(managed: ManagedResource, view: View) -> bool:
     """Whether its containers would be seen if there were any: its host answers, and bears others of its server."""
     host = next((one for one in view.inventory.hosts if one.name == managed.host), None)
     if host is None or host.is_platform or not host.is_reachable:
@@ -92,12 +92,12 @@ def is_watched(managed: Managed, view: View) -> bool:
     return managed.server in memo
 
 
-def last_final(managed: Managed) -> Deployment | None:
+def last_final(managed: ManagedResource) -> Deployment | None:
     """The newest deployment that has ended."""
     return next((one for one in managed.deployments if one.status.is_final), None)
 
 
-def under_way(managed: Managed) -> Deployment | None:
+def under_way(managed: ManagedResource) -> Deployment | None:
     """The newest deployment, if it runs."""
     last = managed.last_deployment
     return last if last is not None and last.status is DeployStatus.RUNNING else None
@@ -118,7 +118,7 @@ def minutes(since: datetime | None, now: datetime) -> float | None:
     return None if since is None else round(max(0.0, (now - since).total_seconds()) / 60, 1)
 
 
-def deploy_facts(managed: Managed, deployment: Deployment, view: View) -> dict[str, JsonValue]:
+def deploy_facts(managed: ManagedResource, deployment: Deployment, view: View) -> dict[str, JsonValue]:
     """Evidence of a deployment that has ended and of what runs now."""
     containers = containers_of(managed, view)
     return {
@@ -133,7 +133,7 @@ def deploy_facts(managed: Managed, deployment: Deployment, view: View) -> dict[s
 
 
 def stack_alert(
-    managed: Managed,
+    managed: ManagedResource,
     *,
     kind: AlertKind,
     severity: Severity,

@@ -21,7 +21,7 @@ from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.deploys.deploy_follower import DokployFollower, ReadContainer
 from integrations.dokploy.polling.domain_watch import DomainWatch
 from integrations.dokploy.polling.platform_source import DokploySource
-from integrations.dokploy.polling.poll_rotation import Topic
+from integrations.dokploy.polling.poll_rotation import PollTopic
 
 PATIENCE_S = 6.0
 """How long the start waits for the first answers: names of stacks come from them."""
@@ -104,5 +104,5 @@ class DokploySystem:
         return self.source.view()
 
 
-def _unseen(topic: Topic) -> Text:
+def _unseen(topic: PollTopic) -> Text:
     return text("dokploy_error.no_right", what=text(f"dokploy_error.topic.{topic}"))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from core.errors import ModelFailed, ModelFailure
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed: all pass. Open: none, for a rest. Half open: one; its fate decides."""
 
     def __init__(self, *, failures: int, rest_s: float, monotonic: Callable[[], float]) -> None:

@@ -18,16 +18,16 @@ from core.errors import ModelFailed, ModelFailure
 from core.language_model import ChatMessage, Effort, ModelAnswer, ModelRequest
 from core.settings import OllamaSettings
 from integrations.ollama import prompt_budget
-from integrations.ollama.breaker import Breaker
+from integrations.ollama.breaker import CircuitBreaker
 from integrations.ollama.model_errors import Unusable
-from integrations.ollama.model_queue import Turns
-from integrations.ollama.model_reply import Judged, Reply, judge
+from integrations.ollama.model_queue import ModelQueue
+from integrations.ollama.model_reply import CheckedReply, ModelReply, judge
 from integrations.ollama.ollama_address import check_address, shown_address
 from integrations.ollama.ollama_api import OllamaApi
 from integrations.ollama.presence import Presence
 
 if TYPE_CHECKING:
-    from integrations.ollama.gpt_oss_chat import Question, Wire
+    from integrations.ollama.gpt_oss_chat import ChatConnection, ChatRequest
 
 RETRIES = 2
 BACK_OFF_S = (1.0, 4.0)
@@ -64,11 +64,11 @@ class _Meter:
         self.output_tokens = 0
         self.tries = 0
 
-    def add(self, reply: Reply) -> None:
+    def add(self, reply: ModelReply) -> None:
         self.prompt_tokens += reply.prompt_tokens
         self.output_tokens += reply.output_tokens
 
-    def answer(self, reply: Reply, judged: Judged) -> ModelAnswer:
+    def answer(self, reply: ModelReply, judged: CheckedReply) -> ModelAnswer:
         return ModelAnswer(
             content=reply.content,
             parsed=judged.parsed,
@@ -90,12 +90,12 @@ class OllamaModel:
         self.settings = settings
         self._back_off_s = tuple(back_off_s)
         self._presence = Presence(shown_address(settings), clock)
-        self._turns = Turns(parallel=settings.parallel, queue=settings.queue)
-        self._breaker = Breaker(
+        self._turns = ModelQueue(parallel=settings.parallel, queue=settings.queue)
+        self._breaker = CircuitBreaker(
             failures=settings.breaker_failures, rest_s=settings.breaker_rest_s, monotonic=time.monotonic
         )
         self.api = OllamaApi(settings, self._presence)
-        self._wire: Wire | None = None
+        self._wire: ChatConnection | None = None
         self._opening = asyncio.Lock()
 
     @property
@@ -207,18 +207,18 @@ class OllamaModel:
     def _most_output(self) -> int:
         return self.settings.num_ctx // 2
 
-    async def _whole(self, draft: _Draft, meter: _Meter) -> Reply:
+    async def _whole(self, draft: _Draft, meter: _Meter) -> ModelReply:
         shown = ""
         async with aclosing(self._pieces(draft, meter)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Reply):
+                if isinstance(piece, ModelReply):
                     return piece
                 shown += piece
                 if draft.request.on_text is not None:
                     await draft.request.on_text(shown)
         raise ModelFailed(ModelFailure.UNREACHABLE, "the answer stopped before its end")
 
-    async def _pieces(self, draft: _Draft, meter: _Meter) -> AsyncGenerator[str | Reply, None]:
+    async def _pieces(self, draft: _Draft, meter: _Meter) -> AsyncGenerator[str | ModelReply, None]:
         """One try over the wire; waits and repeats while the server is busy and nothing has come."""
         wire = await self._opened()
         question = self._question(draft)
@@ -227,7 +227,7 @@ class OllamaModel:
             try:
                 async with aclosing(self._guarded(wire, question, draft.deadline)) as pieces:
                     async for piece in pieces:
-                        if isinstance(piece, Reply):
+                        if isinstance(piece, ModelReply):
                             meter.add(piece)
                         yield piece
                 return
@@ -238,7 +238,9 @@ class OllamaModel:
                     raise
                 await asyncio.sleep(pause_s)
 
-    async def _guarded(self, wire: Wire, question: Question, deadline: float) -> AsyncGenerator[str | Reply, None]:
+    async def _guarded(
+        self, wire: ChatConnection, question: ChatRequest, deadline: float
+    ) -> AsyncGenerator[str | ModelReply, None]:
         """Pieces within the time limit, with the breaker and the presence told how it went."""
         self._breaker.enter()
         is_settled = False
@@ -282,11 +284,11 @@ class OllamaModel:
             self._presence.seen()
         return True
 
-    def _question(self, draft: _Draft) -> Question:
-        from integrations.ollama.gpt_oss_chat import Question
+    def _question(self, draft: _Draft) -> ChatRequest:
+        from integrations.ollama.gpt_oss_chat import ChatRequest
 
         answer = draft.request.answer
-        return Question(
+        return ChatRequest(
             messages=prompt_budget.fitted(
                 draft.messages, draft.request.tools, self.settings.num_ctx - draft.num_predict
             ),
@@ -296,14 +298,14 @@ class OllamaModel:
             schema=answer.model_json_schema() if answer is not None else None,
         )
 
-    async def _opened(self) -> Wire:
+    async def _opened(self) -> ChatConnection:
         async with self._opening:
             if self._wire is None:
                 self._wire = await asyncio.to_thread(_open_wire, self.settings)
             return self._wire
 
 
-def _open_wire(settings: OllamaSettings) -> Wire:
-    from integrations.ollama.gpt_oss_chat import Wire
+def _open_wire(settings: OllamaSettings) -> ChatConnection:
+    from integrations.ollama.gpt_oss_chat import ChatConnection
 
-    return Wire(settings)
+    return ChatConnection(settings)

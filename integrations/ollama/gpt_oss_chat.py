@@ -27,7 +27,7 @@ from core.errors import ModelFailed, ModelFailure
 from core.language_model import ChatMessage, ChatRole, Effort, ToolSpec
 from core.settings import OllamaSettings
 from integrations.ollama.model_errors import Unusable, from_status
-from integrations.ollama.model_reply import RawCall, Reply
+from integrations.ollama.model_reply import ModelReply, RawCall
 from integrations.ollama.ollama_address import shown_address
 
 
@@ -52,7 +52,7 @@ class GptOssChat(ChatOllama):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class ChatRequest:
     """One request as it goes over the wire."""
 
     messages: tuple[ChatMessage, ...]
@@ -88,8 +88,8 @@ class _Collected:
             self.done_reason = chunk.response_metadata.get("done_reason") or ""
         return visible
 
-    def reply(self) -> Reply:
-        return Reply(
+    def reply(self) -> ModelReply:
+        return ModelReply(
             content="".join(self.content),
             thinking="".join(self.thinking),
             calls=tuple(self.calls),
@@ -99,7 +99,7 @@ class _Collected:
         )
 
 
-class Wire:
+class ChatConnection:
     """The open client; made in a thread because of what it imports."""
 
     def __init__(self, settings: OllamaSettings) -> None:
@@ -123,7 +123,7 @@ class Wire:
         """Close the connections."""
         await self._chat.aclose()
 
-    async def pieces(self, question: Question) -> AsyncGenerator[str | Reply, None]:
+    async def pieces(self, question: ChatRequest) -> AsyncGenerator[str | ModelReply, None]:
         """Visible text as it comes, then the whole Reply; raises ModelFailed, or Unusable where asking again helps."""
         collected = _Collected()
         messages = [_to_langchain(message) for message in question.messages]
@@ -147,7 +147,7 @@ class Wire:
             )
         yield collected.reply()
 
-    def _parameters(self, question: Question) -> dict[str, Any]:
+    def _parameters(self, question: ChatRequest) -> dict[str, Any]:
         parameters: dict[str, Any] = {
             "reasoning": str(question.effort),
             "options": {

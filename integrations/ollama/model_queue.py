@@ -18,7 +18,7 @@ class _Waiter:
         self.is_admitted = False
 
 
-class Turns:
+class ModelQueue:
     """First come, first served."""
 
     def __init__(self, *, parallel: int, queue: int) -> None:

@@ -24,7 +24,7 @@ class RawCall:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class ModelReply:
     """One complete answer, unchecked."""
 
     content: str = ""
@@ -41,17 +41,17 @@ class Reply:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class CheckedReply:
     """What a good reply holds."""
 
     parsed: BaseModel | None = None
     tool_call: ToolCall | None = None
 
 
-def judge(reply: Reply, request: ModelRequest) -> Judged:
+def judge(reply: ModelReply, request: ModelRequest) -> CheckedReply:
     """What the reply gives for the request; raises Unusable with what to tell the model."""
     if reply.calls and request.tools:
-        return Judged(tool_call=_checked_call(reply.calls[0], request.tools))
+        return CheckedReply(tool_call=_checked_call(reply.calls[0], request.tools))
     if request.must_call:
         raise Unusable(
             ModelFailure.MALFORMED,
@@ -63,8 +63,8 @@ def judge(reply: Reply, request: ModelRequest) -> Judged:
     if not reply.content.strip():
         raise _empty(reply)
     if request.answer is not None:
-        return Judged(parsed=_checked_object(reply, request.answer, request))
-    return Judged()
+        return CheckedReply(parsed=_checked_object(reply, request.answer, request))
+    return CheckedReply()
 
 
 def clean_name(name: str) -> str:
@@ -98,7 +98,7 @@ def _as_told(arguments: Mapping[str, Any], spec: ToolSpec) -> dict[str, Any]:
     return told
 
 
-def _checked_object(reply: Reply, wanted: type[BaseModel], request: ModelRequest) -> BaseModel:
+def _checked_object(reply: ModelReply, wanted: type[BaseModel], request: ModelRequest) -> BaseModel:
     try:
         parsed = wanted.model_validate_json(_unfenced(reply.content))
     except ValidationError as error:
@@ -109,7 +109,7 @@ def _checked_object(reply: Reply, wanted: type[BaseModel], request: ModelRequest
     return parsed
 
 
-def _not_as_asked(reply: Reply, problem: str) -> Unusable:
+def _not_as_asked(reply: ModelReply, problem: str) -> Unusable:
     return Unusable(
         ModelFailure.MALFORMED,
         f"its answer does not fit: {problem}",
@@ -133,7 +133,7 @@ def _unfenced(content: str) -> str:
     return content
 
 
-def _empty(reply: Reply) -> Unusable:
+def _empty(reply: ModelReply) -> Unusable:
     if reply.is_cut:
         return Unusable(
             ModelFailure.TOO_LONG,

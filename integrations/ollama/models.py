@@ -9,7 +9,7 @@ class _Payload(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Version(_Payload):
+class ServerVersion(_Payload):
     """GET /api/version"""
 
     version: str
@@ -45,7 +45,7 @@ class LoadedModel(_Payload):
     """What it really runs with; the server lowers it when memory is short. Older servers do not tell."""
 
 
-class Loaded(_Payload):
+class LoadedModels(_Payload):
     """GET /api/ps"""
 
     models: tuple[LoadedModel, ...] = ()

@@ -15,12 +15,12 @@ from integrations.ollama.model_errors import from_status
 from integrations.ollama.models import (
     Embeddings,
     InstalledModel,
-    Loaded,
     LoadedModel,
+    LoadedModels,
     LoadReply,
+    ServerVersion,
     Shown,
     Tags,
-    Version,
     full_name,
 )
 from integrations.ollama.ollama_address import shown_address
@@ -51,7 +51,7 @@ class OllamaApi:
 
     async def version(self) -> str:
         """The server's version."""
-        return (await self._get("/api/version", Version)).version
+        return (await self._get("/api/version", ServerVersion)).version
 
     async def installed(self, model: str) -> InstalledModel | None:
         """The model as it lies on the server, or None."""
@@ -68,7 +68,7 @@ class OllamaApi:
     async def loaded(self, model: str) -> LoadedModel | None:
         """The model as it runs, or None."""
         wanted = full_name(model)
-        found = await self._get("/api/ps", Loaded)
+        found = await self._get("/api/ps", LoadedModels)
         return next((running for running in found.models if full_name(running.name) == wanted), None)
 
     async def load(self) -> None:
@@ -145,12 +145,12 @@ class OllamaApi:
         return self._session
 
 
-class _Problem(BaseModel):
+class _OllamaErrorBody(BaseModel):
     error: str = ""
 
 
 def _error_in(content: bytes) -> str:
     try:
-        return _Problem.model_validate_json(content).error
+        return _OllamaErrorBody.model_validate_json(content).error
     except ValidationError:
         return content[:200].decode(errors="replace")

@@ -26,7 +26,7 @@ EMBEDDED_AT_ONCE = 2 * BATCH
 EMBED_LIMIT_S = 10.0
 LEAST_LIKENESS = 0.12
 """Below this cosine of the built-in embedding two texts share nothing but a letter triple."""
-Redact = Callable[[str], str]
+RedactText = Callable[[str], str]
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +41,7 @@ class Embedder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recalled:
+class RecalledLesson:
     """A lesson that came back; `lesson.held` says whether what was done has helped."""
 
     lesson: Lesson
@@ -52,7 +52,7 @@ class Recalled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
+class _RecallFilter:
     """What moves up, what stays out."""
 
     cause: str | None
@@ -60,7 +60,7 @@ class _Wanted:
     but_incident: int | None
 
 
-class Memory:
+class IncidentMemory:
     """Learn and recall. The records are the truth; the vector index is a way to find them.
 
     Rankings of the built-in embedding, of the model's (while it is up) and of the records (same cause, same service)
@@ -72,7 +72,7 @@ class Memory:
         lessons: LessonRecords,
         directory: Path,
         *,
-        redact: Redact = lambda text: text,
+        redact: RedactText = lambda text: text,
         embedder: Embedder | None = None,
     ) -> None:
         self._lessons = lessons
@@ -80,7 +80,7 @@ class Memory:
         self._redact = redact
         self._embedder = embedder
 
-    def use(self, *, embedder: Embedder | None = None, redact: Redact | None = None) -> None:
+    def use(self, *, embedder: Embedder | None = None, redact: RedactText | None = None) -> None:
         """Give what is built after the records: the model's embedding and the redactor."""
         self._embedder = embedder or self._embedder
         self._redact = redact or self._redact
@@ -106,7 +106,7 @@ class Memory:
         cause: str | None = None,
         service: str | None = None,
         but_incident: int | None = None,
-    ) -> list[Recalled]:
+    ) -> list[RecalledLesson]:
         """The lessons most like a text, best first; the same cause or service moves up. Empty: nothing is like it."""
         if not await self._lessons.count():
             return []
@@ -121,9 +121,9 @@ class Memory:
             await self._near_by_model(text, stack),
             [(lesson.id, 0.0) for lesson in akin],
         ]
-        return await self._fused(rankings, k, _Wanted(cause=cause, service=service, but_incident=but_incident))
+        return await self._fused(rankings, k, _RecallFilter(cause=cause, service=service, but_incident=but_incident))
 
-    async def similar(self, incident: Incident, k: int = 3) -> list[Recalled]:
+    async def similar(self, incident: Incident, k: int = 3) -> list[RecalledLesson]:
         """The lessons of other incidents most like this one."""
         return await self.recall(
             describe(incident),
@@ -202,7 +202,7 @@ class Memory:
 
         return await asyncio.to_thread(compare)
 
-    async def _fused(self, rankings: Sequence[Hits], k: int, wanted: _Wanted) -> list[Recalled]:
+    async def _fused(self, rankings: Sequence[Hits], k: int, wanted: _RecallFilter) -> list[RecalledLesson]:
         points: dict[int, float] = {}
         likeness: dict[int, float] = {}
         for ranking in rankings:
@@ -211,7 +211,7 @@ class Memory:
                 likeness[number] = max(likeness.get(number, 0.0), near)
         best = (len(rankings) + 2) / (FUSION + 1)
         found = [
-            Recalled(
+            RecalledLesson(
                 lesson=lesson,
                 score=round((points[number] + _same(lesson, wanted) / (FUSION + 1)) / best, 4),
                 likeness=min(max(likeness[number], 0.0), 1.0),
@@ -232,7 +232,7 @@ def describe(incident: Incident) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _same(lesson: Lesson, wanted: _Wanted) -> int:
+def _same(lesson: Lesson, wanted: _RecallFilter) -> int:
     return sum(
         (
             bool(wanted.cause) and lesson.cause == wanted.cause,

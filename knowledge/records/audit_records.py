@@ -16,7 +16,7 @@ from knowledge.tables import audit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decided:
+class AuditEntry:
     """One line of the audit."""
 
     id: int
@@ -61,7 +61,7 @@ class Audit:
                 )
             )
 
-    async def recent(self, limit: int = 50, *, incident_id: int | None = None) -> list[Decided]:
+    async def recent(self, limit: int = 50, *, incident_id: int | None = None) -> list[AuditEntry]:
         """Newest first."""
         query = select(audit).order_by(audit.c.id.desc()).limit(limit)
         if incident_id is not None:
@@ -75,8 +75,8 @@ class Audit:
             return (await connection.execute(delete(audit).where(audit.c.at < before))).rowcount
 
 
-def _decided(row: Row[Any]) -> Decided:
-    return Decided(
+def _decided(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
         id=row.id,
         at=row.at,
         actor_id=row.actor_id,

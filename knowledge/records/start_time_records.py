@@ -12,7 +12,7 @@ KEPT = 20
 """Starts remembered per service."""
 
 
-class StartTimes:
+class StartTimeRecords:
     """Start times by service, `stack/service` as in Incident.target."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

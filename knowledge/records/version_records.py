@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.actions.catalog import JsonObject
 from core.clock import Clock
-from core.deployments.deploys import Version, VersionContent, VersionVerdict
+from core.deployments.deploys import StackVersion, VersionContent, VersionVerdict
 from knowledge.codec import pack, unpack
 from knowledge.database import Database
 from knowledge.locks import lock_number
@@ -29,7 +29,7 @@ class RecordedVersions:
         self._clock = clock
         self._kept = kept
 
-    async def add(self, version: Version, content: VersionContent) -> Version:
+    async def add(self, version: StackVersion, content: VersionContent) -> StackVersion:
         """Keep one; returns it with its id. One that the newest of that stack already says is not kept twice."""
         secret = self._vault().seal(_sealed(content))
         async with self._database.write() as connection:
@@ -77,7 +77,7 @@ class RecordedVersions:
                 learnt = replace(after, verdict=VersionVerdict.GOOD)
                 await connection.execute(update(versions).where(versions.c.id == version_id).values(**_columns(learnt)))
 
-    async def get(self, version_id: int) -> Version | None:
+    async def get(self, version_id: int) -> StackVersion | None:
         """The version, or None."""
         found = await self._all(select(versions).where(versions.c.id == version_id))
         return found[0] if found else None
@@ -97,11 +97,11 @@ class RecordedVersions:
             settings=settings if isinstance(settings, dict) else {},
         )
 
-    async def of(self, managed_id: str, limit: int = 20) -> list[Version]:
+    async def of(self, managed_id: str, limit: int = 20) -> list[StackVersion]:
         """Newest first."""
         return await self._all(_of(managed_id).limit(limit))
 
-    async def last_good(self, managed_id: str, *, before: int | None = None) -> Version | None:
+    async def last_good(self, managed_id: str, *, before: int | None = None) -> StackVersion | None:
         """The newest that held, older than `before` where given."""
         query = _of(managed_id).where(versions.c.verdict == VersionVerdict.GOOD).limit(1)
         found = await self._all(query if before is None else query.where(versions.c.id < before))
@@ -112,7 +112,7 @@ class RecordedVersions:
         held = await self._all(select(versions).where(versions.c.verdict == VersionVerdict.GOOD))
         return {image for version in held for image in version.image_ids.values()}
 
-    async def _all(self, query: Select[Any]) -> list[Version]:
+    async def _all(self, query: Select[Any]) -> list[StackVersion]:
         async with self._database.read() as connection:
             return [_version(row) for row in (await connection.execute(query)).all()]
 
@@ -132,7 +132,7 @@ class RecordedVersions:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
-def _contradicts(known: Version, other: Version) -> bool:
+def _contradicts(known: StackVersion, other: StackVersion) -> bool:
     """Whether the other one says of commit or images what the known one says otherwise."""
     if known.commit and other.commit and known.commit != other.commit:
         return True
@@ -143,18 +143,18 @@ def _of(managed_id: str) -> Select[Any]:
     return select(versions).where(versions.c.managed_id == managed_id).order_by(versions.c.id.desc())
 
 
-async def _newest(connection: AsyncConnection, managed_id: str) -> Version | None:
+async def _newest(connection: AsyncConnection, managed_id: str) -> StackVersion | None:
     row = (await connection.execute(_of(managed_id).limit(1))).one_or_none()
     return None if row is None else _version(row)
 
 
-async def _insert(connection: AsyncConnection, version: Version, secret: bytes) -> Version:
+async def _insert(connection: AsyncConnection, version: StackVersion, secret: bytes) -> StackVersion:
     values = {**_columns(version), "managed_id": version.managed_id, "secret": secret}
     written = await connection.execute(insert(versions).values(**values).returning(versions.c.id))
     return replace(version, id=int(written.scalar_one()))
 
 
-def _columns(version: Version) -> dict[str, object]:
+def _columns(version: StackVersion) -> dict[str, object]:
     return {"body": pack(version), "at": version.at, "verdict": version.verdict, "digest": version.digest}
 
 
@@ -162,5 +162,5 @@ def _sealed(content: VersionContent) -> JsonObject:
     return {"compose_file": content.compose_file, "env": content.env, "settings": content.settings}
 
 
-def _version(row: Row[Any]) -> Version:
-    return replace(unpack(Version, row.body, what=f"the version {row.id}"), id=row.id)
+def _version(row: Row[Any]) -> StackVersion:
+    return replace(unpack(StackVersion, row.body, what=f"the version {row.id}"), id=row.id)

@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.errors import GuardianError
 from core.runs import Done, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
-from knowledge.runs.run_records import CUT_OFF_LIMIT, Kind, Pace, RunRecords, as_run, new_run
+from knowledge.runs.run_records import CUT_OFF_LIMIT, Kind, RunLimits, RunRecords, as_run, new_run
 
 LONGEST_SLEEP_S = 1.0
 """Due times are looked at again this often: the wall clock may jump, a laptop may have slept."""
@@ -47,10 +47,10 @@ class _Queue:
 class LocalRuns:
     """core.ports.Runs in one process."""
 
-    def __init__(self, database: Database, clock: Clock, pace: Pace | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock, pace: RunLimits | None = None) -> None:
         self._records = RunRecords(database, clock)
         self._clock = clock
-        self._pace = pace or Pace()
+        self._pace = pace or RunLimits()
         self._kinds: dict[str, Kind] = {}
         self._live: dict[str, _Live] = {}
         self._queue = _Queue()

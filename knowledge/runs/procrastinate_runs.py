@@ -15,7 +15,7 @@ from core.errors import SystemUnavailable
 from core.runs import Done, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
 from knowledge.locks import lock_number
-from knowledge.runs.run_records import CUT_OFF_LIMIT, Kind, Pace, RunRecords, as_run, new_run
+from knowledge.runs.run_records import CUT_OFF_LIMIT, Kind, RunLimits, RunRecords, as_run, new_run
 
 if TYPE_CHECKING:
     from procrastinate import App, JobContext
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
+class QueueTimings:
     """How quickly jobs are found where no notification helps. Seconds."""
 
     poll_s: float = 1.0
@@ -48,13 +48,13 @@ class ProcrastinateRuns:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, pace: Pace | None = None, delivery: Delivery | None = None
+        self, database: Database, clock: Clock, pace: RunLimits | None = None, delivery: QueueTimings | None = None
     ) -> None:
         self._url = database.plain_url
         self._records = RunRecords(database, clock)
         self._clock = clock
-        self._pace = pace or Pace(concurrency=16)
-        self._delivery = delivery or Delivery()
+        self._pace = pace or RunLimits(concurrency=16)
+        self._delivery = delivery or QueueTimings()
         self._kinds: dict[str, Kind] = {}
         self._app: App | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -25,7 +25,7 @@ CUT_OFF_LIMIT = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class RunLimits:
     """How hard to work."""
 
     concurrency: int = 32

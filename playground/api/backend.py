@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from playground.api.bot_api_wire import ApiError, Arguments, Json, bad_request, forbidden
 from playground.api.drafts import Ephemera
 from playground.api.update_queue import UpdateQueue
-from playground.api.webhook_delivery import Webhook
+from playground.api.webhook_delivery import WebhookDelivery
 from playground.chats.chat_records import ChatRecord, MessageRecord, UserRecord
-from playground.chats.chat_world import World
+from playground.chats.chat_world import PlaygroundState
 
 Method = Callable[["Backend", Arguments], Awaitable[object]]
 METHODS: dict[str, Method] = {}
@@ -29,7 +29,9 @@ def method(name: str) -> Callable[[Method], Method]:
 class Backend:
     """One bot account on the server."""
 
-    def __init__(self, world: World, updates: UpdateQueue, webhook: Webhook, ephemera: Ephemera) -> None:
+    def __init__(
+        self, world: PlaygroundState, updates: UpdateQueue, webhook: WebhookDelivery, ephemera: Ephemera
+    ) -> None:
         self.world = world
         self.updates = updates
         self.webhook = webhook
@@ -118,7 +120,7 @@ class Backend:
             self.world.commit()
 
 
-def member_wire(world: World, chat: ChatRecord, user: UserRecord) -> Json:
+def member_wire(world: PlaygroundState, chat: ChatRecord, user: UserRecord) -> Json:
     """Return the ChatMember object of a person or of the bot."""
     status = "left"
     if user.id == world.bot.id:

@@ -20,10 +20,10 @@ RETRY_LAST_S = 30.0
 GONE_LIMIT = 5  # answers 410 in a row after which the webhook is taken away
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
-Call = Callable[[str, Arguments], Awaitable[object]]
+CallMethod = Callable[[str, Arguments], Awaitable[object]]
 
 
-class Webhook:
+class WebhookDelivery:
     """The webhook that is set, and the task that feeds it."""
 
     def __init__(self, store: Store, clock: PlaygroundClock, updates: UpdateQueue) -> None:
@@ -75,7 +75,7 @@ class Webhook:
             info["allowed_updates"] = self._updates.allowed
         return info | self._last_error
 
-    async def run(self, call: Call) -> None:
+    async def run(self, call: CallMethod) -> None:
         """Deliver for ever; ends by cancellation."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DELIVERY_TIMEOUT_S)) as session:
             try:
@@ -91,7 +91,7 @@ class Webhook:
                     task.cancel()
                 await asyncio.gather(*self._deliveries, return_exceptions=True)
 
-    def _start_deliveries(self, session: aiohttp.ClientSession, call: Call) -> None:
+    def _start_deliveries(self, session: aiohttp.ClientSession, call: CallMethod) -> None:
         self._updates.drop_expired()
         busy = set(self._in_flight)
         for pending in list(self._updates.pending):
@@ -106,7 +106,7 @@ class Webhook:
             self._deliveries.add(task)
             task.add_done_callback(self._deliveries.discard)
 
-    async def _deliver(self, session: aiohttp.ClientSession, call: Call, pending: Pending, lane: str) -> None:
+    async def _deliver(self, session: aiohttp.ClientSession, call: CallMethod, pending: Pending, lane: str) -> None:
         """Send one update until it is accepted or the webhook changes; the lane's next one waits for it."""
         url, delay_s = self.url, RETRY_FIRST_S
         try:
@@ -123,7 +123,7 @@ class Webhook:
             self._in_flight.discard(lane)
             self._updates.wake()
 
-    async def _attempt(self, session: aiohttp.ClientSession, call: Call, pending: Pending) -> float | None:
+    async def _attempt(self, session: aiohttp.ClientSession, call: CallMethod, pending: Pending) -> float | None:
         """Post once; None when accepted, else the seconds the receiver asks for (0: it does not say)."""
         headers = {"X-Telegram-Bot-Api-Secret-Token": secret} if (secret := self._settings.get("secret")) else {}
         try:
@@ -154,7 +154,7 @@ class Webhook:
         self._last_error = {"last_error_date": int(self._clock.now()), "last_error_message": message}
 
 
-async def _carry_out(body: bytes, call: Call) -> None:
+async def _carry_out(body: bytes, call: CallMethod) -> None:
     """Carry out the method that a webhook's answer may name; what fails there stays unsaid, as on the server."""
     try:
         order = json.loads(body or b"null")

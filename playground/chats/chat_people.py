@@ -10,7 +10,7 @@ from playground.api.bot_api_wire import Json, Upload
 from playground.api.message_text import TEXT_LIMIT, plain
 from playground.api.methods.file_methods import document_fields, photo_fields
 from playground.chats.chat_records import ANONYMOUS_ADMIN_ID, ChatRecord, MessageRecord, TapRecord, UserRecord
-from playground.chats.posting import Reply, put_message, text_fields
+from playground.chats.posting import ReplyTarget, put_message, text_fields
 from playground.chats.shown_chats import Chat, NotShown, ShownMessage
 
 _ANONYMOUS = UserRecord(id=ANONYMOUS_ADMIN_ID, first_name="Group", username="GroupAnonymousBot", is_bot=True)
@@ -56,7 +56,7 @@ class CallbackTap:
         return TapAnswer(**self._tap.answer)
 
 
-class Person:
+class PlaygroundPerson:
     """One person; every act is durable and queued for the bot when it returns."""
 
     def __init__(self, backend: Backend, user_id: int) -> None:
@@ -150,7 +150,7 @@ class Person:
             if place.is_private:
                 raise ValueError("there are no anonymous administrators in a private chat")
             sender, fields = _ANONYMOUS, fields | {"sender_chat": world.chat_wire(place)}
-        reply = Reply(message=self._message(place, reply_to)) if reply_to is not None else None
+        reply = ReplyTarget(message=self._message(place, reply_to)) if reply_to is not None else None
         if thread_id is None and reply is not None:
             thread_id = int(reply.message.body.get("message_thread_id", 0))
         if thread_id and str(thread_id) not in place.topics:

@@ -77,7 +77,7 @@ def chat_from_store(stored: Json) -> ChatRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Version:
+class MessageVersion:
     """A state a message was shown in; `at` is the monotonic clock."""
 
     text: str
@@ -97,7 +97,7 @@ class MessageRecord:
     silent: bool = False
     deleted: bool = False
     force_reply: Json | None = None
-    versions: list[Version] = field(default_factory=list)
+    versions: list[MessageVersion] = field(default_factory=list)
     reactions: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -119,7 +119,7 @@ class MessageRecord:
 
 
 def message_from_store(stored: Json) -> MessageRecord:
-    versions = [Version(**version) for version in stored.pop("versions")]
+    versions = [MessageVersion(**version) for version in stored.pop("versions")]
     return MessageRecord(**stored, versions=versions)
 
 

@@ -11,9 +11,9 @@ from playground.chats.chat_records import (
     ChatRecord,
     FileRecord,
     MessageRecord,
+    MessageVersion,
     TapRecord,
     UserRecord,
-    Version,
     chat_from_store,
     message_from_store,
 )
@@ -21,7 +21,7 @@ from playground.chats.playground_clock import PlaygroundClock
 from playground.chats.playground_store import Store
 
 
-class World:
+class PlaygroundState:
     """Every fact of the playground; a change is durable after `commit`, which precedes every answer."""
 
     def __init__(self, bot: UserRecord, state_path: Path | None) -> None:
@@ -72,7 +72,7 @@ class World:
     def note_version(self, record: MessageRecord) -> None:
         """Remember the state in which the message is shown from now on."""
         record.versions.append(
-            Version(text=record.text, entities=record.entities, buttons=record.keyboard, at=time.monotonic())
+            MessageVersion(text=record.text, entities=record.entities, buttons=record.keyboard, at=time.monotonic())
         )
 
     def message(self, chat_id: int, message_id: int) -> MessageRecord | None:

@@ -2,7 +2,7 @@
 
 from playground.api.backend import Backend
 from playground.api.bot_api_wire import Json
-from playground.chats.chat_people import Person, announce_bot_status
+from playground.chats.chat_people import PlaygroundPerson, announce_bot_status
 from playground.chats.chat_records import ChatRecord, TopicRecord
 from playground.chats.posting import put_message
 from playground.chats.shown_chats import Chat
@@ -14,13 +14,13 @@ class Group(Chat):
     def __init__(self, backend: Backend, chat_id: int) -> None:
         super().__init__(backend, chat_id)
 
-    def _service(self, chat: ChatRecord, by: Person, fields: Json, thread_id: int = 0) -> int:
+    def _service(self, chat: ChatRecord, by: PlaygroundPerson, fields: Json, thread_id: int = 0) -> int:
         record = put_message(self._backend.world, chat, by.record, fields, thread_id=thread_id)
         self._backend.updates.add("message", record.body)
         self._backend.world.commit()
         return record.message_id
 
-    async def add(self, person: Person) -> None:
+    async def add(self, person: PlaygroundPerson) -> None:
         """Add a person; the bot gets the service message."""
         chat = self.record
         if person.id not in chat.members:
@@ -28,20 +28,20 @@ class Group(Chat):
             self._backend.world.save_chat(chat)
             self._service(chat, person, {"new_chat_members": [person.record.wire()]})
 
-    async def remove(self, person: Person) -> None:
+    async def remove(self, person: PlaygroundPerson) -> None:
         chat = self.record
         chat.members.remove(person.id)
         self._backend.world.save_chat(chat)
         self._service(chat, person, {"left_chat_member": person.record.wire()})
 
-    async def set_bot_status(self, status: str, by: Person) -> None:
+    async def set_bot_status(self, status: str, by: PlaygroundPerson) -> None:
         """Make the bot "member", "administrator", "left" or "kicked"."""
         chat = self.record
         old, chat.bot_status = chat.bot_status, status
         self._backend.world.save_chat(chat)
         announce_bot_status(self._backend, chat, by.record, old, status)
 
-    async def open_topic(self, name: str, by: Person) -> int:
+    async def open_topic(self, name: str, by: PlaygroundPerson) -> int:
         """Open a topic as a person and return its thread id."""
         chat = self.record
         if not chat.is_forum:
@@ -64,7 +64,7 @@ class Group(Chat):
         self._backend.world.save_chat(chat)
         self._backend.world.commit()
 
-    async def migrate(self, new_chat_id: int, by: Person) -> "Group":
+    async def migrate(self, new_chat_id: int, by: PlaygroundPerson) -> "Group":
         """Upgrade the group to a supergroup: both service messages, and the old id is refused from now on."""
         old = self.record
         new = ChatRecord(

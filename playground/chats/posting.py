@@ -6,19 +6,19 @@ from playground.api.backend import Backend
 from playground.api.bot_api_wire import Arguments, Json, bad_request
 from playground.api.message_text import FormattedText
 from playground.chats.chat_records import ChatRecord, MessageRecord, UserRecord
-from playground.chats.chat_world import World
+from playground.chats.chat_world import PlaygroundState
 from playground.formatting.keyboards import reply_markup
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class ReplyTarget:
     """The message answered to, and the part of it that is quoted."""
 
     message: MessageRecord
     quote: Json | None = None
 
 
-def text_fields(world: World, content: FormattedText, *, caption: bool = False) -> Json:
+def text_fields(world: PlaygroundState, content: FormattedText, *, caption: bool = False) -> Json:
     """Return text and entities as fields of a Message object."""
     if not content.text:
         return {}
@@ -29,13 +29,13 @@ def text_fields(world: World, content: FormattedText, *, caption: bool = False) 
 
 
 def put_message(
-    world: World,
+    world: PlaygroundState,
     chat: ChatRecord,
     sender: UserRecord,
     fields: Json,
     *,
     thread_id: int = 0,
-    reply: Reply | None = None,
+    reply: ReplyTarget | None = None,
     silent: bool = False,
 ) -> MessageRecord:
     """Add a message to the chat and return it; `fields` is what is special about it."""
@@ -60,7 +60,7 @@ def put_message(
     return record
 
 
-def reply_of(backend: Backend, chat: ChatRecord, arguments: Arguments) -> Reply | None:
+def reply_of(backend: Backend, chat: ChatRecord, arguments: Arguments) -> ReplyTarget | None:
     """Return the message that a call answers to, by `reply_parameters` or by the older argument."""
     parameters = arguments.object("reply_parameters", "reply parameters") or {}
     message_id = int(parameters.get("message_id") or arguments.integer("reply_to_message_id"))
@@ -73,11 +73,11 @@ def reply_of(backend: Backend, chat: ChatRecord, arguments: Arguments) -> Reply 
         raise bad_request("message to be replied not found")
     quote = parameters.get("quote")
     if not quote:
-        return Reply(message=record)
+        return ReplyTarget(message=record)
     position = record.text.find(str(quote))
     if position < 0:
         raise bad_request("QUOTE_TEXT_INVALID")
-    return Reply(message=record, quote={"text": quote, "position": position, "is_manual": True})
+    return ReplyTarget(message=record, quote={"text": quote, "position": position, "is_manual": True})
 
 
 def bot_message(backend: Backend, chat: ChatRecord, arguments: Arguments, fields: Json) -> MessageRecord:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from playground.api.backend import Backend
 from playground.api.bot_api_wire import Json
 from playground.api.drafts import ChatAction, Draft
-from playground.chats.chat_records import ChatRecord, MessageRecord, Version
+from playground.chats.chat_records import ChatRecord, MessageRecord, MessageVersion
 from playground.formatting.markup import as_html
 
 
-class Button(NamedTuple):
+class ShownButton(NamedTuple):
     """An inline button; `data` is "" where it opens a link or copies a text."""
 
     label: str
@@ -37,7 +37,7 @@ class ShownMessage:
     chat_id: int
     text: str
     entities: list[Json]
-    buttons: list[list[Button]]
+    buttons: list[list[ShownButton]]
     from_bot: bool
     sender_id: int
     silent: bool
@@ -45,7 +45,7 @@ class ShownMessage:
     thread_id: int
     date: int
     edit_date: int | None
-    versions: list[Version]
+    versions: list[MessageVersion]
     reactions: dict[str, str]
     body: Json
     _backend: Backend = field(repr=False)
@@ -87,7 +87,7 @@ class ShownMessage:
         content = self._backend.world.store.file(document["file_id"]) or b""
         return ShownFile(name=document["file_name"], mime_type=document["mime_type"], content=content)
 
-    def button(self, label_or_data: str) -> Button:
+    def button(self, label_or_data: str) -> ShownButton:
         """Return the button with this data or label; part of a label is enough."""
         buttons = [button for row in self.buttons for button in row]
         wanted = label_or_data.casefold()
@@ -129,8 +129,8 @@ def shown(backend: Backend, record: MessageRecord) -> ShownMessage:
     )
 
 
-def _button(button: Json) -> Button:
-    return Button(
+def _button(button: Json) -> ShownButton:
+    return ShownButton(
         label=str(button["text"]),
         data=str(button.get("callback_data", "")),
         style=str(button.get("style", "")),

@@ -25,7 +25,7 @@ def _refuse(reason: str) -> ApiError:
 
 
 @dataclass(kw_only=True)
-class _Open:
+class _OpenTag:
     tag: str
     attributes: dict[str, str]
     offset: int
@@ -33,12 +33,12 @@ class _Open:
 
 
 @dataclass
-class _Parser:
+class _HtmlParser:
     source: str
     position: int = 0
     utf16: int = 0
     output: list[str] = field(default_factory=list)
-    open: list[_Open] = field(default_factory=list)
+    open: list[_OpenTag] = field(default_factory=list)
     entities: list[Entity] = field(default_factory=list)
 
     def run(self) -> tuple[str, list[Entity]]:
@@ -93,7 +93,7 @@ class _Parser:
         attributes = self._attributes(tag, begin)
         if tag == "span" and attributes.get("class") != "tg-spoiler":
             raise _refuse(f'Tag "span" must have class "tg-spoiler" at byte offset {self._byte_offset(begin)}')
-        self.open.append(_Open(tag=tag, attributes=attributes, offset=self.utf16, position=len(self.output)))
+        self.open.append(_OpenTag(tag=tag, attributes=attributes, offset=self.utf16, position=len(self.output)))
 
     def _skip_space(self) -> None:
         match = _SPACE.match(self.source, self.position)
@@ -159,7 +159,7 @@ class _Parser:
         if self.utf16 > opened.offset:
             self._close(opened)
 
-    def _close(self, opened: _Open) -> None:
+    def _close(self, opened: _OpenTag) -> None:
         offset, length, attributes = opened.offset, self.utf16 - opened.offset, opened.attributes
         if opened.tag in _STYLES:
             self.entities.append(Entity(type=_STYLES[opened.tag], offset=offset, length=length))
@@ -184,7 +184,7 @@ class _Parser:
                 Entity(type="date_time", offset=offset, length=length, unix_time=int(unix), date_time_format=style)
             )
 
-    def _close_monospace(self, opened: _Open, length: int) -> None:
+    def _close_monospace(self, opened: _OpenTag, length: int) -> None:
         """Append code or pre; `<pre><code class="language-x">` becomes one pre with its language."""
         language = opened.attributes.get("class", "").removeprefix("language-") if opened.tag == "code" else ""
         last = self.entities[-1] if self.entities else None
@@ -196,7 +196,7 @@ class _Parser:
             return
         self.entities.append(Entity(type=opened.tag, offset=opened.offset, length=length, language=language))
 
-    def _close_link(self, opened: _Open, length: int) -> None:
+    def _close_link(self, opened: _OpenTag, length: int) -> None:
         url = opened.attributes.get("href") or "".join(self.output[opened.position :])
         mention = re.fullmatch(r"tg://user\?id=(\d+)", url)
         if mention:
@@ -234,7 +234,7 @@ def checked_link(url: str) -> str:
 
 def parse_html(source: str) -> tuple[str, list[Entity]]:
     """Return the text and the raw entities of `source`; refuse what the real server refuses."""
-    text, entities = _Parser(source).run()
+    text, entities = _HtmlParser(source).run()
     plain_code = [
         Entity(type="code", offset=entity.offset, length=entity.length) if entity.type == "code" else entity
         for entity in entities

@@ -18,7 +18,7 @@ def _refuse(reason: str) -> ApiError:
 
 
 @dataclass(kw_only=True)
-class _Open:
+class _OpenMarkup:
     mark: str
     offset: int
     begin: int
@@ -26,12 +26,12 @@ class _Open:
 
 
 @dataclass
-class _Parser:
+class _MarkdownParser:
     source: str
     position: int = 0
     utf16: int = 0
     output: list[str] = field(default_factory=list)
-    open: list[_Open] = field(default_factory=list)
+    open: list[_OpenMarkup] = field(default_factory=list)
     entities: list[Entity] = field(default_factory=list)
     quote_from: int | None = None
 
@@ -94,7 +94,7 @@ class _Parser:
             self.position += len(mark)
             self._close()
             return
-        self.open.append(_Open(mark=mark, offset=self.utf16, begin=self.position))
+        self.open.append(_OpenMarkup(mark=mark, offset=self.utf16, begin=self.position))
         self.position += len(mark)
         if mark == "```":
             self._language()
@@ -150,4 +150,4 @@ class _Parser:
 
 def parse_markdown_v2(source: str) -> tuple[str, list[Entity]]:
     """Return the text and the raw entities of `source`; refuse what the real server refuses."""
-    return _Parser(source).run()
+    return _MarkdownParser(source).run()

@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode, web
 from playground.api.backend import Backend
 from playground.api.bot_api_wire import ApiError, Json
 from playground.chats.change_feed import Feed
-from playground.chats.chat_people import Person
+from playground.chats.chat_people import PlaygroundPerson
 from playground.chats.chat_records import UserRecord
 from playground.chats.shown_chats import NotShown
 from playground.page import page_view
@@ -182,7 +182,7 @@ class PageApi:
             order = await request.json()
         except json.JSONDecodeError as error:
             raise web.HTTPBadRequest(text="the body is no JSON\n") from error
-        person = Person(self._backend, self._user(request).id)
+        person = PlaygroundPerson(self._backend, self._user(request).id)
         try:
             return web.json_response(await _act(person, order))
         except (ValueError, KeyError, TypeError, NotShown, ApiError) as error:
@@ -194,7 +194,7 @@ class PageApi:
         content = await request.read()
         if not content or len(content) > FILE_LIMIT:
             return web.json_response({"error": "a file has between 1 byte and 20 MB"}, status=400)
-        person = Person(self._backend, self._user(request).id)
+        person = PlaygroundPerson(self._backend, self._user(request).id)
         name = request.query.get("name", "file")[:100]
         chat = int(request.query.get("chat", person.id))
         try:
@@ -207,7 +207,7 @@ class PageApi:
         return web.json_response({"id": message_id})
 
 
-async def _act(person: Person, order: Json) -> Json:
+async def _act(person: PlaygroundPerson, order: Json) -> Json:
     chat = int(order.get("chat_id", person.id))
     kind = order.get("act")
     if kind == "say":

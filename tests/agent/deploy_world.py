@@ -11,28 +11,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.deploys.deploy_runtime import DeployParts, DeployRuntime
-from core.actions.call_context import calling
+from agent.deploys.deploy_runtime import DeployDeps, DeployRuntime
+from core.actions.call_context import current_call
 from core.actions.calls import Call, CallRecord
 from core.actions.catalog import Catalog, JsonObject, Params, Result, Risk, Role, Toolset, action
-from core.actions.executor import Carriage
-from core.actions.gateway import Door, Receipt
+from core.actions.executor import ExecutorDeps
+from core.actions.gateway import ActionGateway, CallReceipt
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
 from core.deployments.deploys import (
     FOLLOW_KIND,
     Deploy,
     DeployChanged,
-    DeployWhat,
-    Version,
+    DeployKind,
+    StackVersion,
     VersionContent,
     VersionVerdict,
 )
-from core.deployments.platform import Deployment, Managed, ManagedKind, Named, StackNames
+from core.deployments.platform import Deployment, ManagedKind, ManagedResource, StackName, StackNames
 from core.incidents.alerts import Alert
 from core.incidents.incident_events import AlertHeldBack, IncidentOpened
-from core.incidents.tracker import IncidentDesk
-from core.monitoring.hosts import Watch
+from core.incidents.tracker import IncidentTracker
+from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Container, Host
 from core.monitoring.snapshot import EngineEvent, EventKind, PlatformView, Sample, Snapshot
 from core.monitoring.watcher import Watcher
@@ -74,7 +74,7 @@ class Tree:
 
     async def look(self, *, only: Sequence[str] = ()) -> Snapshot:
         managed = tuple(
-            Managed(
+            ManagedResource(
                 id=one.id,
                 kind=ManagedKind.COMPOSE,
                 name=one.name,
@@ -126,16 +126,16 @@ class Orders(Toolset):
     @action(Risk.DISRUPTIVE, follow=FOLLOW_KIND, snapshot="before", undo="put_back", time_limit_s=20)
     async def deploy(self, params: Order) -> Result:
         """Deploy another file, or the same again."""
-        return await self._order(params, params.file, DeployWhat(params.what))
+        return await self._order(params, params.file, DeployKind(params.what))
 
     async def before(self, params: Order) -> JsonObject:
         return {"file": str(self._world.service(params.stack).row.get("composeFile", ""))}
 
     async def put_back(self, params: Order, snapshot: JsonObject) -> Result:
-        return await self._order(params, str(snapshot["file"]), DeployWhat.ROLLBACK)
+        return await self._order(params, str(snapshot["file"]), DeployKind.ROLLBACK)
 
-    async def _order(self, params: Order, file: str, what: DeployWhat) -> Result:
-        world, call = self._world, calling()
+    async def _order(self, params: Order, file: str, what: DeployKind) -> Result:
+        world, call = self._world, current_call()
         assert call is not None
         service = world.service(params.stack)
         is_application = "applicationId" in service.row
@@ -144,7 +144,7 @@ class Orders(Toolset):
         if file:
             await world.client.composes.update(service.id, compose_file=file)
         version = await world.knowledge.versions.add(
-            Version(
+            StackVersion(
                 managed_id=service.id,
                 stack=service.name,
                 app_name=service.app_name,
@@ -211,7 +211,7 @@ class DeployWorld:
         file = file or compose_file(self.image, api=FOREVER)
         service = self.dokploy.add_compose(self.dokploy.add_project(name), name, compose_file=file, **more)
         self.services[name] = service
-        self.names.learn([Named(app_name=service.app_name, name=name)])
+        self.names.learn([StackName(app_name=service.app_name, name=name)])
         return service
 
     def add_application(self, name: str, program: str) -> Service:
@@ -220,7 +220,7 @@ class DeployWorld:
         project = self.dokploy.add_project(name)
         service = self.dokploy.add_application(project, name, image=self.image, command=command)
         self.services[name] = service
-        self.names.learn([Named(app_name=service.app_name, name=name)])
+        self.names.learn([StackName(app_name=service.app_name, name=name)])
         return service
 
     def service(self, name: str) -> Service:
@@ -245,7 +245,7 @@ class DeployWorld:
             self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
             self.engine = RealEngine("local", EngineSettings(url=self.docker_host), names=self.names)
             stack.push_async_callback(self.engine.close)
-            self.desk = IncidentDesk(
+            self.desk = IncidentTracker(
                 store=self.knowledge.incidents,
                 silences=self.knowledge.silences,
                 bus=self.bus,
@@ -254,7 +254,7 @@ class DeployWorld:
                 is_planned=lambda alert: self.runtime.is_planned(alert),
             )
             only = tuple(self.services) if self.is_watched else ("nothing",)
-            self.watch = Watch(
+            self.watch = WatcherGroup(
                 [
                     Watcher(
                         EngineSource(self.engine, only=only),
@@ -277,8 +277,8 @@ class DeployWorld:
             await self.door.recover()
             yield self
 
-    def _door(self, settings: Settings) -> Door:
-        carriage = Carriage(
+    def _door(self, settings: Settings) -> ActionGateway:
+        carriage = ExecutorDeps(
             catalog=Catalog([Orders(self)]),
             ledger=self.knowledge.ledger,
             locks=self.knowledge.locks,
@@ -289,11 +289,11 @@ class DeployWorld:
             policy=settings.policy,
             redact=redact,
         )
-        return Door(carriage, self.knowledge.approvals)
+        return ActionGateway(carriage, self.knowledge.approvals)
 
     def _runtime(self, settings: Settings, dokploy: DokploySettings) -> DeployRuntime:
         return DeployRuntime(
-            DeployParts(
+            DeployDeps(
                 runs=EveryRunTwice(self.knowledge.runs) if self.is_twice else self.knowledge.runs,
                 deploys=self.knowledge.deploys,
                 versions=self.knowledge.versions,
@@ -322,7 +322,7 @@ class DeployWorld:
 
     # -- what a test does --------------------------------------------------------------------------------------------
 
-    async def order(self, stack: str, file: str = "", *, key: str = "k1", what: str = "deploy") -> Receipt:
+    async def order(self, stack: str, file: str = "", *, key: str = "k1", what: str = "deploy") -> CallReceipt:
         """Wish a deploy, as Ada."""
         params: JsonObject = {"stack": stack, "file": file, "what": what}
         return await self.door.submit(Call(key=key, action="orders.deploy", params=params, actor=ADA))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agent.deploys.deploy_progress import LOST_LOOKS, Seen, progress
-from agent.deploys.deploy_verdict import Standing, image_ids, is_unchanged, standing, with_before
-from core.deployments.deploys import Deploy, DeployLook, DeployPhase
+from agent.deploys.deploy_progress import LOST_LOOKS, DeployFollowState, progress
+from agent.deploys.deploy_verdict import DeployHealth, image_ids, is_unchanged, standing, with_before
+from core.deployments.deploys import Deploy, DeployObservation, DeployPhase
 from core.deployments.platform import DeployStatus, ManagedKind
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.settings import DokploySettings
@@ -36,7 +36,7 @@ def ended(code: int = 1, *, when_s: float = 12, name: str = "shop-api-1", **more
     return one(name, state=ContainerState.EXITED, exit_code=code, finished_at=at(when_s), **more)
 
 
-def says(found: Standing) -> str:
+def says(found: DeployHealth) -> str:
     return say(found.troubles[0].says) if found.troubles else ""
 
 
@@ -144,11 +144,11 @@ def test_the_images_that_ran_are_told_by_service() -> None:
 # -- looks at the platform ---------------------------------------------------------------------------------------------
 
 
-def look(**more: Any) -> DeployLook:
-    return DeployLook(at=at(0), **more)
+def look(**more: Any) -> DeployObservation:
+    return DeployObservation(at=at(0), **more)
 
 
-def step(deploy: Deploy, seen: Seen, now_s: float, **more: Any) -> Deploy:
+def step(deploy: Deploy, seen: DeployFollowState, now_s: float, **more: Any) -> Deploy:
     return progress(deploy, look(**more), seen, at(now_s), (), SETTINGS)
 
 
@@ -158,13 +158,15 @@ def waiting(**more: Any) -> Deploy:
 
 
 def test_it_never_arrived_only_after_the_platform_has_answered_for_long_enough() -> None:
-    assert step(waiting(), Seen(answers_since=at(0)), 19).phase is DeployPhase.WAITING
-    assert step(waiting(), Seen(answers_since=at(0)), 20).phase is DeployPhase.NEVER
-    assert step(waiting(), Seen(answers_since=at(90)), 100).phase is DeployPhase.WAITING, "it did not answer till then"
+    assert step(waiting(), DeployFollowState(answers_since=at(0)), 19).phase is DeployPhase.WAITING
+    assert step(waiting(), DeployFollowState(answers_since=at(0)), 20).phase is DeployPhase.NEVER
+    assert step(waiting(), DeployFollowState(answers_since=at(90)), 100).phase is DeployPhase.WAITING, (
+        "it did not answer till then"
+    )
 
 
 def test_what_leaves_the_queue_is_missed_twice_before_it_is_called_cancelled() -> None:
-    seen = Seen(answers_since=at(0))
+    seen = DeployFollowState(answers_since=at(0))
     known = step(waiting(), seen, 1, job_seen=True, ahead=2)
     assert (known.job_seen_at, known.ahead) == (at(1), 2)
     once = step(known, seen, 2)
@@ -175,7 +177,7 @@ def test_what_leaves_the_queue_is_missed_twice_before_it_is_called_cancelled() -
 
 
 def test_a_row_that_runs_without_a_job_is_given_up_and_the_containers_are_asked() -> None:
-    seen, deploy = Seen(answers_since=at(0)), waiting(job_seen_at=at(1))
+    seen, deploy = DeployFollowState(answers_since=at(0)), waiting(job_seen_at=at(1))
     for number in range(LOST_LOOKS):
         assert deploy.phase is not DeployPhase.SETTLING
         deploy = step(deploy, seen, number, deployment_id="d1", status=DeployStatus.RUNNING)
@@ -183,20 +185,23 @@ def test_a_row_that_runs_without_a_job_is_given_up_and_the_containers_are_asked(
 
 
 def test_a_row_that_vanishes_leaves_the_containers_to_be_asked() -> None:
-    seen, deploy = Seen(answers_since=at(0)), waiting(job_seen_at=at(1), deployment_id="d1", phase=DeployPhase.RUNNING)
+    seen, deploy = (
+        DeployFollowState(answers_since=at(0)),
+        waiting(job_seen_at=at(1), deployment_id="d1", phase=DeployPhase.RUNNING),
+    )
     deploy = step(step(deploy, seen, 2), seen, 3)
     assert (deploy.phase, deploy.platform_status) == (DeployPhase.SETTLING, DeployStatus.UNKNOWN)
 
 
 def test_a_failure_without_a_line_says_so() -> None:
-    deploy = step(waiting(), Seen(), 5, deployment_id="d1", status=DeployStatus.ERROR)
+    deploy = step(waiting(), DeployFollowState(), 5, deployment_id="d1", status=DeployStatus.ERROR)
     assert (deploy.phase, deploy.over_at) == (DeployPhase.FAILED, at(5))
     assert say(deploy.says) == "The deploy of shop failed, and its log names no reason."
 
 
 def test_the_moment_of_the_end_is_the_platforms() -> None:
     moment: datetime = at(0) + timedelta(seconds=4)
-    deploy = step(waiting(), Seen(), 5, deployment_id="d1", status=DeployStatus.DONE, finished_at=moment)
+    deploy = step(waiting(), DeployFollowState(), 5, deployment_id="d1", status=DeployStatus.DONE, finished_at=moment)
     assert (deploy.phase, deploy.platform_ended_at) == (DeployPhase.SETTLING, moment)
 
 
@@ -205,15 +210,15 @@ def test_the_moment_of_the_end_is_the_platforms() -> None:
 def test_what_crashed_in_the_deploy_counts_whatever_the_clocks_say(ahead_s: float, engine_s: float) -> None:
     """The platform's clock is ten minutes off, and so may be that of the machine it deploys on."""
     ordered = a_deploy(phase=DeployPhase.WAITING, started_at=None, platform_ended_at=None, containers_before={"old": 0})
-    look = DeployLook(at=at(4), deployment_id="d1", status=DeployStatus.RUNNING, started_at=at(1 + ahead_s))
-    running = progress(ordered, look, Seen(), at(4), (), SETTINGS)
-    done = DeployLook(
+    look = DeployObservation(at=at(4), deployment_id="d1", status=DeployStatus.RUNNING, started_at=at(1 + ahead_s))
+    running = progress(ordered, look, DeployFollowState(), at(4), (), SETTINGS)
+    done = DeployObservation(
         at=at(9),
         deployment_id="d1",
         status=DeployStatus.DONE,
         started_at=at(1 + ahead_s),
         finished_at=at(8 + ahead_s),
     )
-    settling = progress(running, done, Seen(), at(9), (), SETTINGS)
+    settling = progress(running, done, DeployFollowState(), at(9), (), SETTINGS)
     crashed = ended(1, made_s=5 + engine_s, when_s=8 + engine_s)
     assert "api exited with 1" in says(standing(settling, [crashed, one("shop-web-1")]))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pydantic import JsonValue
 
-from core.actions.call_context import calling
+from core.actions.call_context import current_call
 from core.actions.calls import Call, CallState
 from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, Toolset, action
 from core.actions.executor import CallFinished
@@ -17,12 +17,19 @@ from core.deployments.deploys import (
     FOLLOW_KIND,
     Deploy,
     DeployChanged,
+    DeployKind,
     DeployPhase,
-    DeployWhat,
-    Version,
+    StackVersion,
     VersionContent,
 )
-from core.deployments.platform import Deployment, DeployStatus, Domain, DomainState, Managed, ManagedKind
+from core.deployments.platform import (
+    Deployment,
+    DeployStatus,
+    Domain,
+    DomainState,
+    ManagedKind,
+    ManagedResource,
+)
 from core.errors import Refused
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Host
@@ -101,22 +108,22 @@ class PaperDokploy(Toolset):
     @action(Risk.CHANGE, preview="shown", follow=FOLLOW_KIND)
     async def deploy(self, params: DeployParams) -> Result:
         """Deploy."""
-        return await self._order("deploy", params, DeployWhat.DEPLOY, why=params.why)
+        return await self._order("deploy", params, DeployKind.DEPLOY, why=params.why)
 
     @action(Risk.CHANGE, preview="shown", follow=FOLLOW_KIND)
     async def rollback(self, params: RollbackParams) -> Result:
         """Roll back."""
-        return await self._order("rollback", params, DeployWhat.ROLLBACK, why=params.why)
+        return await self._order("rollback", params, DeployKind.ROLLBACK, why=params.why)
 
     @action(Risk.CHANGE, preview="shown", follow=FOLLOW_KIND)
     async def change_image_tag(self, params: TagParams) -> Result:
         """Change a tag."""
-        return await self._order("change_image_tag", params, DeployWhat.UPDATE, why=f"{params.service}:{params.tag}")
+        return await self._order("change_image_tag", params, DeployKind.UPDATE, why=f"{params.service}:{params.tag}")
 
     @action(Risk.CHANGE, preview="shown", follow=FOLLOW_KIND)
     async def update_images(self, params: UpdateImagesParams) -> Result:
         """Fetch newer images."""
-        return await self._order("update_images", params, DeployWhat.UPDATE, why="newer api")
+        return await self._order("update_images", params, DeployKind.UPDATE, why="newer api")
 
     @action(Risk.SAFE)
     async def cancel_waiting(self, params: StackParams) -> Result:
@@ -124,8 +131,8 @@ class PaperDokploy(Toolset):
         self._note("cancel_waiting", params)
         return Result(message=text("dokploy.queue_cleaned", stack=params.stack, titles="new memory"))
 
-    async def _order(self, name: str, params: StackParams, what: DeployWhat, *, why: str) -> Result:
-        by = calling()
+    async def _order(self, name: str, params: StackParams, what: DeployKind, *, why: str) -> Result:
+        by = current_call()
         assert by is not None
         self._note(name, params)
         world = self._world
@@ -200,7 +207,7 @@ class DokployWorld(FaceWorld):
             finished_at=now - timedelta(hours=2),
         )
         domain = Domain(id="m1", host="granada.example.com", https=True, service="api", port=8000)
-        granada = Managed(
+        granada = ManagedResource(
             id="c1",
             kind=ManagedKind.COMPOSE,
             name="granada",
@@ -214,10 +221,10 @@ class DokployWorld(FaceWorld):
             deployments=self.deployments or (good,),
             databases=("granada-db",),
         )
-        nerja = Managed(
+        nerja = ManagedResource(
             id="c2", kind=ManagedKind.COMPOSE, name="nerja", app_name="nerja-x7f3k2", source="raw", host="local"
         )
-        malaga = Managed(id="a1", kind=ManagedKind.APPLICATION, name="malaga", app_name="malaga", host="local")
+        malaga = ManagedResource(id="a1", kind=ManagedKind.APPLICATION, name="malaga", app_name="malaga", host="local")
         extra = (malaga,) if self.has_application else ()
         dokploy = Host(name="dokploy", is_platform=True, is_reachable=not self.problem, problem=self.problem)
         self._inventory = replace(
@@ -282,11 +289,11 @@ class DokployWorld(FaceWorld):
         says: Text = text("deploys.two", first=first, second=second)
         return await self.goes(DeployPhase.FAILED, deployment_id="d9", error_line=error_line, log_tail=LOG, says=says)
 
-    async def keep_versions(self) -> list[Version]:
+    async def keep_versions(self) -> list[StackVersion]:
         """A version that held, and one that nobody has judged yet; newest last."""
         kept = []
         for number, (tag, keys) in enumerate((("1", ("DB_URL", "OLD")), ("2", ("DB_URL", "SMTP_HOST")))):
-            version = Version(
+            version = StackVersion(
                 managed_id="c1",
                 stack="granada",
                 app_name="granada",

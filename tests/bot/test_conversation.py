@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from agent.chat.conversation import (
+    AnswerChunk,
+    AnswerMessage,
     AnswerPart,
-    ByModel,
-    Doing,
+    AnswerProgress,
+    ChatQuestion,
+    ModelUsage,
     ProposeCommand,
-    Question,
     RunCommand,
-    Said,
-    Streamed,
 )
 from core.text import bilingual, text
 from tests.bot.world import FaceWorld
@@ -22,18 +22,18 @@ from tests.testbed.world import eventually
 Parts = AsyncGenerator[AnswerPart, None]
 
 
-async def _slow(question: Question) -> Parts:
-    yield Doing(says=bilingual("Reading the log", "Leyendo los logs"))
-    yield Streamed(text="It **was** ")
+async def _slow(question: ChatQuestion) -> Parts:
+    yield AnswerProgress(says=bilingual("Reading the log", "Leyendo los logs"))
+    yield AnswerChunk(text="It **was** ")
     await asyncio.Event().wait()
 
 
 async def test_an_answer_comes_with_who_worded_it(world: FaceWorld) -> None:
-    async def answer(question: Question) -> Parts:
-        yield Said(says=bilingual("First the facts.", "Primero los hechos."))
-        yield Streamed(text="It **was** <memory>")
-        yield Streamed(text="It **was** <memory>, see `docker stats`:\n\n- one\n- two\n```\nx < y\n```")
-        yield ByModel(tokens=120, seconds=3.2)
+    async def answer(question: ChatQuestion) -> Parts:
+        yield AnswerMessage(says=bilingual("First the facts.", "Primero los hechos."))
+        yield AnswerChunk(text="It **was** <memory>")
+        yield AnswerChunk(text="It **was** <memory>, see `docker stats`:\n\n- one\n- two\n```\nx < y\n```")
+        yield ModelUsage(tokens=120, seconds=3.2)
 
     world.dialogue.script = answer
     await world.ada.say("why is granada down?")
@@ -81,7 +81,7 @@ async def test_a_question_that_was_cut_off_is_answered_after_a_start(idle: FaceW
 
 
 async def test_a_wish_becomes_a_button(world: FaceWorld) -> None:
-    async def wish(question: Question) -> Parts:
+    async def wish(question: ChatQuestion) -> Parts:
         yield ProposeCommand(
             name="restart", arguments="granada/api", says=text("act.restart.says", target="granada/api")
         )
@@ -95,10 +95,10 @@ async def test_a_wish_becomes_a_button(world: FaceWorld) -> None:
 
 
 async def test_a_question_that_means_a_command_is_answered_like_it(world: FaceWorld) -> None:
-    async def status(question: Question) -> Parts:
+    async def status(question: ChatQuestion) -> Parts:
         yield RunCommand(name="status", arguments="granada")
 
-    async def act(question: Question) -> Parts:
+    async def act(question: ChatQuestion) -> Parts:
         yield RunCommand(name="restart", arguments="granada/api")
 
     world.dialogue.script = status
@@ -124,8 +124,8 @@ async def test_a_reply_to_a_card_or_to_its_page_is_about_the_incident(world: Fac
 
 
 async def test_a_dialogue_that_fails_is_explained(world: FaceWorld) -> None:
-    async def broken(question: Question) -> Parts:
-        yield Said(says=text("chat.thinking"))
+    async def broken(question: ChatQuestion) -> Parts:
+        yield AnswerMessage(says=text("chat.thinking"))
         raise RuntimeError("a bug with secrets in it")
 
     world.dialogue.script = broken
@@ -135,8 +135,8 @@ async def test_a_dialogue_that_fails_is_explained(world: FaceWorld) -> None:
 
 
 async def test_a_long_answer_comes_in_parts(world: FaceWorld) -> None:
-    async def long(question: Question) -> Parts:
-        yield Streamed(text="\n\n".join(f"paragraph {number} " + "word 😀 " * 60 for number in range(30)))
+    async def long(question: ChatQuestion) -> Parts:
+        yield AnswerChunk(text="\n\n".join(f"paragraph {number} " + "word 😀 " * 60 for number in range(30)))
 
     world.dialogue.script = long
     await world.ada.say("tell me everything")

@@ -11,7 +11,7 @@ import pytest
 
 from core.actions.catalog import Role
 from core.actions.policy import Actor, ActorKind
-from core.deployments.deploys import Deploy, DeployPhase, DeployWhat
+from core.deployments.deploys import Deploy, DeployKind, DeployPhase
 from core.deployments.platform import Deployment, DeployStatus
 from core.incidents.alerts import Alert, AlertKind, Severity
 from core.incidents.incident import IncidentState
@@ -241,7 +241,7 @@ async def test_what_is_taken_back_by_itself_says_so(dokploy: DokployWorld) -> No
         record.call, key="back", action="dokploy.compose.rollback", params={"stack": "granada"}, actor=machine
     )
     await dokploy.door.submit(call)
-    back = replace(failed, key="back", what=DeployWhat.ROLLBACK, requested_by="deploy", requested_name="deploy")
+    back = replace(failed, key="back", what=DeployKind.ROLLBACK, requested_by="deploy", requested_name="deploy")
     await dokploy.put(replace(back, phase=DeployPhase.GOOD, over_at=dokploy.clock.now()))
     told = await dokploy.says(dokploy.ada.chat, "granada · Rollback", "Back and holding")
     assert "by myself" in told.text

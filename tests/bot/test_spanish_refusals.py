@@ -13,10 +13,10 @@ from pydantic import SecretStr
 from core.actions.calls import Call
 from core.actions.catalog import Toolset
 from core.actions.policy import Actor, ActorKind
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.settings import DokploySettings
 from integrations.docker_engine.deploy_images import EngineImages
-from integrations.dokploy.actions.dokploy_toolsets import DokployParts, toolsets
+from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, toolsets
 from integrations.dokploy.client.dokploy_client import Dokploy
 from knowledge.config.text_files import load_texts
 from playground.chats.shown_chats import ShownMessage
@@ -48,7 +48,7 @@ class SpanishWorld(FaceWorld):
         }
 
     def more_toolsets(self) -> Sequence[Toolset]:
-        parts = DokployParts(
+        parts = DokployDeps(
             client=self.client,
             inventory=self.inventory,
             deploys=self.knowledge.deploys,
@@ -63,7 +63,7 @@ class SpanishWorld(FaceWorld):
         """What the watchers would see, Dokploy's stacks too."""
         await super().look()
         managed = tuple(
-            Managed(
+            ManagedResource(
                 id=one.compose_id,
                 kind=ManagedKind.COMPOSE,
                 name=name,

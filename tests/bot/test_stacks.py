@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from core.deployments.deploys import DeployPhase, VersionVerdict
-from integrations.docker_engine.simulated.container_spec import Recipe
+from integrations.docker_engine.simulated.container_spec import ContainerSpec
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import Stored, stored_example
+from integrations.docker_engine.simulated.simulated_images import SimulatedImages, stored_example
 from playground.chats.shown_chats import ShownMessage
 from playground.server import BotApiServer
 from tests.bot.recorded_dokploy import DokployWorld
@@ -18,9 +18,9 @@ from tests.bot.world import RECIPES, FaceWorld
 from tests.testbed.world import eventually
 
 PUBLISHED = (
-    Recipe(stack="granada", service="api", image="granada/api:1", memory_mb=512, ports={"8000/tcp": "8080"}),
-    Recipe(stack="granada", service="postgres", image="postgres:16", ports={"5432/tcp": "5432"}),
-    Recipe(stack="malaga", service="web", image="malaga/web:1", ports={"80/tcp": "8080"}),
+    ContainerSpec(stack="granada", service="api", image="granada/api:1", memory_mb=512, ports={"8000/tcp": "8080"}),
+    ContainerSpec(stack="granada", service="postgres", image="postgres:16", ports={"5432/tcp": "5432"}),
+    ContainerSpec(stack="malaga", service="web", image="malaga/web:1", ports={"80/tcp": "8080"}),
 )
 
 
@@ -234,7 +234,7 @@ async def test_only_admins_free_space(world: FaceWorld) -> None:
 
 
 async def test_what_is_outdated(idle_dokploy: DokployWorld) -> None:
-    idle_dokploy.engine = SimulatedEngine("local", RECIPES, stored=Stored(newer=frozenset({"granada/api:1"})))
+    idle_dokploy.engine = SimulatedEngine("local", RECIPES, stored=SimulatedImages(newer=frozenset({"granada/api:1"})))
     async with idle_dokploy.running():
         card = await _ask(idle_dokploy, "/updates", "1 of 4 images are outdated", "granada/api  api:1 · built 40 days")
         assert card.labels == ["Update granada"]

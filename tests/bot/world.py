@@ -12,20 +12,20 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import SecretStr
 
-from agent.chat.conversation import AnswerPart, Question
+from agent.chat.conversation import AnswerPart, ChatQuestion
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbooks
-from bot.chat_face_deps import FaceParts
-from bot.telegram_app import ChatFace
+from bot.chat_face_deps import BotDeps
+from bot.telegram_app import TelegramApp
 from core.actions.calls import Call
 from core.actions.catalog import Catalog, Params, Result, Risk, Toolset, action
-from core.actions.executor import Carriage, Redact
-from core.actions.gateway import Door
+from core.actions.executor import ExecutorDeps, RedactText
+from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
 from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
 from core.incidents.incident import Incident
-from core.incidents.tracker import IncidentDesk
+from core.incidents.tracker import IncidentTracker
 from core.monitoring.inventory import Host, Inventory
 from core.monitoring.snapshot import PlatformView, Sample
 from core.monitoring.topology import topology
@@ -36,12 +36,12 @@ from integrations.docker_engine.actions.container_actions import DockerToolset
 from integrations.docker_engine.actions.image_actions import ImageToolset
 from integrations.docker_engine.actions.space_actions import SpaceToolset
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.simulated.container_spec import Recipe
+from integrations.docker_engine.simulated.container_spec import ContainerSpec
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
 from knowledge.stores import Knowledge
-from playground.chats.chat_people import Person
+from playground.chats.chat_people import PlaygroundPerson
 from playground.chats.shown_chats import Chat, ShownMessage
 from playground.server import BotApiServer
 from tests.agent.rules.fakes import dokploy_toolsets
@@ -53,7 +53,7 @@ OPS = -1001000000077
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "<b>&</b>"
 RECIPES = tuple(
-    Recipe(stack=stack, service=service, image=f"{stack}/{service}:1", memory_mb=512, restart="unless-stopped")
+    ContainerSpec(stack=stack, service=service, image=f"{stack}/{service}:1", memory_mb=512, restart="unless-stopped")
     for stack, service in (("granada", "api"), ("granada", "postgres"), ("malaga", "api"), ("malaga", "web"))
 )
 
@@ -95,7 +95,7 @@ class DangerToolset(Toolset):
         return Result(message=text("docker.stopped", container=params.name))
 
 
-Script = Callable[[Question], AsyncGenerator[AnswerPart, None]]
+Script = Callable[[ChatQuestion], AsyncGenerator[AnswerPart, None]]
 
 
 class ScriptedDialogue:
@@ -103,9 +103,9 @@ class ScriptedDialogue:
 
     def __init__(self) -> None:
         self.script: Script | None = None
-        self.asked: list[Question] = []
+        self.asked: list[ChatQuestion] = []
 
-    async def answer(self, question: Question) -> AsyncGenerator[AnswerPart, None]:
+    async def answer(self, question: ChatQuestion) -> AsyncGenerator[AnswerPart, None]:
         self.asked.append(question)
         if self.script is not None:
             async for part in self.script(question):
@@ -123,15 +123,15 @@ class FaceWorld:
     clock: ShiftingClock = field(default_factory=ShiftingClock)
     dialogue: ScriptedDialogue = field(default_factory=ScriptedDialogue)
     danger: DangerToolset = field(default_factory=DangerToolset)
-    recipes: tuple[Recipe, ...] = RECIPES
+    recipes: tuple[ContainerSpec, ...] = RECIPES
     poked: list[int] = field(default_factory=list)
     application: web.Application = field(default_factory=web.Application)
 
     def __post_init__(self) -> None:
-        self.ada: Person = self.server.person(ADA, "Ada")
-        self.olga: Person = self.server.person(OLGA, "Olga")
-        self.grace: Person = self.server.person(GRACE, "Grace", language_code="es")
-        self.mallory: Person = self.server.person(MALLORY, "Mallory")
+        self.ada: PlaygroundPerson = self.server.person(ADA, "Ada")
+        self.olga: PlaygroundPerson = self.server.person(OLGA, "Olga")
+        self.grace: PlaygroundPerson = self.server.person(GRACE, "Grace", language_code="es")
+        self.mallory: PlaygroundPerson = self.server.person(MALLORY, "Mallory")
         members = [self.ada, self.olga, self.grace, self.mallory]
         self.ops: Chat = self.server.group(OPS, "Ops", members=members, administrators=[self.ada])
         self.engine = SimulatedEngine("local", self.recipes)
@@ -174,7 +174,7 @@ class FaceWorld:
             images, space = ImageToolset(engines, redact), SpaceToolset(engines, redact)
             known = [docker, images, space, history, self.danger, *dokploy_toolsets()]
             self.catalog = Catalog([*known, *self.more_toolsets()])
-            self.desk = IncidentDesk(
+            self.desk = IncidentTracker(
                 store=self.knowledge.incidents,
                 silences=self.knowledge.silences,
                 bus=self.bus,
@@ -182,8 +182,8 @@ class FaceWorld:
                 settings=settings.watch,
             )
             await self.look()
-            self.door = Door(
-                Carriage(
+            self.door = ActionGateway(
+                ExecutorDeps(
                     catalog=self.catalog,
                     ledger=self.knowledge.ledger,
                     locks=self.knowledge.locks,
@@ -199,18 +199,18 @@ class FaceWorld:
             books = load_runbooks(ROOT / "runbooks", None, self.catalog)
             await self.desk.take_up()
             self._ready = asyncio.Event()
-            self.face = ChatFace(self._parts(settings, redact, books), self.application)
+            self.face = TelegramApp(self._parts(settings, redact, books), self.application)
             await stack.enter_async_context(self.face)
             await self.knowledge.runs.start()
             await self.door.recover()
             self._ready.set()
             yield self
 
-    def _parts(self, settings: Settings, redact: Redact, books: Runbooks) -> FaceParts:
+    def _parts(self, settings: Settings, redact: RedactText, books: Runbooks) -> BotDeps:
         async def poke(incident: Incident) -> None:
             self.poked.append(incident.id)
 
-        return FaceParts(
+        return BotDeps(
             settings=settings,
             texts=load_texts(),
             bus=self.bus,

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from core.actions.catalog import Risk, Role
-from core.actions.policy import Actor, ActorKind, Decision, Facts, verdict
+from core.actions.policy import Actor, ActorKind, Decision, Facts, decide
 from core.settings import Autonomy, PolicySettings
 from knowledge.config.text_files import load_texts
 
@@ -42,7 +42,7 @@ def facts(who: str) -> Facts:
 @pytest.mark.parametrize(("who", "column"), list(product(MATRIX, range(5))))
 def test_the_matrix(who: str, column: int) -> None:
     risk = list(Risk)[column]
-    given = verdict(risk, Role.VIEWER, actor(who), facts(who), POLICY)
+    given = decide(risk, Role.VIEWER, actor(who), facts(who), POLICY)
     expected = MATRIX[who].split()[column]
     assert given.decision == expected.removesuffix("2")
     if expected.startswith("ask"):
@@ -55,7 +55,7 @@ def test_the_matrix(who: str, column: int) -> None:
 @pytest.mark.parametrize(("role", "needed"), list(product([None, *Role], Role)))
 def test_a_person_needs_the_role(role: Role | None, needed: Role) -> None:
     person = Actor(kind=ActorKind.PERSON, id="tg:1", name="Ada", role=role)
-    given = verdict(Risk.SAFE, needed, person, PLAIN, POLICY)
+    given = decide(Risk.SAFE, needed, person, PLAIN, POLICY)
     may = role is not None and list(Role).index(role) >= list(Role).index(needed)
     assert given.decision == (Decision.ALLOW if may else Decision.DENY)
 
@@ -64,14 +64,14 @@ def test_a_person_needs_the_role(role: Role | None, needed: Role) -> None:
 @pytest.mark.parametrize("risk", Risk)
 @pytest.mark.parametrize("who", ["runbook auto", "model"])
 def test_frozen_or_with_a_person_the_machine_only_reads(bent: Facts, risk: Risk, who: str) -> None:
-    given = verdict(risk, Role.VIEWER, actor(who), replace(bent, autonomy=Autonomy.AUTO, is_proven=True), POLICY)
+    given = decide(risk, Role.VIEWER, actor(who), replace(bent, autonomy=Autonomy.AUTO, is_proven=True), POLICY)
     assert given.decision == (Decision.ALLOW if risk is Risk.READ else Decision.DENY)
 
 
 @pytest.mark.parametrize("risk", Risk)
 def test_freezing_does_not_bind_people(risk: Risk) -> None:
     frozen = replace(PLAIN, is_frozen=True, is_with_a_person=True)
-    assert verdict(risk, Role.VIEWER, actor("person"), frozen, POLICY).decision is not Decision.DENY
+    assert decide(risk, Role.VIEWER, actor("person"), frozen, POLICY).decision is not Decision.DENY
 
 
 @pytest.mark.parametrize(
@@ -80,27 +80,27 @@ def test_freezing_does_not_bind_people(risk: Risk) -> None:
 def test_the_budget_of_interruptions(used: int, expected: Decision) -> None:
     for autonomy in (Autonomy.GUARDED, Autonomy.AUTO):
         spent = replace(PROVEN, autonomy=autonomy, disruptive_last_hour=used)
-        assert verdict(Risk.DISRUPTIVE, Role.VIEWER, actor("runbook"), spent, POLICY).decision is expected
-    assert verdict(Risk.SAFE, Role.VIEWER, actor("runbook"), spent, POLICY).decision is Decision.ALLOW
+        assert decide(Risk.DISRUPTIVE, Role.VIEWER, actor("runbook"), spent, POLICY).decision is expected
+    assert decide(Risk.SAFE, Role.VIEWER, actor("runbook"), spent, POLICY).decision is Decision.ALLOW
 
 
 @pytest.mark.parametrize(("used", "expected"), [(5, Decision.ALLOW), (6, Decision.ASK)])
 def test_the_budget_of_changes(used: int, expected: Decision) -> None:
     spent = Facts(autonomy=Autonomy.AUTO, changes_today=used)
-    assert verdict(Risk.CHANGE, Role.VIEWER, actor("runbook"), spent, POLICY).decision is expected
+    assert decide(Risk.CHANGE, Role.VIEWER, actor("runbook"), spent, POLICY).decision is expected
 
 
 @pytest.mark.parametrize(("attempts", "is_denied"), [(0, False), (2, False), (3, True)])
 @pytest.mark.parametrize("risk", [Risk.SAFE, Risk.DISRUPTIVE, Risk.CHANGE, Risk.DESTRUCTIVE])
 def test_attempts_are_bounded(attempts: int, is_denied: bool, risk: Risk) -> None:
     tried = replace(PROVEN, autonomy=Autonomy.AUTO, attempts=attempts)
-    given = verdict(risk, Role.VIEWER, actor("runbook"), tried, POLICY)
+    given = decide(risk, Role.VIEWER, actor("runbook"), tried, POLICY)
     assert (given.decision is Decision.DENY) is is_denied
 
 
 def test_destroying_may_need_a_second_person() -> None:
     strict = PolicySettings(second_person_for_destructive=True)
     for who in ("person", "runbook auto"):
-        given = verdict(Risk.DESTRUCTIVE, Role.VIEWER, actor(who), facts(who), strict)
+        given = decide(Risk.DESTRUCTIVE, Role.VIEWER, actor(who), facts(who), strict)
         assert (given.confirmations, given.needs_second_person) == (2, True)
-    assert not verdict(Risk.CHANGE, Role.VIEWER, actor("person"), PLAIN, strict).needs_second_person
+    assert not decide(Risk.CHANGE, Role.VIEWER, actor("person"), PLAIN, strict).needs_second_person

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.sanitize import harmless, in_one_line
+from core.sanitize import sanitize, sanitize_line
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,9 @@ from core.sanitize import harmless, in_one_line
     ],
 )
 def test_what_nobody_sees_is_taken_out(given: str, shown: str) -> None:
-    assert harmless(given) == shown
+    assert sanitize(given) == shown
 
 
 def test_a_line_is_one_line_and_bounded() -> None:
-    assert in_one_line("a\nb\u2028c\r\td\x00 \u202e e", 200) == "a b c d e"
-    assert in_one_line("x" * 5000, 60) == "x" * 60
+    assert sanitize_line("a\nb\u2028c\r\td\x00 \u202e e", 200) == "a b c d e"
+    assert sanitize_line("x" * 5000, 60) == "x" * 60

@@ -21,7 +21,7 @@ from core.incidents.incident_events import (
     IncidentOpened,
     IncidentRecovered,
 )
-from core.incidents.tracker import IncidentDesk
+from core.incidents.tracker import IncidentTracker
 from core.monitoring.inventory import Dependency, Inventory
 from core.monitoring.topology import Topology, topology
 from core.settings import WatchSettings
@@ -83,9 +83,9 @@ class Desk:
             "local",
         )
 
-    def again(self) -> IncidentDesk:
+    def again(self) -> IncidentTracker:
         """A desk over the same records, as after a restart."""
-        self.desk = IncidentDesk(
+        self.desk = IncidentTracker(
             store=self.store,
             silences=self.silences,
             bus=self.bus,

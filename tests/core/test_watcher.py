@@ -12,8 +12,8 @@ import pytest
 
 from core.errors import SystemUnavailable
 from core.incidents.alerts import Alert
-from core.monitoring.event_buffer import EventWindow
-from core.monitoring.hosts import Watch
+from core.monitoring.event_buffer import EventBuffer
+from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, Sample, Snapshot
 from core.monitoring.topology import Topology
@@ -240,7 +240,7 @@ async def test_quiet_means_standing_and_not_recurring() -> None:
 
 async def test_several_hosts_are_asked_as_one() -> None:
     source, heard = Source(container()), Heard()
-    watch = Watch([watching(source, heard)])
+    watch = WatcherGroup([watching(source, heard)])
     async with watch:
         await eventually(lambda: watch.inventory().containers, 5)
         source.kill()
@@ -269,7 +269,7 @@ async def test_samples_are_kept_for_the_detectors_and_the_series() -> None:
 
 
 def test_the_window_is_bounded_in_time_and_number() -> None:
-    window = EventWindow(limit=100, per_container=30)
+    window = EventBuffer(limit=100, per_container=30)
     for number in range(1000):
         window.add(event(EventKind.UPDATE, number / 1000, f"shop-s{number % 50}-1"))
     assert len(window) <= 100

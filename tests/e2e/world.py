@@ -17,7 +17,7 @@ from typing import Any
 
 import docker
 
-from playground.chats.chat_people import Person
+from playground.chats.chat_people import PlaygroundPerson
 from playground.chats.shown_chats import Chat, ShownMessage
 from playground.server import BotApiServer
 from tests.testbed.stack import Stack
@@ -46,10 +46,10 @@ class World:
 
     def __post_init__(self) -> None:
         """Let the people enter the chat."""
-        self.ada: Person = self.chat_server.person(ADA, "Ada")
-        self.linus: Person = self.chat_server.person(LINUS, "Linus")
-        self.grace: Person = self.chat_server.person(GRACE, "Grace", language_code="es")
-        self.stranger: Person = self.chat_server.person(STRANGER, "Mallory")
+        self.ada: PlaygroundPerson = self.chat_server.person(ADA, "Ada")
+        self.linus: PlaygroundPerson = self.chat_server.person(LINUS, "Linus")
+        self.grace: PlaygroundPerson = self.chat_server.person(GRACE, "Grace", language_code="es")
+        self.stranger: PlaygroundPerson = self.chat_server.person(STRANGER, "Mallory")
         everybody = [self.ada, self.linus, self.grace, self.stranger]
         self.ops: Chat = self.chat_server.group(OPS, "Ops", members=everybody, administrators=[self.ada])
 
@@ -163,7 +163,12 @@ class World:
             raise AssertionError(f"no message with {parts}: {error}\n--- log ---\n{self.log()[-6000:]}") from None
 
     async def tap(
-        self, label: str, *parts: str, by: Person | None = None, timeout_s: float = 15.0, chat: Chat | None = None
+        self,
+        label: str,
+        *parts: str,
+        by: PlaygroundPerson | None = None,
+        timeout_s: float = 15.0,
+        chat: Chat | None = None,
     ) -> str:
         """Tap the button of the message that shows `parts`; what the bot answered to the tap."""
         message = await self.card(label, *parts, timeout_s=timeout_s, chat=chat)
@@ -178,7 +183,9 @@ class World:
         """The bot's messages in the group that are no replies: its incidents' cards."""
         return [one for one in self.ops.bot_messages if one.reply_to is None]
 
-    async def ask(self, person: Person, words: str, *parts: str, timeout_s: float = 15.0, **how: Any) -> ShownMessage:
+    async def ask(
+        self, person: PlaygroundPerson, words: str, *parts: str, timeout_s: float = 15.0, **how: Any
+    ) -> ShownMessage:
         """Say something in private (`how`: of `Person.say`) and return the answer that shows these words."""
         sent = await person.say(words, **how)
 

@@ -15,7 +15,7 @@ from bot.commands.command_table import listed
 from cli import _parser
 from core.actions.action_docs import action_docs
 from core.actions.catalog import Catalog, Params, Result, Risk, Role, Toolset, action
-from core.actions.policy import Actor, ActorKind, Decision, Facts, verdict
+from core.actions.policy import Actor, ActorKind, Decision, Facts, decide
 from core.settings import Autonomy, PolicySettings, Settings
 from core.text import text
 from infraguardian import SystemClock, installed_catalog
@@ -81,7 +81,7 @@ def _decision(title: str, risk: Risk) -> str:
     mode = next((one for one in Autonomy if one in title), Autonomy.GUARDED)
     kind = ActorKind.PERSON if "person" in title else ActorKind.MODEL if "model" in title else ActorKind.RUNBOOK
     actor = Actor(kind=kind, id="x", name="x", role=Role.ADMIN if kind is ActorKind.PERSON else None)
-    said = verdict(risk, Role.VIEWER, actor, Facts(autonomy=mode), PolicySettings())
+    said = decide(risk, Role.VIEWER, actor, Facts(autonomy=mode), PolicySettings())
     if said.decision is Decision.ASK:
         verb = "confirms" if kind is ActorKind.PERSON else "asks"
         return f"{verb} twice" if said.confirmations == 2 else verb

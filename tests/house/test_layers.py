@@ -10,18 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LEVEL = {
-    "core": 0,
-    "integrations": 1,
-    "knowledge": 1,
-    "agent": 2,
-    "bot": 3,
-    "playground": 3,
-    "web": 3,
-    "infraguardian": 4,
-    "cli": 5,
-}
-LEVEL["dokploy_wiring"] = LEVEL["infraguardian"]
+PACKAGES = ("core", "integrations", "knowledge", "agent", "bot", "playground", "web")
+LEVEL = {"core": 0, "integrations": 1, "knowledge": 1, "agent": 2, "bot": 3, "playground": 3, "web": 3}
+LEVEL |= {"infraguardian": 4, "dokploy_wiring": 4, "cli": 5}
 PURE = {"pydantic", *sys.stdlib_module_names} - {"socket", "sqlite3", "subprocess", "http"}
 """`urllib` counts for its parser only; see `test_core_opens_nothing`."""
 
@@ -38,7 +29,7 @@ def _imports(path: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
-@pytest.mark.parametrize("package", ["core", "integrations", "knowledge", "agent", "bot", "playground", "web"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_imports_point_down(package: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
@@ -82,7 +73,5 @@ def test_agent_sees_no_integration_and_no_table() -> None:
 
 
 def test_nobody_imports_the_root() -> None:
-    packages = [
-        p for name in ("core", "integrations", "knowledge", "agent", "bot", "playground", "web") for p in _files(name)
-    ]
+    packages = [path for package in PACKAGES for path in _files(package)]
     assert not [str(path) for path in packages if {"infraguardian", "dokploy_wiring"} & set(_imports(path))]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from core.incidents.lessons import Lesson
 from knowledge.database import Database, sqlite_url
-from knowledge.memory.incident_memory import Memory
+from knowledge.memory.incident_memory import IncidentMemory
 from knowledge.records.lesson_records import LessonRecords
 from tests.knowledge.tools import NOON
 
 
 async def write(directory: Path) -> None:
     async with Database(sqlite_url(directory / "guardian.db")) as database:
-        memory = Memory(LessonRecords(database), directory / "memory")
+        memory = IncidentMemory(LessonRecords(database), directory / "memory")
         await memory.recall("open the index")
         for number in range(1, 100_000):
             text = f"subject{number} failure seen"

@@ -10,10 +10,10 @@ import pytest
 
 from core.deployments.deploys import (
     Deploy,
+    DeployKind,
     DeployPhase,
     Deploys,
-    DeployWhat,
-    Version,
+    StackVersion,
     VersionContent,
     Versions,
     VersionVerdict,
@@ -38,9 +38,9 @@ def a_deploy(key: str = "tg:1", **more: object) -> Deploy:
     return Deploy(key=key, title=f"deploy {key}", requested_by="tg:1", requested_name="Ada", **{**values, **more})  # type: ignore[arg-type]
 
 
-def a_version(digest: str = "d1", **more: object) -> Version:
+def a_version(digest: str = "d1", **more: object) -> StackVersion:
     values: dict[str, object] = {"managed_id": "c1", "stack": "granada", "app_name": "granada-x7", "source": "raw"}
-    return Version(at=NOON, by="tg:1", digest=digest, **{**values, **more})  # type: ignore[arg-type]
+    return StackVersion(at=NOON, by="tg:1", digest=digest, **{**values, **more})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def versions(make_versions: Callable[[int], RecordedVersions]) -> RecordedVersio
 async def test_a_deploy_reads_back_whole(deploys: RecordedDeploys) -> None:
     kept: Deploys = deploys
     written = a_deploy(
-        what=DeployWhat.ROLLBACK,
+        what=DeployKind.ROLLBACK,
         phase=DeployPhase.SETTLING,
         known_ids=("a", "b"),
         restarts={"0123456789ab": 2},

@@ -12,7 +12,7 @@ import pytest
 from core.incidents.lessons import Lesson
 from knowledge.database import Database, sqlite_url
 from knowledge.memory import builtin_embedding
-from knowledge.memory.incident_memory import Embedder, Memory
+from knowledge.memory.incident_memory import Embedder, IncidentMemory
 from knowledge.records.lesson_records import LessonRecords
 from tests.knowledge.tools import NOON, an_incident, until
 
@@ -35,13 +35,13 @@ ENV = a_lesson(103, "KeyError: DATABASE_URL is not set", service="worker", cause
 
 
 @pytest.fixture
-async def memory(sqlite: Database, tmp_path: Path) -> AsyncIterator[Memory]:
-    memory = Memory(LessonRecords(sqlite), tmp_path / "memory")
+async def memory(sqlite: Database, tmp_path: Path) -> AsyncIterator[IncidentMemory]:
+    memory = IncidentMemory(LessonRecords(sqlite), tmp_path / "memory")
     yield memory
     await memory.close()
 
 
-async def recalled(memory: Memory, text: str, k: int = 1, **more: object) -> list[int | None]:
+async def recalled(memory: IncidentMemory, text: str, k: int = 1, **more: object) -> list[int | None]:
     return [one.lesson.incident_id for one in await memory.recall(text, k, **more)]  # type: ignore[arg-type]
 
 
@@ -54,7 +54,7 @@ def test_the_embedding_folds_both_languages() -> None:
     assert len(builtin_embedding.embed("")) == builtin_embedding.DIMENSIONS
 
 
-async def test_it_recalls_in_both_languages_with_what_helped(memory: Memory) -> None:
+async def test_it_recalls_in_both_languages_with_what_helped(memory: IncidentMemory) -> None:
     assert await memory.recall("anything") == []
     for lesson in (OOM, DISK, ENV):
         await memory.learn(lesson)
@@ -67,7 +67,7 @@ async def test_it_recalls_in_both_languages_with_what_helped(memory: Memory) -> 
     assert await recalled(memory, "memory", 3, stack="blog") == []
 
 
-async def test_the_same_cause_and_service_move_up(memory: Memory) -> None:
+async def test_the_same_cause_and_service_move_up(memory: IncidentMemory) -> None:
     text = "exit code 1 after start"
     await memory.learn(a_lesson(1, text, service="web", cause="crash"))
     await memory.learn(a_lesson(2, text, service="api", cause="memory_limit"))
@@ -79,7 +79,7 @@ async def test_the_same_cause_and_service_move_up(memory: Memory) -> None:
     assert 9 not in [one.lesson.incident_id for one in similar]
 
 
-async def test_a_later_lesson_of_an_incident_replaces_the_earlier(memory: Memory) -> None:
+async def test_a_later_lesson_of_an_incident_replaces_the_earlier(memory: IncidentMemory) -> None:
     await memory.learn(OOM)
     await memory.recall("memory")
     await memory.learn(a_lesson(101, "certificate expired", cause="tls"))
@@ -88,7 +88,7 @@ async def test_a_later_lesson_of_an_incident_replaces_the_earlier(memory: Memory
 
 
 async def test_secrets_are_taken_out_before_anything_is_kept(sqlite: Database, tmp_path: Path) -> None:
-    memory = Memory(LessonRecords(sqlite), tmp_path / "m", redact=lambda text: text.replace("hunter2", "•••"))
+    memory = IncidentMemory(LessonRecords(sqlite), tmp_path / "m", redact=lambda text: text.replace("hunter2", "•••"))
     kept = await memory.learn(a_lesson(1, "password hunter2", actions=("docker.exec --pass hunter2",)))
     assert "hunter2" not in kept.text + "".join(kept.actions)
     await memory.close()
@@ -120,7 +120,7 @@ class StandInModel:
 
 async def test_the_model_adds_what_words_do_not_share(sqlite: Database, tmp_path: Path) -> None:
     model = StandInModel()
-    memory = Memory(LessonRecords(sqlite), tmp_path / "m", embedder=model.as_embedder())
+    memory = IncidentMemory(LessonRecords(sqlite), tmp_path / "m", embedder=model.as_embedder())
     await memory.learn(a_lesson(1, "zebra"))
     await memory.learn(a_lesson(2, "unrelated talk"))
     assert await recalled(memory, "stripes") == [1]
@@ -141,11 +141,11 @@ async def test_the_model_adds_what_words_do_not_share(sqlite: Database, tmp_path
 
 
 async def test_a_vanished_index_is_built_again(sqlite: Database, tmp_path: Path) -> None:
-    first = Memory(LessonRecords(sqlite), tmp_path / "one")
+    first = IncidentMemory(LessonRecords(sqlite), tmp_path / "one")
     await first.learn(OOM)
     assert await recalled(first, "memory") == [101]
     await first.close()
-    second = Memory(LessonRecords(sqlite), tmp_path / "another")
+    second = IncidentMemory(LessonRecords(sqlite), tmp_path / "another")
     assert await recalled(second, "memory") == [101]
     await second.close()
 
@@ -153,7 +153,7 @@ async def test_a_vanished_index_is_built_again(sqlite: Database, tmp_path: Path)
 async def test_it_answers_by_words_where_no_index_can_be_made(sqlite: Database, tmp_path: Path) -> None:
     blocked = tmp_path / "memory"
     blocked.write_text("a file where the directory should be")
-    memory = Memory(LessonRecords(sqlite), blocked)
+    memory = IncidentMemory(LessonRecords(sqlite), blocked)
     for lesson in (OOM, DISK, ENV):
         await memory.learn(lesson)
     assert await recalled(memory, "disco lleno") == [102]
@@ -185,7 +185,7 @@ async def test_killed_while_it_writes_then_damaged(tmp_path: Path, damage: str) 
 
     async with Database(sqlite_url(tmp_path / "guardian.db")) as database:
         lessons = LessonRecords(database)
-        memory = Memory(lessons, tmp_path / "memory")
+        memory = IncidentMemory(lessons, tmp_path / "memory")
         assert await lessons.count() >= said
         for number in (1, said // 2, said):
             assert await recalled(memory, f"subject{number} failure") == [number]

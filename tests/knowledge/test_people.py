@@ -18,7 +18,7 @@ from knowledge.database import Database
 from knowledge.records.audit_records import Audit
 from knowledge.records.people_records import People, Person
 from knowledge.records.setting_records import SettingRecords
-from knowledge.records.start_time_records import StartTimes
+from knowledge.records.start_time_records import StartTimeRecords
 from knowledge.stores import Knowledge
 from tests.knowledge.tools import ADA, NOON, RUNBOOK, SetClock, a_call, a_record, an_incident
 
@@ -113,7 +113,7 @@ async def test_the_audit_lists_decisions(database: Database, clock: SetClock) ->
 
 
 async def test_start_times_are_learnt(database: Database, clock: SetClock) -> None:
-    times = StartTimes(database, clock)
+    times = StartTimeRecords(database, clock)
     assert await times.typical("shop/api") is None
     for seconds in [500.0, *range(1, 21)]:
         await times.learn("shop/api", seconds)

@@ -14,7 +14,7 @@ import pytest
 from core.errors import SystemUnavailable
 from core.runs import Done, Priority, Run, Runs, RunState, Waiting
 from knowledge.database import Database, sqlite_url
-from knowledge.runs.run_records import Pace
+from knowledge.runs.run_records import RunLimits
 from tests.knowledge.runs import PACE, make_runs
 from tests.knowledge.tools import WallClock, until
 
@@ -30,7 +30,7 @@ class Bench:
     database: Database
     made: list[Runs] = field(default_factory=list)
 
-    def new(self, pace: Pace = PACE) -> Runs:
+    def new(self, pace: RunLimits = PACE) -> Runs:
         self.made.append(make_runs(self.kind, self.database, CLOCK, pace))
         return self.made[-1]
 

@@ -16,7 +16,7 @@ from core.monitoring.snapshot import Sample
 from knowledge.config.text_files import load_texts
 from knowledge.database import Database
 from knowledge.history_actions import HistoryToolset
-from knowledge.memory.incident_memory import Memory
+from knowledge.memory.incident_memory import IncidentMemory
 from knowledge.memory_curves import Shape, shape_of
 from knowledge.records.incident_records import RecordedIncidents
 from knowledge.records.lesson_records import LessonRecords
@@ -154,7 +154,7 @@ def catalog(sqlite: Database, tmp_path: Path, clock: SetClock) -> Catalog:
         state=ContainerState.RUNNING,
     )
     inventory = Inventory(hosts=(Host(name="local"),), containers=(api,))
-    memory = Memory(LessonRecords(sqlite), tmp_path / "memory")
+    memory = IncidentMemory(LessonRecords(sqlite), tmp_path / "memory")
     return Catalog(
         [HistoryToolset(RecordedSeries(sqlite, clock), RecordedIncidents(sqlite), memory, clock, lambda: inventory)]
     )

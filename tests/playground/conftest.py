@@ -8,7 +8,7 @@ import pytest
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from playground import BotApiServer, Group, Person
+from playground import BotApiServer, Group, PlaygroundPerson
 
 TOKEN = "123456789:playground-test"
 
@@ -46,17 +46,17 @@ async def bot(server: BotApiServer) -> AsyncIterator[Bot]:
 
 
 @pytest.fixture
-def ada(server: BotApiServer) -> Person:
+def ada(server: BotApiServer) -> PlaygroundPerson:
     return server.person(1001, "Ada", username="ada")
 
 
 @pytest.fixture
-def grace(server: BotApiServer) -> Person:
+def grace(server: BotApiServer) -> PlaygroundPerson:
     return server.person(1002, "Grace", language_code="es")
 
 
 @pytest.fixture
-def forum(server: BotApiServer, ada: Person, grace: Person) -> Group:
+def forum(server: BotApiServer, ada: PlaygroundPerson, grace: PlaygroundPerson) -> Group:
     return server.group(-1001234, "Ops", members=[ada, grace], administrators=[ada], is_forum=True)
 
 

@@ -17,11 +17,11 @@ from telegram.error import (
     TimedOut,
 )
 
-from playground import BotApiServer, Fault, Group, Person, RateLimits
+from playground import BotApiServer, Fault, Group, PlaygroundPerson, RateLimits
 from tests.playground.conftest import running_bot
 
 
-async def test_too_many_requests(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_too_many_requests(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     server.faults.add("sendMessage", Fault.too_many(retry_after=2))
     with pytest.raises(RetryAfter) as raised:
         await bot.send_message(ada.id, "x")
@@ -31,7 +31,7 @@ async def test_too_many_requests(server: BotApiServer, bot: Bot, ada: Person) ->
     assert [call.status for call in server.calls_of("sendMessage")] == [429, 200]
 
 
-async def test_a_flood_wait_that_holds(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_a_flood_wait_that_holds(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     server.faults.add("sendMessage", Fault.too_many(retry_after=1, holds=True))
     started = time.monotonic()
     refusals = 0
@@ -61,7 +61,7 @@ async def test_a_flood_wait_that_holds(server: BotApiServer, bot: Bot, ada: Pers
     ],
 )
 async def test_each_refusal_reaches_the_client(
-    server: BotApiServer, bot: Bot, ada: Person, fault: Fault, error: type[Exception]
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, fault: Fault, error: type[Exception]
 ) -> None:
     server.faults.add("sendMessage", fault)
     with pytest.raises(error):
@@ -71,7 +71,7 @@ async def test_each_refusal_reaches_the_client(
 
 @pytest.mark.parametrize("fault", [Fault.reset(stage="after"), Fault.bad_gateway(stage="after")])
 async def test_an_answer_that_is_lost_after_the_message_was_sent(
-    server: BotApiServer, bot: Bot, ada: Person, fault: Fault
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, fault: Fault
 ) -> None:
     server.faults.add("sendMessage", fault)
     with pytest.raises(NetworkError):
@@ -79,7 +79,7 @@ async def test_an_answer_that_is_lost_after_the_message_was_sent(
     assert [message.text for message in ada.chat.messages] == ["x"]
 
 
-async def test_an_answer_that_comes_too_late(server: BotApiServer, ada: Person) -> None:
+async def test_an_answer_that_comes_too_late(server: BotApiServer, ada: PlaygroundPerson) -> None:
     async with running_bot(server, read_timeout_s=0.2) as bot:
         server.faults.add("sendMessage", Fault.slow(0.5))
         with pytest.raises(TimedOut):
@@ -88,7 +88,7 @@ async def test_an_answer_that_comes_too_late(server: BotApiServer, ada: Person) 
 
 
 async def test_faults_for_one_chat_and_after_good_calls(
-    server: BotApiServer, bot: Bot, ada: Person, grace: Person
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, grace: PlaygroundPerson
 ) -> None:
     server.faults.add("*", Fault.blocked(), chat_id=ada.id, skip=1, times=2)
     await bot.send_message(grace.id, "x")
@@ -113,7 +113,9 @@ async def test_the_21st_message_to_a_group_within_a_minute(server: BotApiServer,
     await bot.send_chat_action(forum.id, "typing")
 
 
-async def test_a_burst_to_one_person(server: BotApiServer, bot: Bot, ada: Person, grace: Person) -> None:
+async def test_a_burst_to_one_person(
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, grace: PlaygroundPerson
+) -> None:
     server.faults.limit_rates()
     for _ in range(5):
         await bot.send_message(ada.id, "x")

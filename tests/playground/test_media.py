@@ -5,11 +5,11 @@ from telegram import Bot, BotCommand, BotCommandScopeChatMember, InputMediaDocum
 from telegram.constants import BotCommandScopeType
 from telegram.error import BadRequest, RetryAfter
 
-from playground import BotApiServer, Group, Person
+from playground import BotApiServer, Group, PlaygroundPerson
 from tests.playground.pictures import png
 
 
-async def test_a_photo_there_and_back(bot: Bot, ada: Person) -> None:
+async def test_a_photo_there_and_back(bot: Bot, ada: PlaygroundPerson) -> None:
     picture = png(40, 20)
     sent = await bot.send_photo(ada.id, picture, caption="<b>CPU</b>", parse_mode="HTML")
     assert (sent.photo[-1].width, sent.photo[-1].height) == (40, 20)
@@ -21,7 +21,7 @@ async def test_a_photo_there_and_back(bot: Bot, ada: Person) -> None:
     assert ada.chat.message(again.message_id).photo == picture
 
 
-async def test_a_document_and_a_new_caption(bot: Bot, ada: Person) -> None:
+async def test_a_document_and_a_new_caption(bot: Bot, ada: PlaygroundPerson) -> None:
     sent = await bot.send_document(ada.id, b"line\n" * 10, filename="api.log", caption="last 10")
     await bot.edit_message_caption(ada.id, sent.message_id, caption="last <i>ten</i>", parse_mode="HTML")
     document = ada.chat.message(sent.message_id).document
@@ -33,7 +33,7 @@ async def test_a_document_and_a_new_caption(bot: Bot, ada: Person) -> None:
         await bot.edit_message_text("x", ada.id, sent.message_id)
 
 
-async def test_what_is_no_picture(bot: Bot, ada: Person) -> None:
+async def test_what_is_no_picture(bot: Bot, ada: PlaygroundPerson) -> None:
     for content in (b"not a picture", png(9000, 2000)):
         with pytest.raises(BadRequest):
             await bot.send_photo(ada.id, content)
@@ -41,7 +41,7 @@ async def test_what_is_no_picture(bot: Bot, ada: Person) -> None:
         await bot.get_file("nonsense")
 
 
-async def test_albums(bot: Bot, ada: Person) -> None:
+async def test_albums(bot: Bot, ada: PlaygroundPerson) -> None:
     album = await bot.send_media_group(ada.id, [InputMediaPhoto(png(8, 8), caption="a"), InputMediaPhoto(png(9, 9))])
     assert len({message.media_group_id for message in album}) == 1
     assert [message.photo is not None for message in ada.chat.messages] == [True, True]
@@ -51,7 +51,7 @@ async def test_albums(bot: Bot, ada: Person) -> None:
         await bot.send_media_group(ada.id, [InputMediaPhoto(png(8, 8))])
 
 
-async def test_files_from_people(bot: Bot, ada: Person) -> None:
+async def test_files_from_people(bot: Bot, ada: PlaygroundPerson) -> None:
     await ada.send_document("plan.yml", b"steps: []", caption="/runbook")
     await ada.send_photo(png(5, 5))
     document, photo = [update.message for update in await bot.get_updates() if update.message]
@@ -59,7 +59,7 @@ async def test_files_from_people(bot: Bot, ada: Person) -> None:
     assert bytes(await (await document.document.get_file()).download_as_bytearray()) == b"steps: []"
 
 
-async def test_a_poll(bot: Bot, ada: Person, grace: Person, forum: Group) -> None:
+async def test_a_poll(bot: Bot, ada: PlaygroundPerson, grace: PlaygroundPerson, forum: Group) -> None:
     sent = await bot.send_poll(forum.id, "Restart?", ["yes", "no"], is_anonymous=False)
     await ada.vote(sent.message_id, [0], chat=forum)
     await grace.vote(sent.message_id, [1], chat=forum)
@@ -72,7 +72,7 @@ async def test_a_poll(bot: Bot, ada: Person, grace: Person, forum: Group) -> Non
         await bot.stop_poll(forum.id, sent.message_id)
 
 
-async def test_commands_by_scope_and_language(bot: Bot, ada: Person) -> None:
+async def test_commands_by_scope_and_language(bot: Bot, ada: PlaygroundPerson) -> None:
     english, spanish = [BotCommand("status", "All stacks")], [BotCommand("status", "Todos los stacks")]
     await bot.set_my_commands(english)
     await bot.set_my_commands(spanish, language_code="es")
@@ -87,7 +87,7 @@ async def test_commands_by_scope_and_language(bot: Bot, ada: Person) -> None:
         await bot.set_my_commands([("Status", "x")])
 
 
-async def test_name_descriptions_and_menu_button(bot: Bot, ada: Person) -> None:
+async def test_name_descriptions_and_menu_button(bot: Bot, ada: PlaygroundPerson) -> None:
     await bot.set_my_name("Guardian")
     await bot.set_my_description("Watches", language_code="es")
     await bot.set_my_short_description("W")
@@ -98,7 +98,7 @@ async def test_name_descriptions_and_menu_button(bot: Bot, ada: Person) -> None:
     assert (await bot.get_chat_menu_button(ada.id)).type == "commands"
 
 
-async def test_close_and_log_out(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_close_and_log_out(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     with pytest.raises(RetryAfter):
         await bot.close()
     server.clock.advance(600)

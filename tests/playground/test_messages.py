@@ -6,7 +6,7 @@ import pytest
 from telegram import Bot, CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup, ReactionTypeEmoji, ReplyParameters
 from telegram.error import BadRequest, ChatMigrated, Forbidden
 
-from playground import BotApiServer, Group, Person
+from playground import BotApiServer, Group, PlaygroundPerson
 
 
 def keyboard(*labels: str) -> InlineKeyboardMarkup:
@@ -23,7 +23,7 @@ async def test_who_the_bot_is(bot: Bot) -> None:
     )
 
 
-async def test_a_message_with_everything(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_a_message_with_everything(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     before = time.monotonic()
     asked = await ada.say("restart the api")
     markup = InlineKeyboardMarkup([
@@ -51,7 +51,7 @@ async def test_a_message_with_everything(server: BotApiServer, bot: Bot, ada: Pe
     assert server.calls_of("sendmessage")[0].params["text"] == "Sure?"
 
 
-async def test_edits_in_place(bot: Bot, ada: Person) -> None:
+async def test_edits_in_place(bot: Bot, ada: PlaygroundPerson) -> None:
     sent = await bot.send_message(ada.id, "one", reply_markup=keyboard("Stop"))
     first = ada.chat.message(sent.message_id)
     edited = await bot.edit_message_text("two", ada.id, sent.message_id, reply_markup=keyboard("Stop"))
@@ -63,7 +63,7 @@ async def test_edits_in_place(bot: Bot, ada: Person) -> None:
     assert seen.edit_date is not None and seen.sent_at == first.sent_at < seen.delivered_at
 
 
-async def test_an_edit_that_changes_nothing_is_refused(bot: Bot, ada: Person) -> None:
+async def test_an_edit_that_changes_nothing_is_refused(bot: Bot, ada: PlaygroundPerson) -> None:
     sent = await bot.send_message(ada.id, "one", reply_markup=keyboard("Stop"))
     with pytest.raises(BadRequest) as raised:
         await bot.edit_message_text("one", ada.id, sent.message_id, reply_markup=keyboard("Stop"))
@@ -76,7 +76,7 @@ async def test_an_edit_that_changes_nothing_is_refused(bot: Bot, ada: Person) ->
     await bot.edit_message_text("one", ada.id, sent.message_id)
 
 
-async def test_wrong_targets(bot: Bot, ada: Person) -> None:
+async def test_wrong_targets(bot: Bot, ada: PlaygroundPerson) -> None:
     own = await ada.say("mine")
     refused = {
         "Chat not found": bot.send_message(4711, "x"),
@@ -93,7 +93,7 @@ async def test_wrong_targets(bot: Bot, ada: Person) -> None:
     await bot.send_message(ada.id, "x", reply_to_message_id=99, allow_sending_without_reply=True)
 
 
-async def test_keyboards_that_are_refused(bot: Bot, ada: Person) -> None:
+async def test_keyboards_that_are_refused(bot: Bot, ada: PlaygroundPerson) -> None:
     def row(data: str) -> InlineKeyboardMarkup:
         return InlineKeyboardMarkup([[InlineKeyboardButton("b", callback_data=data)]])
 
@@ -107,7 +107,7 @@ async def test_keyboards_that_are_refused(bot: Bot, ada: Person) -> None:
         await bot.send_message(ada.id, "x", reply_markup=InlineKeyboardMarkup([keyboard("a").inline_keyboard[0]] * 101))
 
 
-async def test_deleting(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_deleting(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     asked = await ada.say("hello")
     sent = [await bot.send_message(ada.id, text) for text in ("a", "b", "c")]
     assert await bot.delete_message(ada.id, asked)
@@ -118,7 +118,7 @@ async def test_deleting(server: BotApiServer, bot: Bot, ada: Person) -> None:
         await bot.delete_message(ada.id, sent[2].message_id)
 
 
-async def test_reactions_and_pins(bot: Bot, ada: Person) -> None:
+async def test_reactions_and_pins(bot: Bot, ada: PlaygroundPerson) -> None:
     asked = await ada.say("hello")
     await bot.set_message_reaction(ada.id, asked, "👀")
     assert list(ada.chat.message(asked).reactions.values()) == ["👀"]
@@ -137,7 +137,7 @@ async def test_reactions_and_pins(bot: Bot, ada: Person) -> None:
         await bot.unpin_chat_message(ada.id)
 
 
-async def test_typing_and_drafts(bot: Bot, ada: Person, forum: Group) -> None:
+async def test_typing_and_drafts(bot: Bot, ada: PlaygroundPerson, forum: Group) -> None:
     await bot.send_chat_action(ada.id, "typing")
     assert [action.action for action in ada.chat.actions] == ["typing"]
     with pytest.raises(BadRequest, match="Wrong parameter action in request"):
@@ -152,7 +152,7 @@ async def test_typing_and_drafts(bot: Bot, ada: Person, forum: Group) -> None:
         await bot.send_message_draft(ada.id, 0, "x")
 
 
-async def test_who_may_not_be_written_to(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_who_may_not_be_written_to(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     stranger = server.person(1003, "Stranger", has_started=False)
     with pytest.raises(Forbidden, match="initiate conversation with a user"):
         await bot.send_message(stranger.id, "hi")
@@ -169,7 +169,7 @@ async def test_who_may_not_be_written_to(server: BotApiServer, bot: Bot, ada: Pe
     assert states == ["kicked", "member"]
 
 
-async def test_topics(bot: Bot, ada: Person, forum: Group) -> None:
+async def test_topics(bot: Bot, ada: PlaygroundPerson, forum: Group) -> None:
     topic = await bot.create_forum_topic(forum.id, "granada")
     sent = await bot.send_message(forum.id, "down", message_thread_id=topic.message_thread_id)
     assert sent.is_topic_message and sent.message_thread_id == topic.message_thread_id
@@ -186,7 +186,9 @@ async def test_topics(bot: Bot, ada: Person, forum: Group) -> None:
     assert await bot.delete_forum_topic(forum.id, other)
 
 
-async def test_chats_and_members(server: BotApiServer, bot: Bot, ada: Person, grace: Person, forum: Group) -> None:
+async def test_chats_and_members(
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, grace: PlaygroundPerson, forum: Group
+) -> None:
     assert (await bot.get_chat(forum.id)).is_forum
     assert (await bot.get_chat(ada.id)).first_name == "Ada"
     assert (await bot.get_chat_member(forum.id, ada.id)).status == "administrator"
@@ -202,7 +204,7 @@ async def test_chats_and_members(server: BotApiServer, bot: Bot, ada: Person, gr
         await bot.send_message(other.id, "x")
 
 
-async def test_a_group_becomes_a_supergroup(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_a_group_becomes_a_supergroup(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     group = server.group(-55, "Small", members=[ada])
     upgraded = await group.migrate(-10055, ada)
     with pytest.raises(ChatMigrated) as raised:
@@ -213,7 +215,9 @@ async def test_a_group_becomes_a_supergroup(server: BotApiServer, bot: Bot, ada:
     assert [(note.migrate_to_chat_id, note.migrate_from_chat_id) for note in notes] == [(-10055, None), (None, -55)]
 
 
-async def test_people_come_and_go(server: BotApiServer, bot: Bot, ada: Person, grace: Person) -> None:
+async def test_people_come_and_go(
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, grace: PlaygroundPerson
+) -> None:
     group = server.group(-1008, "Ops", members=[ada])
     with pytest.raises(ValueError, match=r"Grace is not in chat -1008; add them with group.add"):
         await grace.say("/status", chat=group)
@@ -225,7 +229,9 @@ async def test_people_come_and_go(server: BotApiServer, bot: Bot, ada: Person, g
     assert notes[2].left_chat_member is not None and notes[2].left_chat_member.id == grace.id
 
 
-async def test_privacy_mode_hides_what_is_not_for_the_bot(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_privacy_mode_hides_what_is_not_for_the_bot(
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson
+) -> None:
     group = server.group(-1007, "Ops", members=[ada])
     question = await bot.send_message(group.id, "Which one?")
     for text in ("good morning", "/status", "/status@other_bot", "/status@infraguardian_bot"):
@@ -237,7 +243,7 @@ async def test_privacy_mode_hides_what_is_not_for_the_bot(server: BotApiServer, 
 
 
 async def test_message_ids_count_per_supergroup_and_per_account(
-    server: BotApiServer, bot: Bot, ada: Person, grace: Person, forum: Group
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, grace: PlaygroundPerson, forum: Group
 ) -> None:
     ids = [(await bot.send_message(chat, "x")).message_id for chat in (ada.id, grace.id, forum.id, forum.id, ada.id)]
     assert ids == [1, 2, 2, 3, 3]

@@ -21,7 +21,7 @@ from telegram import (
     ReplyParameters,
 )
 
-from playground import BotApiServer, Group, Person
+from playground import BotApiServer, Group, PlaygroundPerson
 from playground.page.page_api import PAGE_FOLDER
 from tests.playground.conftest import TOKEN, running_bot
 from tests.playground.pictures import png
@@ -73,12 +73,14 @@ async def opened(
 
 
 @pytest.fixture
-async def page(browser: Browser, server: BotApiServer, ada: Person, grace: Person) -> AsyncIterator[Page]:
+async def page(
+    browser: Browser, server: BotApiServer, ada: PlaygroundPerson, grace: PlaygroundPerson
+) -> AsyncIterator[Page]:
     async with opened(browser, server) as page:
         yield page
 
 
-async def test_a_conversation_with_buttons(server: BotApiServer, bot: Bot, page: Page, ada: Person) -> None:
+async def test_a_conversation_with_buttons(server: BotApiServer, bot: Bot, page: Page, ada: PlaygroundPerson) -> None:
     await expect(page).to_have_title("InfraGuardian")
     assert page.url == f"http://127.0.0.1:{server.port}/chat"
     await page.get_by_role("button", name="Start").click()
@@ -109,7 +111,7 @@ async def tapped(bot: Bot) -> CallbackQuery:
                 return update.callback_query
 
 
-async def test_an_alert_asks_to_be_closed(bot: Bot, page: Page, ada: Person) -> None:
+async def test_an_alert_asks_to_be_closed(bot: Bot, page: Page, ada: PlaygroundPerson) -> None:
     card = await bot.send_message(ada.id, "?", reply_markup=APPROVE)
     await page.locator(f"#m{card.message_id}").get_by_role("button", name="Deny").click()
     query = await tapped(bot)
@@ -119,7 +121,7 @@ async def test_an_alert_asks_to_be_closed(bot: Bot, page: Page, ada: Person) -> 
     await expect(page.locator("#alert")).to_be_hidden()
 
 
-async def test_every_entity_is_drawn(bot: Bot, page: Page, ada: Person) -> None:
+async def test_every_entity_is_drawn(bot: Bot, page: Page, ada: PlaygroundPerson) -> None:
     long = "\n".join(f"line {number}" for number in range(30))
     sent = await bot.send_message(
         ada.id,
@@ -147,7 +149,7 @@ async def test_every_entity_is_drawn(bot: Bot, page: Page, ada: Person) -> None:
     await expect(page.locator(".own .text").last).to_have_text("/help")
 
 
-async def test_markup_in_a_text_stays_text(bot: Bot, page: Page, ada: Person) -> None:
+async def test_markup_in_a_text_stays_text(bot: Bot, page: Page, ada: PlaygroundPerson) -> None:
     evil = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
     sent = await bot.send_message(
         ada.id, evil, reply_markup=InlineKeyboardMarkup([[InlineKeyboardButton(evil, callback_data="x")]])
@@ -158,7 +160,7 @@ async def test_markup_in_a_text_stays_text(bot: Bot, page: Page, ada: Person) ->
 
 
 async def test_the_command_menu_speaks_the_persons_language(
-    server: BotApiServer, bot: Bot, page: Page, grace: Person
+    server: BotApiServer, bot: Bot, page: Page, grace: PlaygroundPerson
 ) -> None:
     await bot.set_my_commands([("status", "All stacks"), ("stop", "Stop a service"), ("logs", "Last lines")])
     await bot.set_my_commands([("status", "Todos los stacks")], language_code="es")
@@ -180,7 +182,7 @@ async def test_the_command_menu_speaks_the_persons_language(
     await server.wait_until(lambda: [message.text for message in grace.chat.messages] == ["/status"])
 
 
-async def test_replying_editing_and_quoting(server: BotApiServer, bot: Bot, page: Page, ada: Person) -> None:
+async def test_replying_editing_and_quoting(server: BotApiServer, bot: Bot, page: Page, ada: PlaygroundPerson) -> None:
     card = await bot.send_message(ada.id, "Incident 7")
     await page.locator(f"#m{card.message_id}").hover()
     await page.locator(f"#m{card.message_id}").get_by_role("button", name="Reply").click()
@@ -198,7 +200,9 @@ async def test_replying_editing_and_quoting(server: BotApiServer, bot: Bot, page
     await expect(page.locator(f"#m{own}")).to_have_class(re.compile("found"))
 
 
-async def test_a_question_that_asks_for_a_reply(server: BotApiServer, bot: Bot, page: Page, ada: Person) -> None:
+async def test_a_question_that_asks_for_a_reply(
+    server: BotApiServer, bot: Bot, page: Page, ada: PlaygroundPerson
+) -> None:
     question = await bot.send_message(ada.id, "For how long?", reply_markup=ForceReply(input_field_placeholder="2h"))
     await expect(page.locator("#input")).to_have_attribute("placeholder", "2h")
     await page.locator("#input").fill("30m")
@@ -206,7 +210,7 @@ async def test_a_question_that_asks_for_a_reply(server: BotApiServer, bot: Bot, 
     await server.wait_until(lambda: ada.chat.messages[-1].reply_to == question.message_id)
 
 
-async def test_typing_and_a_streamed_draft(bot: Bot, page: Page, ada: Person) -> None:
+async def test_typing_and_a_streamed_draft(bot: Bot, page: Page, ada: PlaygroundPerson) -> None:
     await bot.send_chat_action(ada.id, "typing")
     await expect(page.locator("#status")).to_have_text("is typing…")
     await expect(page.locator(".dots")).to_be_visible()
@@ -218,7 +222,7 @@ async def test_typing_and_a_streamed_draft(bot: Bot, page: Page, ada: Person) ->
 
 
 async def test_pictures_and_files_both_ways(
-    server: BotApiServer, bot: Bot, page: Page, ada: Person, tmp_path: Path
+    server: BotApiServer, bot: Bot, page: Page, ada: PlaygroundPerson, tmp_path: Path
 ) -> None:
     await bot.send_photo(ada.id, png(300, 200), caption="chart")
     await bot.send_document(ada.id, b"all lines", filename="<api>.log")
@@ -237,7 +241,9 @@ async def test_pictures_and_files_both_ways(
     await expect(page.locator("#viewer-image")).to_be_visible()
 
 
-async def test_topics_polls_and_pins(server: BotApiServer, bot: Bot, page: Page, ada: Person, forum: Group) -> None:
+async def test_topics_polls_and_pins(
+    server: BotApiServer, bot: Bot, page: Page, ada: PlaygroundPerson, forum: Group
+) -> None:
     topic = await bot.create_forum_topic(forum.id, "granada")
     await bot.send_message(forum.id, "general talk")
     poll = await bot.send_poll(forum.id, "Freeze?", ["yes", "no"], message_thread_id=topic.message_thread_id)
@@ -271,7 +277,9 @@ async def test_the_page_comes_back_after_a_restart(browser: Browser, state_path:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_it_fits_a_phone(browser: Browser, server: BotApiServer, bot: Bot, ada: Person, scheme: Scheme) -> None:
+async def test_it_fits_a_phone(
+    browser: Browser, server: BotApiServer, bot: Bot, ada: PlaygroundPerson, scheme: Scheme
+) -> None:
     await bot.send_message(ada.id, "x" * 500 + "\n" + "word " * 60, reply_markup=APPROVE)
     await bot.send_message(ada.id, f"<pre>{'y' * 400}</pre>", parse_mode="HTML")
     await bot.send_photo(ada.id, png(1600, 900), caption="chart")
@@ -288,7 +296,7 @@ async def test_it_fits_a_phone(browser: Browser, server: BotApiServer, bot: Bot,
         await page.keyboard.press("Escape")
 
 
-async def test_a_bot_that_was_blocked(page: Page, ada: Person) -> None:
+async def test_a_bot_that_was_blocked(page: Page, ada: PlaygroundPerson) -> None:
     await ada.block()
     await expect(page.locator("#composer")).to_be_hidden()
     await page.get_by_role("button", name="Unblock the bot").click()
@@ -296,7 +304,7 @@ async def test_a_bot_that_was_blocked(page: Page, ada: Person) -> None:
     assert not ada.record.has_blocked
 
 
-async def test_other_pages_are_kept_out(server: BotApiServer, ada: Person) -> None:
+async def test_other_pages_are_kept_out(server: BotApiServer, ada: PlaygroundPerson) -> None:
     origin = f"http://127.0.0.1:{server.port}"
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         for path in ("/chat", "/chat?key=wrong", "/chat/static/app.js", "/chat/live"):
@@ -338,14 +346,16 @@ def test_the_page_loads_nothing_from_elsewhere() -> None:
         assert not re.findall(r"(?:src|href|@import|url\()\W*https?:", text), path.name
 
 
-async def test_many_messages_at_once_stay_in_order(server: BotApiServer, bot: Bot, page: Page, ada: Person) -> None:
+async def test_many_messages_at_once_stay_in_order(
+    server: BotApiServer, bot: Bot, page: Page, ada: PlaygroundPerson
+) -> None:
     await asyncio.gather(*(bot.send_message(ada.id, f"n{number}") for number in range(100)))
     await expect(page.locator(".message")).to_have_count(100)
     shown = await page.locator(".message .text").all_text_contents()
     assert shown == [message.text for message in ada.chat.messages]
 
 
-async def test_a_diff_tells_what_is_added_from_what_is_gone(bot: Bot, page: Page, ada: Person) -> None:
+async def test_a_diff_tells_what_is_added_from_what_is_gone(bot: Bot, page: Page, ada: PlaygroundPerson) -> None:
     await page.get_by_role("button", name="Start").click()
     shown = '<pre><code class="language-diff">  api:\n-   mem_limit: 2g\n+   mem_limit: 4g &lt;b&gt;</code></pre>'
     card = await bot.send_message(ada.id, shown, parse_mode="HTML")

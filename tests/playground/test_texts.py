@@ -5,10 +5,10 @@ from telegram import Bot, MessageEntity
 from telegram.constants import ParseMode
 from telegram.error import BadRequest
 
-from playground import BotApiServer, Person
+from playground import BotApiServer, PlaygroundPerson
 
 
-async def send_html(bot: Bot, person: Person, html: str) -> str:
+async def send_html(bot: Bot, person: PlaygroundPerson, html: str) -> str:
     """Send HTML and return what the person sees, as markup."""
     sent = await bot.send_message(person.id, html, parse_mode=ParseMode.HTML)
     return person.chat.message(sent.message_id).html
@@ -34,7 +34,7 @@ async def send_html(bot: Bot, person: Person, html: str) -> str:
         ("a & b &unknown; <b></b>c", "a &amp; b &amp;unknown; c"),
     ],
 )
-async def test_html_is_shown_as_telegram_shows_it(bot: Bot, ada: Person, html: str, seen: str) -> None:
+async def test_html_is_shown_as_telegram_shows_it(bot: Bot, ada: PlaygroundPerson, html: str, seen: str) -> None:
     assert await send_html(bot, ada, html) == seen
 
 
@@ -51,7 +51,7 @@ async def test_html_is_shown_as_telegram_shows_it(bot: Bot, ada: Person, html: s
     ],
 )
 async def test_broken_html_is_refused_with_the_servers_words(
-    server: BotApiServer, bot: Bot, ada: Person, html: str, refusal: str
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, html: str, refusal: str
 ) -> None:
     with pytest.raises(BadRequest):
         await bot.send_message(ada.id, html, parse_mode=ParseMode.HTML)
@@ -59,7 +59,7 @@ async def test_broken_html_is_refused_with_the_servers_words(
     assert ada.chat.messages == []
 
 
-async def test_offsets_count_utf16_units(bot: Bot, ada: Person) -> None:
+async def test_offsets_count_utf16_units(bot: Bot, ada: PlaygroundPerson) -> None:
     sent = await bot.send_message(ada.id, "😀<b>é🚀</b> /status", parse_mode=ParseMode.HTML)
     bold, command = sent.entities
     assert (bold.type, bold.offset, bold.length) == ("bold", 2, 3)
@@ -79,17 +79,19 @@ async def test_offsets_count_utf16_units(bot: Bot, ada: Person) -> None:
         ("http://a.b/c/start", [("url", "http://a.b/c/start")]),
     ],
 )
-async def test_links_and_commands_are_detected(bot: Bot, ada: Person, text: str, found: list[tuple[str, str]]) -> None:
+async def test_links_and_commands_are_detected(
+    bot: Bot, ada: PlaygroundPerson, text: str, found: list[tuple[str, str]]
+) -> None:
     sent = await bot.send_message(ada.id, text)
     assert [(str(entity.type), sent.parse_entity(entity)) for entity in sent.entities] == found
 
 
-async def test_nothing_is_detected_inside_code(bot: Bot, ada: Person) -> None:
+async def test_nothing_is_detected_inside_code(bot: Bot, ada: PlaygroundPerson) -> None:
     assert await send_html(bot, ada, "<code>/start https://x.org</code>") == "<code>/start https://x.org</code>"
     assert len(ada.chat.messages[-1].entities) == 1
 
 
-async def test_markdown_v2(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_markdown_v2(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     markdown = "*b* _i_ __u__ ~s~ ||p|| `c\\`` [l](https://x.org/\\)) 1\\.0\n>q\n```py\nx.y\n```"
     sent = await bot.send_message(ada.id, markdown, parse_mode=ParseMode.MARKDOWN_V2)
     assert sent.text_html_urled.startswith("<b>b</b> <i>i</i> <u>u</u> <s>s</s>")
@@ -103,19 +105,19 @@ async def test_markdown_v2(server: BotApiServer, bot: Bot, ada: Person) -> None:
         assert server.calls[-1].error == f"Bad Request: can't parse entities: {refusal}"
 
 
-async def test_explicit_entities(bot: Bot, ada: Person) -> None:
+async def test_explicit_entities(bot: Bot, ada: PlaygroundPerson) -> None:
     sent = await bot.send_message(ada.id, "a bold word", entities=[MessageEntity("bold", 2, 4)])
     assert ada.chat.message(sent.message_id).html == "a <b>bold</b> word"
 
 
-async def test_mention_of_a_known_person(bot: Bot, ada: Person, grace: Person) -> None:
+async def test_mention_of_a_known_person(bot: Bot, ada: PlaygroundPerson, grace: PlaygroundPerson) -> None:
     sent = await bot.send_message(
         ada.id, f'<a href="tg://user?id={grace.id}">G</a> <a href="tg://user?id=99">N</a>', parse_mode=ParseMode.HTML
     )
     assert [entity.user.first_name for entity in sent.entities if entity.user] == ["Grace"]
 
 
-async def test_limits_of_a_text(bot: Bot, ada: Person) -> None:
+async def test_limits_of_a_text(bot: Bot, ada: PlaygroundPerson) -> None:
     await bot.send_message(ada.id, "x" * 4096)
     await bot.send_message(ada.id, "<b>" + "x" * 4096 + "</b>", parse_mode=ParseMode.HTML)
     for text, refusal in [
@@ -128,12 +130,12 @@ async def test_limits_of_a_text(bot: Bot, ada: Person) -> None:
         assert raised.value.message == refusal
 
 
-async def test_unknown_parse_mode(bot: Bot, ada: Person) -> None:
+async def test_unknown_parse_mode(bot: Bot, ada: PlaygroundPerson) -> None:
     with pytest.raises(BadRequest, match="Unsupported parse_mode"):
         await bot.send_message(ada.id, "a", parse_mode="wiki")
 
 
-async def test_a_person_who_pastes_a_long_text_sends_two_messages(server: BotApiServer, ada: Person) -> None:
+async def test_a_person_who_pastes_a_long_text_sends_two_messages(server: BotApiServer, ada: PlaygroundPerson) -> None:
     last = await ada.say("y" * 5000)
     assert [len(message.text) for message in ada.chat.messages] == [4096, 904]
     assert ada.chat.messages[-1].id == last

@@ -12,13 +12,13 @@ from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, Update
 from telegram.error import BadRequest, Conflict, InvalidToken
 from telegram.ext import Application, CallbackQueryHandler, CommandHandler, ContextTypes
 
-from playground import BotApiServer, Group, NotShown, Person
+from playground import BotApiServer, Group, NotShown, PlaygroundPerson
 from tests.playground.conftest import TOKEN, running_bot
 
 APPROVE = InlineKeyboardMarkup([[InlineKeyboardButton("✅ Approve", callback_data="ok:1")]])
 
 
-async def test_updates_stay_until_confirmed(bot: Bot, ada: Person) -> None:
+async def test_updates_stay_until_confirmed(bot: Bot, ada: PlaygroundPerson) -> None:
     for text in ("a", "b", "c"):
         await ada.say(text)
     first = await bot.get_updates(limit=2)
@@ -32,7 +32,7 @@ async def test_updates_stay_until_confirmed(bot: Bot, ada: Person) -> None:
     assert len(await bot.get_updates()) == 1
 
 
-async def test_a_long_poll_returns_when_something_comes(bot: Bot, server: BotApiServer, ada: Person) -> None:
+async def test_a_long_poll_returns_when_something_comes(bot: Bot, server: BotApiServer, ada: PlaygroundPerson) -> None:
     poll = asyncio.ensure_future(bot.get_updates(timeout=30))
     await server.wait_until(lambda: server.is_polled)
     await ada.say("hello")
@@ -40,7 +40,7 @@ async def test_a_long_poll_returns_when_something_comes(bot: Bot, server: BotApi
     assert await bot.get_updates(offset=2**40, timeout=0) == ()
 
 
-async def test_the_second_poll_ends_the_first(bot: Bot, server: BotApiServer, ada: Person) -> None:
+async def test_the_second_poll_ends_the_first(bot: Bot, server: BotApiServer, ada: PlaygroundPerson) -> None:
     first = asyncio.ensure_future(bot.get_updates(timeout=30))
     await server.wait_until(lambda: server.is_polled)
     second = asyncio.ensure_future(bot.get_updates(timeout=30))
@@ -53,7 +53,7 @@ async def test_the_second_poll_ends_the_first(bot: Bot, server: BotApiServer, ad
     assert len(await asyncio.wait_for(second, 5)) == 1
 
 
-async def test_wanted_kinds_are_remembered(bot: Bot, ada: Person) -> None:
+async def test_wanted_kinds_are_remembered(bot: Bot, ada: PlaygroundPerson) -> None:
     question = await bot.send_message(ada.id, "?")
     await ada.react(question.message_id, "👍")
     await bot.get_updates(allowed_updates=["message_reaction"])
@@ -67,7 +67,7 @@ async def test_wanted_kinds_are_remembered(bot: Bot, ada: Person) -> None:
     assert [update.message.text for update in await bot.get_updates() if update.message] == ["heard"]
 
 
-async def test_old_updates_expire(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_old_updates_expire(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     question = await bot.send_message(ada.id, "?", reply_markup=APPROVE)
     await ada.say("hello")
     await ada.tap(question.message_id, "approve")
@@ -77,7 +77,9 @@ async def test_old_updates_expire(server: BotApiServer, bot: Bot, ada: Person) -
     assert await bot.get_updates() == ()
 
 
-async def test_a_tap_and_its_answer(bot: Bot, server: BotApiServer, ada: Person, grace: Person, forum: Group) -> None:
+async def test_a_tap_and_its_answer(
+    bot: Bot, server: BotApiServer, ada: PlaygroundPerson, grace: PlaygroundPerson, forum: Group
+) -> None:
     question = await bot.send_message(forum.id, "Restart?", reply_markup=APPROVE)
     tap = await grace.tap(forum.message(question.message_id), "approve")
     (update,) = await bot.get_updates()
@@ -96,7 +98,7 @@ async def test_a_tap_and_its_answer(bot: Bot, server: BotApiServer, ada: Person,
         await ada.tap(question.message_id, "Deny", chat=forum)
 
 
-async def test_replayed_and_inaccessible_taps(bot: Bot, ada: Person) -> None:
+async def test_replayed_and_inaccessible_taps(bot: Bot, ada: PlaygroundPerson) -> None:
     plain = await bot.send_message(ada.id, "no buttons")
     await ada.replay(plain.message_id, "ok:1")
     await ada.replay(plain.message_id, "ok:1", inaccessible=True)
@@ -105,7 +107,7 @@ async def test_replayed_and_inaccessible_taps(bot: Bot, ada: Person) -> None:
     assert second is not None and second.message is not None and not second.message.is_accessible
 
 
-async def test_edited_forwarded_and_anonymous_messages(bot: Bot, ada: Person, forum: Group) -> None:
+async def test_edited_forwarded_and_anonymous_messages(bot: Bot, ada: PlaygroundPerson, forum: Group) -> None:
     said = await ada.say("/restart api")
     await ada.edit(said, "/restart db")
     await ada.say("/stop api", forwarded=True)
@@ -118,7 +120,7 @@ async def test_edited_forwarded_and_anonymous_messages(bot: Bot, ada: Person, fo
     assert anonymous.message.from_user is not None and anonymous.message.from_user.id == 1087968824
 
 
-async def test_updates_twice_out_of_order_and_raw(server: BotApiServer, bot: Bot, ada: Person) -> None:
+async def test_updates_twice_out_of_order_and_raw(server: BotApiServer, bot: Bot, ada: PlaygroundPerson) -> None:
     await ada.say("once")
     (first,) = await bot.get_updates()
     await bot.get_updates(offset=first.update_id + 1)
@@ -154,7 +156,7 @@ async def test_wrong_tokens_and_methods(server: BotApiServer, bot: Bot) -> None:
                 assert (response.status, body["description"], body["ok"]) == (status, description, False)
 
 
-async def test_every_way_of_arguments(server: BotApiServer, ada: Person) -> None:
+async def test_every_way_of_arguments(server: BotApiServer, ada: PlaygroundPerson) -> None:
     url = f"{server.base_url}{TOKEN}/SENDMESSAGE"
     async with aiohttp.ClientSession() as session:
         async with session.get(url, params={"chat_id": ada.id, "text": "query"}) as response:
@@ -216,7 +218,7 @@ async def receiver() -> Any:
     await runner.cleanup()
 
 
-async def test_webhook_delivery(server: BotApiServer, bot: Bot, ada: Person, receiver: Receiver) -> None:
+async def test_webhook_delivery(server: BotApiServer, bot: Bot, ada: PlaygroundPerson, receiver: Receiver) -> None:
     receiver.answers = [
         web.Response(status=500),
         web.json_response({"method": "sendMessage", "chat_id": ada.id, "text": "yes?"}),
@@ -242,7 +244,7 @@ async def test_webhook_delivery(server: BotApiServer, bot: Bot, ada: Person, rec
 
 
 async def test_webhook_that_asks_to_wait_and_one_that_is_gone(
-    server: BotApiServer, bot: Bot, ada: Person, receiver: Receiver
+    server: BotApiServer, bot: Bot, ada: PlaygroundPerson, receiver: Receiver
 ) -> None:
     receiver.answers = [web.Response(status=410) for _ in range(5)]
     await bot.set_webhook(receiver.url)
@@ -310,7 +312,7 @@ async def test_what_was_answered_survives_a_kill(state_path: Path) -> None:
         assert await ada.say("on") == 21
 
 
-async def test_a_whole_application(server: BotApiServer, ada: Person) -> None:
+async def test_a_whole_application(server: BotApiServer, ada: PlaygroundPerson) -> None:
     async def start(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         assert update.message is not None
         await update.message.reply_text("Restart?", reply_markup=APPROVE)

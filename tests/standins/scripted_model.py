@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from core.errors import ModelFailed, ModelFailure
 from core.language_model import ModelAnswer, ModelRequest, ToolCall
 from integrations.ollama.model_errors import Unusable
-from integrations.ollama.model_reply import RawCall, Reply, judge
+from integrations.ollama.model_reply import ModelReply, RawCall, judge
 
 RETRIES = 2
 Line = str | BaseModel | ToolCall | ModelFailed
@@ -67,15 +67,15 @@ class ScriptedModel:
         for number, word in enumerate(words, start=1):
             yield word if number == len(words) else f"{word} "
 
-    def _reply(self, request: ModelRequest) -> Reply:
+    def _reply(self, request: ModelRequest) -> ModelReply:
         line = self._answerer(request) if self._answerer else self._next()
         if isinstance(line, ModelFailed):
             self.is_up = line.kind is not ModelFailure.UNREACHABLE
             raise line
         self.is_up = True
         if isinstance(line, ToolCall):
-            return Reply(calls=(RawCall(id=line.id, name=line.name, arguments=line.arguments),))
-        return Reply(content=line.model_dump_json() if isinstance(line, BaseModel) else line)
+            return ModelReply(calls=(RawCall(id=line.id, name=line.name, arguments=line.arguments),))
+        return ModelReply(content=line.model_dump_json() if isinstance(line, BaseModel) else line)
 
     def _next(self) -> Line:
         if not self._lines:

@@ -38,7 +38,7 @@ class Findings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ReadResult:
     """An answer, or why there is none."""
 
     data: JsonObject = field(default_factory=dict)
@@ -57,21 +57,21 @@ class Reader:
     read: Read
     limit_s: float = READ_LIMIT_S
 
-    async def ask(self, name: str, params: Mapping[str, object], *, at_most_s: float = READ_LIMIT_S) -> Answer:
+    async def ask(self, name: str, params: Mapping[str, object], *, at_most_s: float = READ_LIMIT_S) -> ReadResult:
         """One READ action's data."""
         limit_s = min(self.limit_s, at_most_s)
         try:
             async with asyncio.timeout(limit_s):
                 result = await self.read(name, dict(params))
         except UnknownAction:
-            return Answer()  # that system is not installed: nothing was to be expected of it
+            return ReadResult()  # that system is not installed: nothing was to be expected of it
         except TimeoutError:
-            return Answer(problem=f"no answer within {limit_s:g} s")
+            return ReadResult(problem=f"no answer within {limit_s:g} s")
         except (GuardianError, OSError, ValueError) as error:
-            return Answer(problem=str(error)[:200] or type(error).__name__)
+            return ReadResult(problem=str(error)[:200] or type(error).__name__)
         if not result.is_ok:
-            return Answer(problem=str(result.message.values.get("problem") or result.message.key)[:200])
-        return Answer(data=result.data)
+            return ReadResult(problem=str(result.message.values.get("problem") or result.message.key)[:200])
+        return ReadResult(data=result.data)
 
 
 def bounded(value: JsonValue, limit: int = VALUE_LIMIT) -> JsonValue:

@@ -10,7 +10,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from agent.incident.evidence.dependency_evidence import Dependencies, Suspect
-from agent.incident.evidence.findings import READ_LIMIT_S, Answer, Findings, Read, Reader, bounded
+from agent.incident.evidence.findings import READ_LIMIT_S, Findings, Read, Reader, ReadResult, bounded
 from agent.incident.evidence.health_evidence import health_facts, start_facts
 from agent.incident.evidence.incident_context import MEBIBYTE, Context, focus
 from agent.incident.evidence.log_evidence import cut, log_facts
@@ -161,7 +161,7 @@ def _suspect(graph: Dependencies, suspects: list[Suspect], found: Findings) -> S
     return suspects[-1] if suspects else None
 
 
-def _take_log(answer: Answer, ref: str, ended_at: datetime, found: Findings) -> None:
+def _take_log(answer: ReadResult, ref: str, ended_at: datetime, found: Findings) -> None:
     if answer.problem:
         found.missing.append(f"log of {ref}: {answer.problem}")
     lines = _lines(answer)
@@ -169,7 +169,7 @@ def _take_log(answer: Answer, ref: str, ended_at: datetime, found: Findings) -> 
     found.add({"log_before_end": _before_end(answer, ended_at)}, f"logs {ref}")
 
 
-def _take_dependency_log(answer: Answer, suspect: Suspect, found: Findings) -> None:
+def _take_dependency_log(answer: ReadResult, suspect: Suspect, found: Findings) -> None:
     if answer.problem:
         found.missing.append(f"log of {_ref(suspect)}: {answer.problem}")
     facts = log_facts(_lines(answer))
@@ -177,7 +177,7 @@ def _take_dependency_log(answer: Answer, suspect: Suspect, found: Findings) -> N
     found.add(kept, f"logs {_ref(suspect)}")
 
 
-def _take_past(answer: Answer, found: Findings) -> None:
+def _take_past(answer: ReadResult, found: Findings) -> None:
     if answer.problem:
         found.missing.append(f"similar incidents: {answer.problem}")
         return
@@ -196,10 +196,10 @@ def _take_past(answer: Answer, found: Findings) -> None:
 async def gather_for_runbook(runbook: Runbook, context: Context, read: Read) -> dict[str, JsonObject]:
     """The runbook's own questions, all at once: data by step id; a failed one gives `{"missing": why}`."""
 
-    async def one(name: str, template: JsonObject) -> Answer:
+    async def one(name: str, template: JsonObject) -> ReadResult:
         gaps = missing_in(cast("JsonValue", template), context.lookup)
         if gaps:
-            return Answer(problem=f"{', '.join(gaps)} is not known")
+            return ReadResult(problem=f"{', '.join(gaps)} is not known")
         params = cast("dict[str, object]", fill(cast("JsonValue", template), context.lookup))
         return await Reader(read).ask(name, params)
 
@@ -226,7 +226,7 @@ def _past_params(incident: Incident) -> dict[str, object]:
     return {"text": words[:1_000], "stack": incident.stack}
 
 
-def _lines(answer: Answer) -> list[str]:
+def _lines(answer: ReadResult) -> list[str]:
     """The texts of an answer of `docker.logs`, oldest first."""
     lines = answer.data.get("lines")
     if not isinstance(lines, Iterable) or isinstance(lines, str):
@@ -234,7 +234,7 @@ def _lines(answer: Answer) -> list[str]:
     return [str(one.get("text", "")) if isinstance(one, dict) else str(one) for one in lines]
 
 
-def _before_end(answer: Answer, ended_at: datetime) -> str | None:
+def _before_end(answer: ReadResult, ended_at: datetime) -> str | None:
     """The last line that was written before that moment; a restart since may have brought others."""
     for row in reversed(answer.rows("lines")):
         at, said = row.get("at"), str(row.get("text") or "").strip()

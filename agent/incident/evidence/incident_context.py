@@ -9,7 +9,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from agent.runbooks.conditions import Path
+from agent.runbooks.conditions import ValuePath
 from core.actions.catalog import JsonObject
 from core.incidents.alerts import Evidence
 from core.incidents.grouping import alert_title
@@ -39,7 +39,7 @@ class Context:
         """Index the evidence by name once: a lookup then takes no search."""
         self._facts.update({item.name: item.value for item in self.evidence})
 
-    def lookup(self, path: Path) -> JsonValue:
+    def lookup(self, path: ValuePath) -> JsonValue:
         """The fact of a name such as `("evidence", "exit_code")`; None when it is missing."""
         root, *rest = path
         if root == "evidence":

@@ -12,7 +12,7 @@ from agent.logs.error_classes import LOG_CLASSES
 from core.deployments.platform import DeployStatus
 from core.incidents.alerts import AlertKind, Severity
 from core.incidents.evidence import EVIDENCE_NAMES, GATHERED_NAMES, PLATFORM_NAMES, EvidenceName
-from core.monitoring.exits import EndedBy
+from core.monitoring.exits import ExitOrigin
 from core.monitoring.inventory import ContainerState, Health
 from core.monitoring.memory_trend import MemoryShape
 
@@ -64,7 +64,7 @@ def _values(kind: type[StrEnum]) -> frozenset[str]:
 VOCABULARY: Mapping[str, frozenset[str]] = {
     "evidence.log_errors": LOG_CLASS_NAMES,
     "evidence.dependency_log_errors": LOG_CLASS_NAMES,
-    "evidence.stopped_by": _values(EndedBy),
+    "evidence.stopped_by": _values(ExitOrigin),
     "evidence.memory_shape": frozenset(get_args(MemoryShape)),
     "evidence.health_problem": frozenset(HEALTH_PROBLEMS),
     "evidence.start_problem": frozenset(START_PROBLEMS),

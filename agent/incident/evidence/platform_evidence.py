@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from agent.incident.evidence.findings import Answer, Findings, Reader
+from agent.incident.evidence.findings import Findings, Reader, ReadResult
 from core.actions.catalog import JsonObject
-from core.deployments.platform import Deployment, DeployStatus, Domain, Managed, ManagedKind
+from core.deployments.platform import Deployment, DeployStatus, Domain, ManagedKind, ManagedResource
 from core.incidents.alerts import AlertKind
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, ContainerState, Health, Inventory
@@ -45,7 +45,7 @@ _PORT = re.compile(r"(?:^|->|:)(\d{1,5})(?:/tcp)?$")
 class Platform:
     """The platform's side of one incident; only for stacks that it manages."""
 
-    managed: Managed
+    managed: ManagedResource
     incident: Incident
     inventory: Inventory
 
@@ -107,13 +107,13 @@ class Platform:
             changes = await read.ask("dokploy.compose.changes", stack, at_most_s=ASK_LIMIT_S)
             found.add({"deploy_changed": _since_good(changes) or None}, f"versions of {self.managed.name}")
 
-    def _is_of_others(self, answers: Mapping[str, Answer], found: Findings) -> bool:
+    def _is_of_others(self, answers: Mapping[str, ReadResult], found: Findings) -> bool:
         """Whether somebody else deployed past the last good version: of theirs none is kept to compare."""
-        versions, rows = (answers.get(name, Answer()).rows(name) for name in ("versions", "deployments"))
+        versions, rows = (answers.get(name, ReadResult()).rows(name) for name in ("versions", "deployments"))
         return found.value("good_version") is not None and not _is_kept(rows, versions)
 
-    def _take(self, answers: dict[str, Answer], found: Findings) -> None:
-        none = Answer()
+    def _take(self, answers: dict[str, ReadResult], found: Findings) -> None:
+        none = ReadResult()
         by = _deployed_by(answers.get("deployments", none), self.deployment())
         found.add({"deploy_by": by}, f"records of {self.managed.name}")
         found.add(self._of_rows(answers.get("deployments", none)), f"deployments of {self.managed.name}")
@@ -129,7 +129,7 @@ class Platform:
         limit = _limit_place(shown, self.incident.service)
         found.add({"memory_limit_in": limit}, f"compose file of {self.managed.name}")
 
-    def _of_rows(self, answer: Answer) -> dict[str, JsonValue]:
+    def _of_rows(self, answer: ReadResult) -> dict[str, JsonValue]:
         """The same of the deployment as `known` tells, asked now: what has just ended may still run in the tree."""
         until = self.incident.occurred_at + LATE
         begun = ((_moment(row.get("started_at")), row) for row in answer.rows("deployments"))
@@ -247,12 +247,12 @@ def _minutes(since: datetime, at: datetime) -> float:
     return round(max((at - since).total_seconds(), 0.0) / 60.0, 1)
 
 
-def _deployed_by(answer: Answer, last: Deployment | None) -> JsonValue:
+def _deployed_by(answer: ReadResult, last: Deployment | None) -> JsonValue:
     row = next((one for one in answer.rows("deployments") if last is not None and one.get("id") == last.id), {})
     return row.get("by") or None
 
 
-def _of_log(answer: Answer) -> dict[str, JsonValue]:
+def _of_log(answer: ReadResult) -> dict[str, JsonValue]:
     error, line = answer.data.get("error"), answer.data.get("error_line")
     return {"deploy_error": error or None, "deploy_error_line": line or None}
 
@@ -288,7 +288,7 @@ def _changes(good: JsonObject, running: JsonObject, *, is_next: bool) -> list[st
     return found
 
 
-def _since_good(changes: Answer) -> list[JsonValue]:
+def _since_good(changes: ReadResult) -> list[JsonValue]:
     """What somebody else changed since the last good version: of theirs no version is kept."""
     names = [changes.data.get(f"environment_{what}") for what in ("added", "removed", "changed")]
     return ["settings"] if changes.data.get("lines") or any(names) else []
@@ -300,7 +300,7 @@ def _plain(image: str) -> str:
     return short if ":" in short.rpartition("/")[2] else f"{short}:latest"
 
 
-def _limit_place(answer: Answer, service: str | None) -> JsonValue:
+def _limit_place(answer: ReadResult, service: str | None) -> JsonValue:
     row = next((one for one in answer.rows("services") if one.get("service") == service), {})
     return row.get("memory_limit_in") or None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from core.monitoring.inventory import ContainerState, Health, Inventory
 from core.monitoring.topology import topology
 
 
-async def analyze_compose(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def analyze_compose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """The nearest broken service that the troubled one stands on is the root's first candidate; else it is its own."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or incident.service is None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 
 
-async def await_decision(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def await_decision(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """One line, so that running it again from its top does nothing."""
     from langgraph.types import interrupt
 

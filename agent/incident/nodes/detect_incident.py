@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 
 
-async def detect_incident(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def detect_incident(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """Mark it as being looked into."""
     now = mind.clock.now()
 

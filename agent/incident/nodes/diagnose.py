@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from agent.incident.evidence.gather import gather_for_runbook
 from agent.incident.evidence.incident_context import Context, context_of
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from agent.llm.diagnosis import STACK_ACTIONS, Opinion, opinion
-from agent.runbooks.rules import RuleVerdict, explain
+from agent.runbooks.rules import RuleDiagnosis, explain
 from agent.runbooks.rules import diagnose as diagnose_by_rules
 from core.actions.catalog import JsonObject
 from core.actions.policy import Actor, ActorKind
@@ -22,7 +22,7 @@ from core.text import Text, text
 log = logging.getLogger(__name__)
 
 
-async def diagnose(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def diagnose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """The diagnosis on the incident; without one, the reason for it."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
@@ -47,7 +47,7 @@ async def diagnose(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     return {"tokens": tokens, "offers": offers, "reason": reason}
 
 
-async def _asked_further(verdict: RuleVerdict, context: Context, mind: Mind) -> Context:
+async def _asked_further(verdict: RuleDiagnosis, context: Context, mind: IncidentDeps) -> Context:
     """The runbook's own questions, through the door."""
     runbook = verdict.runbook
     if runbook is None or not runbook.gathering:
@@ -58,7 +58,7 @@ async def _asked_further(verdict: RuleVerdict, context: Context, mind: Mind) -> 
 
 
 async def _ask_model(
-    incident: Incident, verdict: RuleVerdict, state: DokployAgentState, mind: Mind
+    incident: Incident, verdict: RuleDiagnosis, state: IncidentGraphState, mind: IncidentDeps
 ) -> tuple[Opinion | None, Text | None]:
     if mind.model is None:
         return None, text("agent.no_rule_no_model")
@@ -81,17 +81,17 @@ async def _ask_model(
     return said, None
 
 
-def _can(action: str, mind: Mind) -> bool:
+def _can(action: str, mind: IncidentDeps) -> bool:
     return action in mind.door.catalog and mind.door.catalog.get(action).unavailable() is None
 
 
-def _completed(found: Diagnosis, state: DokployAgentState) -> Diagnosis:
+def _completed(found: Diagnosis, state: IncidentGraphState) -> Diagnosis:
     """With what the dependency graph says, where the rule did not say it itself."""
     affected = found.affected or tuple(state.get("affected", ()))
     return replace(found, affected=tuple(name for name in affected if name != found.culprit))
 
 
-async def _keep(incident: Incident, found: Diagnosis, context: Context, mind: Mind) -> None:
+async def _keep(incident: Incident, found: Diagnosis, context: Context, mind: IncidentDeps) -> None:
     now = mind.clock.now()
     gathered: JsonObject = {name: dict(data) for name, data in context.gathered.items()}
 

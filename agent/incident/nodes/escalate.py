@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.learn import teach
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 from core.text import Text, text
@@ -14,7 +14,7 @@ _STATES = {"denied": IncidentState.DENIED, "expired": IncidentState.EXPIRED}
 _REASONS = {"denied": "agent.denied", "expired": "agent.expired", "unknown": "agent.unknown"}
 
 
-async def escalate(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def escalate(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """The machine stops; the world (the alert clears) or a person ends the incident."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or not incident.is_open:

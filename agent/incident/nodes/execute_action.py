@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.outcomes import first_problem, records
 from agent.runbooks.plans import Plan, plan_calls
 from core.actions.calls import CallState
@@ -13,7 +13,7 @@ from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 from core.text import text
 
 
-async def execute_action(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def execute_action(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """Submit every step of the plan; known keys are known wishes, so a second visit submits nothing twice."""
     incident = await mind.desk.get(state["incident_id"])
     raw = state.get("plan")

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 
 from agent.incident.evidence.gather import gather
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from core.actions.catalog import Result
 from core.actions.policy import Actor, ActorKind
 from core.incidents.incident import Incident, IncidentState
@@ -18,7 +18,7 @@ RESTART_LOOKS, RESTART_LOOK_S = 5, 0.2
 READER = Actor(kind=ActorKind.RUNBOOK, id="gather_context", name="gather_context")
 
 
-async def gather_context(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def gather_context(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """READ calls through the door; what could not be found out is evidence too."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
@@ -38,7 +38,7 @@ async def gather_context(state: DokployAgentState, mind: Mind) -> DokployAgentSt
     return {"root_seen": incident.culprit}
 
 
-async def _until_restarted(incident: Incident, mind: Mind) -> None:
+async def _until_restarted(incident: Incident, mind: IncidentDeps) -> None:
     """Give a restart policy its moment: what runs again by itself must not be interrupted by a plan of ours."""
     ref = f"{incident.host}/{incident.container}"
     for _ in range(RESTART_LOOKS):

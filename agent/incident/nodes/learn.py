@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.outcomes import records
 from core.actions.calls import CallState
 from core.incidents.incident import Incident, IncidentState
@@ -14,7 +14,7 @@ from core.incidents.lessons import Lesson
 from core.text import text
 
 
-async def learn(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def learn(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """The repair held: say so, with the time it took, and keep the lesson."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
@@ -35,7 +35,7 @@ async def learn(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     return {}
 
 
-async def teach(incident: Incident, mind: Mind, *, did_hold: bool, call_keys: Sequence[str]) -> None:
+async def teach(incident: Incident, mind: IncidentDeps, *, did_hold: bool, call_keys: Sequence[str]) -> None:
     """Keep the lesson of an incident whose plan was carried out; the same incident and plan twice is one lesson."""
     done = [record for record in await records(mind.door, call_keys) if record.state is not CallState.SKIPPED]
     diagnosis = incident.diagnosis

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from agent.incident.graph_state import CallsEnd
 from core.actions.calls import CallRecord, CallState
-from core.actions.gateway import Door
+from core.actions.gateway import ActionGateway
 from core.text import Text
 
 
-async def records(door: Door, keys: Sequence[str]) -> list[CallRecord]:
+async def records(door: ActionGateway, keys: Sequence[str]) -> list[CallRecord]:
     """The records of those keys that the ledger knows."""
     found = [await door.ledger.get(key) for key in keys]
     return [record for record in found if record is not None]

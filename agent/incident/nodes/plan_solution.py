@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.incident.evidence.incident_context import context_of
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from agent.llm.diagnosis import Offer
-from agent.runbooks.plans import NoChoice, Plan, PlannedStep, action_says, choose_solution, render_plan, seal
+from agent.runbooks.plans import (
+    NoSolution,
+    Plan,
+    PlannedStep,
+    action_says,
+    choose_solution,
+    render_plan,
+    seal,
+)
 from agent.runbooks.rules import escalation_reason
 from agent.runbooks.runbook import Runbook
 from core.actions.catalog import JsonObject
@@ -19,7 +27,7 @@ from core.incidents.incident import Incident
 from core.text import Text, text
 
 
-async def plan_solution(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def plan_solution(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """A sealed plan in the state and on the incident, or none and the reason."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or incident.diagnosis is None:
@@ -52,14 +60,14 @@ async def plan_solution(state: DokployAgentState, mind: Mind) -> DokployAgentSta
 
 
 def _by_runbook(
-    runbook: Runbook, incident: Incident, state: DokployAgentState, attempt: int, mind: Mind
+    runbook: Runbook, incident: Incident, state: IncidentGraphState, attempt: int, mind: IncidentDeps
 ) -> Plan | Text | None:
     assert incident.diagnosis is not None
     confidence = incident.diagnosis.confidence
     context = context_of(incident, mind.watch.inventory())
     tried = {int(key.partition("#")[2]) for key in state.get("tried", []) if key.startswith(f"{runbook.id}#")}
     choice = choose_solution(runbook, context, confidence, tried, mind.door.catalog)
-    has_solution = not isinstance(choice, NoChoice)
+    has_solution = not isinstance(choice, NoSolution)
     reason = escalation_reason(
         runbook,
         confidence=confidence,
@@ -67,7 +75,7 @@ def _by_runbook(
         has_tried=bool(tried),
         has_solution=has_solution,
     )
-    if isinstance(choice, NoChoice):
+    if isinstance(choice, NoSolution):
         skipped = [one for one in choice.reasons if one.key != "plan.tried"]
         return reason or (text("agent.all_skipped", reason=skipped[0]) if skipped else text("agent.no_plan"))
     if reason is not None:
@@ -78,7 +86,7 @@ def _by_runbook(
         return text("agent.all_skipped", reason=problem_of(error, mind.redact))
 
 
-def _by_model(state: DokployAgentState, incident: Incident, attempt: int, mind: Mind) -> Plan | None:
+def _by_model(state: IncidentGraphState, incident: Incident, attempt: int, mind: IncidentDeps) -> Plan | None:
     assert incident.diagnosis is not None
     chosen = [Offer(action=one["action"], container=one["container"]) for one in state.get("offers", [])]
     names = {f"{incident.host}/{incident.container}": incident.target}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 
 
-async def reconsider(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def reconsider(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """Think again where the incident is still the machine's; a plan that never ran does not count as tried."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or not incident.is_open or incident.state in WITH_A_PERSON:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.incident.graph_state import CallsEnd, DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import CallsEnd, IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.outcomes import first_problem, records
 from agent.runbooks.plans import Plan, PlannedStep
 from core.actions.calls import Call, CallRecord, CallState
-from core.actions.gateway import says
+from core.actions.gateway import call_description
 from core.deployments.deploys import DeployPhase
 from core.incidents.incident import Incident, IncidentState
 from core.text import Text, text
@@ -18,7 +18,7 @@ AFTER_EFFECT = frozenset({str(DeployPhase.FAILED), str(DeployPhase.CRASHED)})
 """Ends of a deploy that may have replaced containers."""
 
 
-async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def rollback(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """Submit the undo of each step that took effect, last first, each after the one before; nothing to undo is fine."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
@@ -54,7 +54,7 @@ async def rollback(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     return {"undo_keys": [call.key for call in undos]}
 
 
-def _took_effect(record: CallRecord, mind: Mind) -> bool:
+def _took_effect(record: CallRecord, mind: IncidentDeps) -> bool:
     """Whether there may be something to take back.
 
     What only began something and was followed to a bad end (a deploy whose containers crash) has changed the world;
@@ -69,11 +69,11 @@ def _took_effect(record: CallRecord, mind: Mind) -> bool:
     return data.get("phase") in AFTER_EFFECT
 
 
-async def _undo_of(call: Call, step: PlannedStep | None, mind: Mind) -> Call | None:
+async def _undo_of(call: Call, step: PlannedStep | None, mind: IncidentDeps) -> Call | None:
     """The call that takes one back: the runbook's own way, else the action's from its snapshot; None: stays."""
     if step is not None and not step.can_undo:
         return None
-    taking_back = text("agent.undo", what=says(call))
+    taking_back = text("agent.undo", what=call_description(call))
     if step is not None and step.undo is not None:
         return replace(
             call, key=f"{call.key}:undo", action=step.undo.action, params=step.undo.params, retries=0, says=taking_back
@@ -83,12 +83,12 @@ async def _undo_of(call: Call, step: PlannedStep | None, mind: Mind) -> Call | N
     return replace(call, key=f"{call.key}:undo", undo_of=call.key, retries=0, says=taking_back)
 
 
-async def await_undo(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def await_undo(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """Waits until the undo has ended; one that did not work leaves a state that only a person should touch."""
     from langgraph.types import interrupt
 
     keys = state.get("undo_keys", [])
-    cleared: DokployAgentState = {"undo_keys": [], "undo": None, "good_since": None, "restarts": {}}
+    cleared: IncidentGraphState = {"undo_keys": [], "undo": None, "good_since": None, "restarts": {}}
     if not keys:
         return cleared
     end: CallsEnd = interrupt({"calls": keys})

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from agent.incident.graph_state import DokployAgentState
-from agent.incident.incident_deps import Mind
+from agent.incident.graph_state import IncidentGraphState
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.outcomes import records
-from agent.incident.verification import Check, Progress, check, targets, window_s
+from agent.incident.verification import VerificationResult, VerificationState, check, targets, window_s
 from agent.runbooks.plans import Plan
 from agent.runbooks.runbook import Verify
 from core.actions.calls import CallState
@@ -27,7 +27,7 @@ PLATFORM_KINDS = frozenset(
 """What only a look at the platform can tell to be over."""
 
 
-async def verify_fix(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def verify_fix(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """One look; `verdict` says whether to wait for the next."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or not incident.is_open:
@@ -39,7 +39,7 @@ async def verify_fix(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     wanted = Plan.from_json(raw).verify if raw else Verify()
     containers = targets(incident, mind.watch.inventory(), wanted.containers)
     learnt = await mind.start_times.typical(incident.target)
-    progress = Progress(
+    progress = VerificationState(
         acted_at=acted.at,
         good_since=_moment(state.get("good_since")) if state.get("has_looked") else acted.good_since,
         restarts=state.get("restarts") or {},
@@ -63,7 +63,7 @@ async def verify_fix(state: DokployAgentState, mind: Mind) -> DokployAgentState:
     }
 
 
-async def await_window(state: DokployAgentState, mind: Mind) -> DokployAgentState:
+async def await_window(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
     """Waits for the moment of the next look."""
     from langgraph.types import interrupt
 
@@ -80,7 +80,7 @@ class _Acted:
     """Since when what it began was judged well by whoever followed it; None: nobody did."""
 
 
-async def _acted(state: DokployAgentState, mind: Mind) -> _Acted:
+async def _acted(state: IncidentGraphState, mind: IncidentDeps) -> _Acted:
     """The end of its last call; of one that was followed to a good verdict, the moment since when all was well.
 
     That verdict has watched the containers since then, so that the same time is not waited for twice: the window is
@@ -96,7 +96,7 @@ async def _acted(state: DokployAgentState, mind: Mind) -> _Acted:
     return _Acted(at=min(at, good_since) if good_since else at, good_since=good_since)
 
 
-async def _look_again(incident: Incident, mind: Mind) -> None:
+async def _look_again(incident: Incident, mind: IncidentDeps) -> None:
     """At its host, and at the platform where the trouble was seen there."""
     hosts = {incident.host}
     if any(alert.kind in PLATFORM_KINDS for alert in incident.alerts):
@@ -104,7 +104,7 @@ async def _look_again(incident: Incident, mind: Mind) -> None:
     await asyncio.gather(*(mind.watch.refresh(host) for host in sorted(hosts)))
 
 
-async def _show(incident: Incident, seen: Check, progress: Progress, mind: Mind) -> None:
+async def _show(incident: Incident, seen: VerificationResult, progress: VerificationState, mind: IncidentDeps) -> None:
     ends = (seen.good_since or mind.clock.now()) + timedelta(seconds=progress.window_s)
     is_news = incident.state is not IncidentState.VERIFYING or incident.verify_until is None
     moved = incident.verify_until is not None and abs((incident.verify_until - ends).total_seconds()) > 1.0

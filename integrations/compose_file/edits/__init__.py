@@ -1,7 +1,7 @@
 """What can be done to a Compose file: read its services, and change one setting and nothing else."""
 
 from integrations.compose_file.edits.image_edits import pin_digest, set_image_tag
-from integrations.compose_file.edits.limit_edits import Style, set_cpu_limit, set_memory_limit
+from integrations.compose_file.edits.limit_edits import LimitStyle, set_cpu_limit, set_memory_limit
 from integrations.compose_file.edits.setting_edits import (
     remove_environment,
     set_environment,
@@ -14,10 +14,10 @@ from integrations.compose_file.service_facts import MemoryPlace, ServiceFacts, s
 
 __all__ = [
     "ComposeFileError",
+    "LimitStyle",
     "MemoryPlace",
     "Mode",
     "ServiceFacts",
-    "Style",
     "pin_digest",
     "remove_environment",
     "services",

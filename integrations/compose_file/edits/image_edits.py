@@ -9,7 +9,7 @@ from integrations.compose_file.edits.proved_change import change, service_node, 
 from integrations.compose_file.file_errors import ComposeFileError, named, shown
 from integrations.compose_file.interpolation import variables
 from integrations.compose_file.text_splice import scalar
-from integrations.compose_file.yaml_tree import Document, Node, read
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, read
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -38,7 +38,7 @@ def pin_digest(text: str, service: str, digest: str) -> str:
     return _with_image(document, service, node, f"{name}:{tag}@{digest}" if tag else f"{name}@{digest}")
 
 
-def _image(text: str, service: str) -> tuple[Document, Node]:
+def _image(text: str, service: str) -> tuple[ComposeDocument, YamlNode]:
     document = read(text)
     node = setting(document, service, "image")
     if node is None:
@@ -55,7 +55,7 @@ def _image(text: str, service: str) -> tuple[Document, Node]:
     return document, node
 
 
-def _parts(document: Document, node: Node, service: str) -> tuple[str, str]:
+def _parts(document: ComposeDocument, node: YamlNode, service: str) -> tuple[str, str]:
     """Registry with name, and tag; the digest left out."""
     image = node.value
     signs = list(image)
@@ -78,5 +78,5 @@ def _parts(document: Document, node: Node, service: str) -> tuple[str, str]:
     return (image[:end], "") if colon < 0 else (image[:colon], image[colon + 1 : end])
 
 
-def _with_image(document: Document, service: str, node: Node, image: str) -> str:
+def _with_image(document: ComposeDocument, service: str, node: YamlNode, image: str) -> str:
     return change(document, service, ("image",), scalar(image, style=node.style)).text

@@ -6,20 +6,20 @@ import math
 from typing import Literal
 
 from core.text import text as said
-from integrations.compose_file.edits.proved_change import Path, change, service_node, setting
+from integrations.compose_file.edits.proved_change import YamlPath, change, service_node, setting
 from integrations.compose_file.file_errors import ComposeFileError, named, shown
 from integrations.compose_file.interpolation import variables
 from integrations.compose_file.service_facts import CPUS, DEPLOY_CPUS, DEPLOY_MEMORY, MEM_LIMIT
 from integrations.compose_file.text_splice import Source, scalar
 from integrations.compose_file.units import MB, decimal, memory_bytes, memory_like
-from integrations.compose_file.yaml_tree import Document, Node, read
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, read
 
-Style = Literal["compose", "swarm"]
+LimitStyle = Literal["compose", "swarm"]
 """Swarm reads only what stands under `deploy:`."""
 LEAST_MB = 6
 """Docker starts no container with less memory."""
 MEMSWAP = ("memswap_limit",)
-_MEMORY_RESERVED: tuple[Path, ...] = (("mem_reservation",), ("deploy", "resources", "reservations", "memory"))
+_MEMORY_RESERVED: tuple[YamlPath, ...] = (("mem_reservation",), ("deploy", "resources", "reservations", "memory"))
 _WHAT = {
     "memory limit": said("compose_error.what.memory"),
     "memory reservation": said("compose_error.what.memory_reserved"),
@@ -27,7 +27,7 @@ _WHAT = {
     "CPU limit": said("compose_error.what.cpu"),
     "CPU reservation": said("compose_error.what.cpu_reserved"),
 }
-_CPUS_RESERVED: Path = ("deploy", "resources", "reservations", "cpus")
+_CPUS_RESERVED: YamlPath = ("deploy", "resources", "reservations", "cpus")
 
 
 def set_memory_limit(
@@ -37,7 +37,7 @@ def set_memory_limit(
     limit_mb: int | None = None,
     factor: float | None = None,
     current_mb: int | None = None,
-    style: Style = "compose",
+    style: LimitStyle = "compose",
 ) -> str:
     """The file with another memory limit for one service: `limit_mb`, or `factor` times what the file says.
 
@@ -47,7 +47,7 @@ def set_memory_limit(
     """
     document = read(text)
     service_node(document, service)
-    written: list[tuple[Path, Node | None]] = [
+    written: list[tuple[YamlPath, YamlNode | None]] = [
         (path, node) for path in _places(style, MEM_LIMIT, DEPLOY_MEMORY) if (node := setting(document, service, *path))
     ]
     current = next((_bytes(document, node, service, "memory limit") for _, node in written if node), 0)
@@ -68,7 +68,7 @@ def set_memory_limit(
     return _with_swap(document, service, known=known, target=target).text
 
 
-def set_cpu_limit(text: str, service: str, cpus: float, *, style: Style = "compose") -> str:
+def set_cpu_limit(text: str, service: str, cpus: float, *, style: LimitStyle = "compose") -> str:
     """The file with another CPU limit for one service, in processors (1.5)."""
     document = read(text)
     service_node(document, service)
@@ -92,7 +92,7 @@ def set_cpu_limit(text: str, service: str, cpus: float, *, style: Style = "compo
                 "compose_error.cpus_reserved", cpus=decimal(cpus), service=shown(service), path=".".join(_CPUS_RESERVED)
             ),
         )
-    written: list[tuple[Path, Node | None]] = [
+    written: list[tuple[YamlPath, YamlNode | None]] = [
         (path, node) for path in _places(style, CPUS, DEPLOY_CPUS) if (node := setting(document, service, *path))
     ]
     for node in (node for _, node in written if node):
@@ -105,7 +105,7 @@ def set_cpu_limit(text: str, service: str, cpus: float, *, style: Style = "compo
     return document.text
 
 
-def _places(style: Style, plain: Path, deploy: Path) -> tuple[Path, ...]:
+def _places(style: LimitStyle, plain: YamlPath, deploy: YamlPath) -> tuple[YamlPath, ...]:
     return (deploy,) if style == "swarm" else (plain, deploy)
 
 
@@ -132,14 +132,14 @@ def _target(service: str, *, limit_mb: int | None, factor: float | None, known: 
     return target
 
 
-def _memory_like(node: Node | None, target: int) -> Source:
+def _memory_like(node: YamlNode | None, target: int) -> Source:
     if node is None:
         return Source(memory_like("0g" if target % (1024 * MB) == 0 else "0m", target))
     written = memory_like(node.value, target)
     return scalar(written, style=node.style) if node.style in ("'", '"') else Source(written)
 
 
-def _with_swap(document: Document, service: str, *, known: int, target: int) -> Document:
+def _with_swap(document: ComposeDocument, service: str, *, known: int, target: int) -> ComposeDocument:
     swap = setting(document, service, *MEMSWAP)
     if swap is None or swap.value.startswith("-"):
         return document
@@ -149,7 +149,7 @@ def _with_swap(document: Document, service: str, *, known: int, target: int) -> 
     return change(document, service, MEMSWAP, _memory_like(swap, target + max(0, total - known if known else 0)))
 
 
-def _bytes(document: Document, node: Node, service: str, what: str) -> int:
+def _bytes(document: ComposeDocument, node: YamlNode, service: str, what: str) -> int:
     _no_variable(document, node, service, what)
     amount = memory_bytes(node.value) if node.kind == "scalar" else None
     if amount is None:
@@ -161,7 +161,7 @@ def _bytes(document: Document, node: Node, service: str, what: str) -> int:
     return amount
 
 
-def _cpus(document: Document, node: Node, service: str) -> float:
+def _cpus(document: ComposeDocument, node: YamlNode, service: str) -> float:
     _no_variable(document, node, service, "CPU reservation")
     try:
         return float(node.value)
@@ -173,7 +173,7 @@ def _cpus(document: Document, node: Node, service: str) -> float:
         ) from None
 
 
-def _no_variable(document: Document, node: Node, service: str, what: str) -> None:
+def _no_variable(document: ComposeDocument, node: YamlNode, service: str, what: str) -> None:
     for variable in variables(node.value):
         raise document.error(
             f"the {what} of {named(service)} comes from the variable {variable.name}; "

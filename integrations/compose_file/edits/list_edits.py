@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from integrations.compose_file.edits.proved_change import Path, is_own, prove, read_again, service_node, view, view_of
-from integrations.compose_file.text_splice import Tree, append, block, copied, flow, put
-from integrations.compose_file.yaml_tree import Document, Node, reach
+from integrations.compose_file.edits.proved_change import (
+    YamlPath,
+    is_own,
+    prove,
+    read_again,
+    service_node,
+    view,
+    view_of,
+)
+from integrations.compose_file.text_splice import ValueTree, append, block, copied, flow, put
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, reach
 
 
-def with_item(document: Document, service: str, name: str, item: Tree, *, at: int | None) -> Document:
+def with_item(
+    document: ComposeDocument, service: str, name: str, item: ValueTree, *, at: int | None
+) -> ComposeDocument:
     """The file with an item of a service's list replaced, or with one more at the end (`at` None).
 
     A list that the service inherits is written out in the service.
     """
-    path: Path = ("services", service, name)
+    path: YamlPath = ("services", service, name)
     old = reach(service_node(document, service), name)
     if old is None or old.kind != "sequence":
         after = read_again(put(document, path, [item]))
@@ -33,7 +43,7 @@ def with_item(document: Document, service: str, name: str, item: Tree, *, at: in
     return after
 
 
-def _replaced(document: Document, sequence: Node, old: Node, item: Tree) -> str:
+def _replaced(document: ComposeDocument, sequence: YamlNode, old: YamlNode, item: ValueTree) -> str:
     new = flow(item) if sequence.is_flow else block([item], 0, document.step)[0].removeprefix("- ")
     start = old.content if old.anchor and old.kind != "alias" else old.start
     return document.text[:start] + new + document.text[old.end :]

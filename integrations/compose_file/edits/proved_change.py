@@ -9,10 +9,10 @@ from typing import Any
 
 from core.text import text as said
 from integrations.compose_file.file_errors import ComposeFileError, no_service, shown
-from integrations.compose_file.text_splice import Tree, copied, flow, put
-from integrations.compose_file.yaml_tree import Document, Node, fields, reach, read
+from integrations.compose_file.text_splice import ValueTree, copied, flow, put
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, fields, reach, read
 
-Path = tuple[str, ...]
+YamlPath = tuple[str, ...]
 _SPECIAL = re.compile(
     r"(?i)|~|null|true|false|yes|no|on|off|y|n|[-+]?[0-9_.,:]+(?:e[-+]?[0-9]+)?|0[xob][0-9a-f_]+|[-+]?\.(?:inf|nan)"
 )
@@ -21,7 +21,7 @@ _BY_HAND = "this cannot be changed without touching something else; change it by
 
 
 @lru_cache(maxsize=4)
-def service_nodes(document: Document) -> Mapping[str, Node]:
+def service_nodes(document: ComposeDocument) -> Mapping[str, YamlNode]:
     """The services by name, aliases followed."""
     services = reach(document.root, "services")
     if services is None or services.kind != "mapping":
@@ -39,7 +39,7 @@ def service_nodes(document: Document) -> Mapping[str, Node]:
     return found
 
 
-def service_node(document: Document, service: str) -> Node:
+def service_node(document: ComposeDocument, service: str) -> YamlNode:
     """One service; ComposeFileError with the nearest name where there is none."""
     services = service_nodes(document)
     if service not in services:
@@ -47,7 +47,7 @@ def service_node(document: Document, service: str) -> Node:
     return services[service]
 
 
-def setting(document: Document, service: str, *path: str) -> Node | None:
+def setting(document: ComposeDocument, service: str, *path: str) -> YamlNode | None:
     """What holds for a service, by itself, by a merge, or by `extends` of another service of this file."""
     services = service_nodes(document)
     for _ in range(_EXTENDS_LIMIT):
@@ -67,9 +67,9 @@ def setting(document: Document, service: str, *path: str) -> Node | None:
     return None
 
 
-def is_own(document: Document, service: str, *path: str) -> bool:
+def is_own(document: ComposeDocument, service: str, *path: str) -> bool:
     """Whether the service writes the setting itself, not by alias, merge or `extends`."""
-    node: Node = document.root
+    node: YamlNode = document.root
     for name in ("services", service, *path):
         found = next((value for key, value in node.entries if key.real.value == name), None)
         if found is None or found.kind == "alias":
@@ -78,7 +78,7 @@ def is_own(document: Document, service: str, *path: str) -> bool:
     return True
 
 
-def change(document: Document, service: str, path: Path, tree: Tree) -> Document:
+def change(document: ComposeDocument, service: str, path: YamlPath, tree: ValueTree) -> ComposeDocument:
     """The file with one setting of a service set. Services that shared it keep what they had, written out."""
     wanted = {("services", service, *path): view_of(tree)}
     new = read_again(put(document, ("services", service, *path), tree))
@@ -96,7 +96,7 @@ def change(document: Document, service: str, path: Path, tree: Tree) -> Document
     return new
 
 
-def prove(before: Document, after: Document, wanted: Mapping[Path, Any]) -> None:
+def prove(before: ComposeDocument, after: ComposeDocument, wanted: Mapping[YamlPath, Any]) -> None:
     """Raise ComposeFileError unless exactly the wanted views differ; None stands for a value that is gone."""
     expected = view(before.root)
     for path, seen in wanted.items():
@@ -105,12 +105,12 @@ def prove(before: Document, after: Document, wanted: Mapping[Path, Any]) -> None
         raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand"))
 
 
-def view(node: Node | None) -> Any:
+def view(node: YamlNode | None) -> Any:
     """What a node means, for comparing: aliases and merges followed; a plain `no` differs from a quoted one."""
     return None if node is None else _view(node.real, {})
 
 
-def _view(node: Node, known: dict[int, Any]) -> Any:
+def _view(node: YamlNode, known: dict[int, Any]) -> Any:
     if id(node) in known:
         return known[id(node)]
     found: Any
@@ -126,7 +126,7 @@ def _view(node: Node, known: dict[int, Any]) -> Any:
     return found
 
 
-def view_of(tree: Tree) -> Any:
+def view_of(tree: ValueTree) -> Any:
     """What a tree will mean once it is written."""
     return view(reach(read(f"x: {flow(tree)}").root, "x"))
 
@@ -145,7 +145,7 @@ def _with(data: Any, path: Sequence[str], value: Any) -> Any:
     return found
 
 
-def read_again(text: str) -> Document:
+def read_again(text: str) -> ComposeDocument:
     """The file after an edit."""
     try:
         return read(text)

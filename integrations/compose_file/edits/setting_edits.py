@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from core.text import Text
 from core.text import text as said
-from integrations.compose_file.edits.limit_edits import Style
+from integrations.compose_file.edits.limit_edits import LimitStyle
 from integrations.compose_file.edits.list_edits import with_item
 from integrations.compose_file.edits.proved_change import (
-    Path,
+    YamlPath,
     change,
     is_own,
     prove,
@@ -20,9 +20,9 @@ from integrations.compose_file.edits.proved_change import (
     view,
 )
 from integrations.compose_file.file_errors import ComposeFileError, named, shown
-from integrations.compose_file.text_splice import Source, Tree, flow, remove, scalar
+from integrations.compose_file.text_splice import Source, ValueTree, flow, remove, scalar
 from integrations.compose_file.units import duration
-from integrations.compose_file.yaml_tree import Document, Node, own, reach, read
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, own, reach, read
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _POLICY = re.compile(r"no|always|unless-stopped|on-failure(?::(?P<tries>[0-9]{1,6}))?")
@@ -60,7 +60,7 @@ def remove_environment(text: str, service: str, key: str) -> str:
     names = [name.real.value for name, _ in environment.entries] or [_key_of(item) for item in environment.items]
     if key not in names:
         raise _not_there(document, service, key)
-    path: Path = ("services", service, "environment")
+    path: YamlPath = ("services", service, "environment")
     if len(names) == 1:
         mapping = service_node(document, service)
         position = next(at for at, (name, _) in enumerate(mapping.entries) if name.real.value == "environment")
@@ -93,7 +93,7 @@ def set_healthcheck(
     service_node(document, service)
     if not test:
         raise ComposeFileError("a health check needs a command", says=said("compose_error.no_command"))
-    parts: list[tuple[str, Tree]] = [("test", _test(test))]
+    parts: list[tuple[str, ValueTree]] = [("test", _test(test))]
     for name, seconds in (("interval", interval_s), ("timeout", timeout_s), ("start_period", start_period_s)):
         if seconds is not None:
             if not 0.001 <= seconds <= 86_400:
@@ -116,7 +116,7 @@ def set_healthcheck(
     return document.text
 
 
-def set_restart(text: str, service: str, policy: str, *, style: Style = "compose") -> str:
+def set_restart(text: str, service: str, policy: str, *, style: LimitStyle = "compose") -> str:
     """The file with the restart policy of a service: no, always, unless-stopped, on-failure, on-failure:3.
 
     For Swarm it is `deploy.restart_policy`, which knows no difference between always and unless-stopped.
@@ -153,16 +153,16 @@ def _check_key(key: str) -> None:
         )
 
 
-def _key_of(item: Node) -> str:
+def _key_of(item: YamlNode) -> str:
     return item.real.value.split("=", 1)[0]
 
 
-def _common_style(environment: Node) -> str:
+def _common_style(environment: YamlNode) -> str:
     styles = {item.real.style for item in environment.items}
     return styles.pop() if len(styles) == 1 else ""
 
 
-def _not_there(document: Document, service: str, key: str) -> ComposeFileError:
+def _not_there(document: ComposeDocument, service: str, key: str) -> ComposeFileError:
     is_inherited = setting(document, service, "environment", key) is not None
     why = "inherits it; remove it where it is written" if is_inherited else "does not set it itself"
     entry = own(service_node(document, service), "environment")

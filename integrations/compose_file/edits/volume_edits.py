@@ -11,7 +11,7 @@ from integrations.compose_file.edits.proved_change import prove, read_again, ser
 from integrations.compose_file.file_errors import ComposeFileError, named, shown
 from integrations.compose_file.interpolation import variables
 from integrations.compose_file.text_splice import Source, put, scalar
-from integrations.compose_file.yaml_tree import Document, Node, fields, reach, read
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, fields, reach, read
 
 Mode = Literal["rw", "ro"]
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -49,7 +49,7 @@ def set_volume(text: str, service: str, source: str, target: str, mode: Mode = "
     return _declared(document, source).text if is_named else document.text
 
 
-def _position(mounts: Node | None, target: str) -> int | None:
+def _position(mounts: YamlNode | None, target: str) -> int | None:
     """Where in the list something is mounted at the target."""
     for position, item in enumerate(mounts.items if mounts is not None else ()):
         found = reach(item, "target") if item.real.kind == "mapping" else None
@@ -71,8 +71,8 @@ def _short_target(written: str) -> str:
 
 
 def _long(
-    document: Document, service: str, mounts: Node, at: int, *, source: str, is_named: bool, mode: Mode
-) -> Document:
+    document: ComposeDocument, service: str, mounts: YamlNode, at: int, *, source: str, is_named: bool, mode: Mode
+) -> ComposeDocument:
     item = mounts.items[at].real
     kind = reach(item, "type")
     wanted_kind = "volume" if is_named else "bind"
@@ -97,7 +97,7 @@ def _long(
     return new
 
 
-def _declared(document: Document, name: str) -> Document:
+def _declared(document: ComposeDocument, name: str) -> ComposeDocument:
     """The file with the volume among its `volumes:`."""
     volumes = reach(document.root, "volumes")
     if volumes is not None and name in fields(volumes):

@@ -15,7 +15,7 @@ from core.monitoring.snapshot import EventKind
 from core.text import Text, text
 from integrations.docker_engine.actions import container_facts, memory_limits
 from integrations.docker_engine.actions.await_running import has_event_since, wait_until_up
-from integrations.docker_engine.actions.container_facts import Redact
+from integrations.docker_engine.actions.container_facts import RedactText
 from integrations.docker_engine.actions.container_lookup import Engines
 from integrations.docker_engine.actions.container_params import (
     ContainerParams,
@@ -45,7 +45,7 @@ class DockerToolset(Toolset):
     system = "docker"
 
     def __init__(
-        self, engines: Mapping[str, Engine], redact: Redact, *, now: Callable[[], datetime] = _utc_now
+        self, engines: Mapping[str, Engine], redact: RedactText, *, now: Callable[[], datetime] = _utc_now
     ) -> None:
         self._engines = Engines(engines)
         self._redact = redact

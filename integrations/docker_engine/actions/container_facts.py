@@ -15,12 +15,12 @@ from integrations.docker_engine.engine import DiskUsage, LogLine
 from integrations.docker_engine.models import HIDDEN
 
 MB = 1024 * 1024
-Redact = Callable[[str], str]
+RedactText = Callable[[str], str]
 VOLUMES_SHOWN = 20
 LOGS_SHOWN = 20
 
 
-def redacted(value: JsonValue, redact: Redact) -> JsonValue:
+def redacted(value: JsonValue, redact: RedactText) -> JsonValue:
     """The same with every string redacted; names of fields stay."""
     if isinstance(value, str):
         return redact(value)

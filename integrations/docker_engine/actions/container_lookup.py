@@ -10,7 +10,7 @@ from core.monitoring.inventory import Container
 from core.monitoring.snapshot import Sample
 from core.text import text
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.refusals import EngineLacks, Trouble
+from integrations.docker_engine.refusals import EngineNotFound, RefusalReason
 
 
 class Engines:
@@ -36,12 +36,12 @@ class Engines:
         known = ", ".join(self.names)
         if host is None:
             says = text("docker.trouble.which_host", known=known)
-            raise EngineLacks(f"there are several hosts; name one of: {known}", says, Trouble.WHICH)
+            raise EngineNotFound(f"there are several hosts; name one of: {known}", says, RefusalReason.WHICH)
         if host not in self._engines:
             near = closest(host, self.names)
             hint = f"did you mean {near!r}?" if near else f"known are: {known}"
             says = text("docker.trouble.no_host", host=host, known=known)
-            raise EngineLacks(f"there is no host {host!r}; {hint}", says, Trouble.NO_HOST)
+            raise EngineNotFound(f"there is no host {host!r}; {hint}", says, RefusalReason.NO_HOST)
         return self._engines[host]
 
     async def find(self, reference: str) -> tuple[Engine, Container]:
@@ -61,7 +61,7 @@ class Engines:
             says = text(
                 "docker.trouble.which_container", container=reference, known=", ".join(one.ref for _, one in found)
             )
-            raise EngineLacks(f"{reference!r} exists on several hosts; say {both}", says, Trouble.WHICH)
+            raise EngineNotFound(f"{reference!r} exists on several hosts; say {both}", says, RefusalReason.WHICH)
         for answer in answers:
             if isinstance(answer, SystemUnavailable):
                 raise answer
@@ -69,7 +69,7 @@ class Engines:
         hint = f"did you mean {near!r}?" if near else "list the containers to see which exist"
         key = "docker.trouble.unknown_container_near" if near else "docker.trouble.unknown_container"
         says = text(key, container=reference, near=near)
-        raise EngineLacks(f"there is no container {reference!r}; {hint}", says)
+        raise EngineNotFound(f"there is no container {reference!r}; {hint}", says)
 
     async def everything(self, host: str | None) -> tuple[list[Container], list[str]]:
         """All containers, sorted by reference, and the hosts that did not answer; raises when none answered."""

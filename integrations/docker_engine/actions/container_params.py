@@ -10,14 +10,16 @@ from pydantic import Field, field_validator, model_validator
 
 from core.actions.catalog import Params
 from core.errors import NotFound
-from integrations.docker_engine.actions.prune_selection import Part
+from integrations.docker_engine.actions.prune_selection import PruneTarget
 from integrations.docker_engine.image_references import parse
 
 _SPAN = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?")
 LEAST_LIMIT_MB = 6
 """What an engine takes at least. https://docs.docker.com/engine/containers/resource_constraints/"""
 
-Reference = Annotated[str, Field(min_length=1, max_length=300, description="host/name, or a name that is unique")]
+ContainerReference = Annotated[
+    str, Field(min_length=1, max_length=300, description="host/name, or a name that is unique")
+]
 OneHost = Annotated[
     str | None, Field(max_length=200, description="a host's name; may be left out when there is only one")
 ]
@@ -27,7 +29,7 @@ HostName = Annotated[str | None, Field(max_length=200, description="a host's nam
 class ContainerParams(Params):
     """One container."""
 
-    container: Reference
+    container: ContainerReference
 
     def target(self) -> str:
         """The reference as given."""
@@ -113,7 +115,7 @@ class PruneParams(Params):
     """What to remove."""
 
     host: OneHost = None
-    parts: Annotated[list[Part] | None, Field(min_length=1, description="none: all of them")] = None
+    parts: Annotated[list[PruneTarget] | None, Field(min_length=1, description="none: all of them")] = None
     older_than_h: Annotated[
         float | None, Field(ge=0, le=24 * 365, description="none: a day, and a week for images that have a name")
     ] = None

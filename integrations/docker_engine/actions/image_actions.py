@@ -15,14 +15,14 @@ from core.monitoring.inventory import Container
 from core.text import Text, text
 from integrations.docker_engine import image_references
 from integrations.docker_engine.actions import container_facts
-from integrations.docker_engine.actions.container_facts import Redact
+from integrations.docker_engine.actions.container_facts import RedactText
 from integrations.docker_engine.actions.container_lookup import Engines
 from integrations.docker_engine.actions.container_params import ImagesParams, PullParams, UpdatesParams
-from integrations.docker_engine.actions.image_updates import Freshness, by_need, look
+from integrations.docker_engine.actions.image_updates import ImageFreshness, by_need, look
 from integrations.docker_engine.actions.refusal_results import told
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.image_store import PULL_LIMIT_S, Image
-from integrations.docker_engine.registry_lookup import Registries
+from integrations.docker_engine.registry_lookup import RegistryLookup
 
 
 def _utc_now() -> datetime:
@@ -37,15 +37,15 @@ class ImageToolset(Toolset):
     def __init__(
         self,
         engines: Mapping[str, Engine],
-        redact: Redact,
+        redact: RedactText,
         *,
         now: Callable[[], datetime] = _utc_now,
-        registries: Registries | None = None,
+        registries: RegistryLookup | None = None,
     ) -> None:
         self._engines = Engines(engines)
         self._redact = redact
         self._now = now
-        self._registries = registries or Registries(now)
+        self._registries = registries or RegistryLookup(now)
 
     def unavailable(self) -> str | None:
         """Without an engine there is nothing to ask."""
@@ -92,7 +92,7 @@ class ImageToolset(Toolset):
         query = "docker buildx imagetools inspect <image>"
         return self._result(message, data, query, Outcome.OK if images else Outcome.NO_DATA)
 
-    async def _look(self, host: str, containers: list[Container], fresh: bool) -> list[Freshness] | None:
+    async def _look(self, host: str, containers: list[Container], fresh: bool) -> list[ImageFreshness] | None:
         try:
             return await look(self._engines.one(host), containers, self._registries, fresh=fresh)
         except SystemUnavailable:

@@ -13,14 +13,14 @@ from core.errors import NotFound
 from core.monitoring.inventory import Container
 from integrations.docker_engine import image_references
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.image_references import Reference
+from integrations.docker_engine.image_references import ImageReference
 from integrations.docker_engine.image_store import Image
-from integrations.docker_engine.registry_lookup import Registries
+from integrations.docker_engine.registry_lookup import RegistryLookup
 
 DAY_S = 86_400.0
 
 
-class Untold(StrEnum):
+class UnknownFreshness(StrEnum):
     """Why nobody can say whether there is something newer, beside the troubles of registries."""
 
     BUILT_HERE = "built_here"
@@ -30,7 +30,7 @@ class Untold(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Freshness:
+class ImageFreshness:
     """One image that containers of a host run, and what its registry has."""
 
     host: str
@@ -69,8 +69,8 @@ class Freshness:
 
 
 async def look(
-    engine: Engine, containers: Sequence[Container], registries: Registries, *, fresh: bool = False
-) -> list[Freshness]:
+    engine: Engine, containers: Sequence[Container], registries: RegistryLookup, *, fresh: bool = False
+) -> list[ImageFreshness]:
     """One entry for each image that these containers of one engine run."""
     stored = await engine.store.images()
     by_id = {one.id: one for one in stored}
@@ -78,14 +78,14 @@ async def look(
     for one in containers:
         groups.setdefault((one.image, one.image_id), []).append(one)
 
-    async def compare(image: str, image_id: str, users: Sequence[Container]) -> Freshness:
-        found = Freshness(host=engine.name, image=image, image_id=image_id, containers=tuple(users))
+    async def compare(image: str, image_id: str, users: Sequence[Container]) -> ImageFreshness:
+        found = ImageFreshness(host=engine.name, image=image, image_id=image_id, containers=tuple(users))
         return await _compared(engine, found, by_id.get(image_id), stored, registries, fresh=fresh)
 
     return list(await asyncio.gather(*(compare(*key, users) for key, users in groups.items())))
 
 
-def by_need(found: Sequence[Freshness]) -> list[Freshness]:
+def by_need(found: Sequence[ImageFreshness]) -> list[ImageFreshness]:
     """Outdated ones first, then those that cannot be told, then the rest; each by name."""
     rank = {True: 0, None: 1, False: 2}
     return sorted(found, key=lambda one: (rank[one.is_newer], one.image, one.host))
@@ -93,27 +93,27 @@ def by_need(found: Sequence[Freshness]) -> list[Freshness]:
 
 async def _compared(
     engine: Engine,
-    found: Freshness,
+    found: ImageFreshness,
     image: Image | None,
     stored: Sequence[Image],
-    registries: Registries,
+    registries: RegistryLookup,
     *,
     fresh: bool,
-) -> Freshness:
+) -> ImageFreshness:
     try:
         name = image_references.parse(found.image)
     except NotFound:
-        return replace(found, why=Untold.NO_NAME, created_at=image.created_at if image else None)
+        return replace(found, why=UnknownFreshness.NO_NAME, created_at=image.created_at if image else None)
     if image is None:
-        return replace(found, why=Untold.IMAGE_GONE)
+        return replace(found, why=UnknownFreshness.IMAGE_GONE)
     running = _digests_under(image, name)
     found = replace(found, created_at=image.created_at, running_digest=running[0] if running else "")
     if found.image.startswith("sha256:") or image_references.is_id(found.image):
-        return replace(found, why=Untold.NO_NAME)
+        return replace(found, why=UnknownFreshness.NO_NAME)
     if name.digest:
-        return replace(found, why=Untold.PINNED, running_digest=name.digest)
+        return replace(found, why=UnknownFreshness.PINNED, running_digest=name.digest)
     if not running:
-        return replace(found, why=Untold.BUILT_HERE)
+        return replace(found, why=UnknownFreshness.BUILT_HERE)
     answer = await registries.ask(engine, name.full, fresh=fresh)
     if answer.trouble is not None:
         return replace(found, why=answer.trouble)
@@ -127,6 +127,6 @@ async def _compared(
     )
 
 
-def _digests_under(image: Image, name: Reference) -> list[str]:
+def _digests_under(image: Image, name: ImageReference) -> list[str]:
     """Its digests in that very repository."""
     return [digest for held, _, digest in (one.partition("@") for one in image.digests) if held == name.name]

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.image_store import CacheEntry, Image, Network
-from integrations.docker_engine.registry_lookup import Registries
+from integrations.docker_engine.registry_lookup import RegistryLookup
 
 DAY_H = 24.0
 WEEK_H = 168.0
@@ -23,7 +23,7 @@ CHECKS_WITHIN_S = 12.0
 INSPECTS_AT_ONCE = 8
 
 
-class Part(StrEnum):
+class PruneTarget(StrEnum):
     """What can be removed."""
 
     DANGLING = "dangling"
@@ -36,18 +36,18 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class PruneRequest:
     """How much of it."""
 
-    parts: frozenset[Part] = frozenset(Part)
+    parts: frozenset[PruneTarget] = frozenset(PruneTarget)
     older_than_h: float | None = None
     """None: a day, and a week for images with a name."""
     label: str = ""
     """`name` or `name=value`; empty: whatever it has."""
 
-    def span(self, part: Part) -> timedelta:
+    def span(self, part: PruneTarget) -> timedelta:
         """How old such a thing must be."""
-        usual = WEEK_H if part is Part.UNUSED else DAY_H
+        usual = WEEK_H if part is PruneTarget.UNUSED else DAY_H
         return timedelta(hours=usual if self.older_than_h is None else self.older_than_h)
 
     def fits(self, labels: Mapping[str, str]) -> bool:
@@ -57,7 +57,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class PruneSelection:
     """What would be removed."""
 
     dangling: tuple[Image, ...] = ()
@@ -79,16 +79,16 @@ class Choice:
         """Whether there is nothing to do."""
         return not (self.images or self.cache or self.networks)
 
-    def bytes_of(self, part: Part) -> int:
+    def bytes_of(self, part: PruneTarget) -> int:
         """At least so much is freed; layers that several of them share come on top."""
-        images = {Part.DANGLING: self.dangling, Part.UNUSED: self.unused}.get(part, ())
-        cache = self.cache if part is Part.CACHE else ()
+        images = {PruneTarget.DANGLING: self.dangling, PruneTarget.UNUSED: self.unused}.get(part, ())
+        cache = self.cache if part is PruneTarget.CACHE else ()
         return sum(one.unique_bytes or 0 for one in images) + sum(one.size_bytes for one in cache if not one.is_shared)
 
     @property
     def bytes(self) -> int:
         """Of all parts."""
-        return sum(self.bytes_of(part) for part in Part)
+        return sum(self.bytes_of(part) for part in PruneTarget)
 
     @property
     def basis(self) -> str:
@@ -98,7 +98,7 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Removed:
+class PruneResult:
     """What was removed."""
 
     images: tuple[Image, ...] = ()
@@ -110,8 +110,8 @@ class Removed:
 
 
 async def choose(
-    engine: Engine, wish: Wish, registries: Registries, *, now: datetime, keep: Collection[str] = ()
-) -> Choice:
+    engine: Engine, wish: PruneRequest, registries: RegistryLookup, *, now: datetime, keep: Collection[str] = ()
+) -> PruneSelection:
     """What can go. `keep`: ids and digest references of images that must stay, as for going back to a version."""
     space = await engine.store.space()
     free = [
@@ -119,25 +119,25 @@ async def choose(
         for one in space.images
         if not one.used_by and wish.fits(one.labels) and one.id not in keep and not {*one.digests} & {*keep}
     ]
-    dangling = [one for one in free if not one.tags] if Part.DANGLING in wish.parts else []
-    named = [one for one in free if one.tags and one.digests] if Part.UNUSED in wish.parts else []
-    old_dangling = await _old(engine, dangling, now - wish.span(Part.DANGLING))
-    old_named = await _old(engine, named, now - wish.span(Part.UNUSED))
+    dangling = [one for one in free if not one.tags] if PruneTarget.DANGLING in wish.parts else []
+    named = [one for one in free if one.tags and one.digests] if PruneTarget.UNUSED in wish.parts else []
+    old_dangling = await _old(engine, dangling, now - wish.span(PruneTarget.DANGLING))
+    old_named = await _old(engine, named, now - wish.span(PruneTarget.UNUSED))
     there = await _still_in_registry(engine, old_named[:CHECKED_AT_MOST], registries)
-    before = now - wish.span(Part.CACHE)
-    has_cache = Part.CACHE in wish.parts and not wish.label
+    before = now - wish.span(PruneTarget.CACHE)
+    has_cache = PruneTarget.CACHE in wish.parts and not wish.label
     cache = [one for one in space.cache if not one.is_in_use and (one.used_at is None or one.used_at < before)]
-    return Choice(
+    return PruneSelection(
         dangling=tuple(old_dangling),
         unused=tuple(one for one in old_named if one.id in there),
         cache=tuple(cache) if has_cache else (),
-        networks=tuple(await _free_networks(engine, wish, now)) if Part.NETWORKS in wish.parts else (),
+        networks=tuple(await _free_networks(engine, wish, now)) if PruneTarget.NETWORKS in wish.parts else (),
         kept=tuple(one for one in old_named if one.id not in there),
         layers_bytes=space.layers_bytes,
     )
 
 
-async def carry_out(engine: Engine, choice: Choice, wish: Wish) -> Removed:
+async def carry_out(engine: Engine, choice: PruneSelection, wish: PruneRequest) -> PruneResult:
     """Remove exactly that, one by one and never by force; then measure what it freed.
 
     What the engine's layers lost meanwhile, but no less than what these images shared with nobody: others may have
@@ -145,11 +145,11 @@ async def carry_out(engine: Engine, choice: Choice, wish: Wish) -> Removed:
     """
     images = [one for one in choice.images if await engine.store.remove_image(one.id)]
     networks = [one for one in choice.networks if await engine.store.remove_network(one.id)]
-    hours = wish.span(Part.CACHE).total_seconds() / 3600
+    hours = wish.span(PruneTarget.CACHE).total_seconds() / 3600
     cache_bytes = await engine.store.prune_build_cache(hours) if choice.cache else 0
     after = (await engine.store.space()).layers_bytes if images else choice.layers_bytes
     gone = {one.id for one in images} | {one.id for one in networks}
-    return Removed(
+    return PruneResult(
         images=tuple(images),
         networks=tuple(networks),
         images_bytes=max(choice.layers_bytes - after, sum(one.unique_bytes or 0 for one in images)),
@@ -173,7 +173,7 @@ async def _old(engine: Engine, images: Sequence[Image], before: datetime) -> lis
     return [one for one, old in zip(built, answers, strict=True) if old]
 
 
-async def _still_in_registry(engine: Engine, images: Sequence[Image], registries: Registries) -> set[str]:
+async def _still_in_registry(engine: Engine, images: Sequence[Image], registries: RegistryLookup) -> set[str]:
     """The ids of those that their registry would give again, as far as it said so in time."""
     there: set[str] = set()
 
@@ -192,9 +192,9 @@ async def _still_in_registry(engine: Engine, images: Sequence[Image], registries
     return there
 
 
-async def _free_networks(engine: Engine, wish: Wish, now: datetime) -> list[Network]:
+async def _free_networks(engine: Engine, wish: PruneRequest, now: datetime) -> list[Network]:
     taken = {name for one in await engine.containers() for name in one.networks}
-    before = now - wish.span(Part.NETWORKS)
+    before = now - wish.span(PruneTarget.NETWORKS)
     return [
         one
         for one in await engine.store.networks()

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from core.monitoring.inventory import Container
-from integrations.docker_engine.client.json_fields import Answer, count, mapping, sequence, string
-from integrations.docker_engine.image_store import Binding
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, sequence, string
+from integrations.docker_engine.image_store import PortBinding
 
 EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
 # The ports that these programs listen on unless told otherwise.
@@ -28,7 +28,7 @@ DATABASES = {
 }
 
 
-def bindings_of(container: Container, raw: Answer) -> Iterator[Binding]:
+def bindings_of(container: Container, raw: JsonAnswer) -> Iterator[PortBinding]:
     """The ports in an answer of `inspect`: those published now, else those it would publish when it starts."""
     published = {
         inside: [mapping(one) for one in sequence(found)]
@@ -39,7 +39,7 @@ def bindings_of(container: Container, raw: Answer) -> Iterator[Binding]:
     for inside, found in (published if is_open else wished).items():
         number, _, protocol = inside.partition("/")
         for one in map(mapping, sequence(found)):
-            yield Binding(
+            yield PortBinding(
                 container=container.ref,
                 stack=container.stack,
                 service=container.service,
@@ -53,7 +53,7 @@ def bindings_of(container: Container, raw: Answer) -> Iterator[Binding]:
             )
 
 
-def conflicts(bindings: Sequence[Binding]) -> list[tuple[Binding, Binding]]:
+def conflicts(bindings: Sequence[PortBinding]) -> list[tuple[PortBinding, PortBinding]]:
     """Pairs of containers of one host that cannot both run: they want the same port of overlapping addresses."""
     return [
         (one, other)
@@ -66,7 +66,7 @@ def conflicts(bindings: Sequence[Binding]) -> list[tuple[Binding, Binding]]:
     ]
 
 
-def exposed_databases(bindings: Sequence[Binding]) -> list[tuple[Binding, str]]:
+def exposed_databases(bindings: Sequence[PortBinding]) -> list[tuple[PortBinding, str]]:
     """Databases that listen on every address of their machine, with the name of the program: a risk.
 
     Docker publishes past the machine's own firewall. https://docs.docker.com/engine/network/packet-filtering-firewalls/
@@ -84,9 +84,9 @@ def _overlap(one: str, other: str) -> bool:
     return one == other or one in EVERYWHERE or other in EVERYWHERE
 
 
-def _host(binding: Binding) -> str:
+def _host(binding: PortBinding) -> str:
     return binding.container.partition("/")[0]
 
 
-def _order(binding: Binding) -> tuple[str, int, str, str]:
+def _order(binding: PortBinding) -> tuple[str, int, str, str]:
     return _host(binding), binding.port, binding.protocol, binding.container

@@ -7,17 +7,17 @@ from functools import wraps
 from typing import Protocol, TypeVar
 
 from core.actions.catalog import Outcome, Params, Result
-from integrations.docker_engine.actions.container_facts import Redact
-from integrations.docker_engine.refusals import EngineLacks, EngineRefused
+from integrations.docker_engine.actions.container_facts import RedactText
+from integrations.docker_engine.refusals import EngineNotFound, EngineRefused
 
 
-class Redacting(Protocol):
+class HasRedactor(Protocol):
     """A toolset that has a redactor."""
 
-    _redact: Redact
+    _redact: RedactText
 
 
-S = TypeVar("S", bound=Redacting)
+S = TypeVar("S", bound=HasRedactor)
 P = TypeVar("P", bound=Params)
 
 
@@ -28,7 +28,7 @@ def told(method: Callable[[S, P], Awaitable[Result]]) -> Callable[[S, P], Awaita
     async def run(self: S, params: P) -> Result:
         try:
             return await method(self, params)
-        except (EngineRefused, EngineLacks) as error:
+        except (EngineRefused, EngineNotFound) as error:
             data = {"trouble": str(error.trouble), "error": self._redact(str(error))}
             return Result(outcome=Outcome.FAILED, message=error.says, data={**data})
 

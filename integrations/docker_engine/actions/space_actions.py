@@ -12,15 +12,15 @@ from pydantic import JsonValue
 from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, Role, Toolset, action
 from core.text import Text, text
 from integrations.docker_engine.actions import container_facts, prune_selection, published_ports
-from integrations.docker_engine.actions.container_facts import Redact
+from integrations.docker_engine.actions.container_facts import RedactText
 from integrations.docker_engine.actions.container_lookup import Engines
 from integrations.docker_engine.actions.container_params import PortsParams, PruneParams
-from integrations.docker_engine.actions.prune_selection import Choice, Part, Wish
+from integrations.docker_engine.actions.prune_selection import PruneRequest, PruneSelection, PruneTarget
 from integrations.docker_engine.actions.refusal_results import told
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.image_store import Binding
-from integrations.docker_engine.refusals import EngineLacks, Trouble
-from integrations.docker_engine.registry_lookup import Registries
+from integrations.docker_engine.image_store import PortBinding
+from integrations.docker_engine.refusals import EngineNotFound, RefusalReason
+from integrations.docker_engine.registry_lookup import RegistryLookup
 
 PRUNE_LIMIT_S = 300.0
 LINES_SHOWN = 30
@@ -45,17 +45,17 @@ class SpaceToolset(Toolset):
     def __init__(
         self,
         engines: Mapping[str, Engine],
-        redact: Redact,
+        redact: RedactText,
         *,
         now: Callable[[], datetime] = _utc_now,
-        registries: Registries | None = None,
+        registries: RegistryLookup | None = None,
         keep: Keep = keep_nothing,
     ) -> None:
         """`keep`: images that no prune may take, such as those of the versions that one could go back to."""
         self._engines = Engines(engines)
         self._redact = redact
         self._now = now
-        self._registries = registries or Registries(now)
+        self._registries = registries or RegistryLookup(now)
         self._keep = keep
 
     def unavailable(self) -> str | None:
@@ -114,7 +114,7 @@ class SpaceToolset(Toolset):
         choice = await self._choose(engine, wish)
         if choice.is_empty:
             problem = f"there is nothing on {engine.name!r} that could be removed and fetched or made again"
-            raise EngineLacks(problem, text("docker.prune_nothing", host=engine.name), Trouble.NOTHING_TO_DO)
+            raise EngineNotFound(problem, text("docker.prune_nothing", host=engine.name), RefusalReason.NOTHING_TO_DO)
         lines = _commands(choice, wish)
         shown = lines[:LINES_SHOWN] + ([f"… +{len(lines) - LINES_SHOWN}"] if len(lines) > LINES_SHOWN else [])
         warnings = [text("docker.prune_frees", host=engine.name, mb=container_facts.mb(choice.bytes))]
@@ -130,7 +130,7 @@ class SpaceToolset(Toolset):
         left = await self._choose(engine, _wish(params))
         return Outcome.OK if left.is_empty else Outcome.FAILED
 
-    async def _choose(self, engine: Engine, wish: Wish) -> Choice:
+    async def _choose(self, engine: Engine, wish: PruneRequest) -> PruneSelection:
         return await prune_selection.choose(engine, wish, self._registries, now=self._now(), keep=await self._keep())
 
     # -- ports -----------------------------------------------------------------------------------------------------
@@ -171,31 +171,31 @@ class SpaceToolset(Toolset):
         return Result(outcome=outcome, message=message, data=clean, query=self._redact(query))
 
 
-def _wish(params: PruneParams) -> Wish:
-    parts = frozenset(params.parts) if params.parts else frozenset(Part)
-    return Wish(parts=parts, older_than_h=params.older_than_h, label=params.label or "")
+def _wish(params: PruneParams) -> PruneRequest:
+    parts = frozenset(params.parts) if params.parts else frozenset(PruneTarget)
+    return PruneRequest(parts=parts, older_than_h=params.older_than_h, label=params.label or "")
 
 
-def _choice_facts(choice: Choice) -> JsonObject:
-    return {part.value: container_facts.mb(choice.bytes_of(part)) for part in Part} | {
+def _choice_facts(choice: PruneSelection) -> JsonObject:
+    return {part.value: container_facts.mb(choice.bytes_of(part)) for part in PruneTarget} | {
         "kept": [one.title for one in choice.kept],
     }
 
 
-def _commands(choice: Choice, wish: Wish) -> list[str]:
+def _commands(choice: PruneSelection, wish: PruneRequest) -> list[str]:
     """What a person would type for the same, biggest first."""
     images = sorted(choice.images, key=lambda one: -(one.unique_bytes or 0))
     lines = [
         f"docker image rm {shlex.quote(one.title)}  # {container_facts.mb(one.unique_bytes or 0)} MB" for one in images
     ]
     if choice.cache:
-        hours = wish.span(Part.CACHE).total_seconds() / 3600
-        size = container_facts.mb(choice.bytes_of(Part.CACHE))
+        hours = wish.span(PruneTarget.CACHE).total_seconds() / 3600
+        size = container_facts.mb(choice.bytes_of(PruneTarget.CACHE))
         lines.insert(0, f"docker builder prune --all --filter until={hours:g}h  # {size} MB")
     return lines + [f"docker network rm {shlex.quote(one.name)}" for one in choice.networks]
 
 
-def _binding_row(one: Binding) -> JsonObject:
+def _binding_row(one: PortBinding) -> JsonObject:
     return {
         "container": one.container,
         "stack": one.stack,

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from core.actions.catalog import Toolset
 from integrations.docker_engine.actions.container_actions import DockerToolset
-from integrations.docker_engine.actions.container_facts import Redact
+from integrations.docker_engine.actions.container_facts import RedactText
 from integrations.docker_engine.actions.image_actions import ImageToolset
 from integrations.docker_engine.actions.space_actions import Keep, SpaceToolset, keep_nothing
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.registry_lookup import Registries
+from integrations.docker_engine.registry_lookup import RegistryLookup
 
 
 def _utc_now() -> datetime:
@@ -20,13 +20,13 @@ def _utc_now() -> datetime:
 
 def docker_toolsets(
     engines: Mapping[str, Engine],
-    redact: Redact,
+    redact: RedactText,
     *,
     now: Callable[[], datetime] = _utc_now,
     keep: Keep = keep_nothing,
 ) -> list[Toolset]:
     """`keep`: images that no prune may take, such as those of the versions that one could go back to."""
-    registries = Registries(now)
+    registries = RegistryLookup(now)
     return [
         DockerToolset(engines, redact, now=now),
         ImageToolset(engines, redact, now=now, registries=registries),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from integrations.docker_engine.client.stats_counters import Reading, working_set
+from integrations.docker_engine.client.stats_counters import CounterReading, working_set
 
 READ_LIMIT = 64 * 1024
 CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "blkio")
@@ -23,7 +23,7 @@ class Cgroup:
     directories: dict[str, str]
     has_own_network: bool
 
-    def read(self, memory_total: int) -> Reading:
+    def read(self, memory_total: int) -> CounterReading:
         """The counters now; raises OSError or ValueError when the container is gone."""
         return self._read_v2(memory_total) if self.is_v2 else self._read_v1(memory_total)
 
@@ -32,12 +32,12 @@ class Cgroup:
         name = "memory.events" if self.is_v2 else "memory.oom_control"
         return _field(_read(self.directories["memory"], name), b"oom_kill")
 
-    def _read_v1(self, memory_total: int) -> Reading:
+    def _read_v1(self, memory_total: int) -> CounterReading:
         at = self.directories
         throttling, memory = _read(at["cpu"], "cpu.stat"), _read(at["memory"], "memory.stat")
         read, written = _v1_disk(at.get("blkio"))
         received, sent = self._network()
-        return Reading(
+        return CounterReading(
             at=datetime.now(UTC),
             cpu_ns=int(_read(at["cpuacct"], "cpuacct.usage")),
             periods=_field(throttling, b"nr_periods"),
@@ -53,13 +53,13 @@ class Cgroup:
             pids=int(_read(at["pids"], "pids.current")) if "pids" in at else 0,
         )
 
-    def _read_v2(self, memory_total: int) -> Reading:
+    def _read_v2(self, memory_total: int) -> CounterReading:
         at = self.directories["memory"]
         cpu, memory = _read(at, "cpu.stat"), _read(at, "memory.stat")
         limit = _read(at, "memory.max").strip()
         read, written = _v2_disk(at)
         received, sent = self._network()
-        return Reading(
+        return CounterReading(
             at=datetime.now(UTC),
             cpu_ns=_field(cpu, b"usage_usec") * 1000,
             periods=_field(cpu, b"nr_periods"),

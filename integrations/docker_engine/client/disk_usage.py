@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from integrations.docker_engine.client.json_fields import Answer, count, mapping, sequence, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, sequence, string
 from integrations.docker_engine.engine import DiskUsage
 
 
-def usage_of(raw: Answer) -> DiskUsage:
+def usage_of(raw: JsonAnswer) -> DiskUsage:
     """Add up an answer of `/system/df` as `docker system df` does."""
     layers, images = count(raw.get("LayersSize")), _objects(raw, "Images")
     volumes = {
@@ -52,15 +52,15 @@ def _size_of(log: Path) -> int | None:
     return sum(found) if found else None
 
 
-def _objects(raw: Answer, name: str) -> Sequence[Answer]:
+def _objects(raw: JsonAnswer, name: str) -> Sequence[JsonAnswer]:
     return [mapping(one) for one in sequence(raw.get(name))]
 
 
-def _used(images: Sequence[Answer]) -> int:
+def _used(images: Sequence[JsonAnswer]) -> int:
     """Bytes of images that containers use, what they share with others left out."""
     return sum(_size(one, "Size") - _size(one, "SharedSize") for one in images if count(one.get("Containers")) > 0)
 
 
-def _size(raw: Answer, name: str) -> int:
+def _size(raw: JsonAnswer, name: str) -> int:
     """-1 means not counted."""
     return max(0, count(raw.get(name)))

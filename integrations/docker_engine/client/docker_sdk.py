@@ -19,7 +19,13 @@ from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 
 from core.errors import ActionFailed, GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded
-from integrations.docker_engine.refusals import EngineLacks, EngineRefused, Trouble, engine_says, engine_trouble
+from integrations.docker_engine.refusals import (
+    EngineNotFound,
+    EngineRefused,
+    RefusalReason,
+    engine_says,
+    engine_trouble,
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -165,9 +171,9 @@ def refusal(status: int, reason: str, system: str, what: str) -> GuardianError:
     """What an answer with a status of 400 or more means."""
     reason = reason.strip() or f"HTTP {status}"
     trouble = engine_trouble(status, reason)
-    if trouble is Trouble.NO_CONTAINER:
+    if trouble is RefusalReason.NO_CONTAINER:
         problem = f"{what}: {system} has nothing of that name ({reason})"
-        return EngineLacks(problem, engine_says(trouble, reason))
+        return EngineNotFound(problem, engine_says(trouble, reason))
     if trouble is not None:
         return EngineRefused(f"{what}: {system} refused: {reason}", trouble, engine_says(trouble, reason))
     if status == 404 and not _START_FAILURE.search(reason):

@@ -26,7 +26,7 @@ Refusal = Callable[[int, str, str, str], GuardianError]
 """What a status, the engine's reason, its name and the question mean."""
 
 
-class Wire:
+class EngineHttp:
     """HTTP to one engine over a unix socket or TCP. Raises the errors of `Engine` only."""
 
     def __init__(self, system: str, path: Path | None, host: str, port: int, context: ssl.SSLContext | None) -> None:

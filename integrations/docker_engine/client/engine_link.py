@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from core.errors import ActionFailed, GuardianError, NotFound, SettingsError, SystemUnavailable, TimeLimitExceeded
 from core.settings import EngineSettings
 from integrations.docker_engine.client.docker_sdk import Control, Tls
-from integrations.docker_engine.client.engine_http import Wire
+from integrations.docker_engine.client.engine_http import EngineHttp
 from integrations.docker_engine.client.json_fields import count, mapping, string
 from integrations.docker_engine.client.ssh_tunnel import Tunnel
 
@@ -83,7 +83,7 @@ class Link:
 
     api_version: str
     engine_version: str
-    wire: Wire
+    wire: EngineHttp
     control: Control
     tunnel: Tunnel | None
 
@@ -160,7 +160,7 @@ class Connector:
         if address.ssh is not None and address.socket is not None:
             tunnel = Tunnel(self.title, address.ssh, address.socket, self._settings, program=self._ssh_program)
             address = Address(socket=await tunnel.open())
-        wire = Wire(self.title, address.socket, address.host, address.port, _ssl_context(self.name, address.tls))
+        wire = EngineHttp(self.title, address.socket, address.host, address.port, _ssl_context(self.name, address.tls))
         try:
             return await self._negotiate(address, wire, tunnel)
         except BaseException:
@@ -170,7 +170,7 @@ class Connector:
                     await tunnel.close()
             raise
 
-    async def _negotiate(self, address: Address, wire: Wire, tunnel: Tunnel | None) -> Link:
+    async def _negotiate(self, address: Address, wire: EngineHttp, tunnel: Tunnel | None) -> Link:
         try:
             versions = mapping(await wire.get("/version", limit_s=self._settings.timeout_s))
         except (NotFound, ActionFailed) as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from core.monitoring.snapshot import EngineEvent, EventKind
-from integrations.docker_engine.client.json_fields import Answer, count, mapping, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, string
 
 LINE_LIMIT = 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ def filters() -> str:
     return json.dumps({"type": ["container"], "event": [kind.value for kind in EventKind]})
 
 
-def event_of(raw: Answer) -> EngineEvent | None:
+def event_of(raw: JsonAnswer) -> EngineEvent | None:
     """Read one event; None for a kind that was not asked for (old engines filter loosely)."""
     action, _, detail = string(raw.get("Action") or raw.get("status")).partition(":")
     actor = mapping(raw.get("Actor"))
@@ -40,7 +40,7 @@ def event_of(raw: Answer) -> EngineEvent | None:
     )
 
 
-def _at(raw: Answer) -> datetime:
+def _at(raw: JsonAnswer) -> datetime:
     nanoseconds = count(raw.get("timeNano"))
     microseconds = nanoseconds // 1000 if nanoseconds else count(raw.get("time")) * 1_000_000
     return _EPOCH + timedelta(microseconds=microseconds)
@@ -62,7 +62,7 @@ class JsonLines:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, chunk: bytes) -> Iterator[Answer]:
+    def feed(self, chunk: bytes) -> Iterator[JsonAnswer]:
         """The objects completed by this chunk."""
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LINE_LIMIT:

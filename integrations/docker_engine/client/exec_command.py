@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from core.errors import ActionFailed
-from integrations.docker_engine.client.engine_http import Wire, of_container
+from integrations.docker_engine.client.engine_http import EngineHttp, of_container
 from integrations.docker_engine.client.json_fields import count, mapping, string
 from integrations.docker_engine.client.log_reader import Demultiplexer, clean_lines
 from integrations.docker_engine.engine import ExecResult
@@ -18,7 +18,7 @@ CODE_TRIES = 40
 CODE_PAUSE_S = 0.05
 
 
-async def run(wire: Wire, container: str, argv: Sequence[str], *, limit_s: float) -> ExecResult:
+async def run(wire: EngineHttp, container: str, argv: Sequence[str], *, limit_s: float) -> ExecResult:
     """Run the command; raises TimeLimitExceeded when it does not end within `limit_s` (it may still run then)."""
     what = f"exec in {container!r}"
     body = {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True, "Tty": False}
@@ -42,7 +42,7 @@ async def run(wire: Wire, container: str, argv: Sequence[str], *, limit_s: float
     )
 
 
-async def _exit_code(wire: Wire, path: str, what: str) -> int:
+async def _exit_code(wire: EngineHttp, path: str, what: str) -> int:
     """The command's code; an engine may need a moment after the end of the stream to know it."""
     for _ in range(CODE_TRIES):
         state = mapping(await wire.get(f"{path}/json", limit_s=STEP_LIMIT_S, what=what))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-Answer = Mapping[str, object]
+JsonAnswer = Mapping[str, object]
 
 
-def mapping(value: object) -> Answer:
+def mapping(value: object) -> JsonAnswer:
     """An object, or an empty one."""
     return value if isinstance(value, dict) else {}
 

@@ -65,7 +65,7 @@ class Demultiplexer:
 
 
 @dataclass(kw_only=True)
-class _Open:
+class _PartialLine:
     """A line that has begun and not ended."""
 
     kept: bytearray = field(default_factory=bytearray)
@@ -85,7 +85,7 @@ class Lines:
         self._max_line = max_line
         # a character has up to four bytes; some more for colours, which do not count
         self._keep = max_line * 4 + 4096
-        self._open: dict[Stream, _Open] = {"stdout": _Open(), "stderr": _Open()}
+        self._open: dict[Stream, _PartialLine] = {"stdout": _PartialLine(), "stderr": _PartialLine()}
         self._chars = 0
 
     def feed(self, stream: Stream, piece: bytes, *, begins_frame: bool) -> None:
@@ -106,7 +106,7 @@ class Lines:
             line.stamp = bytearray()
             piece = piece[end + 1 :]
 
-    def _read_stamp(self, line: _Open, piece: bytes) -> bytes:
+    def _read_stamp(self, line: _PartialLine, piece: bytes) -> bytes:
         """Move the time at the head of `piece` to the line; what is no time is text."""
         assert line.stamp is not None
         space = piece.find(b" ")
@@ -120,14 +120,14 @@ class Lines:
         line.has_begun = True
         return text + (piece[space + 1 :] if space >= 0 else b"")
 
-    def _keep_of(self, line: _Open, text: bytes) -> None:
+    def _keep_of(self, line: _PartialLine, text: bytes) -> None:
         line.has_begun = True
         room = self._keep - len(line.kept)
         line.kept += text[:room]
         line.was_cut = line.was_cut or len(text) > room
 
     def _finish(self, stream: Stream) -> None:
-        line, self._open[stream] = self._open[stream], _Open()
+        line, self._open[stream] = self._open[stream], _PartialLine()
         text = clean(bytes(line.kept))
         if self._grep is not None and self._grep not in text.casefold():
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from integrations.docker_engine.client.json_fields import Answer, count, mapping, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, string
 from integrations.docker_engine.image_store import PullStep
 
 LONGEST_LINE = 64 * 1024
@@ -41,7 +41,7 @@ class PullReader:
             bytes_total=sum(total for _, total in self._layers.values()),
         )
 
-    def _lines(self, chunk: bytes) -> Iterator[Answer]:
+    def _lines(self, chunk: bytes) -> Iterator[JsonAnswer]:
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
             self._rest = b""
@@ -51,7 +51,7 @@ class PullReader:
             except ValueError:
                 continue
 
-    def _read(self, raw: Answer) -> None:
+    def _read(self, raw: JsonAnswer) -> None:
         problem = string(raw.get("error")) or string(mapping(raw.get("errorDetail")).get("message"))
         if problem:
             self.problem = problem

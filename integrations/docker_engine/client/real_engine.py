@@ -17,9 +17,9 @@ from core.monitoring.snapshot import EngineEvent, Sample
 from core.settings import EngineSettings
 from integrations.docker_engine.client import cgroups, disk_usage, event_stream, exec_command, log_reader
 from integrations.docker_engine.client.docker_sdk import Control, Pool
-from integrations.docker_engine.client.engine_http import Wire, checked, of_container
+from integrations.docker_engine.client.engine_http import EngineHttp, checked, of_container
 from integrations.docker_engine.client.engine_link import Connector, Link
-from integrations.docker_engine.client.json_fields import Answer, count, epoch, mapping, sequence, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, epoch, mapping, sequence, string
 from integrations.docker_engine.client.real_images import RealStore
 from integrations.docker_engine.client.stats_sampler import Sampler
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
@@ -49,7 +49,7 @@ class RealEngine:
         self._connector = Connector(name, settings, ssh_program=ssh_program)
         self._pool = Pool(self._connector.title, settings.threads)
         self._sampler = Sampler(settings.cgroup_root, self._pool)
-        self._machine: tuple[Link, Answer] | None = None
+        self._machine: tuple[Link, JsonAnswer] | None = None
         self._store = RealStore(self._connector, self._pool, self._ask, timeout_s=settings.timeout_s, names=self._names)
 
     @property
@@ -78,21 +78,21 @@ class RealEngine:
             is_local=is_local,
         )
 
-    async def _ping(self, link: Link) -> tuple[Link, Answer]:
+    async def _ping(self, link: Link) -> tuple[Link, JsonAnswer]:
         """Describe the machine; a link to an engine that has been replaced meanwhile counts as broken."""
         versions = mapping(await link.wire.get("/version", limit_s=self._settings.timeout_s, what="ping"))
         if string(versions.get("Version")) != link.engine_version:
             raise SystemUnavailable(self._connector.title, "it was replaced by another version")
         return link, await self._described(link)
 
-    async def _described(self, link: Link) -> Answer:
+    async def _described(self, link: Link) -> JsonAnswer:
         """What the engine says of its machine, asked once per link."""
         if self._machine is None or self._machine[0] is not link:
             raw = await link.wire.get("/info", limit_s=self._settings.timeout_s, what="info")
             self._machine = (link, mapping(raw))
         return self._machine[1]
 
-    def _is_local(self, machine: Answer) -> bool:
+    def _is_local(self, machine: JsonAnswer) -> bool:
         """Whether the engine's machine is this one: a unix socket may well have been forwarded from elsewhere."""
         address = self._connector.address
         if address.socket is None or address.ssh is not None:
@@ -104,7 +104,7 @@ class RealEngine:
         """All containers as inspected now, or just those named; who vanishes meanwhile is left out."""
         return await self._ask(lambda link: self._inspect_all(link.wire, only))
 
-    async def _inspect_all(self, wire: Wire, only: Sequence[str]) -> list[Container]:
+    async def _inspect_all(self, wire: EngineHttp, only: Sequence[str]) -> list[Container]:
         names = list(only) or await self._ids(wire)
         gate = asyncio.Semaphore(SIDE_BY_SIDE)
 
@@ -118,14 +118,14 @@ class RealEngine:
         found = await asyncio.gather(*map(inspect, names))
         return [one for one in found if one is not None]
 
-    async def _ids(self, wire: Wire) -> list[str]:
+    async def _ids(self, wire: EngineHttp) -> list[str]:
         listed = await wire.get("/containers/json", {"all": "1"}, limit_s=self._settings.timeout_s, what="list")
         return [string(mapping(one).get("Id")) for one in sequence(listed)]
 
-    async def _inspect(self, wire: Wire, name: str) -> Container:
+    async def _inspect(self, wire: EngineHttp, name: str) -> Container:
         return container_of(self._name, await self._raw(wire, name), self._names)
 
-    async def _raw(self, wire: Wire, name: str) -> Answer:
+    async def _raw(self, wire: EngineHttp, name: str) -> JsonAnswer:
         """The engine's own words; raises NotFound where it took a name for the beginning of an id."""
         what = f"inspect {name!r}"
         raw = mapping(await wire.get(of_container(name, "/json"), limit_s=self._settings.timeout_s, what=what))

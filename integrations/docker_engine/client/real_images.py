@@ -14,21 +14,21 @@ from integrations.docker_engine import image_models, image_references
 from integrations.docker_engine.actions.published_ports import bindings_of
 from integrations.docker_engine.client import pull_progress
 from integrations.docker_engine.client.docker_sdk import Pool, credentials
-from integrations.docker_engine.client.engine_http import Wire, of_container
+from integrations.docker_engine.client.engine_http import EngineHttp, of_container
 from integrations.docker_engine.client.engine_link import Connector, Link
-from integrations.docker_engine.client.json_fields import Answer, count, mapping, sequence, string
-from integrations.docker_engine.image_references import Reference
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, sequence, string
+from integrations.docker_engine.image_references import ImageReference
 from integrations.docker_engine.image_store import (
     PULL_LIMIT_S,
     REGISTRY_LIMIT_S,
-    Binding,
     Image,
     Network,
     OnStep,
-    Space,
+    PortBinding,
+    StoredSpace,
 )
 from integrations.docker_engine.models import container_of
-from integrations.docker_engine.refusals import EngineRefused, Trouble, registry_refusal, registry_trouble
+from integrations.docker_engine.refusals import EngineRefused, RefusalReason, registry_refusal, registry_trouble
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ PARTS_SINCE = (1, 42)
 """The API version from which `/system/df` can leave out volumes, whose measuring takes longest."""
 
 
-class Ask(Protocol):
+class LinkQuery(Protocol):
     """Puts a question over the engine's link, once more when the link proves broken."""
 
     async def __call__(self, question: Callable[[Link], Awaitable[T]], *, may_take_long: bool = False) -> T:
@@ -57,7 +57,7 @@ class RealStore:
     """See `ImageStore`."""
 
     def __init__(
-        self, connector: Connector, pool: Pool, ask: Ask, *, timeout_s: float, names: StackNames | None = None
+        self, connector: Connector, pool: Pool, ask: LinkQuery, *, timeout_s: float, names: StackNames | None = None
     ) -> None:
         self._connector = connector
         self._pool = pool
@@ -79,7 +79,7 @@ class RealStore:
 
         return await self._ask(read)
 
-    async def _users(self, wire: Wire) -> dict[str, list[str]]:
+    async def _users(self, wire: EngineHttp) -> dict[str, list[str]]:
         listed = await wire.get("/containers/json", {"all": "1"}, limit_s=self._timeout_s, what="list")
         return image_models.users_of(listed)
 
@@ -128,7 +128,7 @@ class RealStore:
         except NotFound:
             return False
         except EngineRefused as error:
-            if error.trouble in (Trouble.CONFLICT, Trouble.NO_NETWORK):
+            if error.trouble in (RefusalReason.CONFLICT, RefusalReason.NO_NETWORK):
                 return False
             raise
         return True
@@ -157,7 +157,7 @@ class RealStore:
             raise NotFound(f"pull {reference!r}: it came, and is gone again; something removes images there")
         return found
 
-    async def _pull(self, name: Reference, on_step: OnStep | None, limit_s: float) -> None:
+    async def _pull(self, name: ImageReference, on_step: OnStep | None, limit_s: float) -> None:
         headers, what, refuse = await self._login(name), f"pull {name.full!r}", partial(_refuse, name)
         query = {"fromImage": name.name, "tag": name.what}
 
@@ -182,7 +182,7 @@ class RealStore:
         name = image_references.parse(reference)
         headers, what, refuse = await self._login(name), f"ask for {name.full!r}", partial(_refuse, name)
 
-        async def read(link: Link) -> Answer:
+        async def read(link: Link) -> JsonAnswer:
             path = f"/distribution/{name.full}/json"
             try:
                 async with link.wire.stream(
@@ -200,17 +200,17 @@ class RealStore:
             raise _refuse(name, 500, "the registry names no digest", "", what)
         return digest
 
-    async def _login(self, name: Reference) -> Mapping[str, str]:
+    async def _login(self, name: ImageReference) -> Mapping[str, str]:
         what = f"read the login for {name.registry!r}"
         found = await self._pool.run(what, lambda: credentials(name.registry), limit_s=LOGIN_LIMIT_S)
         return {"X-Registry-Auth": found} if found else {}
 
     # -- space -----------------------------------------------------------------------------------------------------
 
-    async def space(self) -> Space:
+    async def space(self) -> StoredSpace:
         """Images and build cache with what each one alone takes."""
 
-        async def read(link: Link) -> Space:
+        async def read(link: Link) -> StoredSpace:
             is_new = tuple(count(part) for part in link.api_version.split(".")) >= PARTS_SINCE
             path = "/system/df?type=image&type=build-cache" if is_new else "/system/df"
             raw = await link.wire.get(path, limit_s=DISK_LIMIT_S, what="disk usage")
@@ -241,15 +241,15 @@ class RealStore:
         path, what = f"/networks/{_in_path(network_id)}", f"remove network {network_id!r}"
         return await self._removed(path, what)
 
-    async def bindings(self) -> list[Binding]:
+    async def bindings(self) -> list[PortBinding]:
         """Every published port of every container, also those that stopped ones would take."""
         return await self._ask(self._read_bindings)
 
-    async def _read_bindings(self, link: Link) -> list[Binding]:
+    async def _read_bindings(self, link: Link) -> list[PortBinding]:
         listed = await link.wire.get("/containers/json", {"all": "1"}, limit_s=self._timeout_s, what="list")
         gate = asyncio.Semaphore(INSPECTS_AT_ONCE)
 
-        async def inspect(found: str) -> list[Binding]:
+        async def inspect(found: str) -> list[PortBinding]:
             try:
                 async with gate:
                     raw = await link.wire.get(of_container(found, "/json"), limit_s=self._timeout_s, what="inspect")
@@ -262,7 +262,7 @@ class RealStore:
         return [one for found in await asyncio.gather(*map(inspect, ids)) for one in found]
 
 
-def _refuse(name: Reference, status: int, reason: str, system: str, what: str) -> GuardianError:
+def _refuse(name: ImageReference, status: int, reason: str, system: str, what: str) -> GuardianError:
     """What a refusal means of something that a registry was asked for."""
     return registry_refusal(registry_trouble(status, reason), name.full, name.registry, reason, what)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.monitoring.snapshot import Sample
-from integrations.docker_engine.client.json_fields import Answer, count, mapping, moment, sequence, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, moment, sequence, string
 
 LEAST_LIFE_S = 0.5
 """What starting cost counts as spread over so long: over the first milliseconds of a life it would be 300 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class CounterReading:
     """Counters since the container's start, and levels, at one moment."""
 
     at: datetime
@@ -30,7 +30,7 @@ class Reading:
     pids: int = 0
 
 
-def sample_of(now: Reading, before: Reading | None, started_at: datetime | None) -> Sample:
+def sample_of(now: CounterReading, before: CounterReading | None, started_at: datetime | None) -> Sample:
     """The resources between two readings; without one before, over the container's life so far."""
     elapsed_ns = _elapsed_s(now, before, started_at) * 1e9
     cpu_ns = now.cpu_ns - (before.cpu_ns if before else 0)
@@ -50,7 +50,7 @@ def sample_of(now: Reading, before: Reading | None, started_at: datetime | None)
     )
 
 
-def _elapsed_s(now: Reading, before: Reading | None, started_at: datetime | None) -> float:
+def _elapsed_s(now: CounterReading, before: CounterReading | None, started_at: datetime | None) -> float:
     if before is not None:
         return (now.at - before.at).total_seconds()
     return max(LEAST_LIFE_S, (now.at - started_at).total_seconds()) if started_at is not None else 0.0
@@ -61,7 +61,7 @@ def working_set(usage: int, inactive_file: int) -> int:
     return usage - inactive_file if inactive_file < usage else usage
 
 
-def reading_of(raw: Answer, memory_total: int) -> Reading | None:
+def reading_of(raw: JsonAnswer, memory_total: int) -> CounterReading | None:
     """Read an answer of the engine's `stats`; None: the container does not run (any more)."""
     cpu, memory = mapping(raw.get("cpu_stats")), mapping(raw.get("memory_stats"))
     throttling, details = mapping(cpu.get("throttling_data")), mapping(memory.get("stats"))
@@ -72,7 +72,7 @@ def reading_of(raw: Answer, memory_total: int) -> Reading | None:
     disk = dict.fromkeys(("read", "write"), 0)
     for operation, size in _disk(raw):
         disk[operation] = disk.get(operation, 0) + size
-    return Reading(
+    return CounterReading(
         at=moment(raw.get("read")) or datetime.now(UTC),
         cpu_ns=count(mapping(cpu.get("cpu_usage")).get("total_usage")),
         periods=count(throttling.get("periods")),
@@ -87,7 +87,7 @@ def reading_of(raw: Answer, memory_total: int) -> Reading | None:
     )
 
 
-def _disk(raw: Answer) -> Iterator[tuple[str, int]]:
+def _disk(raw: JsonAnswer) -> Iterator[tuple[str, int]]:
     for one in sequence(mapping(raw.get("blkio_stats")).get("io_service_bytes_recursive")):
         entry = mapping(one)
         yield string(entry.get("op")).lower(), count(entry.get("value"))

@@ -13,9 +13,9 @@ from core.monitoring.snapshot import Sample
 from integrations.docker_engine.client import cgroups
 from integrations.docker_engine.client.cgroups import Cgroup
 from integrations.docker_engine.client.docker_sdk import Pool
-from integrations.docker_engine.client.engine_http import Wire, of_container
+from integrations.docker_engine.client.engine_http import EngineHttp, of_container
 from integrations.docker_engine.client.json_fields import count, mapping, moment, sequence, string
-from integrations.docker_engine.client.stats_counters import Reading, reading_of, sample_of
+from integrations.docker_engine.client.stats_counters import CounterReading, reading_of, sample_of
 
 SIDE_BY_SIDE = 128
 """Requests for stats at once: an engine answers each only at its next tick, up to a second later."""
@@ -26,17 +26,17 @@ READING_LIMIT_S = 10.0
 
 
 @dataclass(kw_only=True)
-class _Known:
+class _LastSample:
     """A running container between two rounds."""
 
     id: str
     name: str
     started_at: datetime | None
     cgroup: Cgroup | None
-    base: Reading | None = None
-    last: Reading | None = None
+    base: CounterReading | None = None
+    last: CounterReading | None = None
 
-    def take(self, reading: Reading) -> Sample:
+    def take(self, reading: CounterReading) -> Sample:
         """The sample up to this reading, which becomes the one to compare with."""
         if self.last is None:
             self.last = reading
@@ -49,7 +49,7 @@ class _Known:
         self.started_at = self.last.at if self.last is not None else self.started_at
         self.base = self.last = None
 
-    def was_restarted(self, reading: Reading) -> bool:
+    def was_restarted(self, reading: CounterReading) -> bool:
         """Whether its counters began anew."""
         return self.last is not None and reading.cpu_ns < self.last.cpu_ns
 
@@ -60,10 +60,10 @@ class Sampler:
     def __init__(self, cgroup_root: Path, pool: Pool) -> None:
         self._cgroup_root = cgroup_root
         self._pool = pool
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _LastSample] = {}
         self._one_round = asyncio.Lock()
 
-    async def round(self, wire: Wire, *, is_local: bool, memory_total: int, limit_s: float) -> dict[str, Sample]:
+    async def round(self, wire: EngineHttp, *, is_local: bool, memory_total: int, limit_s: float) -> dict[str, Sample]:
         """One sample of each running container, by name; those that vanish meanwhile are left out."""
         async with self._one_round:
             running = await self._refresh(wire, is_local=is_local, limit_s=limit_s)
@@ -76,13 +76,13 @@ class Sampler:
                 missed = [one for one in missed if one.cgroup is None] + unread
             return taken | await self._from_api(wire, missed, memory_total, limit_s)
 
-    async def oom_kills(self, wire: Wire, *, is_local: bool, limit_s: float) -> dict[str, int]:
+    async def oom_kills(self, wire: EngineHttp, *, is_local: bool, limit_s: float) -> dict[str, int]:
         """The kernel's count of kills in each running container, by name, as far as it is readable."""
         async with self._one_round:
             running = await self._refresh(wire, is_local=is_local, limit_s=limit_s)
             return await self._pool.run("reading cgroup files", lambda: _kills(running), limit_s=READING_LIMIT_S)
 
-    async def _refresh(self, wire: Wire, *, is_local: bool, limit_s: float) -> list[_Known]:
+    async def _refresh(self, wire: EngineHttp, *, is_local: bool, limit_s: float) -> list[_LastSample]:
         """What runs now; containers not seen before are inspected once."""
         listed = [mapping(one) for one in sequence(await wire.get("/containers/json", limit_s=limit_s))]
         names = {string(one.get("Id")): _name(one) for one in listed if one.get("State") != "restarting"}
@@ -92,10 +92,12 @@ class Sampler:
             one.name = names[key]
         return list(self._known.values())
 
-    async def _learn(self, wire: Wire, ids: Iterable[str], *, is_local: bool, limit_s: float) -> list[_Known]:
+    async def _learn(
+        self, wire: EngineHttp, ids: Iterable[str], *, is_local: bool, limit_s: float
+    ) -> list[_LastSample]:
         gate = asyncio.Semaphore(INSPECTS_SIDE_BY_SIDE)
 
-        async def learn(container_id: str) -> _Known | None:
+        async def learn(container_id: str) -> _LastSample | None:
             self._known.pop(container_id, None)
             try:
                 async with gate:
@@ -107,7 +109,7 @@ class Sampler:
             cgroup = None
             if is_local and pid:
                 cgroup = cgroups.find(self._cgroup_root, pid, container_id, has_own_network=mode != "host")
-            known = _Known(
+            known = _LastSample(
                 id=container_id,
                 name=string(raw.get("Name")).removeprefix("/"),
                 started_at=moment(state.get("StartedAt")),
@@ -118,7 +120,9 @@ class Sampler:
 
         return [one for one in await asyncio.gather(*map(learn, ids)) if one is not None]
 
-    async def _from_files(self, wanted: list[_Known], memory_total: int) -> tuple[dict[str, Sample], list[_Known]]:
+    async def _from_files(
+        self, wanted: list[_LastSample], memory_total: int
+    ) -> tuple[dict[str, Sample], list[_LastSample]]:
         """Samples out of files, and the containers that gave none."""
         if not any(one.cgroup for one in wanted):
             return {}, wanted
@@ -126,7 +130,7 @@ class Sampler:
             "reading cgroup files", lambda: _read(wanted, memory_total), limit_s=READING_LIMIT_S
         )
         taken: dict[str, Sample] = {}
-        missed: list[_Known] = []
+        missed: list[_LastSample] = []
         for one, reading in zip(wanted, readings, strict=True):
             if reading is None or one.was_restarted(reading):
                 missed.append(one)
@@ -134,11 +138,13 @@ class Sampler:
                 taken[one.name] = one.take(reading)
         return taken, missed
 
-    async def _from_api(self, wire: Wire, wanted: list[_Known], memory_total: int, limit_s: float) -> dict[str, Sample]:
+    async def _from_api(
+        self, wire: EngineHttp, wanted: list[_LastSample], memory_total: int, limit_s: float
+    ) -> dict[str, Sample]:
         gate = asyncio.Semaphore(SIDE_BY_SIDE)
         query = {"stream": "false", "one-shot": "true"}
 
-        async def ask(one: _Known) -> tuple[str, Sample] | None:
+        async def ask(one: _LastSample) -> tuple[str, Sample] | None:
             try:
                 async with gate:
                     # the answer is empty when the container ends meanwhile
@@ -162,11 +168,11 @@ def _name(listed: object) -> str:
     return next((name for name in names if "/" not in name), names[0] if names else "")
 
 
-def _read(wanted: list[_Known], memory_total: int) -> list[Reading | None]:
+def _read(wanted: list[_LastSample], memory_total: int) -> list[CounterReading | None]:
     return [_read_one(one, memory_total) for one in wanted]
 
 
-def _read_one(one: _Known, memory_total: int) -> Reading | None:
+def _read_one(one: _LastSample, memory_total: int) -> CounterReading | None:
     if one.cgroup is None:
         return None
     try:
@@ -175,7 +181,7 @@ def _read_one(one: _Known, memory_total: int) -> Reading | None:
         return None
 
 
-def _kills(running: list[_Known]) -> dict[str, int]:
+def _kills(running: list[_LastSample]) -> dict[str, int]:
     found: dict[str, int] = {}
     for one in running:
         try:

@@ -22,7 +22,7 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ends:
+class ProgramExit:
     """A program that ends by itself."""
 
     exit_code: int
@@ -32,7 +32,7 @@ class Ends:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hunger:
+class MemoryGrowth:
     """Memory that a program wants beyond its usual, over a time; `recurs`: again at every start, a little later."""
 
     bytes: int
@@ -43,7 +43,7 @@ class Hunger:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class ContainerSpec:
     """Everything about a container that does not change while it lives, except by `update_memory`."""
 
     stack: str
@@ -62,7 +62,7 @@ class Recipe:
     volumes: Mapping[str, str] = field(default_factory=dict)
     """Name → path inside."""
     health: HealthCheck | None = None
-    ends: Ends | None = None
+    ends: ProgramExit | None = None
     is_stubborn: bool = False
     """Ignores SIGTERM."""
     start_problem: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations.docker_engine.simulated.container_spec import HealthCheck, Recipe
+from integrations.docker_engine.simulated.container_spec import ContainerSpec, HealthCheck
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 from integrations.docker_engine.simulated.simulated_images import stored_example
 
@@ -12,8 +12,8 @@ _DATABASE = {"DATABASE_URL": "postgres://granada:simulated@postgres:5432/granada
 _GRANADA_ENV = {**_DATABASE, "REDIS_URL": "redis://redis:6379/0", "WEAVIATE_HOST": "weaviate"}
 
 
-def _recipe(stack: str, service: str, image: str, **more: Any) -> Recipe:
-    return Recipe(stack=stack, service=service, image=image, **{"restart": "unless-stopped", **more})
+def _recipe(stack: str, service: str, image: str, **more: Any) -> ContainerSpec:
+    return ContainerSpec(stack=stack, service=service, image=image, **{"restart": "unless-stopped", **more})
 
 
 GRANADA = (

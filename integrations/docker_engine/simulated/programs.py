@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from integrations.docker_engine.engine import DiskUsage, ExecResult
-from integrations.docker_engine.simulated.container_spec import MIB, Recipe
+from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec
 
 NOT_FOUND = 127
 GIB = 1024 * MIB
-Program = Callable[[Sequence[str], Recipe], str]
+Program = Callable[[Sequence[str], ContainerSpec], str]
 
 _PROGRAMS: Mapping[str, Program] = {
     "echo": lambda words, recipe: " ".join(words),
@@ -43,7 +43,7 @@ DISK = Disk(
 )
 
 
-def run_program(argv: Sequence[str], recipe: Recipe) -> ExecResult:
+def run_program(argv: Sequence[str], recipe: ContainerSpec) -> ExecResult:
     """What the program says; 127 for one that the image does not have."""
     if not argv or argv[0] not in {*_PROGRAMS, "false"}:
         problem = f'exec: "{argv[0] if argv else ""}": executable file not found in $PATH'

@@ -13,8 +13,8 @@ from core.errors import ActionFailed
 from core.monitoring.exits import SIGKILL, SIGKILL_EXIT
 from core.monitoring.inventory import ContainerState, Health
 from core.monitoring.snapshot import EventKind, Sample
-from integrations.docker_engine.simulated.container_spec import MIB, Ends, Hunger, Recipe, wave
-from integrations.docker_engine.simulated.simulated_world import Probe, World, policy_restarts, unresolved
+from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec, MemoryGrowth, ProgramExit, wave
+from integrations.docker_engine.simulated.simulated_world import Probe, SimulatedWorld, policy_restarts, unresolved
 
 SIGTERM = 15
 NOT_FOUND_EXIT = 127
@@ -33,9 +33,9 @@ Stream = Literal["stdout", "stderr"]
 class SimulatedContainer:
     """See the module's docstring. The engine's methods call these; what happens by itself comes from timers."""
 
-    recipe: Recipe
+    recipe: ContainerSpec
     id: str
-    world: World
+    world: SimulatedWorld
     created_at: datetime
     limit_bytes: int = 0
     state: ContainerState = ContainerState.CREATED
@@ -51,9 +51,9 @@ class SimulatedContainer:
     finished_at: datetime | None = None
     lines: deque[tuple[Stream, datetime, bytes]] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     is_sick: bool = False
-    hunger: Hunger | None = None
+    hunger: MemoryGrowth | None = None
     """What it wants now, or, if it recurs, at every start."""
-    ends: Ends | None = None
+    ends: ProgramExit | None = None
     _hungry_since: datetime | None = None
     _was_stopped: bool = False
     _back_offs: int = 0
@@ -150,13 +150,13 @@ class SimulatedContainer:
 
     # -- trouble ----------------------------------------------------------------------------------------------------
 
-    def crash(self, ends: Ends) -> None:
+    def crash(self, ends: ProgramExit) -> None:
         """Let it end now and after every start, until `ends` is taken away."""
         self.ends = ends
         if self.state is ContainerState.RUNNING:
             self._later(0.0, lambda: self._finish(ends))
 
-    def eat(self, hunger: Hunger) -> None:
+    def eat(self, hunger: MemoryGrowth) -> None:
         """Let the program want more memory: the kernel kills it when that is more than the limit."""
         self.hunger, self._hungry_since = hunger, self.world.now()
         self.say("stdout", hunger.says)
@@ -276,7 +276,7 @@ class SimulatedContainer:
             hunger = self.hunger
             self._later(1.0, lambda: self.eat(hunger))
 
-    def _finish(self, ends: Ends) -> None:
+    def _finish(self, ends: ProgramExit) -> None:
         if not self.runs:
             return
         for line in ends.says:

@@ -14,16 +14,16 @@ from typing import Any
 from core.errors import ActionFailed, NotFound
 from core.monitoring.inventory import Container, ContainerState
 from core.monitoring.snapshot import EngineEvent, EventKind, Sample
-from integrations.docker_engine.client.json_fields import Answer
+from integrations.docker_engine.client.json_fields import JsonAnswer
 from integrations.docker_engine.client.log_reader import Lines
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
 from integrations.docker_engine.models import container_of
 from integrations.docker_engine.simulated.container_age import with_age
-from integrations.docker_engine.simulated.container_spec import MIB, Ends, Hunger, Recipe
+from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec, MemoryGrowth, ProgramExit
 from integrations.docker_engine.simulated.inspect_output import inspect
 from integrations.docker_engine.simulated.programs import DISK, run_program
 from integrations.docker_engine.simulated.simulated_container import SimulatedContainer, Stream
-from integrations.docker_engine.simulated.simulated_images import SimulatedStore, Stored
+from integrations.docker_engine.simulated.simulated_images import SimulatedImages, SimulatedStore
 from integrations.docker_engine.simulated.simulated_world import Emitter
 
 EVENTS_KEPT = 256
@@ -47,11 +47,11 @@ class SimulatedEngine:
     def __init__(
         self,
         name: str = "simulated",
-        recipes: Iterable[Recipe] = (),
+        recipes: Iterable[ContainerSpec] = (),
         *,
         age_s: float = 3 * 86_400.0,
         now: Callable[[], datetime] = _utc_now,
-        stored: Stored | None = None,
+        stored: SimulatedImages | None = None,
     ) -> None:
         """`recipes`: containers that have run well for `age_s`; `stored`: what lies on its disk and in registries."""
         self._name = name
@@ -62,7 +62,7 @@ class SimulatedEngine:
         self._listeners: set[asyncio.Queue[EngineEvent]] = set()
         self._last_at = now()
         self._has_begun = False
-        self._store = SimulatedStore(name, self._inspected, now, stored or Stored())
+        self._store = SimulatedStore(name, self._inspected, now, stored or SimulatedImages())
         for recipe in recipes:
             self._add(recipe, with_age_s=age_s)
 
@@ -93,7 +93,7 @@ class SimulatedEngine:
             if one.recipe.stack == stack and one.recipe.service == service
         )
 
-    def _add(self, recipe: Recipe, *, with_age_s: float | None = None) -> SimulatedContainer:
+    def _add(self, recipe: ContainerSpec, *, with_age_s: float | None = None) -> SimulatedContainer:
         if recipe.name in self._containers:
             raise ActionFailed(f"create {recipe.name!r}: the engine refused: the name is already in use")
         number = f"{self._name}/{recipe.name}/{next(self._numbers)}"
@@ -139,7 +139,7 @@ class SimulatedEngine:
         """Its images, build cache and networks, and the registries that exist."""
         return self._store
 
-    def _inspected(self) -> list[tuple[Container, Answer]]:
+    def _inspected(self) -> list[tuple[Container, JsonAnswer]]:
         """Every container, with the words of `inspect` it was read from."""
         answers = [inspect(one) for one in self._containers.values()]
         return [(container_of(self._name, answer), answer) for answer in answers]
@@ -278,7 +278,7 @@ class SimulatedEngine:
 
     # -- trouble ------------------------------------------------------------------------------------------------------
 
-    def create(self, recipe: Recipe, *, start: bool = True) -> str:
+    def create(self, recipe: ContainerSpec, *, start: bool = True) -> str:
         """Create a container, and start it; returns its name. One that cannot start stays `created`."""
         self._begin()
         made = self._add(recipe)
@@ -297,7 +297,7 @@ class SimulatedEngine:
         """
         found = self._find(name)
         extra = extra_mb * MIB if extra_mb is not None else int(found.limit_bytes * 1.5) or 512 * MIB
-        found.eat(Hunger(bytes=extra, over_s=over_s, recurs=recurs))
+        found.eat(MemoryGrowth(bytes=extra, over_s=over_s, recurs=recurs))
 
     def child_oom(self, name: str) -> None:
         """Let the kernel kill a process inside; the container stays up."""
@@ -307,7 +307,7 @@ class SimulatedEngine:
         """Let it end at every start, with a traceback; only `mend` ends it."""
         usual = ("Traceback (most recent call last):", '  File "/app/main.py", line 12, in <module>')
         lines = tuple(says) or (*usual, '    url = os.environ["DATABASE_URL"]', "KeyError: 'DATABASE_URL'")
-        self._find(name).crash(Ends(exit_code=exit_code, after_s=0.2, says=lines))
+        self._find(name).crash(ProgramExit(exit_code=exit_code, after_s=0.2, says=lines))
 
     def unhealthy(self, name: str) -> None:
         """Let it hang: it runs, but its health check fails; a restart cures it."""

@@ -12,19 +12,19 @@ from core.errors import NotFound
 from core.monitoring.inventory import Container
 from integrations.docker_engine import image_references
 from integrations.docker_engine.actions.published_ports import bindings_of
-from integrations.docker_engine.client.json_fields import Answer
+from integrations.docker_engine.client.json_fields import JsonAnswer
 from integrations.docker_engine.image_store import (
     PULL_LIMIT_S,
     REGISTRY_LIMIT_S,
-    Binding,
     CacheEntry,
     Image,
     Network,
     OnStep,
+    PortBinding,
     PullStep,
-    Space,
+    StoredSpace,
 )
-from integrations.docker_engine.refusals import Trouble, registry_refusal
+from integrations.docker_engine.refusals import RefusalReason, registry_refusal
 from integrations.docker_engine.simulated.container_spec import MIB
 
 ORDER_TAKES_S = 0.002
@@ -37,14 +37,14 @@ SHARED_PART = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class SimulatedImages:
     """What lies on the disk beside the images of the containers, and what registries say."""
 
     built_here: frozenset[str] = frozenset()
     """References that no registry has."""
     newer: frozenset[str] = frozenset()
     """References under which the registry has something newer."""
-    refused: Mapping[str, Trouble] = field(default_factory=dict)
+    refused: Mapping[str, RefusalReason] = field(default_factory=dict)
     """By reference, or by registry: why the registry gives nothing."""
     images: tuple[Image, ...] = ()
     cache: tuple[CacheEntry, ...] = ()
@@ -57,9 +57,9 @@ class SimulatedStore:
     def __init__(
         self,
         host: str,
-        containers: Callable[[], Sequence[tuple[Container, Answer]]],
+        containers: Callable[[], Sequence[tuple[Container, JsonAnswer]]],
         now: Callable[[], datetime],
-        stored: Stored,
+        stored: SimulatedImages,
     ) -> None:
         self._host = host
         self._containers = containers
@@ -158,7 +158,7 @@ class SimulatedStore:
         name = image_references.parse(reference)
         trouble = self._stored.refused.get(name.full) or self._stored.refused.get(name.registry)
         if trouble is None and name.full in self._stored.built_here:
-            trouble = Trouble.REGISTRY_LOGIN
+            trouble = RefusalReason.REGISTRY_LOGIN
         if trouble is not None:
             what = f"ask for {name.full!r}"
             raise registry_refusal(trouble, name.full, name.registry, "the registry gives nothing", what)
@@ -175,13 +175,13 @@ class SimulatedStore:
 
     # -- space -----------------------------------------------------------------------------------------------------
 
-    async def space(self) -> Space:
+    async def space(self) -> StoredSpace:
         """Images and build cache with what each one alone takes."""
         await asyncio.sleep(ORDER_TAKES_S)
         images = self._all()
         base = max((int(one.size_bytes * SHARED_PART) for one in images), default=0)
         layers = base + sum(one.unique_bytes or 0 for one in images)
-        return Space(layers_bytes=layers, images=tuple(images), cache=tuple(self._cache))
+        return StoredSpace(layers_bytes=layers, images=tuple(images), cache=tuple(self._cache))
 
     async def prune_build_cache(self, unused_for_h: float) -> int:
         """Remove cache that was not used for so long."""
@@ -201,13 +201,13 @@ class SimulatedStore:
         await asyncio.sleep(ORDER_TAKES_S)
         return self._networks.pop(network_id, None) is not None
 
-    async def bindings(self) -> list[Binding]:
+    async def bindings(self) -> list[PortBinding]:
         """Every published port of every container, also those that stopped ones would take."""
         await asyncio.sleep(ORDER_TAKES_S)
         return [one for container, answer in self._containers() for one in bindings_of(container, answer)]
 
 
-def stored_example(now: datetime | None = None) -> Stored:
+def stored_example(now: datetime | None = None) -> SimulatedImages:
     """What has gathered on the disk of the demo's host."""
     at = now or datetime.now(UTC)
     earlier = [
@@ -241,7 +241,7 @@ def stored_example(now: datetime | None = None) -> Stored:
         created_at=at - timedelta(days=70),
         labels={"com.docker.compose.network": "default", "com.docker.compose.project": "oldshop"},
     )
-    return Stored(
+    return SimulatedImages(
         built_here=frozenset({"granada/api:2.4.1", "granada/frontend:2.4.0"}),
         newer=frozenset({"redis:7.4", "n8nio/n8n:1.64.0"}),
         images=(*earlier, unused),

@@ -25,7 +25,7 @@ class Emitter(Protocol):
         ...
 
 
-class World(Protocol):
+class SimulatedWorld(Protocol):
     """What a container needs from the engine around it."""
 
     def now(self) -> datetime:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
-from core.deployments.deploys import FOLLOW_KIND, DeployWhat
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.deploys import FOLLOW_KIND, DeployKind
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.errors import ActionFailed, Refused
 from core.text import text
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
@@ -30,12 +30,12 @@ class ApplicationActions(DokployToolset):
 
         Undone by Dokploy's own rollback, where that is set up for it.
         """
-        return await self._order(params, DeployWhat.DEPLOY)
+        return await self._order(params, DeployKind.DEPLOY)
 
     @action(Risk.CHANGE, follow=FOLLOW_KIND, snapshot="rollback_before", undo="back", time_limit_s=90.0)
     async def redeploy(self, params: NamedDeployParams) -> Result:
         """Build an application again from the source that is there, and bring it up; followed until it has held."""
-        return await self._order(params, DeployWhat.REDEPLOY)
+        return await self._order(params, DeployKind.REDEPLOY)
 
     async def rollback_before(self, params: NamedDeployParams) -> JsonObject:
         """The image that it could go back to."""
@@ -144,10 +144,10 @@ class ApplicationActions(DokployToolset):
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
-    def _application(self, name: str) -> Managed:
+    def _application(self, name: str) -> ManagedResource:
         return self._parts.managed(name, ManagedKind.APPLICATION)
 
-    async def _order(self, params: NamedDeployParams, what: DeployWhat) -> Result:
+    async def _order(self, params: NamedDeployParams, what: DeployKind) -> Result:
         with before_sending():
             managed = self._application(params.name)
             await refuse_if_busy(self._parts, managed)
@@ -161,15 +161,15 @@ class ApplicationActions(DokployToolset):
             )
         applications = self._dokploy.applications
         return await place(
-            self._parts, deploy, applications.deploy if what is DeployWhat.DEPLOY else applications.redeploy
+            self._parts, deploy, applications.deploy if what is DeployKind.DEPLOY else applications.redeploy
         )
 
-    async def _rollbacks(self, managed: Managed) -> list[Rollback]:
+    async def _rollbacks(self, managed: ManagedResource) -> list[Rollback]:
         """What it can go back to, newest first."""
         found = newest_first(await self._dokploy.deployments.of("application", managed.id))
         return [one.rollback for one in found if one.rollback is not None]
 
-    async def _two_images(self, managed: Managed) -> tuple[Rollback, Rollback]:
+    async def _two_images(self, managed: ManagedResource) -> tuple[Rollback, Rollback]:
         """The newest image and the one before it."""
         kept = await self._rollbacks(managed)
         if not kept:
@@ -181,7 +181,7 @@ class ApplicationActions(DokployToolset):
             )
         return kept[0], kept[1]
 
-    async def _go_back(self, managed: Managed, kept: Rollback, key: str) -> Result:
+    async def _go_back(self, managed: ManagedResource, kept: Rollback, key: str) -> Result:
         await self._dokploy.rollbacks.roll_back(kept.rollback_id)
         found = await settled(self._parts, managed, is_wanted=True)
         if not found:
@@ -197,14 +197,14 @@ class ApplicationActions(DokployToolset):
             ends_here=True,
         )
 
-    async def _told(self, managed: Managed, key: str, *, is_wanted: bool) -> Result:
+    async def _told(self, managed: ManagedResource, key: str, *, is_wanted: bool) -> Result:
         is_so = await settled(self._parts, managed, is_wanted=is_wanted)
         bad = "dokploy.one_not_started" if is_wanted else "dokploy.one_not_stopped"
         said = text(key if is_so else bad, name=managed.name)
         return self._result(said, {"name": managed.name}, outcome=Outcome.OK if is_so else Outcome.FAILED)
 
 
-def _not_set_up(managed: Managed) -> Refused:
+def _not_set_up(managed: ManagedResource) -> Refused:
     return Refused(
         f"Dokploy keeps no earlier image of {managed.name!r}: rollbacks are not set up for it. In Dokploy, add a "
         "registry (Settings, Registry), then switch rollbacks on in the application's deployments tab and choose that "

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
-from core.deployments.deploys import FOLLOW_KIND, DeployWhat, VersionContent
-from core.deployments.platform import Managed
+from core.deployments.deploys import FOLLOW_KIND, DeployKind, VersionContent
+from core.deployments.platform import ManagedResource
 from core.error_text import own_words
 from core.errors import GuardianError, Refused
 from core.text import Text, text
@@ -30,10 +30,10 @@ from integrations.dokploy.deploys.deployed_content import (
     services_in,
     write_file,
 )
-from integrations.dokploy.deploys.rollback_plan import Way, go, snapshot_of, way_from, way_to
-from integrations.dokploy.deploys.submit_deploy import Order, before_sending, order_compose, ready
+from integrations.dokploy.deploys.rollback_plan import RollbackPlan, go, snapshot_of, way_from, way_to
+from integrations.dokploy.deploys.submit_deploy import DeployOrder, before_sending, order_compose, ready
 from integrations.dokploy.deploys.version_keeping import keep_present
-from integrations.dokploy.models import Compose
+from integrations.dokploy.models import ComposeRow
 
 ORDERED_WITHIN_S = 90.0
 PULLED_WITHIN_S = 1200.0
@@ -58,7 +58,7 @@ class ComposeDeploys(DokployToolset):
         Refused while one of it waits or runs. Undone by going back to the last good version. A stack of type `stack`
         is started this way too. To apply a change of the file alone, `redeploy` is enough.
         """
-        return await self._deploy(params, DeployWhat.DEPLOY)
+        return await self._deploy(params, DeployKind.DEPLOY)
 
     @action(
         Risk.CHANGE,
@@ -74,7 +74,7 @@ class ComposeDeploys(DokployToolset):
         Use it after an edit (`set_memory_limit` …). Dokploy notifies nobody of how it ends, but it is followed here.
         After a failed git clone the code folder is empty: only `deploy` helps then.
         """
-        return await self._deploy(params, DeployWhat.REDEPLOY)
+        return await self._deploy(params, DeployKind.REDEPLOY)
 
     async def good_before(self, params: DeployParams) -> JsonObject:
         """The last good version, kept now if what runs is not kept yet."""
@@ -127,14 +127,14 @@ class ComposeDeploys(DokployToolset):
             await keep_present(self._parts, managed, row)
             await write_file(self._parts, row, after)
         content = replace(content_of(row), compose_file=after)
-        order = Order(what=DeployWhat.UPDATE, why=f"{params.service}:{params.tag}", content=content, file=after)
+        order = DeployOrder(what=DeployKind.UPDATE, why=f"{params.service}:{params.tag}", content=content, file=after)
         async with or_put_back(self._parts, row, content):
             return await order_compose(self._parts, managed, row, order)
 
     async def before_tag(self, params: TagParams) -> JsonObject:
         """The row as it is."""
         _, row = await ready(self._parts, params.stack)
-        return snapshot_of(row, Way(content=content_of(row)))
+        return snapshot_of(row, RollbackPlan(content=content_of(row)))
 
     async def tag_preview(self, params: TagParams) -> Preview:
         """The changed line."""
@@ -165,7 +165,9 @@ class ComposeDeploys(DokployToolset):
             newer = await self._pull(managed, references)
             if not newer:
                 return self._nothing_to_do(text("dokploy.no_newer_images", stack=managed.name, count=len(references)))
-        order = Order(what=DeployWhat.UPDATE, fetches=False, why=f"newer {', '.join(newer)}", content=content_of(row))
+        order = DeployOrder(
+            what=DeployKind.UPDATE, fetches=False, why=f"newer {', '.join(newer)}", content=content_of(row)
+        )
         return await order_compose(self._parts, managed, row, order)
 
     async def images_before(self, params: UpdateImagesParams) -> JsonObject:
@@ -175,7 +177,9 @@ class ComposeDeploys(DokployToolset):
         host = self._host(managed)
         references = await self._references(managed, row, params.service)
         tags = {name: await self._parts.images.id_of(host, name) for name in references.values()}
-        way = Way(content=content_of(row), tags_now={name: one for name, one in tags.items() if one}, fetches=False)
+        way = RollbackPlan(
+            content=content_of(row), tags_now={name: one for name, one in tags.items() if one}, fetches=False
+        )
         return {**snapshot_of(row, way), "had_images": bool(way.tags_now)}
 
     async def update_preview(self, params: UpdateImagesParams) -> Preview:
@@ -200,13 +204,13 @@ class ComposeDeploys(DokployToolset):
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
-    async def _deploy(self, params: DeployParams, what: DeployWhat) -> Result:
+    async def _deploy(self, params: DeployParams, what: DeployKind) -> Result:
         with before_sending():
             managed, row = await ready(self._parts, params.stack)
-        order = Order(what=what, fetches=what is DeployWhat.DEPLOY, why=params.why, content=content_of(row))
+        order = DeployOrder(what=what, fetches=what is DeployKind.DEPLOY, why=params.why, content=content_of(row))
         return await order_compose(self._parts, managed, row, order)
 
-    async def _warnings(self, managed: Managed, row: Compose) -> list[Text]:
+    async def _warnings(self, managed: ManagedResource, row: ComposeRow) -> list[Text]:
         if not is_raw(row):
             return []
         content: VersionContent = content_of(row)
@@ -220,7 +224,7 @@ class ComposeDeploys(DokployToolset):
         warnings = [text("dokploy.warn.unset", names=", ".join(unset))] if unset else []
         return warnings + [text("dokploy.warn.lost_domain", domain=one) for one in lost]
 
-    async def _what_is_new(self, managed: Managed, row: Compose) -> list[str]:
+    async def _what_is_new(self, managed: ManagedResource, row: ComposeRow) -> list[str]:
         """What differs from the version kept last, which is what runs or was tried; masked."""
         newest = next(iter(await self._parts.versions.of(managed.id, 1)), None)
         then = await self._parts.versions.content(newest.id) if newest is not None else None
@@ -232,19 +236,19 @@ class ComposeDeploys(DokployToolset):
         lines += [f"+ {key}" for key in changed.added] + [f"- {key}" for key in changed.removed]
         return [self._parts.redact(line) for line in [*lines, *(f"~ {key}" for key in changed.changed)]]
 
-    def _runs_tag(self, managed: Managed, params: TagParams) -> bool:
+    def _runs_tag(self, managed: ManagedResource, params: TagParams) -> bool:
         """Whether all its containers were started from that tag."""
         images = [one.image for one in self._parts.containers(managed) if one.service == params.service]
         return bool(images) and all(image.endswith(f":{params.tag}") for image in images)
 
-    def _tagged(self, managed: Managed, row: Compose, params: TagParams) -> str:
+    def _tagged(self, managed: ManagedResource, row: ComposeRow, params: TagParams) -> str:
         refuse_git(row, managed)
         return set_image_tag(content_of(row).compose_file, params.service, params.tag)
 
     def _nothing_to_do(self, message: Text) -> Result:
         return self._result(message, outcome=Outcome.NO_DATA, ends_here=True)
 
-    def _host(self, managed: Managed) -> str:
+    def _host(self, managed: ManagedResource) -> str:
         if managed.host is None:
             raise Refused(
                 f"the machine of {managed.name!r} is not watched here, so its images cannot be seen; add its engine "
@@ -253,7 +257,7 @@ class ComposeDeploys(DokployToolset):
             )
         return managed.host
 
-    async def _references(self, managed: Managed, row: Compose, service: str | None) -> dict[str, str]:
+    async def _references(self, managed: ManagedResource, row: ComposeRow, service: str | None) -> dict[str, str]:
         """Service → image as its containers were started from, or as the file writes it; those that can be newer."""
         self._host(managed)
         services = services_in(await file_of(self._parts, row))
@@ -273,7 +277,7 @@ class ComposeDeploys(DokployToolset):
             if service in (None, name) and "@" not in image and not image.startswith("sha256:")
         }
 
-    async def _pull(self, managed: Managed, references: Mapping[str, str]) -> list[str]:
+    async def _pull(self, managed: ManagedResource, references: Mapping[str, str]) -> list[str]:
         """Fetch all; the references that mean something newer than what runs. What fails puts the others back."""
         host, images = self._host(managed), self._parts.images
         before = {one: await images.id_of(host, one) for one in references.values()}

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
-from core.deployments.platform import Managed
+from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import text
 from integrations.compose_file.edits import (
+    LimitStyle,
     Mode,
     ServiceFacts,
-    Style,
     services,
     set_cpu_limit,
     set_healthcheck,
@@ -84,7 +84,7 @@ class ComposeEdits(DokployToolset):
         return Outcome.FAILED if held and now == held else Outcome.UNKNOWN
 
     async def _memory(self, params: MemoryLimitParams) -> FileEdit:
-        def change(managed: Managed, before: str) -> str:
+        def change(managed: ManagedResource, before: str) -> str:
             return set_memory_limit(
                 before,
                 params.service,
@@ -118,7 +118,7 @@ class ComposeEdits(DokployToolset):
         held = self._held_mb(edit.managed, service)
         return (old // MB if old else held or None), (_facts(edit.after, service).memory_limit_bytes or 0) // MB
 
-    def _held_mb(self, managed: Managed, service: str) -> int:
+    def _held_mb(self, managed: ManagedResource, service: str) -> int:
         """The limit that its containers have; 0: none, or there are none."""
         held = [one.memory_limit_bytes for one in self._parts.containers(managed) if one.service == service]
         return max(held, default=0) // MB
@@ -148,7 +148,7 @@ class ComposeEdits(DokployToolset):
         return _as_wished(now is not None and abs(now - params.cpus) < 0.001)
 
     async def _cpu(self, params: CpuLimitParams) -> FileEdit:
-        def change(managed: Managed, before: str) -> str:
+        def change(managed: ManagedResource, before: str) -> str:
             return set_cpu_limit(before, params.service, params.cpus, style=_style(managed))
 
         edit = await file_edit(self._parts, params.stack, change)
@@ -214,7 +214,7 @@ class ComposeEdits(DokployToolset):
         return await edit.carry_out(message, {"service": params.service})
 
     async def _healthcheck(self, params: HealthcheckParams) -> FileEdit:
-        def change(_: Managed, before: str) -> str:
+        def change(_: ManagedResource, before: str) -> str:
             return set_healthcheck(
                 before,
                 params.service,
@@ -249,7 +249,7 @@ class ComposeEdits(DokployToolset):
         )
 
     async def _policy(self, params: RestartPolicyParams) -> FileEdit:
-        def change(managed: Managed, before: str) -> str:
+        def change(managed: ManagedResource, before: str) -> str:
             return set_restart(before, params.service, params.policy, style=_style(managed))
 
         return await file_edit(self._parts, params.stack, change)
@@ -334,7 +334,7 @@ def _facts(file: str, service: str) -> ServiceFacts:
     return found
 
 
-def _style(managed: Managed) -> Style:
+def _style(managed: ManagedResource) -> LimitStyle:
     return "swarm" if is_stack(managed) else "compose"
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from core.actions.catalog import JsonObject, Outcome, Result, Risk, action
-from core.deployments.deploys import FOLLOW_KIND, DeployWhat
-from core.deployments.platform import Managed
+from core.deployments.deploys import FOLLOW_KIND, DeployKind
+from core.deployments.platform import ManagedResource
 from core.errors import NotFound, Refused
 from core.text import text
 from integrations.dokploy.actions.dokploy_deps import DokployToolset, listed
@@ -19,7 +19,7 @@ from integrations.dokploy.client.dokploy_errors import AnswerLost
 from integrations.dokploy.client.secret_values import raw_of
 from integrations.dokploy.deploys.deployed_content import content_of, is_stack
 from integrations.dokploy.deploys.deployment_history import shown_title
-from integrations.dokploy.deploys.submit_deploy import Order, before_sending, order_compose, owner_of, ready
+from integrations.dokploy.deploys.submit_deploy import DeployOrder, before_sending, order_compose, owner_of, ready
 from integrations.dokploy.models import QueuedJob
 
 SLOW_S = 240.0
@@ -95,7 +95,7 @@ class ComposeRuns(DokployToolset):
             managed, row = await ready(self._parts, params.stack)
         if is_stack(managed):
             return await order_compose(
-                self._parts, managed, row, Order(what=DeployWhat.DEPLOY, why="start", content=content_of(row))
+                self._parts, managed, row, DeployOrder(what=DeployKind.DEPLOY, why="start", content=content_of(row))
             )
         try:
             await self._dokploy.composes.start(managed.id)
@@ -172,15 +172,15 @@ class ComposeRuns(DokployToolset):
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
-    async def _waiting(self, managed: Managed) -> list[QueuedJob]:
+    async def _waiting(self, managed: ManagedResource) -> list[QueuedJob]:
         return [one for one in await self._dokploy.deployments.queue() if owner_of(one) == managed.id]
 
-    async def _rows(self, managed: Managed) -> list[ContainerRow]:
+    async def _rows(self, managed: ManagedResource) -> list[ContainerRow]:
         """Its containers as Dokploy lists them, stopped ones too."""
         kind: Literal["stack", "docker-compose"] = "stack" if is_stack(managed) else "docker-compose"
         return await self._dokploy.containers.of_app(managed.app_name, kind, server_id=managed.server)
 
-    async def _as_it_stands(self, managed: Managed, *, is_wanted: bool) -> Result:
+    async def _as_it_stands(self, managed: ManagedResource, *, is_wanted: bool) -> Result:
         """What became of a start (`is_wanted`) or stop, once the containers have settled."""
         found: list[ContainerRow] = []
         for pause_s in SETTLE_PAUSES_S:
@@ -207,7 +207,7 @@ class ComposeRuns(DokployToolset):
             )
         return self._result(said, data, query, outcome=Outcome.OK if is_good else Outcome.FAILED, ends_here=True)
 
-    async def _of_service(self, managed: Managed, service: str) -> list[Inspection]:
+    async def _of_service(self, managed: ManagedResource, service: str) -> list[Inspection]:
         """The containers of a service, inspected; NotFound where there is none."""
         seen = [one.id for one in self._parts.containers(managed)]  # of a `stack` Dokploy lists tasks by their own ids
         ids = dict.fromkeys(one[:12] for one in [*seen, *(row.container_id for row in await self._rows(managed))])
@@ -240,7 +240,7 @@ def _ended_badly(one: ContainerRow) -> bool:
     return one.state == "exited" and not one.status.startswith("Exited (0)")
 
 
-def _service_of(one: Inspection, managed: Managed) -> str:
+def _service_of(one: Inspection, managed: ManagedResource) -> str:
     labels = raw_of(one.config).get("Labels")
     told = {**labels} if isinstance(labels, dict) else {}
     name = next((str(told[label]) for label in _SERVICE_LABELS if label in told), "")

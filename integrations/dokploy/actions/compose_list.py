@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from core.actions.catalog import Outcome, Result, Risk, action
-from core.deployments.platform import DeployStatus, Managed, ManagedKind
+from core.deployments.platform import DeployStatus, ManagedKind, ManagedResource
 from core.text import text
 from integrations.dokploy.actions.compose_reads import iso, place_of
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
@@ -31,7 +31,7 @@ class ComposeList(DokployToolset):
         listed: JsonValue = [*rows]
         return self._result(text("dokploy.listed", count=len(stacks), troubled=troubled), {"stacks": listed})
 
-    def _row(self, managed: Managed) -> dict[str, JsonValue]:
+    def _row(self, managed: ManagedResource) -> dict[str, JsonValue]:
         containers = self._parts.containers(managed)
         running = sum(one.is_running for one in containers)
         last = managed.last_deployment

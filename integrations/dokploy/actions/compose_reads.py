@@ -8,8 +8,8 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from core.actions.catalog import JsonObject, Outcome, Result, Risk, action
-from core.deployments.deploys import Deploy, Version
-from core.deployments.platform import Managed
+from core.deployments.deploys import Deploy, StackVersion
+from core.deployments.platform import ManagedResource
 from core.errors import NotFound, Refused
 from core.monitoring.inventory import Container
 from core.text import text
@@ -31,7 +31,7 @@ from integrations.dokploy.deploys.deployment_history import shown_title
 from integrations.dokploy.deploys.rollback_plan import settings_lines
 from integrations.dokploy.deploys.submit_deploy import owner_of
 from integrations.dokploy.deploys.version_keeping import commit_of, newest_first
-from integrations.dokploy.models import Deployment, DeploymentStatus, Domain, QueuedJob
+from integrations.dokploy.models import DeploymentRow, DeploymentStatus, DomainRow, QueuedJob
 
 LINE_LIMIT = 400
 """So many lines of a file or difference are given."""
@@ -270,15 +270,15 @@ class ComposeReads(DokployToolset):
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
-    def _none(self, key: str, managed: Managed) -> Result:
+    def _none(self, key: str, managed: ManagedResource) -> Result:
         return self._result(text(key, stack=managed.name), {"stack": managed.name}, outcome=Outcome.NO_DATA)
 
-    async def _ours(self, managed: Managed) -> dict[str, Deploy]:
+    async def _ours(self, managed: ManagedResource) -> dict[str, Deploy]:
         """Our own deploys by the id of their deployment."""
         found = await self._parts.deploys.recent(20, managed_id=managed.id)
         return {one.deployment_id: one for one in found if one.deployment_id is not None}
 
-    def _deployment(self, one: Deployment, ours: dict[str, Deploy]) -> JsonObject:
+    def _deployment(self, one: DeploymentRow, ours: dict[str, Deploy]) -> JsonObject:
         deploy = ours.get(one.deployment_id)
         commit = commit_of(one)
         return {
@@ -301,7 +301,7 @@ class ComposeReads(DokployToolset):
         }
 
 
-def place_of(managed: Managed) -> JsonObject:
+def place_of(managed: ManagedResource) -> JsonObject:
     """Where it is in Dokploy and on which machine."""
     return {
         "stack": managed.name,
@@ -314,7 +314,7 @@ def place_of(managed: Managed) -> JsonObject:
     }
 
 
-def domain_data(one: Domain) -> JsonObject:
+def domain_data(one: DomainRow) -> JsonObject:
     """A domain as data."""
     return {
         "id": one.domain_id,
@@ -364,7 +364,7 @@ def _memory_place(one: ServiceFacts) -> str:
     return one.memory_written_at.partition(".")[0]
 
 
-def _version(one: Version) -> JsonObject:
+def _version(one: StackVersion) -> JsonObject:
     return {
         "version": one.id,
         "at": iso(one.at),

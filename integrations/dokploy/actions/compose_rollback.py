@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.actions.catalog import JsonObject, Preview, Result, Risk, action
-from core.deployments.deploys import FOLLOW_KIND, Version
-from core.deployments.platform import Managed
+from core.deployments.deploys import FOLLOW_KIND, StackVersion
+from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import Text, text
 from integrations.compose_file.env_field import changed_keys
@@ -16,7 +16,7 @@ from integrations.dokploy.actions.stack_params import RollbackParams
 from integrations.dokploy.deploys.deployed_content import content_of, digest_of, is_raw
 from integrations.dokploy.deploys.migration_logs import migration_since
 from integrations.dokploy.deploys.rollback_plan import (
-    Way,
+    RollbackPlan,
     go,
     image_lines,
     last_good_before,
@@ -28,7 +28,7 @@ from integrations.dokploy.deploys.rollback_plan import (
 )
 from integrations.dokploy.deploys.submit_deploy import before_sending, ready
 from integrations.dokploy.deploys.version_keeping import FOUND
-from integrations.dokploy.models import Compose
+from integrations.dokploy.models import ComposeRow
 
 _AT = "%Y-%m-%d %H:%M UTC"
 
@@ -85,14 +85,14 @@ class ComposeRollback(DokployToolset):
             basis=basis,
         )
 
-    async def _way(self, params: RollbackParams) -> tuple[Managed, Compose, Way]:
+    async def _way(self, params: RollbackParams) -> tuple[ManagedResource, ComposeRow, RollbackPlan]:
         managed, row = await ready(self._parts, params.stack)
         if params.ref is not None:
             return managed, row, await way_to_ref(managed, row, params.ref, self._parts)
         version = await self._version(managed, row, params.version)
         return managed, row, await way_to(self._parts, managed, row, version)
 
-    async def _version(self, managed: Managed, row: Compose, number: int | None) -> Version:
+    async def _version(self, managed: ManagedResource, row: ComposeRow, number: int | None) -> StackVersion:
         if number is not None:
             found = await self._parts.versions.get(number)
             if found is None or found.managed_id != managed.id:
@@ -113,7 +113,7 @@ class ComposeRollback(DokployToolset):
             )
         return good
 
-    async def _warnings(self, managed: Managed, row: Compose, way: Way) -> list[Text]:
+    async def _warnings(self, managed: ManagedResource, row: ComposeRow, way: RollbackPlan) -> list[Text]:
         warnings: list[Text] = []
         if way.version is not None:
             warnings.append(await self._says(way.version))
@@ -131,7 +131,7 @@ class ComposeRollback(DokployToolset):
             warnings.append(text("dokploy.warn.branch"))
         return [*warnings, text("dokploy.warn.volumes")]
 
-    async def _says(self, version: Version) -> Text:
+    async def _says(self, version: StackVersion) -> Text:
         """Which version it is, since when, by whom, and whether it held."""
         at = version.at.strftime(_AT)
         if version.by == FOUND:
@@ -140,14 +140,14 @@ class ComposeRollback(DokployToolset):
         by = deploy.requested_name if deploy is not None else version.by
         return text("dokploy.warn.version", number=version.id, at=at, by=by, verdict=_verdict(version))
 
-    async def _went_away(self, managed: Managed, version: Version) -> datetime | None:
+    async def _went_away(self, managed: ManagedResource, version: StackVersion) -> datetime | None:
         later = [one for one in await self._parts.versions.of(managed.id, 50) if one.id > version.id]
         return later[-1].at if later else None
 
 
-def _verdict(version: Version) -> Text:
+def _verdict(version: StackVersion) -> Text:
     return text(f"dokploy.verdict.{version.verdict}")
 
 
-def _version_name(version: Version | None) -> str:
+def _version_name(version: StackVersion | None) -> str:
     return f"version {version.id}" if version is not None else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.actions.catalog import JsonObject, Outcome, Result, Risk, action
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.errors import Refused
 from core.text import text
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
@@ -68,7 +68,7 @@ class DatabaseActions(DokployToolset):
         await self._dokploy.databases.reload(kind, managed.id, managed.app_name)
         return await self._told(managed, "dokploy.reloaded", is_wanted=True)
 
-    def _database(self, name: str) -> tuple[Managed, DatabaseKind]:
+    def _database(self, name: str) -> tuple[ManagedResource, DatabaseKind]:
         managed = self._parts.managed(name, ManagedKind.DATABASE)
         try:
             return managed, DatabaseKind(managed.type)
@@ -78,7 +78,7 @@ class DatabaseActions(DokployToolset):
                 says=text("dokploy_error.database_kind", name=name, kind=managed.type),
             ) from None
 
-    async def _told(self, managed: Managed, key: str, *, is_wanted: bool) -> Result:
+    async def _told(self, managed: ManagedResource, key: str, *, is_wanted: bool) -> Result:
         is_so = await settled(self._parts, managed, is_wanted=is_wanted)
         bad = "dokploy.one_not_started" if is_wanted else "dokploy.one_not_stopped"
         said = text(key if is_so else bad, name=managed.name)

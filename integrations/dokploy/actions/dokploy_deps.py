@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from core.actions.catalog import JsonObject, Outcome, Result, Toolset
 from core.clock import Clock
 from core.deployments.deploys import Deploys, Images, Versions
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.errors import Refused, UnknownTarget
 from core.monitoring.inventory import Container, Inventory
 from core.text import Text, text, with_values
@@ -25,7 +25,7 @@ _A = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DokployParts:
+class DokployDeps:
     """What every toolset of Dokploy needs."""
 
     client: Dokploy | None
@@ -44,7 +44,7 @@ class DokployParts:
             raise Refused("Dokploy is not configured (setting `dokploy`)", says=text("dokploy_error.not_configured"))
         return self.client
 
-    def managed(self, name: str, kind: ManagedKind = ManagedKind.COMPOSE) -> Managed:
+    def managed(self, name: str, kind: ManagedKind = ManagedKind.COMPOSE) -> ManagedResource:
         """What Dokploy calls by that name; UnknownTarget with the nearest one, Refused for a plain Compose project."""
         inventory = self.inventory()
         found = next((one for one in inventory.managed if name in (one.name, one.id) and one.kind is kind), None)
@@ -63,11 +63,11 @@ class DokployParts:
             )
         raise UnknownTarget(name, [one.name for one in inventory.managed if one.kind is kind])
 
-    def containers(self, managed: Managed) -> tuple[Container, ...]:
+    def containers(self, managed: ManagedResource) -> tuple[Container, ...]:
         """Its containers on the watched hosts; none also where its host is not watched."""
         return tuple(one for one in self.inventory().containers if one.project == managed.app_name)
 
-    def memory_of_host(self, managed: Managed) -> int:
+    def memory_of_host(self, managed: ManagedResource) -> int:
         """Bytes of memory of the machine it runs on; 0: not known."""
         hosts = self.inventory().hosts
         return next((one.memory_total_bytes for one in hosts if one.name == managed.host and not one.is_platform), 0)
@@ -85,7 +85,7 @@ def _kind(kind: ManagedKind) -> Text:
 class DokployToolset(Toolset):
     """A family of actions on one Dokploy."""
 
-    def __init__(self, parts: DokployParts) -> None:
+    def __init__(self, parts: DokployDeps) -> None:
         self._parts = parts
 
     @property
@@ -109,7 +109,7 @@ class DokployToolset(Toolset):
 
 
 def result(
-    parts: DokployParts,
+    parts: DokployDeps,
     message: Text,
     data: JsonObject | None = None,
     query: str = "",
@@ -128,7 +128,7 @@ def result(
     )
 
 
-def redacted(parts: DokployParts, value: JsonValue) -> JsonValue:
+def redacted(parts: DokployDeps, value: JsonValue) -> JsonValue:
     """The same with every string redacted; names of fields stay."""
     if isinstance(value, str):
         return parts.redact(value)

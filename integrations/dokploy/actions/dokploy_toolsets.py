@@ -16,12 +16,12 @@ from integrations.dokploy.actions.compose_list import ComposeList
 from integrations.dokploy.actions.compose_reads import ComposeReads
 from integrations.dokploy.actions.compose_rollback import ComposeRollback
 from integrations.dokploy.actions.database_actions import DatabaseActions
-from integrations.dokploy.actions.dokploy_deps import DokployParts
+from integrations.dokploy.actions.dokploy_deps import DokployDeps
 from integrations.dokploy.actions.domain_actions import DomainActions
 from integrations.dokploy.actions.environment_edits import EnvironmentEdits
 from integrations.dokploy.actions.platform_actions import PlatformActions
 
-__all__ = ["DokployParts", "toolsets"]
+__all__ = ["DokployDeps", "toolsets"]
 TOOLSETS = (
     ComposeList,
     ComposeReads,
@@ -37,6 +37,6 @@ TOOLSETS = (
 )
 
 
-def toolsets(parts: DokployParts) -> list[Toolset]:
+def toolsets(parts: DokployDeps) -> list[Toolset]:
     """All of them; without a client they are unavailable, and their names are known all the same."""
     return [made(parts) for made in TOOLSETS]

@@ -11,7 +11,7 @@ from integrations.dokploy.actions.dokploy_deps import DokployToolset, listed
 from integrations.dokploy.actions.stack_params import PortParams
 from integrations.dokploy.client.dokploy_errors import AnswerLost
 from integrations.dokploy.client.endpoints.update_fields import DomainChanges
-from integrations.dokploy.models import Domain
+from integrations.dokploy.models import DomainRow
 
 
 class DomainActions(DokployToolset):
@@ -67,7 +67,7 @@ class DomainActions(DokployToolset):
         warning = "dokploy.warn.no_change" if domain.port == params.port else "dokploy.warn.port"
         return Preview(lines=lines, warnings=(text(warning),), basis=f"{domain.domain_id}:{domain.port}")
 
-    async def _domain(self, params: PortParams) -> Domain:
+    async def _domain(self, params: PortParams) -> DomainRow:
         managed = self._parts.managed(params.stack)
         known = await self._dokploy.domains.of_compose(managed.id)
         found = next((one for one in known if params.domain_id in (one.domain_id, one.host)), None)
@@ -80,7 +80,7 @@ class DomainActions(DokployToolset):
             )
         return found
 
-    async def _write(self, domain: Domain, port: int | None) -> None:
+    async def _write(self, domain: DomainRow, port: int | None) -> None:
         try:
             await self._dokploy.domains.update(domain.domain_id, domain.host, **_kept(domain, port))
         except AnswerLost:
@@ -88,7 +88,7 @@ class DomainActions(DokployToolset):
                 raise
 
 
-def _kept(domain: Domain, port: int | None) -> DomainChanges:
+def _kept(domain: DomainRow, port: int | None) -> DomainChanges:
     """The whole route with another port: what an update leaves out may be taken for its default."""
     changes = DomainChanges(port=port, https=domain.https, path=domain.path, service_name=domain.service_name)
     if domain.certificate_type is not None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
 from core.deployments.deploys import VersionContent
-from core.deployments.platform import Managed
+from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import text
 from integrations.compose_file.env_field import changed_keys, set_value
@@ -16,7 +16,7 @@ from integrations.dokploy.actions.stack_params import EnvironmentParams
 from integrations.dokploy.client.dokploy_errors import AnswerLost
 from integrations.dokploy.deploys.deployed_content import content_of, digest_of, is_raw
 from integrations.dokploy.deploys.version_keeping import keep_present
-from integrations.dokploy.models import Compose
+from integrations.dokploy.models import ComposeRow
 
 
 class EnvironmentEdits(DokployToolset):
@@ -89,12 +89,12 @@ class EnvironmentEdits(DokployToolset):
         await self._save(managed, before)
         return self._result(text("dokploy.edit_back", stack=managed.name), data)
 
-    async def _edited(self, params: EnvironmentParams) -> tuple[Managed, Compose, str]:
+    async def _edited(self, params: EnvironmentParams) -> tuple[ManagedResource, ComposeRow, str]:
         managed = self._parts.managed(params.stack)
         row = await self._dokploy.composes.one(managed.id)
         return managed, row, set_value(content_of(row).env, params.key, params.value.get_secret_value())
 
-    async def _save(self, managed: Managed, env: str) -> None:
+    async def _save(self, managed: ManagedResource, env: str) -> None:
         try:
             await self._dokploy.composes.save_environment(managed.id, env)
         except AnswerLost:

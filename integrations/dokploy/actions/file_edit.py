@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.actions.catalog import JsonObject, Outcome, Preview, Result
-from core.deployments.platform import Managed
+from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import Text, text
 from integrations.compose_file.edits import services
 from integrations.compose_file.file_diff import diff
-from integrations.dokploy.actions.dokploy_deps import DokployParts, result
+from integrations.dokploy.actions.dokploy_deps import DokployDeps, result
 from integrations.dokploy.deploys.deployed_content import content_of, digest_of, refuse_git, write_file
 from integrations.dokploy.deploys.version_keeping import keep_present
-from integrations.dokploy.models import Compose
+from integrations.dokploy.models import ComposeRow
 
-Change = Callable[[str], str]
+TextEdit = Callable[[str], str]
 """The file before → the file after; raises ComposeFileError."""
 
 
@@ -24,9 +24,9 @@ Change = Callable[[str], str]
 class FileEdit:
     """A change of the file kept in Dokploy. It takes effect at the next deploy or redeploy."""
 
-    parts: DokployParts
-    managed: Managed
-    row: Compose
+    parts: DokployDeps
+    managed: ManagedResource
+    row: ComposeRow
     after: str
     """Secret."""
 
@@ -60,7 +60,7 @@ class FileEdit:
         return {"before": self.before, "after": self.after}
 
 
-async def file_edit(parts: DokployParts, stack: str, change: Callable[[Managed, str], str]) -> FileEdit:
+async def file_edit(parts: DokployDeps, stack: str, change: Callable[[ManagedResource, str], str]) -> FileEdit:
     """The edit that `change(managed, file)` makes; Refused for files from git, ComposeFileError where it cannot be."""
     managed = parts.managed(stack)
     row = await parts.dokploy.composes.one(managed.id)
@@ -70,7 +70,7 @@ async def file_edit(parts: DokployParts, stack: str, change: Callable[[Managed, 
     return FileEdit(parts=parts, managed=managed, row=row, after=after)
 
 
-async def take_file_back(parts: DokployParts, stack: str, snapshot: JsonObject) -> Result:
+async def take_file_back(parts: DokployDeps, stack: str, snapshot: JsonObject) -> Result:
     """Put the file back that was there before an edit, without deploying it.
 
     It may be there again already: undoing the deploy that applied the edit writes it back. Refused where somebody

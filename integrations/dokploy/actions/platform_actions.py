@@ -9,7 +9,7 @@ from functools import reduce
 from pydantic import JsonValue
 
 from core.actions.catalog import JsonObject, Outcome, Result, Risk, action
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.errors import GuardianError, Refused, SystemUnavailable
 from core.text import Text, text
 from integrations.dokploy.actions.compose_reads import iso
@@ -18,7 +18,7 @@ from integrations.dokploy.actions.stack_params import BackupParams, NoParams
 from integrations.dokploy.client.dokploy_errors import RightMissing
 from integrations.dokploy.client.endpoints.backups import BackupRun
 from integrations.dokploy.deploys.version_keeping import newest_first
-from integrations.dokploy.models import Backup, DatabaseKind, DeploymentStatus
+from integrations.dokploy.models import BackupRow, DatabaseKind, DeploymentStatus
 
 BACKUP_WITHIN_S = 1800.0
 _RUNS = {
@@ -95,7 +95,7 @@ class PlatformActions(DokployToolset):
         failed = sum(row["last_status"] == "error" for row in rows)
         return self._result(text("dokploy.backups_shown", count=len(rows), failed=failed), data)
 
-    async def _of(self, owner: Managed) -> Iterable[Backup] | None:
+    async def _of(self, owner: ManagedResource) -> Iterable[BackupRow] | None:
         """The backups of a database or stack; None: they cannot be seen."""
         try:
             if owner.kind is ManagedKind.COMPOSE:
@@ -106,7 +106,7 @@ class PlatformActions(DokployToolset):
         except (GuardianError, ValueError):
             return None
 
-    async def _row(self, owner: Managed, backup: Backup) -> dict[str, JsonValue]:
+    async def _row(self, owner: ManagedResource, backup: BackupRow) -> dict[str, JsonValue]:
         runs = newest_first(await self._dokploy.deployments.of("backup", backup.backup_id))
         last = runs[0] if runs else None
         return {

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
-from core.deployments.platform import Managed
-from integrations.dokploy.actions.dokploy_deps import DokployParts
+from core.deployments.platform import ManagedResource
+from integrations.dokploy.actions.dokploy_deps import DokployDeps
 
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Swarm takes some seconds to start or end a task."""
 
 
-async def is_up(parts: DokployParts, managed: Managed) -> bool:
+async def is_up(parts: DokployDeps, managed: ManagedResource) -> bool:
     """Whether any task of its Swarm service runs."""
     found = await parts.dokploy.containers.running_of_app(managed.app_name, "swarm", server_id=managed.server)
     return any(one.state == "running" for one in found)
 
 
-async def settled(parts: DokployParts, managed: Managed, *, is_wanted: bool) -> bool:
+async def settled(parts: DokployDeps, managed: ManagedResource, *, is_wanted: bool) -> bool:
     """Whether it runs, or not, as wanted, within some seconds."""
     for pause_s in PAUSES_S:
         await asyncio.sleep(pause_s)

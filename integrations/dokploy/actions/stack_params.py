@@ -18,7 +18,9 @@ _HASH = re.compile(r"[0-9a-f]{7,40}")
 
 StackName = Annotated[str, Field(min_length=1, max_length=200, description="the stack's name in Dokploy")]
 ServiceName = Annotated[str, Field(min_length=1, max_length=200, description="a service of the Compose file")]
-Why = Annotated[str, Field(max_length=300, description="in a few words, shown in Dokploy as the deployment's title")]
+DeployReason = Annotated[
+    str, Field(max_length=300, description="in a few words, shown in Dokploy as the deployment's title")
+]
 
 
 class NoParams(Params):
@@ -69,7 +71,7 @@ class ChangesParams(StackParams):
 class DeployParams(StackParams):
     """A deploy and its reason."""
 
-    why: Why = ""
+    why: DeployReason = ""
 
 
 class RollbackParams(DeployParams):
@@ -190,7 +192,7 @@ class NamedParams(Params):
 class NamedDeployParams(NamedParams):
     """A deploy and its reason."""
 
-    why: Why = ""
+    why: DeployReason = ""
 
 
 class BackupParams(Params):

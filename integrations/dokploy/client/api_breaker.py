@@ -16,7 +16,7 @@ class BreakerOpen(SystemUnavailable):
     """Not tried: it failed several times in a row and is left alone for a moment."""
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed: all pass. Open: none, for a rest. Half open: one; its fate decides."""
 
     def __init__(self, url: str, *, failures: int, rest_s: float, monotonic: Callable[[], float]) -> None:

@@ -95,7 +95,7 @@ class Inspection(DockerRow):
     config: InspectedConfig = Field(default_factory=InspectedConfig)
 
 
-class Actor(Row):
+class EventSubjectRow(Row):
     """Who an event is about."""
 
     id: str = Field(default="", alias="ID")
@@ -112,7 +112,7 @@ class Event(Row):
 
     type: str = Field(default="", alias="Type")
     action: str = Field(default="", alias="Action")
-    actor: Actor = Field(default_factory=Actor, alias="Actor")
+    actor: EventSubjectRow = Field(default_factory=EventSubjectRow, alias="EventSubjectRow")
     time: int = 0
     time_nano: int = 0
 
@@ -159,7 +159,7 @@ class ContainerUsage(Row):
     disk: str = Field(default="", alias="BlockIO")
 
 
-class Node(Row):
+class SwarmNodeRow(Row):
     """A machine of the Swarm."""
 
     id: str = Field(alias="ID")
@@ -180,7 +180,7 @@ class Mount(DockerRow):
     rw: bool = Field(default=True, alias="RW")
 
 
-class DiskUsage(Row):
+class DiskUsageRow(Row):
     """A line of `docker system df`."""
 
     type: str

@@ -22,7 +22,7 @@ from integrations.dokploy.client.endpoints.projects import Environments, Project
 from integrations.dokploy.client.endpoints.schedules import Schedules
 from integrations.dokploy.client.endpoints.servers import Instance, Servers
 from integrations.dokploy.client.endpoints.swarm_containers import Containers
-from integrations.dokploy.client.endpoints.users import Registries, Users
+from integrations.dokploy.client.endpoints.users import RegistryCalls, UserCalls
 from integrations.dokploy.client.transport import BACK_OFF_S, Transport
 
 
@@ -53,8 +53,8 @@ class Dokploy:
         self.backups = Backups(self.transport)
         self.volume_backups = VolumeBackups(self.transport)
         self.schedules = Schedules(self.transport)
-        self.users = Users(self.transport)
-        self.registries = Registries(self.transport)
+        self.users = UserCalls(self.transport)
+        self.registries = RegistryCalls(self.transport)
 
     async def __aenter__(self) -> Dokploy:
         return self

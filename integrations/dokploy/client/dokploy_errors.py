@@ -55,7 +55,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class HttpResponse:
     """One answer, whatever it is."""
 
     status: int
@@ -107,7 +107,7 @@ class CallFailed(ActionFailed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Problem:
+class _ErrorBody:
     """An error as Dokploy writes it."""
 
     message: str
@@ -127,7 +127,7 @@ def lost(problem: str, says: Text) -> AnswerLost:
     return AnswerLost(SYSTEM, f"{problem}; whether it was done is unknown, look before repeating it", says=unknown)
 
 
-def translate(reply: Reply, request: Request, *, url: str, accepted: int) -> GuardianError:
+def translate(reply: HttpResponse, request: Request, *, url: str, accepted: int) -> GuardianError:
     """What an answer that is no success means. `accepted`: calls the same key has passed since it was last refused."""
     problem = _problem_in(reply.content)
     if 300 <= reply.status < 400:
@@ -152,7 +152,7 @@ def translate(reply: Reply, request: Request, *, url: str, accepted: int) -> Gua
     return _dokploys_own(reply.status, problem, request)
 
 
-def _dokploys_own(status: int, problem: _Problem, request: Request) -> GuardianError:
+def _dokploys_own(status: int, problem: _ErrorBody, request: Request) -> GuardianError:
     says = _quoted(problem.message)
     if status in (401, 403):
         return RightMissing(
@@ -239,7 +239,7 @@ def _key_rejected(accepted: int, url: str) -> KeyRejected:
     )
 
 
-def _gateway(reply: Reply, request: Request) -> GuardianError:
+def _gateway(reply: HttpResponse, request: Request) -> GuardianError:
     problem = (
         f"{request.what}: the proxy before Dokploy answers {reply.status}; Dokploy is down, restarting or overloaded"
     )
@@ -252,7 +252,7 @@ def _gateway(reply: Reply, request: Request) -> GuardianError:
     return lost(problem, says)
 
 
-def _too_many(reply: Reply, request: Request) -> GuardianError:
+def _too_many(reply: HttpResponse, request: Request) -> GuardianError:
     is_told = reply.retry_after.isdigit()
     after = f" for {reply.retry_after} s" if is_told else ""
     problem = f"{request.what}: what stands before Dokploy refuses more requests{after}; ask less often"
@@ -262,7 +262,7 @@ def _too_many(reply: Reply, request: Request) -> GuardianError:
     return NotSent(problem, says=text("dokploy_error.nothing_done", problem=says))
 
 
-def _foreign(reply: Reply, request: Request, url: str) -> GuardianError:
+def _foreign(reply: HttpResponse, request: Request, url: str) -> GuardianError:
     """An answer that Dokploy's API does not give."""
     if reply.status == 400 and b"Invalid JSON" in reply.content:
         problem = f"{request.what}: what arrived at Dokploy was no JSON; a proxy changed it"
@@ -287,7 +287,7 @@ def _wrong_place(request: Request, words: str, url: str, what: Text) -> Guardian
     return SystemUnavailable(SYSTEM, problem, says=says) if request.method == "GET" else NotSent(problem, says=says)
 
 
-def unreadable(reply: Reply, request: Request, url: str, wrong: str) -> GuardianError:
+def unreadable(reply: HttpResponse, request: Request, url: str, wrong: str) -> GuardianError:
     """A success whose content is not what the call answers. What changes something has changed it all the same."""
     if "html" in reply.content_type:
         problem = "what answers there is a web page, not Dokploy's API"
@@ -300,7 +300,7 @@ def unreadable(reply: Reply, request: Request, url: str, wrong: str) -> Guardian
     )
 
 
-def _problem_in(content: bytes) -> _Problem | None:
+def _problem_in(content: bytes) -> _ErrorBody | None:
     try:
         raw = json.loads(content)
     except ValueError:
@@ -309,7 +309,7 @@ def _problem_in(content: bytes) -> _Problem | None:
         return None
     code, data = raw.get("code"), raw.get("data")
     path = data.get("path") if isinstance(data, dict) else None
-    return _Problem(
+    return _ErrorBody(
         message=raw["message"],
         code=code if isinstance(code, str) else None,
         path=path if isinstance(path, str) else None,

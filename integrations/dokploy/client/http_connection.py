@@ -11,7 +11,7 @@ import aiohttp
 from core.errors import SettingsError
 from core.settings import DokploySettings
 from core.text import Text, text
-from integrations.dokploy.client.dokploy_errors import Reply, Request
+from integrations.dokploy.client.dokploy_errors import HttpResponse, Request
 
 ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 KEEP_ALIVE_S = 4.0
@@ -76,7 +76,7 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def exchange(self, request: Request, sending: Sending) -> Reply:
+    async def exchange(self, request: Request, sending: Sending) -> HttpResponse:
         """The reply, whatever it says; raises ConnectionBroke. A read is sent again once by aiohttp where it broke."""
         session = self._opened()
         try:
@@ -85,7 +85,7 @@ class Connection:
             broke = self._broke(error)
         raise broke  # outside of the handler, so that the error in hand is not kept
 
-    async def _exchanged(self, session: aiohttp.ClientSession, request: Request, sending: Sending) -> Reply:
+    async def _exchanged(self, session: aiohttp.ClientSession, request: Request, sending: Sending) -> HttpResponse:
         async with session.request(
             request.method,
             f"{self._url}/api/{request.procedure}",
@@ -100,7 +100,7 @@ class Connection:
                 content += chunk
                 if len(content) > ANSWER_LIMIT_BYTES:
                     raise aiohttp.ClientPayloadError(f"more than {ANSWER_LIMIT_BYTES} bytes")
-            return Reply(
+            return HttpResponse(
                 status=response.status,
                 content=bytes(content),
                 content_type=response.headers.get("Content-Type", "").casefold(),

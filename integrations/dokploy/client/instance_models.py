@@ -9,7 +9,7 @@ from pydantic import Field
 
 from integrations.dokploy.client.row import Row
 from integrations.dokploy.client.secret_values import Secret
-from integrations.dokploy.models import Deployment
+from integrations.dokploy.models import DeploymentRow
 
 HOST_SCHEDULES = ("server", "dokploy-server")
 """Schedules that run any shell command on the host."""
@@ -130,7 +130,7 @@ class Schedule(Row):
     compose_id: str | None = None
     application_id: str | None = None
     server_id: str | None = None
-    deployments: tuple[Deployment, ...] = ()
+    deployments: tuple[DeploymentRow, ...] = ()
 
     @property
     def is_of_host(self) -> bool:
@@ -158,7 +158,7 @@ class VolumeBackup(Row):
     turn_off: bool = False
     """The service is stopped meanwhile."""
     destination_id: str | None = None
-    deployments: tuple[Deployment, ...] = ()
+    deployments: tuple[DeploymentRow, ...] = ()
 
 
 class Destination(Row):

@@ -14,7 +14,7 @@ class LineFull(SystemUnavailable):
     """Our own waiting line is full; nothing was sent."""
 
 
-class Pace:
+class RequestLimiter:
     """Two lanes, so that calls which take minutes never hold up the quick ones."""
 
     def __init__(

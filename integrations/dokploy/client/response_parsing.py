@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
-from integrations.dokploy.client.dokploy_errors import AnswerUnreadable, Reply, Request, unreadable
+from integrations.dokploy.client.dokploy_errors import AnswerUnreadable, HttpResponse, Request, unreadable
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -19,7 +19,7 @@ NAMED_PLACES = 5
 """Fields that do not fit and are named in an error."""
 
 
-def read(reply: Reply, request: Request, answer: type[T], url: str) -> T:
+def read(reply: HttpResponse, request: Request, answer: type[T], url: str) -> T:
     """The content as the model; AnswerUnreadable names the fields that do not fit."""
     if not reply.content.strip():
         raise unreadable(reply, request, url, "nothing came")
@@ -35,7 +35,7 @@ def read(reply: Reply, request: Request, answer: type[T], url: str) -> T:
     raise unreadable(reply, request, url, wrong)
 
 
-def read_rows(reply: Reply, request: Request, row: type[T], url: str) -> list[T]:
+def read_rows(reply: HttpResponse, request: Request, row: type[T], url: str) -> list[T]:
     """The rows of a list that fit the model; AnswerUnreadable where none does, or where it is no list."""
     try:
         return read(reply, request, list[row], url)  # type: ignore[valid-type]

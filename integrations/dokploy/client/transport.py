@@ -15,21 +15,21 @@ from core.error_text import own_words
 from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
 from core.settings import DokploySettings
 from core.text import text
-from integrations.dokploy.client.api_breaker import Breaker, BreakerOpen
+from integrations.dokploy.client.api_breaker import BreakerOpen, CircuitBreaker
 from integrations.dokploy.client.dokploy_errors import (
     BODY_LIMIT_BYTES,
     GATEWAY_STATUSES,
     SYSTEM,
+    HttpResponse,
     KeyRejected,
     NotSent,
-    Reply,
     Request,
     lost,
     translate,
     unreadable,
 )
 from integrations.dokploy.client.http_connection import Connection, ConnectionBroke, Sending
-from integrations.dokploy.client.request_limiter import LineFull, Pace
+from integrations.dokploy.client.request_limiter import LineFull, RequestLimiter
 from integrations.dokploy.client.response_parsing import read, read_rows
 
 T = TypeVar("T")
@@ -67,14 +67,14 @@ class Transport:
         """How far the clock there is ahead of the one here, where it is worth a word."""
         self._settings = settings
         self._back_off_s = back_off_s[: settings.retries]
-        self._pace = Pace(
+        self._pace = RequestLimiter(
             at_once=settings.at_once,
             slow_at_once=settings.slow_at_once,
             waiting=settings.waiting,
             interval_s=settings.pace_s,
             monotonic=monotonic,
         )
-        self._breaker = Breaker(
+        self._breaker = CircuitBreaker(
             settings.url, failures=settings.breaker_failures, rest_s=settings.breaker_rest_s, monotonic=monotonic
         )
         self._connection = Connection(settings)
@@ -147,11 +147,11 @@ class Transport:
             raise unreadable(reply, request, self.url, "a web page")
 
     @staticmethod
-    async def _read(reply: Reply, read_it: Callable[[], T]) -> T:
+    async def _read(reply: HttpResponse, read_it: Callable[[], T]) -> T:
         """A long answer is read beside the loop, which must not stand still for it."""
         return read_it() if len(reply.content) < LONG_ANSWER_BYTES else await asyncio.to_thread(read_it)
 
-    async def _answered(self, request: Request, patience: Patience) -> Reply:
+    async def _answered(self, request: Request, patience: Patience) -> HttpResponse:
         """The successful reply to a request, or what its failure means."""
         if request.body is not None and len(request.body) > BODY_LIMIT_BYTES:
             raise NotSent(
@@ -188,7 +188,7 @@ class Transport:
         if has_passed is not None:
             self._is_refused = not has_passed
 
-    async def _tried(self, request: Request, sending: Sending) -> Reply:
+    async def _tried(self, request: Request, sending: Sending) -> HttpResponse:
         pauses = self._back_off_s if request.method == "GET" else ()
         for pause_s in pauses:
             try:
@@ -205,7 +205,7 @@ class Transport:
             await self._pace.space()
         return await self._once(request, sending)
 
-    async def _once(self, request: Request, sending: Sending) -> Reply:
+    async def _once(self, request: Request, sending: Sending) -> HttpResponse:
         self._breaker.enter()
         try:
             reply = await self._connection.exchange(request, sending)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
-from core.deployments.deploys import Deploy, DeployLook
+from core.deployments.deploys import Deploy, DeployObservation
 from core.deployments.platform import DeployStatus, ManagedKind
 from core.errors import ActionFailed, NotFound, Refused
 from core.monitoring.inventory import Container, ContainerState, Health
@@ -18,7 +18,7 @@ from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.secret_values import raw_of
 from integrations.dokploy.deploys.deploy_log import TAIL_LINES, error_class, error_line, last_lines, log_lines
 from integrations.dokploy.deploys.deployment_history import shown_title
-from integrations.dokploy.models import Deployment, QueuedJob
+from integrations.dokploy.models import DeploymentRow, QueuedJob
 
 TAIL = TAIL_LINES + 4
 """Lines asked for while it runs: some of them are decoration."""
@@ -46,11 +46,11 @@ class DokployFollower:
         self._redact = redact
         self._read = read
 
-    async def look(self, deploy: Deploy) -> DeployLook:
+    async def look(self, deploy: Deploy) -> DeployObservation:
         """How far it is. Raises SystemUnavailable, NotFound (the stack is gone) and Refused (key, rights)."""
         queue, rows = await self._asked(deploy)
         job = next((one for one in queue if _is_of(one, deploy) and one.data.title_log == deploy.title), None)
-        look = DeployLook(at=datetime.now(UTC), job_seen=job is not None)
+        look = DeployObservation(at=datetime.now(UTC), job_seen=job is not None)
         if job is not None and not job.is_active:
             before = [one for one in queue[: queue.index(job)] if one.data.server_id == job.data.server_id]
             ids = tuple(one.data.compose_id or one.data.application_id or "" for one in before)
@@ -79,7 +79,7 @@ class DokployFollower:
         read = [self._read(host, raw_of(one)) for one in found if one is not None]
         return [one for one in read if one.project == deploy.app_name]
 
-    async def _asked(self, deploy: Deploy) -> tuple[list[QueuedJob], list[Deployment]]:
+    async def _asked(self, deploy: Deploy) -> tuple[list[QueuedJob], list[DeploymentRow]]:
         """The queue, oldest first, and the deployments.
 
         While ours is not found they are read in this order: a job that has left the queue is among the deployments
@@ -90,12 +90,14 @@ class DokployFollower:
         queue, rows = await asyncio.gather(self._client.deployments.queue(), self._rows(deploy))
         return sorted(queue, key=_age), rows
 
-    async def _rows(self, deploy: Deploy) -> list[Deployment]:
+    async def _rows(self, deploy: Deploy) -> list[DeploymentRow]:
         if deploy.managed_kind is ManagedKind.APPLICATION:
             return await self._client.deployments.of_application(deploy.managed_id)
         return await self._client.deployments.of_compose(deploy.managed_id)
 
-    async def _seen(self, look: DeployLook, deploy: Deploy, row: Deployment, rows: list[Deployment]) -> DeployLook:
+    async def _seen(
+        self, look: DeployObservation, deploy: Deploy, row: DeploymentRow, rows: list[DeploymentRow]
+    ) -> DeployObservation:
         status = DeployStatus(row.status.value) if row.status is not None else DeployStatus.UNKNOWN
         commit = _COMMIT.search(row.description or "")
         has_failed = status is DeployStatus.ERROR
@@ -126,8 +128,8 @@ class DokployFollower:
 
 
 def find(
-    deploy: Deploy, rows: Sequence[Deployment], *, is_waiting: bool = False, ahead: timedelta = timedelta()
-) -> Deployment | None:
+    deploy: Deploy, rows: Sequence[DeploymentRow], *, is_waiting: bool = False, ahead: timedelta = timedelta()
+) -> DeploymentRow | None:
     """The deployment of a deploy: by the id known already, else a new one of our title.
 
     A git source's title is overwritten at its end: of the new ones that ended so, the first that began after our
@@ -166,7 +168,7 @@ def glanced(host: str, deploy: Deploy, row: ContainerRow) -> Container:
     )
 
 
-def _began(row: Deployment) -> datetime:
+def _began(row: DeploymentRow) -> datetime:
     return row.created_at or row.started_at or datetime.min.replace(tzinfo=UTC)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from core.redaction import MASK
-from core.sanitize import harmless
+from core.sanitize import sanitize
 
 LINE_LIMIT = 300
 """Longer lines are cut: one of them must fit on a phone."""
@@ -282,7 +282,7 @@ def _ends(line: str) -> str:
 
 def _last_written(line: str) -> str:
     """A line as a terminal would show it after its carriage returns."""
-    parts: Iterable[str] = (harmless(part) for part in line.split("\r"))
+    parts: Iterable[str] = (sanitize(part) for part in line.split("\r"))
     return next((part for part in reversed(list(parts)) if part.strip()), "")
 
 

@@ -10,19 +10,19 @@ from typing import cast
 
 from core.actions.catalog import JsonObject
 from core.deployments.deploys import VersionContent
-from core.deployments.platform import Managed
+from core.deployments.platform import ManagedResource
 from core.error_text import own_words
 from core.errors import ActionFailed, GuardianError, Refused, SystemUnavailable
 from core.text import Text, text
 from integrations.compose_file.edits import ComposeFileError, ServiceFacts, services
-from integrations.dokploy.actions.dokploy_deps import DokployParts
+from integrations.dokploy.actions.dokploy_deps import DokployDeps
 from integrations.dokploy.client.dokploy_errors import AnswerLost, AnswerUnreadable, CallFailed, RightMissing
 from integrations.dokploy.client.endpoints.update_fields import ComposeChanges
 from integrations.dokploy.client.secret_values import reveal
-from integrations.dokploy.models import Compose, ComposeType, SourceType
+from integrations.dokploy.models import ComposeRow, ComposeType, SourceType
 
 
-def content_of(row: Compose) -> VersionContent:
+def content_of(row: ComposeRow) -> VersionContent:
     """The part of the row that decides what a deploy brings up; secret."""
     settings: JsonObject = {}
     if row.branch_field is not None:
@@ -37,17 +37,17 @@ def content_of(row: Compose) -> VersionContent:
     )
 
 
-def is_raw(row: Compose) -> bool:
+def is_raw(row: ComposeRow) -> bool:
     """Whether its file is kept in Dokploy."""
     return row.source_type is SourceType.RAW
 
 
-def is_stack(managed: Managed) -> bool:
+def is_stack(managed: ManagedResource) -> bool:
     """Whether it runs on Swarm."""
     return managed.type == ComposeType.STACK
 
 
-def source_of(row: Compose) -> str:
+def source_of(row: ComposeRow) -> str:
     """raw, git, github …"""
     return str(row.source_type or SourceType.UNKNOWN)
 
@@ -57,7 +57,7 @@ def source_said(source: str) -> Text | str:
     return text("dokploy_error.raw") if source == SourceType.RAW else source
 
 
-def branch_of(row: Compose) -> str | None:
+def branch_of(row: ComposeRow) -> str | None:
     """Its branch or tag, where it comes from git."""
     return getattr(row, row.branch_field) if row.branch_field else None
 
@@ -68,7 +68,7 @@ def digest_of(content: VersionContent, *marks: str) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-async def file_of(parts: DokployParts, row: Compose) -> str | None:
+async def file_of(parts: DokployDeps, row: ComposeRow) -> str | None:
     """The Compose file: Dokploy's own, else the one last fetched from git, as it is deployed. None: not to be had.
 
     Holds secrets.
@@ -91,13 +91,13 @@ def services_in(text: str | None) -> list[ServiceFacts]:
         return []
 
 
-async def write_file(parts: DokployParts, row: Compose, text: str) -> None:
+async def write_file(parts: DokployDeps, row: ComposeRow, text: str) -> None:
     """Put another file into a raw compose; where Dokploy cannot convert it, the old one is put back and it fails."""
     before = content_of(row)
     await write(parts, row, VersionContent(compose_file=text, env=before.env, settings=before.settings))
 
 
-async def write(parts: DokployParts, row: Compose, content: VersionContent) -> bool:
+async def write(parts: DokployDeps, row: ComposeRow, content: VersionContent) -> bool:
     """Make the row's content this one; whether anything had to be written.
 
     A file is proved by Dokploy's own converter: what it cannot convert is taken back, and ActionFailed says why.
@@ -119,7 +119,7 @@ async def write(parts: DokployParts, row: Compose, content: VersionContent) -> b
 
 
 @asynccontextmanager
-async def or_put_back(parts: DokployParts, row: Compose, written: VersionContent) -> AsyncIterator[None]:
+async def or_put_back(parts: DokployDeps, row: ComposeRow, written: VersionContent) -> AsyncIterator[None]:
     """Put back what the row held when what was written surely was not deployed; a lost answer changes nothing."""
     try:
         yield
@@ -144,7 +144,7 @@ async def or_put_back(parts: DokployParts, row: Compose, written: VersionContent
         raise
 
 
-async def _put(parts: DokployParts, compose_id: str, before: VersionContent, after: VersionContent) -> None:
+async def _put(parts: DokployDeps, compose_id: str, before: VersionContent, after: VersionContent) -> None:
     changes: ComposeChanges = {}
     if before.compose_file != after.compose_file:
         changes["compose_file"] = after.compose_file
@@ -164,7 +164,7 @@ async def _put(parts: DokployParts, compose_id: str, before: VersionContent, aft
             ) from lost
 
 
-def refuse_git(row: Compose, managed: Managed) -> None:
+def refuse_git(row: ComposeRow, managed: ManagedResource) -> None:
     """Refused unless Dokploy itself keeps the file."""
     if not is_raw(row):
         where = f"branch or tag {branch_of(row)!r}" if branch_of(row) else "its repository"

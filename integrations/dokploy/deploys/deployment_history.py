@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from core.deployments.platform import Deployment, DeployStatus, QueuedDeployment
-from core.sanitize import in_one_line
-from integrations.dokploy.models import Deployment as Row
+from core.sanitize import sanitize_line
+from integrations.dokploy.models import DeploymentRow as Row
 from integrations.dokploy.models import QueuedJob
 
-Redact = Callable[[str], str]
+RedactText = Callable[[str], str]
 TITLE_LIMIT = 200
 READ_LIMIT = 2000
 KEPT = 15
@@ -23,7 +23,7 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 class History:
     """Turns rows into deployments; a row that has not changed is not redacted again."""
 
-    def __init__(self, redact: Redact) -> None:
+    def __init__(self, redact: RedactText) -> None:
         self._redact = redact
         self._made: dict[str, tuple[Row, Deployment]] = {}
 
@@ -56,7 +56,7 @@ def newest_first(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
     ]
 
 
-def deployment_of(row: Row, redact: Redact) -> Deployment:
+def deployment_of(row: Row, redact: RedactText) -> Deployment:
     """One row; its error text is left out, for it is a whole script with the environment."""
     commit = _COMMIT.search(row.description or "")
     return Deployment(
@@ -70,9 +70,9 @@ def deployment_of(row: Row, redact: Redact) -> Deployment:
     )
 
 
-def shown_title(title: str, redact: Redact) -> str:
+def shown_title(title: str, redact: RedactText) -> str:
     """A title or a commit's message as it may be shown: anybody who pushes writes it, as long as they like."""
-    return in_one_line(redact(title[:READ_LIMIT]), TITLE_LIMIT)
+    return sanitize_line(redact(title[:READ_LIMIT]), TITLE_LIMIT)
 
 
 def owner_of(row: Row) -> str | None:
@@ -80,12 +80,12 @@ def owner_of(row: Row) -> str | None:
     return row.compose_id or row.application_id if _is_deploy(row) else None
 
 
-def queued(jobs: Iterable[QueuedJob], own: Callable[[str], bool], redact: Redact) -> tuple[QueuedDeployment, ...]:
+def queued(jobs: Iterable[QueuedJob], own: Callable[[str], bool], redact: RedactText) -> tuple[QueuedDeployment, ...]:
     """The queue in its order. It holds every organization's: of one that is not `own`, the title is left out."""
     return tuple(_queued(job, own, redact) for job in jobs)
 
 
-def _queued(job: QueuedJob, own: Callable[[str], bool], redact: Redact) -> QueuedDeployment:
+def _queued(job: QueuedJob, own: Callable[[str], bool], redact: RedactText) -> QueuedDeployment:
     managed_id = job.data.compose_id or job.data.application_id or ""
     return QueuedDeployment(
         job_id=job.id,

@@ -7,11 +7,11 @@ import re
 from collections.abc import Awaitable
 from datetime import datetime
 
-from core.deployments.platform import Managed
+from core.deployments.platform import ManagedResource
 from core.errors import GuardianError
-from integrations.dokploy.actions.dokploy_deps import DokployParts
+from integrations.dokploy.actions.dokploy_deps import DokployDeps
 from integrations.dokploy.deploys.version_keeping import newest_first
-from integrations.dokploy.models import Compose
+from integrations.dokploy.models import ComposeRow
 
 LOOK_S = 8.0
 """A preview may take 20 seconds in all."""
@@ -45,7 +45,7 @@ def migration_in(text: str) -> str | None:
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(text)), None)
 
 
-async def migration_since(parts: DokployParts, managed: Managed, row: Compose, since: datetime) -> str | None:
+async def migration_since(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, since: datetime) -> str | None:
     """The tool that migrated since then, as the logs of its deployments and containers tell; None: nothing seen.
 
     A log that cannot be read says nothing.

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from core.actions.catalog import JsonObject, Result
-from core.deployments.deploys import DeployWhat, Version, VersionContent, VersionVerdict
-from core.deployments.platform import Managed
+from core.deployments.deploys import DeployKind, StackVersion, VersionContent, VersionVerdict
+from core.deployments.platform import ManagedResource
 from core.errors import GuardianError, NotFound, Refused
 from core.text import Text, Value
 from core.text import text as said
-from integrations.dokploy.actions.dokploy_deps import DokployParts
+from integrations.dokploy.actions.dokploy_deps import DokployDeps
 from integrations.dokploy.actions.stack_params import is_commit_hash
 from integrations.dokploy.deploys.deployed_content import (
     branch_of,
@@ -26,13 +26,13 @@ from integrations.dokploy.deploys.deployed_content import (
     source_said,
     write,
 )
-from integrations.dokploy.deploys.submit_deploy import Order, before_sending, order_compose
+from integrations.dokploy.deploys.submit_deploy import DeployOrder, before_sending, order_compose
 from integrations.dokploy.deploys.version_keeping import FOUND, is_kept, new_version
-from integrations.dokploy.models import Compose
+from integrations.dokploy.models import ComposeRow
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class RollbackPlan:
     """What going back does. `content` is secret."""
 
     content: VersionContent
@@ -44,7 +44,7 @@ class Way:
     fetches: bool = True
     gone: tuple[str, ...] = ()
     """References whose image of then is not on the host any more: another may come instead."""
-    version: Version | None = None
+    version: StackVersion | None = None
 
     def to_json(self) -> JsonObject:
         """What undoes something; secret."""
@@ -58,11 +58,11 @@ class Way:
         }
 
 
-def way_from(snapshot: JsonObject) -> Way:
+def way_from(snapshot: JsonObject) -> RollbackPlan:
     """The way that `to_json` wrote."""
     settings, tags = snapshot.get("settings"), snapshot.get("tags")
     compose_file = str(snapshot.get("compose_file") or "")
-    return Way(
+    return RollbackPlan(
         content=VersionContent(
             compose_file=compose_file,
             env=str(snapshot.get("env") or ""),
@@ -74,7 +74,7 @@ def way_from(snapshot: JsonObject) -> Way:
     )
 
 
-async def last_good_before(parts: DokployParts, managed: Managed, row: Compose) -> Version | None:
+async def last_good_before(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> StackVersion | None:
     """The newest version that held and is not what runs."""
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
     if newest is None:
@@ -93,7 +93,7 @@ def _same(then: Mapping[str, str], now: Mapping[str, str]) -> bool:
     return all("@" in image or now.get(service, image) == image for service, image in then.items())
 
 
-async def way_to_ref(managed: Managed, row: Compose, ref: str, parts: DokployParts) -> Way:
+async def way_to_ref(managed: ManagedResource, row: ComposeRow, ref: str, parts: DokployDeps) -> RollbackPlan:
     """To a tag or branch of the repository; Refused for a commit's hash."""
     if row.branch_field is None:
         raise Refused(
@@ -109,10 +109,10 @@ async def way_to_ref(managed: Managed, row: Compose, ref: str, parts: DokployPar
             says=said("dokploy_error.commit", short=ref[:7], ref=ref, stack=managed.name),
         )
     now = content_of(row)
-    return Way(content=replace(now, settings={**now.settings, row.branch_field: ref}))
+    return RollbackPlan(content=replace(now, settings={**now.settings, row.branch_field: ref}))
 
 
-async def way_to(parts: DokployParts, managed: Managed, row: Compose, version: Version) -> Way:
+async def way_to(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion) -> RollbackPlan:
     """To a version; Refused, naming why, where there is none."""
     kept = await parts.versions.content(version.id)
     if kept is None:
@@ -135,11 +135,13 @@ async def way_to(parts: DokployParts, managed: Managed, row: Compose, version: V
     if is_raw(row):
         return await _raw_way(parts, managed, row, version, kept)
     if version.branch and version.branch != branch_of(row):
-        return Way(content=kept, version=version)
+        return RollbackPlan(content=kept, version=version)
     return await _way_by_images(parts, managed, row, version, kept)
 
 
-async def _raw_way(parts: DokployParts, managed: Managed, row: Compose, version: Version, kept: VersionContent) -> Way:
+async def _raw_way(
+    parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion, kept: VersionContent
+) -> RollbackPlan:
     built = {one.name for one in services_in(kept.compose_file) if one.build is not None}
     references = {name: image for name, image in version.images.items() if name not in built}
     try:
@@ -151,20 +153,20 @@ async def _raw_way(parts: DokployParts, managed: Managed, row: Compose, version:
             f"there is nothing to go back to: version {version.id} of {managed.name!r} is what is deployed already",
             says=said("dokploy_error.already_there", stack=managed.name, number=version.id),
         )
-    return Way(
+    return RollbackPlan(
         content=kept, file=kept.compose_file, tags=tags, tags_now=tags_now, gone=tuple(gone.values()), version=version
     )
 
 
-async def _is_other(parts: DokployParts, managed: Managed, row: Compose) -> bool:
+async def _is_other(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> bool:
     """Whether what was deployed last is not what the row holds: writing nothing and deploying changes something."""
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
     return newest is not None and newest.digest != digest_of(content_of(row))
 
 
 async def _way_by_images(
-    parts: DokployParts, managed: Managed, row: Compose, version: Version, kept: VersionContent
-) -> Way:
+    parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion, kept: VersionContent
+) -> RollbackPlan:
     """From git, on the same branch: the images of then, under the names that the file has now."""
     text = await file_of(parts, row)
     advice = "give a tag or branch of the repository that holds the earlier state (`ref`), or revert the commit there"
@@ -202,11 +204,11 @@ async def _way_by_images(
             says=Text("dokploy_error.same_as_now", told),
         )
     content = replace(content_of(row), env=kept.env)
-    return Way(content=content, file=text, tags=tags, tags_now=tags_now, fetches=False, version=version)
+    return RollbackPlan(content=content, file=text, tags=tags, tags_now=tags_now, fetches=False, version=version)
 
 
 async def _tags(
-    parts: DokployParts, managed: Managed, references: Mapping[str, str], version: Version
+    parts: DokployDeps, managed: ManagedResource, references: Mapping[str, str], version: StackVersion
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """References to name again, what they mean now, and by service those whose image of then is gone."""
     tags: dict[str, str] = {}
@@ -231,7 +233,13 @@ async def _tags(
 
 
 async def go(
-    parts: DokployParts, managed: Managed, row: Compose, way: Way, *, why: str, what: DeployWhat = DeployWhat.ROLLBACK
+    parts: DokployDeps,
+    managed: ManagedResource,
+    row: ComposeRow,
+    way: RollbackPlan,
+    *,
+    why: str,
+    what: DeployKind = DeployKind.ROLLBACK,
 ) -> Result:
     """Write, name the images, deploy. What Dokploy held and no version kept is kept before it is written over."""
     with before_sending():
@@ -247,12 +255,12 @@ async def go(
                 if reference in way.tags_now:
                     await _tag(parts, managed, reference, way.tags_now[reference])
             raise
-    order = Order(what=what, fetches=way.fetches, why=why, content=way.content, file=way.file)
+    order = DeployOrder(what=what, fetches=way.fetches, why=why, content=way.content, file=way.file)
     async with or_put_back(parts, row, way.content):
         return await order_compose(parts, managed, row, order)
 
 
-async def _tag(parts: DokployParts, managed: Managed, reference: str, image: str) -> None:
+async def _tag(parts: DokployDeps, managed: ManagedResource, reference: str, image: str) -> None:
     if managed.host is None:
         raise NotFound(
             f"the host of {managed.name!r} is not watched, so its images cannot be named again",
@@ -261,7 +269,7 @@ async def _tag(parts: DokployParts, managed: Managed, reference: str, image: str
     await parts.images.tag(managed.host, image, reference)
 
 
-async def _keep_edits(parts: DokployParts, managed: Managed, row: Compose) -> None:
+async def _keep_edits(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> None:
     """Keep a file that somebody wrote into Dokploy and nobody deployed."""
     content = content_of(row)
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
@@ -273,12 +281,12 @@ async def _keep_edits(parts: DokployParts, managed: Managed, row: Compose) -> No
     await parts.versions.add(replace(version, verdict=VersionVerdict.UNKNOWN), content)
 
 
-def snapshot_of(row: Compose, way: Way) -> JsonObject:
+def snapshot_of(row: ComposeRow, way: RollbackPlan) -> JsonObject:
     """What brings the stack back to where it is now, after `way` was gone."""
     return replace(way, content=content_of(row), file=None, tags=way.tags_now, version=None).to_json()
 
 
-def image_lines(way: Way) -> list[str]:
+def image_lines(way: RollbackPlan) -> list[str]:
     """The images that are named again, for a preview."""
     return [f"{reference} → {image.removeprefix('sha256:')[:12]}" for reference, image in way.tags.items()]
 

@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from core.actions.call_context import Calling, calling
+from core.actions.call_context import CurrentCall, current_call
 from core.actions.catalog import Result
-from core.deployments.deploys import Deploy, DeployPhase, DeployWhat, VersionContent
-from core.deployments.platform import Managed
+from core.deployments.deploys import Deploy, DeployKind, DeployPhase, VersionContent
+from core.deployments.platform import ManagedResource
 from core.error_text import own_words, problem_of
 from core.errors import ActionFailed, GuardianError, Refused, SystemUnavailable
 from core.text import Text, text
-from integrations.dokploy.actions.dokploy_deps import DokployParts, result
+from integrations.dokploy.actions.dokploy_deps import DokployDeps, result
 from integrations.dokploy.client.dokploy_errors import AnswerUnreadable
 from integrations.dokploy.deploys.deployed_content import file_of
 from integrations.dokploy.deploys.deployment_history import shown_title
 from integrations.dokploy.deploys.version_keeping import keep_present, new_version
-from integrations.dokploy.models import Compose, DeploymentStatus, QueuedJob
+from integrations.dokploy.models import ComposeRow, DeploymentStatus, QueuedJob
 
 TITLE_LIMIT = 80
 """What Dokploy's list of deployments shows in one line."""
@@ -30,10 +30,10 @@ Send = Callable[..., Awaitable[object]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class DeployOrder:
     """What to deploy, and why."""
 
-    what: DeployWhat
+    what: DeployKind
     fetches: bool = True
     """Fetch the source first, where it comes from git; a rebuild of what is there does not."""
     why: str = ""
@@ -43,9 +43,9 @@ class Order:
     """The Compose file where it is known already."""
 
 
-def caller() -> Calling:
+def caller() -> CurrentCall:
     """The call under way; Refused outside of one: a deploy that nobody wrote down could not be followed."""
-    found = calling()
+    found = current_call()
     if found is None:
         raise Refused(
             "a deploy is only ordered by a call through the door, where it is written down and followed",
@@ -64,7 +64,7 @@ def before_sending() -> Iterator[None]:
         raise ActionFailed(f"nothing was deployed: {error}", says=says) from error
 
 
-class Busy(Refused):
+class DeployUnderWay(Refused):
     """Something of it is under way."""
 
     def __init__(self, message: str, *, says: Text, is_active: bool = False) -> None:
@@ -73,12 +73,12 @@ class Busy(Refused):
         """A job of Dokploy's queue that runs, and does not wait."""
 
 
-async def refuse_if_busy(parts: DokployParts, managed: Managed) -> None:
+async def refuse_if_busy(parts: DokployDeps, managed: ManagedResource) -> None:
     """Busy while Dokploy's queue, or one of our deploys, has this one under way."""
     job = next((one for one in await parts.dokploy.deployments.queue() if managed.id == owner_of(one)), None)
     if job is not None:
         state = "runs" if job.is_active else "waits"
-        raise Busy(
+        raise DeployUnderWay(
             f"a deployment of {managed.name!r} {state} in Dokploy's queue already: "
             f"{shown_title(job.data.title_log, parts.redact)!r}; wait for its end"
             + ("" if job.is_active else ", or take it out (dokploy.compose.cancel_waiting)"),
@@ -87,13 +87,13 @@ async def refuse_if_busy(parts: DokployParts, managed: Managed) -> None:
         )
     for ours in await parts.deploys.unfinished():
         if ours.managed_id == managed.id and ours.phase in (DeployPhase.WAITING, DeployPhase.RUNNING):
-            raise Busy(
+            raise DeployUnderWay(
                 f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict",
                 says=text("dokploy_error.under_way", stack=managed.name, title=ours.title),
             )
 
 
-async def ready(parts: DokployParts, stack: str) -> tuple[Managed, Compose]:
+async def ready(parts: DokployDeps, stack: str) -> tuple[ManagedResource, ComposeRow]:
     """The stack and its row; Busy while anything of it is under way.
 
     A job stays in the queue for a moment after its deployment has ended: that one is waited for.
@@ -109,12 +109,12 @@ async def ready(parts: DokployParts, stack: str) -> tuple[Managed, Compose]:
         if busy is None:
             return managed, row
         pause_s = next(pauses, None)
-        if not isinstance(busy, Busy) or not busy.is_active or _is_running(row) or pause_s is None:
+        if not isinstance(busy, DeployUnderWay) or not busy.is_active or _is_running(row) or pause_s is None:
             raise busy
         await asyncio.sleep(pause_s)
 
 
-def _is_running(row: Compose) -> bool:
+def _is_running(row: ComposeRow) -> bool:
     return any(one.status is DeploymentStatus.RUNNING for one in row.deployments)
 
 
@@ -123,7 +123,7 @@ def owner_of(job: QueuedJob) -> str | None:
     return job.data.compose_id or job.data.application_id
 
 
-async def order_compose(parts: DokployParts, managed: Managed, row: Compose, order: Order) -> Result:
+async def order_compose(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, order: DeployOrder) -> Result:
     """Keep the version, write the deploy down, then send it. AnswerLost: whether it is queued is unknown."""
     with before_sending():
         await keep_present(parts, managed, row, only_good=True)
@@ -148,7 +148,7 @@ async def order_compose(parts: DokployParts, managed: Managed, row: Compose, ord
 
 
 def new_deploy(
-    parts: DokployParts, managed: Managed, *, what: DeployWhat, why: str, known_ids: tuple[str, ...]
+    parts: DokployDeps, managed: ManagedResource, *, what: DeployKind, why: str, known_ids: tuple[str, ...]
 ) -> Deploy:
     """The record of a deploy that the call under way orders now."""
     by = caller()
@@ -174,7 +174,7 @@ def new_deploy(
     )
 
 
-def title_of(parts: DokployParts, by: Calling, what: DeployWhat, why: str) -> str:
+def title_of(parts: DokployDeps, by: CurrentCall, what: DeployKind, why: str) -> str:
     """`Ada: new version · ig-1a2b3c4d`: who, why, and a mark of the call; at most 80 characters."""
     mark = f" · ig-{hashlib.sha256(by.key.encode()).hexdigest()[:8]}"
     said = " ".join(parts.redact(f"{by.actor.name}: {why or what}").split())
@@ -182,7 +182,7 @@ def title_of(parts: DokployParts, by: Calling, what: DeployWhat, why: str) -> st
     return (said if len(said) <= room else f"{said[: room - 1]}…") + mark
 
 
-async def place(parts: DokployParts, deploy: Deploy, send: Send) -> Result:
+async def place(parts: DokployDeps, deploy: Deploy, send: Send) -> Result:
     """Write the deploy down, then send it; one that surely did not arrive is closed at once."""
     with before_sending():
         await parts.deploys.put(deploy)

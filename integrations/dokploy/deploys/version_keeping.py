@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from core.deployments.deploys import Version, VersionContent, VersionVerdict
-from core.deployments.platform import Managed
+from core.deployments.deploys import StackVersion, VersionContent, VersionVerdict
+from core.deployments.platform import ManagedResource
 from core.monitoring.inventory import Container, Health
 from integrations.compose_file.edits import ServiceFacts
 from integrations.compose_file.env_field import keys
 from integrations.compose_file.interpolation import variables
-from integrations.dokploy.actions.dokploy_deps import DokployParts
+from integrations.dokploy.actions.dokploy_deps import DokployDeps
 from integrations.dokploy.deploys.deployed_content import (
     branch_of,
     content_of,
@@ -23,25 +23,25 @@ from integrations.dokploy.deploys.deployed_content import (
     source_of,
 )
 from integrations.dokploy.deploys.deployment_history import shown_title
-from integrations.dokploy.models import Compose, Deployment, DeploymentStatus
+from integrations.dokploy.models import ComposeRow, DeploymentRow, DeploymentStatus
 
 _COMMIT = re.compile(r"Commit:\s*([0-9a-f]{40})")
 FOUND = "found"
 """Who deployed what ran before we were asked anything."""
 
 
-def newest_first(deployments: Iterable[Deployment]) -> list[Deployment]:
+def newest_first(deployments: Iterable[DeploymentRow]) -> list[DeploymentRow]:
     """Dokploy gives those of a compose unsorted."""
     return sorted(deployments, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True)
 
 
-def commit_of(deployment: Deployment | None) -> str | None:
+def commit_of(deployment: DeploymentRow | None) -> str | None:
     """The full hash, once a deployment from git has ended."""
     found = _COMMIT.search(deployment.description or "") if deployment is not None else None
     return found.group(1) if found else None
 
 
-async def is_kept(parts: DokployParts, managed: Managed, row: Compose) -> bool:
+async def is_kept(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> bool:
     """Whether a version was kept since Dokploy last deployed: what runs is that one, or older than all."""
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
     deployments = newest_first(row.deployments)
@@ -53,7 +53,9 @@ async def is_kept(parts: DokployParts, managed: Managed, row: Compose) -> bool:
     return deployments[0].deployment_id in ours
 
 
-async def keep_present(parts: DokployParts, managed: Managed, row: Compose, *, only_good: bool = False) -> None:
+async def keep_present(
+    parts: DokployDeps, managed: ManagedResource, row: ComposeRow, *, only_good: bool = False
+) -> None:
     """Keep what runs as a version before it is changed, unless it is kept already.
 
     GOOD only where the containers are well and fit the file that Dokploy has now (images and memory limits): Dokploy
@@ -78,18 +80,18 @@ async def keep_present(parts: DokployParts, managed: Managed, row: Compose, *, o
 
 
 def new_version(
-    parts: DokployParts,
-    managed: Managed,
-    row: Compose,
+    parts: DokployDeps,
+    managed: ManagedResource,
+    row: ComposeRow,
     content: VersionContent,
     *,
     by: str,
     text: str | None,
     deploy_key: str | None = None,
-) -> Version:
+) -> StackVersion:
     """A version not kept yet. From git each deploy is one of its own: the same row may bring up another commit."""
     now = parts.clock.now()
-    return Version(
+    return StackVersion(
         managed_id=managed.id,
         stack=managed.name,
         app_name=managed.app_name,
@@ -139,7 +141,7 @@ def _means(written: str, image: str) -> bool:
     return re.fullmatch(f"(?:docker\\.io/(?:library/)?)?{pattern}(?::latest)?(?:@sha256:[0-9a-f]+)?", image) is not None
 
 
-def _branch_in(content: VersionContent, row: Compose) -> str | None:
+def _branch_in(content: VersionContent, row: ComposeRow) -> str | None:
     if row.branch_field is None:
         return None
     written = content.settings.get(row.branch_field)

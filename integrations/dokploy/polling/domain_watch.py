@@ -12,7 +12,7 @@ from typing import Self
 import structlog
 
 from core.clock import Clock
-from core.deployments.platform import Domain, DomainState, Managed
+from core.deployments.platform import Domain, DomainState, ManagedResource
 from core.settings import DokploySettings
 from core.tasks import Tasks
 from integrations.dokploy.platform_alerts import under_way
@@ -28,7 +28,7 @@ ALL_FAIL = 3
 """So many domains of which none can be reached tell of the network here, not of them."""
 _NETWORK = frozenset({"dns", "unreachable"})
 
-Ask = Callable[[Domain], Awaitable[DomainState]]
+ProbeDomain = Callable[[Domain], Awaitable[DomainState]]
 
 
 class DomainWatch:
@@ -37,10 +37,10 @@ class DomainWatch:
     def __init__(
         self,
         settings: DokploySettings,
-        managed: Callable[[], Iterable[Managed]],
+        managed: Callable[[], Iterable[ManagedResource]],
         *,
         clock: Clock,
-        ask: Ask | None = None,
+        ask: ProbeDomain | None = None,
     ) -> None:
         """`managed`: `DokploySource.managed`. `ask`: how one domain is asked; None: a DomainProbe."""
         self._settings = settings
@@ -115,10 +115,10 @@ class DomainWatch:
         return now - asked_at >= timedelta(seconds=wait_s)
 
 
-def _should_answer(managed: Managed) -> bool:
+def _should_answer(managed: ManagedResource) -> bool:
     return managed.status == "done" and under_way(managed) is None
 
 
-def _askable(managed: Managed) -> Iterable[Domain]:
+def _askable(managed: ManagedResource) -> Iterable[Domain]:
     """Its enabled domains; one with a wildcard has no address of its own."""
     return (one for one in managed.domains if one.is_enabled and "*" not in one.host and one.host)

@@ -11,19 +11,19 @@ from core.deployments.platform import (
     Deployment,
     DeployStatus,
     DomainState,
-    Managed,
+    ManagedResource,
     QueuedDeployment,
     StackNames,
 )
 from core.monitoring.snapshot import PlatformView
-from core.sanitize import in_one_line
-from integrations.dokploy.polling.project_tree import PLACE_LIMIT, Heading, Leaf, Tree, managed_of
-from integrations.dokploy.polling.service_details import Detail, Plan
+from core.sanitize import sanitize_line
+from integrations.dokploy.polling.project_tree import PLACE_LIMIT, ManagedHeading, ManagedRow, ProjectTree, managed_of
+from integrations.dokploy.polling.service_details import BackupSchedule, ServiceDetails
 
 _STATUS_OF = {DeployStatus.RUNNING: "running", DeployStatus.DONE: "done", DeployStatus.ERROR: "error"}
 
 
-class Known:
+class PlatformCache:
     """Takes answers, gives a PlatformView; asks nothing itself."""
 
     def __init__(self, names: StackNames, *, since: datetime, stuck_after_s: float) -> None:
@@ -37,18 +37,18 @@ class Known:
         self._names = names
         self._since = since
         self._stuck_after_s = stuck_after_s
-        self._leaves: dict[str, Leaf] = {}
-        self._details: dict[str, Detail] = {}
-        self._volume_backups: dict[str, tuple[Plan, ...]] = {}
-        self._runs: dict[str, Plan] = {}
+        self._leaves: dict[str, ManagedRow] = {}
+        self._details: dict[str, ServiceDetails] = {}
+        self._volume_backups: dict[str, tuple[BackupSchedule, ...]] = {}
+        self._runs: dict[str, BackupSchedule] = {}
         self._own_backup: BackupState | None = None
         self._deployments: Mapping[str, tuple[Deployment, ...]] = {}
         self._errors: dict[str, tuple[str, str]] = {}
-        self._managed: tuple[Managed, ...] | None = None
+        self._managed: tuple[ManagedResource, ...] | None = None
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
-    def take_tree(self, tree: Tree, at: datetime) -> None:
+    def take_tree(self, tree: ProjectTree, at: datetime) -> None:
         """All of it, anew."""
         self._leaves = {leaf.id: leaf for leaf in tree.leaves}
         self.project_ids = tree.project_ids
@@ -56,14 +56,16 @@ class Known:
         self.is_loaded = True
         self._forget()
 
-    def take_project(self, project_id: str, leaves: Iterable[Leaf]) -> None:
+    def take_project(self, project_id: str, leaves: Iterable[ManagedRow]) -> None:
         """One project anew: what it holds no more is gone, unless it moved to another."""
         kept = {key: leaf for key, leaf in self._leaves.items() if leaf.project_id != project_id}
         self._leaves = kept | {leaf.id: leaf for leaf in leaves}
         self.project_ids |= {project_id}
         self._forget()
 
-    def take_headings(self, found: Mapping[str, Heading], projects: Iterable[str], at: datetime) -> frozenset[str]:
+    def take_headings(
+        self, found: Mapping[str, ManagedHeading], projects: Iterable[str], at: datetime
+    ) -> frozenset[str]:
         """Statuses of all; what is listed no more is gone. Returns the projects that hold something unknown here."""
         strange = {
             one.project_id
@@ -97,7 +99,7 @@ class Known:
         self._errors[deployment_id] = (error, line)
         self._managed = None
 
-    def take_detail(self, managed_id: str, detail: Detail) -> None:
+    def take_detail(self, managed_id: str, detail: ServiceDetails) -> None:
         """What was asked of one."""
         self._details[managed_id] = detail
         leaf = self._leaves.get(managed_id)
@@ -105,11 +107,11 @@ class Known:
             self._leaves[managed_id] = replace(leaf, status=detail.status)
         self._managed = None
 
-    def take_volume_backups(self, managed_id: str, backups: tuple[Plan, ...]) -> None:
+    def take_volume_backups(self, managed_id: str, backups: tuple[BackupSchedule, ...]) -> None:
         """Those of one compose's volumes."""
         self._volume_backups[managed_id] = backups
 
-    def take_runs(self, plan: Plan) -> None:
+    def take_runs(self, plan: BackupSchedule) -> None:
         """How a backup went whose runs do not come with it."""
         self._runs[plan.state.id] = plan
 
@@ -133,14 +135,14 @@ class Known:
             clock_ahead=self.clock_ahead,
         )
 
-    def managed(self) -> tuple[Managed, ...]:
+    def managed(self) -> tuple[ManagedResource, ...]:
         """Everything it manages, with what is known of each."""
         if self._managed is None:
             named = managed_of(self._leaves.values(), self._names)
             self._managed = tuple(self._whole(one) for one in named)
         return self._managed
 
-    def one(self, managed_id: str) -> Managed | None:
+    def one(self, managed_id: str) -> ManagedResource | None:
         """By the id of a compose, application or database."""
         return next((one for one in self.managed() if one.id == managed_id), None)
 
@@ -150,8 +152,8 @@ class Known:
 
     def called(self, name: str, project: str) -> list[str]:
         """Ids of what Dokploy itself calls so, in a project of that name."""
-        wanted = (in_one_line(name, PLACE_LIMIT), in_one_line(project, PLACE_LIMIT))
-        named = ((leaf.id, (in_one_line(leaf.name, PLACE_LIMIT), leaf.project)) for leaf in self._leaves.values())
+        wanted = (sanitize_line(name, PLACE_LIMIT), sanitize_line(project, PLACE_LIMIT))
+        named = ((leaf.id, (sanitize_line(leaf.name, PLACE_LIMIT), leaf.project)) for leaf in self._leaves.values())
         return [managed_id for managed_id, own in named if own == wanted]
 
     def backups(self) -> tuple[BackupState, ...]:
@@ -160,11 +162,11 @@ class Known:
         own = [self._own_backup] if self._own_backup else []
         return tuple(self._explained(one) for one in (*planned, *own))
 
-    def untold(self, managed_id: str | None = None) -> list[Plan]:
+    def untold(self, managed_id: str | None = None) -> list[BackupSchedule]:
         """Planned backups whose runs have to be asked for, of one service or of all."""
         return [one for one in self._plans() if not one.is_told and managed_id in (None, one.state.managed_id)]
 
-    def _plans(self) -> list[Plan]:
+    def _plans(self) -> list[BackupSchedule]:
         of_services = [plan for detail in self._details.values() for plan in detail.backups]
         return of_services + [plan for own in self._volume_backups.values() for plan in own]
 
@@ -191,7 +193,7 @@ class Known:
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
-    def _whole(self, one: Managed) -> Managed:
+    def _whole(self, one: ManagedResource) -> ManagedResource:
         deployments = tuple(self._with_error(each) for each in self._deployments.get(one.id, ()))
         one = replace(one, deployments=deployments)
         detail = self._details.get(one.id)

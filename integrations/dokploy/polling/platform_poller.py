@@ -16,9 +16,9 @@ from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import RightMissing
 from integrations.dokploy.deploys.deploy_log import error_class, error_line, log_lines
 from integrations.dokploy.deploys.deployment_history import History, owner_of, queued
-from integrations.dokploy.models import Deployment
-from integrations.dokploy.polling.platform_cache import Known
-from integrations.dokploy.polling.poll_rotation import Topic, Turn
+from integrations.dokploy.models import DeploymentRow
+from integrations.dokploy.polling.platform_cache import PlatformCache
+from integrations.dokploy.polling.poll_rotation import DuePoll, PollTopic
 from integrations.dokploy.polling.project_tree import headings, load_project, load_tree
 from integrations.dokploy.polling.service_details import ask_detail, ask_runs, ask_volume_backups
 
@@ -34,38 +34,38 @@ STRANGERS_LIMIT = 1000
 _NO_REASON = re.compile(r"(?i)\berror: (?:backup|upload to s3) failed\W*$")
 """A backup's log says so beside the reason."""
 
-Ask = Callable[[], Awaitable[None]]
+PollCall = Callable[[], Awaitable[None]]
 
 
-class Questions:
+class PlatformPoller:
     """Puts questions to the client and the answers into `known`. KeyRejected passes through everywhere."""
 
-    def __init__(self, client: Dokploy, known: Known, *, clock: Clock, redact: Callable[[str], str]) -> None:
+    def __init__(self, client: Dokploy, known: PlatformCache, *, clock: Clock, redact: Callable[[str], str]) -> None:
         self._client = client
         self._known = known
         self._clock = clock
         self._redact = redact
         self._history = History(redact)
-        self._forbidden_until: dict[Topic, datetime] = {}
-        self._failing: set[Topic] = set()
+        self._forbidden_until: dict[PollTopic, datetime] = {}
+        self._failing: set[PollTopic] = set()
         self._strangers: set[str] = set()
         self._log_tries: dict[str, int] = {}
         self.version = ""
-        self.limits: dict[Topic, str] = {}
+        self.limits: dict[PollTopic, str] = {}
         """What the key may not ask, with Dokploy's refusal."""
 
     async def load(self) -> None:
         """Everything but details: 3 + number of projects requests."""
-        tree, _ = await asyncio.gather(load_tree(self._client), self.side(Turn(Topic.QUEUE)))
+        tree, _ = await asyncio.gather(load_tree(self._client), self.side(DuePoll(PollTopic.QUEUE)))
         self._known.take_tree(tree, self._clock.now())
         await self.deployments()
 
     async def deployments(self) -> None:
         """All deployments; where the key may not ask for them, the projects: something must tell that it is there."""
-        if not await self._allowed(Topic.DEPLOYMENTS, self._ask_deployments):
+        if not await self._allowed(PollTopic.DEPLOYMENTS, self._ask_deployments):
             await self._ask_projects()
 
-    async def side(self, turn: Turn) -> None:
+    async def side(self, turn: DuePoll) -> None:
         """One of the other questions; that it fails is noted, no more."""
         try:
             await self._allowed(turn.topic, lambda: self._ask(turn))
@@ -91,33 +91,33 @@ class Questions:
             leaves = ()
         self._known.take_project(project_id, leaves)
 
-    async def backups(self, managed_id: str, topic: Topic, limit: int) -> None:
+    async def backups(self, managed_id: str, topic: PollTopic, limit: int) -> None:
         """How the backups of one service or its volumes went; `topic`: `detail` or `volumes`."""
-        await self.side(Turn(topic, managed_id))
+        await self.side(DuePoll(topic, managed_id))
         for plan in self._known.untold(managed_id)[:limit]:
-            await self.side(Turn(Topic.RUNS, plan.state.id))
+            await self.side(DuePoll(PollTopic.RUNS, plan.state.id))
 
     async def failures(self) -> None:
         """Read the log of what has failed since the last look, for the line that names the error."""
         wanted = [key for key in self._known.unexplained() if self._log_tries.get(key, 0) < LOG_TRIES]
         for key in wanted[:LOGS_AT_ONCE]:
             self._log_tries[key] = self._log_tries.get(key, 0) + 1
-            await self.side(Turn(Topic.LOG, key))
+            await self.side(DuePoll(PollTopic.LOG, key))
         if len(self._log_tries) > STRANGERS_LIMIT:
             self._log_tries = {key: self._log_tries[key] for key in wanted if key in self._log_tries}
 
     # -- one request each -------------------------------------------------------------------------------------------
 
-    async def _ask(self, turn: Turn) -> None:
-        if turn.topic is Topic.QUEUE:
+    async def _ask(self, turn: DuePoll) -> None:
+        if turn.topic is PollTopic.QUEUE:
             await self._ask_queue()
-        elif turn.topic is Topic.PROJECTS:
+        elif turn.topic is PollTopic.PROJECTS:
             await self._ask_projects()
-        elif turn.topic is Topic.VERSION:
+        elif turn.topic is PollTopic.VERSION:
             self.version = await self._client.instance.version()
-        elif turn.topic is Topic.RUNS:
+        elif turn.topic is PollTopic.RUNS:
             await self._ask_runs(turn.about)
-        elif turn.topic is Topic.LOG:
+        elif turn.topic is PollTopic.LOG:
             await self._ask_log(turn.about)
         else:
             await self._ask_of_one(turn)
@@ -143,11 +143,11 @@ class Questions:
         changed = self._known.take_headings(headings(found), project_ids, self._clock.now())
         await asyncio.gather(*(self.project(project_id) for project_id in sorted(changed)))
 
-    async def _ask_of_one(self, turn: Turn) -> None:
+    async def _ask_of_one(self, turn: DuePoll) -> None:
         managed = self._known.one(turn.about)
         if managed is None:
             return
-        if turn.topic is Topic.VOLUMES:
+        if turn.topic is PollTopic.VOLUMES:
             self._known.take_volume_backups(managed.id, await ask_volume_backups(self._client, managed))
         else:
             self._known.take_detail(managed.id, await ask_detail(self._client, managed, self._clock.now()))
@@ -165,7 +165,7 @@ class Questions:
 
     # -- rights -----------------------------------------------------------------------------------------------------
 
-    async def _allowed(self, topic: Topic, ask: Ask) -> bool:
+    async def _allowed(self, topic: PollTopic, ask: PollCall) -> bool:
         """Ask, unless the key was refused that lately; whether it was allowed. A refusal is said once."""
         until = self._forbidden_until.get(topic)
         if until is not None and self._clock.now() < until:
@@ -183,7 +183,7 @@ class Questions:
         return True
 
 
-def _project_of(row: Deployment) -> str | None:
+def _project_of(row: DeploymentRow) -> str | None:
     of = row.compose or row.application
     environment = of.environment if of else None
     return environment.project.project_id if environment and environment.project else None

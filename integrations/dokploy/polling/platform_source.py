@@ -10,16 +10,23 @@ from datetime import datetime, timedelta
 import structlog
 
 from core.clock import Clock
-from core.deployments.platform import BackupState, DeployStatus, DomainState, Managed, ManagedKind, StackNames
+from core.deployments.platform import (
+    BackupState,
+    DeployStatus,
+    DomainState,
+    ManagedKind,
+    ManagedResource,
+    StackNames,
+)
 from core.errors import ActionFailed, GuardianError, NotFound, Refused, SystemUnavailable
 from core.monitoring.inventory import Host
 from core.monitoring.snapshot import EngineEvent, PlatformView, Sample, Snapshot
 from core.settings import DokploySettings
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import SYSTEM, KeyLimited, KeyRejected, RightMissing
-from integrations.dokploy.polling.platform_cache import Known
-from integrations.dokploy.polling.platform_poller import Questions
-from integrations.dokploy.polling.poll_rotation import Rounds, Topic, Turn
+from integrations.dokploy.polling.platform_cache import PlatformCache
+from integrations.dokploy.polling.platform_poller import PlatformPoller
+from integrations.dokploy.polling.poll_rotation import DuePoll, PollRotation, PollTopic
 from integrations.dokploy.polling.service_details import ask_detail
 from integrations.dokploy.webhook import DokployNotice, NoticeKind
 
@@ -61,10 +68,10 @@ class DokploySource:
         self._client = client
         self._names = names
         self._clock = clock
-        self._known = Known(names, since=since, stuck_after_s=settings.stuck_after_s)
-        self._questions = Questions(client, self._known, clock=clock, redact=redact)
+        self._known = PlatformCache(names, since=since, stuck_after_s=settings.stuck_after_s)
+        self._questions = PlatformPoller(client, self._known, clock=clock, redact=redact)
         self._questions.version = version
-        self._rounds = Rounds(poll_s=settings.poll_s, sweep_s=settings.sweep_s)
+        self._rounds = PollRotation(poll_s=settings.poll_s, sweep_s=settings.sweep_s)
         self._domain_states = domain_states
         self._on_names = on_names
         self._named = 0
@@ -105,7 +112,7 @@ class DokploySource:
     # -- what others ask --------------------------------------------------------------------------------------------
 
     @property
-    def limits(self) -> Mapping[Topic, str]:
+    def limits(self) -> Mapping[PollTopic, str]:
         """What the key may not ask, with Dokploy's refusal."""
         return self._questions.limits
 
@@ -113,7 +120,7 @@ class DokploySource:
         """What is known, without asking."""
         return self._known.view(self._domain_states())
 
-    def managed(self) -> tuple[Managed, ...]:
+    def managed(self) -> tuple[ManagedResource, ...]:
         """Everything it manages, as last told."""
         return self._known.managed()
 
@@ -127,7 +134,7 @@ class DokploySource:
         kind = found.kind if found else ManagedKind.COMPOSE
         await self.announce(DokployNotice(kind=NoticeKind.BUILD, managed_id=managed_id, managed_kind=kind))
 
-    async def detail(self, managed_id: str) -> Managed | None:
+    async def detail(self, managed_id: str) -> ManagedResource | None:
         """That one with its domains, source and branch asked for now; None: it is not known here."""
         found = self._known.one(managed_id)
         if found is None:
@@ -163,7 +170,9 @@ class DokploySource:
                 backups = (plan.state.id for plan in self._known.untold())
                 wants_version = not self._questions.version
                 turn = self._rounds.next(self.managed(), backups, wants_version=wants_version)
-                if turn.topic is not Topic.QUEUE or not self._known.is_busy(now):  # else each poll asks, in its order
+                if turn.topic is not PollTopic.QUEUE or not self._known.is_busy(
+                    now
+                ):  # else each poll asks, in its order
                     await self._questions.side(turn)
         self._known.clock_ahead = self._client.transport.clock_ahead
         await self._questions.failures()
@@ -176,7 +185,7 @@ class DokploySource:
         if not self._rounds.poll(now):
             return
         if self._known.is_busy(now):
-            await self._questions.side(Turn(Topic.QUEUE))
+            await self._questions.side(DuePoll(PollTopic.QUEUE))
         try:
             await self._questions.deployments()
         except GuardianError:
@@ -203,11 +212,11 @@ class DokploySource:
             self._known.take_own_backup(_own_backup(status, notice.at or self._clock.now()))
         elif notice.kind is NoticeKind.RESTARTED:
             self._questions.version = ""
-            await self._questions.side(Turn(Topic.QUEUE))
-            await self._questions.side(Turn(Topic.PROJECTS))
+            await self._questions.side(DuePoll(PollTopic.QUEUE))
+            await self._questions.side(DuePoll(PollTopic.PROJECTS))
             await self._questions.deployments()
         elif notice.kind in (NoticeKind.DATABASE_BACKUP, NoticeKind.VOLUME_BACKUP):
-            topic = Topic.DETAIL if notice.kind is NoticeKind.DATABASE_BACKUP else Topic.VOLUMES
+            topic = PollTopic.DETAIL if notice.kind is NoticeKind.DATABASE_BACKUP else PollTopic.VOLUMES
             for managed_id in self._known.called(notice.name, notice.project)[:AT_ONCE]:
                 await self._questions.backups(managed_id, topic, AT_ONCE)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.platform import ManagedKind, ManagedResource
 
 EARLY = timedelta(seconds=0.5)
 """A look that comes by so much too early is not sent away."""
 
 
-class Topic(StrEnum):
+class PollTopic(StrEnum):
     """What Dokploy is asked about."""
 
     DEPLOYMENTS = "deployments"
@@ -29,19 +29,19 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True)
-class Turn:
+class DuePoll:
     """One question of the round."""
 
-    topic: Topic
+    topic: PollTopic
     about: str = ""
     """Id of a service (`detail`, `volumes`), of a planned backup (`runs`) or of a deployment (`log`)."""
 
 
-_ROUND = (Topic.PROJECTS, Topic.DETAIL, Topic.QUEUE, Topic.DETAIL, Topic.DETAIL)
+_ROUND = (PollTopic.PROJECTS, PollTopic.DETAIL, PollTopic.QUEUE, PollTopic.DETAIL, PollTopic.DETAIL)
 """Statuses and queue come back soon; what is asked of each service one by one takes the rest."""
 
 
-class Rounds:
+class PollRotation:
     """Keeps to one question every `poll_s` and one every `sweep_s`, however often it is asked."""
 
     def __init__(self, *, poll_s: float, sweep_s: float) -> None:
@@ -50,7 +50,7 @@ class Rounds:
         self._polled_at: datetime | None = None
         self._swept_at: datetime | None = None
         self._step = 0
-        self._details: deque[Turn] = deque()
+        self._details: deque[DuePoll] = deque()
 
     def poll(self, now: datetime) -> bool:
         """Whether to ask for the deployments now; if so, the next time is counted from here."""
@@ -74,17 +74,17 @@ class Rounds:
         self._swept_at = now if is_behind else self._swept_at + self._sweep
         return True
 
-    def next(self, managed: Iterable[Managed], backups: Iterable[str], *, wants_version: bool) -> Turn:
+    def next(self, managed: Iterable[ManagedResource], backups: Iterable[str], *, wants_version: bool) -> DuePoll:
         """The next one of the round; `backups`: ids of those whose runs have to be asked for."""
         if wants_version:
-            return Turn(Topic.VERSION)
+            return DuePoll(PollTopic.VERSION)
         self._keep(tuple(managed), tuple(backups))
         topic = _ROUND[self._step % len(_ROUND)]
         self._step += 1
-        if topic is not Topic.DETAIL:
-            return Turn(topic)
+        if topic is not PollTopic.DETAIL:
+            return DuePoll(topic)
         if not self._details:
-            return Turn(Topic.PROJECTS)
+            return DuePoll(PollTopic.PROJECTS)
         turn = self._details.popleft()
         self._details.append(turn)
         return turn
@@ -94,16 +94,18 @@ class Rounds:
         wanted = [turn for turn in self._details if turn.about == managed_id]
         self._details = deque([*wanted, *(turn for turn in self._details if turn.about != managed_id)])
 
-    def _keep(self, managed: tuple[Managed, ...], backups: tuple[str, ...]) -> None:
+    def _keep(self, managed: tuple[ManagedResource, ...], backups: tuple[str, ...]) -> None:
         """New ones come first, composes before databases, backups last; what is gone is dropped."""
         ordered = sorted(managed, key=lambda one: list(ManagedKind).index(one.kind))
-        turns = [Turn(Topic.DETAIL, one.id) for one in ordered if one.kind is not ManagedKind.DATABASE or one.type]
-        turns += [Turn(Topic.VOLUMES, one.id) for one in ordered if one.kind is ManagedKind.COMPOSE]
-        turns += [Turn(Topic.RUNS, one) for one in backups]
+        turns = [
+            DuePoll(PollTopic.DETAIL, one.id) for one in ordered if one.kind is not ManagedKind.DATABASE or one.type
+        ]
+        turns += [DuePoll(PollTopic.VOLUMES, one.id) for one in ordered if one.kind is ManagedKind.COMPOSE]
+        turns += [DuePoll(PollTopic.RUNS, one) for one in backups]
         wanted, known = set(turns), set(self._details)
         if wanted == known:
             return
         new = [turn for turn in turns if turn not in known]
         kept = [turn for turn in self._details if turn in wanted]
-        first = [turn for turn in new if turn.topic is Topic.DETAIL]
-        self._details = deque([*first, *kept, *(turn for turn in new if turn.topic is not Topic.DETAIL)])
+        first = [turn for turn in new if turn.topic is PollTopic.DETAIL]
+        self._details = deque([*first, *kept, *(turn for turn in new if turn.topic is not PollTopic.DETAIL)])

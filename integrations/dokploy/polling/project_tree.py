@@ -6,18 +6,25 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from core.deployments.platform import Managed, ManagedKind, Named, StackNames
+from core.deployments.platform import ManagedKind, ManagedResource, StackName, StackNames
 from core.errors import NotFound
-from core.sanitize import in_one_line
+from core.sanitize import sanitize_line
 from integrations.dokploy.client.dokploy_client import Dokploy
-from integrations.dokploy.models import Application, Compose, Database, Environment, Project, ServiceRow
+from integrations.dokploy.models import (
+    ApplicationRow,
+    ComposeRow,
+    DatabaseRow,
+    EnvironmentRow,
+    ProjectRow,
+    ServiceRow,
+)
 
 PLACE_LIMIT = 60
 """Of the name of a project or an environment, as it is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leaf:
+class ManagedRow:
     """One managed thing as the tree of projects tells it, without domains and deployments."""
 
     id: str
@@ -35,47 +42,47 @@ class Leaf:
     """Of a database, which one; else not told here."""
 
     @property
-    def named(self) -> Named:
+    def named(self) -> StackName:
         """What its name is made from."""
-        return Named(app_name=self.app_name, name=self.name, environment=self.environment, project=self.project)
+        return StackName(app_name=self.app_name, name=self.name, environment=self.environment, project=self.project)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tree:
+class ProjectTree:
     """Everything Dokploy manages, of the projects that the key may see."""
 
-    leaves: tuple[Leaf, ...] = ()
+    leaves: tuple[ManagedRow, ...] = ()
     project_ids: frozenset[str] = frozenset()
 
-    def managed(self, names: StackNames) -> tuple[Managed, ...]:
+    def managed(self, names: StackNames) -> tuple[ManagedResource, ...]:
         """Named; names new to `names` are learnt."""
         return managed_of(self.leaves, names)
 
 
-async def load_tree(client: Dokploy) -> Tree:
+async def load_tree(client: Dokploy) -> ProjectTree:
     """Ask for all of it: 1 + number of projects requests, as many at once as the client sends.
 
     A project that goes meanwhile is left out. Raises the client's errors.
     """
     projects = await client.projects.all()
     answers = await asyncio.gather(*(load_project(client, one.project_id) for one in projects), return_exceptions=True)
-    leaves: list[Leaf] = []
+    leaves: list[ManagedRow] = []
     for answer in answers:
         if isinstance(answer, NotFound):
             continue
         if isinstance(answer, BaseException):
             raise answer
         leaves.extend(answer)
-    return Tree(leaves=tuple(leaves), project_ids=frozenset(one.project_id for one in projects))
+    return ProjectTree(leaves=tuple(leaves), project_ids=frozenset(one.project_id for one in projects))
 
 
-async def load_project(client: Dokploy, project_id: str) -> tuple[Leaf, ...]:
+async def load_project(client: Dokploy, project_id: str) -> tuple[ManagedRow, ...]:
     """Ask for one project: one request."""
     environments = await client.environments.of_project(project_id)
     return tuple(leaf for environment in environments for leaf in leaves_of(environment, project_id))
 
 
-def leaves_of(environment: Environment, project_id: str = "") -> Iterator[Leaf]:
+def leaves_of(environment: EnvironmentRow, project_id: str = "") -> Iterator[ManagedRow]:
     """What is in an environment; rows without `app_name` (of calls that leave it out) are skipped."""
     project = environment.project
     for row in (*environment.compose, *environment.applications, *environment.databases):
@@ -85,38 +92,38 @@ def leaves_of(environment: Environment, project_id: str = "") -> Iterator[Leaf]:
 
 
 def leaf_of(
-    row: ServiceRow, environment: Environment | None, project: Project | None, project_id: str = ""
-) -> Leaf | None:
+    row: ServiceRow, environment: EnvironmentRow | None, project: ProjectRow | None, project_id: str = ""
+) -> ManagedRow | None:
     """One row of Dokploy's with the place it came from; None: it does not tell its `app_name`."""
     if row.app_name is None:
         return None
     service_id, kind, status = _identity(row)
-    return Leaf(
+    return ManagedRow(
         id=service_id,
         kind=kind,
         name=row.name or row.app_name,
         app_name=row.app_name,
         project_id=project.project_id if project else project_id,
-        project=in_one_line(project.name, PLACE_LIMIT) if project else "",
-        environment=in_one_line(environment.name, PLACE_LIMIT) if environment else "",
+        project=sanitize_line(project.name, PLACE_LIMIT) if project else "",
+        environment=sanitize_line(environment.name, PLACE_LIMIT) if environment else "",
         environment_id=(environment.environment_id if environment else None) or row.environment_id or "",
         server=row.server_id,
         status=status,
-        type=str(row.kind or "") if isinstance(row, Database) else "",
+        type=str(row.kind or "") if isinstance(row, DatabaseRow) else "",
     )
 
 
 def _identity(row: ServiceRow) -> tuple[str, ManagedKind, str]:
-    if isinstance(row, Compose):
+    if isinstance(row, ComposeRow):
         return row.compose_id, ManagedKind.COMPOSE, str(row.compose_status or "")
-    if isinstance(row, Application):
+    if isinstance(row, ApplicationRow):
         return row.application_id, ManagedKind.APPLICATION, str(row.application_status or "")
-    assert isinstance(row, Database)
+    assert isinstance(row, DatabaseRow)
     return row.id, ManagedKind.DATABASE, str(row.application_status or "")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heading:
+class ManagedHeading:
     """What the list of all projects tells of one managed thing."""
 
     id: str
@@ -126,18 +133,20 @@ class Heading:
     """Empty where it is not told (databases, for an owner's key)."""
 
 
-def headings(projects: Iterable[Project]) -> Mapping[str, Heading]:
+def headings(projects: Iterable[ProjectRow]) -> Mapping[str, ManagedHeading]:
     """By id, all that the list of projects names."""
-    found: dict[str, Heading] = {}
+    found: dict[str, ManagedHeading] = {}
     for project in projects:
         for environment in project.environments:
             for row in (*environment.compose, *environment.applications, *environment.databases):
                 service_id, _, status = _identity(row)
-                found[service_id] = Heading(id=service_id, project_id=project.project_id, name=row.name, status=status)
+                found[service_id] = ManagedHeading(
+                    id=service_id, project_id=project.project_id, name=row.name, status=status
+                )
     return found
 
 
-def managed_of(leaves: Iterable[Leaf], names: StackNames) -> tuple[Managed, ...]:
+def managed_of(leaves: Iterable[ManagedRow], names: StackNames) -> tuple[ManagedResource, ...]:
     """The leaves under the names that people know, by project, environment and name; new names are learnt."""
     known = tuple(leaves)
     names.learn(leaf.named for leaf in known)
@@ -149,9 +158,9 @@ def managed_of(leaves: Iterable[Leaf], names: StackNames) -> tuple[Managed, ...]
     return tuple(sorted(found, key=lambda one: (one.project, one.environment, one.name, one.id)))
 
 
-def _managed(leaf: Leaf, names: StackNames, databases: tuple[str, ...]) -> Managed:
+def _managed(leaf: ManagedRow, names: StackNames, databases: tuple[str, ...]) -> ManagedResource:
     name = names.of(leaf.app_name)
-    return Managed(
+    return ManagedResource(
         id=leaf.id,
         kind=leaf.kind,
         name=name,

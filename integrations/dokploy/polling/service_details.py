@@ -6,20 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core.deployments.platform import BackupState, DeployStatus, Domain, Managed, ManagedKind
-from core.sanitize import in_one_line
+from core.deployments.platform import BackupState, DeployStatus, Domain, ManagedKind, ManagedResource
+from core.sanitize import sanitize_line
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.endpoints.deployment_queue import Owner
 from integrations.dokploy.client.instance_models import VolumeBackup
-from integrations.dokploy.models import Application, Backup, Compose, DatabaseKind, Deployment
-from integrations.dokploy.models import Domain as DomainRow
+from integrations.dokploy.models import ApplicationRow, BackupRow, ComposeRow, DatabaseKind, DeploymentRow, DomainRow
 
 HOST_LIMIT = 253
 """Of a name in DNS."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class BackupSchedule:
     """A planned backup and how it went last."""
 
     state: BackupState
@@ -30,7 +29,7 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detail:
+class ServiceDetails:
     """What one look at a compose, an application or a database told."""
 
     at: datetime
@@ -39,16 +38,16 @@ class Detail:
     type: str = ""
     branch: str | None = None
     status: str = ""
-    backups: tuple[Plan, ...] = ()
+    backups: tuple[BackupSchedule, ...] = ()
 
-    def added_to(self, managed: Managed) -> Managed:
+    def added_to(self, managed: ManagedResource) -> ManagedResource:
         """The managed thing with what this tells of it."""
         return replace(
             managed, domains=self.domains, source=self.source, type=self.type or managed.type, branch=self.branch
         )
 
 
-async def ask_detail(client: Dokploy, managed: Managed, now: datetime) -> Detail:
+async def ask_detail(client: Dokploy, managed: ManagedResource, now: datetime) -> ServiceDetails:
     """One request; the secrets in the answer are dropped with it."""
     if managed.kind is ManagedKind.COMPOSE:
         return _of_compose(await client.composes.one(managed.id), managed, now)
@@ -56,23 +55,23 @@ async def ask_detail(client: Dokploy, managed: Managed, now: datetime) -> Detail
         return _of_application(await client.applications.one(managed.id), now)
     row = await client.databases.one(DatabaseKind(managed.type), managed.id)
     status = str(row.application_status or "")
-    return Detail(at=now, type=managed.type, status=status, backups=tuple(_plans(row.backups, managed)))
+    return ServiceDetails(at=now, type=managed.type, status=status, backups=tuple(_plans(row.backups, managed)))
 
 
-async def ask_volume_backups(client: Dokploy, managed: Managed) -> tuple[Plan, ...]:
+async def ask_volume_backups(client: Dokploy, managed: ManagedResource) -> tuple[BackupSchedule, ...]:
     """One request: the planned backups of a compose's volumes."""
     rows = await client.volume_backups.of("compose", managed.id)
     return tuple(_volume_plan(row, managed) for row in rows if row.enabled is not False)
 
 
-async def ask_runs(client: Dokploy, plan: Plan) -> Plan:
+async def ask_runs(client: Dokploy, plan: BackupSchedule) -> BackupSchedule:
     """One request: how a planned backup went."""
     return _with_runs(plan, await client.deployments.of(plan.owner, plan.state.id))
 
 
-def _of_compose(row: Compose, managed: Managed, now: datetime) -> Detail:
+def _of_compose(row: ComposeRow, managed: ManagedResource, now: datetime) -> ServiceDetails:
     branch = row.branch_field
-    return Detail(
+    return ServiceDetails(
         at=now,
         domains=tuple(domain_of(one) for one in row.domains),
         source=str(row.source_type or ""),
@@ -83,9 +82,9 @@ def _of_compose(row: Compose, managed: Managed, now: datetime) -> Detail:
     )
 
 
-def _of_application(row: Application, now: datetime) -> Detail:
+def _of_application(row: ApplicationRow, now: datetime) -> ServiceDetails:
     branch = row.custom_git_branch if str(row.source_type) == "git" else row.branch
-    return Detail(
+    return ServiceDetails(
         at=now,
         domains=tuple(domain_of(one) for one in row.domains),
         source=str(row.source_type or ""),
@@ -98,7 +97,7 @@ def domain_of(row: DomainRow) -> Domain:
     """A domain."""
     return Domain(
         id=row.domain_id,
-        host=in_one_line(row.host, HOST_LIMIT),
+        host=sanitize_line(row.host, HOST_LIMIT),
         path=row.path or "/",
         https=row.https,
         port=row.port,
@@ -108,23 +107,23 @@ def domain_of(row: DomainRow) -> Domain:
     )
 
 
-def _plans(rows: Iterable[Backup], managed: Managed) -> Iterable[Plan]:
+def _plans(rows: Iterable[BackupRow], managed: ManagedResource) -> Iterable[BackupSchedule]:
     for row in rows:
         if row.enabled is not False:
             what = row.database or row.service_name or row.database_type or ""
             name = f"{managed.name} ({what})" if what and what != managed.name else managed.name
-            plan = Plan(state=BackupState(id=row.backup_id, name=name, managed_id=managed.id), owner="backup")
+            plan = BackupSchedule(state=BackupState(id=row.backup_id, name=name, managed_id=managed.id), owner="backup")
             yield _with_runs(plan, row.deployments) if "deployments" in row.model_fields_set else plan
 
 
-def _volume_plan(row: VolumeBackup, managed: Managed) -> Plan:
+def _volume_plan(row: VolumeBackup, managed: ManagedResource) -> BackupSchedule:
     name = f"{managed.name} ({row.volume_name or row.name})"
     state = BackupState(id=row.volume_backup_id, name=name, managed_id=managed.id)
-    plan = Plan(state=state, owner="volumeBackup")
+    plan = BackupSchedule(state=state, owner="volumeBackup")
     return _with_runs(plan, row.deployments) if "deployments" in row.model_fields_set else plan
 
 
-def _with_runs(plan: Plan, runs: Iterable[Deployment]) -> Plan:
+def _with_runs(plan: BackupSchedule, runs: Iterable[DeploymentRow]) -> BackupSchedule:
     """With its newest run; the text of its error is left out, for it may hold the database's password."""
     dated = ((run.created_at or run.started_at, run) for run in runs)
     known = [(at, run) for at, run in dated if at is not None]

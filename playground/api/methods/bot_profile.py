@@ -6,7 +6,7 @@ import re
 from playground.api.backend import Backend, method
 from playground.api.bot_api_wire import Arguments, Json, bad_request
 from playground.chats.chat_records import ChatRecord, UserRecord
-from playground.chats.chat_world import World
+from playground.chats.chat_world import PlaygroundState
 
 COMMANDS_LIMIT = 100
 _COMMAND = re.compile(r"[a-z0-9_]{1,32}")
@@ -64,7 +64,7 @@ async def delete_my_commands(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-def commands_for(world: World, chat: ChatRecord, user: UserRecord) -> list[Json]:
+def commands_for(world: PlaygroundState, chat: ChatRecord, user: UserRecord) -> list[Json]:
     """Return the commands a person sees in a chat: the most specific scope first, then the language."""
     here = {"chat_id": chat.id}
     scopes: list[Json] = [{"type": "chat", **here}, {"type": "all_private_chats"}]

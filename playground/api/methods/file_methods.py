@@ -8,7 +8,7 @@ from playground.api.backend import Backend, method
 from playground.api.bot_api_wire import Arguments, Json, Upload, as_argument, bad_request
 from playground.api.message_text import caption
 from playground.chats.chat_records import ChatRecord, FileRecord
-from playground.chats.chat_world import World
+from playground.chats.chat_world import PlaygroundState
 from playground.chats.posting import bot_message, text_fields
 
 DOWNLOAD_LIMIT = 20 * 1024 * 1024  # getFile
@@ -18,7 +18,7 @@ PHOTO_RATIO_LIMIT = 20
 WRONG_FILE = "wrong file_id or the file is temporarily unavailable"
 
 
-def keep_file(world: World, upload: Upload, folder: str) -> FileRecord:
+def keep_file(world: PlaygroundState, upload: Upload, folder: str) -> FileRecord:
     """Store the file and return its record; the same content is a new file each time, with the same unique id."""
     number = world.store.count_up("file")
     digest = hashlib.sha256(upload.content).hexdigest()
@@ -55,7 +55,7 @@ def picture_size(content: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def photo_fields(world: World, upload: Upload) -> Json:
+def photo_fields(world: PlaygroundState, upload: Upload) -> Json:
     """Keep a picture and return the `photo` field."""
     width, height = picture_size(upload.content)
     if not width or not height:
@@ -75,7 +75,7 @@ def _photo_size(file: FileRecord, width: int, height: int) -> Json:
             "width": width, "height": height}  # fmt: skip
 
 
-def document_fields(world: World, upload: Upload) -> Json:
+def document_fields(world: PlaygroundState, upload: Upload) -> Json:
     """Keep a file and return the `document` field."""
     return _document(keep_file(world, upload, "documents"))
 

@@ -8,8 +8,8 @@ import pytest
 from agent.chat.conversation import ProposeCommand, RunCommand
 from core.actions.calls import Call
 from core.actions.policy import Actor, ActorKind
-from core.deployments.deploys import Deploy, DeployPhase, DeployWhat, Version, VersionContent
-from core.deployments.platform import Deployment, DeployStatus, Managed, ManagedKind
+from core.deployments.deploys import Deploy, DeployKind, DeployPhase, StackVersion, VersionContent
+from core.deployments.platform import Deployment, DeployStatus, ManagedKind, ManagedResource
 from core.text import Language, text
 from tests.agent.dialogue.test_rules import answer, said
 from tests.agent.dialogue.world import ADA, GRACE, World
@@ -31,7 +31,9 @@ def managed(world: World) -> World:
     )
     rows = (("granada", "c1", (commit,)), ("rag", "c2", (manual,)), ("nerja", "c3", ()))
     found = [
-        Managed(id=number, kind=ManagedKind.COMPOSE, name=name, app_name=name, host="local", deployments=deployments)
+        ManagedResource(
+            id=number, kind=ManagedKind.COMPOSE, name=name, app_name=name, host="local", deployments=deployments
+        )
         for name, number, deployments in rows
     ]
     world.inventory = replace(world.inventory, managed=tuple(found))
@@ -94,7 +96,7 @@ async def test_a_deploy_under_way_is_said(managed: World) -> None:
 async def test_what_changed_tells_deployments_versions_and_edits(managed: World) -> None:
     kept = []
     for tag in ("1", "2"):
-        version = Version(
+        version = StackVersion(
             managed_id="c1",
             stack="granada",
             app_name="granada",
@@ -167,5 +169,5 @@ async def test_a_question_becomes_a_command(managed: World, words: str, name: st
 
 
 async def test_a_rollback_is_told_as_one(managed: World) -> None:
-    await _deploy(managed, what=DeployWhat.ROLLBACK, says=text("deploys.begins", stack="granada"))
+    await _deploy(managed, what=DeployKind.ROLLBACK, says=text("deploys.begins", stack="granada"))
     assert "granada: rolled back by Ada" in await said(managed, "who deployed granada?")

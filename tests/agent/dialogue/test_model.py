@@ -6,7 +6,15 @@ from contextlib import aclosing
 
 import pytest
 
-from agent.chat.conversation import AnswerPart, ByModel, Doing, ProposeCommand, RunCommand, Said, Streamed
+from agent.chat.conversation import (
+    AnswerChunk,
+    AnswerMessage,
+    AnswerPart,
+    AnswerProgress,
+    ModelUsage,
+    ProposeCommand,
+    RunCommand,
+)
 from core.actions.policy import Actor
 from core.errors import ModelFailed, ModelFailure
 from core.language_model import ChatRole, ModelRequest, ToolCall
@@ -42,7 +50,7 @@ async def answered(
 
 
 def shown(parts: list[AnswerPart]) -> str:
-    return next((one.text for one in reversed(parts) if isinstance(one, Streamed)), "")
+    return next((one.text for one in reversed(parts) if isinstance(one, AnswerChunk)), "")
 
 
 def tool_results(request: ModelRequest) -> list[str]:
@@ -52,7 +60,7 @@ def tool_results(request: ModelRequest) -> list[str]:
 async def test_prose_is_streamed_and_marked(world: World) -> None:
     parts, model = await answered(world, ASKED, "Celery was quiet.")
     assert shown(parts) == "Celery was quiet."
-    assert isinstance(parts[-1], ByModel)
+    assert isinstance(parts[-1], ModelUsage)
     assert parts[-1].tokens == 100
     assert len(model.requests) == 1
 
@@ -61,7 +69,7 @@ async def test_it_looks_and_then_answers(world: World) -> None:
     parts, model = await answered(world, ASKED, use("docker__logs", container=API, tail=20), "It says ready.")
     assert world.docker.asked == [f"logs {API} 20"]
     assert "ready" in tool_results(model.requests[1])[0]
-    doing = [world.texts.render(one.says, "en") for one in parts if isinstance(one, Doing)]
+    doing = [world.texts.render(one.says, "en") for one in parts if isinstance(one, AnswerProgress)]
     assert "Reading the logs of granada/api …" in doing
     assert shown(parts) == "It says ready."
 
@@ -102,7 +110,7 @@ async def test_an_invented_or_forbidden_tool_is_never_used(world: World, name: s
     wish = use(name, container=API)
     parts, _ = await answered(world, ASKED, wish, wish, wish)
     assert world.docker.asked == []
-    assert isinstance(parts[-1], Said)
+    assert isinstance(parts[-1], AnswerMessage)
     assert parts[-1].says.key == "dialogue.no_model"
 
 
@@ -125,7 +133,7 @@ async def test_it_may_look_so_many_times(world: World) -> None:
     parts, model = await answered(world, ASKED, *looks)
     assert len(world.docker.asked) == 5
     assert model.requests[5].tools == ()
-    assert isinstance(parts[-1], Said)
+    assert isinstance(parts[-1], AnswerMessage)
     assert parts[-1].says.key == "dialogue.too_many_steps"
 
 
@@ -139,7 +147,7 @@ async def test_a_wish_that_no_rule_takes_becomes_a_proposal(world: World) -> Non
         use("propose_command", command="restart", target="rag/api"),
         "Reiniciaría rag/api.",
     )
-    assert kinds(parts)[-3:] == ["Streamed", "ProposeCommand", "ByModel"]
+    assert kinds(parts)[-3:] == ["AnswerChunk", "ProposeCommand", "ModelUsage"]
     proposed = next(one for one in parts if isinstance(one, ProposeCommand))
     assert (proposed.name, proposed.arguments) == ("restart", "rag/api")
     assert world.docker.asked == []
@@ -205,7 +213,7 @@ async def test_secrets_in_logs_reach_neither_model_nor_person(world: World) -> N
         world, ASKED, use("docker__logs", container=API), "It said password=hunter2hunter2 there."
     )
     assert "hunter2" not in tool_results(model.requests[1])[0]
-    assert "hunter2" not in "".join(one.text for one in parts if isinstance(one, Streamed))
+    assert "hunter2" not in "".join(one.text for one in parts if isinstance(one, AnswerChunk))
 
 
 async def test_long_logs_are_cut_and_keep_their_end(world: World) -> None:
@@ -272,7 +280,7 @@ async def test_five_thousand_characters_are_asked_in_part(world: World) -> None:
 @pytest.mark.parametrize("kind", list(ModelFailure))
 async def test_every_failure_is_said_in_words(world: World, kind: ModelFailure) -> None:
     parts, _ = await answered(world, ASKED, ModelFailed(kind, "broken", model="gpt-oss:20b"))
-    assert isinstance(parts[-1], Said)
+    assert isinstance(parts[-1], AnswerMessage)
     said = world.texts.render(parts[-1].says, "es")
     assert "Con reglas sencillas entiendo" in said
     assert "{" not in said
@@ -281,7 +289,7 @@ async def test_every_failure_is_said_in_words(world: World, kind: ModelFailure) 
 async def test_without_it_a_rule_says_what_it_can(world: World) -> None:
     down = ModelFailed(ModelFailure.UNREACHABLE, "no answer")
     parts, _ = await answered(world, "why does celery need so much more heap since the refactoring?", down)
-    assert isinstance(parts[-1], Said)
+    assert isinstance(parts[-1], AnswerMessage)
     assert parts[-1].says.key == "dialogue.runs_plain"
 
 
@@ -296,7 +304,7 @@ async def test_a_fault_of_ours_is_said_too(world: World, caplog: pytest.LogCaptu
         raise RuntimeError("a bug")
 
     parts = await parts_of(world.dialogue(ScriptedModel(breaks)), question(ASKED))
-    assert isinstance(parts[-1], Said)
+    assert isinstance(parts[-1], AnswerMessage)
     assert parts[-1].says.key == "dialogue.broke"
     assert "a bug" in caplog.text
 
@@ -322,9 +330,9 @@ async def test_a_whole_answer_over_the_wire(world: World, ollama: OllamaStandIn,
     parts = await parts_of(world.dialogue(real_model), question(ASKED, language="es"))
     assert world.docker.asked == [f"logs {API} 5"]
     assert shown(parts) == "La api dice: ready."
-    assert isinstance(parts[-1], ByModel)
+    assert isinstance(parts[-1], ModelUsage)
     assert parts[-1].tokens == 680
-    assert "The user wants to know" not in repr([one for one in parts if not isinstance(one, ByModel)])
+    assert "The user wants to know" not in repr([one for one in parts if not isinstance(one, ModelUsage)])
     assert ollama.requests[1]["messages"][-1]["tool_name"] == "docker__logs"
 
 
@@ -333,7 +341,7 @@ async def test_closing_the_answer_stops_the_model(world: World, ollama: OllamaSt
     ollama.script([says("never", held_until=held), says("second")])
     dialogue = world.dialogue(real_model)
     async with aclosing(dialogue.answer(question(ASKED))) as answer:
-        assert isinstance(await anext(answer), Doing)
+        assert isinstance(await anext(answer), AnswerProgress)
         await until(lambda: ollama.at_once == 1)
     await until(lambda: ollama.hung_up == 1)
     assert shown(await parts_of(dialogue, question(ASKED))) == "second"
@@ -349,10 +357,10 @@ async def test_the_place_in_line_is_told(world: World, ollama: OllamaStandIn, re
     async with asyncio.timeout(10):
         async for part in dialogue.answer(question(ASKED, actor=GRACE)):
             seen.append(part)
-            if isinstance(part, Doing) and part.says.key == "dialogue.looking.waiting":
+            if isinstance(part, AnswerProgress) and part.says.key == "dialogue.looking.waiting":
                 held.set()
     assert "My model is busy; you are number 1 in line." in [
-        world.texts.render(one.says, "en") for one in seen if isinstance(one, Doing)
+        world.texts.render(one.says, "en") for one in seen if isinstance(one, AnswerProgress)
     ]
     assert shown(seen) == "second"
     assert shown(await first) == "first"

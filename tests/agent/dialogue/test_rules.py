@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from agent.chat.conversation import AnswerPart, ProposeCommand, RunCommand, Said
+from agent.chat.conversation import AnswerMessage, AnswerPart, ProposeCommand, RunCommand
 from core.actions.policy import Actor
 from core.incidents.incident import IncidentState
 from core.monitoring.inventory import ContainerState, Health, HealthProbe
@@ -42,8 +42,8 @@ async def said(
     world: World, words: str, language: Language = "en", *, actor: Actor = ADA, incident_id: int | None = None
 ) -> str:
     parts = await answer(world, words, language, actor=actor, incident_id=incident_id)
-    assert all(isinstance(one, Said) for one in parts), parts
-    return "\n".join(world.texts.render(one.says, language) for one in parts if isinstance(one, Said))
+    assert all(isinstance(one, AnswerMessage) for one in parts), parts
+    return "\n".join(world.texts.render(one.says, language) for one in parts if isinstance(one, AnswerMessage))
 
 
 @pytest.mark.parametrize(("words", "name", "arguments"), COMMANDS, ids=[one[0] for one in COMMANDS])
@@ -82,10 +82,10 @@ async def test_restart_it_means_what_was_spoken_of_last(world: World) -> None:
     assert isinstance(part, ProposeCommand)
     assert part.arguments == "granada/celery"
     [elsewhere] = await parts_of(dialogue, question("restart it please", chat="11:0"))
-    assert isinstance(elsewhere, Said)
+    assert isinstance(elsewhere, AnswerMessage)
     world.clock.advance(minutes=31)
     [later] = await parts_of(dialogue, question("restart it please"))
-    assert isinstance(later, Said)
+    assert isinstance(later, AnswerMessage)
 
 
 async def test_a_prohibition_is_heard(world: World) -> None:

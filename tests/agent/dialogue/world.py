@@ -9,11 +9,11 @@ from typing import Annotated, cast
 
 from pydantic import Field, JsonValue
 
-from agent.chat.conversation import AnswerPart, Question
-from agent.chat.dialogue import DialogueParts, RulesAndModel
+from agent.chat.conversation import AnswerPart, ChatQuestion
+from agent.chat.dialogue import ChatDeps, RulesFirstDialogue
 from core.actions.catalog import Catalog, Outcome, Params, Result, Risk, Role, Toolset, action
-from core.actions.executor import Carriage
-from core.actions.gateway import Door
+from core.actions.executor import ExecutorDeps
+from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
 from core.errors import SystemUnavailable
@@ -129,8 +129,8 @@ class World:
     def __post_init__(self) -> None:
         self.docker = SmallDocker(lambda: self.inventory)
         self.texts = load_texts()
-        self.door = Door(
-            Carriage(
+        self.door = ActionGateway(
+            ExecutorDeps(
                 catalog=Catalog([self.docker]),
                 ledger=self.knowledge.ledger,
                 locks=self.knowledge.locks,
@@ -144,9 +144,9 @@ class World:
             self.knowledge.approvals,
         )
 
-    def dialogue(self, model: LanguageModel | None = None) -> RulesAndModel:
-        return RulesAndModel(
-            DialogueParts(
+    def dialogue(self, model: LanguageModel | None = None) -> RulesFirstDialogue:
+        return RulesFirstDialogue(
+            ChatDeps(
                 door=self.door,
                 inventory=lambda: self.inventory,
                 firing=lambda: self.alerts,
@@ -235,11 +235,11 @@ def question(
     actor: Actor = ADA,
     incident_id: int | None = None,
     chat: str = "10:0",
-) -> Question:
-    return Question(text=words, language=language, actor=actor, chat=chat, incident_id=incident_id)
+) -> ChatQuestion:
+    return ChatQuestion(text=words, language=language, actor=actor, chat=chat, incident_id=incident_id)
 
 
-async def parts_of(dialogue: RulesAndModel, asked: Question) -> list[AnswerPart]:
+async def parts_of(dialogue: RulesFirstDialogue, asked: ChatQuestion) -> list[AnswerPart]:
     """All parts of an answer; fails when it takes longer than a moment."""
     async with asyncio.timeout(10), aclosing(dialogue.answer(asked)) as answer:
         return [part async for part in answer]

@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.incident.incident_deps import Mind
+from agent.incident.incident_deps import IncidentDeps
 from agent.incident.runtime import IncidentRuntime
 from agent.runbooks.loader import load_runbooks
 from core.actions.catalog import Catalog, Role, Toolset
-from core.actions.executor import CallStarted, Carriage
-from core.actions.gateway import ApprovalAsked, Decided, Door
+from core.actions.executor import CallStarted, ExecutorDeps
+from core.actions.gateway import ActionGateway, ApprovalAsked, TapResult
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
 from core.incidents.incident import Incident, IncidentState
 from core.incidents.incident_events import IncidentOpened, IncidentRecovered
-from core.incidents.tracker import IncidentDesk
-from core.monitoring.hosts import Watch
+from core.incidents.tracker import IncidentTracker
+from core.monitoring.hosts import WatcherGroup
 from core.monitoring.snapshot import EngineEvent, EventKind
 from core.monitoring.watcher import Watcher
 from core.redaction import redact
@@ -30,7 +30,7 @@ from core.settings import Settings
 from integrations.docker_engine.actions.container_actions import DockerToolset
 from integrations.docker_engine.detectors import DETECTORS
 from integrations.docker_engine.host_source import EngineSource
-from integrations.docker_engine.simulated.container_spec import Recipe
+from integrations.docker_engine.simulated.container_spec import ContainerSpec
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
@@ -95,7 +95,7 @@ class IncidentWorld:
     bus: Bus = field(default_factory=Bus)
     clock: WallClock = field(default_factory=WallClock)
     engine: SimulatedEngine = field(
-        default_factory=lambda: SimulatedEngine("local", [Recipe(stack="shop", service="api", memory_mb=512)])
+        default_factory=lambda: SimulatedEngine("local", [ContainerSpec(stack="shop", service="api", memory_mb=512)])
     )
     events: list[EngineEvent] = field(default_factory=list)
 
@@ -108,21 +108,21 @@ class IncidentWorld:
             self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
             graph_store = await stack.enter_async_context(AsyncExitStack())
             runs = EveryRunTwice(self.knowledge.runs) if self.is_twice else self.knowledge.runs
-            self.desk = IncidentDesk(
+            self.desk = IncidentTracker(
                 store=self.knowledge.incidents,
                 silences=self.knowledge.silences,
                 bus=self.bus,
                 clock=self.clock,
                 settings=settings.watch,
             )
-            self.watch = Watch([self._watcher(settings)])
+            self.watch = WatcherGroup([self._watcher(settings)])
             docker = DockerToolset({"local": self.engine}, redact)
             more = [make(self) for make in self.toolsets]
             catalog = Catalog([docker, self._history(), *dokploy_toolsets(), *more])
-            self.door = Door(self._carriage(settings, catalog, runs), self.knowledge.approvals)
+            self.door = ActionGateway(self._carriage(settings, catalog, runs), self.knowledge.approvals)
             books = load_runbooks(RUNBOOKS, self.own_runbooks, catalog)
             texts = load_texts()
-            mind = Mind(
+            mind = IncidentDeps(
                 door=self.door,
                 desk=self.desk,
                 watch=self.watch,
@@ -166,8 +166,8 @@ class IncidentWorld:
             settle_s=settings.verification.window_s,
         )
 
-    def _carriage(self, settings: Settings, catalog: Catalog, runs: Any) -> Carriage:
-        return Carriage(
+    def _carriage(self, settings: Settings, catalog: Catalog, runs: Any) -> ExecutorDeps:
+        return ExecutorDeps(
             catalog=catalog,
             ledger=self.knowledge.ledger,
             locks=self.knowledge.locks,
@@ -205,11 +205,11 @@ class IncidentWorld:
 
         self.bus.subscribe(ApprovalAsked, asked)
 
-    async def approve(self, approval_id: str) -> Decided:
+    async def approve(self, approval_id: str) -> TapResult:
         """Ada says yes."""
         return await self.door.decide(approval_id, ADA, approve=True)
 
-    async def deny(self, approval_id: str) -> Decided:
+    async def deny(self, approval_id: str) -> TapResult:
         """Ada says no."""
         return await self.door.decide(approval_id, ADA, approve=False)
 

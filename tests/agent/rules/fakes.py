@@ -11,7 +11,7 @@ from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Host, Inventory
 from core.text import text
-from integrations.dokploy.actions.dokploy_toolsets import DokployParts, toolsets
+from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, toolsets
 
 NOW = datetime(2026, 11, 20, 2, 15, tzinfo=UTC)
 MEBIBYTE = 1024 * 1024
@@ -120,7 +120,7 @@ class AbsentDokploy(Toolset):
 def dokploy_toolsets(*, is_configured: bool = False) -> list[Toolset]:
     """All of Dokploy's actions, for their names, risks and parameters; none of them can be carried out."""
     nothing = cast(Any, None)
-    parts = DokployParts(
+    parts = DokployDeps(
         client=cast(Any, object()) if is_configured else None,
         inventory=nothing,
         deploys=nothing,

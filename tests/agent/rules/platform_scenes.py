@@ -11,18 +11,18 @@ from pydantic import JsonValue
 
 from agent.incident.evidence.gather import gather, gather_for_runbook
 from agent.incident.evidence.incident_context import Context, context_of
-from agent.runbooks.plans import Choice, Plan, choose_solution, render_plan
-from agent.runbooks.rules import RuleVerdict, diagnose
+from agent.runbooks.plans import ChosenSolution, Plan, choose_solution, render_plan
+from agent.runbooks.rules import RuleDiagnosis, diagnose
 from agent.runbooks.runbook import Runbooks
 from core.actions.catalog import Catalog, JsonObject
-from core.deployments.platform import Deployment, DeployStatus, Domain, Managed, ManagedKind
+from core.deployments.platform import Deployment, DeployStatus, Domain, ManagedKind, ManagedResource
 from core.incidents.alerts import AlertKind
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Inventory
 from tests.agent.rules.fakes import NOW, SmallDocker, SmallHistory, dokploy_toolsets, incident, inventory
 from tests.agent.rules.scenes import Answers
 
-GRANADA = Managed(
+GRANADA = ManagedResource(
     id="c1", kind=ManagedKind.COMPOSE, name="granada", app_name="granada-x7f3k2", host="local", source="raw"
 )
 WEB = Domain(id="d1", host="granada.example", https=True, port=3000, service="api", certificate="letsencrypt")
@@ -84,7 +84,7 @@ def of_domain(**facts: Any) -> Incident:
 class Told:
     """What the rules make of it."""
 
-    verdict: RuleVerdict
+    verdict: RuleDiagnosis
     context: Context
     plan: Plan | None
     asked: tuple[str, ...]
@@ -109,7 +109,7 @@ async def tell(
     catalog: Catalog,
     trouble: Incident,
     *containers: Container,
-    managed: Managed | None = GRANADA,
+    managed: ManagedResource | None = GRANADA,
     answers: Mapping[str, JsonObject] | None = None,
     logs: Mapping[str, list[str]] | None = None,
     memory_free_mb: int | None = 8000,
@@ -129,6 +129,6 @@ async def tell(
     context = context.with_gathered(await gather_for_runbook(verdict.runbook, context, read))
     choice = choose_solution(verdict.runbook, context, verdict.diagnosis.confidence, set(), catalog)
     plan = None
-    if isinstance(choice, Choice):
+    if isinstance(choice, ChosenSolution):
         plan = render_plan(verdict.runbook, choice.index, context, attempt=1, catalog=catalog)
     return Told(verdict=verdict, context=context, plan=plan, asked=asked)

@@ -6,8 +6,8 @@ from datetime import timedelta
 from agent.incident.evidence.findings import Read
 from agent.incident.evidence.gather import gather, gather_for_runbook
 from agent.incident.evidence.incident_context import Context, context_of
-from agent.runbooks.plans import Choice, choose_solution
-from agent.runbooks.rules import RuleVerdict, diagnose
+from agent.runbooks.plans import ChosenSolution, choose_solution
+from agent.runbooks.rules import RuleDiagnosis, diagnose
 from agent.runbooks.runbook import Runbooks
 from core.actions.catalog import Catalog, JsonObject, Outcome, Result
 from core.errors import SystemUnavailable, UnknownAction
@@ -89,7 +89,7 @@ async def looked_at(trouble: Incident, seen: Inventory, read: Read) -> Context:
 class Judged:
     """What the rules make of a scene."""
 
-    verdict: RuleVerdict
+    verdict: RuleDiagnosis
     context: Context
     actions: tuple[tuple[str, object], ...]
     """(action, container) of the chosen solution; empty: no machine should act."""
@@ -111,7 +111,7 @@ async def judge(
         return Judged(verdict=verdict, context=context, actions=())
     context = context.with_gathered(await gather_for_runbook(verdict.runbook, context, read))
     choice = choose_solution(verdict.runbook, context, verdict.diagnosis.confidence, set(), catalog)
-    steps = choice.solution.steps if isinstance(choice, Choice) else ()
+    steps = choice.solution.steps if isinstance(choice, ChosenSolution) else ()
     return Judged(
         verdict=verdict, context=context, actions=tuple((step.action, step.params["container"]) for step in steps)
     )

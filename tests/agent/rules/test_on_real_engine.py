@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from agent.incident.evidence.gather import gather
 from agent.incident.evidence.incident_context import Context, context_of
 from agent.runbooks.loader import Runbooks, load_runbooks
-from agent.runbooks.rules import RuleVerdict, diagnose
+from agent.runbooks.rules import RuleDiagnosis, diagnose
 from core.actions.catalog import Catalog, Result
 from core.incidents.alerts import AlertKind
 from core.monitoring.inventory import Container, ContainerState, Health, Host, Inventory
@@ -49,7 +49,7 @@ class Scene:
         action = self.catalog.get(name)
         return await action.run(action.parse(params))
 
-    async def judge(self, kind: AlertKind, one: Container, **facts: JsonValue) -> tuple[RuleVerdict, Context]:
+    async def judge(self, kind: AlertKind, one: Container, **facts: JsonValue) -> tuple[RuleDiagnosis, Context]:
         seen = Inventory(hosts=(Host(name="local"),), containers=tuple(await self.engine.containers()))
         trouble = incident(kind, stack=self.stack.project, service=one.service, **facts)
         at = one.finished_at or one.started_at or trouble.occurred_at

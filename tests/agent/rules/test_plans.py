@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.runbooks.loader import load_runbooks
-from agent.runbooks.plans import Choice, NoChoice, Plan, choose_solution, plan_calls, render_plan
+from agent.runbooks.plans import ChosenSolution, NoSolution, Plan, choose_solution, plan_calls, render_plan
 from agent.runbooks.runbook import Runbook
 from core.actions.policy import ActorKind
 from core.errors import RunbookError
@@ -56,13 +56,13 @@ def book(folder: Path, content: str = BOOK) -> Runbook:
 def test_the_first_solution_that_can_be_tried_is_chosen(tmp_path: Path) -> None:
     runbook = book(tmp_path)
     first = choose_solution(runbook, FACTS, 0.9, set(), CATALOG)
-    assert isinstance(first, Choice)
+    assert isinstance(first, ChosenSolution)
     assert first.index == 1
     assert "no API key" in str(first.skipped[0].to_json())  # the system of the first one is not configured
     second = choose_solution(runbook, FACTS, 0.9, {1}, CATALOG)
-    assert isinstance(second, Choice)
+    assert isinstance(second, ChosenSolution)
     assert second.index == 2
-    assert isinstance(choose_solution(runbook, FACTS, 0.9, {1, 2}, CATALOG), NoChoice)
+    assert isinstance(choose_solution(runbook, FACTS, 0.9, {1, 2}, CATALOG), NoSolution)
 
 
 def test_a_solution_needs_confidence_conditions_and_facts(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_a_solution_needs_confidence_conditions_and_facts(tmp_path: Path) -> Non
     leak = choose_solution(runbook, context(oom_killed=True, memory_shape="ramp"), 0.9, set(), CATALOG)
     unmeasured = choose_solution(runbook, context(oom_killed=True, memory_shape="peak"), 0.9, set(), CATALOG)
     for choice, reason in ((unsure, "plan.unsure"), (leak, "plan.conditions"), (unmeasured, "plan.missing")):
-        assert isinstance(choice, Choice)
+        assert isinstance(choice, ChosenSolution)
         assert choice.index == 2
         assert reason in str(choice.skipped[1].to_json())
-    assert isinstance(choose_solution(runbook, FACTS, 0.5, set(), CATALOG), NoChoice)
+    assert isinstance(choose_solution(runbook, FACTS, 0.5, set(), CATALOG), NoSolution)
 
 
 def test_values_keep_their_types_and_steps_their_order(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from agent.incident.evidence.gather import gather
 from agent.incident.evidence.incident_context import Context, context_of
 from agent.incident.evidence.known_evidence import VOCABULARY, known_evidence
 from core.actions.catalog import JsonObject, Result
-from core.deployments.platform import DeployStatus, Managed, ManagedKind
+from core.deployments.platform import DeployStatus, ManagedKind, ManagedResource
 from core.incidents.alerts import AlertKind
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, ContainerState, Inventory
@@ -35,7 +35,7 @@ EVERYTHING: dict[str, JsonObject] = {
 }
 
 
-def seen(*containers: Container, managed: Managed = GRANADA) -> Inventory:
+def seen(*containers: Container, managed: ManagedResource = GRANADA) -> Inventory:
     return replace(inventory(*containers), managed=(managed,))
 
 

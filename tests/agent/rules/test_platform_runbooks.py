@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from agent.runbooks.loader import Runbooks, load_runbooks
 from core.actions.catalog import Catalog, JsonObject
-from core.deployments.platform import DeployStatus, Managed
+from core.deployments.platform import DeployStatus, ManagedResource
 from core.incidents.alerts import AlertKind
 from core.monitoring.inventory import ContainerState, Dependency, Health
 from tests.agent.rules.fakes import NOW, incident
@@ -259,7 +259,7 @@ async def test_a_crash_after_a_deployment_goes_back_to_what_held(books: Runbooks
     ],
 )
 async def test_other_crashes_are_not_blamed_on_it(books: Runbooks, catalog: Catalog, what: str, runbook: str) -> None:
-    managed: Managed | None = DEPLOYED
+    managed: ManagedResource | None = DEPLOYED
     answers = dict(REGRESSION)
     facts = dict(LOOP)
     below = db()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.incident.verification import Progress, check, targets
+from agent.incident.verification import VerificationState, check, targets
 from agent.llm.diagnosis import Offer, offers
 from core.deployments.platform import ManagedKind
 from core.incidents.alerts import Alert, AlertKind
@@ -47,7 +47,9 @@ class Seen:
 
 def looked(trouble: Incident, seen: Seen, *, further: tuple[str, ...] = ()) -> str:
     held_since = NOW - timedelta(seconds=31)
-    progress = Progress(acted_at=held_since, good_since=held_since, restarts={}, window_s=30.0, containers=further)
+    progress = VerificationState(
+        acted_at=held_since, good_since=held_since, restarts={}, window_s=30.0, containers=further
+    )
     return check(trouble, seen, progress, NOW, SETTINGS).verdict
 
 
@@ -106,7 +108,7 @@ def test_a_container_made_anew_by_a_deploy_has_not_restarted() -> None:
     seen = Seen(inventory(api(ContainerState.RUNNING, id="ffff0123456789", restart_count=0), db()))
     held_since = NOW - timedelta(seconds=31)
     restarts = {"local/granada-api-1": 7}
-    progress = Progress(acted_at=held_since, good_since=held_since, restarts=restarts, window_s=30.0)
+    progress = VerificationState(acted_at=held_since, good_since=held_since, restarts=restarts, window_s=30.0)
     assert check(incident(exit_code=1), seen, progress, NOW, SETTINGS).verdict == "held"
 
 

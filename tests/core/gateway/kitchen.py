@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from core.actions.call_context import calling
+from core.actions.call_context import current_call
 from core.actions.calls import CallRecord
 from core.actions.catalog import (
     Catalog,
@@ -24,8 +24,8 @@ from core.actions.catalog import (
     Toolset,
     action,
 )
-from core.actions.executor import Carriage
-from core.actions.gateway import Door
+from core.actions.executor import ExecutorDeps
+from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
 from core.errors import ActionFailed, SystemUnavailable
@@ -89,7 +89,7 @@ class OvenToolset(Toolset):
     @action(Risk.CHANGE, preview="shown", follow="bake", time_limit_s=5.0)
     async def bake(self, params: OvenParams) -> Result:
         """Begin to bake."""
-        call = calling()
+        call = current_call()
         assert call is not None
         if params.spice is not None:
             self.oven.spices.append(params.spice.get_secret_value())
@@ -108,7 +108,7 @@ class OvenToolset(Toolset):
 class Kitchen:
     """The door and what is behind it."""
 
-    door: Door
+    door: ActionGateway
     oven: Oven
     knowledge: Knowledge
 
@@ -145,7 +145,7 @@ async def kitchen(home: Path, oven: Oven) -> AsyncIterator[Kitchen]:
             return Waiting(until=clock.now()) if oven.end is None else Done(result=oven.end)
 
         knowledge.runs.register("bake", follow)
-        carriage = Carriage(
+        carriage = ExecutorDeps(
             catalog=Catalog([OvenToolset(oven)]),
             ledger=knowledge.ledger,
             locks=knowledge.locks,
@@ -156,7 +156,7 @@ async def kitchen(home: Path, oven: Oven) -> AsyncIterator[Kitchen]:
             policy=settings.policy,
             redact=redact,
         )
-        door = Door(carriage, knowledge.approvals)
+        door = ActionGateway(carriage, knowledge.approvals)
         await knowledge.runs.start()
         await door.recover()
         try:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.simulated.container_spec import Ends, HealthCheck, Recipe
+from integrations.docker_engine.simulated.container_spec import ContainerSpec, HealthCheck, ProgramExit
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 from tests.integrations.docker_engine.stage import Stream
 
@@ -40,7 +40,7 @@ class SimulatedStage:
         labels: Mapping[str, str] | None = None,
     ) -> str:
         return await self._make(
-            Recipe(
+            ContainerSpec(
                 stack=PROJECT,
                 service=service,
                 memory_mb=memory_mb,
@@ -53,20 +53,22 @@ class SimulatedStage:
         )
 
     async def crashes(self, service: str = "api", *, exit_code: int = 1, restart: str = "no") -> str:
-        return await self._make(Recipe(stack=PROJECT, service=service, restart=restart, ends=Ends(exit_code=exit_code)))
+        return await self._make(
+            ContainerSpec(stack=PROJECT, service=service, restart=restart, ends=ProgramExit(exit_code=exit_code))
+        )
 
     async def ignores_sigterm(self, service: str = "worker") -> str:
-        return await self._make(Recipe(stack=PROJECT, service=service, is_stubborn=True))
+        return await self._make(ContainerSpec(stack=PROJECT, service=service, is_stubborn=True))
 
     async def prints(self, lines: Sequence[tuple[Stream, bytes]], service: str = "chat") -> str:
-        name = await self._make(Recipe(stack=PROJECT, service=service, greeting=()))
+        name = await self._make(ContainerSpec(stack=PROJECT, service=service, greeting=()))
         for stream, line in lines:
             self._engine.say(name, stream, line)
         return name
 
     async def cannot_start(self, service: str = "api") -> str:
         problem = 'exec: "/no/such/program": stat /no/such/program: no such file or directory: unknown'
-        return await self._make(Recipe(stack=PROJECT, service=service, start_problem=problem))
+        return await self._make(ContainerSpec(stack=PROJECT, service=service, start_problem=problem))
 
     async def eat_memory(self, name: str) -> None:
         await asyncio.sleep(0.01)
@@ -95,6 +97,6 @@ class SimulatedStage:
         await asyncio.sleep(0.01)
         self._engine.remove(name)
 
-    async def _make(self, recipe: Recipe) -> str:
+    async def _make(self, recipe: ContainerSpec) -> str:
         await asyncio.sleep(0.01)  # as on a real engine, nothing happens before who listens has begun to
         return self._engine.create(recipe)

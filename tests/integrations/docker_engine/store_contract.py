@@ -10,7 +10,7 @@ import pytest
 from core.errors import NotFound
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.image_store import PullStep
-from integrations.docker_engine.refusals import EngineLacks, Trouble
+from integrations.docker_engine.refusals import EngineNotFound, RefusalReason
 
 NOTHING = "sha256:" + "0" * 64
 
@@ -93,9 +93,9 @@ class StoreContract:
         with pytest.raises(NotFound):
             await store.tag(NOTHING, "nobody/has-this:1")
         for ask in (store.distribution, store.pull):
-            with pytest.raises(EngineLacks) as caught:
+            with pytest.raises(EngineNotFound) as caught:
                 await ask(shelf.missing)
-            assert caught.value.trouble is Trouble.IMAGE_NOT_FOUND
+            assert caught.value.trouble is RefusalReason.IMAGE_NOT_FOUND
         with pytest.raises(NotFound, match="no image can be called"):
             await store.pull("../images/json")
 

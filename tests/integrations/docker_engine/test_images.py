@@ -20,7 +20,7 @@ from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.deploy_images import EngineImages
 from integrations.docker_engine.image_references import parse
 from integrations.docker_engine.image_store import PullStep
-from integrations.docker_engine.refusals import EngineLacks, EngineRefused, Trouble
+from integrations.docker_engine.refusals import EngineNotFound, EngineRefused, RefusalReason
 from tests.integrations.docker_engine.image_stage import Workshop, run, says, workshop
 from tests.integrations.docker_engine.registry_stand_in import Answer, registry_that
 from tests.integrations.docker_engine.stand_in import hang, on_port
@@ -143,22 +143,22 @@ async def test_a_pull_says_how_far_it_is(engine: RealEngine, shop: Workshop) -> 
 @pytest.mark.parametrize(
     ("answer", "trouble"),
     [
-        (Answer(status=401), Trouble.REGISTRY_LOGIN),
-        (Answer(status=429, code="TOOMANYREQUESTS", says="pull rate limit"), Trouble.RATE_LIMITED),
-        (Answer(status=404, code="MANIFEST_UNKNOWN", says="manifest unknown"), Trouble.IMAGE_NOT_FOUND),
-        (Answer(status=503, says="away"), Trouble.REGISTRY_UNREACHABLE),
+        (Answer(status=401), RefusalReason.REGISTRY_LOGIN),
+        (Answer(status=429, code="TOOMANYREQUESTS", says="pull rate limit"), RefusalReason.RATE_LIMITED),
+        (Answer(status=404, code="MANIFEST_UNKNOWN", says="manifest unknown"), RefusalReason.IMAGE_NOT_FOUND),
+        (Answer(status=503, says="away"), RefusalReason.REGISTRY_UNREACHABLE),
     ],
 )
-async def test_a_registry_that_refuses(engine: RealEngine, answer: Answer, trouble: Trouble) -> None:
+async def test_a_registry_that_refuses(engine: RealEngine, answer: Answer, trouble: RefusalReason) -> None:
     async with registry_that(answer) as seen:
         for ask in (engine.store.distribution, engine.store.pull):
-            with pytest.raises((EngineRefused, EngineLacks)) as caught:
+            with pytest.raises((EngineRefused, EngineNotFound)) as caught:
                 await ask(f"{seen.host}/shop/api:1")
-            assert isinstance(caught.value, EngineRefused | EngineLacks)
+            assert isinstance(caught.value, EngineRefused | EngineNotFound)
             assert caught.value.trouble is trouble
     with pytest.raises(EngineRefused, match="refused") as unreachable:
         await engine.store.pull(f"{seen.host}/shop/api:1")
-    assert unreachable.value.trouble is Trouble.REGISTRY_UNREACHABLE
+    assert unreachable.value.trouble is RefusalReason.REGISTRY_UNREACHABLE
     assert (await engine.info()).version, "the engine itself is well"
 
 
@@ -166,7 +166,7 @@ async def test_a_registry_that_never_answers(engine: RealEngine, caplog: pytest.
     async with on_port(hang, None) as port:
         with pytest.raises(EngineRefused, match=r"no answer within 0.3 s") as caught:
             await engine.store.distribution(f"127.0.0.1:{port}/shop/api:1", time_limit_s=0.3)
-        assert caught.value.trouble is Trouble.REGISTRY_UNREACHABLE
+        assert caught.value.trouble is RefusalReason.REGISTRY_UNREACHABLE
     assert (await engine.info()).version
     assert "is gone" not in caplog.text, "the engine was there all the time"
 
@@ -178,13 +178,13 @@ async def test_dockers_own_login_is_used(engine: RealEngine, tmp_path: Path, mon
         secret = base64.b64encode(b"ada:hunter2").decode()
         (tmp_path / "config.json").write_text(json.dumps({"auths": {seen.host: {"auth": secret}}}))
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-        with pytest.raises(EngineLacks):
+        with pytest.raises(EngineNotFound):
             await engine.store.distribution(f"{seen.host}/shop/api:1")
         assert f"Basic {secret}" in seen.logins
         (tmp_path / "config.json").write_text("{ not json")
         with pytest.raises(EngineRefused) as caught:
             await engine.store.distribution(f"{seen.host}/shop/api:1")
-        assert caught.value.trouble is Trouble.REGISTRY_LOGIN
+        assert caught.value.trouble is RefusalReason.REGISTRY_LOGIN
         assert "hunter2" not in str(caught.value)
 
 

@@ -9,7 +9,7 @@ from core.actions.catalog import Catalog, Outcome, Result
 from integrations.docker_engine.actions.published_ports import conflicts, exposed_databases
 from integrations.docker_engine.actions.toolsets import docker_toolsets
 from integrations.docker_engine.client.real_engine import RealEngine
-from integrations.docker_engine.image_store import Binding
+from integrations.docker_engine.image_store import PortBinding
 from tests.integrations.docker_engine.image_stage import run, says
 from tests.testbed.stack import Stack
 
@@ -51,8 +51,8 @@ async def test_ports_collisions_and_open_databases(catalog: Catalog, stack: Stac
     assert "published ports" in says(result)
 
 
-def binding(container: str, address: str, port: int, *, protocol: str = "tcp", inside: int = 80) -> Binding:
-    return Binding(
+def binding(container: str, address: str, port: int, *, protocol: str = "tcp", inside: int = 80) -> PortBinding:
+    return PortBinding(
         container=container,
         stack=None,
         service=container,
@@ -79,7 +79,7 @@ def binding(container: str, address: str, port: int, *, protocol: str = "tcp", i
         (binding("h/a", "0.0.0.0", 80), binding("h/a", "0.0.0.0", 80), False),
     ],
 )
-def test_when_two_collide(one: Binding, other: Binding, collide: bool) -> None:
+def test_when_two_collide(one: PortBinding, other: PortBinding, collide: bool) -> None:
     assert bool(conflicts([one, other])) is collide
 
 

@@ -16,11 +16,11 @@ import pytest
 from docker.errors import ImageNotFound
 
 from core.actions.catalog import Catalog, Outcome, Preview, Risk, Role
-from core.actions.policy import Actor, ActorKind, Decision, Facts, verdict
+from core.actions.policy import Actor, ActorKind, Decision, Facts, decide
 from core.settings import Autonomy, PolicySettings
 from integrations.docker_engine.actions.toolsets import docker_toolsets
 from integrations.docker_engine.client.real_engine import RealEngine
-from integrations.docker_engine.refusals import EngineLacks
+from integrations.docker_engine.refusals import EngineNotFound
 from knowledge.config.text_files import load_texts
 from tests.integrations.docker_engine.image_stage import Workshop, run, says, workshop
 from tests.testbed import engine as engines
@@ -147,7 +147,7 @@ async def test_what_can_be_made_again_goes_and_all_else_stays(
 
     again = await run(catalog, "docker.prune", label=yard.label, older_than_h=0)
     assert says(again) == "Nothing on local can be removed that could be fetched or made again."
-    with pytest.raises(EngineLacks, match="nothing on 'local'"):
+    with pytest.raises(EngineNotFound, match="nothing on 'local'"):
         await preview(catalog, label=yard.label, older_than_h=0)
 
 
@@ -254,9 +254,9 @@ def test_no_machine_prunes_alone(catalog: Catalog, autonomy: Autonomy) -> None:
     for kind in (ActorKind.RUNBOOK, ActorKind.MODEL):
         actor = Actor(kind=kind, id="one", name="one")
         facts = Facts(autonomy=autonomy, is_proven=True)
-        assert verdict(action.risk, action.role, actor, facts, PolicySettings()).decision is not Decision.ALLOW
+        assert decide(action.risk, action.role, actor, facts, PolicySettings()).decision is not Decision.ALLOW
     ada = Actor(kind=ActorKind.PERSON, id="tg:1", name="Ada", role=Role.ADMIN)
-    assert verdict(action.risk, action.role, ada, Facts(), PolicySettings()).decision is Decision.ASK
+    assert decide(action.risk, action.role, ada, Facts(), PolicySettings()).decision is Decision.ASK
 
 
 def _big_file(size_mb: int) -> bytes:

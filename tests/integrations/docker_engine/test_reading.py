@@ -17,7 +17,7 @@ from integrations.docker_engine.client import cgroups, disk_usage
 from integrations.docker_engine.client.event_stream import JsonLines, event_of
 from integrations.docker_engine.client.json_fields import epoch, moment
 from integrations.docker_engine.client.log_reader import Demultiplexer, Lines, clean
-from integrations.docker_engine.client.stats_counters import Reading, reading_of, sample_of
+from integrations.docker_engine.client.stats_counters import CounterReading, reading_of, sample_of
 from integrations.docker_engine.models import container_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -247,9 +247,9 @@ def test_lines_are_cleaned(raw: bytes, text: str) -> None:
 # -- resources -----------------------------------------------------------------------------------------------------
 
 
-def reading(second: float, cpu_ms: int, **more: int) -> Reading:
+def reading(second: float, cpu_ms: int, **more: int) -> CounterReading:
     at = AT + timedelta(seconds=second)
-    return Reading(at=at, cpu_ns=cpu_ms * 1_000_000, memory_bytes=10 * MB, limit_bytes=40 * MB, **more)
+    return CounterReading(at=at, cpu_ns=cpu_ms * 1_000_000, memory_bytes=10 * MB, limit_bytes=40 * MB, **more)
 
 
 def test_shares_over_an_interval() -> None:

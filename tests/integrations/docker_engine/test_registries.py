@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from integrations.docker_engine.image_store import REGISTRY_LIMIT_S
-from integrations.docker_engine.refusals import Trouble
-from integrations.docker_engine.registry_lookup import AT_ONCE, Registries
+from integrations.docker_engine.refusals import RefusalReason
+from integrations.docker_engine.registry_lookup import AT_ONCE, RegistryLookup
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import SimulatedStore, Stored
+from integrations.docker_engine.simulated.simulated_images import SimulatedImages, SimulatedStore
 
 
 class CountingStore(SimulatedStore):
     """Counts how often, and how many at once, registries are asked."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: SimulatedImages) -> None:
         super().__init__("local", list, lambda: datetime.now(UTC), stored)
         self.asked = 0
         self.at_once = 0
@@ -39,7 +39,7 @@ class CountingEngine(SimulatedEngine):
 
     def __init__(self) -> None:
         super().__init__("local")
-        self.counting = CountingStore(Stored(refused={"ghcr.io": Trouble.REGISTRY_UNREACHABLE}))
+        self.counting = CountingStore(SimulatedImages(refused={"ghcr.io": RefusalReason.REGISTRY_UNREACHABLE}))
 
     @property
     def store(self) -> CountingStore:
@@ -54,7 +54,7 @@ async def engine() -> AsyncIterator[CountingEngine]:
 
 
 async def test_few_at_once_and_each_only_once(engine: CountingEngine) -> None:
-    registries = Registries(lambda: datetime.now(UTC))
+    registries = RegistryLookup(lambda: datetime.now(UTC))
     names = [f"shop/api:{number}" for number in range(40)]
     first = await asyncio.gather(*(registries.ask(engine, name) for name in names))
     assert (engine.store.asked, engine.store.most_at_once) == (40, AT_ONCE)
@@ -71,7 +71,7 @@ async def test_few_at_once_and_each_only_once(engine: CountingEngine) -> None:
 async def test_how_long_an_answer_counts(engine: CountingEngine, name: str, later_s: float, asked: int) -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     clock = [now]
-    registries = Registries(lambda: clock[0])
+    registries = RegistryLookup(lambda: clock[0])
     await registries.ask(engine, name)
     clock[0] = now + timedelta(seconds=later_s)
     await registries.ask(engine, name)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from core.monitoring.inventory import ContainerState, Health
-from integrations.docker_engine.simulated.container_spec import MIB, HealthCheck, Recipe
+from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec, HealthCheck
 from integrations.docker_engine.simulated.demo_host import demo_engine
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 from tests.integrations.docker_engine.contract import EngineContract, recorded
@@ -59,7 +59,7 @@ async def _has_state(engine: SimulatedEngine, state: ContainerState, name: str =
 
 async def test_what_recurs_needs_a_higher_limit() -> None:
     engine = SimulatedEngine("local")
-    name = engine.create(Recipe(stack="shop", service="api", memory_mb=64))
+    name = engine.create(ContainerSpec(stack="shop", service="api", memory_mb=64))
     async with recorded(engine) as seen:
         engine.oom(name, extra_mb=100, over_s=0.05, recurs=True)
         await eventually(lambda: _has_state(engine, ContainerState.EXITED, name), 5)
@@ -81,8 +81,8 @@ async def test_what_recurs_needs_a_higher_limit() -> None:
 async def test_who_needs_a_stopped_one_turns_unhealthy_and_back() -> None:
     check = HealthCheck(interval_s=0.05, retries=2)
     engine = SimulatedEngine("local")
-    database = engine.create(Recipe(stack="shop", service="db"))
-    name = engine.create(Recipe(stack="shop", service="api", depends_on=("db",), health=check, chatter_s=0.05))
+    database = engine.create(ContainerSpec(stack="shop", service="db"))
+    name = engine.create(ContainerSpec(stack="shop", service="api", depends_on=("db",), health=check, chatter_s=0.05))
 
     async def has_health(health: Health) -> bool:
         [found] = await engine.containers(only=[name])
@@ -99,7 +99,7 @@ async def test_who_needs_a_stopped_one_turns_unhealthy_and_back() -> None:
 
 async def test_a_crash_loop_ends_only_when_its_cause_does() -> None:
     engine = SimulatedEngine("local")
-    name = engine.create(Recipe(stack="shop", service="api", restart="always"))
+    name = engine.create(ContainerSpec(stack="shop", service="api", restart="always"))
     engine.crash_loop(name)
 
     async def restarts() -> int:

@@ -14,11 +14,11 @@ from integrations.docker_engine.actions.toolsets import docker_toolsets
 from integrations.docker_engine.client.pull_progress import PullReader
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.deploy_images import EngineImages
-from integrations.docker_engine.refusals import EngineRefused, Trouble
-from integrations.docker_engine.simulated.container_spec import Recipe
+from integrations.docker_engine.refusals import EngineRefused, RefusalReason
+from integrations.docker_engine.simulated.container_spec import ContainerSpec
 from integrations.docker_engine.simulated.demo_host import demo_engine
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import Stored
+from integrations.docker_engine.simulated.simulated_images import SimulatedImages
 from tests.integrations.docker_engine.image_stage import run, says
 from tests.integrations.docker_engine.stand_in import Server, on_socket
 
@@ -86,7 +86,9 @@ async def test_the_demo_has_ports(catalog: Catalog, demo: SimulatedEngine) -> No
     result = await run(catalog, "docker.ports")
     assert {row["port"] for row in rows(result, "ports")} == {3000, 5678, 8000}
     assert (rows(result, "conflicts"), rows(result, "exposed")) == ([], [])
-    demo.create(Recipe(stack="rival", service="db", image="postgres:16.4", ports={"5432/tcp": "8000"}), start=False)
+    demo.create(
+        ContainerSpec(stack="rival", service="db", image="postgres:16.4", ports={"5432/tcp": "8000"}), start=False
+    )
     worse = await run(catalog, "docker.ports")
     [clash] = rows(worse, "conflicts")
     assert clash["containers"] == ["local/granada-api-1", "local/rival-db-1"]
@@ -94,9 +96,9 @@ async def test_the_demo_has_ports(catalog: Catalog, demo: SimulatedEngine) -> No
 
 
 async def test_one_registry_away_does_not_hide_the_others() -> None:
-    away = Stored(refused={"ghcr.io": Trouble.REGISTRY_UNREACHABLE}, newer=frozenset({"redis:7.4"}))
-    recipes = [Recipe(stack="shop", service=name, image=name) for name in ("redis:7.4", "ghcr.io/shop/api:1")]
-    recipes = [Recipe(stack="shop", service=f"s{i}", image=one.image) for i, one in enumerate(recipes)]
+    away = SimulatedImages(refused={"ghcr.io": RefusalReason.REGISTRY_UNREACHABLE}, newer=frozenset({"redis:7.4"}))
+    recipes = [ContainerSpec(stack="shop", service=name, image=name) for name in ("redis:7.4", "ghcr.io/shop/api:1")]
+    recipes = [ContainerSpec(stack="shop", service=f"s{i}", image=one.image) for i, one in enumerate(recipes)]
     engine = SimulatedEngine("local", recipes, stored=away)
     catalog = Catalog(docker_toolsets({"local": engine}, str))
     found = {row["image"]: (row["is_newer"], row["why"]) for row in rows(await run(catalog, "docker.updates"))}
@@ -117,7 +119,7 @@ async def test_a_disk_that_fills_while_pulling(tmp_path: Path) -> None:
         engine = RealEngine("local", EngineSettings(url=f"unix://{tmp_path}/docker.sock"))
         with pytest.raises(EngineRefused, match="no space left") as caught:
             await engine.store.pull("redis:7.4")
-        assert caught.value.trouble is Trouble.NO_SPACE
+        assert caught.value.trouble is RefusalReason.NO_SPACE
         refused = await run(Catalog(docker_toolsets({"local": engine}, str)), "docker.pull", image="redis:7.4")
         assert "disco del servidor está lleno" in says(refused, "es")
         assert "POST /v1.47/images/create?fromImage=redis&tag=7.4" in server.asked

@@ -13,10 +13,10 @@ import pytest
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.image_store import Image
-from integrations.docker_engine.refusals import Trouble
-from integrations.docker_engine.simulated.container_spec import MIB, Recipe
+from integrations.docker_engine.refusals import RefusalReason
+from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import Stored
+from integrations.docker_engine.simulated.simulated_images import SimulatedImages
 from tests.integrations.docker_engine.image_stage import Workshop, workshop
 from tests.integrations.docker_engine.store_contract import StoreContract
 from tests.testbed.registry import Registry
@@ -73,7 +73,7 @@ class SimulatedShelf:
         name = f"ghcr.io/shop/api:{number}"
         ports = {"8000/tcp": str(port)} if port else {}
         return self._engine.create(
-            Recipe(stack="shop", service=f"s{number}", image=name, ports=ports), start=start
+            ContainerSpec(stack="shop", service=f"s{number}", image=name, ports=ports), start=start
         ), name
 
     def publish(self, name: str) -> None:
@@ -104,7 +104,7 @@ class TestRealStore(StoreContract):
 class TestSimulatedStore(StoreContract):
     @pytest.fixture
     async def shelf(self) -> AsyncIterator[SimulatedShelf]:
-        stored = Stored(refused={SimulatedShelf.missing: Trouble.IMAGE_NOT_FOUND})
+        stored = SimulatedImages(refused={SimulatedShelf.missing: RefusalReason.IMAGE_NOT_FOUND})
         engine = SimulatedEngine("local", stored=stored)
         yield SimulatedShelf(engine)
         await engine.close()

@@ -10,19 +10,26 @@ from datetime import UTC, datetime
 import docker
 from pydantic import SecretStr
 
-from core.actions.call_context import Calling, carrying_out
+from core.actions.call_context import CurrentCall, as_current_call
 from core.actions.catalog import Action, Catalog, JsonObject, Preview, Result, Role
 from core.actions.policy import Actor, ActorKind
 from core.deployments.deploys import Deploy, DeployPhase, Deploys, VersionVerdict
-from core.deployments.platform import Deployment, DeployStatus, Managed, ManagedKind, Named, StackNames
+from core.deployments.platform import (
+    Deployment,
+    DeployStatus,
+    ManagedKind,
+    ManagedResource,
+    StackName,
+    StackNames,
+)
 from core.monitoring.inventory import Host, Inventory, join
 from core.redaction import Redactor
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.deploy_images import EngineImages
-from integrations.dokploy.actions.dokploy_toolsets import DokployParts, toolsets
+from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, toolsets
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.deploys.version_keeping import newest_first
-from integrations.dokploy.models import Compose
+from integrations.dokploy.models import ComposeRow
 from knowledge.records.deploy_records import RecordedDeploys
 from knowledge.records.version_records import RecordedVersions
 from tests.standins.dokploy import DokployStandin, Project, Service
@@ -66,7 +73,7 @@ class ActionWorld:
 
     def catalog_with(self, client: Dokploy | None, *, deploys: Deploys | None = None) -> Catalog:
         """The same world through another client, or with other records."""
-        parts = DokployParts(
+        parts = DokployDeps(
             client=client,
             inventory=lambda: self.inventory,
             deploys=deploys or self.deploys,
@@ -97,7 +104,7 @@ class ActionWorld:
         given = {"compose_file": self.file() if file is None else file, **columns}
         made = self.standin.add_compose(self.project, name, **given)  # type: ignore[arg-type]
         self.services.append(made)
-        self.names.learn([Named(app_name=made.app_name, name=name)])
+        self.names.learn([StackName(app_name=made.app_name, name=name)])
         await self.look()
         return made
 
@@ -169,7 +176,7 @@ class ActionWorld:
         """What is awaited inside belongs to a new call."""
         self.calls += 1
         key = f"call-{self.calls}"
-        with carrying_out(Calling(key=key, actor=actor)):
+        with as_current_call(CurrentCall(key=key, actor=actor)):
             yield key
 
     async def ended(self, service: Service, key: str, *, verdict: VersionVerdict = VersionVerdict.GOOD) -> Deploy:
@@ -206,13 +213,13 @@ class Done:
     result: Result
 
 
-def _managed(row: Compose) -> Managed:
+def _managed(row: ComposeRow) -> ManagedResource:
     deployments = tuple(
         Deployment(id=one.deployment_id, status=DeployStatus(str(one.status)), created_at=one.created_at)
         for one in newest_first(row.deployments)
     )
     branch = getattr(row, row.branch_field) if row.branch_field else None
-    return Managed(
+    return ManagedResource(
         id=row.compose_id,
         kind=ManagedKind.COMPOSE,
         name=row.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.deployments.platform import Deployment, DeployStatus, Managed, ManagedKind, QueuedDeployment
+from core.deployments.platform import Deployment, DeployStatus, ManagedKind, ManagedResource, QueuedDeployment
 from core.incidents.alerts import Alert
 from core.monitoring.inventory import Container, ContainerState, Host, Inventory, join
 from core.monitoring.snapshot import OwnAct, PlatformView, Snapshot, View
@@ -28,10 +28,10 @@ def deployment(number: int, status: str, began: float, lasted_s: float | None = 
     )
 
 
-def managed(name: str = "shop", *deployments: Deployment, status: str = "done", **more: Any) -> Managed:
+def managed(name: str = "shop", *deployments: Deployment, status: str = "done", **more: Any) -> ManagedResource:
     """A compose; its containers have the project `<name>-x7f3k2`."""
     given = {"kind": ManagedKind.COMPOSE, "id": f"id-{name}", "app_name": f"{name}-x7f3k2", **more}
-    return Managed(name=name, status=status, deployments=deployments, **given)
+    return ManagedResource(name=name, status=status, deployments=deployments, **given)
 
 
 def own(name: str = "shop-api-1", **more: Any) -> Container:
@@ -67,7 +67,7 @@ class Scene:
     def shows(
         self,
         now_s: float,
-        what: Iterable[Managed],
+        what: Iterable[ManagedResource],
         containers: Sequence[Container] = (),
         *,
         status_s: float | None = None,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.deployments.deploys import DeployPhase, DeployWhat, VersionVerdict
+from core.deployments.deploys import DeployKind, DeployPhase, VersionVerdict
 from core.errors import ActionFailed, Refused, SystemUnavailable, UnknownTarget
 from integrations.dokploy.client.dokploy_errors import AnswerLost
 from tests.integrations.dokploy.action_fixtures import world
@@ -20,7 +20,7 @@ async def test_a_deploy_keeps_its_version_and_a_record(world: ActionWorld) -> No
 
     deploy = await world.deploys.get(done.key)
     assert deploy is not None
-    assert (deploy.what, deploy.phase, deploy.managed_id) == (DeployWhat.DEPLOY, DeployPhase.WAITING, granada.id)
+    assert (deploy.what, deploy.phase, deploy.managed_id) == (DeployKind.DEPLOY, DeployPhase.WAITING, granada.id)
     assert (deploy.requested_by, deploy.requested_name, deploy.known_ids) == ("tg:1", "Ada", ())
     assert deploy.title.startswith("Ada: new menu · ig-")
     sent = world.standin.asked("compose.deploy")
@@ -125,7 +125,7 @@ async def test_a_bad_deploy_is_undone_by_the_version_before(world: ActionWorld) 
     back = await world.undo(bad)
     deploy = await world.deploys.get(back.key)
     assert deploy is not None
-    assert deploy.what is DeployWhat.ROLLBACK
+    assert deploy.what is DeployKind.ROLLBACK
     assert granada.row["composeFile"] == good
     await world.ended(granada, back.key)
     assert world.standin.deployments(granada)[0]["status"] == "done"

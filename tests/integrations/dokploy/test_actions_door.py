@@ -10,8 +10,8 @@ import pytest
 
 from core.actions.approvals import Approval
 from core.actions.calls import Call, CallRecord, CallState
-from core.actions.executor import Carriage
-from core.actions.gateway import Door
+from core.actions.executor import ExecutorDeps
+from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor, ActorKind, Decision
 from core.bus import Bus
 from core.deployments.deploys import FOLLOW_KIND, VersionVerdict
@@ -33,7 +33,7 @@ RUNBOOK = Actor(kind=ActorKind.RUNBOOK, id="container_oom", name="container_oom"
 class House:
     """The door over the actions; deploys are judged as the test says."""
 
-    door: Door
+    door: ActionGateway
     world: ActionWorld
     verdicts: dict[str, VersionVerdict] = field(default_factory=dict)
     followed: list[Run] = field(default_factory=list)
@@ -81,7 +81,7 @@ async def house(world: ActionWorld, tmp_path: Path) -> AsyncIterator[House]:
     """Give the door over the world's actions."""
     settings, clock = Settings(data_dir=tmp_path / "house"), WallClock()
     async with Knowledge(settings, clock) as knowledge:
-        carriage = Carriage(
+        carriage = ExecutorDeps(
             catalog=world.catalog,
             ledger=knowledge.ledger,
             locks=knowledge.locks,
@@ -92,7 +92,7 @@ async def house(world: ActionWorld, tmp_path: Path) -> AsyncIterator[House]:
             policy=settings.policy,
             redact=redact,
         )
-        made = House(door=Door(carriage, knowledge.approvals), world=world)
+        made = House(door=ActionGateway(carriage, knowledge.approvals), world=world)
         knowledge.runs.register(FOLLOW_KIND, made.follow)
         await knowledge.runs.start()
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from core.deployments.deploys import Deploy, Deploys, DeployWhat, VersionVerdict
+from core.deployments.deploys import Deploy, DeployKind, Deploys, VersionVerdict
 from core.errors import ActionFailed, InvalidParams, Refused, SystemUnavailable
 from tests.integrations.dokploy.action_fixtures import world
 from tests.integrations.dokploy.action_world import ActionWorld, Done
@@ -43,7 +43,7 @@ async def test_a_file_goes_back_to_the_last_good_version_and_forward_again(world
 
     back = await world.do("compose.rollback", stack="granada", why="too slow")
     deploy = await world.ended(granada, back.key)
-    assert deploy.what is DeployWhat.ROLLBACK
+    assert deploy.what is DeployKind.ROLLBACK
     assert "64m" in granada.row["composeFile"]
     assert granada.row["env"] == "A=1\n"
     (container,) = [one for one in world.inventory.containers if one.stack == "granada"]

@@ -7,7 +7,7 @@ import docker
 import pytest
 
 from core.actions.catalog import Outcome
-from core.deployments.platform import Managed, ManagedKind
+from core.deployments.platform import ManagedKind, ManagedResource
 from core.errors import Refused
 from core.monitoring.inventory import Container, ContainerState
 from integrations.dokploy.models import DatabaseKind
@@ -51,7 +51,7 @@ async def test_a_database_is_stopped_and_started_again(world: ActionWorld) -> No
 async def _manage(
     world: ActionWorld, managed_id: str, app_name: str, name: str, kind_of: ManagedKind, *, kind: str = ""
 ) -> None:
-    one = Managed(id=managed_id, kind=kind_of, name=name, app_name=app_name, type=kind)
+    one = ManagedResource(id=managed_id, kind=kind_of, name=name, app_name=app_name, type=kind)
     world.inventory = replace(world.inventory, managed=(*world.inventory.managed, one))
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from core.deployments.platform import BackupState, DeployStatus, Domain, DomainState, Managed
+from core.deployments.platform import BackupState, DeployStatus, Domain, DomainState, ManagedResource
 from core.incidents.alerts import Alert, Severity
 from core.incidents.evidence import PLATFORM_NAMES
-from core.monitoring.alert_state import AlertBoard
+from core.monitoring.alert_state import AlertState
 from core.monitoring.inventory import ContainerState, Health, Inventory, join
 from core.monitoring.snapshot import PlatformView, Snapshot, View
 from core.settings import WatchSettings
@@ -69,7 +69,7 @@ def test_only_the_newest_end_counts(deployments: list[Any], is_said: bool) -> No
 
 
 def test_each_failure_after_the_first_is_told_again() -> None:
-    board = AlertBoard(DETECTORS, settle_s=30)
+    board = AlertState(DETECTORS, settle_s=30)
     first, second = deployment(1, "error", 0, 5), deployment(3, "error", 60, 5)
     moments = [(10, [first]), (20, [first]), (62, [deployment(3, "running", 60, None), first]), (70, [second, first])]
     told = [len(board.take(_view(now_s, managed("shop", *own_, status="error")))) for now_s, own_ in moments]
@@ -79,7 +79,7 @@ def test_each_failure_after_the_first_is_told_again() -> None:
 
 
 def test_the_line_that_comes_later_makes_it_better_known() -> None:
-    board = AlertBoard(DETECTORS, settle_s=30)
+    board = AlertState(DETECTORS, settle_s=30)
     board.take(_view(10, managed("shop", deployment(1, "error", 0, 5), status="error")))
     (change,) = board.take(
         _view(18, managed("shop", deployment(1, "error", 0, 5, error_line="no space left"), status="error"))
@@ -87,7 +87,7 @@ def test_the_line_that_comes_later_makes_it_better_known() -> None:
     assert change.alert.says.key == "alert.deploy_failed.line"
 
 
-def _view(now_s: float, *what: Managed) -> View:
+def _view(now_s: float, *what: ManagedResource) -> View:
     now = Snapshot(at=at(now_s), host=DOKPLOY, platform=PlatformView(managed=what, since=at(-100)))
     around = join([now.inventory(), Inventory(hosts=(HOST,), containers=(own(),))])
     return View(now=now, before=None, inventory=around, settings=WatchSettings())

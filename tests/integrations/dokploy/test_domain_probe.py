@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from core.deployments.platform import Deployment, DeployStatus, Domain, DomainState, Managed, ManagedKind
+from core.deployments.platform import (
+    Deployment,
+    DeployStatus,
+    Domain,
+    DomainState,
+    ManagedKind,
+    ManagedResource,
+)
 from core.settings import DokploySettings
 from integrations.dokploy.polling.domain_probe import DomainProbe
 from integrations.dokploy.polling.domain_watch import AT_ONCE, DomainWatch
@@ -171,9 +178,9 @@ class Asked:
         return DomainState(domain_id=domain.id, at=self.clock.now(), problem=self.problems.get(domain.host, ""))
 
 
-def _managed(*domains: Domain, status: str = "done", running: bool = False) -> Managed:
+def _managed(*domains: Domain, status: str = "done", running: bool = False) -> ManagedResource:
     deployments = (Deployment(id="d1", status=DeployStatus.RUNNING),) if running else ()
-    return Managed(
+    return ManagedResource(
         id="id-web",
         kind=ManagedKind.COMPOSE,
         name="web",
@@ -184,7 +191,7 @@ def _managed(*domains: Domain, status: str = "done", running: bool = False) -> M
     )
 
 
-def _watch(asked: Asked, managed: list[Managed], **settings: object) -> DomainWatch:
+def _watch(asked: Asked, managed: list[ManagedResource], **settings: object) -> DomainWatch:
     given = DokploySettings.model_validate({"url": "http://d", "api_key": "k", **settings})
     return DomainWatch(given, lambda: managed, clock=asked.clock, ask=asked)
 

@@ -19,7 +19,7 @@ from core.redaction import redact
 from integrations.docker_engine.models import container_of
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.deploys.deploy_follower import DokployFollower, find
-from integrations.dokploy.models import Deployment
+from integrations.dokploy.models import DeploymentRow
 from tests.integrations.dokploy.replay import ReplayServer, recordings
 
 NOON = datetime(2026, 11, 20, 12, 37, 4, tzinfo=UTC)
@@ -63,8 +63,8 @@ def follower(dokploy: Dokploy) -> DokployFollower:
     return DokployFollower(dokploy, redact, container_of)
 
 
-def rows(*raw: dict[str, Any]) -> list[Deployment]:
-    return [Deployment.model_validate(one) for one in raw]
+def rows(*raw: dict[str, Any]) -> list[DeploymentRow]:
+    return [DeploymentRow.model_validate(one) for one in raw]
 
 
 def found(deploy: Deploy, *raw: dict[str, Any], is_waiting: bool = False) -> str | None:

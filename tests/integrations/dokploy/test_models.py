@@ -10,41 +10,41 @@ from integrations.docker_engine.models import container_of
 from integrations.dokploy.client.docker_models import Inspection
 from integrations.dokploy.client.secret_values import raw_of
 from integrations.dokploy.models import (
-    Compose,
-    Database,
+    ComposeRow,
     DatabaseKind,
-    Deployment,
+    DatabaseRow,
+    DeploymentRow,
     DeploymentStatus,
-    Environment,
+    DokployStatus,
+    EnvironmentRow,
     SourceType,
-    Status,
 )
 from tests.integrations.dokploy.replay import recordings
 
 
 def test_a_new_word_is_unknown_and_no_failure() -> None:
-    compose = Compose.model_validate({"composeId": "c1", "composeStatus": "paused", "sourceType": "svn"})
-    assert (compose.compose_status, compose.source_type) == (Status.UNKNOWN, SourceType.UNKNOWN)
+    compose = ComposeRow.model_validate({"composeId": "c1", "composeStatus": "paused", "sourceType": "svn"})
+    assert (compose.compose_status, compose.source_type) == (DokployStatus.UNKNOWN, SourceType.UNKNOWN)
 
 
 def test_a_null_in_place_of_a_list_or_text_is_none_of_it() -> None:
-    environment = Environment.model_validate({"environmentId": "e1", "name": None, "compose": None, "mysql": None})
+    environment = EnvironmentRow.model_validate({"environmentId": "e1", "name": None, "compose": None, "mysql": None})
     assert (environment.name, environment.compose, environment.databases) == ("", (), ())
 
 
 def test_a_number_in_place_of_text_is_read() -> None:
-    assert Deployment.model_validate({"deploymentId": "d1", "pid": 4711}).pid == "4711"
+    assert DeploymentRow.model_validate({"deploymentId": "d1", "pid": 4711}).pid == "4711"
 
 
 def test_unknown_fields_are_kept() -> None:
-    compose = Compose.model_validate({"composeId": "c1", "newThing": {"a": [1, {"b": None}]}})
+    compose = ComposeRow.model_validate({"composeId": "c1", "newThing": {"a": [1, {"b": None}]}})
     assert compose.model_dump()["newThing"] == {"a": [1, {"b": None}]}
     assert raw_of(compose) == {"composeId": "c1", "newThing": {"a": [1, {"b": None}]}}
 
 
 @pytest.mark.parametrize("kind", list(DatabaseKind))
 def test_a_database_knows_its_kind(kind: DatabaseKind) -> None:
-    database = Database.model_validate({f"{kind}Id": "b1"})
+    database = DatabaseRow.model_validate({f"{kind}Id": "b1"})
     assert (database.kind, database.id) == (kind, "b1")
 
 
@@ -52,7 +52,7 @@ def test_a_database_knows_its_kind(kind: DatabaseKind) -> None:
     ("source", "field"), [("raw", None), ("git", "custom_git_branch"), ("github", "branch"), ("gitea", "gitea_branch")]
 )
 def test_a_compose_knows_which_field_names_its_branch(source: str, field: str | None) -> None:
-    compose = Compose.model_validate({"composeId": "c1", "sourceType": source})
+    compose = ComposeRow.model_validate({"composeId": "c1", "sourceType": source})
     assert compose.branch_field == field
     assert field is None or hasattr(compose, field)
 

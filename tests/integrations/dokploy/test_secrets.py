@@ -20,7 +20,15 @@ from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import CallFailed
 from integrations.dokploy.client.instance_models import Notification, Registry, Schedule, Server
 from integrations.dokploy.client.secret_values import Secret, raw_of, reveal
-from integrations.dokploy.models import Application, Backup, Compose, Database, Deployment, Environment, Project
+from integrations.dokploy.models import (
+    ApplicationRow,
+    BackupRow,
+    ComposeRow,
+    DatabaseRow,
+    DeploymentRow,
+    EnvironmentRow,
+    ProjectRow,
+)
 from tests.integrations.dokploy.conftest import KEY, MakeDokploy
 from tests.integrations.dokploy.replay import FOLDER, ReplayServer
 
@@ -42,9 +50,9 @@ COMPOSE = {
     "newer": {"deep": [{"apiKey": PLANTED, "site": f"postgres://u:{PLANTED}@db/x"}]},
 }
 ROWS: list[tuple[type[BaseModel], dict[str, Any]]] = [
-    (Compose, COMPOSE),
+    (ComposeRow, COMPOSE),
     (
-        Application,
+        ApplicationRow,
         {
             "applicationId": "a1",
             "env": PLANTED,
@@ -55,14 +63,17 @@ ROWS: list[tuple[type[BaseModel], dict[str, Any]]] = [
             "registry": {"password": PLANTED},
         },
     ),
-    (Database, {"postgresId": "b1", "databasePassword": PLANTED, "databaseRootPassword": PLANTED, "command": PLANTED}),
-    (Project, {"projectId": "p1", "env": PLANTED, "environments": [{"environmentId": "e1", "env": PLANTED}]}),
-    (Environment, {"environmentId": "e1", "env": PLANTED, "compose": [COMPOSE]}),
     (
-        Deployment,
+        DatabaseRow,
+        {"postgresId": "b1", "databasePassword": PLANTED, "databaseRootPassword": PLANTED, "command": PLANTED},
+    ),
+    (ProjectRow, {"projectId": "p1", "env": PLANTED, "environments": [{"environmentId": "e1", "env": PLANTED}]}),
+    (EnvironmentRow, {"environmentId": "e1", "env": PLANTED, "compose": [COMPOSE]}),
+    (
+        DeploymentRow,
         {"deploymentId": "d1", "errorMessage": PLANTED, "rollback": {"rollbackId": "r", "fullContext": {"x": PLANTED}}},
     ),
-    (Backup, {"backupId": "k1", "metadata": {"postgres": {"databasePassword": PLANTED}}}),
+    (BackupRow, {"backupId": "k1", "metadata": {"postgres": {"databasePassword": PLANTED}}}),
     (Registry, {"registryId": "r1", "password": PLANTED}),
     (Schedule, {"scheduleId": "s1", "command": PLANTED, "script": PLANTED}),
     (Server, {"serverId": "s1", "metricsConfig": {"server": {"token": PLANTED}}, "sshKey": {"privateKey": PLANTED}}),
@@ -113,7 +124,7 @@ def test_a_row_shows_none_of_its_secrets(model: type[BaseModel], raw: dict[str, 
 
 
 def test_a_secret_is_given_only_to_who_asks() -> None:
-    compose = Compose.model_validate(COMPOSE)
+    compose = ComposeRow.model_validate(COMPOSE)
     assert reveal(compose.env) == f"PLAIN={PLANTED}"
     assert reveal(compose.compose_file) == COMPOSE["composeFile"]
     assert reveal(compose.environment.env if compose.environment else None) == PLANTED
@@ -134,7 +145,7 @@ def test_a_secret_is_a_value_that_does_not_leave() -> None:
 
 
 def test_what_is_no_secret_stays_readable() -> None:
-    row = Compose.model_validate(
+    row = ComposeRow.model_validate(
         {"composeId": "c1", "sshKeyId": "k1", "customGitSSHKeyId": "k2", "watchPaths": ["src"], "randomize": True}
     )
     assert row.model_dump()["sshKeyId"] == "k1"

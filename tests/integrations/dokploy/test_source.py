@@ -15,7 +15,7 @@ from core.redaction import redact
 from core.settings import DokploySettings, WatchSettings
 from integrations.dokploy.detectors import DETECTORS
 from integrations.dokploy.polling.platform_source import DokploySource
-from integrations.dokploy.polling.poll_rotation import Topic
+from integrations.dokploy.polling.poll_rotation import PollTopic
 from tests.core.scripted_watcher import Heard, WallClock
 from tests.integrations.dokploy.conftest import MakeDokploy
 from tests.integrations.dokploy.fleet import T0, Fleet, FleetClock, iso
@@ -217,7 +217,7 @@ async def test_a_right_that_is_missing_takes_one_question_away(
     view = await view_after(source, hand, 300)
     assert [one.name for one in view.managed] == ["web"]
     assert view.queue_at is None
-    assert set(source.limits) == {Topic.QUEUE, Topic.DETAIL}
+    assert set(source.limits) == {PollTopic.QUEUE, PollTopic.DETAIL}
     assert fleet.asked["deployment.queueList"] == 1, "not asked again for an hour"
     fleet.denied = set()
     view = await view_after(source, hand, 4000)

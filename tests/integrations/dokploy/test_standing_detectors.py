@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from core.deployments.platform import BackupState, DeployStatus, Domain, DomainState, Managed, ManagedKind
+from core.deployments.platform import (
+    BackupState,
+    DeployStatus,
+    Domain,
+    DomainState,
+    ManagedKind,
+    ManagedResource,
+)
 from core.incidents.alerts import Alert, Severity
 from core.monitoring.inventory import Health, Host
 from core.monitoring.snapshot import OwnAct, PlatformView, Snapshot
@@ -21,7 +28,7 @@ LONG_AGO = deployment(1, "done", -7200)
 OTHER = own("blog-web-1")
 
 
-def _stands(scene: Scene, what: Managed, containers: list[Any], **more: Any) -> list[str]:
+def _stands(scene: Scene, what: ManagedResource, containers: list[Any], **more: Any) -> list[str]:
     """Alerts after three looks over two minutes of the same."""
     for now_s in (0, 40, 61, 120):
         found = scene.shows(now_s, [what, managed("blog")], [*containers, OTHER], **more)
@@ -39,7 +46,7 @@ def _stands(scene: Scene, what: Managed, containers: list[Any], **more: Any) -> 
     ],
     ids=["down", "removed", "running"],
 )
-def test_a_status_that_is_not_so(what: Managed, containers: list[Any], says: str) -> None:
+def test_a_status_that_is_not_so(what: ManagedResource, containers: list[Any], says: str) -> None:
     assert _stands(Scene(), what, containers) == [f"alert.status_contradicts.{says}"]
 
 
@@ -59,7 +66,7 @@ def test_a_status_that_is_not_so(what: Managed, containers: list[Any], says: str
         pytest.param(managed("shop", LONG_AGO, server="remote-1"), [], id="on a machine nobody watches"),
     ],
 )
-def test_a_status_that_is_not_contradicted(what: Managed, containers: list[Any]) -> None:
+def test_a_status_that_is_not_contradicted(what: ManagedResource, containers: list[Any]) -> None:
     assert "status_contradicts" not in " ".join(_stands(Scene(), what, containers))
 
 

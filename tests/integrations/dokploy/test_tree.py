@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from core.deployments.platform import ManagedKind, Named, StackNames, folded
+from core.deployments.platform import ManagedKind, StackName, StackNames, folded
 from core.settings import DokploySettings
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import RightMissing
@@ -158,30 +158,30 @@ def test_what_is_no_letter_of_a_name_is_left_out() -> None:
 def test_names_that_are_typed_alike_are_told_apart(pair: tuple[str, str]) -> None:
     names = StackNames()
     names.learn(
-        Named(app_name=f"app-{number}", name=name, environment="production") for number, name in enumerate(pair)
+        StackName(app_name=f"app-{number}", name=name, environment="production") for number, name in enumerate(pair)
     )
     found = names.to_json()
     assert len({folded(one) for one in found.values()}) == 2
     again = StackNames()
-    again.learn([Named(app_name="app-0", name=pair[0])])
-    again.learn([Named(app_name="app-1", name=pair[1], environment="production")])
+    again.learn([StackName(app_name="app-0", name=pair[0])])
+    again.learn([StackName(app_name="app-1", name=pair[1], environment="production")])
     assert again.of("app-1") == f"{names_of(pair[1])}-production"
 
 
 def names_of(name: str) -> str:
     """What it is called where nobody else is."""
     names = StackNames()
-    names.learn([Named(app_name="its-own", name=name)])
+    names.learn([StackName(app_name="its-own", name=name)])
     return names.of("its-own")
 
 
 def test_what_was_renamed_or_deleted_since_the_last_run_loses_its_name() -> None:
     kept = {"a": "granada", "b": "malaga-staging", "c": "gone"}
-    found = [Named(app_name="a", name="sevilla"), Named(app_name="b", name="malaga", environment="staging")]
+    found = [StackName(app_name="a", name="sevilla"), StackName(app_name="b", name="malaga", environment="staging")]
     names = StackNames(kept)
     names.learn([])
     assert names.to_json() == kept, "nothing was told: nothing is concluded"
-    names.learn([*found, Named(app_name="d", name="granada")])
+    names.learn([*found, StackName(app_name="d", name="granada")])
     assert names.to_json() == {"a": "sevilla", "b": "malaga-staging", "d": "granada"}
     settled = StackNames(kept)
     settled.settle()

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from core.deployments.platform import StackNames
 from core.incidents.alerts import Alert
-from core.monitoring.hosts import Watch
+from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Stack
 from core.monitoring.watcher import Watcher
 from core.redaction import redact
@@ -44,7 +44,7 @@ class World:
 
     standin: DokployStandin
     source: DokploySource
-    watch: Watch
+    watch: WatcherGroup
     heard: Heard
     client: Dokploy
     hook_url: str
@@ -93,7 +93,7 @@ async def _world(
             EngineSource(engine, only=("*",)), DOCKER_DETECTORS, sink=Heard(), clock=clock, settings=watch_settings
         )
         watchers = [docker]
-        watch = Watch(watchers)
+        watch = WatcherGroup(watchers)
         platform = Watcher(
             source,
             DETECTORS,
@@ -102,7 +102,7 @@ async def _world(
             settings=watch_settings.model_copy(update={"poll_s": given.poll_s}),
             around=lambda: watch.inventory(),
         )
-        watch = Watch([docker, platform])
+        watch = WatcherGroup([docker, platform])
         hooks = Hooks({"dokploy": DokployHook(SecretStr(HOOK_SECRET), source.announce, platform.poke)})
         app = WebApp(WebSettings(host="127.0.0.1", port=0), _healthy)
         hooks.mount(app.application)

@@ -6,7 +6,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from core.errors import ModelFailed, ModelFailure
-from integrations.ollama.breaker import Breaker
+from integrations.ollama.breaker import CircuitBreaker
 from integrations.ollama.client import OllamaModel
 from tests.integrations.ollama.conftest import MakeModel, until
 from tests.integrations.ollama.requests import talk
@@ -33,7 +33,7 @@ class Ticking:
         return self.now_s
 
 
-def kinds_of_entry(breaker: Breaker, times: int) -> list[bool]:
+def kinds_of_entry(breaker: CircuitBreaker, times: int) -> list[bool]:
     passed = []
     for _ in range(times):
         try:
@@ -48,7 +48,7 @@ def kinds_of_entry(breaker: Breaker, times: int) -> list[bool]:
 
 def test_it_opens_rests_and_lets_one_try() -> None:
     time = Ticking()
-    breaker = Breaker(failures=3, rest_s=30, monotonic=time)
+    breaker = CircuitBreaker(failures=3, rest_s=30, monotonic=time)
     for _ in range(3):
         breaker.enter()
         breaker.failed()
@@ -68,7 +68,7 @@ def test_it_opens_rests_and_lets_one_try() -> None:
 
 
 def test_only_failures_in_a_row_count() -> None:
-    breaker = Breaker(failures=2, rest_s=30, monotonic=Ticking())
+    breaker = CircuitBreaker(failures=2, rest_s=30, monotonic=Ticking())
     for _ in range(5):
         breaker.failed()
         breaker.succeeded()

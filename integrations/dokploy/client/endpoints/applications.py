@@ -7,7 +7,7 @@ from typing import Unpack
 from integrations.dokploy.client.endpoints.composes import job_body, log_text
 from integrations.dokploy.client.endpoints.update_fields import ApplicationChanges, wire
 from integrations.dokploy.client.transport import Patience, Transport
-from integrations.dokploy.models import Application, Page
+from integrations.dokploy.models import ApplicationRow, Page
 
 
 class Applications:
@@ -16,9 +16,9 @@ class Applications:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def one(self, application_id: str) -> Application:
+    async def one(self, application_id: str) -> ApplicationRow:
         """All of it, secrets included."""
-        return await self._transport.get("application.one", Application, {"applicationId": application_id})
+        return await self._transport.get("application.one", ApplicationRow, {"applicationId": application_id})
 
     async def search(
         self,
@@ -28,7 +28,7 @@ class Applications:
         environment_id: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
-    ) -> Page[Application]:
+    ) -> Page[ApplicationRow]:
         """Applications by name."""
         params = {
             "q": query,
@@ -37,7 +37,7 @@ class Applications:
             "limit": limit,
             "offset": offset,
         }
-        return await self._transport.get("application.search", Page[Application], params)
+        return await self._transport.get("application.search", Page[ApplicationRow], params)
 
     async def update(self, application_id: str, **changes: Unpack[ApplicationChanges]) -> None:
         """Write fields; takes effect at the next deploy."""

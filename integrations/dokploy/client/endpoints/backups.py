@@ -9,7 +9,7 @@ from core.errors import ActionFailed
 from core.text import text
 from integrations.dokploy.client.instance_models import BackupFile, Destination, VolumeBackup
 from integrations.dokploy.client.transport import Patience, Transport
-from integrations.dokploy.models import Backup
+from integrations.dokploy.models import BackupRow
 
 VolumeOwner = Literal["application", "compose", "postgres", "mysql", "mariadb", "mongo", "redis", "libsql"]
 
@@ -32,9 +32,9 @@ class Backups:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def one(self, backup_id: str) -> Backup:
+    async def one(self, backup_id: str) -> BackupRow:
         """One backup plan."""
-        return await self._transport.get("backup.one", Backup, {"backupId": backup_id})
+        return await self._transport.get("backup.one", BackupRow, {"backupId": backup_id})
 
     async def run(self, run: BackupRun, backup_id: str) -> None:
         """Make a backup now; answers when done."""

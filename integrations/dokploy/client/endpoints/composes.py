@@ -9,7 +9,7 @@ from integrations.dokploy.client.dokploy_errors import CallFailed
 from integrations.dokploy.client.endpoints.update_fields import ComposeChanges, wire
 from integrations.dokploy.client.secret_values import Secret, reveal
 from integrations.dokploy.client.transport import Patience, Transport
-from integrations.dokploy.models import Compose, Page, Queued
+from integrations.dokploy.models import ComposeRow, DeployAccepted, Page
 
 
 class Composes:
@@ -18,9 +18,9 @@ class Composes:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def one(self, compose_id: str) -> Compose:
+    async def one(self, compose_id: str) -> ComposeRow:
         """All of it, secrets included, with deployments (unsorted), domains, mounts and backups."""
-        return await self._transport.get("compose.one", Compose, {"composeId": compose_id})
+        return await self._transport.get("compose.one", ComposeRow, {"composeId": compose_id})
 
     async def search(
         self,
@@ -31,7 +31,7 @@ class Composes:
         environment_id: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
-    ) -> Page[Compose]:
+    ) -> Page[ComposeRow]:
         """Composes by name (at most 100 at once). Even an owner's key may miss those that others created."""
         params = {
             "q": query,
@@ -41,11 +41,11 @@ class Composes:
             "limit": limit,
             "offset": offset,
         }
-        return await self._transport.get("compose.search", Page[Compose], params)
+        return await self._transport.get("compose.search", Page[ComposeRow], params)
 
-    async def update(self, compose_id: str, **changes: Unpack[ComposeChanges]) -> Compose:
+    async def update(self, compose_id: str, **changes: Unpack[ComposeChanges]) -> ComposeRow:
         """Write fields; takes effect at the next deploy. Returns the row as it is now."""
-        return await self._transport.post("compose.update", Compose, {"composeId": compose_id, **wire(changes)})
+        return await self._transport.post("compose.update", ComposeRow, {"composeId": compose_id, **wire(changes)})
 
     async def save_environment(self, compose_id: str, env: str, *, create_env_file: bool | None = None) -> None:
         """Replace the whole environment; takes effect at the next deploy."""
@@ -54,11 +54,15 @@ class Composes:
             body["createEnvFile"] = create_env_file
         await self._transport.order("compose.saveEnvironment", body)
 
-    async def deploy(self, compose_id: str, *, title: str | None = None, description: str | None = None) -> Queued:
+    async def deploy(
+        self, compose_id: str, *, title: str | None = None, description: str | None = None
+    ) -> DeployAccepted:
         """Queue a deployment; answers at once and without an id: note the ids before, and find the new one."""
         return await self._queue("compose.deploy", compose_id, title, description)
 
-    async def redeploy(self, compose_id: str, *, title: str | None = None, description: str | None = None) -> Queued:
+    async def redeploy(
+        self, compose_id: str, *, title: str | None = None, description: str | None = None
+    ) -> DeployAccepted:
         """Queue a deployment without fetching from git. Dokploy notifies nobody of how it ends."""
         return await self._queue("compose.redeploy", compose_id, title, description)
 
@@ -116,8 +120,12 @@ class Composes:
         """Make the old deploy webhook void; the new token is in `one`."""
         await self._transport.order("compose.refreshToken", {"composeId": compose_id})
 
-    async def _queue(self, procedure: str, compose_id: str, title: str | None, description: str | None) -> Queued:
-        return await self._transport.post(procedure, Queued, job_body("composeId", compose_id, title, description))
+    async def _queue(
+        self, procedure: str, compose_id: str, title: str | None, description: str | None
+    ) -> DeployAccepted:
+        return await self._transport.post(
+            procedure, DeployAccepted, job_body("composeId", compose_id, title, description)
+        )
 
 
 def job_body(id_name: str, service_id: str, title: str | None, description: str | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations.dokploy.client.endpoints.composes import log_text
 from integrations.dokploy.client.transport import Patience, Transport
-from integrations.dokploy.models import Database, DatabaseKind
+from integrations.dokploy.models import DatabaseKind, DatabaseRow
 
 
 class Databases:
@@ -13,9 +13,9 @@ class Databases:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def one(self, kind: DatabaseKind, database_id: str) -> Database:
+    async def one(self, kind: DatabaseKind, database_id: str) -> DatabaseRow:
         """All of it, passwords included."""
-        return await self._transport.get(f"{kind}.one", Database, {f"{kind}Id": database_id})
+        return await self._transport.get(f"{kind}.one", DatabaseRow, {f"{kind}Id": database_id})
 
     async def start(self, kind: DatabaseKind, database_id: str) -> None:
         """Scale to one; answers when done."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from integrations.dokploy.client.transport import Patience, Transport
-from integrations.dokploy.models import Deployment, QueuedJob, Rollback
+from integrations.dokploy.models import DeploymentRow, QueuedJob, Rollback
 
 Owner = Literal["application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup"]
 """What has deployments; databases have none."""
@@ -17,25 +17,25 @@ class Deployments:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def of_compose(self, compose_id: str) -> list[Deployment]:
+    async def of_compose(self, compose_id: str) -> list[DeploymentRow]:
         """Newest first. One that waits in the queue is not among them."""
-        return await self._transport.get_rows("deployment.allByCompose", Deployment, {"composeId": compose_id})
+        return await self._transport.get_rows("deployment.allByCompose", DeploymentRow, {"composeId": compose_id})
 
-    async def of_application(self, application_id: str) -> list[Deployment]:
+    async def of_application(self, application_id: str) -> list[DeploymentRow]:
         """Newest first."""
-        return await self._transport.get_rows("deployment.all", Deployment, {"applicationId": application_id})
+        return await self._transport.get_rows("deployment.all", DeploymentRow, {"applicationId": application_id})
 
-    async def of_server(self, server_id: str) -> list[Deployment]:
+    async def of_server(self, server_id: str) -> list[DeploymentRow]:
         """Of a remote server."""
-        return await self._transport.get("deployment.allByServer", list[Deployment], {"serverId": server_id})
+        return await self._transport.get("deployment.allByServer", list[DeploymentRow], {"serverId": server_id})
 
-    async def of(self, owner: Owner, owner_id: str) -> list[Deployment]:
+    async def of(self, owner: Owner, owner_id: str) -> list[DeploymentRow]:
         """Of anything; for an application with the rollback that each can go back to."""
-        return await self._transport.get("deployment.allByType", list[Deployment], {"id": owner_id, "type": owner})
+        return await self._transport.get("deployment.allByType", list[DeploymentRow], {"id": owner_id, "type": owner})
 
-    async def all(self) -> list[Deployment]:
+    async def all(self) -> list[DeploymentRow]:
         """Of every compose and application of the organization, each with its project: one call for all."""
-        return await self._transport.poll_rows("deployment.allCentralized", Deployment)
+        return await self._transport.poll_rows("deployment.allCentralized", DeploymentRow)
 
     async def queue(self) -> list[QueuedJob]:
         """What waits and runs on the whole Dokploy, other organizations included."""

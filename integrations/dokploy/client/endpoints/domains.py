@@ -6,7 +6,7 @@ from typing import Unpack
 
 from integrations.dokploy.client.endpoints.update_fields import DomainChanges, DomainFields, wire
 from integrations.dokploy.client.transport import Transport
-from integrations.dokploy.models import Domain, DomainCheck
+from integrations.dokploy.models import DomainCheck, DomainRow
 
 
 class Domains:
@@ -15,17 +15,17 @@ class Domains:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def of_compose(self, compose_id: str) -> list[Domain]:
+    async def of_compose(self, compose_id: str) -> list[DomainRow]:
         """Its domains."""
-        return await self._transport.get("domain.byComposeId", list[Domain], {"composeId": compose_id})
+        return await self._transport.get("domain.byComposeId", list[DomainRow], {"composeId": compose_id})
 
-    async def of_application(self, application_id: str) -> list[Domain]:
+    async def of_application(self, application_id: str) -> list[DomainRow]:
         """Its domains."""
-        return await self._transport.get("domain.byApplicationId", list[Domain], {"applicationId": application_id})
+        return await self._transport.get("domain.byApplicationId", list[DomainRow], {"applicationId": application_id})
 
-    async def one(self, domain_id: str) -> Domain:
+    async def one(self, domain_id: str) -> DomainRow:
         """One domain."""
-        return await self._transport.get("domain.one", Domain, {"domainId": domain_id})
+        return await self._transport.get("domain.one", DomainRow, {"domainId": domain_id})
 
     async def check(self, domain: str, *, server_ip: str | None = None) -> DomainCheck:
         """Whether the name resolves, and to that address where given; nothing is changed."""
@@ -34,12 +34,12 @@ class Domains:
 
     async def create_for_compose(
         self, compose_id: str, service: str, host: str, **fields: Unpack[DomainFields]
-    ) -> Domain:
+    ) -> DomainRow:
         """Route a host name to a service; a service that the file lacks makes every deploy fail."""
         body = {"host": host, "composeId": compose_id, "serviceName": service, "domainType": "compose", **wire(fields)}
-        return await self._transport.post("domain.create", Domain, body)
+        return await self._transport.post("domain.create", DomainRow, body)
 
-    async def update(self, domain_id: str, host: str, **changes: Unpack[DomainChanges]) -> Domain:
+    async def update(self, domain_id: str, host: str, **changes: Unpack[DomainChanges]) -> DomainRow:
         """Change its route, for example the port; `host` stays unless another is given."""
         body = {"domainId": domain_id, "host": host, **wire(changes)}
-        return await self._transport.post("domain.update", Domain, body)
+        return await self._transport.post("domain.update", DomainRow, body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrations.dokploy.client.transport import Transport
-from integrations.dokploy.models import Environment, HomeStats, Page, Project
+from integrations.dokploy.models import EnvironmentRow, HomeStats, Page, ProjectRow
 
 
 class Projects:
@@ -12,23 +12,23 @@ class Projects:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def all(self) -> list[Project]:
+    async def all(self) -> list[ProjectRow]:
         """Every project the key may see: ids, names and statuses of its services, without `app_name`.
 
         Of databases an owner's or admin's key gets only the ids; see `Environments.of_project`.
         """
-        return await self._transport.get("project.all", list[Project])
+        return await self._transport.get("project.all", list[ProjectRow])
 
-    async def one(self, project_id: str) -> Project:
+    async def one(self, project_id: str) -> ProjectRow:
         """One project with `app_name`, status and server of every service."""
-        return await self._transport.get("project.one", Project, {"projectId": project_id})
+        return await self._transport.get("project.one", ProjectRow, {"projectId": project_id})
 
     async def search(
         self, query: str | None = None, *, limit: int | None = None, offset: int | None = None
-    ) -> Page[Project]:
+    ) -> Page[ProjectRow]:
         """Projects whose name or description holds the text."""
         params = {"q": query, "limit": limit, "offset": offset}
-        return await self._transport.get("project.search", Page[Project], params)
+        return await self._transport.get("project.search", Page[ProjectRow], params)
 
     async def stats(self) -> HomeStats:
         """How many there are of each; statuses are Dokploy's memory, not Docker's state."""
@@ -41,13 +41,13 @@ class Environments:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def of_project(self, project_id: str) -> list[Environment]:
+    async def of_project(self, project_id: str) -> list[EnvironmentRow]:
         """Its environments with `app_name`, status and server of every service, databases too."""
-        return await self._transport.get("environment.byProjectId", list[Environment], {"projectId": project_id})
+        return await self._transport.get("environment.byProjectId", list[EnvironmentRow], {"projectId": project_id})
 
-    async def one(self, environment_id: str) -> Environment:
+    async def one(self, environment_id: str) -> EnvironmentRow:
         """One environment and its project; services without `app_name`."""
-        return await self._transport.get("environment.one", Environment, {"environmentId": environment_id})
+        return await self._transport.get("environment.one", EnvironmentRow, {"environmentId": environment_id})
 
     async def search(
         self,
@@ -56,7 +56,7 @@ class Environments:
         project_id: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
-    ) -> Page[Environment]:
+    ) -> Page[EnvironmentRow]:
         """Environments, without their services."""
         params = {"q": query, "projectId": project_id, "limit": limit, "offset": offset}
-        return await self._transport.get("environment.search", Page[Environment], params)
+        return await self._transport.get("environment.search", Page[EnvironmentRow], params)

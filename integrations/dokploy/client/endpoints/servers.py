@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integrations.dokploy.client.docker_models import DiskUsage
+from integrations.dokploy.client.docker_models import DiskUsageRow
 from integrations.dokploy.client.instance_models import (
     InfrastructureHealth,
     Server,
@@ -96,9 +96,9 @@ class Instance:
         """Dokploy's database and proxy; needs an admin's key."""
         return await self._transport.get("settings.checkInfrastructureHealth", InfrastructureHealth)
 
-    async def disk_usage(self) -> list[DiskUsage]:
+    async def disk_usage(self) -> list[DiskUsageRow]:
         """`docker system df`"""
-        return await self._transport.get("settings.getDockerDiskUsage", list[DiskUsage], patience=Patience.SLOW)
+        return await self._transport.get("settings.getDockerDiskUsage", list[DiskUsageRow], patience=Patience.SLOW)
 
     async def web_server_settings(self) -> WebServerSettings:
         """Nightly clean-up, builds at once, address."""

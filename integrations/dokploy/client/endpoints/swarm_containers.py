@@ -9,8 +9,8 @@ from integrations.dokploy.client.docker_models import (
     ContainerUsage,
     Events,
     Inspection,
-    Node,
     ServerHealth,
+    SwarmNodeRow,
     TaskRow,
 )
 from integrations.dokploy.client.transport import Patience, Transport
@@ -78,9 +78,9 @@ class Containers:
             "swarm.getContainerStats", list[ContainerUsage], params, patience=Patience.SLOW
         )
 
-    async def nodes(self, *, server_id: str | None = None) -> list[Node]:
+    async def nodes(self, *, server_id: str | None = None) -> list[SwarmNodeRow]:
         """Machines of the Swarm."""
-        return await self._transport.get("swarm.getNodes", list[Node], {"serverId": server_id})
+        return await self._transport.get("swarm.getNodes", list[SwarmNodeRow], {"serverId": server_id})
 
     async def restart(self, container_id: str, *, server_id: str | None = None) -> None:
         """Restart by id or name; answers when done (10 s where SIGTERM is ignored)."""

@@ -9,7 +9,7 @@ Permissions = dict[str, dict[str, bool]]
 """For each resource (`docker`, `service` …) what the key may do with it (`read`, `create` …)."""
 
 
-class Users:
+class UserCalls:
     """A key has no rights of its own: it may what its user may in its organization."""
 
     def __init__(self, transport: Transport) -> None:
@@ -28,7 +28,7 @@ class Users:
         return await self._transport.get("user.getPermissions", Permissions)
 
 
-class Registries:
+class RegistryCalls:
     """Image registries that Dokploy logs in to."""
 
     def __init__(self, transport: Transport) -> None:
