@@ -117,6 +117,15 @@ class _Compiler:
     def compile(self, node: ast.expr, depth: int) -> Evaluate:
         if depth > DEPTH_LIMIT:
             raise RunbookError(f"the condition {self._source!r} is nested too deeply: split it into several clauses")
+        evaluate = self._operation(node, depth) or self._value(node, depth)
+        if evaluate is None:
+            raise RunbookError(
+                f"the condition {self._source!r} uses {type(node).__name__.lower()!r}, which conditions "
+                "do not have; they have and, or, not, comparisons, in, + - * /, and the functions len, lower, matches"
+            )
+        return evaluate
+
+    def _operation(self, node: ast.expr, depth: int) -> Evaluate | None:
         match node:
             case ast.BoolOp(op=op, values=values):
                 parts = [self.compile(value, depth + 1) for value in values]
@@ -130,6 +139,10 @@ class _Compiler:
                 return _arithmetic(_ARITHMETIC[type(op)], self.compile(left, depth + 1), self.compile(right, depth + 1))
             case ast.Compare():
                 return self._compare(node, depth)
+        return None
+
+    def _value(self, node: ast.expr, depth: int) -> Evaluate | None:
+        match node:
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self._call(name, args, depth)
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
@@ -140,10 +153,7 @@ class _Compiler:
                 return _constant(_CONSTANTS[name])
             case ast.Attribute() | ast.Name():
                 return self._name(node)
-        raise RunbookError(
-            f"the condition {self._source!r} uses {type(node).__name__.lower()!r}, which conditions do not have; they "
-            "have and, or, not, comparisons, in, + - * /, and the functions len, lower, matches"
-        )
+        return None
 
     def _name(self, node: ast.Attribute | ast.Name) -> Evaluate:
         full = (node.id,) if isinstance(node, ast.Name) else next(iter(_path(node)), None)

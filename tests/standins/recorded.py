@@ -80,18 +80,22 @@ def unlike(expected: Any, got: Any, path: str = "$", *, is_text_free: bool = Fal
     elif path.endswith(OPEN):
         return
     elif isinstance(expected, dict) and isinstance(got, dict):
-        for missing in expected.keys() - got.keys():
-            yield f"{path} has no {missing!r}"
-        for extra in got.keys() - expected.keys():
-            yield f"{path} has {extra!r} which was not recorded"
-        for key in expected.keys() & got.keys():
-            yield from unlike(expected[key], got[key], f"{path}.{key}")
+        yield from _unlike_keys(expected, got, path)
     elif isinstance(expected, list) and isinstance(got, list):
         yield from _unlike_items(expected, got, path)
     elif (expected is None or got is None) and path != "$":
         return
     elif _kind(expected) != _kind(got):
         yield f"{path} is {got!r}, recorded {expected!r}"
+
+
+def _unlike_keys(expected: dict[str, Any], got: dict[str, Any], path: str) -> Iterator[str]:
+    for missing in expected.keys() - got.keys():
+        yield f"{path} has no {missing!r}"
+    for extra in got.keys() - expected.keys():
+        yield f"{path} has {extra!r} which was not recorded"
+    for key in expected.keys() & got.keys():
+        yield from unlike(expected[key], got[key], f"{path}.{key}")
 
 
 def _unlike_items(expected: list[Any], got: list[Any], path: str) -> Iterator[str]:

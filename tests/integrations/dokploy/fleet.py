@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -140,24 +140,24 @@ class Fleet:
         return self._procedure(procedure, request.query)
 
     def _procedure(self, name: str, query: Any) -> web.StreamResponse:
-        if name == "project.all":
-            return _json([self._heading(one) for one in self.projects])
-        if name == "environment.byProjectId":
-            return _json(self._environments(query["projectId"].removeprefix("project-")))
-        if name == "deployment.allCentralized":
-            return _json(self.deployments)
-        if name == "deployment.allByCompose":
-            return _json([row for row in self.deployments if row["composeId"] == query["composeId"]])
-        if name == "deployment.allByType":
-            return _json(self.runs.get(query["id"], []))
-        if name == "deployment.queueList":
-            return _json(self.queue)
-        if name == "deployment.readLogs":
-            return _json(self.logs.get(query["deploymentId"], ""))
-        if name == "settings.getDokployVersion":
-            return _json("v0.30.2")
-        if name == "volumeBackups.list":
-            return _json(self.services[query["id"]].volume_backups)
+        lists: dict[str, Callable[[], Any]] = {
+            "project.all": lambda: [self._heading(one) for one in self.projects],
+            "environment.byProjectId": lambda: self._environments(query["projectId"].removeprefix("project-")),
+            "deployment.allCentralized": lambda: self.deployments,
+            "deployment.allByCompose": lambda: [
+                row for row in self.deployments if row["composeId"] == query["composeId"]
+            ],
+            "deployment.allByType": lambda: self.runs.get(query["id"], []),
+            "deployment.queueList": lambda: self.queue,
+            "deployment.readLogs": lambda: self.logs.get(query["deploymentId"], ""),
+            "settings.getDokployVersion": lambda: "v0.30.2",
+            "volumeBackups.list": lambda: self.services[query["id"]].volume_backups,
+        }
+        if name in lists:
+            return _json(lists[name]())
+        return self._service(name, query)
+
+    def _service(self, name: str, query: Any) -> web.StreamResponse:
         one = self.services.get(query.get("composeId") or query.get("postgresId") or "")
         if one is None:
             return _json({"message": "Compose not found", "code": "NOT_FOUND", "data": {"path": name}}, 404)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
 from tests.standins.dokploy import applications, jobs, rows, swarm, trees
 from tests.standins.dokploy.calls import NOTHING, Call, Catalogue, Refusal, failed, may, needs
@@ -174,7 +173,7 @@ def _declare(kind: str) -> None:
         row.update({name: value for name, value in call.params.items() if name in row and name != "appName"})
         return True
 
-    async def start(stage: Stage, call: Call) -> Row:
+    async def run(stage: Stage, call: Call) -> Row:
         row = found(stage, call)
         before = rows.copied(_full(stage, kind, row))
         await _run(stage, row)
@@ -191,12 +190,6 @@ def _declare(kind: str) -> None:
         await _run(stage, found(stage, call))
         return True
 
-    async def deploy(stage: Stage, call: Call) -> Any:
-        row = found(stage, call)
-        before = rows.copied(_full(stage, kind, row))
-        await _run(stage, row)
-        return before
-
     async def read_logs(stage: Stage, call: Call) -> str:
         return await _service_log(stage, call, found(stage, call))
 
@@ -208,10 +201,10 @@ def _declare(kind: str) -> None:
     catalogue.get(f"{kind}.one", own, service=id_column)(one)
     catalogue.post(f"{kind}.create", needs("name"), needs("environmentId"), right="service", takes_all=True)(create)
     catalogue.post(f"{kind}.update", own, service=id_column, right="service", takes_all=True)(update)
-    catalogue.post(f"{kind}.start", own, service=id_column)(start)
+    catalogue.post(f"{kind}.start", own, service=id_column)(run)
     catalogue.post(f"{kind}.stop", own, service=id_column)(stop)
     catalogue.post(f"{kind}.reload", own, NAME, service=id_column)(reload)
-    catalogue.post(f"{kind}.deploy", own, service=id_column)(deploy)
+    catalogue.post(f"{kind}.deploy", own, service=id_column)(run)
     catalogue.get(f"{kind}.readLogs", own, *TAIL, service=id_column)(read_logs)
     catalogue.post(f"{kind}.saveEnvironment", own, needs("env"), service=id_column)(save_environment)
 
