@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from dokploy_wiring import Around, DokployWiring
+
 from agent.chat.dialogue import ChatDeps, RulesFirstDialogue
 from agent.incident.incident_deps import IncidentDeps
 from agent.incident.runtime import IncidentRuntime
@@ -40,7 +42,6 @@ from core.redaction import Redactor, redact
 from core.settings import Settings, secrets_of
 from core.tasks import Tasks
 from core.text import Text, text
-from dokploy_wiring import Around, DokployWiring
 from integrations.docker_engine.actions.toolsets import docker_toolsets
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.detectors import DETECTORS

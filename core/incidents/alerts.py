@@ -89,11 +89,19 @@ class Alert:
     """When it happened, by the system's own clock where it tells."""
     says: Text
     evidence: tuple[Evidence, ...] = ()
+    reported_as: str = ""
+    """`source/id` of the other system that reported it (core/incidents/external_alerts.py); empty: a watcher saw it."""
 
     @property
     def fingerprint(self) -> str:
-        """Equal for repeats of the same trouble: `kind:host/stack/service`."""
-        return f"{self.kind}:{self.host}/{self.stack or '-'}/{self.service or '-'}"
+        """Equal for repeats of the same trouble: `kind:host/stack/service`, reported ones `kind@source/id:…`."""
+        kind = f"{self.kind}@{self.reported_as}" if self.reported_as else self.kind
+        return f"{kind}:{self.host}/{self.stack or '-'}/{self.service or '-'}"
+
+    @property
+    def reported_by(self) -> str:
+        """The other system that reported it; empty: a watcher saw it."""
+        return self.reported_as.partition("/")[0]
 
     @property
     def ref(self) -> str | None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from core.incidents.alerts import Alert
+from core.incidents.alerts import Alert, Firing
 from core.monitoring.inventory import Inventory, join
 from core.monitoring.snapshot import PlatformView, Sample
 from core.monitoring.topology import Topology
@@ -19,11 +19,45 @@ from core.text import Text, text
 FIRST_LOOK_LIMIT_S = 5.0
 
 
-class WatcherGroup:
-    """The watchers together; an async context manager that starts and stops them."""
+class AlertOwner(Protocol):
+    """Whoever raises, clears and verifies alerts: a watcher, or what other systems report."""
 
-    def __init__(self, watchers: Iterable[Watcher]) -> None:
+    def is_about(self, fingerprint: str) -> bool:
+        """Whether it is the one that raises and clears that trouble."""
+        ...
+
+    def firing(self) -> Sequence[Firing]:
+        """The alerts that are on."""
+        ...
+
+    def is_firing(self, fingerprint: str) -> bool:
+        """Whether that alert is on."""
+        ...
+
+    def is_quiet(self, fingerprint: str, since: datetime) -> bool:
+        """Whether that trouble is over."""
+        ...
+
+    def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
+        """What still speaks against it being over; None: nothing."""
+        ...
+
+    def recurred(self, fingerprint: str, since: datetime) -> bool:
+        """Whether that trouble happened again after a moment."""
+        ...
+
+    def adopt(self, alerts: Iterable[Alert]) -> None:
+        """Take up those of its alerts that were on when the program ended."""
+        ...
+
+
+class WatcherGroup:
+    """The watchers together, and whoever else owns alerts; an async context manager that starts and stops them."""
+
+    def __init__(self, watchers: Iterable[Watcher], *others: AlertOwner) -> None:
+        """`others`: owners of alerts that no watcher sees."""
         self._watchers = {watcher.name: watcher for watcher in watchers}
+        self._owners: tuple[AlertOwner, ...] = (*others, *self._watchers.values())
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -75,38 +109,38 @@ class WatcherGroup:
 
     def firing(self) -> Sequence[Alert]:
         """All alerts that are on."""
-        return [firing.alert for watcher in self._watchers.values() for firing in watcher.firing()]
+        return [firing.alert for owner in self._owners for firing in owner.firing()]
 
     def is_firing(self, fingerprint: str) -> bool:
         """Whether that alert is on."""
-        watcher = self._about(fingerprint)
-        return watcher is not None and watcher.is_firing(fingerprint)
+        owner = self._about(fingerprint)
+        return owner is not None and owner.is_firing(fingerprint)
 
     def is_quiet(self, fingerprint: str, since: datetime) -> bool:
         """Whether, by a look made after `since`, that trouble is over; never for a host that is not watched."""
-        watcher = self._about(fingerprint)
-        return watcher is not None and watcher.is_quiet(fingerprint, since)
+        owner = self._about(fingerprint)
+        return owner is not None and owner.is_quiet(fingerprint, since)
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
         """What still speaks against it being over; None: nothing."""
-        watcher = self._about(fingerprint)
-        return watcher.why_not_quiet(fingerprint, since) if watcher else text("watch.quiet.unwatched")
+        owner = self._about(fingerprint)
+        return owner.why_not_quiet(fingerprint, since) if owner else text("watch.quiet.unwatched")
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
         """Whether that trouble was seen to happen again after a moment."""
-        watcher = self._about(fingerprint)
-        return watcher is not None and watcher.recurred(fingerprint, since)
+        owner = self._about(fingerprint)
+        return owner is not None and owner.recurred(fingerprint, since)
 
     def adopt(self, alerts: Iterable[Alert]) -> None:
-        """Hand each watcher the alerts that were on when the program ended; to be done before this is entered."""
+        """Hand each owner the alerts that were on when the program ended; to be done before this is entered."""
         known = tuple(alerts)
-        for watcher in self._watchers.values():
-            watcher.adopt(known)
+        for owner in self._owners:
+            owner.adopt(known)
 
     async def refresh(self, host: str | None = None) -> None:
         """Look at a host now, and at the platforms that have something to say of it, or at all of them side by side."""
         chosen = [watcher for watcher in self._watchers.values() if host is None or watcher.speaks_of(host)]
         await asyncio.gather(*(watcher.look() for watcher in chosen))
 
-    def _about(self, fingerprint: str) -> Watcher | None:
-        return next((one for one in self._watchers.values() if one.is_about(fingerprint)), None)
+    def _about(self, fingerprint: str) -> AlertOwner | None:
+        return next((one for one in self._owners if one.is_about(fingerprint)), None)

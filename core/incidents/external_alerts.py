@@ -1,0 +1,311 @@
+"""Alerts that other systems report through webhooks: on until reported over, or until nothing is heard for long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from pydantic import JsonValue, SecretStr
+
+from core.clock import Clock
+from core.incidents.alerts import Alert, Firing
+from core.incidents.incident import Incident
+from core.monitoring.topology import Topology
+from core.text import Text, text
+
+log = logging.getLogger(__name__)
+
+ON_LIMIT = 1000
+"""Alerts that may be on at once; a further one is refused, and the log says so."""
+ENDED_LIMIT = 500
+"""Ends that are remembered: a report of what was over already, delivered late, raises nothing."""
+ID_LIMIT = 120
+KEY = "external_alerts.ended"
+BY = "guardian"
+
+
+class Incidents(Protocol):
+    """Where alerts become incidents (the desk)."""
+
+    async def raise_alert(self, alert: Alert, topology: Topology) -> object:
+        """An alert is new, or is now known better (same moment, other words)."""
+        ...
+
+    async def clear_alert(self, fingerprint: str) -> object:
+        """An alert is over."""
+        ...
+
+    def open_ones(self) -> Sequence[Incident]:
+        """All open incidents."""
+        ...
+
+    async def update(self, incident_id: int, change: Callable[[Incident], Incident]) -> object:
+        """Change one."""
+        ...
+
+
+class Values(Protocol):
+    """Small values that outlive the process."""
+
+    async def get(self, key: str) -> JsonValue:
+        """The value, or None."""
+        ...
+
+    async def put(self, key: str, value: JsonValue, *, by: str) -> None:
+        """Write it."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertReport:
+    """One alert in a notification of another system: firing, or over."""
+
+    id: str
+    """The other system's own, the same for the start and the end of one trouble."""
+    alert: Alert | None = None
+    """What is firing; None: it is over."""
+    at: datetime | None = None
+    """When it began or ended, by the other system's clock; None: it does not tell."""
+
+
+Read = Callable[[Mapping[str, object]], Iterable[AlertReport]]
+"""What one notification reports; nothing where it is not understood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertHook:
+    """Takes the notifications of one system that reports alerts (`core.integration.Hook`)."""
+
+    source: str
+    secret: str | None
+    read: Read
+    report: Callable[[str, Iterable[AlertReport]], Awaitable[None]]
+
+    async def take(self, body: Mapping[str, object]) -> None:
+        """Read it and hand on what it reports."""
+        await self.report(self.source, self.read(body))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _On:
+    alert: Alert
+    heard_at: datetime
+    """When its system last spoke of it."""
+    began_at: datetime | None
+    """When it last began or was reported to last, by the other system's clock: an earlier end is a late one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ended:
+    fired_at: datetime | None
+    """When it last began, by our clock at the latest; None: it was never seen to be on."""
+    ended_at: datetime
+    """By the other system's clock, where it told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Change:
+    alert: Alert
+    is_over: bool = False
+    is_unheard: bool = False
+    """It is over because nothing was heard of it."""
+
+
+class ExternalAlerts:
+    """Owns every alert that no watcher sees: adopts, raises, clears and verifies it.
+
+    A report that comes twice, late or in the wrong order changes nothing. What the incidents cannot take now is kept
+    and handed on later, in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        incidents: Incidents,
+        values: Values,
+        clock: Clock,
+        topology: Callable[[str], Topology],
+        kept_for: timedelta,
+    ) -> None:
+        """`kept_for`: an alert of which nothing was heard for so long counts as over."""
+        self._incidents = incidents
+        self._values = values
+        self._clock = clock
+        self._topology = topology
+        self._kept_for = kept_for
+        self._on: dict[str, _On] = {}
+        self._ended: OrderedDict[str, _Ended] = OrderedDict()
+        self._unsaved = False
+        self._untold: OrderedDict[str, _Change] = OrderedDict()
+        self._telling = asyncio.Lock()
+
+    def hook(self, source: str, secret: SecretStr | None, read: Read) -> AlertHook:
+        """The hook of one system, for `Integration.hooks`."""
+        plain = secret.get_secret_value() if secret else None
+        return AlertHook(source=source, secret=plain, read=read, report=self.report)
+
+    # -- what is reported -------------------------------------------------------------------------------------------
+
+    async def report(self, source: str, reports: Iterable[AlertReport]) -> None:
+        """Take what a system reports; when this returns, incidents have been opened, changed or closed."""
+        for one in reports:
+            key = f"{source}/{one.id[:ID_LIMIT].replace(':', '_')}"
+            if one.alert is None:
+                self._take_end(key, one.at)
+            else:
+                self._take_firing(key, one.alert, one.at)
+        await self._tell()
+
+    async def review(self) -> None:
+        """To be called now and then: ends what was not heard of for long, hands on what could not be taken before."""
+        now = self._clock.now()
+        for key, on in tuple(self._on.items()):
+            if now - on.heard_at >= self._kept_for:
+                log.warning("nothing was heard of an alert for long; it counts as over", extra={"alert": key})
+                self._end(key, now, is_unheard=True)
+        await self._tell()
+
+    def _take_firing(self, key: str, alert: Alert, at: datetime | None) -> None:
+        now = self._clock.now()
+        on, ended = self._on.get(key), self._ended.get(key)
+        if on is not None:
+            began_at = max(on.began_at, at) if on.began_at and at else on.began_at or at
+            self._on[key] = replace(on, heard_at=now, began_at=began_at)
+            self._take_better(key, on.alert, alert)
+        elif ended is not None and at is not None and at <= ended.ended_at:
+            log.info("an alert that was over already was reported late", extra={"alert": key})
+        elif len(self._on) >= ON_LIMIT or len(self._untold) >= ON_LIMIT:
+            log.error("too many reported alerts are on; a further one is left out", extra={"alert": key})
+        else:
+            raised = replace(alert, detector="state", reported_as=key, at=min(at or now, now))
+            self._on[key] = _On(alert=raised, heard_at=now, began_at=at)
+            self._untold[key] = _Change(alert=raised)
+
+    def _take_better(self, key: str, known: Alert, alert: Alert) -> None:
+        """The same trouble in other words, or louder: the incident shows it; it has not happened again."""
+        if (known.says, known.severity) == (alert.says, alert.severity):
+            return
+        better = replace(known, says=alert.says, severity=alert.severity, evidence=alert.evidence)
+        self._on[key] = replace(self._on[key], alert=better)
+        self._untold[key] = _Change(alert=better)
+
+    def _take_end(self, key: str, at: datetime | None) -> None:
+        on = self._on.get(key)
+        if on is not None and at is not None and on.began_at is not None and at < on.began_at:
+            return  # the end of an earlier time, delivered late
+        self._end(key, at or self._clock.now())
+
+    def _end(self, key: str, at: datetime, *, is_unheard: bool = False) -> None:
+        on, before = self._on.pop(key, None), self._ended.get(key)
+        if on is not None:
+            self._untold[key] = _Change(alert=on.alert, is_over=True, is_unheard=is_unheard)
+        fired_at = on.alert.at if on else before.fired_at if before else None
+        ended = _Ended(fired_at=fired_at, ended_at=max(at, before.ended_at) if before else at)
+        if ended != before:
+            self._ended[key] = ended
+            self._ended.move_to_end(key)
+            self._unsaved = True
+        while len(self._ended) > ENDED_LIMIT:
+            self._ended.popitem(last=False)
+
+    async def _tell(self) -> None:
+        async with self._telling:
+            if self._unsaved:
+                await self._values.put(KEY, _to_json(self._ended), by=BY)
+                self._unsaved = False
+            while self._untold:
+                key, change = next(iter(self._untold.items()))
+                await self._hand_on(change)
+                if self._untold.get(key) is change:
+                    del self._untold[key]
+
+    async def _hand_on(self, change: _Change) -> None:
+        if not change.is_over:
+            await self._incidents.raise_alert(change.alert, self._topology(change.alert.host))
+            return
+        if change.is_unheard:
+            await self._note(change.alert)
+        await self._incidents.clear_alert(change.alert.fingerprint)
+
+    async def _note(self, alert: Alert) -> None:
+        says = text(
+            "incident.note.unheard", source=alert.reported_by, hours=round(self._kept_for.total_seconds() / 3600)
+        )
+        for incident in self._incidents.open_ones():
+            if any(one.fingerprint == alert.fingerprint for one in incident.alerts):
+                await self._incidents.update(incident.id, lambda one: one.note(self._clock.now(), says))
+
+    # -- after a start ----------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Remember what had ended before the program did; to be done before `adopt`."""
+        self._ended = _from_json(await self._values.get(KEY))
+
+    def adopt(self, alerts: Iterable[Alert]) -> None:
+        """Take up the reported alerts of open incidents; those that had ended are cleared by the next `review`."""
+        now = self._clock.now()
+        for alert in alerts:
+            if not alert.reported_as:
+                continue
+            ended = self._ended.get(alert.reported_as)
+            if ended is not None and ended.fired_at is not None and ended.fired_at >= alert.at:
+                self._untold[alert.reported_as] = _Change(alert=alert, is_over=True)
+            else:
+                self._on[alert.reported_as] = _On(alert=alert, heard_at=now, began_at=alert.at)
+
+    # -- what others ask --------------------------------------------------------------------------------------------
+
+    def firing(self) -> tuple[Firing, ...]:
+        """The alerts that are on."""
+        return tuple(Firing(alert=on.alert, since=on.alert.at, last=on.alert.at) for on in self._on.values())
+
+    def is_about(self, fingerprint: str) -> bool:
+        """Whether another system reports that trouble, and not a watcher."""
+        return _key_of(fingerprint) != ""
+
+    def is_firing(self, fingerprint: str) -> bool:
+        """Whether it is on."""
+        return _key_of(fingerprint) in self._on
+
+    def recurred(self, fingerprint: str, since: datetime) -> bool:
+        """Whether it began anew after a moment; being reported once more while it is on is no new beginning."""
+        key = _key_of(fingerprint)
+        on, ended = self._on.get(key), self._ended.get(key)
+        fired_at = on.alert.at if on else ended.fired_at if ended else None
+        return fired_at is not None and fired_at > since
+
+    def is_quiet(self, fingerprint: str, since: datetime) -> bool:
+        """Whether that trouble is over."""
+        return self.why_not_quiet(fingerprint, since) is None
+
+    def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
+        """What still speaks against it being over; None: its system has reported the end."""
+        on = self._on.get(_key_of(fingerprint))
+        return text("watch.quiet.reported", source=on.alert.reported_by) if on else None
+
+
+def _key_of(fingerprint: str) -> str:
+    """`source/id`; empty: a watcher's alert."""
+    return fingerprint.partition("@")[2].partition(":")[0] if "@" in fingerprint.partition(":")[0] else ""
+
+
+def _to_json(ended: Mapping[str, _Ended]) -> JsonValue:
+    return {
+        key: [one.fired_at.isoformat() if one.fired_at else None, one.ended_at.isoformat()]
+        for key, one in ended.items()
+    }
+
+
+def _from_json(raw: JsonValue) -> OrderedDict[str, _Ended]:
+    found: OrderedDict[str, _Ended] = OrderedDict()
+    for key, value in raw.items() if isinstance(raw, dict) else ():
+        if isinstance(value, list) and len(value) == 2:
+            fired_at, ended_at = value
+            at = datetime.fromisoformat(fired_at) if isinstance(fired_at, str) else None
+            found[key] = _Ended(fired_at=at, ended_at=datetime.fromisoformat(str(ended_at)))
+    return found
