@@ -17,7 +17,7 @@ RUN useradd --system --uid 10001 --user-group --home-dir /data --shell /usr/sbin
     && install -d -o guardian -g guardian -m 0700 /data
 COPY --from=packages /opt/infraguardian /opt/infraguardian
 WORKDIR /app
-COPY cli.py infraguardian.py dokploy_wiring.py ./
+COPY cli.py infraguardian.py ./
 COPY core core
 COPY integrations integrations
 COPY knowledge knowledge

@@ -8,7 +8,7 @@ PYTHON := .venv/bin/python
 # what a start compiles is kept: otherwise each of the many starts in the tests compiles everything anew
 export PYTHONDONTWRITEBYTECODE :=
 ENV_FILE := $(if $(wildcard .env),--env-file .env)
-TYPED := $(wildcard core integrations knowledge agent bot playground web infraguardian.py dokploy_wiring.py cli.py tests bench)
+TYPED := $(wildcard core integrations knowledge agent bot playground web infraguardian.py cli.py tests bench)
 UV := .cache/uv/bin/uv
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" --quiet

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from dotenv import dotenv_values
 
 from core.actions.action_docs import action_docs
 from core.checks import CheckLine
-from core.clock import Clock
+from core.clock import Clock, SystemClock
 from core.errors import GuardianError, RunbookError, SettingsError
 from core.redaction import redact
 from core.settings import Settings
@@ -129,14 +128,14 @@ def _check(parsed: argparse.Namespace) -> int:
     from knowledge.config.logging_setup import configure_logging
 
     configure_logging("critical", redact)  # each line of the check says what a log line would say
-    return asyncio.run(_check_all(load_settings(parsed.settings), load_model=not parsed.quick))
+    return asyncio.run(_check_all(load_settings(parsed.settings), is_quick=parsed.quick))
 
 
-async def _check_all(settings: Settings, *, load_model: bool) -> int:
+async def _check_all(settings: Settings, *, is_quick: bool) -> int:
     """One line a thing as it is found out; the exit code says whether something needs a person."""
     texts = load_texts()
     bad = 0
-    async for line in _looked_at(settings, load_model=load_model):
+    async for line in _looked_at(settings, is_quick=is_quick):
         said = [line.name, *(one for one in (line.problem, line.next_step) if one is not None)]
         bad += not line.ok
         words = " ".join(_sentence(texts.render(one, settings.language)) for one in said)
@@ -146,15 +145,11 @@ async def _check_all(settings: Settings, *, load_model: bool) -> int:
     return CHECK_FAILED if bad else 0
 
 
-async def _looked_at(settings: Settings, *, load_model: bool) -> AsyncIterator[CheckLine]:
+async def _looked_at(settings: Settings, *, is_quick: bool) -> AsyncIterator[CheckLine]:
     """Every system's own check; none raises for something that is only wrong."""
     from agent.runbooks.loader import load_runbooks
     from bot.health import check as check_telegram
-    from infraguardian import RUNBOOKS_DIR, SystemClock, installed_catalog
-    from integrations.docker_engine.health import check as check_engines
-    from integrations.dokploy.health import check as check_dokploy
-    from integrations.ollama.client import OllamaModel
-    from integrations.ollama.health import check as check_model
+    from infraguardian import RUNBOOKS_DIR, installed_catalog, installed_integrations
     from knowledge.health import check as check_records
 
     clock = SystemClock()
@@ -165,15 +160,9 @@ async def _looked_at(settings: Settings, *, load_model: bool) -> AsyncIterator[C
         yield line
     async for line in check_telegram(settings.telegram, has_admin=await _has_admin(settings, clock)):
         yield line
-    async for line in check_engines(settings.engines):
-        yield line
-    if settings.dokploy is not None:
-        async for line in check_dokploy(settings.dokploy):
+    for one in installed_integrations(settings, clock):
+        async for line in one.checks(quick=is_quick):
             yield line
-    if settings.ollama is not None:
-        async with aclosing(OllamaModel(settings.ollama, clock=clock)) as model:
-            async for line in check_model(model, load=load_model):
-                yield line
 
 
 async def _has_admin(settings: Settings, clock: Clock) -> bool:
@@ -205,7 +194,6 @@ def _database(parsed: argparse.Namespace) -> int:
 
 
 async def _stats(settings: Settings) -> Stats:
-    from infraguardian import SystemClock
     from knowledge.stores import Knowledge
 
     async with Knowledge(settings, SystemClock()) as knowledge:
@@ -218,7 +206,7 @@ def _print_settings(parsed: argparse.Namespace) -> int:
 
 
 def _print_actions(parsed: argparse.Namespace) -> int:
-    from infraguardian import SystemClock, installed_catalog
+    from infraguardian import installed_catalog
 
     print(action_docs(installed_catalog(Settings(), SystemClock())), end="")
     return 0

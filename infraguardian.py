@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-from dokploy_wiring import Around, DokployWiring
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from agent.chat.dialogue import ChatDeps, RulesFirstDialogue
+from agent.deploys.deploy_runtime import DeployDeps, DeployRuntime
 from agent.incident.incident_deps import IncidentDeps
 from agent.incident.runtime import IncidentRuntime
+from agent.incident_reactions import IncidentReactions
 from agent.runbooks.loader import load_runbooks
 from bot.chat_face_deps import BotDeps
 from bot.telegram_app import TelegramApp
-from core.actions.catalog import Catalog, Toolset
+from core.actions.catalog import Catalog
 from core.actions.executor import CallStarted, ExecutorDeps
 from core.actions.gateway import ActionGateway
-from core.actions.policy import Actor
-from core.bus import Bus
-from core.errors import ModelFailed
-from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
+from core.bus import Bus, Reaction, on
+from core.clock import Clock, SystemClock
+from core.incidents.external_alerts import ExternalAlerts
 from core.incidents.incident_events import (
     AlertJoined,
     IncidentChanged,
@@ -35,31 +34,26 @@ from core.incidents.incident_events import (
     IncidentRecovered,
 )
 from core.incidents.tracker import IncidentTracker
+from core.integration import FollowedPlatform, Install, Integration, IntegrationDeps
 from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Inventory
-from core.monitoring.watcher import Watcher
 from core.redaction import Redactor, redact
 from core.settings import Settings, secrets_of
 from core.tasks import Tasks
-from core.text import Text, text
-from integrations.docker_engine.actions.toolsets import docker_toolsets
-from integrations.docker_engine.client.real_engine import RealEngine
-from integrations.docker_engine.detectors import DETECTORS
-from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.engine_survey import survey
-from integrations.docker_engine.host_source import EngineSource
-from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.ollama.client import OllamaModel
-from integrations.ollama.embeddings import OllamaEmbeddings
+from core.text import text
+from integrations.docker_engine.integration import DockerIntegration
+from integrations.dokploy import integration as dokploy
+from integrations.ollama import integration as ollama
 from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
+from knowledge.known_people import KnownPeople
 from knowledge.memory.incident_memory import Embedder
 from knowledge.ownership import Ownership
-from knowledge.records.people_records import Person
 from knowledge.stores import Knowledge
 from playground.opening import open_playground, with_playground
 from playground.server import BotApiServer
 from web.app import WebApp
+from web.hooks import Hooks
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -67,49 +61,29 @@ if TYPE_CHECKING:
 RUNBOOKS_DIR = Path(__file__).resolve().parent / "runbooks"
 TICK_S = 5.0
 """How often what is only due by the clock is looked at: approvals, silences, flapping."""
-log = logging.getLogger(__name__)
-
-
-class SystemClock:
-    """The real time."""
-
-    def now(self) -> datetime:
-        """The moment, UTC-aware."""
-        return datetime.now(UTC)
-
-
-async def _play(engine: SimulatedEngine, after_s: float) -> None:
-    """The demo's incident: a bulk insert needs more memory than the API may have."""
-    await asyncio.sleep(after_s)
-    engine.oom("granada-api-1", over_s=6.0)
-
-
-def _identity(embeddings: OllamaEmbeddings) -> Callable[[], Awaitable[str | None]]:
-    async def identity() -> str | None:
-        try:
-            found = await embeddings.identity()
-        except ModelFailed:
-            return None
-        return f"{found.model}@{found.digest}"
-
-    return identity
+INTEGRATIONS: tuple[Install, ...] = (DockerIntegration, dokploy.install, ollama.install)
+"""The outside systems, in the order in which they are opened."""
+T = TypeVar("T")
 
 
 class Guardian:
     """Everything, started by entering it: records first, then the watch, then the faces; ended in the reverse order."""
 
-    def __init__(self, settings: Settings, *, is_demo: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, is_demo: bool = False, integrations: Sequence[Install] = INTEGRATIONS
+    ) -> None:
         self.settings = settings
         self._is_demo = is_demo
+        self._install = tuple(integrations)
         self.clock = SystemClock()
         self.texts = load_texts()
         self.bus = Bus()
         self.redactor = Redactor(secrets_of(settings))
-        self.notices: list[Text] = []
         self.playground: BotApiServer | None = None
         self._stack = AsyncExitStack()
         self._is_ready = asyncio.Event()
-        self._people: dict[str, Person] = {}
+        self.watch = WatcherGroup([])
+        self.deploys: DeployRuntime | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -127,62 +101,133 @@ class Guardian:
     # -- putting together -------------------------------------------------------------------------------------------
 
     async def _start(self) -> None:
+        await self._open()
+        self._put_together()
+        for reaction in self._events():
+            self.bus.subscribe(reaction.event, reaction.listener)
+        await self._remember()
+        await self._open_faces()
+        await self._begin()
+
+    async def _open(self) -> None:
+        """Whatever has to be closed again: records and systems."""
         enter = self._stack.enter_async_context
         await enter(Ownership(self.settings.data_dir))
         if self.settings.telegram.token is None:
             self.playground = await open_playground(self.settings, self._stack)
             self.settings = with_playground(self.settings, self.playground)
         self.knowledge = await enter(Knowledge(self.settings, self.clock))
+        self.people = KnownPeople(self.knowledge.people)
         self._graph_store = await enter(AsyncExitStack())  # opened late, and yet closed after the runs have stopped
-        self.dokploy = DokployWiring(self.settings, self.knowledge, self.clock, self.redactor.redact)
-        self.notices += await self.dokploy.open(self._stack)
-        around = await survey(self.settings.engines, simulated=self.settings.simulated, names=self.dokploy.names)
-        self.notices += around.notices
-        for engine in around.engines.values():
-            self._stack.push_async_callback(engine.close)
-        self.model = self._model()
-        self.desk = IncidentTracker(
+        deps = replace(
+            integration_deps(self.settings, self.knowledge, self.clock),
+            redact=self.redactor.redact,
+            inventory=lambda: self.watch.inventory(),
+            look_again=self._look_again,
+            is_demo=self._is_demo,
+        )
+        self.integrations = [install(deps) for install in self._install]
+        for one in self.integrations:
+            await one.open(self._stack)
+
+    def _put_together(self) -> None:
+        self.model = _first(one.model() for one in self.integrations)
+        self._use_embeddings()
+        self.desk = self._incident_desk()
+        self.reported = ExternalAlerts(
+            incidents=self.desk,
+            values=self.knowledge.settings,
+            clock=self.clock,
+            topology=lambda host: self.watch.topology(host),
+            kept_for=timedelta(seconds=self.settings.watch.reported_kept_s),
+        )
+        self.watch = WatcherGroup([eye for one in self.integrations for eye in one.watchers(self.desk)], self.reported)
+        self.catalog = catalog_of(self.integrations, self.knowledge, self.clock, self.watch.inventory)
+        self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
+        self.door = ActionGateway(self._carriage(), self.knowledge.approvals)
+        self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self._checkpointer)
+        self.reactions = IncidentReactions(self.runtime, self.door)
+        followed = _first(one.followed() for one in self.integrations)
+        if followed is not None:
+            self.deploys = DeployRuntime(self._deploy_parts(followed))
+
+    async def _remember(self) -> None:
+        """What was under way when the program ended; before anything new is heard."""
+        if self.deploys is not None:
+            await self.deploys.load()
+        await self.people.refresh()
+        await self.reported.load()
+        self.watch.adopt(await self.desk.take_up())
+
+    async def _open_faces(self) -> None:
+        """The web application, then the chat, whose webhook is one of its routes."""
+        enter = self._stack.enter_async_context
+        self.tasks = await enter(Tasks())
+        self.web = WebApp(self.settings.web, self._health)
+        self._hooks = Hooks(
+            {name: hook for one in self.integrations for name, hook in one.hooks(self.reported).items()}
+        )
+        self._hooks.mount(self.web.application)
+        self.face = TelegramApp(self._face_parts(), self.web.application)
+        await enter(self.web)
+        await enter(self.face)
+
+    async def _begin(self) -> None:
+        """Look, work, listen: in this order, so that nobody meets an empty world."""
+        await self._stack.enter_async_context(self.watch)
+        await self.watch.looked()
+        await self.knowledge.runs.start()
+        self._stack.push_async_callback(self.knowledge.runs.stop)  # before what they work with is closed
+        await self.door.recover()
+        await self.reactions.take_up(self.desk.open_ones())
+        self._is_ready.set()
+        await self._stack.enter_async_context(self._hooks)  # what they took until now has waited
+        for one in self.integrations:
+            await one.begin(self.tasks)
+        self.tasks.start("clock", self._tick, restarts=True)
+        self.tasks.start("preload", self._preload)
+
+    def _use_embeddings(self) -> None:
+        self.knowledge.memory.use(redact=self.redactor.redact)
+        found = _first(one.embeddings() for one in self.integrations)
+        if found is not None:
+            self.knowledge.memory.use(embedder=Embedder(identity=found.current, embed=found.embed))
+
+    def _incident_desk(self) -> IncidentTracker:
+        return IncidentTracker(
             store=self.knowledge.incidents,
             silences=self.knowledge.silences,
             bus=self.bus,
             clock=self.clock,
             settings=self.settings.watch,
-            simulated_hosts=tuple(around.engines) if around.is_simulated else (),
-            is_planned=self.dokploy.is_planned,
+            simulated_hosts=[host for one in self.integrations for host in one.simulated_hosts()],
+            is_planned=lambda alert: self.deploys is not None and self.deploys.is_planned(alert),
         )
-        platforms = self.dokploy.watchers(self.desk, lambda: self.watch.inventory())
-        self.watch = WatcherGroup([*map(self._watcher, around.engines.values()), *platforms])
-        self.catalog = Catalog(self._toolsets(around.engines))
-        self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
-        self.door = ActionGateway(self._carriage(), self.knowledge.approvals)
-        self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self._checkpointer)
-        await self.dokploy.follow(Around(watch=self.watch, door=self.door, desk=self.desk, bus=self.bus))
-        self._wire()
-        await self._refresh_people()
-        self.watch.adopt(await self.desk.take_up())
-        self.tasks = await enter(Tasks())
-        await self._faces()
-        await enter(self.watch)
-        await self.watch.looked()
-        await self.knowledge.runs.start()
-        self._stack.push_async_callback(self.knowledge.runs.stop)  # before what they work with is closed
-        await self.door.recover()
-        await self._take_up()
-        self._is_ready.set()
-        await self.dokploy.begin()
-        self.tasks.start("clock", self._tick, restarts=True)
-        self.tasks.start("preload", self._preload)
-        if self._is_demo and isinstance(engine, SimulatedEngine):
-            self.tasks.start("demo", lambda: _play(engine, self.settings.demo.incident_after_s))
 
-    def _toolsets(self, engines: Mapping[str, Engine]) -> list[Toolset]:
-        docker = docker_toolsets(engines, self.redactor.redact, keep=self.knowledge.versions.image_ids)
-        return [*docker, self._history(), *self.dokploy.toolsets(engines, self.watch.inventory)]
+    def _deploy_parts(self, followed: FollowedPlatform) -> DeployDeps:
+        async def review() -> None:
+            await followed.look()
+            await self.desk.review()
 
-    def _history(self) -> HistoryToolset:
-        return HistoryToolset(
-            self.knowledge.series, self.knowledge.incidents, self.knowledge.memory, self.clock, self.watch.inventory
+        return DeployDeps(
+            runs=self.knowledge.runs,
+            deploys=self.knowledge.deploys,
+            versions=self.knowledge.versions,
+            platform=followed.platform,
+            watch=self.watch,
+            start_times=self.knowledge.start_times,
+            door=self.door,
+            bus=self.bus,
+            clock=self.clock,
+            settings=followed.settings,
+            verification=self.settings.verification,
+            redact=self.redactor.redact,
+            review=review,
         )
+
+    def _look_again(self) -> None:
+        for watcher in self.watch.watchers():
+            watcher.poke()
 
     async def _checkpointer(self) -> BaseCheckpointSaver[Any]:
         return await self._graph_store.enter_async_context(self.knowledge.checkpointer())
@@ -200,23 +245,12 @@ class Guardian:
                 clock=self.clock,
                 settings=self.settings,
                 series=self.knowledge.series,
-                sees=self._sees,
-                called=self._called,
+                sees=self.people.sees,
+                called=self.people.name_of,
                 deploys=self.knowledge.deploys,
                 versions=self.knowledge.versions,
             )
         )
-
-    def _sees(self, actor: Actor, stack: str | None) -> bool:
-        person = self._people.get(actor.id)
-        return actor.role is not None and (person is None or person.role_for(stack) is not None)
-
-    def _called(self, actor_id: str) -> str:
-        person = self._people.get(actor_id)
-        return person.name if person is not None else actor_id.removeprefix("tg:")
-
-    async def _refresh_people(self) -> None:
-        self._people = {person.actor_id: person for person in await self.knowledge.people.all()}
 
     def _carriage(self) -> ExecutorDeps:
         return ExecutorDeps(
@@ -246,38 +280,6 @@ class Guardian:
             redact=self.redactor.redact,
         )
 
-    def _model(self) -> OllamaModel | None:
-        self.knowledge.memory.use(redact=self.redactor.redact)
-        if self.settings.ollama is None:
-            return None
-        model = OllamaModel(self.settings.ollama, clock=self.clock)
-        self._stack.push_async_callback(model.aclose)
-        name = self.settings.ollama.embedding_model
-        if name is not None:
-            embeddings = OllamaEmbeddings(model.api, name)
-            self.knowledge.memory.use(embedder=Embedder(identity=_identity(embeddings), embed=embeddings.embed))
-        return model
-
-    def _watcher(self, engine: Engine) -> Watcher:
-        return Watcher(
-            EngineSource(engine, only=self.settings.watch.only, ignore=self.settings.watch.ignore),
-            DETECTORS,
-            sink=self.desk,
-            clock=self.clock,
-            settings=self.settings.watch,
-            series=self.knowledge.series,
-            own_acts=self.knowledge.ledger.acts_since,
-            settle_s=self.settings.verification.window_s,
-        )
-
-    async def _faces(self) -> None:
-        """The web application, then the chat, whose webhook is one of its routes."""
-        self.web = WebApp(self.settings.web, self._health)
-        await self.dokploy.mount(self._stack, self.web.application)
-        self.face = TelegramApp(self._face_parts(), self.web.application)
-        await self._stack.enter_async_context(self.web)
-        await self._stack.enter_async_context(self.face)
-
     def _face_parts(self) -> BotDeps:
         return BotDeps(
             settings=self.settings,
@@ -300,43 +302,19 @@ class Guardian:
     async def _until_ready(self) -> None:
         await self._is_ready.wait()
 
-    # -- who hears of what ------------------------------------------------------------------------------------------
+    # -- who hears of what, and what the clock brings -----------------------------------------------------------------
 
-    def _wire(self) -> None:
-        """The table of events."""
-        self.bus.subscribe(IncidentOpened, self._on_opened)
-        self.bus.subscribe(IncidentRecovered, self._on_recovered)
-        self.bus.subscribe(IncidentMerged, self._on_merged)
-        self.bus.subscribe(AlertJoined, self._on_joined)
-        self.bus.subscribe(IncidentChanged, self._on_changed)
-        self.bus.subscribe(CallStarted, self.runtime.on_call_started)
-
-    async def _on_opened(self, event: IncidentOpened) -> None:
-        if not event.incident.is_flapping:
-            await self.runtime.begin(event.incident)
-
-    async def _on_recovered(self, event: IncidentRecovered) -> None:
-        await self._let_go(event.incident)
-
-    async def _on_joined(self, event: AlertJoined) -> None:
-        """The root has become known: what was asked for its victim is withdrawn, and thought over."""
-        if event.is_root and event.incident.state in (IncidentState.DIAGNOSING, IncidentState.NEEDS_APPROVAL):
-            await self._let_go(event.incident)
-
-    async def _on_merged(self, event: IncidentMerged) -> None:
-        await self._let_go(event.incident)
-
-    async def _on_changed(self, event: IncidentChanged) -> None:
-        """A person took it over: what the machine still asked is withdrawn."""
-        state = event.incident.state
-        if state is IncidentState.ACKNOWLEDGED and event.before.state is not state:
-            await self._let_go(event.incident)
-
-    async def _let_go(self, incident: Incident) -> None:
-        await self.door.withdraw(incident.id)
-        await self.runtime.poke(incident)
-
-    # -- by the clock -----------------------------------------------------------------------------------------------
+    def _events(self) -> list[Reaction]:
+        """The table of events; the chat has its own beside it."""
+        return [
+            on(IncidentOpened, self.reactions.begin),
+            on(IncidentRecovered, self.reactions.let_go),
+            on(IncidentMerged, self.reactions.let_go),
+            on(AlertJoined, self.reactions.think_again),
+            on(IncidentChanged, self.reactions.leave_to_a_person),
+            on(CallStarted, self.runtime.on_call_started),
+            *(reaction for one in self.integrations for reaction in one.reactions()),
+        ]
 
     async def _tick(self) -> None:
         pruned_at = self.clock.now()
@@ -344,25 +322,21 @@ class Guardian:
             await asyncio.sleep(TICK_S)
             await self.door.expire()
             await self.desk.review()
-            await self._refresh_people()
-            await self.dokploy.keep_names()
+            await self.people.refresh()
+            await self.reported.review()
+            for one in self.integrations:
+                await one.tick()
             if self.clock.now() - pruned_at > timedelta(days=1):
                 await self.knowledge.prune()
                 for incident in await self.knowledge.incidents.recent(500, since=pruned_at - timedelta(days=2)):
                     await self.runtime.forget(incident)
                 pruned_at = self.clock.now()
 
-    async def _take_up(self) -> None:
-        """After a start: every open incident that the machine still has goes on where it was."""
-        for incident in self.desk.open_ones():
-            if incident.state not in WITH_A_PERSON and not incident.is_flapping:
-                await self.runtime.begin(incident)
-
     async def _preload(self) -> None:
         """What the first incident and the first question would otherwise wait for."""
         await self.runtime.preload()
-        if self.model is not None and await self.model.probe():
-            await self.model.preload()
+        for one in self.integrations:
+            await one.preload()
         await self.knowledge.memory.catch_up()
         gc.collect()
         gc.freeze()  # what is loaded by now stays: a full collection would stop the loop for tens of milliseconds
@@ -373,18 +347,16 @@ class Guardian:
             "ok": not blind and self.face.is_polling,
             "chat": self.face.is_polling,
             "blind_hosts": blind,
-            "model": None if self.model is None else self.model.is_up,
             "open_incidents": len(self.desk.open_ones()),
             "tasks": self.tasks.names,
+            **{name: value for one in self.integrations for name, value in one.health().items()},
         }
 
     async def greeting(self) -> list[str]:
         """What is said on the terminal once everything runs."""
-        said = [text("start.on_guard"), *self.notices]
-        if self.model is None:
-            said.append(text("start.model_off"))
-        elif not await self.model.probe():
-            said.append(text("start.no_model"))
+        said = [text("start.on_guard")]
+        for one in self.integrations:
+            said += await one.greeting()
         if self.playground is not None:
             said.append(text("start.playground", url=self.playground.page_url))
         else:
@@ -392,10 +364,41 @@ class Guardian:
         return [self.texts.render(one, self.settings.language) for one in said]
 
 
-def installed_catalog(settings: Settings, clock: SystemClock) -> Catalog:
-    """Every action there is, without connecting to anything: enough to check runbooks and to write documents."""
-    knowledge = Knowledge(settings, clock)
-    engines = {name: RealEngine(name, one) for name, one in settings.engines.items()}
-    history = HistoryToolset(knowledge.series, knowledge.incidents, knowledge.memory, clock, Inventory)
-    dokploy = DokployWiring(settings, knowledge, clock, redact)
-    return Catalog([*docker_toolsets(engines, redact), history, *dokploy.toolsets(engines, Inventory)])
+def integration_deps(settings: Settings, knowledge: Knowledge, clock: Clock) -> IntegrationDeps:
+    """What integrations are given where nothing is watched."""
+    return IntegrationDeps(
+        settings=settings,
+        clock=clock,
+        redact=redact,
+        values=knowledge.settings,
+        deploys=knowledge.deploys,
+        versions=knowledge.versions,
+        images_in_use=knowledge.versions.image_ids,
+        series=knowledge.series,
+        own_acts=lambda since: knowledge.ledger.acts_since(since),  # the ledger is there once the records are open
+        inventory=Inventory,
+        look_again=lambda: None,
+    )
+
+
+def catalog_of(
+    integrations: Sequence[Integration], knowledge: Knowledge, clock: Clock, inventory: Callable[[], Inventory]
+) -> Catalog:
+    """Every action of every system, and those that look into the records."""
+    history = HistoryToolset(knowledge.series, knowledge.incidents, knowledge.memory, clock, inventory)
+    return Catalog([*(toolset for one in integrations for toolset in one.toolsets()), history])
+
+
+def installed_integrations(settings: Settings, clock: Clock) -> list[Integration]:
+    """Every integration, connected to nothing: enough for checks."""
+    deps = integration_deps(settings, Knowledge(settings, clock), clock)
+    return [install(deps) for install in INTEGRATIONS]
+
+
+def installed_catalog(settings: Settings, clock: Clock) -> Catalog:
+    """Every action there is, connected to nothing: enough to check runbooks and to write documents."""
+    return catalog_of(installed_integrations(settings, clock), Knowledge(settings, clock), clock, Inventory)
+
+
+def _first(brought: Iterable[T | None]) -> T | None:
+    return next((one for one in brought if one is not None), None)

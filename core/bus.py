@@ -5,11 +5,25 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 E = TypeVar("E")
 Listener = Callable[[E], Awaitable[None]]
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """An event and who hears of it."""
+
+    event: type
+    listener: Callable[..., Awaitable[None]]
+
+
+def on(event: type[E], listener: Listener[E]) -> Reaction:
+    """A line of a table of events; the listener must take that event."""
+    return Reaction(event, listener)
 
 
 class Bus:

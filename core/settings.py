@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -195,6 +196,8 @@ class WatchSettings(Section):
     flap_within_s: Seconds = 900.0
     group_within_s: Seconds = 120.0
     """A victim's alert this long after its root's joins the root's incident."""
+    reported_kept_s: Seconds = 86_400.0
+    """An alert that another system reported, and of which nothing more was heard for so long, counts as over."""
 
 
 class VerificationSettings(Section):
@@ -303,12 +306,20 @@ class Settings(Section):
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """What must never be shown anywhere: this program's own."""
-    found = [settings.telegram.token, settings.telegram.webhook_secret, settings.key]
-    if settings.dokploy is not None:
-        found += [settings.dokploy.api_key, settings.dokploy.webhook_secret]
-    known = [one.get_secret_value() for one in found if one is not None]
+    """What must never be shown anywhere: this program's own, of every section."""
+    known = list(_secrets(settings.model_copy(update={"database_url": None})))
     if settings.database_url is not None:
         password = urlsplit(settings.database_url.get_secret_value()).password
         known += [password] if password else []
     return known
+
+
+def _secrets(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _secrets(one)

@@ -11,11 +11,12 @@ from functools import partial
 from hashlib import sha256
 from hmac import compare_digest
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from aiohttp import web
 
 from core.errors import GuardianError
+from core.integration import Hook
 from core.tasks import Tasks
 
 HEADER = "X-InfraGuardian-Secret"
@@ -29,19 +30,6 @@ FLOOD_S = 10.0
 """More than so many in so many seconds is a flood; one that comes again within that time is no second one."""
 TAKE_LIMIT_S = 60.0
 log = logging.getLogger(__name__)
-
-
-class Hook(Protocol):
-    """Takes the notifications of one system."""
-
-    @property
-    def secret(self) -> str | None:
-        """What the header must hold; None: nothing is taken."""
-        ...
-
-    async def take(self, body: Mapping[str, object]) -> None:
-        """Act on one notification; whatever it raises is logged, without the body."""
-        ...
 
 
 class Hooks:

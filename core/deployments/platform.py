@@ -189,9 +189,14 @@ class StackNames:
         """`known`: those of the last run, by `app_name`; what was renamed or deleted since loses its name with the
         first `learn`, unless `settle` was before it.
         """
-        self._names: dict[str, str] = dict(known or {})
-        self._is_settled = not known
         self._lock = threading.Lock()
+        self.restore(known or {})
+
+    def restore(self, known: Mapping[str, str]) -> None:
+        """Begin with the names of the last run."""
+        with self._lock:
+            self._names: dict[str, str] = dict(known)
+            self._is_settled = not known
 
     def of(self, app_name: str) -> str:
         """The name; a project that no platform manages keeps its own, marked where a managed one bears it."""

@@ -6,11 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.deployments.platform import StackNames
 from core.errors import GuardianError
-from core.settings import EngineSettings
 from core.text import Text, text
-from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.simulated.demo_host import demo_engine
 
@@ -28,21 +25,23 @@ class EngineSurvey:
     notices: tuple[Text, ...]
 
 
-async def survey(
-    settings: Mapping[str, EngineSettings], *, simulated: bool, names: StackNames | None = None
-) -> EngineSurvey:
-    """The engines that the settings name, also those that do not answer now; the simulated host where none does."""
-    if simulated:
-        return _simulated(text("start.simulated"))
-    engines: dict[str, Engine] = {name: RealEngine(name, one, names=names) for name, one in settings.items()}
-    found = await asyncio.gather(*(_problem(engine) for engine in engines.values()))
-    problems = {name: problem for name, problem in zip(engines, found, strict=True) if problem is not None}
-    if len(problems) < len(engines):
-        notices = tuple(text("start.engine_down", name=name, problem=problem) for name, problem in problems.items())
+async def survey(engines: Mapping[str, Engine], *, simulated: bool) -> EngineSurvey:
+    """These engines, also those that do not answer now; the simulated host instead where none does."""
+    found = {} if simulated else await _problems(engines)
+    if not simulated and len(found) < len(engines):
+        notices = tuple(text("start.engine_down", name=name, problem=problem) for name, problem in found.items())
         return EngineSurvey(engines=engines, is_simulated=False, notices=notices)
     for engine in engines.values():
         await engine.close()
-    return _simulated(text("start.no_engine", problem="; ".join(problems.values()) or "no engine is configured"))
+    if simulated:
+        return _simulated(text("start.simulated"))
+    return _simulated(text("start.no_engine", problem="; ".join(found.values()) or "no engine is configured"))
+
+
+async def _problems(engines: Mapping[str, Engine]) -> dict[str, str]:
+    """Of those that do not answer, by name."""
+    found = await asyncio.gather(*(_problem(engine) for engine in engines.values()))
+    return {name: problem for name, problem in zip(engines, found, strict=True) if problem is not None}
 
 
 def _simulated(notice: Text) -> EngineSurvey:

@@ -13,8 +13,6 @@ from core.clock import Clock
 from core.deployments.platform import StackNames
 from core.error_text import own_words
 from core.errors import GuardianError
-from core.monitoring.snapshot import PlatformView
-from core.settings import DokploySettings
 from core.text import Text, text
 from integrations.dokploy.access_check import missing_rights
 from integrations.dokploy.client.dokploy_client import Dokploy
@@ -32,7 +30,7 @@ class DokploySystem:
 
     def __init__(
         self,
-        settings: DokploySettings,
+        client: Dokploy,
         names: StackNames,
         *,
         clock: Clock,
@@ -42,8 +40,8 @@ class DokploySystem:
         on_names: Callable[[], None] | None = None,
     ) -> None:
         """`read`: a container out of a `docker inspect`. `since`: what ended before is history, not news."""
-        self.settings = settings
-        self.client = Dokploy(settings)
+        self.client = client
+        self._settings = settings = client.settings
         self.domains = DomainWatch(settings, lambda: self.source.managed(), clock=clock)
         self.source = DokploySource(
             self.client,
@@ -75,10 +73,10 @@ class DokploySystem:
         except (GuardianError, TimeoutError) as error:
             late = text("error.late", seconds=PATIENCE_S)
             problem = own_words(error) if isinstance(error, GuardianError) else late
-            return [text("start.dokploy_down", url=self.settings.url, problem=problem)]
+            return [text("start.dokploy_down", url=self._settings.url, problem=problem)]
         limits = [text("start.dokploy_limit", problem=_unseen(topic)) for topic in self.source.limits]
         return [
-            text("start.dokploy", url=self.settings.url, count=len(self.source.managed())),
+            text("start.dokploy", url=self._settings.url, count=len(self.source.managed())),
             *limits,
             *await self._lacks(),
         ]
@@ -98,10 +96,6 @@ class DokploySystem:
     async def watch_domains(self) -> None:
         """Begin to ask the domains; to be called once everything else runs."""
         await self._stack.enter_async_context(self.domains)
-
-    def view(self) -> PlatformView:
-        """What is known, without asking."""
-        return self.source.view()
 
 
 def _unseen(topic: PollTopic) -> Text:

@@ -100,7 +100,7 @@ def _moment(value: str) -> datetime | None:
 
 
 class DokployHook:
-    """Takes the notifications that arrive at `/hooks/dokploy` (`web.hooks.Hook`)."""
+    """Takes the notifications that arrive at `/hooks/dokploy` (`core.integration.Hook`)."""
 
     def __init__(
         self,

@@ -16,9 +16,10 @@ from cli import _parser
 from core.actions.action_docs import action_docs
 from core.actions.catalog import Catalog, Params, Result, Risk, Role, Toolset, action
 from core.actions.policy import Actor, ActorKind, Decision, Facts, decide
+from core.clock import SystemClock
 from core.settings import Autonomy, PolicySettings, Settings
 from core.text import text
-from infraguardian import SystemClock, installed_catalog
+from infraguardian import installed_catalog
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("core", "integrations", "knowledge", "agent", "bot", "playground", "web")
 LEVEL = {"core": 0, "integrations": 1, "knowledge": 1, "agent": 2, "bot": 3, "playground": 3, "web": 3}
-LEVEL |= {"infraguardian": 4, "dokploy_wiring": 4, "cli": 5}
+LEVEL |= {"infraguardian": 4, "cli": 5}
 PURE = {"pydantic", *sys.stdlib_module_names} - {"socket", "sqlite3", "subprocess", "http"}
 """`urllib` counts for its parser only; see `test_core_opens_nothing`."""
 
@@ -74,4 +74,4 @@ def test_agent_sees_no_integration_and_no_table() -> None:
 
 def test_nobody_imports_the_root() -> None:
     packages = [path for package in PACKAGES for path in _files(package)]
-    assert not [str(path) for path in packages if {"infraguardian", "dokploy_wiring"} & set(_imports(path))]
+    assert not [str(path) for path in packages if "infraguardian" in _imports(path)]

@@ -12,10 +12,11 @@ import aiohttp
 import pytest
 
 from core.errors import SystemUnavailable
+from core.integration import Hook
 from core.settings import WebSettings
 from tests.testbed.world import eventually
 from web.app import WebApp
-from web.hooks import BODY_LIMIT_BYTES, FLOOD_LIMIT, HEADER, Hook, Hooks
+from web.hooks import BODY_LIMIT_BYTES, FLOOD_LIMIT, HEADER, Hooks
 
 SECRET = "a-secret-of-this-test"
 JSON = {"Content-Type": "application/json"}
