@@ -89,9 +89,9 @@ class DeployRuntime:
         self._ending = DeployConclusion(versions=parts.versions, door=parts.door, redact=parts.redact)
         self._at_work: dict[str, Deploy] = {}
         self._told: dict[str, str] = {}
+        """Stack → its last deployment of ours that failed: its card has told it."""
         self._going_back: dict[str, tuple[str, datetime]] = {}
         """Stack → the call that takes its last deploy back, and since when; until that one is under way."""
-        """Stack → its last deployment of ours that failed: its card has told it."""
         self._seen: dict[str, DeployFollowState] = {}
         parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES)
 
