@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections import OrderedDict, deque
@@ -29,6 +30,8 @@ FLOOD_LIMIT = 60
 FLOOD_S = 10.0
 """More than so many in so many seconds is a flood; one that comes again within that time is no second one."""
 TAKE_LIMIT_S = 60.0
+END_LIMIT_S = 3.0
+"""So long a stop waits for what was taken and is not worked off yet."""
 log = logging.getLogger(__name__)
 
 
@@ -62,6 +65,10 @@ class Hooks:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """What was taken was promised: work it off, but do not hold up the end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_LIMIT_S):
+                await asyncio.gather(*(queue.join() for queue in self._queues.values()))
         await self._tasks.stop()
 
     async def _take(self, request: web.Request) -> web.Response:
@@ -116,6 +123,8 @@ class Hooks:
                     await hook.take(body)
             except (GuardianError, TimeoutError) as error:
                 log.warning("a notification could not be acted on", extra={"hook": name, "why": type(error).__name__})
+            finally:
+                queue.task_done()
 
 
 def _has_secret(request: web.Request, secret: str) -> bool:

@@ -16,7 +16,7 @@ from core.integration import Hook
 from core.settings import WebSettings
 from tests.testbed.world import eventually
 from web.app import WebApp
-from web.hooks import BODY_LIMIT_BYTES, FLOOD_LIMIT, HEADER, Hooks
+from web.hooks import BODY_LIMIT_BYTES, END_LIMIT_S, FLOOD_LIMIT, HEADER, Hooks
 
 SECRET = "a-secret-of-this-test"
 JSON = {"Content-Type": "application/json"}
@@ -25,8 +25,9 @@ JSON = {"Content-Type": "application/json"}
 class Kept:
     """A hook that keeps what it takes, or waits, or fails."""
 
-    def __init__(self, secret: str | None = SECRET) -> None:
+    def __init__(self, secret: str | None = SECRET, *, rest_s: float = 0.0) -> None:
         self.secret = secret
+        self.rest_s = rest_s
         self.taken: list[Mapping[str, object]] = []
         self.go = asyncio.Event()
         self.go.set()
@@ -34,6 +35,7 @@ class Kept:
 
     async def take(self, body: Mapping[str, object]) -> None:
         await self.go.wait()
+        await asyncio.sleep(self.rest_s)
         if self.error is not None:
             raise self.error
         self.taken.append(body)
@@ -139,6 +141,23 @@ async def test_of_what_waits_there_is_an_end() -> None:
         kept.go.set()
         await eventually(lambda: len(kept.taken) == 4)
         assert await _post(url, {"n": 6}) == 204
+
+
+async def test_what_was_taken_is_worked_off_before_the_end() -> None:
+    kept = Kept(rest_s=0.05)
+    async with _serve(dokploy=kept) as url:
+        assert [await _post(f"{url}/dokploy", {"n": n}) for n in range(5)] == [204] * 5
+    assert [body["n"] for body in kept.taken] == [0, 1, 2, 3, 4]
+
+
+async def test_one_that_never_ends_holds_up_no_stop() -> None:
+    kept = Kept()
+    kept.go.clear()
+    began = asyncio.get_running_loop().time()
+    async with _serve(dokploy=kept) as url:
+        assert await _post(f"{url}/dokploy") == 204
+    assert not kept.taken
+    assert asyncio.get_running_loop().time() - began < END_LIMIT_S + 2.0
 
 
 async def test_one_that_cannot_be_acted_on_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
