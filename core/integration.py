@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pydantic import SecretStr
+
 from core.actions.catalog import Toolset
 from core.bus import Reaction
 from core.checks import CheckLine
@@ -88,6 +90,10 @@ class IntegrationDeps:
     """Makes every watcher look now."""
     is_demo: bool = False
     shared: Shared = field(default_factory=Shared)
+
+    def hook_secret(self, name: str) -> SecretStr | None:
+        """What `/hooks/<name>` demands; None: it takes nothing."""
+        return self.settings.web.hook_secrets.get(name)
 
 
 class Integration:

@@ -258,6 +258,9 @@ class WebSettings(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8321
     """0: any free port."""
+    hook_secrets: dict[str, SecretStr] = Field(default_factory=dict)
+    """What another system must send in the header `X-InfraGuardian-Secret` to `/hooks/<name>`, by that name; an address
+    without one takes nothing. Dokploy's is `dokploy.webhook_secret`."""
 
 
 class PlaygroundSettings(Section):

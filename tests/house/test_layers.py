@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from infraguardian import INTEGRATIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("core", "integrations", "knowledge", "agent", "bot", "playground", "web")
 LEVEL = {"core": 0, "integrations": 1, "knowledge": 1, "agent": 2, "bot": 3, "playground": 3, "web": 3}
@@ -75,3 +77,31 @@ def test_agent_sees_no_integration_and_no_table() -> None:
 def test_nobody_imports_the_root() -> None:
     packages = [path for package in PACKAGES for path in _files(package)]
     assert not [str(path) for path in packages if "infraguardian" in _imports(path)]
+
+
+def test_every_outside_system_is_listed_in_the_root() -> None:
+    found = {path.parent.name for path in ROOT.glob("integrations/*/integration.py")}
+    assert found == {install.__module__.split(".")[1] for install in INTEGRATIONS}
+
+
+def test_the_root_names_a_system_only_to_list_it() -> None:
+    modules = {
+        node.module or ""
+        for node in ast.walk(ast.parse((ROOT / "infraguardian.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+    }
+    systems = {name for name in modules if name.startswith("integrations.")}
+    assert all(name.count(".") == 1 or name.endswith(".integration") for name in systems), systems
+
+
+def test_the_root_stays_short() -> None:
+    root = (ROOT / "infraguardian.py").read_text(encoding="utf-8")
+    assert len(root.splitlines()) <= 400
+    long = [
+        node.name
+        for node in ast.walk(ast.parse(root))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno >= 30
+    ]
+    assert not long

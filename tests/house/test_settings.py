@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.settings import Settings
+from core.settings import Settings, secrets_of
 from knowledge.config.settings_files import example, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,3 +44,23 @@ def test_a_wrong_setting_is_named(tmp_path: Path, content: str, named: str) -> N
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
         load_settings(tmp_path / "nowhere.yml")
+
+
+def test_every_secret_of_every_section_is_known_to_be_one() -> None:
+    settings = Settings.model_validate(
+        {
+            "telegram": {"token": "1:telegram-token", "webhook_secret": "telegram-secret"},
+            "dokploy": {
+                "url": "https://dokploy.example.com",
+                "api_key": "dokploy-key",
+                "webhook_secret": "dokploy-hook",
+            },
+            "web": {"hook_secrets": {"monitor": "monitor-secret"}},
+            "key": "own-key",
+            "database_url": "postgresql+psycopg://guardian:database-password@db/guardian",
+        }
+    )
+    assert sorted(secrets_of(settings)) == [
+        *("1:telegram-token", "database-password", "dokploy-hook", "dokploy-key"),
+        *("monitor-secret", "own-key", "telegram-secret"),
+    ]
