@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from agent.chat.dialogue import ChatDeps, RulesFirstDialogue
 from agent.deploys.deploy_runtime import DeployDeps, DeployRuntime
 from agent.incident.incident_deps import IncidentDeps
+from agent.incident.incident_reactions import IncidentReactions
 from agent.incident.runtime import IncidentRuntime
-from agent.incident_reactions import IncidentReactions
 from agent.runbooks.loader import load_runbooks
 from bot.chat_face_deps import BotDeps
 from bot.telegram_app import TelegramApp

@@ -1,8 +1,8 @@
-"""The time, as the core needs it: injected, so that tests can set it."""
+"""The time: injected everywhere, so that tests can set it."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -12,3 +12,11 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The moment, UTC-aware."""
         ...
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """The moment, UTC-aware."""
+        return datetime.now(UTC)
