@@ -343,10 +343,12 @@ class Guardian:
 
     async def _health(self) -> dict[str, object]:
         blind = [one.name for one in self.watch.watchers() if one.is_blind]
+        broken = {one.name: one.broken_detectors for one in self.watch.watchers() if one.broken_detectors}
         return {
-            "ok": not blind and self.face.is_polling,
+            "ok": not blind and not broken and self.face.is_polling,
             "chat": self.face.is_polling,
             "blind_hosts": blind,
+            "broken_detectors": broken,
             "open_incidents": len(self.desk.open_ones()),
             "tasks": self.tasks.names,
             **{name: value for one in self.integrations for name, value in one.health().items()},

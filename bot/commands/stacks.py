@@ -12,6 +12,7 @@ from bot.commands.service_status import ServiceStatus, incidents_of, standing, u
 from bot.commands.stack_cards import health_card, running, service_line, services_card, standings_of
 from bot.commands.target_choice import ReplyOption, choices, which_target
 from core.actions.catalog import Role
+from core.incidents.alerts import AlertKind
 from core.monitoring.inventory import Inventory, Stack
 from core.text import text
 from core.views.cards import (
@@ -73,6 +74,7 @@ def _overview(ask: CommandContext, inventory: Inventory, marks: Mapping[str, Lin
     count = sum(len(standings) for _, standings in rows) + len(alone)
     blocks: list[Block] = [_headline(ask, inventory, sick, count)]
     blocks += _hosts(inventory)
+    blocks += _broken_watch(ask)
     many_hosts = sum(not host.is_platform for host in inventory.hosts) > 1
     failed = {name for name, mark in marks.items() if mark.tone is Tone.BAD}
     rows.sort(key=lambda row: (not (any(one.is_trouble for one in row[1]) or row[0].name in failed), row[0].name))
@@ -118,6 +120,12 @@ def _hosts(inventory: Inventory) -> Iterator[Block]:
         elif host.is_simulated:
             yield line(strong(text("card.simulated")), " · ", text("status.simulated", host=host.name))
     yield Gap()
+
+
+def _broken_watch(ask: CommandContext) -> list[Block]:
+    """A detector that fails leaves trouble unseen: all that is said below may be too good."""
+    broken = [one for one in ask.face.desk.open_ones() if one.kind == AlertKind.DETECTOR_FAILED]
+    return [*(line(one.says, tone=Tone.WARNING) for one in broken), *([Gap()] if broken else [])]
 
 
 def _stack_lines(

@@ -52,10 +52,14 @@ class AlertKind(StrEnum):
     BACKUP_FAILED = "backup_failed"
     PLATFORM_UNREACHABLE = "platform_unreachable"
     """The platform (Dokploy) does not answer, or does not take the key."""
+    DETECTOR_FAILED = "detector_failed"
+    """A detector of the guardian's own raises errors: what it looks for goes unseen."""
 
 
 UNREACHABLE_KINDS = frozenset({AlertKind.ENGINE_UNREACHABLE, AlertKind.PLATFORM_UNREACHABLE})
 """About the watched system itself: all that can still be said when it does not answer."""
+ABOUT_THE_WATCH = UNREACHABLE_KINDS | {AlertKind.DETECTOR_FAILED}
+"""About how a system is watched, not about what runs there: its own watcher alone says so."""
 
 
 DetectorKind = Literal["state", "event"]

@@ -120,6 +120,7 @@ PLATFORM_NAMES: Mapping[str, EvidenceName] = {
     "backup_error": _seen("str", "why the backup failed"),
     "platform_problem": _seen("str", "why the platform does not answer, or does not take the key"),
     "platform_unreachable_s": _seen("float", "how long the platform has not answered", "s"),
+    "broken_detectors": _seen("list", "the guardian's own detectors that fail"),
 }
 """What a platform that manages stacks tells, and what is asked of it."""
 

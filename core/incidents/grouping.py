@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind
+from core.incidents.alerts import ABOUT_THE_WATCH, Alert, AlertKind
 from core.incidents.incident import BUSY, Incident
 from core.monitoring.topology import Topology
 from core.settings import WatchSettings
@@ -15,14 +15,14 @@ _CAN_BE_CAUSED = frozenset({AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, Aler
 """What a service shows when something it needs is down."""
 _CAN_CAUSE = (
     frozenset(AlertKind)
-    - UNREACHABLE_KINDS
+    - ABOUT_THE_WATCH
     - {AlertKind.DOMAIN_FAILING, AlertKind.BACKUP_FAILED, AlertKind.STATUS_CONTRADICTS, AlertKind.QUEUE_BLOCKED}
 )
 _OF_A_DEPLOY = frozenset({AlertKind.DEPLOY_CRASHED, AlertKind.STATUS_CONTRADICTS})
 """What a stack shows as a whole when some of its containers do not run."""
 _OF_A_STACK = _OF_A_DEPLOY | {AlertKind.DOMAIN_FAILING}
 """Said of a stack; has its cause in one of its containers where one of those is in trouble too."""
-_APART = frozenset({AlertKind.BACKUP_FAILED}) | UNREACHABLE_KINDS
+_APART = frozenset({AlertKind.BACKUP_FAILED}) | ABOUT_THE_WATCH
 """Have nothing to do with whatever else is wrong with the same stack or host."""
 _IS_DOWN = frozenset(
     {AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY, AlertKind.CANNOT_START}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind, Firing, Severity
+from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind, Evidence, Firing, Severity
 from core.monitoring.recovery import back_off_s, is_wanted_down, not_recovered, targets
 from core.monitoring.snapshot import Detector, View
 from core.text import Text, text
@@ -41,17 +41,26 @@ class _On:
 
 
 class AlertState:
-    """Compares what the detectors say with what is on. Keeps no time of its own: moments come from the views."""
+    """Compares what the detectors say with what is on. Keeps no time of its own: moments come from the views.
+
+    A detector that raises has not said that all is well: its alerts stay on, and an alert of its own tells of it.
+    """
 
     def __init__(self, detectors: Sequence[Detector], *, settle_s: float) -> None:
         self._detectors = tuple(detectors)
-        self.raises = frozenset(one.raises for one in detectors)
+        self.raises = frozenset({AlertKind.DETECTOR_FAILED, *(one.raises for one in detectors)})
         """What it can say."""
         self._event_kinds = frozenset(one.raises for one in detectors if one.kind == "event")
         self._settle_s = settle_s
         self._on: dict[str, _On] = {}
         self._last_at: dict[str, datetime] = {}
         self._said: frozenset[str] = frozenset()
+        self._broken: dict[Detector, datetime] = {}
+
+    @property
+    def broken_detectors(self) -> tuple[str, ...]:
+        """Names of the detectors that raised when they were last asked."""
+        return tuple(sorted(one.name for one in self._broken))
 
     def firing(self) -> tuple[Firing, ...]:
         """The alerts that are on."""
@@ -86,6 +95,8 @@ class AlertState:
     def why_not_quiet(self, fingerprint: str, view: View, since: datetime, restarted: Iterable[str]) -> Text | None:
         """What speaks against that trouble being over, as its detector's kind defines it; None: nothing."""
         kind = fingerprint.partition(":")[0]
+        if kind in self._unseen_kinds():
+            return text("watch.quiet.detector_failed")
         if kind not in self._event_kinds:
             return text("watch.quiet.fires") if fingerprint in self._said else None
         if self.recurred(fingerprint, since):
@@ -100,11 +111,31 @@ class AlertState:
         for detector in self._detectors:
             if is_blind and detector.raises not in UNREACHABLE_KINDS:
                 continue
-            for alert in _ask(detector, view):
+            for alert in self._ask(detector, view):
                 known = said.get(alert.fingerprint)
                 if known is None or alert.at > known.at:
                     said[alert.fingerprint] = alert
+        if self._broken:
+            broken = _broken_alert(view.now.host.name, self.broken_detectors, min(self._broken.values()))
+            said[broken.fingerprint] = broken
         return said
+
+    def _ask(self, detector: Detector, view: View) -> list[Alert]:
+        """What it says, up to where it fails: it is told of once when it breaks, and once when it works again."""
+        said: list[Alert] = []
+        try:
+            said.extend(detector(view))
+        except Exception as error:  # it reads what others wrote: the other detectors go on, whatever it meets
+            if detector not in self._broken:
+                log.exception("a detector failed", extra={"detector": detector.name, "problem": repr(error)})
+                self._broken[detector] = view.now.at
+        else:
+            if self._broken.pop(detector, None) is not None:
+                log.warning("a detector works again", extra={"detector": detector.name})
+        return said
+
+    def _unseen_kinds(self) -> frozenset[AlertKind]:
+        return frozenset(one.raises for one in self._broken)
 
     def _is_news(self, alert: Alert, now: datetime) -> bool:
         """Whether to raise it; remembers it as on."""
@@ -130,9 +161,10 @@ class AlertState:
         return happened_again or is_better_known
 
     def _over(self, view: View, said: dict[str, Alert], *, is_blind: bool) -> Iterator[AlertChange]:
+        unseen = self._unseen_kinds()
         for fingerprint, on in tuple(self._on.items()):
             alert = on.firing.alert
-            if is_blind and alert.kind not in UNREACHABLE_KINDS:
+            if alert.kind in unseen or (is_blind and alert.kind not in UNREACHABLE_KINDS):
                 on.calm_since = None
                 continue
             calm_s = self._calm_s(alert, view, is_said=fingerprint in said, last=on.firing.last)
@@ -175,9 +207,13 @@ def alert_like(fingerprint: str, at: datetime) -> Alert:
     )
 
 
-def _ask(detector: Detector, view: View) -> list[Alert]:
-    try:
-        return list(detector(view))
-    except Exception:
-        log.exception("a detector failed; the others go on", extra={"detector": detector.raises})
-        return []
+def _broken_alert(host: str, names: tuple[str, ...], since: datetime) -> Alert:
+    return Alert(
+        kind=AlertKind.DETECTOR_FAILED,
+        detector="state",
+        severity=Severity.WARNING,
+        host=host,
+        at=since,
+        says=text("alert.detector_failed", host=host, names=", ".join(names)),
+        evidence=(Evidence(name="broken_detectors", value=list(names), at=since, source="log"),),
+    )

@@ -181,6 +181,11 @@ class Detector:
     raises: AlertKind
     detect: Detect
 
+    @property
+    def name(self) -> str:
+        """Its function's name."""
+        return str(getattr(self.detect, "__name__", self.raises))
+
     def __call__(self, view: View) -> Iterator[Alert]:
         """The alerts that are on in this view."""
         yield from self.detect(view)

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 from core.clock import Clock
 from core.errors import SystemUnavailable
-from core.incidents.alerts import UNREACHABLE_KINDS, Alert, Firing
+from core.incidents.alerts import ABOUT_THE_WATCH, UNREACHABLE_KINDS, Alert, Firing
 from core.monitoring.alert_state import AlertChange, AlertState
 from core.monitoring.event_buffer import WINDOW
 from core.monitoring.inventory import Inventory
@@ -125,6 +125,11 @@ class Watcher:
         """Whether the engine does not answer, or has not been looked at yet."""
         return self._lost_since is not None or not self.has_looked.is_set()
 
+    @property
+    def broken_detectors(self) -> tuple[str, ...]:
+        """Names of the detectors that fail now: what they look for goes unseen."""
+        return self._board.broken_detectors
+
     def snapshot(self) -> Snapshot:
         """The host as last seen."""
         return self._recent.snapshot
@@ -167,8 +172,8 @@ class Watcher:
     def is_about(self, fingerprint: str) -> bool:
         """Whether this watcher is the one that raises and clears that trouble."""
         kind, _, target = fingerprint.partition(":")
-        host = target.partition("/")[0]
-        return kind in self._board.raises and (self._around is not None or host == self.name)
+        is_own = target.partition("/")[0] == self.name
+        return kind in self._board.raises and (is_own or (self._around is not None and kind not in ABOUT_THE_WATCH))
 
     def speaks_of(self, host: str) -> bool:
         """Whether it watches that host, or has an alert on about it."""

@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 
 from bot.commands.command_table import COMMANDS, listed
+from core.incidents.alerts import Alert, AlertKind, Severity
 from core.monitoring.snapshot import Sample
+from core.monitoring.topology import Topology
 from core.settings import Autonomy
-from core.text import LANGUAGES
+from core.text import LANGUAGES, text
 from knowledge.config.text_files import load_texts
 from playground.chats.shown_chats import ShownMessage
 from tests.bot.world import FaceWorld
@@ -31,6 +33,20 @@ async def test_status_shows_every_stack_and_leads_on(world: FaceWorld) -> None:
     assert "api: exited with code 137" in answer.text
     await (await world.ada.tap(answer, "granada")).answer()
     await world.says(world.ada.chat, "postgres", "running")
+
+
+async def test_status_says_that_a_part_of_the_watch_has_failed(world: FaceWorld) -> None:
+    alert = Alert(
+        kind=AlertKind.DETECTOR_FAILED,
+        detector="state",
+        severity=Severity.WARNING,
+        host="local",
+        at=world.clock.now(),
+        says=text("alert.detector_failed", host="local", names="unhealthy"),
+    )
+    await world.desk.raise_alert(alert, Topology())
+    await world.says(world.ada.chat, "A part of my own watch of local has failed (unhealthy)")
+    await _ask(world, "/status", "granada", "A part of my own watch of local has failed (unhealthy)")
 
 
 async def test_a_name_that_fits_two_is_asked_and_the_answer_takes_the_questions_place(world: FaceWorld) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,12 +15,12 @@ from core.incidents.alerts import Alert
 from core.monitoring.event_buffer import EventBuffer
 from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Container, ContainerState, Health
-from core.monitoring.snapshot import Detector, EngineEvent, EventKind, Sample, Snapshot
+from core.monitoring.snapshot import Detector, EngineEvent, EventKind, Sample, Snapshot, View
 from core.monitoring.topology import Topology
 from core.monitoring.watcher import Watcher
 from core.settings import WatchSettings
 from core.tasks import Tasks
-from integrations.docker_engine.detectors import DETECTORS, container_died
+from integrations.docker_engine.detectors import DETECTORS, container_died, paused
 from tests.core.scripted_watcher import HOST, Heard, WallClock, at, container, event
 from tests.testbed.world import eventually
 
@@ -187,18 +187,80 @@ async def test_a_sink_that_fails_hears_it_later() -> None:
     assert heard.kinds("shop-api-1") == ["container_died"]
 
 
-async def test_a_detector_that_fails_does_not_blind_the_others(caplog: pytest.LogCaptureFixture) -> None:
+class Breakable:
+    """A detector as it is shipped, that a test breaks and mends."""
+
+    def __init__(self, whole: Detector) -> None:
+        self.is_broken = False
+        self._whole = whole
+        self.detector = replace(whole, detect=self)
+        self.__name__ = whole.name
+
+    def __call__(self, view: View) -> Iterator[Alert]:
+        yield from self._whole(view)
+        if self.is_broken:
+            raise ZeroDivisionError
+
+
+def guarded_by(*detectors: Detector, source: Source, sink: Heard) -> Watcher:
+    return Watcher(source, detectors, sink=sink, clock=WallClock(), settings=QUICK, settle_s=0.2)
+
+
+async def test_a_detector_that_fails_does_not_blind_the_others() -> None:
     def broken(view: object) -> list[Alert]:
         raise ZeroDivisionError
 
     bad = Detector(kind="state", raises=container_died.raises, detect=broken)
     source, heard = Source(container()), Heard()
-    eyes = Watcher(source, [bad, container_died], sink=heard, clock=WallClock(), settings=QUICK, settle_s=0.2)
-    async with eyes:
+    async with guarded_by(bad, container_died, source=source, sink=heard) as eyes:
         await eventually(eyes.has_looked.is_set, 5)
         source.kill()
-        await eventually(lambda: heard.raised, 5)
-    assert "a detector failed" in caplog.text
+        await eventually(lambda: heard.kinds("shop-api-1"), 5)
+        assert eyes.broken_detectors == ("broken",)
+
+
+@pytest.mark.parametrize("whole", [container_died, paused], ids=["event", "state"])
+async def test_a_detector_that_breaks_keeps_what_it_said(whole: Detector, caplog: pytest.LogCaptureFixture) -> None:
+    source, heard, own = Source(container()), Heard(), Breakable(whole)
+    async with guarded_by(own.detector, source=source, sink=heard) as eyes:
+        await eventually(eyes.has_looked.is_set, 5)
+        source.change(state=ContainerState.PAUSED, started_at=now())
+        if whole is container_died:
+            source.kill()
+        else:
+            source.tell(EventKind.PAUSE)
+        await eventually(lambda: heard.kinds("shop-api-1"), 10)
+        [(_, said)] = heard.raised
+        own.is_broken = True
+        mended_at = now()
+        source.change(state=ContainerState.RUNNING, exit_code=None, started_at=mended_at)
+        await eventually(lambda: len(heard.raised) > 1, 5, what="people are told that it is broken")
+        broken = heard.raised[1][1]
+        assert (broken.kind, broken.facts()) == ("detector_failed", {"broken_detectors": [whole.name]})
+        await asyncio.sleep(1)
+        assert heard.cleared == [], "nobody can say that it is over"
+        assert eyes.is_firing(said.fingerprint)
+        why = eyes.why_not_quiet(said.fingerprint, mended_at)
+        assert why is not None
+        assert why.key == "watch.quiet.detector_failed"
+        assert eyes.broken_detectors == (whole.name,)
+
+        own.is_broken = False
+        await eventually(lambda: set(heard.cleared) == {said.fingerprint, broken.fingerprint}, 10)
+        assert eyes.is_quiet(said.fingerprint, mended_at)
+        assert eyes.broken_detectors == ()
+    told = [record for record in caplog.records if "detector" in record.message]
+    assert [record.message for record in told] == ["a detector failed", "a detector works again"], "once each"
+    assert {getattr(record, "detector", "") for record in told} == {whole.name}
+
+
+async def test_what_a_detector_finds_before_it_breaks_is_raised() -> None:
+    source, heard, own = Source(container()), Heard(), Breakable(container_died)
+    own.is_broken = True
+    async with guarded_by(own.detector, source=source, sink=heard) as eyes:
+        await eventually(eyes.has_looked.is_set, 5)
+        source.kill()
+        await eventually(lambda: heard.kinds("shop-api-1") == ["container_died"], 5)
 
 
 async def test_quiet_means_standing_and_not_recurring() -> None:

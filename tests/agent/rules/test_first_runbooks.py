@@ -312,6 +312,7 @@ async def test_memory_near_its_limit_gets_room_unless_it_leaks(books: Runbooks, 
             ("engine_unreachable", "engine_unreachable"),
             "connection refused",
         ),
+        (AlertKind.DETECTOR_FAILED, {"broken_detectors": ["paused"]}, ("detector_failed", "detector_failed"), "local"),
     ],
 )
 async def test_what_only_a_person_can_judge_is_explained(
