@@ -32,6 +32,8 @@ from core.text import Text, text
 log = logging.getLogger(__name__)
 
 IncidentChange = Callable[[Incident], Incident]
+_Taken = tuple[Incident, list[object]]
+"""Where an alert went, and what is to be told of it."""
 HELD_LIMIT = 1000
 _LOUDNESS = {severity: place for place, severity in enumerate(Severity)}
 
@@ -97,28 +99,32 @@ class IncidentTracker:
         `pages`: a sentence that a person must hear of now, beside the card that changes.
         A closed incident may get notes, but no other state: Refused. NotFound: there is none of that number.
         """
-        before, after = await self._change(incident_id, change)
-        if after != before:
-            await self._bus.publish(IncidentChanged(incident=after, before=before, pages=pages))
-            await self._close_if_calm(incident_id)
-        return self._open.get(incident_id, after)
+        async with self._lock(incident_id):
+            before, after = await self._change(incident_id, change)
+        if after == before:
+            return after
+        await self._bus.publish(IncidentChanged(incident=after, before=before, pages=pages))
+        return await self._close_if_calm(incident_id) or self._open.get(incident_id, after)
+
+    def _lock(self, incident_id: int) -> asyncio.Lock:
+        return self._locks.setdefault(incident_id, asyncio.Lock())
 
     async def _change(self, incident_id: int, change: IncidentChange) -> tuple[Incident, Incident]:
-        async with self._locks.setdefault(incident_id, asyncio.Lock()):
-            before = await self.get(incident_id)
-            if before is None:
-                raise NotFound(f"there is no incident {incident_id}")
-            after = change(before)
-            if after == before:
-                return before, before
-            now = self._clock.now()
-            if not before.is_open and after.state is not before.state:
-                raise Refused(f"incident {incident_id} is closed ({before.state}); it cannot become {after.state}")
-            closed_at = None if after.is_open else (after.closed_at or now)
-            after = replace(after, id=incident_id, updated_at=now, closed_at=closed_at)
-            await self._store.save(after)
-            self._remember(after)
-            return before, after
+        """Read, change and save, under the incident's lock."""
+        before = await self.get(incident_id)
+        if before is None:
+            raise NotFound(f"there is no incident {incident_id}")
+        after = change(before)
+        if after == before:
+            return before, before
+        now = self._clock.now()
+        if not before.is_open and after.state is not before.state:
+            raise Refused(f"incident {incident_id} is closed ({before.state}); it cannot become {after.state}")
+        closed_at = None if after.is_open else (after.closed_at or now)
+        after = replace(after, id=incident_id, updated_at=now, closed_at=closed_at)
+        await self._store.save(after)
+        self._remember(after)
+        return before, after
 
     def _remember(self, incident: Incident) -> None:
         if incident.is_open:
@@ -132,20 +138,26 @@ class IncidentTracker:
     async def raise_alert(self, alert: Alert, topology: Topology) -> Incident | None:
         """Take an alert: open an incident or add to one; None: a silence or a deploy holds it back."""
         async with self._placing:
-            self._firing.add(alert.fingerprint)
-            known = self._holder(alert.fingerprint)
-            silence = await self._silence_for(alert) if known is None else None
-            if known is None and (silence is not None or self._is_planned(alert)):
-                self._hold(alert, topology)
-                event: object = AlertHeldBack(alert=alert, silence=silence)
-                incident, events = None, [event]
-            elif known is not None:
-                incident, events = await self._again(known, alert)
-            else:
-                self._held.pop(alert.fingerprint, None)
-                incident, events = await self._place(alert, topology)
+            incident, events = await self._take(alert, topology)
         await self._publish(events)
         return incident
+
+    async def _take(self, alert: Alert, topology: Topology) -> tuple[Incident | None, list[object]]:
+        """Choose where it goes, and again when what was chosen has ended before its lock was free."""
+        self._firing.add(alert.fingerprint)
+        while True:
+            known = self._holder(alert.fingerprint)
+            if known is not None:
+                taken = await self._again(known, alert)
+            else:
+                silence = await self._silence_for(alert)
+                if silence is not None or self._is_planned(alert):
+                    self._hold(alert, topology)
+                    return None, [AlertHeldBack(alert=alert, silence=silence)]
+                self._held.pop(alert.fingerprint, None)
+                taken = await self._place(alert, topology)
+            if taken is not None:
+                return taken
 
     async def clear_alert(self, fingerprint: str) -> None:
         """Take it that an alert is over; its incident recovers when none of its alerts is on and no repair runs."""
@@ -160,11 +172,19 @@ class IncidentTracker:
         """To be called now and then: raises what a silence or deploy held back until it ended, ends what is calm."""
         now = self._clock.now()
         active = await self._silences.active(now)
-        for alert, topology in tuple(self._held.values()):
+        for alert, _ in tuple(self._held.values()):
             if not any(silence.covers(alert, now) for silence in active) and not self._is_planned(alert):
-                await self.raise_alert(alert, topology)
+                await self._let_go(alert.fingerprint)
         for incident in self.open_ones():
             await self._close_if_calm(incident.id)
+
+    async def _let_go(self, fingerprint: str) -> None:
+        """Raise what was held back, unless it has cleared meanwhile."""
+        events: list[object] = []
+        async with self._placing:
+            if fingerprint in self._held:
+                _, events = await self._take(*self._held[fingerprint])
+        await self._publish(events)
 
     def _holder(self, fingerprint: str) -> Incident | None:
         """The open incident that holds an alert of that fingerprint."""
@@ -181,12 +201,14 @@ class IncidentTracker:
             self._held.pop(next(iter(self._held)))
         self._held[alert.fingerprint] = (alert, topology)
 
-    async def _again(self, known: Incident, alert: Alert) -> tuple[Incident, list[object]]:
-        """The same trouble once more, or the same moment better known."""
+    async def _again(self, known: Incident, alert: Alert) -> _Taken | None:
+        """The same trouble once more, or the same moment better known; None: the incident has ended."""
         old = next(one for one in known.alerts if one.fingerprint == alert.fingerprint)
         is_repeat = alert.at > old.at
 
         def change(incident: Incident) -> Incident:
+            if not incident.is_open:
+                return incident
             alerts = tuple(alert if one.fingerprint == alert.fingerprint else one for one in incident.alerts)
             is_first = incident.alerts[0].fingerprint == alert.fingerprint
             changed = replace(
@@ -198,19 +220,22 @@ class IncidentTracker:
             )
             return changed.note(self._clock.now(), text("incident.note.repeated")) if is_repeat else changed
 
-        before, after = await self._change(known.id, change)
+        async with self._lock(known.id):
+            before, after = await self._change(known.id, change)
+        if not before.is_open:
+            return None
         self._calm_since.pop(known.id, None)
         if is_repeat:
             return after, [AlertRepeated(incident=after, alert=alert)]
         return after, [IncidentChanged(incident=after, before=before)]
 
-    async def _place(self, alert: Alert, topology: Topology) -> tuple[Incident, list[object]]:
+    async def _place(self, alert: Alert, topology: Topology) -> _Taken | None:
         found = place(alert, self.open_ones(), topology, self._firing, self._settings)
         if found is None:
             return await self._open_new(alert)
         return await self._join(found, alert)
 
-    async def _open_new(self, alert: Alert) -> tuple[Incident, list[object]]:
+    async def _open_new(self, alert: Alert) -> _Taken:
         now = self._clock.now()
         since = now - timedelta(seconds=self._settings.flap_within_s)
         openings = await self._store.openings(alert.fingerprint, since)
@@ -237,12 +262,15 @@ class IncidentTracker:
         log.info("an incident was opened", extra={"incident": incident.id, "fingerprint": alert.fingerprint})
         return incident, [IncidentOpened(incident=incident)]
 
-    async def _join(self, found: Grouping, alert: Alert) -> tuple[Incident, list[object]]:
+    async def _join(self, found: Grouping, alert: Alert) -> _Taken | None:
+        """Into an open incident, with those that it absorbs; None: it has ended, or a repair of it has begun."""
         now = self._clock.now()
         title = alert_title(alert)
         key = "incident.note.culprit" if found.is_root else "incident.note.joined"
 
         def change(incident: Incident) -> Incident:
+            if not incident.is_open or (found.is_root and incident.state in BUSY):
+                return incident
             joined = replace(
                 incident,
                 alerts=(*incident.alerts, alert),
@@ -250,15 +278,23 @@ class IncidentTracker:
             ).note(now, text(key, says=alert.says, root=title))
             return joined.with_culprit(title) if found.is_root else joined
 
-        _, after = await self._change(found.incident.id, change)
-        self._calm_since.pop(after.id, None)
-        events: list[object] = []
-        for other in found.absorbing:
-            after, merged = await self._absorb(after, other)
-            events += merged
+        async with self._lock(found.incident.id):
+            before, after = await self._change(found.incident.id, change)
+            if after is before:
+                return None
+            self._calm_since.pop(after.id, None)
+            events: list[object] = []
+            for other in found.absorbing:
+                async with self._lock(other.id):
+                    after, merged = await self._absorb(after, other.id)
+                events += merged
         return after, [AlertJoined(incident=after, alert=alert, is_root=found.is_root), *events]
 
-    async def _absorb(self, older: Incident, other: Incident) -> tuple[Incident, list[object]]:
+    async def _absorb(self, older: Incident, other_id: int) -> _Taken:
+        """Make one of two, under the locks of both, the older one's first; what has ended or is at work stays."""
+        other = self._open.get(other_id)
+        if other is None or other.state in BUSY:
+            return older, []
         now = self._clock.now()
 
         def end(incident: Incident) -> Incident:
@@ -272,21 +308,21 @@ class IncidentTracker:
 
         def take_over(incident: Incident) -> Incident:
             known = {alert.fingerprint for alert in incident.alerts}
-            more = tuple(alert for alert in ended.alerts if alert.fingerprint not in known)
-            grown = replace(incident, alerts=(*incident.alerts, *more), repeats=incident.repeats + ended.repeats)
-            return grown.note(now, text("incident.note.absorbed", other=ended.id))
+            more = tuple(alert for alert in other.alerts if alert.fingerprint not in known)
+            grown = replace(incident, alerts=(*incident.alerts, *more), repeats=incident.repeats + other.repeats)
+            return grown.note(now, text("incident.note.absorbed", other=other.id))
 
+        _, older = await self._change(older.id, take_over)  # first: a process that ends here leaves no alert alone
         _, ended = await self._change(other.id, end)
-        _, older = await self._change(older.id, take_over)
         return older, [IncidentMerged(incident=ended, into=older)]
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
-    async def _close_if_calm(self, incident_id: int) -> None:
+    async def _close_if_calm(self, incident_id: int) -> Incident | None:
         """Let an incident recover when none of its alerts is on: never under a repair, a flapping one after a while."""
         incident = self._open.get(incident_id)
         if incident is None or not self._is_calm(incident):
-            return
+            return None
 
         def recover(now_it_is: Incident) -> Incident:
             if not now_it_is.is_open or now_it_is.state in BUSY or self._any_firing(now_it_is):
@@ -294,10 +330,12 @@ class IncidentTracker:
             closed = replace(now_it_is, state=IncidentState.RECOVERED, outcome_says=text("incident.outcome.recovered"))
             return closed.note(self._clock.now(), text("incident.note.recovered"))
 
-        before, after = await self._change(incident_id, recover)
+        async with self._lock(incident_id):
+            before, after = await self._change(incident_id, recover)
         if after.state is IncidentState.RECOVERED and before.is_open:
             log.info("an incident recovered by itself", extra={"incident": incident_id})
             await self._bus.publish(IncidentRecovered(incident=after, before=before))
+        return after
 
     def _is_calm(self, incident: Incident) -> bool:
         if incident.state in BUSY:

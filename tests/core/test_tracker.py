@@ -370,3 +370,107 @@ async def test_a_change_may_page_and_a_closed_one_stays_closed() -> None:
         await desk.moves(1, IncidentState.ACTING)
     with pytest.raises(NotFound, match="99"):
         await desk.moves(99, IncidentState.ACTING)
+
+
+# -- what falls while an incident closes ------------------------------------------------------------------------------
+
+SAVE_S = 0.02
+MOMENTS_S = [0.0, 0.005, 0.015, 0.025, 0.05]
+"""Before, during and after the saving of the end."""
+
+
+class SlowDesk(Desk):
+    """A desk whose records take a while to write."""
+
+    def again(self) -> IncidentTracker:
+        class Slow(IncidentsInMemory):
+            async def save(self, incident: Incident) -> None:
+                await asyncio.sleep(SAVE_S)
+                await super().save(incident)
+
+            async def open(self, incident: Incident) -> Incident:
+                await asyncio.sleep(SAVE_S / 2)
+                return await super().open(incident)
+
+        self.store = Slow(incidents=self.store.incidents)
+        return super().again()
+
+    async def raises_after(self, delay_s: float, one: Alert) -> Incident:
+        await asyncio.sleep(delay_s)
+        return await self.raises(one)
+
+    def is_cared_for(self, one: Alert) -> bool:
+        """Whether an open incident holds it, in memory and in the records."""
+        open_ones = [*self.desk.open_ones(), *(kept for kept in self.store.incidents.values() if kept.is_open)]
+        holders = [found.id for found in open_ones if one.fingerprint in {held.fingerprint for held in found.alerts}]
+        return len(holders) == 2
+
+
+@pytest.mark.parametrize("delay_s", MOMENTS_S)
+@pytest.mark.parametrize("again", [alert(when_s=9), alert("web", AlertKind.UNHEALTHY, when_s=9)], ids=["same", "joins"])
+async def test_what_happens_while_an_incident_closes_is_in_an_open_one(again: Alert, delay_s: float) -> None:
+    desk = SlowDesk()
+    first = await desk.raises(alert())
+    await desk.moves(first.id, IncidentState.VERIFYING)
+    _, taken = await asyncio.gather(desk.moves(first.id, IncidentState.RESOLVED), desk.raises_after(delay_s, again))
+    assert taken.id != first.id
+    assert desk.is_cared_for(again)
+    assert desk.names().count("IncidentOpened") == 2
+    closed = desk.store.incidents[first.id]
+    assert [one.fingerprint for one in closed.alerts] == [alert().fingerprint]
+    assert closed.repeats == 0
+
+
+@pytest.mark.parametrize("delay_s", MOMENTS_S)
+async def test_an_alert_beside_the_recovery_of_its_incident_is_in_an_open_one(delay_s: float) -> None:
+    desk = SlowDesk()
+    await desk.raises(alert())
+
+    async def clear() -> None:
+        await desk.desk.clear_alert(alert().fingerprint)
+
+    victim = alert("web", AlertKind.UNHEALTHY, when_s=9)
+    await asyncio.gather(clear(), desk.raises_after(delay_s, victim))
+    assert desk.is_cared_for(victim)
+
+
+@pytest.mark.parametrize("delay_s", MOMENTS_S)
+@pytest.mark.parametrize("closing", [1, 2], ids=["the one that absorbs", "the one that is absorbed"])
+async def test_a_root_found_while_an_incident_of_a_victim_closes(closing: int, delay_s: float) -> None:
+    desk = SlowDesk(group_within_s=60)
+    await desk.raises(alert("web", AlertKind.UNHEALTHY))
+    await desk.raises(alert("api", AlertKind.UNHEALTHY, when_s=100))
+    root = alert("db", when_s=55)
+    await asyncio.gather(desk.moves(closing, IncidentState.RESOLVED), desk.raises_after(delay_s, root))
+    assert desk.is_cared_for(root)
+    assert desk.is_cared_for(alert("api" if closing == 1 else "web", AlertKind.UNHEALTHY))
+    assert desk.store.incidents[closing].state is IncidentState.RESOLVED
+    assert root.fingerprint not in {one.fingerprint for one in desk.store.incidents[closing].alerts}
+
+
+async def test_an_incident_that_a_repair_began_on_meanwhile_is_not_absorbed() -> None:
+    desk = SlowDesk(group_within_s=60)
+    await desk.raises(alert("web", AlertKind.UNHEALTHY))
+    await desk.raises(alert("api", AlertKind.UNHEALTHY, when_s=100))
+    await asyncio.gather(desk.moves(2, IncidentState.ACTING), desk.raises_after(0.005, alert("db", when_s=55)))
+    assert {number: one.state for number, one in desk.store.incidents.items()} == {
+        1: IncidentState.DETECTED,
+        2: IncidentState.ACTING,
+    }
+
+
+@pytest.mark.parametrize("delay_s", MOMENTS_S)
+async def test_what_clears_while_it_is_let_go_of_leaves_nothing_open(delay_s: float) -> None:
+    desk = SlowDesk()
+    await desk.silences.add(Silence(id=1, target="shop", until=at(300), by="Ada"))
+    await desk.desk.raise_alert(alert("db"), desk.graph)
+    await desk.desk.raise_alert(alert("other"), desk.graph)
+    desk.clock.forward(301)
+
+    async def clear() -> None:
+        await asyncio.sleep(delay_s)
+        await desk.desk.clear_alert(alert("other").fingerprint)
+
+    await asyncio.gather(desk.desk.review(), clear())
+    await desk.desk.review()
+    assert [one.target for one in desk.desk.open_ones()] == ["shop/db"]

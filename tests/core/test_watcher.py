@@ -248,7 +248,7 @@ async def test_a_detector_that_breaks_keeps_what_it_said(whole: Detector, caplog
         own.is_broken = False
         await eventually(lambda: set(heard.cleared) == {said.fingerprint, broken.fingerprint}, 10)
         assert eyes.is_quiet(said.fingerprint, mended_at)
-        assert eyes.broken_detectors == ()
+        assert list(eyes.broken_detectors) == []
     told = [record for record in caplog.records if "detector" in record.message]
     assert [record.message for record in told] == ["a detector failed", "a detector works again"], "once each"
     assert {getattr(record, "detector", "") for record in told} == {whole.name}
