@@ -179,6 +179,8 @@ class Guardian:
         await self.knowledge.runs.start()
         self._stack.push_async_callback(self.knowledge.runs.stop)  # before what they work with is closed
         await self.door.recover()
+        if not any(one.simulated_hosts() for one in self.integrations):  # an engine that is away was not taken out
+            await self.desk.close_unwatched(self.watch.is_watched)
         await self.reactions.take_up(self.desk.open_ones())
         self._is_ready.set()
         await self._stack.enter_async_context(self._hooks)  # what they took until now has waited

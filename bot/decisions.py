@@ -12,7 +12,7 @@ from core.actions.approvals import Approval
 from core.actions.catalog import Role
 from core.actions.gateway import TapResult
 from core.incidents.alerts import Silence
-from core.incidents.incident import Incident, IncidentState
+from core.incidents.incident import ALERT_IS_ON, Incident, IncidentState
 from core.settings import Autonomy
 from core.text import Text, text
 from core.views.incident_card import digest_of
@@ -108,6 +108,25 @@ class Decisions:
         await self._face.audit.add(actor, "acknowledge", after.target, incident_id=incident.id)
         await self._face.poke(after)
         return DecisionResult(says=text("decide.taken", id=incident.id), is_done=after.is_open)
+
+    async def close(self, visitor: ChatUser, incident: Incident, why: str) -> DecisionResult:
+        """End an incident by hand: what waited for a decision is withdrawn, what has not begun is not begun."""
+        if not visitor_may(visitor, Role.OPERATOR, incident.stack):
+            return _needs(Role.OPERATOR)
+        if not incident.is_open:
+            return DecisionResult(says=text("decide.closed", id=incident.id), is_done=False)
+        actor, now = visitor.actor(incident.stack), self._face.clock.now()
+        reason = self._face.redact(why[:WHY_LIMIT])
+        says = text("incident.outcome.closed", who=actor.name, why=reason)
+
+        after = await self._face.desk.update(incident.id, lambda one: one.closed(now, says) if one.is_open else one)
+        if after.outcome_says != says:
+            return DecisionResult(says=text("decide.closed", id=incident.id), is_done=False)
+        await self._face.door.withdraw(incident.id)
+        await self._face.audit.add(actor, "close", after.target, details={"why": reason}, incident_id=incident.id)
+        await self._face.poke(after)
+        key = "decide.closed_now_on" if ALERT_IS_ON in after.tags else "decide.closed_now"
+        return DecisionResult(says=text(key, id=incident.id, target=after.target), is_done=True)
 
     async def silence(
         self, visitor: ChatUser, target: str, stack: str | None, span: timedelta, why: str = ""

@@ -44,9 +44,9 @@ class IncidentReactions:
             await self._let_go(event.incident)
 
     async def leave_to_a_person(self, event: IncidentChanged) -> None:
-        """A person took it over: what the machine still asked is withdrawn."""
+        """Withdraw what was asked: a person took it over or closed it."""
         state = event.incident.state
-        if state is IncidentState.ACKNOWLEDGED and event.before.state is not state:
+        if state in (IncidentState.ACKNOWLEDGED, IncidentState.CLOSED) and event.before.state is not state:
             await self._let_go(event.incident)
 
     async def _let_go(self, incident: Incident) -> None:

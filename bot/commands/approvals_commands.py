@@ -1,18 +1,21 @@
-"""/approve, /deny, /ack: what the buttons of a card do, for whoever types."""
+"""/approve, /deny, /ack, /close: what the buttons of a card do, for whoever types."""
 
 from __future__ import annotations
 
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.incidents import which_incident
+from bot.commands.target_choice import ReplyOption, choices
 from bot.decisions import DecisionResult
 from core.actions.approvals import Approval
 from core.actions.catalog import Role
+from core.incidents.incident import Incident
 from core.text import text
 from core.views.cards import Block, Card, CardButton, Tone, line, said, strong
 from core.views.incident_card import approval_buttons
 
 ASKED_SHOWN = 8
+CLOSE_REASONS = ("repaired", "false_alarm", "accepted")
 
 
 @command("approve", family="incidents", role=Role.OPERATOR, changes=True)
@@ -42,6 +45,28 @@ async def ack(ask: CommandContext) -> CommandReply:
     """Take an incident over: automation stands still."""
     found = await which_incident(ask, ask.words, only_open=True)
     return found if isinstance(found, Card) else _said(await ask.decisions.take(ask.person, found))
+
+
+@command("close", family="incidents", role=Role.OPERATOR, changes=True)
+async def close(ask: CommandContext) -> CommandReply:
+    """End an incident by hand; the reason is asked for where it is missing."""
+    first, _, rest = ask.words.strip().partition(" ")
+    is_number = first.lstrip("#").isdigit()
+    is_reply = ask.incident_id is not None and not is_number
+    number, why = ("", ask.words.strip()) if is_reply else (first, rest.strip())
+    found = await which_incident(ask, number, only_open=True)
+    if isinstance(found, Card):
+        return found
+    if found.is_open and not why and ask.may(Role.OPERATOR, found.stack):
+        return _why_closed(ask, found)
+    return _said(await ask.decisions.close(ask.person, found, why))
+
+
+def _why_closed(ask: CommandContext, incident: Incident) -> Card:
+    """The usual reasons as buttons; any other is typed."""
+    reasons = [ask.face.texts.render(text(f"close.reason.{one}"), ask.language) for one in CLOSE_REASONS]
+    options = [ReplyOption(label=reason, words=f"{incident.id} {reason}") for reason in reasons]
+    return choices(ask, text("close.why", id=incident.id), options)
 
 
 async def _by_id(ask: CommandContext, which: str) -> Approval | None:

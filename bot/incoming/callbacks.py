@@ -167,6 +167,8 @@ class CallbackQueries:
                 return _Outcome(reply=why_card(await incident_view(self._face, incident, ask.zone)), about=incident.id)
             case buttons.TakeIncident():
                 return _decided(await self.decisions.take(ask.person, incident))
+            case buttons.CloseIncident():
+                return _Outcome(slow=await self.run(ask.for_command("close", str(incident.id)), COMMANDS["close"]))
             case buttons.SilenceIncident():
                 target, stack = incident.target, incident.stack
                 verdict, _ = await self.decisions.silence(ask.person, target, stack, SILENCE_SPAN)

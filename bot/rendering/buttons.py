@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar, Self
 
@@ -132,6 +133,14 @@ class TakeIncident(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CloseIncident(Payload):
+    """Close it by hand: asks for the reason."""
+
+    code: ClassVar[str] = "cl"
+    incident_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Again(Payload):
     """A command with other words; what it means stands in the records under the token."""
 
@@ -170,21 +179,14 @@ def payload_of(button: CardButton) -> Payload:
     return _OF_INCIDENT[button.press](incident_id=incident_id)
 
 
-_OF_INCIDENT: dict[
-    ButtonAction,
-    type[DenyAll]
-    | type[WhyButton]
-    | type[IncidentLogs]
-    | type[IncidentMetrics]
-    | type[SilenceIncident]
-    | type[TakeIncident],
-] = {
+_OF_INCIDENT: dict[ButtonAction, Callable[..., Payload]] = {
     ButtonAction.DENY_ALL: DenyAll,
     ButtonAction.WHY: WhyButton,
     ButtonAction.LOGS: IncidentLogs,
     ButtonAction.METRICS: IncidentMetrics,
     ButtonAction.SILENCE: SilenceIncident,
     ButtonAction.TAKE: TakeIncident,
+    ButtonAction.CLOSE: CloseIncident,
 }
 
 

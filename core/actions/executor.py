@@ -130,7 +130,8 @@ class ActionExecutor:
             with as_current_call(_calling(record)):
                 return await self._take_up(record, action, params)
         facts, _, _ = await self._facts.load(record.call, record.target)
-        if record.approved_by is None:
+        is_taken_over = facts.is_with_a_person and record.call.actor.kind is not ActorKind.PERSON
+        if record.approved_by is None or is_taken_over:
             again = weigh(action, record.call, facts, self._policy)
             if again.decision is not Decision.ALLOW:
                 refusal = _failure(denial(again.reason))

@@ -34,9 +34,11 @@ class IncidentState(StrEnum):
     """A person has it; automation has stopped."""
     MERGED = "merged"
     """Belongs to an older incident, which goes on."""
+    CLOSED = "closed"
+    """Closed by hand, or nobody watches what it is about any more; its alerts may still be on."""
 
 
-CLOSED = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED})
+_OVER = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED, IncidentState.CLOSED})
 WITH_A_PERSON = frozenset(
     {IncidentState.ESCALATED, IncidentState.DENIED, IncidentState.EXPIRED, IncidentState.ACKNOWLEDGED}
 )
@@ -45,6 +47,8 @@ WITH_A_PERSON = frozenset(
 BUSY = frozenset({IncidentState.ACTING, IncidentState.VERIFYING})
 """A repair is under way: its own end decides, not the alert that clears."""
 CULPRIT = "culprit:"
+ALERT_IS_ON = "alert_is_on"
+"""Tag of an incident that was closed by hand while an alert of it was on, until that clears."""
 
 
 class Decider(StrEnum):
@@ -132,7 +136,7 @@ class Incident:
     @property
     def is_open(self) -> bool:
         """Whether anything may still happen to it."""
-        return self.state not in CLOSED
+        return self.state not in _OVER
 
     @property
     def key(self) -> str:
@@ -164,6 +168,10 @@ class Incident:
     def evidence(self) -> Iterable[Evidence]:
         """The evidence of all its alerts in their order, then what was gathered."""
         return (*(item for alert in self.alerts for item in alert.evidence), *self.gathered)
+
+    def closed(self, at: datetime, says: Text) -> Incident:
+        """The same incident, ended for another reason than that its trouble is over."""
+        return replace(self, state=IncidentState.CLOSED, outcome_says=says, verify_until=None).note(at, says)
 
     def note(self, at: datetime, says: Text) -> Incident:
         """The same incident with one more line in its timeline (the last 100 are kept)."""

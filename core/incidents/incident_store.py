@@ -28,6 +28,10 @@ class IncidentStore(Protocol):
         """All that are not closed, oldest first."""
         ...
 
+    async def closed_by_hand(self) -> list[Incident]:
+        """Those in the state `closed`, oldest first, as far as they are kept."""
+        ...
+
     async def recent(
         self, limit: int = 10, *, stack: str | None = None, since: datetime | None = None
     ) -> list[Incident]:

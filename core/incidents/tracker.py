@@ -14,7 +14,7 @@ from core.clock import Clock
 from core.errors import NotFound, Refused
 from core.incidents.alerts import Alert, Severity, Silence
 from core.incidents.grouping import Grouping, alert_title, place
-from core.incidents.incident import BUSY, Incident, IncidentState
+from core.incidents.incident import ALERT_IS_ON, BUSY, Incident, IncidentState
 from core.incidents.incident_events import (
     AlertHeldBack,
     AlertJoined,
@@ -67,6 +67,7 @@ class IncidentTracker:
         self._open: dict[int, Incident] = {}
         self._firing: set[str] = set()
         self._held: dict[str, tuple[Alert, Topology]] = {}
+        self._left: dict[str, tuple[int, datetime]] = {}
         self._calm_since: dict[int, datetime] = {}
         self._placing = asyncio.Lock()
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -74,14 +75,20 @@ class IncidentTracker:
     # -- reading ----------------------------------------------------------------------------------------------------
 
     async def take_up(self) -> tuple[Alert, ...]:
-        """Load the open incidents of the last run; returns their alerts, for the watchers to adopt before they start.
+        """Load what the last run left; returns the alerts that were on, for the watchers to adopt before they start.
 
         The watchers clear what is not so any more: such an incident becomes *recovered* by the usual way.
         """
+        alerts: dict[str, Alert] = {}
+        for incident in await self._store.closed_by_hand():
+            if ALERT_IS_ON in incident.tags:
+                self._leave(incident, incident.alerts)
+                alerts |= {alert.fingerprint: alert for alert in incident.alerts}
         for incident in await self._store.open_ones():
             self._open[incident.id] = incident
-            self._firing.update(alert.fingerprint for alert in incident.alerts)
-        return tuple(alert for incident in self._open.values() for alert in incident.alerts)
+            alerts |= {alert.fingerprint: alert for alert in incident.alerts}
+        self._firing.update(alerts)
+        return tuple(alerts.values())
 
     def open_ones(self) -> tuple[Incident, ...]:
         """All open incidents, oldest first."""
@@ -122,6 +129,8 @@ class IncidentTracker:
             raise Refused(f"incident {incident_id} is closed ({before.state}); it cannot become {after.state}")
         closed_at = None if after.is_open else (after.closed_at or now)
         after = replace(after, id=incident_id, updated_at=now, closed_at=closed_at)
+        if before.is_open and after.state is IncidentState.CLOSED:
+            after = self._left_on(after)
         await self._store.save(after)
         self._remember(after)
         return before, after
@@ -136,7 +145,10 @@ class IncidentTracker:
     # -- alerts -----------------------------------------------------------------------------------------------------
 
     async def raise_alert(self, alert: Alert, topology: Topology) -> Incident | None:
-        """Take an alert: open an incident or add to one; None: a silence or a deploy holds it back."""
+        """Take an alert: open an incident or add to one.
+
+        None: a silence or a deploy holds it back, or its incident was closed by hand and it has not happened again.
+        """
         async with self._placing:
             incident, events = await self._take(alert, topology)
         await self._publish(events)
@@ -146,6 +158,10 @@ class IncidentTracker:
         """Choose where it goes, and again when what was chosen has ended before its lock was free."""
         self._firing.add(alert.fingerprint)
         while True:
+            if alert.fingerprint in self._left:
+                if alert.at <= self._left[alert.fingerprint][1]:
+                    return None, []
+                await self._is_left_no_more(alert.fingerprint)
             known = self._holder(alert.fingerprint)
             if known is not None:
                 taken = await self._again(known, alert)
@@ -164,6 +180,7 @@ class IncidentTracker:
         async with self._placing:
             self._firing.discard(fingerprint)
             self._held.pop(fingerprint, None)
+            await self._is_left_no_more(fingerprint)
             holder = self._holder(fingerprint)
         if holder is not None:
             await self._close_if_calm(holder.id)
@@ -317,6 +334,42 @@ class IncidentTracker:
         return older, [IncidentMerged(incident=ended, into=older)]
 
     # -- the end ----------------------------------------------------------------------------------------------------
+
+    async def close_unwatched(self, is_watched: Callable[[str], bool]) -> list[Incident]:
+        """End the incidents of what was taken out of the settings: nobody would ever clear their alerts."""
+        closed: list[Incident] = []
+        for incident in self.open_ones():
+            away = {alert.fingerprint for alert in incident.alerts if not is_watched(alert.fingerprint)}
+            self._firing -= away
+            if len(away) == len(incident.alerts):
+                closed.append(await self.update(incident.id, self._unwatched))
+            elif away:
+                await self._close_if_calm(incident.id)
+        return closed
+
+    def _unwatched(self, incident: Incident) -> Incident:
+        if not incident.is_open:
+            return incident
+        return incident.closed(self._clock.now(), text("incident.outcome.unwatched", target=incident.target))
+
+    def _left_on(self, incident: Incident) -> Incident:
+        """Closed while some of its alerts are on: they are no news until they happen again."""
+        on = [alert for alert in incident.alerts if alert.fingerprint in self._firing]
+        self._leave(incident, on)
+        return replace(incident, tags=(*incident.tags, ALERT_IS_ON)) if on else incident
+
+    def _leave(self, incident: Incident, alerts: Iterable[Alert]) -> None:
+        self._left.update({alert.fingerprint: (incident.id, alert.at) for alert in alerts})
+
+    async def _is_left_no_more(self, fingerprint: str) -> None:
+        """An alert whose incident was closed by hand has cleared, or has happened again."""
+        incident_id, _ = self._left.pop(fingerprint, (0, None))
+        if not incident_id or any(incident_id == number for number, _ in self._left.values()):
+            return
+        async with self._lock(incident_id):
+            await self._change(
+                incident_id, lambda one: replace(one, tags=tuple(tag for tag in one.tags if tag != ALERT_IS_ON))
+            )
 
     async def _close_if_calm(self, incident_id: int) -> Incident | None:
         """Let an incident recover when none of its alerts is on: never under a repair, a flapping one after a while."""

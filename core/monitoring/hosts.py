@@ -116,6 +116,10 @@ class WatcherGroup:
         owner = self._about(fingerprint)
         return owner is not None and owner.is_firing(fingerprint)
 
+    def is_watched(self, fingerprint: str) -> bool:
+        """Whether there is a watcher that raises and clears that trouble."""
+        return self._about(fingerprint) is not None
+
     def is_quiet(self, fingerprint: str, since: datetime) -> bool:
         """Whether, by a look made after `since`, that trouble is over; never for a host that is not watched."""
         owner = self._about(fingerprint)

@@ -98,6 +98,7 @@ class ButtonAction(StrEnum):
     METRICS = "metrics"
     SILENCE = "silence"
     TAKE = "take"
+    CLOSE = "close"
     CANCEL = "cancel"
     COMMAND = "command"
     """Runs a command again with other words."""

@@ -11,7 +11,7 @@ from core.actions.approvals import Approval, ApprovalState
 from core.actions.calls import CallRecord, CallState
 from core.durations import clock_time, duration
 from core.incidents.alerts import Severity
-from core.incidents.incident import Decider, Incident, IncidentState
+from core.incidents.incident import WITH_A_PERSON, Decider, Incident, IncidentState
 from core.text import Text, text
 from core.views.cards import (
     Block,
@@ -48,6 +48,7 @@ STATE_TONES = {
     IncidentState.EXPIRED: Tone.PERSON,
     IncidentState.ACKNOWLEDGED: Tone.PERSON,
     IncidentState.MERGED: Tone.LINK,
+    IncidentState.CLOSED: Tone.PERSON,
 }
 STEP_TONES = {
     CallState.ASKED: Tone.ASK,
@@ -57,7 +58,9 @@ STEP_TONES = {
     CallState.FAILED: Tone.BAD,
     CallState.UNKNOWN: Tone.UNKNOWN,
 }
-SAID_BY_ITSELF = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED})
+SAID_BY_ITSELF = frozenset(
+    {IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED, IncidentState.CLOSED}
+)
 """Ends whose line says all that the outcome's sentence says."""
 AFFECTED_SHOWN = 5
 
@@ -247,7 +250,10 @@ def _state(view: IncidentView) -> Iterator[Block]:
         values["took"] = duration(incident.closed_at - incident.occurred_at)
     if incident.diagnosis is not None or view.calls or incident.plan_says:
         yield Gap()
-    yield line(strong(Text(key, dict(values))), tone=STATE_TONES[incident.state])
+    says = Text(key, dict(values))
+    if incident.state is IncidentState.CLOSED and incident.outcome_says is not None:
+        says = incident.outcome_says
+    yield line(strong(says), tone=STATE_TONES[incident.state])
     if incident.outcome_says is not None and incident.state not in SAID_BY_ITSELF:
         yield line(incident.outcome_says)
     for approval in view.asked:
@@ -305,6 +311,8 @@ def _buttons(view: IncidentView) -> Iterator[tuple[CardButton, ...]]:
         care = [CardButton(press=ButtonAction.SILENCE, label=text("button.silence"), subject=subject)]
         if incident.state is not IncidentState.ACKNOWLEDGED:
             care.append(CardButton(press=ButtonAction.TAKE, label=text("button.take"), subject=subject))
+        if incident.state in WITH_A_PERSON:
+            care.append(CardButton(press=ButtonAction.CLOSE, label=text("button.close"), subject=subject))
         yield tuple(care)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, insert, select, update
 
 from core.errors import NotFound
-from core.incidents.incident import Incident
+from core.incidents.incident import Incident, IncidentState
 from knowledge.codec import pack, unpack
 from knowledge.database import Database
 from knowledge.tables import incidents
@@ -44,6 +44,12 @@ class RecordedIncidents:
     async def open_ones(self) -> list[Incident]:
         """All that are not closed, oldest first."""
         return await self._all(select(incidents).where(incidents.c.is_open.is_(True)).order_by(incidents.c.id))
+
+    async def closed_by_hand(self) -> list[Incident]:
+        """Those in the state `closed`, oldest first."""
+        return await self._all(
+            select(incidents).where(incidents.c.state == IncidentState.CLOSED).order_by(incidents.c.id)
+        )
 
     async def recent(
         self, limit: int = 10, *, stack: str | None = None, service: str | None = None, since: datetime | None = None

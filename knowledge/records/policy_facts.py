@@ -12,7 +12,7 @@ from core.actions.calls import Budget, Call
 from core.actions.catalog import Risk
 from core.actions.policy import ActorKind, Facts
 from core.clock import Clock
-from core.incidents.incident import WITH_A_PERSON
+from core.incidents.incident import WITH_A_PERSON, IncidentState
 from core.monitoring.inventory import Container, Inventory
 from core.settings import Autonomy, Settings
 from knowledge.database import Database
@@ -71,7 +71,7 @@ class RecordedFacts:
             attempts=await self._attempts(call),
             disruptive_last_hour=await self._spent(Risk.DISRUPTIVE, stack, service, now - timedelta(hours=1)),
             changes_today=await self._spent(Risk.CHANGE, stack, None, now - timedelta(days=1)),
-            is_with_a_person=incident is not None and incident.state in WITH_A_PERSON,
+            is_with_a_person=incident is not None and incident.state in {*WITH_A_PERSON, IncidentState.CLOSED},
         )
         return facts, stack, service
 

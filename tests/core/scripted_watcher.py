@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.incidents.alerts import Alert, Silence
-from core.incidents.incident import Incident
+from core.incidents.incident import Incident, IncidentState
 from core.monitoring.inventory import Container, ContainerState, Host
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, Snapshot, View
 from core.monitoring.topology import Topology
@@ -144,6 +144,9 @@ class IncidentsInMemory:
 
     async def open_ones(self) -> list[Incident]:
         return [one for one in self.incidents.values() if one.is_open]
+
+    async def closed_by_hand(self) -> list[Incident]:
+        return [one for one in self.incidents.values() if one.state is IncidentState.CLOSED]
 
     async def recent(
         self, limit: int = 10, *, stack: str | None = None, since: datetime | None = None

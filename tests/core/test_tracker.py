@@ -474,3 +474,76 @@ async def test_what_clears_while_it_is_let_go_of_leaves_nothing_open(delay_s: fl
     await asyncio.gather(desk.desk.review(), clear())
     await desk.desk.review()
     assert [one.target for one in desk.desk.open_ones()] == ["shop/db"]
+
+
+# -- closed by hand, and no longer watched -----------------------------------------------------------------------------
+
+
+async def closed_by_hand(desk: Desk, number: int = 1) -> Incident:
+    return await desk.moves(number, IncidentState.CLOSED)
+
+
+async def test_closed_by_hand_it_stays_closed_until_the_trouble_happens_again() -> None:
+    desk = Desk()
+    await desk.raises(alert(when_s=5))
+    await closed_by_hand(desk)
+    better = alert(when_s=5, came_back=True)
+    assert await desk.desk.raise_alert(better, desk.graph) is None, "the same moment better known is nothing new"
+    await desk.desk.review()
+    assert desk.desk.open_ones() == ()
+    again = await desk.raises(alert(when_s=9))
+    assert (again.id, again.is_open) == (2, True)
+
+
+async def test_closed_by_hand_and_cleared_the_next_alert_opens_a_new_one() -> None:
+    desk = Desk()
+    await desk.raises(alert(when_s=5))
+    await closed_by_hand(desk)
+    await desk.desk.clear_alert(alert().fingerprint)
+    assert (await desk.raises(alert(when_s=5))).id == 2
+
+
+@pytest.mark.parametrize("has_cleared", [False, True])
+async def test_closed_by_hand_it_stays_closed_over_a_restart(has_cleared: bool) -> None:
+    """A detector says after a start what it said before: no news, unless it had cleared in between."""
+    desk = Desk()
+    await desk.raises(alert(when_s=5))
+    await closed_by_hand(desk)
+    if has_cleared:
+        await desk.desk.clear_alert(alert().fingerprint)
+    adopted = await desk.again().take_up()
+    assert [one.fingerprint for one in adopted] == ([] if has_cleared else [alert().fingerprint])
+    taken = await desk.desk.raise_alert(alert(when_s=5), desk.graph)
+    assert (taken is None) is not has_cleared
+    assert (await desk.raises(alert(when_s=9))).id == 2
+    assert [one.fingerprint for one in await desk.again().take_up()] == [alert().fingerprint]
+
+
+async def test_an_incident_that_nobody_watches_any_more_is_closed_and_says_so() -> None:
+    desk = Desk()
+    gone = replace(alert(), host="far")
+    await desk.raises(gone)
+    await desk.raises(alert())
+    await desk.raises(replace(alert("db", AlertKind.DEPLOY_FAILED), service=None, stack="blog", detector="state"))
+    await desk.moves(1, IncidentState.VERIFYING)
+    await desk.again().take_up()
+    closed = await desk.desk.close_unwatched(lambda one: one.startswith("container_died:local"))
+    assert [one.id for one in closed] == [1, 3]
+    for one in closed:
+        assert (one.state, one.closed_at) == (IncidentState.CLOSED, desk.clock.now())
+        assert one.outcome_says is not None
+        assert one.outcome_says.key == "incident.outcome.unwatched"
+        assert one.timeline[-1].says == one.outcome_says
+    assert [one.id for one in desk.desk.open_ones()] == [2]
+    assert desk.names()[-2:] == ["IncidentChanged", "IncidentChanged"]
+    assert [one.fingerprint for one in await desk.again().take_up()] == [alert().fingerprint]
+
+
+async def test_what_is_left_of_an_incident_half_of_which_nobody_watches_decides() -> None:
+    desk = Desk()
+    await desk.raises(alert())
+    await desk.raises(alert(kind=AlertKind.CRASH_LOOP, when_s=3))
+    await desk.desk.close_unwatched(lambda one: one.startswith("container_died"))
+    assert desk.desk.open_ones()[0].state is IncidentState.DETECTED
+    await desk.desk.clear_alert(alert().fingerprint)
+    assert isinstance(desk.told[-1], IncidentRecovered)

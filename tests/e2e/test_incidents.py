@@ -56,3 +56,19 @@ async def test_a_stop_by_a_person_is_no_alarm(world: World) -> None:
     other.kill(signal="SIGKILL")  # this one is an alarm: once its card is there, the first one's would have been
     await world.card("other", timeout_s=30)
     assert not world.cards_about("/api")
+
+
+async def test_the_incident_of_an_engine_that_was_taken_out_of_the_settings_is_closed(world: World) -> None:
+    """The same engine under two names: what one says is closed, what the other says still asks."""
+    container = world.stack.service("api")
+    await world.start(INFRAGUARDIAN_ENGINES__FAR__URL=world.docker_host)
+    container.kill(signal="SIGKILL")
+    await world.card("Approve", " · far", timeout_s=40)
+    await world.card("Approve", " · local", timeout_s=40)
+    await world.stop()
+    del world.settings["INFRAGUARDIAN_ENGINES__FAR__URL"]
+    await world.start()
+    closed = await world.card("is no longer in the settings", " · far", timeout_s=40)
+    assert "Approve" not in " ".join(closed.labels)
+    await world.card("Approve", " · local", timeout_s=40)
+    await world.ask(world.linus, "/status", "open incidents: 1")

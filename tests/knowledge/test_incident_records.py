@@ -46,6 +46,11 @@ async def test_incidents_are_listed_and_openings_counted(database: Database) -> 
     assert [one.id for one in await store.recent(9, stack="shop")] == [4, 3, 2]
     assert [one.id for one in await store.recent(9, stack="shop", service="web")] == []
     assert [one.id for one in await store.recent(9, since=NOON + timedelta(minutes=3))] == [4]
+    assert await store.closed_by_hand() == []
+    [first, *_] = await store.open_ones()
+    await store.save(replace(first, state=IncidentState.CLOSED, closed_at=NOON))
+    assert [one.id for one in await store.closed_by_hand()] == [first.id]
+    assert [one.id for one in await store.open_ones()] == [2, 3, 4]
     fingerprint = an_incident().alerts[0].fingerprint
     assert await store.openings(fingerprint, NOON + timedelta(minutes=1)) == 3
     assert await store.openings("another", NOON) == 0

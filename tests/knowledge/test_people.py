@@ -174,6 +174,9 @@ class TestFacts:
             opened = await knowledge.incidents.open(an_incident(state=IncidentState.ACKNOWLEDGED))
             loaded, stack, service = await facts.load(a_call(incident_id=opened.id), "local/gone-1")
             assert (stack, service, loaded.is_with_a_person) == ("shop", "api", True)
+            opened = await knowledge.incidents.open(an_incident(state=IncidentState.CLOSED))
+            loaded, _, _ = await facts.load(a_call(incident_id=opened.id), "local/gone-1")
+            assert loaded.is_with_a_person
 
     @pytest.mark.parametrize(
         ("service", "is_critical"), [("api", False), ("db", True), ("mail", True), ("cache", False), ("pay", True)]

@@ -31,7 +31,8 @@ async def learn(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphS
         )
 
     after = await mind.desk.update(incident.id, resolved, pages=text("agent.page.resolved"))
-    await teach(after, mind, did_hold=True, call_keys=state.get("call_keys", []))
+    if after.state is IncidentState.RESOLVED:  # one that was closed meanwhile has proved nothing
+        await teach(after, mind, did_hold=True, call_keys=state.get("call_keys", []))
     return {}
 
 
