@@ -116,8 +116,6 @@ class Snapshot:
     """By name."""
     events: tuple[EngineEvent, ...] = ()
     """All events since a few minutes ago, oldest first, those before the last snapshot included (for context)."""
-    new_events: tuple[EngineEvent, ...] = ()
-    """Those since the snapshot before."""
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     """By container name, oldest first, over the last `sustained_s` and a little more."""
     oom_kills: Mapping[str, int] = field(default_factory=dict)

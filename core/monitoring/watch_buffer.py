@@ -1,4 +1,4 @@
-"""What is remembered of a host's last minutes between two looks: events, samples, restart counts, the last snapshot."""
+"""The memory of a watcher between two looks: events and samples of the last minutes, restart counts, a snapshot."""
 
 from __future__ import annotations
 
@@ -7,16 +7,55 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.monitoring.event_buffer import EventBuffer
 from core.monitoring.inventory import Container, Host
 from core.monitoring.snapshot import EngineEvent, OwnAct, PlatformView, Sample, Snapshot
 from core.settings import WatchSettings
 from core.text import Text
 
+EVENTS_KEPT = timedelta(minutes=5)
+EVENTS_PER_CONTAINER = 200
+"""So that one noisy container does not push out what the others did."""
+EVENTS_LIMIT = 10_000
 SAMPLES_KEPT = 1.25
 """Samples are kept this many times `sustained_s`."""
 COUNTS_KEPT = timedelta(minutes=30)
-NEW_EVENTS_LIMIT = 1000
+
+
+class EventWindow:
+    """The engine's events of the last minutes, bounded, each once: a stream that begins anew repeats some."""
+
+    def __init__(self, *, limit: int = EVENTS_LIMIT, per_container: int = EVENTS_PER_CONTAINER) -> None:
+        self._limit = limit
+        self._per_container = per_container
+        self._events: dict[str, deque[EngineEvent]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, event: EngineEvent) -> bool:
+        """Take an event; False: it is known."""
+        own = self._events.setdefault(event.container_id, deque(maxlen=self._per_container))
+        if any(event == known for known in own if known.at == event.at):
+            return False
+        self._count += len(own) < self._per_container
+        own.append(event)
+        if self._count > self._limit:
+            self._keep(self.all()[-(self._limit - self._limit // 10) :])
+        return True
+
+    def all(self) -> tuple[EngineEvent, ...]:
+        """What is still in the window before the newest event, oldest first."""
+        newest = max((own[-1].at for own in self._events.values()), default=None)
+        if newest is not None and any(newest - own[0].at > EVENTS_KEPT for own in self._events.values()):
+            self._keep([one for own in self._events.values() for one in own if newest - one.at <= EVENTS_KEPT])
+        return tuple(sorted((event for own in self._events.values() for event in own), key=lambda event: event.at))
+
+    def _keep(self, events: Collection[EngineEvent]) -> None:
+        self._events = {}
+        for event in events:
+            self._events.setdefault(event.container_id, deque(maxlen=self._per_container)).append(event)
+        self._count = len(events)
 
 
 class WatchBuffer:
@@ -24,8 +63,7 @@ class WatchBuffer:
 
     def __init__(self, host: str, now: datetime, settings: WatchSettings, *, is_platform: bool = False) -> None:
         self._settings = settings
-        self._window = EventBuffer()
-        self._new: deque[EngineEvent] = deque(maxlen=NEW_EVENTS_LIMIT)
+        self._window = EventWindow()
         self._samples: dict[str, deque[Sample]] = {}
         self._counts: dict[str, deque[tuple[datetime, str, int]]] = {}
         self._seen: dict[str, float] = {}
@@ -42,16 +80,12 @@ class WatchBuffer:
 
     def take_event(self, event: EngineEvent) -> bool:
         """Remember an event; False: it is known."""
-        is_new = self._window.add(event)
-        if is_new:
-            self._new.append(event)
-        return is_new
+        return self._window.add(event)
 
     def take_samples(self, samples: Mapping[str, Sample]) -> None:
         """Remember one round; containers that are not in it are forgotten after a while."""
         for name, sample in samples.items():
-            own = self._samples.setdefault(name, deque())
-            own.append(sample)
+            self._samples.setdefault(name, deque()).append(sample)
         newest = max((sample.at for sample in samples.values()), default=None)
         if newest is None:
             return
@@ -83,7 +117,6 @@ class WatchBuffer:
             host=self._host,
             containers=containers,
             events=self._window.all(),
-            new_events=tuple(self._new),
             samples={name: tuple(own) for name, own in self._samples.items()},
             oom_kills=self._oom_kills,
             restarts=self._restarts(containers.values(), at),
@@ -91,7 +124,6 @@ class WatchBuffer:
             has_gap=self.has_gap,
             platform=self._platform,
         )
-        self._new.clear()
         self.has_gap = False
         return self.snapshot
 
@@ -111,7 +143,7 @@ class WatchBuffer:
     def blind(self, *, at: datetime, since: datetime, problem: str, says: Text | None = None) -> Snapshot:
         """The last snapshot, marked as not answering since a moment; it becomes the last one."""
         host = replace(self.snapshot.host, is_reachable=False, problem=problem, says=says)
-        self.snapshot = replace(self.snapshot, at=at, host=host, unreachable_since=since, new_events=())
+        self.snapshot = replace(self.snapshot, at=at, host=host, unreachable_since=since)
         return self.snapshot
 
     def restarted_since(self, since: datetime) -> list[str]:

@@ -15,13 +15,12 @@ from core.clock import Clock
 from core.errors import SystemUnavailable
 from core.incidents.alerts import ABOUT_THE_WATCH, UNREACHABLE_KINDS, Alert, Firing
 from core.monitoring.alert_state import AlertChange, AlertState
-from core.monitoring.event_buffer import WINDOW
 from core.monitoring.inventory import Inventory
 from core.monitoring.poll_schedule import EVERYTHING, PollSchedule
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, OwnAct, Snapshot, View
 from core.monitoring.topology import Topology, topology
 from core.monitoring.usage_series import Series, SnapshotSource
-from core.monitoring.watch_buffer import WatchBuffer
+from core.monitoring.watch_buffer import EVENTS_KEPT, WatchBuffer
 from core.settings import WatchSettings
 from core.tasks import Tasks
 from core.text import Text, text
@@ -87,7 +86,7 @@ class Watcher:
         self._own_acts = own_acts
         self._around = around
         self._board = AlertState(detectors, settle_s=settle_s)
-        self._recent = WatchBuffer(source.name, clock.now(), settings, is_platform=around is not None)
+        self._buffer = WatchBuffer(source.name, clock.now(), settings, is_platform=around is not None)
         self._untold: deque[AlertChange] = deque()
         self._before: Snapshot | None = None
         self._lost_since: datetime | None = None
@@ -132,11 +131,11 @@ class Watcher:
 
     def snapshot(self) -> Snapshot:
         """The host as last seen."""
-        return self._recent.snapshot
+        return self._buffer.snapshot
 
     def inventory(self) -> Inventory:
         """The host's part of the inventory, as last seen."""
-        return self._recent.snapshot.inventory()
+        return self._buffer.snapshot.inventory()
 
     def topology(self) -> Topology:
         """Who depends on whom, as last seen."""
@@ -167,7 +166,7 @@ class Watcher:
             )
         if self.snapshot().at < since:
             return text("watch.quiet.unseen")
-        return self._board.why_not_quiet(fingerprint, self._view(), since, self._recent.restarted_since(since))
+        return self._board.why_not_quiet(fingerprint, self._view(), since, self._buffer.restarted_since(since))
 
     def is_about(self, fingerprint: str) -> bool:
         """Whether this watcher is the one that raises and clears that trouble."""
@@ -199,7 +198,7 @@ class Watcher:
     # -- events -----------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        since = self._clock.now() - WINDOW
+        since = self._clock.now() - EVENTS_KEPT
         rest_s, taken = 0.0, 0
         loop = asyncio.get_running_loop()
         while True:
@@ -213,12 +212,12 @@ class Watcher:
                         await asyncio.sleep(0)  # a flood that has already arrived must not hold up everybody else
             except SystemUnavailable as error:
                 log.debug("the event stream broke", extra={"host": self.name, "problem": str(error)})
-            self._recent.has_gap = True
+            self._buffer.has_gap = True
             rest_s = 0.2 if loop.time() - began >= STEADY_S else min(max(rest_s * 2, 0.2), LONGEST_REST_S)
             await asyncio.sleep(rest_s)
 
     def _take(self, event: EngineEvent) -> None:
-        if not self._recent.take_event(event) or not self.has_looked.is_set():
+        if not self._buffer.take_event(event) or not self.has_looked.is_set():
             return
         now = asyncio.get_running_loop().time()
         if event.kind is EventKind.RENAME:
@@ -269,8 +268,8 @@ class Watcher:
         """Give the events of the last minutes a moment to arrive: they say who stopped what."""
         loop = asyncio.get_running_loop()
         end, heard = loop.time() + HISTORY_S, -1
-        while heard != len(self._recent) and loop.time() < end:
-            heard = len(self._recent)
+        while heard != len(self._buffer) and loop.time() < end:
+            heard = len(self._buffer)
             await asyncio.sleep(HISTORY_S / 4)
 
     async def look(self, *names: str) -> Snapshot:
@@ -296,7 +295,7 @@ class Watcher:
             self._lost_since = None
             if names:
                 self.poke()
-        self._recent.take_look(seen, only=names, began=began, oom_kills=oom_kills)
+        self._buffer.take_look(seen, only=names, began=began, oom_kills=oom_kills)
         self._has_news = True
         self._is_complete = self._is_complete or not names
 
@@ -305,12 +304,12 @@ class Watcher:
         async with self._judging:
             self._has_news = False
             now = self._clock.now()
-            own_acts = await self._own_acts(now - WINDOW) if self._own_acts and self._lost_since is None else ()
+            own_acts = await self._own_acts(now - EVENTS_KEPT) if self._own_acts and self._lost_since is None else ()
             self._before = self.snapshot() if self.has_looked.is_set() else None
             if self._lost_since is not None:
-                self._recent.blind(at=now, since=self._lost_since, problem=self._problem, says=self._says)
+                self._buffer.blind(at=now, since=self._lost_since, problem=self._problem, says=self._says)
             else:
-                self._recent.whole(at=now, own_acts=own_acts)
+                self._buffer.whole(at=now, own_acts=own_acts)
             if self._is_complete:
                 self.has_looked.set()
             self._untold.extend(self._board.take(self._view()))
@@ -354,7 +353,7 @@ class Watcher:
             except (SystemUnavailable, TimeoutError) as error:
                 log.debug("no samples", extra={"host": self.name, "problem": str(error)})
             else:
-                self._recent.take_samples(samples)
+                self._buffer.take_samples(samples)
                 if self._series is not None and samples:
                     await self._series.add(self.name, samples)
             await asyncio.sleep(max(0.1, self._settings.stats_s - (loop.time() - began)))

@@ -12,11 +12,11 @@ import pytest
 
 from core.errors import SystemUnavailable
 from core.incidents.alerts import Alert
-from core.monitoring.event_buffer import EventBuffer
 from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, Sample, Snapshot, View
 from core.monitoring.topology import Topology
+from core.monitoring.watch_buffer import EventWindow
 from core.monitoring.watcher import Watcher
 from core.settings import WatchSettings
 from core.tasks import Tasks
@@ -331,7 +331,7 @@ async def test_samples_are_kept_for_the_detectors_and_the_series() -> None:
 
 
 def test_the_window_is_bounded_in_time_and_number() -> None:
-    window = EventBuffer(limit=100, per_container=30)
+    window = EventWindow(limit=100, per_container=30)
     for number in range(1000):
         window.add(event(EventKind.UPDATE, number / 1000, f"shop-s{number % 50}-1"))
     assert len(window) <= 100
