@@ -10,7 +10,7 @@ from core.actions.approvals import Approval, ApprovalState
 from core.deployments.deploys import Deploy, DeployPhase, StackVersion
 from core.deployments.versions import version_changes
 from core.incidents.incident import Incident
-from core.monitoring.inventory import Health, Service
+from core.monitoring.status import status_of
 from core.views.deploy_card import DeployView, HealthyCount, incident_buttons, progress_blocks
 from core.views.incident_card import IncidentView
 from knowledge.records.people_records import Person
@@ -74,11 +74,9 @@ def wellness(face: BotDeps, deploy: Deploy) -> HealthyCount | None:
     own = [one for one in face.inventory().services() if one.stack == deploy.stack]
     if not own:
         return None
-    return HealthyCount(well=sum(_is_well(one) for one in own), total=len(own))
-
-
-def _is_well(service: Service) -> bool:
-    return all(one.is_running and one.health in (Health.NONE, Health.HEALTHY) for one in service.containers)
+    return HealthyCount(
+        well=sum(all(status_of(each).is_fine for each in one.containers) for one in own), total=len(own)
+    )
 
 
 async def names(face: BotDeps) -> dict[str, str]:

@@ -16,6 +16,7 @@ from agent.chat.usage import measured, ranked
 from core.errors import closest
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Service, Stack, Target, find, names_of, title
+from core.monitoring.status import status_of_all
 from core.text import Text, text
 
 CommonAnswer = Callable[[QuestionContext, Interpretation], Awaitable[list[AnswerPart]]]
@@ -200,7 +201,7 @@ async def _why(asked: QuestionContext, understood: Interpretation) -> list[Answe
         return [RunCommand(name="incident", arguments=str(own[0].id))]
     since = asked.parts.clock.now() - RECENT
     recent = [one for one in await asked.parts.incidents.recent(20, since=since) if _is_about(one, target)]
-    if recent and status_sentences.is_well(target):
+    if recent and _is_fine(target):
         return [RunCommand(name="incident", arguments=str(recent[0].id))]
     alerts = [*(alert for one in recent for alert in one.alerts), *asked.parts.firing()]
     return [AnswerMessage(says=sentence) for sentence in status_sentences.status_sentences(asked, target, alerts)]
@@ -301,3 +302,8 @@ _ANSWERS: dict[Intent, CommonAnswer] = {
     Intent.PORTS: _ports,
     Intent.DISK: _disk,
 }
+
+
+def _is_fine(target: Target) -> bool:
+    status = status_of_all(target)
+    return status is None or status.is_fine

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from agent.chat.chat_deps import QuestionContext
 from core.incidents.alerts import Alert
-from core.monitoring.inventory import Container, ContainerState, Health, Service, Stack, Target
+from core.monitoring.inventory import Container, ContainerState, Health, Stack, Target
+from core.monitoring.status import Status, status_of, status_of_all
 from core.text import Text, text
 
 OUTPUT_CHARS = 300
@@ -23,9 +24,9 @@ def status_sentences(asked: QuestionContext, target: Target, alerts: Iterable[Al
     known = list(alerts)
     services = target.services if isinstance(target, Stack) else (target,)
     containers = [container for service in services for container in service.containers]
-    unwell = [one for one in containers if not _is_well(one)]
+    unwell = [one for one in containers if not status_of(one).is_fine]
     if isinstance(target, Stack) and not unwell:
-        return [text("dialogue.stack_runs", stack=target.name, count=len(services))]
+        return [_all_well(target)]
     shown = unwell or containers
     said = [_truth(asked, _title(one), one, known) for one in shown[:SHOWN]]
     if len(shown) > SHOWN:
@@ -33,19 +34,20 @@ def status_sentences(asked: QuestionContext, target: Target, alerts: Iterable[Al
     return said
 
 
-def is_well(target: Target) -> bool:
-    """Whether every container of it runs and no health check fails."""
-    services: Iterable[Service] = target.services if isinstance(target, Stack) else (target,)
-    return all(_is_well(container) for service in services for container in service.containers)
+def _all_well(stack: Stack) -> Text:
+    finished = sum(status_of_all(service) is Status.FINISHED for service in stack.services)
+    count = len(stack.services) - finished
+    return text(
+        "dialogue.stack_runs_with_jobs" if finished else "dialogue.stack_runs",
+        stack=stack.name,
+        count=count,
+        **({"finished": finished} if finished else {}),
+    )
 
 
 def ended(asked: QuestionContext, container: Container) -> Text:
     """That it does not run, for questions about what it uses."""
     return text("dialogue.not_running", target=_title(container), state=_state(container), since=asked.since(container))
-
-
-def _is_well(container: Container) -> bool:
-    return container.is_running and container.health is not Health.UNHEALTHY
 
 
 def _title(container: Container) -> str:

@@ -9,13 +9,11 @@ from datetime import datetime
 
 from core.deployments.deploys import Deploy
 from core.deployments.platform import ManagedKind
-from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.inventory import Container, ContainerState
+from core.monitoring.status import JOB_POLICIES, Status, is_one_off, status_of
 from core.text import Text, text
 
-ONE_OFF = "com.docker.compose.oneoff"
 TASK = "com.docker.swarm.task.name"
-ENDS_WELL = ("", "no", "on-failure")
-"""Restart policies under which exit code 0 is the end of a job that was done."""
 BY_SIGNAL = (137, 143)
 """Exit codes of what was told to end. The engine brings a crash back that has to run on; what was stopped it leaves."""
 _ENDED = (ContainerState.EXITED, ContainerState.DEAD)
@@ -51,7 +49,7 @@ class DeployHealth:
 
 def standing(deploy: Deploy, containers: Iterable[Container]) -> DeployHealth:
     """Judge one look; `deploy.restarts` and `deploy.starts` say how each container was at the first one."""
-    seen = [one for one in containers if not _is_one_off(one)]
+    seen = [one for one in containers if not is_one_off(one)]
     counted, replaced = _counted(deploy, seen)
     troubles = [found for one in counted if (found := _trouble(deploy, one)) is not None]
     troubles += [_exited(one) for one in replaced]
@@ -82,14 +80,14 @@ def with_before(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
 def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
     """Whether what there is is what there was before the deploy, untouched."""
     before = deploy.containers_before
-    now = {one.id: one for one in containers if not _is_one_off(one)}
+    now = {one.id: one for one in containers if not is_one_off(one)}
     made = [one for key, one in now.items() if key not in before and not _ended_before(one, deploy)]
     return not made and all(key in now and now[key].restart_count == count for key, count in before.items())
 
 
 def is_up(container: Container) -> bool:
     """Whether it runs and its health check, where it has one, has passed."""
-    return container.is_running and container.health in (Health.NONE, Health.HEALTHY)
+    return status_of(container) is Status.WELL
 
 
 def is_swarm(deploy: Deploy) -> bool:
@@ -126,11 +124,6 @@ def _ended_before(one: Container, deploy: Deploy) -> bool:
     return may_have and one.state in _ENDED and _is_after(_began(deploy), one.finished_at)
 
 
-def _is_one_off(container: Container) -> bool:
-    """Whether `compose run` made it: that is nothing the stack has to keep up."""
-    return container.labels.get(ONE_OFF, "").casefold() == "true"
-
-
 def _slot(container: Container) -> str:
     """A task is called `<service>.<slot>.<task id>`."""
     return container.labels.get(TASK, container.name).rpartition(".")[0] or container.name
@@ -146,14 +139,14 @@ def _trouble(deploy: Deploy, one: Container) -> DeployProblem | None:
             service=one.service, says=text("deploys.bad.restarting", service=one.service, code=one.exit_code)
         )
     if one.state in _ENDED:
-        ended_well = one.exit_code == 0 and one.restart_policy in ENDS_WELL and one.state is ContainerState.EXITED
-        return None if ended_well and not _has_restarted(deploy, one) else _exited(one)
+        is_finished = status_of(one) is Status.FINISHED
+        return None if is_finished and not _has_restarted(deploy, one) else _exited(one)
     if (count := _has_restarted(deploy, one)) > 0:
         return DeployProblem(service=one.service, says=text("deploys.bad.restarted", service=one.service, count=count))
     began = deploy.starts.get(one.id)
     if began is not None and one.started_at is not None and one.started_at != began:
         return DeployProblem(service=one.service, says=text("deploys.bad.started_again", service=one.service))
-    if one.is_running and one.health is Health.UNHEALTHY:
+    if status_of(one) is Status.UNHEALTHY:
         return DeployProblem(service=one.service, says=text("deploys.bad.unhealthy", service=one.service))
     return None
 
@@ -181,7 +174,7 @@ def _exited(one: Container) -> DeployProblem:
         values["seconds"] = round((one.finished_at - one.started_at).total_seconds(), 1)
     if one.oom_killed:
         return DeployProblem(service=one.service, says=text("deploys.bad.out_of_memory", **values))
-    if one.exit_code == 0 or (one.exit_code in BY_SIGNAL and one.restart_policy not in ENDS_WELL):
+    if one.exit_code == 0 or (one.exit_code in BY_SIGNAL and one.restart_policy not in JOB_POLICIES):
         return DeployProblem(service=one.service, says=text("deploys.bad.stopped", **values))
     key = "deploys.bad.exited" if "seconds" in values else "deploys.bad.exited_at_once"
     return DeployProblem(service=one.service, says=text(key, **values))
@@ -197,7 +190,7 @@ def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[DeployProblem
 
 
 def _waits_for(one: Container) -> Text | None:
-    if one.is_running and one.health is Health.STARTING:
+    if status_of(one) is Status.STARTING:
         return text("deploys.wait.health", service=one.service)
     if one.state in (ContainerState.CREATED, ContainerState.PAUSED, ContainerState.REMOVING):
         return text("deploys.wait.state", service=one.service, state=one.state)

@@ -16,6 +16,7 @@ from core.deployments.deploys import Deploy, DeployKind, DeployPhase, DeployPlat
 from core.deployments.platform import DeployStatus
 from core.errors import GuardianError
 from core.monitoring.inventory import Container
+from core.monitoring.status import Status, status_of
 from core.settings import VerificationSettings
 from core.text import Text, text
 
@@ -142,7 +143,7 @@ class DeployVerification:
 def _note(found: DeployHealth, seen: DeployFollowState, now: datetime) -> None:
     """Remember who comes up, and when it was well: one that was well at the first look may have been so for long."""
     for one in found.containers:
-        if one.is_running and not is_up(one):
+        if status_of(one) in (Status.STARTING, Status.UNHEALTHY):
             seen.coming_up.add(one.id)
         elif one.id in seen.coming_up and is_up(one):
             seen.well_at.setdefault(one.id, now)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from agent.incident.evidence.platform_evidence import has_ended_well
 from agent.incident.graph_state import FixVerdict
 from core.incidents.alerts import Alert, AlertKind, Severity
 from core.incidents.incident import Incident
-from core.monitoring.inventory import Container, ContainerState, Health, Inventory
+from core.monitoring.inventory import Container, Inventory
+from core.monitoring.status import Status, status_of
 from core.settings import VerificationSettings
 from core.text import Text, text
 
@@ -95,7 +95,7 @@ def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = (
         is_named = (one.host, one.stack, one.service) in wanted or one.ref in further
         is_victim = f"{one.stack}/{one.service}" in further and not _was_down(one, incident)
         is_besides = is_victim or one.stack in whole or (one.stack, one.service) in served
-        if is_named or (is_besides and one.stack is not None and not has_ended_well(one)):
+        if is_named or (is_besides and one.stack is not None and status_of(one) is not Status.FINISHED):
             found.append(one)
     return found
 
@@ -163,10 +163,11 @@ def _not_yet(
     if not containers and incident.container is not None:
         return text("verify.gone", service=incident.target)
     for one in containers:
-        if one.state is not ContainerState.RUNNING:
-            return text("verify.not_running", service=one.service, state=one.state)
-        if one.health in (Health.STARTING, Health.UNHEALTHY):
+        status = status_of(one)
+        if status in (Status.STARTING, Status.UNHEALTHY):
             return text("verify.not_healthy", service=one.service, health=one.health)
+        if status is not Status.WELL:
+            return text("verify.not_running", service=one.service, state=one.state)
     for alert in incident.alerts:
         unrest = signals.why_not_quiet(alert.fingerprint, progress.acted_at)
         if unrest is not None:

@@ -9,6 +9,7 @@ from agent.chat.chat_deps import QuestionContext
 from agent.llm.tools import fence
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Health, Stack
+from core.monitoring.status import status_of
 from core.text import Language
 
 MOST_CHARS = 5000
@@ -83,7 +84,7 @@ def _alerts(asked: QuestionContext) -> Iterator[str]:
 def _stack(stack: Stack, *, names_all: bool) -> str:
     containers = [one for service in stack.services for one in service.containers]
     running = sum(one.is_running for one in containers)
-    shown = [one for one in containers if names_all or not one.is_running or one.health is Health.UNHEALTHY]
+    shown = [one for one in containers if names_all or not (status_of(one).is_serving or status_of(one).is_fine)]
     told = ", ".join(_container(one) for one in shown[:MOST_CONTAINERS])
     return f"stack {stack.name} on {stack.host}: {running} of {len(containers)} running; {told or 'all well'}"
 

@@ -8,11 +8,24 @@ from bot.command_context import CommandContext
 from core.durations import duration
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, ContainerState, Health, Service
-from core.text import text
+from core.monitoring.status import Status, status_of, worst_of
+from core.text import Text, text
 from core.views.cards import Tone, Words
 
 MIB = 1024 * 1024
 _ORDER = (Tone.CRITICAL, Tone.WARNING, Tone.PAUSED, Tone.BUSY, Tone.STOPPED, Tone.OFF, Tone.WELL)
+_TONES = {
+    Status.RESTARTING: Tone.CRITICAL,
+    Status.FAILED: Tone.CRITICAL,
+    Status.UNHEALTHY: Tone.WARNING,
+    Status.PAUSED: Tone.PAUSED,
+    Status.STARTING: Tone.BUSY,
+    Status.REMOVING: Tone.BUSY,
+    Status.STOPPED: Tone.STOPPED,
+    Status.CREATED: Tone.OFF,
+    Status.FINISHED: Tone.OFF,
+    Status.WELL: Tone.WELL,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +43,11 @@ class ServiceStatus:
 
 def standing(service: Service) -> ServiceStatus:
     """The worst of its containers."""
-    return min((_one(container) for container in service.containers), key=lambda one: _ORDER.index(one.tone))
+    container = worst_of(service.containers)
+    if container is None:
+        return ServiceStatus(tone=Tone.OFF, says=text("services.no_containers"))
+    status = status_of(container)
+    return ServiceStatus(tone=_TONES[status], says=_words(container, status))
 
 
 def worst(standings: list[ServiceStatus]) -> Tone:
@@ -38,39 +55,24 @@ def worst(standings: list[ServiceStatus]) -> Tone:
     return min((one.tone for one in standings), key=_ORDER.index, default=Tone.OFF)
 
 
-def _one(container: Container) -> ServiceStatus:
-    state = container.state
-    if state is ContainerState.RUNNING:
-        return _running(container)
-    if state is ContainerState.EXITED:
-        return _exited(container)
-    tone = {
-        ContainerState.RESTARTING: Tone.CRITICAL,
-        ContainerState.DEAD: Tone.CRITICAL,
-        ContainerState.PAUSED: Tone.PAUSED,
-        ContainerState.CREATED: Tone.WARNING if container.error else Tone.OFF,
-    }.get(state, Tone.BUSY)
-    return ServiceStatus(tone=tone, says=text(f"standing.{state}"))
+def _words(container: Container, status: Status) -> Text:
+    if status is Status.FAILED:
+        return _failed(container)
+    if status is Status.UNHEALTHY:
+        return text("standing.unhealthy", streak=container.failing_streak)
+    if status is Status.WELL:
+        return text("standing.healthy" if container.health is Health.HEALTHY else "standing.running")
+    return text(f"standing.{status}")
 
 
-def _running(container: Container) -> ServiceStatus:
-    if container.health is Health.UNHEALTHY:
-        return ServiceStatus(tone=Tone.WARNING, says=text("standing.unhealthy", streak=container.failing_streak))
-    if container.health is Health.STARTING:
-        return ServiceStatus(tone=Tone.BUSY, says=text("standing.starting"))
-    key = "standing.healthy" if container.health is Health.HEALTHY else "standing.running"
-    return ServiceStatus(tone=Tone.WELL, says=text(key))
-
-
-def _exited(container: Container) -> ServiceStatus:
+def _failed(container: Container) -> Text:
+    if container.state is ContainerState.DEAD:
+        return text("standing.dead")
     if container.oom_killed:
-        return ServiceStatus(tone=Tone.CRITICAL, says=text("standing.oom"))
-    if container.exit_code in (0, None):
-        is_job = container.restart_policy in ("no", "on-failure")
-        return ServiceStatus(tone=Tone.OFF if is_job else Tone.STOPPED, says=text("standing.finished"))
-    if container.exit_code == 143:
-        return ServiceStatus(tone=Tone.STOPPED, says=text("standing.stopped"))
-    return ServiceStatus(tone=Tone.CRITICAL, says=text("standing.exited", code=container.exit_code))
+        return text("standing.oom")
+    if container.error:
+        return text("standing.cannot_start")
+    return text("standing.exited", code=container.exit_code)
 
 
 def use(ask: CommandContext, containers: tuple[Container, ...]) -> str:

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from core.incidents.alerts import Alert, AlertKind
 from core.monitoring.exits import last_exit
-from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.inventory import Container, ContainerState
 from core.monitoring.snapshot import EventKind, Snapshot
+from core.monitoring.status import Status, status_of
 from core.text import Text, text
 
 LONGEST_BACK_OFF_S = 60.0
@@ -60,14 +61,11 @@ def _unrest(
     kind: AlertKind, container: Container, snapshot: Snapshot, since: datetime, restarted: Iterable[str]
 ) -> Text | None:
     said = container.name
-    if container.state is ContainerState.RESTARTING:
-        return text("watch.quiet.restarting", container=said)
-    if not container.is_running:
+    status = status_of(container)
+    if status in (Status.RESTARTING, Status.UNHEALTHY, Status.STARTING):
+        return text(f"watch.quiet.{status}", container=said)
+    if status is not Status.WELL:
         return text("watch.quiet.down", container=said)
-    if container.health is Health.UNHEALTHY:
-        return text("watch.quiet.unhealthy", container=said)
-    if container.health is Health.STARTING:
-        return text("watch.quiet.starting", container=said)
     if container.name in restarted:
         return text("watch.quiet.restarted", container=said)
     end = last_exit(container, snapshot)

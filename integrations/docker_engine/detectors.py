@@ -9,6 +9,7 @@ from core.incidents.alerts import Alert, AlertKind, Severity
 from core.monitoring.exits import ENDING_SIGNALS, ContainerExit, ExitOrigin, last_exit
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, View, detector
+from core.monitoring.status import is_one_off
 from core.text import Text, text
 from integrations.docker_engine.container_alerts import (
     MIB,
@@ -35,7 +36,6 @@ PAUSE_SETTLES = timedelta(seconds=3)
 UNSEEN_SETTLES = timedelta(seconds=5)
 """An end found by looking waits this long for its event, which says who wanted it."""
 RECENT = timedelta(minutes=5)
-ONE_OFF = "com.docker.compose.oneoff"
 _DOWN = frozenset({ContainerState.EXITED, ContainerState.DEAD})
 
 
@@ -235,12 +235,8 @@ def _present(view: View) -> Iterator[Container]:
     return (one for one in view.now.containers.values() if one.state is not ContainerState.REMOVING)
 
 
-def _is_one_off(container: Container) -> bool:
-    return container.labels.get(ONE_OFF, "").casefold() == "true"
-
-
 def _should_run(container: Container) -> bool:
-    return container.restart_policy not in ("", "no") and not _is_one_off(container)
+    return container.restart_policy not in ("", "no") and not is_one_off(container)
 
 
 def _comes_back(container: Container) -> bool:

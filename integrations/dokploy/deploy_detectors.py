@@ -8,8 +8,10 @@ from statistics import median
 
 from core.deployments.platform import Deployment, DeployStatus, ManagedResource
 from core.incidents.alerts import Alert, AlertKind, Severity
-from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.exits import SIGKILL_EXIT
+from core.monitoring.inventory import Container
 from core.monitoring.snapshot import Detector, PlatformView, View, detector
+from core.monitoring.status import Status, status_of
 from core.text import Text, text
 from integrations.dokploy.platform_alerts import (
     began_at,
@@ -34,7 +36,6 @@ STANDS = timedelta(seconds=30)
 """A restarted container that has run this long has come back."""
 SKEW = timedelta(seconds=5)
 """The clocks of the platform and of an engine may differ so much."""
-STOPPED = frozenset({0, 137, 143})
 """Exit codes that a stop leaves as well; a kill for memory is told apart."""
 LEAST_LIMIT_S = 600.0
 TIMES_USUAL = 5
@@ -112,14 +113,13 @@ def _is_crashed(container: Container, began: datetime, now: datetime) -> bool:
     moments = [at for at in (container.created_at, container.started_at) if at is not None]
     if not moments or max(moments) < began - SKEW:
         return False
-    if container.state in (ContainerState.RESTARTING, ContainerState.DEAD):
+    status = status_of(container)
+    if status is Status.FAILED:  # 137 alone: a stop of a program that does not listen leaves it too
+        return container.oom_killed or container.exit_code != SIGKILL_EXIT
+    if status in (Status.RESTARTING, Status.UNHEALTHY):
         return True
-    if container.state is ContainerState.EXITED:
-        return container.oom_killed or container.exit_code not in STOPPED
-    if container.state is ContainerState.CREATED:
-        return bool(container.error)
-    if container.health is Health.UNHEALTHY:
-        return True
+    if not container.is_running:
+        return False
     is_new = container.created_at is not None and container.created_at >= began - SKEW
     is_young = container.started_at is not None and now - container.started_at < STANDS
     return is_new and is_young and container.restart_count > 0

@@ -10,8 +10,9 @@ from pydantic import JsonValue
 
 from core.deployments.platform import DeployStatus, Domain, DomainState, ManagedKind, ManagedResource
 from core.incidents.alerts import Alert, AlertKind, Severity
-from core.monitoring.inventory import Container, ContainerState, Health
+from core.monitoring.inventory import Container, ContainerState
 from core.monitoring.snapshot import Detector, View, detector
+from core.monitoring.status import Status, status_of
 from core.text import text
 from integrations.dokploy.deploy_detectors import DEPLOY_DETECTORS
 from integrations.dokploy.platform_alerts import (
@@ -102,10 +103,7 @@ def _contradiction(managed: ManagedResource, view: View) -> str | None:
 def _has_finished(containers: Iterable[Container]) -> bool:
     """Whether they are jobs that have done their work."""
     own = tuple(containers)
-    return bool(own) and all(
-        one.state is ContainerState.EXITED and one.exit_code == 0 and one.restart_policy in ("", "no", "on-failure")
-        for one in own
-    )
+    return bool(own) and all(status_of(one) is Status.FINISHED for one in own)
 
 
 def _was_ours(managed: ManagedResource, view: View) -> bool:
@@ -136,7 +134,7 @@ def _is_routed(domain: Domain, managed: ManagedResource, view: View) -> bool:
     Programs in Go answer so where they have no page. Traefik leaves out what does not run or is not healthy.
     """
     return any(
-        one.is_running and one.health in (Health.NONE, Health.HEALTHY) and _ROUTER.fullmatch(name) and quoted in rule
+        status_of(one) is Status.WELL and _ROUTER.fullmatch(name) and quoted in rule
         for quoted in (f"Host(`{domain.host}`)",)
         for one in containers_of(managed, view)
         for name, rule in one.labels.items()

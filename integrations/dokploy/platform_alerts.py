@@ -12,14 +12,14 @@ from pydantic import JsonValue
 
 from core.deployments.platform import Deployment, DeployStatus, ManagedResource
 from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
-from core.monitoring.inventory import Container, ContainerState
+from core.monitoring.inventory import Container
 from core.monitoring.snapshot import PlatformView, View
+from core.monitoring.status import Status, is_one_off, status_of
 from core.text import Text
 
 _NOTHING = PlatformView()
 _TASK = re.compile(r"(.+\.\d+)\.[a-z0-9]{20,}")
 """A Swarm container: service, slot and task. Ended tasks stay beside the one that replaced them."""
-ONE_OFF = "com.docker.compose.oneoff"
 
 
 def platform(view: View) -> PlatformView:
@@ -60,7 +60,7 @@ def containers_of(managed: ManagedResource, view: View) -> tuple[Container, ...]
 def _by_project(view: View) -> dict[str, tuple[Container, ...]]:
     grouped: dict[str, list[Container]] = {}
     for one in view.inventory.containers:
-        if one.project is not None and one.labels.get(ONE_OFF, "").casefold() != "true":
+        if one.project is not None and not is_one_off(one):
             grouped.setdefault(one.project, []).append(one)
     return {project: _newest_tasks(own) for project, own in grouped.items()}
 
@@ -77,7 +77,7 @@ def _newest(tasks: list[Container]) -> Container:
     if len(tasks) == 1:
         return tasks[0]
     ordered = sorted(tasks, key=lambda one: (one.is_running, one.created_at.timestamp() if one.created_at else 0.0))
-    ended = sum(one.state is ContainerState.EXITED and one.exit_code not in (0, None) for one in ordered[:-1])
+    ended = sum(status_of(one) is Status.FAILED for one in ordered[:-1])
     return replace(ordered[-1], restart_count=ordered[-1].restart_count + ended)
 
 

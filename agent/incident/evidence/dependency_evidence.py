@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from core.incidents.incident import Incident
-from core.monitoring.inventory import Container, ContainerState, Health, Inventory
+from core.monitoring.inventory import Container, Inventory
+from core.monitoring.status import Status, status_of, worst_of
 from core.monitoring.topology import Topology, topology
 
 COMPLETED = "service_completed_successfully"
 MISSING = "missing"
 NAMES_LIMIT = 30
-_STATE_BADNESS = {ContainerState.RUNNING: 0, ContainerState.RESTARTING: 1, ContainerState.PAUSED: 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +78,14 @@ class Dependencies:
         containers = self._containers.get(title)
         if not containers:
             return Suspect(title=title, container=None)
-        if any(_is_well(one) for one in containers) or self._may_have_ended(title, containers):
+        if any(status_of(one).is_serving for one in containers) or self._may_have_ended(title, containers):
             return None
-        worst = max(containers, key=lambda one: _STATE_BADNESS.get(one.state, 3))
-        return Suspect(title=title, container=worst)
+        return Suspect(title=title, container=worst_of(containers))
 
     def _may_have_ended(self, title: str, containers: list[Container]) -> bool:
         """A job that others wait for until it has completed is well when it has."""
         conditions = {edge.condition for edge in self._graph.edges if edge.dependency == title}
-        return COMPLETED in conditions and all(one.exit_code == 0 for one in containers)
+        return COMPLETED in conditions and all(status_of(one) is Status.FINISHED for one in containers)
 
     def _title_of(self, host_name: str) -> str | None:
         """Its own stack first, then whoever shares a network; stopped ones too: they have left the engine's DNS."""
@@ -108,7 +107,3 @@ class Dependencies:
 
 def _names(titles: Iterable[str]) -> list[JsonValue]:
     return [title for _, title in zip(range(NAMES_LIMIT), titles, strict=False)]
-
-
-def _is_well(container: Container) -> bool:
-    return container.is_running and container.health is not Health.UNHEALTHY

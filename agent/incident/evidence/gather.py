@@ -14,13 +14,14 @@ from agent.incident.evidence.findings import READ_LIMIT_S, Findings, Read, Reade
 from agent.incident.evidence.health_evidence import health_facts, start_facts
 from agent.incident.evidence.incident_context import MEBIBYTE, Context, focus
 from agent.incident.evidence.log_evidence import cut, log_facts
-from agent.incident.evidence.platform_evidence import Platform, about, badness, migrates, subject
+from agent.incident.evidence.platform_evidence import Platform, about, migrates, subject
 from agent.runbooks.runbook import Runbook
 from agent.runbooks.templates import fill, missing_in
 from core.actions.catalog import JsonObject
 from core.incidents.alerts import Evidence
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Inventory
+from core.monitoring.status import status_of
 
 PAST_LIMIT_S = 0.8
 """Similar incidents are worth less waiting: the card is not to be held up by them."""
@@ -54,7 +55,7 @@ async def gather(
     worst = subject(incident, inventory)
     about_whole = incident
     if worst is not None:
-        if incident.service is None and badness(worst):
+        if incident.service is None and not status_of(worst).is_fine:
             title = f"{worst.stack}/{worst.service}"
             found.add({"worst_service": title, "worst_container": worst.ref}, f"inspect {worst.ref}")
         incident = about(incident, worst)

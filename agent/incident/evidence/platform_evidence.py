@@ -15,7 +15,8 @@ from core.actions.catalog import JsonObject
 from core.deployments.platform import Deployment, DeployStatus, Domain, ManagedKind, ManagedResource
 from core.incidents.alerts import AlertKind
 from core.incidents.incident import Incident
-from core.monitoring.inventory import Container, ContainerState, Health, Inventory
+from core.monitoring.inventory import Container, Inventory
+from core.monitoring.status import Status, status_of, worst_of
 
 ASK_LIMIT_S = 3.0
 """Asked beside the logs; a slow platform does not hold up the card for longer."""
@@ -70,7 +71,8 @@ class Platform:
 
     def _of_containers(self) -> dict[str, JsonValue]:
         """How many should run and do; a job that has ended well counts for neither."""
-        own = [one for one in self.inventory.containers if one.stack == self.managed.name and not has_ended_well(one)]
+        members = [one for one in self.inventory.containers if one.stack == self.managed.name]
+        own = [one for one in members if status_of(one) is not Status.FINISHED]
         if self.managed.kind is not ManagedKind.COMPOSE or self.managed.host is None:
             return {}
         return {"containers_running": sum(one.is_running for one in own), "containers_total": len(own)}
@@ -210,27 +212,12 @@ def subject(incident: Incident, inventory: Inventory) -> Container | None:
         return None
     members = [one for one in inventory.containers if one.stack == incident.stack]
     own = [one for one in members if one.service == incident.service]
-    return max(own or [one for one in members if badness(one)], key=badness, default=None)
+    return worst_of(own or [one for one in members if not status_of(one).is_fine])
 
 
 def migrates(lines: Iterable[str]) -> bool:
     """Whether a log shows that a migration of a database was carried out."""
     return any(_MIGRATES.search(line[:500]) for line in lines)
-
-
-def has_ended_well(container: Container) -> bool:
-    """Whether it is a job that is done: it ended without an error and is not to be started again."""
-    is_over = container.state is ContainerState.EXITED and container.exit_code == 0
-    return is_over and container.restart_policy in ("no", "", "on-failure")
-
-
-def badness(container: Container) -> int:
-    """0: well, or a job that has ended well."""
-    if container.is_running:
-        return {Health.UNHEALTHY: 3, Health.STARTING: 1}.get(container.health, 0)
-    if has_ended_well(container):
-        return 0
-    return {ContainerState.RESTARTING: 5, ContainerState.PAUSED: 2}.get(container.state, 4)
 
 
 def _of_deployment(last: Deployment, at: datetime) -> dict[str, JsonValue]:

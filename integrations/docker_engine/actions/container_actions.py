@@ -12,6 +12,7 @@ from core.actions.catalog import JsonObject, Outcome, Result, Risk, Role, Toolse
 from core.errors import NotFound
 from core.monitoring.inventory import Container, ContainerState
 from core.monitoring.snapshot import EventKind
+from core.monitoring.status import Status, status_of
 from core.text import Text, text
 from integrations.docker_engine.actions import container_facts, memory_limits
 from integrations.docker_engine.actions.await_running import has_event_since, wait_until_up
@@ -340,10 +341,10 @@ class DockerToolset(Toolset):
         if now is None:
             raise NotFound(f"{before.ref!r} has been removed meanwhile")
         is_up = now.is_running
-        has_ended_well = now.state is ContainerState.EXITED and now.exit_code == 0 and not now.error
-        key = key if is_up or has_ended_well else f"{key}_but"
+        is_finished = status_of(now) is Status.FINISHED
+        key = key if is_up or is_finished else f"{key}_but"
         message = text(key, container=now.ref, state=container_facts.state_text(now))
-        outcome = Outcome.OK if is_up or has_ended_well else Outcome.FAILED
+        outcome = Outcome.OK if is_up or is_finished else Outcome.FAILED
         return self._result(message, container_facts.brief(now), query, outcome=outcome)
 
     def _result(self, message: Text, data: JsonObject, query: str, *, outcome: Outcome = Outcome.OK) -> Result:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from core.deployments.deploys import StackVersion, VersionContent, VersionVerdict
 from core.deployments.platform import ManagedResource
-from core.monitoring.inventory import Container, Health
+from core.monitoring.inventory import Container
+from core.monitoring.status import status_of
 from integrations.compose_file.edits import ServiceFacts
 from integrations.compose_file.env_field import keys
 from integrations.compose_file.interpolation import variables
@@ -108,7 +109,7 @@ def new_version(
 
 def runs_well(containers: Sequence[Container], services: Sequence[ServiceFacts], *, must_fit: bool) -> bool:
     """Whether every container is well and, with `must_fit`, they are those that the file describes."""
-    if not containers or not all(_is_well(one) for one in containers):
+    if not containers or not all(status_of(one).is_fine for one in containers):
         return False
     if not must_fit:
         return True
@@ -116,12 +117,6 @@ def runs_well(containers: Sequence[Container], services: Sequence[ServiceFacts],
     if {one.service for one in containers} - of_service.keys():
         return False
     return all(of_service[one.name] and all(_fits(c, one) for c in of_service[one.name]) for one in services)
-
-
-def _is_well(container: Container) -> bool:
-    if container.is_running:
-        return container.health in (Health.NONE, Health.HEALTHY)
-    return container.exit_code == 0 and not container.oom_killed and not container.error
 
 
 def _fits(container: Container, service: ServiceFacts) -> bool:

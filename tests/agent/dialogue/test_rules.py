@@ -145,6 +145,13 @@ async def test_why_of_what_runs_says_so(world: World) -> None:
         "rag/api runs, its health check is good, up since 2026-02-26 13:00 (3 d). It has no open incident."
     )
     assert "all services run (4)" in await said(world, "why is granada down?")
+    world.becomes("local/granada-celery-1", state=ContainerState.EXITED, exit_code=0, restart_policy="no")
+    assert "3 services run, 1 job has finished" in await said(world, "why is granada down?")
+    assert "1 tarea terminada" in await said(world, "¿por qué está caído granada?", "es")
+    world.becomes("local/granada-celery-1", state=ContainerState.EXITED, exit_code=0, restart_policy="always")
+    assert "granada/celery is down" in await said(world, "why is granada down?")
+    world.becomes("local/granada-celery-1", state=ContainerState.RUNNING, health=Health.STARTING)
+    assert "its health check has not passed yet" in await said(world, "why is granada down?")
 
 
 @pytest.mark.parametrize(
