@@ -1,4 +1,4 @@
-"""How a service is listed: its sign and words follow its status, in both languages, and trouble is what needs a look."""
+"""A service is listed by its status: sign and words in both languages, and trouble is what needs a look."""
 
 from __future__ import annotations
 
