@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from agent.chat.dialogue import ChatDeps, RulesFirstDialogue
 from agent.deploys.deploy_runtime import DeployDeps, DeployRuntime
@@ -54,9 +54,6 @@ from playground.opening import open_playground, with_playground
 from playground.server import BotApiServer
 from web.app import WebApp
 from web.hooks import Hooks
-
-if TYPE_CHECKING:
-    from langgraph.checkpoint.base import BaseCheckpointSaver
 
 RUNBOOKS_DIR = Path(__file__).resolve().parent / "runbooks"
 TICK_S = 5.0
@@ -118,7 +115,6 @@ class Guardian:
             self.settings = with_playground(self.settings, self.playground)
         self.knowledge = await enter(Knowledge(self.settings, self.clock))
         self.people = KnownPeople(self.knowledge.people)
-        self._graph_store = await enter(AsyncExitStack())  # opened late, and yet closed after the runs have stopped
         deps = replace(
             integration_deps(self.settings, self.knowledge, self.clock),
             redact=self.redactor.redact,
@@ -145,7 +141,7 @@ class Guardian:
         self.catalog = catalog_of(self.integrations, self.knowledge, self.clock, self.watch.inventory)
         self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
         self.door = ActionGateway(self._carriage(), self.knowledge.approvals)
-        self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self._checkpointer)
+        self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self.knowledge.checkpoints)
         self.reactions = IncidentReactions(self.runtime, self.door)
         followed = _first(one.followed() for one in self.integrations)
         if followed is not None:
@@ -178,6 +174,7 @@ class Guardian:
         await self.watch.looked()
         await self.knowledge.runs.start()
         self._stack.push_async_callback(self.knowledge.runs.stop)  # before what they work with is closed
+        self._stack.callback(self.runtime.leave)
         await self.door.recover()
         if not any(one.simulated_hosts() for one in self.integrations):  # an engine that is away was not taken out
             await self.desk.close_unwatched(self.watch.is_watched)
@@ -230,9 +227,6 @@ class Guardian:
     def _look_again(self) -> None:
         for watcher in self.watch.watchers():
             watcher.poke()
-
-    async def _checkpointer(self) -> BaseCheckpointSaver[Any]:
-        return await self._graph_store.enter_async_context(self.knowledge.checkpointer())
 
     def _dialogue(self) -> RulesFirstDialogue:
         return RulesFirstDialogue(

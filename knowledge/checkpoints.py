@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from knowledge.database import Database
 from knowledge.locks import lock_number
 
 if TYPE_CHECKING:
+    import aiosqlite
     import psycopg
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -22,21 +23,77 @@ SETUP_LOCK = lock_number("checkpoints setup")
 SETUP_LIMIT_S = 60
 SETUP_PAUSE_S = 0.1
 POOL = 4
+INCREMENTAL = 2
+"""SQLite's auto_vacuum mode in which free pages are returned when asked."""
+THREADS = "SELECT DISTINCT thread_id FROM checkpoints"
 
 
-@asynccontextmanager
-async def open_checkpointer(database: Database, data_dir: Path) -> AsyncIterator[BaseCheckpointSaver[Any]]:
-    """The checkpointer, its tables made; belongs to the loop that opened it. Imports LangGraph (about a second)."""
-    os.environ[STRICT] = "true"  # read when LangGraph is loaded: only plain types may come back
-    await asyncio.to_thread(_load, database.is_sqlite)
-    opened = _on_sqlite(data_dir / GRAPH_FILE) if database.is_sqlite else _on_postgres(database.plain_url)
-    async with opened as saver:
-        yield saver
+class Checkpoints:
+    """The graph's threads, one per incident. Opened on first use, which imports LangGraph (about a second).
+
+    Belongs to the loop that opened it. On SQLite the file shrinks with each thread that is dropped; PostgreSQL's own
+    vacuum does the same there.
+    """
+
+    def __init__(self, database: Database, data_dir: Path) -> None:
+        self._database = database
+        self._path = data_dir / GRAPH_FILE
+        self._stack = AsyncExitStack()
+        self._saver: BaseCheckpointSaver[Any] | None = None
+        self._opening = asyncio.Lock()
+
+    async def saver(self) -> BaseCheckpointSaver[Any]:
+        """LangGraph's store, its tables made."""
+        async with self._opening:
+            if self._saver is None:
+                os.environ[STRICT] = "true"  # read when LangGraph is loaded: only plain types may come back
+                is_file = self._database.is_sqlite
+                await asyncio.to_thread(_load, is_file)
+                opened = _on_sqlite(self._path) if is_file else _on_postgres(self._database.plain_url)
+                self._saver = await self._stack.enter_async_context(opened)
+            return self._saver
+
+    async def close(self) -> None:
+        """Let go of it; nothing happens where it was never opened."""
+        await self._stack.aclose()
+        self._saver = None
+
+    async def threads(self) -> list[str]:
+        """Names of all threads."""
+        if self._database.is_sqlite and not self._path.exists():
+            return []
+        saver: Any = await self.saver()
+        if self._database.is_sqlite:
+            async with saver.lock:
+                return [row[0] for row in await saver.conn.execute_fetchall(THREADS)]
+        async with saver.conn.connection() as connection:
+            rows = await (await connection.execute(THREADS)).fetchall()
+            return [row["thread_id"] for row in rows]
+
+    async def forget(self, thread: str) -> None:
+        """Drop a thread and give its space back; an unknown one is fine."""
+        saver: Any = await self.saver()
+        await saver.adelete_thread(thread)
+        if self._database.is_sqlite:
+            async with saver.lock:
+                await _shrink(saver.conn)
+
+    async def make_shrinkable(self) -> None:
+        """Rewrite a file that was made without the means to shrink, once; quick when few threads are left in it."""
+        if not self._database.is_sqlite or not self._path.exists():
+            return
+        saver: Any = await self.saver()
+        async with saver.lock:
+            (mode,) = await saver.conn.execute_fetchall("PRAGMA auto_vacuum")
+            if mode[0] != INCREMENTAL:
+                await saver.conn.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+                await saver.conn.execute("VACUUM")
+                await _shrink(saver.conn)
 
 
-async def prune(saver: BaseCheckpointSaver[Any], thread_id: str) -> None:
-    """Forget the checkpoints of a thread: its incident is closed."""
-    await saver.adelete_thread(thread_id)
+async def _shrink(connection: aiosqlite.Connection) -> None:
+    """Return free pages to the file system. Only a script steps to the end of `incremental_vacuum`: a step a page."""
+    await connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
 
 
 @asynccontextmanager
@@ -46,6 +103,7 @@ async def _on_sqlite(path: Path) -> AsyncIterator[BaseCheckpointSaver[Any]]:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     async with aiosqlite.connect(path, timeout=10) as connection:
+        await connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")  # heeded by a new file only, before all else
         # As for the records: the death of the process loses nothing, a power cut at most the last moments.
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=NORMAL")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from sqlalchemy import func, select, text
 
@@ -23,7 +23,7 @@ from core.incidents.lessons import Lesson
 from core.monitoring.inventory import Inventory
 from core.runs import Runs
 from core.settings import Settings
-from knowledge.checkpoints import GRAPH_FILE, open_checkpointer
+from knowledge.checkpoints import GRAPH_FILE, Checkpoints
 from knowledge.codec import warm
 from knowledge.database import Database, sqlite_url
 from knowledge.locks import LocalLocks, PostgresLocks
@@ -47,9 +47,6 @@ from knowledge.runs.run_records import RunRecords
 from knowledge.series import RecordedSeries
 from knowledge.table_types import metadata
 from knowledge.vault import Vault, load_key
-
-if TYPE_CHECKING:
-    from langgraph.checkpoint.base import BaseCheckpointSaver
 
 RECORDS_FILE = "guardian.db"
 KEY_CHECK = "vault.check"
@@ -87,6 +84,7 @@ class Knowledge:
         self.start_times = StartTimeRecords(database, clock)
         self.audit = Audit(database, clock)
         self.deploys = RecordedDeploys(database)
+        self.checkpoints = Checkpoints(database, self.data_dir)
         self.runs: Runs = LocalRuns(database, clock) if database.is_sqlite else _over_postgres(database, clock)
         self.vault: Vault
         self.ledger: RecordedLedger
@@ -111,6 +109,7 @@ class Knowledge:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.runs.stop()
+        await self.checkpoints.close()
         await self.memory.close()
         await self._stack.aclose()
 
@@ -126,10 +125,6 @@ class Knowledge:
             clock=self._clock,
         )
         return RecordedFacts(sources, inventory)
-
-    def checkpointer(self) -> AbstractAsyncContextManager[BaseCheckpointSaver[Any]]:
-        """LangGraph's store; to be entered when the first graph is built."""
-        return open_checkpointer(self.database, self.data_dir)
 
     async def prune(self) -> None:
         """Forget what is long over; to be called once a day."""

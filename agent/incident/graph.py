@@ -19,7 +19,7 @@ from agent.incident.nodes.learn import learn
 from agent.incident.nodes.plan_solution import plan_solution
 from agent.incident.nodes.reconsider import reconsider
 from agent.incident.nodes.rollback import await_undo, rollback
-from agent.incident.nodes.verify_fix import await_window, verify_fix
+from agent.incident.nodes.verify_fix import verify_fix
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -37,7 +37,6 @@ NODES: dict[str, GraphNode] = {
     "await_decision": await_decision,
     "reconsider": reconsider,
     "verify_fix": verify_fix,
-    "await_window": await_window,
     "rollback": rollback,
     "await_undo": await_undo,
     "escalate": escalate,
@@ -60,8 +59,7 @@ def build_graph(mind: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> C
     graph.add_conditional_edges("execute_action", after_submit, ["await_decision", "reconsider"])
     graph.add_conditional_edges("await_decision", after_calls, ["verify_fix", "rollback", "escalate", "reconsider"])
     graph.add_conditional_edges("reconsider", after_reconsidering, ["gather_context", END])
-    graph.add_conditional_edges("verify_fix", after_look, ["await_window", "learn", "rollback"])
-    graph.add_edge("await_window", "verify_fix")
+    graph.add_conditional_edges("verify_fix", after_verdict, ["learn", "rollback"])
     graph.add_edge("rollback", "await_undo")
     graph.add_conditional_edges("await_undo", after_undo, ["gather_context", "escalate"])
     graph.add_edge("escalate", END)
@@ -90,9 +88,9 @@ def after_calls(state: IncidentGraphState) -> str:
     return routes.get(state.get("calls", "withdrawn"), "escalate")
 
 
-def after_look(state: IncidentGraphState) -> str:
-    """Held: learn. Failed: undo. Else look again."""
-    return {"held": "learn", "failed": "rollback"}.get(state.get("verdict", "pending"), "await_window")
+def after_verdict(state: IncidentGraphState) -> str:
+    """Held: learn. Failed: undo."""
+    return "learn" if state.get("verdict") == "held" else "rollback"
 
 
 def after_undo(state: IncidentGraphState) -> str:

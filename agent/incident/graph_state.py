@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 from core.actions.catalog import JsonObject
 
 CallsEnd = Literal["ok", "failed", "unknown", "denied", "refused", "expired", "withdrawn"]
-FixVerdict = Literal["pending", "held", "failed"]
+FixVerdict = Literal["held", "failed"]
 
 
 class IncidentGraphState(TypedDict, total=False):
@@ -33,27 +33,41 @@ class IncidentGraphState(TypedDict, total=False):
     undo: CallsEnd | None
     """How taking the last plan back ended; None: there was nothing to take back."""
     acted_at: str
-    """When the plan's first call started, ISO 8601."""
+    """When the plan was submitted, ISO 8601."""
     calls: CallsEnd
     root_seen: str | None
     """The incident's root when the evidence was gathered; another one since makes the plan void."""
     is_over: bool
-    has_looked: bool
-    """Whether this plan's effect was looked at before."""
-    good_since: str | None
-    """Since when everything looked well, ISO 8601."""
-    restarts: dict[str, int]
-    """Restart counts by container reference when it first looked well."""
-    verify_until: str
     verdict: FixVerdict
     reason: JsonObject | None
     """Why the machine stops, as a Text."""
 
 
+class RepairCheck(TypedDict):
+    """What must hold after a plan was carried out."""
+
+    calls: list[str]
+    """Keys of what was done."""
+    submitted_at: str
+    """ISO 8601; counts where none of the calls has an end."""
+    window_s: float
+    """The least time that it must hold, by the runbook."""
+    containers: list[str]
+    """Further ones that must be well: containers (`host/name`) and services (`stack/service`)."""
+
+
+class RepairVerdict(TypedDict):
+    """How it turned out."""
+
+    verdict: FixVerdict
+    reason: JsonObject | None
+    """What speaks against it, as a Text."""
+
+
 class Wait(TypedDict, total=False):
-    """What a paused graph waits for."""
+    """What a paused graph waits for: one of them."""
 
     calls: list[str]
     """Until all of these calls have ended."""
-    until: str
-    """Or until this moment, ISO 8601."""
+    repair: RepairCheck
+    """Until this has held or failed."""

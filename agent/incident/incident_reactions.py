@@ -44,11 +44,14 @@ class IncidentReactions:
             await self._let_go(event.incident)
 
     async def leave_to_a_person(self, event: IncidentChanged) -> None:
-        """Withdraw what was asked: a person took it over or closed it."""
+        """Withdraw what was asked when a person takes it over or closes it; drop the thread once it is over."""
         state = event.incident.state
         if state in (IncidentState.ACKNOWLEDGED, IncidentState.CLOSED) and event.before.state is not state:
             await self._let_go(event.incident)
+        elif event.before.state in WITH_A_PERSON and not event.incident.is_open:
+            await self._runtime.forget(event.incident)
 
     async def _let_go(self, incident: Incident) -> None:
         await self._door.withdraw(incident.id)
         await self._runtime.poke(incident)
+        await self._runtime.forget(incident)

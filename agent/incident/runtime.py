@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from agent.incident.graph_state import Wait
+from agent.incident.graph_state import CallsEnd, RepairCheck, RepairVerdict, Wait
 from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.outcomes import calls_end, records
-from core.actions.calls import CallState
+from agent.incident.repair_watch import RepairWatch
+from core.actions.calls import CallRecord, CallState
 from core.actions.executor import CallStarted
 from core.incidents.alerts import Severity
 from core.incidents.incident import Incident, IncidentState
@@ -25,29 +27,42 @@ if TYPE_CHECKING:
 
 RUN_KIND = "incident"
 RUN_TRIES = 3
-STEP_LIMIT = 1200
-"""Nodes per incident: a verification looks every two seconds for at most ten minutes, twice."""
+STEP_LIMIT = 100
+"""Nodes per incident; every attempt takes about ten."""
+WATCHED_AT_ONCE = 8
+"""So many repairs are watched inside their runs, which costs the records nothing; each further one leaves its place
+to others between two looks."""
 SAFETY_LOOK_S = 30.0
 """A waiting run looks by itself this often, should a wake be lost with its process."""
+OVER = (RunState.DONE, RunState.DEAD, RunState.CANCELLED)
 _BEFORE_ACTING = (IncidentState.DETECTED, IncidentState.DIAGNOSING, IncidentState.NEEDS_APPROVAL)
 """A decision may be quicker than the graph, which says only afterwards that it has asked."""
 log = logging.getLogger(__name__)
 
 
+class Checkpoints(Protocol):
+    """Where the graph keeps its threads, one per incident, named by the incident's key."""
+
+    async def saver(self) -> BaseCheckpointSaver[Any]:
+        """LangGraph's store, opened on first use."""
+        ...
+
+    async def forget(self, thread: str) -> None:
+        """Drop a thread; an unknown one is fine."""
+        ...
+
+
 class IncidentRuntime:
     """Begins an incident's run and carries it on until the graph has ended."""
 
-    def __init__(
-        self,
-        mind: IncidentDeps,
-        runs: Runs,
-        open_checkpointer: Callable[[], Awaitable[BaseCheckpointSaver[Any]]],
-    ) -> None:
+    def __init__(self, mind: IncidentDeps, runs: Runs, checkpoints: Checkpoints) -> None:
         self._mind = mind
         self._runs = runs
-        self._open_checkpointer = open_checkpointer
+        self._checkpoints = checkpoints
         self._graph: CompiledStateGraph[Any, Any, Any, Any] | None = None
         self._opening = asyncio.Lock()
+        self._watched = 0
+        self._is_leaving = asyncio.Event()
         runs.register(RUN_KIND, self._advance, tries=RUN_TRIES)
 
     async def preload(self) -> None:
@@ -63,6 +78,10 @@ class IncidentRuntime:
     async def poke(self, incident: Incident) -> None:
         """Make the run look again: an alert came, went, or a person decided."""
         await self._runs.wake(incident.key)
+
+    def leave(self) -> None:
+        """Let go of the repairs that are watched now: the runs are about to be stopped."""
+        self._is_leaving.set()
 
     async def on_call_started(self, event: CallStarted) -> None:
         """Show that the machine is at work."""
@@ -88,38 +107,43 @@ class IncidentRuntime:
             raise
         except Exception as error:
             if run.tries + 1 >= RUN_TRIES:
-                await self._give_up(int(str(run.payload["incident_id"])), error)
+                await self._give_up(_incident_id(run), error)
             raise
 
     async def _step(self, run: Run) -> Done | Waiting:
         from langgraph.types import Command
 
+        incident = await self._mind.desk.get(_incident_id(run))
         graph = await self._compiled()
         config: Any = {"configurable": {"thread_id": run.key}, "recursion_limit": STEP_LIMIT}
-        known = await graph.aget_state(config)
-        if not known.interrupts:  # not begun, or cut off in the middle; one that waits need not run its node again
-            start = None if known.created_at else {"incident_id": int(str(run.payload["incident_id"]))}
+        state = await graph.aget_state(config)
+        if not state.created_at and incident is not None and not incident.is_open and incident.gathered:
+            return Done(result={"ended": True})  # cut off after its thread was dropped
+        if not state.interrupts:  # not begun, or cut off in the middle; one that waits need not run its node again
+            start = None if state.created_at else {"incident_id": _incident_id(run)}
             await graph.ainvoke(start, config, durability="sync")
-        while True:
             state = await graph.aget_state(config)
-            if not state.interrupts:
-                return Done(result={"ended": True})
+        while state.interrupts:
             pause = state.interrupts[0]
-            answer, until = await self._look(pause.value)
-            if answer is None:
-                return Waiting(until=until)
+            answer = await self._answer(run, pause.value)
+            if isinstance(answer, Waiting):
+                return answer
             await graph.ainvoke(Command(resume={pause.id: answer}), config, durability="sync")
+            state = await graph.aget_state(config)
+        incident = await self._mind.desk.get(_incident_id(run))
+        if incident is not None and not incident.is_open:
+            await self._checkpoints.forget(run.key)
+        return Done(result={"ended": True})
 
-    async def _look(self, wait: Wait) -> tuple[str | None, datetime | None]:
-        """Whether what a paused graph waits for is there: its answer, or None and when to look again."""
+    async def _answer(self, run: Run, wait: Wait) -> CallsEnd | RepairVerdict | Waiting:
+        """What a paused graph waits for, where it is there; else when to look again."""
+        if "repair" in wait:
+            return await self._judged(run, wait["repair"])
+        found = await records(self._mind.door, wait["calls"])
+        return calls_end(found) or await self._until_decided(found)
+
+    async def _until_decided(self, found: Sequence[CallRecord]) -> Waiting:
         now = self._mind.clock.now()
-        if "until" in wait:
-            until = datetime.fromisoformat(wait["until"])
-            return ("due", None) if now >= until else (None, until)
-        found = await records(self._mind.door, wait.get("calls", []))
-        end = calls_end(found)
-        if end is not None:
-            return end, None
         looks = [now + timedelta(seconds=SAFETY_LOOK_S)]
         for record in found:
             if record.state is CallState.ASKED and record.approval_id:
@@ -128,7 +152,31 @@ class IncidentRuntime:
                     looks.append(approval.expires_at + timedelta(seconds=0.1))
         if any(record.state is CallState.ASKED for record in found):
             await self._mind.door.expire()
-        return None, max(min(looks), now + timedelta(seconds=0.05))
+        return Waiting(until=max(min(looks), now + timedelta(seconds=0.05)))
+
+    async def _judged(self, run: Run, repair: RepairCheck) -> RepairVerdict | Waiting:
+        """Look until the repair has held or failed, as long as there is room for it."""
+        watch = RepairWatch(_incident_id(run), repair, self._mind)
+        while True:
+            seen = await watch.look()
+            if seen is None or seen.verdict == "held":
+                return {"verdict": "held", "reason": None}
+            if seen.verdict == "failed":
+                return {"verdict": "failed", "reason": seen.says.to_json()}
+            has_failed = run.tries > 0  # a look that worked is to be recorded, so that the next failure is the first
+            if has_failed or self._is_leaving.is_set() or self._watched >= WATCHED_AT_ONCE:
+                return Waiting(until=watch.next_look_at)
+            await self._rest_until(watch.next_look_at)
+
+    async def _rest_until(self, moment: datetime) -> None:
+        """Wait for it, or until `leave`."""
+        rest_s = (moment - self._mind.clock.now()).total_seconds()
+        self._watched += 1
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_leaving.wait(), max(rest_s, 0.0))
+        finally:
+            self._watched -= 1
 
     async def _give_up(self, incident_id: int, error: Exception) -> None:
         """The guardian's own failure is said, never hidden."""
@@ -145,21 +193,22 @@ class IncidentRuntime:
         await self._mind.desk.update(incident_id, failed, pages=text("agent.page.escalated", reason=reason))
 
     async def forget(self, incident: Incident) -> None:
-        """Drop the checkpoints of an incident that is closed and whose run is over; the records keep the rest."""
+        """Drop the thread of a closed incident whose run is over; a run that is not does it at its end."""
         run = await self._runs.get(incident.key)
-        if incident.is_open or run is None or run.state is not RunState.DONE:
-            return
-        checkpointer = (await self._compiled()).checkpointer
-        if checkpointer is not None and not isinstance(checkpointer, bool):
-            await checkpointer.adelete_thread(incident.key)
+        if not incident.is_open and run is not None and run.state in OVER:
+            await self._checkpoints.forget(incident.key)
 
     async def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         async with self._opening:
             if self._graph is None:
                 from agent.incident.graph import build_graph
 
-                self._graph = build_graph(self._mind, await self._open_checkpointer())
+                self._graph = build_graph(self._mind, await self._checkpoints.saver())
             return self._graph
+
+
+def _incident_id(run: Run) -> int:
+    return int(str(run.payload["incident_id"]))
 
 
 def _import_langgraph() -> None:

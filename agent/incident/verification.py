@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
-from agent.incident.graph_state import FixVerdict
+from agent.incident.evidence.platform_evidence import has_ended_well
 from core.incidents.alerts import Alert, AlertKind, Severity
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Inventory
@@ -57,7 +57,7 @@ class VerificationState:
 class VerificationResult:
     """One look."""
 
-    verdict: FixVerdict
+    verdict: Literal["pending", "held", "failed"]
     good_since: datetime | None = None
     restarts: Mapping[str, int]
     says: Text

@@ -88,6 +88,18 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verification:
+    """How far the verification of a repair has come; kept, so that a restart in its midst loses nothing of it."""
+
+    acted_at: datetime
+    """When the repair took effect."""
+    good_since: datetime | None = None
+    """Since when all has been well; None: it is not yet."""
+    restarts: dict[str, int] = field(default_factory=dict)
+    """Restart counts when all was well first, by container (`host/name`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Incident:
     """One trouble. `id` is 0 until the records give it one."""
 
@@ -120,6 +132,8 @@ class Incident:
     """Plans tried so far."""
     verify_until: datetime | None = None
     """End of the verification window while it is open."""
+    verification: Verification | None = None
+    """Of the last repair that was verified."""
     diagnosis: Diagnosis | None = None
     plan: JsonValue = None
     """The rendered plan, as `agent/runbooks/plans.py` writes it."""

@@ -1,10 +1,12 @@
 """Opening: migrations, keys, errors that name the next step, and what is not imported."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -22,7 +24,7 @@ from core.monitoring.inventory import Inventory
 from core.monitoring.usage_series import Series
 from core.settings import Settings
 from knowledge import schema
-from knowledge.checkpoints import prune
+from knowledge.checkpoints import Checkpoints
 from knowledge.database import Database, sqlite_url
 from knowledge.records.incident_records import RecordedIncidents
 from knowledge.stores import Knowledge
@@ -157,8 +159,9 @@ async def test_everything_opens_together(database_url: str, tmp_path: Path) -> N
         await knowledge.prune()
 
 
-class Counted(TypedDict):
+class Counted(TypedDict, total=False):
     n: int
+    text: str
 
 
 async def test_the_parts_keep_the_protocols(tmp_path: Path) -> None:
@@ -173,7 +176,7 @@ async def test_the_parts_keep_the_protocols(tmp_path: Path) -> None:
         assert all((ledger, approvals, incidents, silences, series, facts))
 
 
-async def test_checkpoints_outlive_the_process_and_are_pruned(database_url: str, tmp_path: Path) -> None:
+async def count_up(saver: Any, thread: str, **state: Any) -> dict[str, Any]:
     from langgraph.graph import END, START, StateGraph
 
     def count(state: Counted) -> Counted:
@@ -183,20 +186,54 @@ async def test_checkpoints_outlive_the_process_and_are_pruned(database_url: str,
     builder.add_node("count", count)
     builder.add_edge(START, "count")
     builder.add_edge("count", END)
+    config: Any = {"configurable": {"thread_id": thread}}
+    return await builder.compile(checkpointer=saver).ainvoke({"n": 1, **state}, config, durability="sync")
+
+
+async def test_checkpoints_outlive_the_process_until_they_are_dropped(database_url: str, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", database_url=SecretStr(database_url))
-    config = {"configurable": {"thread_id": "inc-1"}}
+    config: Any = {"configurable": {"thread_id": "inc-1"}}
     async with Knowledge(settings, SetClock()) as knowledge:
-        async with knowledge.checkpointer() as saver:
-            graph = builder.compile(checkpointer=saver)
-            assert await graph.ainvoke({"n": 1}, config, durability="sync") == {"n": 2}  # type: ignore[call-overload]
-        async with knowledge.checkpointer() as saver:
-            assert await saver.aget_tuple(config) is not None  # type: ignore[arg-type]
-            await prune(saver, "inc-1")
-            assert await saver.aget_tuple(config) is None  # type: ignore[arg-type]
+        assert (await count_up(await knowledge.checkpoints.saver(), "inc-1"))["n"] == 2
+    async with Knowledge(settings, SetClock()) as knowledge:
+        saver = await knowledge.checkpoints.saver()
+        assert await saver.aget_tuple(config) is not None
+        assert await knowledge.checkpoints.threads() == ["inc-1"]
+        await knowledge.checkpoints.forget("inc-1")
+        await knowledge.checkpoints.forget("inc-2")
+        assert await saver.aget_tuple(config) is None
+        assert await knowledge.checkpoints.threads() == []
+
+
+def graph_bytes(home: Path) -> int:
+    return sum(path.stat().st_size for path in home.glob("graph.db*"))
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["made by this version", "made without the means to shrink"])
+async def test_the_file_of_the_graph_shrinks_with_what_is_dropped(tmp_path: Path, is_old: bool) -> None:
+    if is_old:
+        with closing(sqlite3.connect(tmp_path / "graph.db")) as connection, connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("CREATE TABLE other (n INTEGER)")
+    async with Knowledge(Settings(data_dir=tmp_path), SetClock()) as knowledge:
+        saver = await knowledge.checkpoints.saver()
+        for number in range(20):
+            await count_up(saver, f"inc-{number}", text="x" * 100_000)
+        full = graph_bytes(tmp_path)
+        assert full > 4_000_000
+        for number in range(1, 20):
+            await knowledge.checkpoints.forget(f"inc-{number}")
+        await knowledge.checkpoints.make_shrinkable()
+        assert graph_bytes(tmp_path) < full / 10
+        await count_up(saver, "inc-20", text="x" * 1_000_000)
+        await knowledge.checkpoints.forget("inc-20")
+        assert graph_bytes(tmp_path) < full / 10
+        assert await knowledge.checkpoints.threads() == ["inc-0"]
 
 
 async def test_checkpoints_bring_back_plain_types_only(tmp_path: Path) -> None:
-    async with Knowledge(Settings(data_dir=tmp_path), SetClock()) as knowledge, knowledge.checkpointer() as saver:
+    async with Knowledge(Settings(data_dir=tmp_path), SetClock()) as knowledge:
+        saver = await knowledge.checkpoints.saver()
         stored = saver.serde.dumps_typed({"incident": an_incident(), "n": 1, "at": NOON})
         back = saver.serde.loads_typed(stored)
     assert (back["n"], back["at"]) == (1, NOON)
@@ -204,12 +241,11 @@ async def test_checkpoints_bring_back_plain_types_only(tmp_path: Path) -> None:
 
 
 async def test_workers_that_open_checkpoints_together_get_along(postgres_url: str, tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, database_url=SecretStr(postgres_url))
+    async with Database(postgres_url) as database:
 
-    async def open_once() -> None:
-        async with knowledge.checkpointer() as saver:
-            config = {"configurable": {"thread_id": "x"}}
-            assert await saver.aget_tuple(config) is None  # type: ignore[arg-type]
+        async def open_once() -> None:
+            checkpoints = Checkpoints(database, tmp_path)
+            assert await checkpoints.threads() == []
+            await checkpoints.close()
 
-    async with Knowledge(settings, SetClock(NOON)) as knowledge:
         await asyncio.gather(*(open_once() for _ in range(3)))

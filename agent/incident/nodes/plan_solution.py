@@ -53,9 +53,6 @@ async def plan_solution(state: IncidentGraphState, mind: IncidentDeps) -> Incide
         "attempt": attempt,
         "tried": [*state.get("tried", []), made.tried_key],
         "reason": None,
-        "has_looked": False,
-        "good_since": None,
-        "restarts": {},
     }
 
 

@@ -88,7 +88,7 @@ async def await_undo(state: IncidentGraphState, mind: IncidentDeps) -> IncidentG
     from langgraph.types import interrupt
 
     keys = state.get("undo_keys", [])
-    cleared: IncidentGraphState = {"undo_keys": [], "undo": None, "good_since": None, "restarts": {}}
+    cleared: IncidentGraphState = {"undo_keys": [], "undo": None}
     if not keys:
         return cleared
     end: CallsEnd = interrupt({"calls": keys})

@@ -18,8 +18,8 @@ from core.actions.executor import CallStarted, ExecutorDeps
 from core.actions.gateway import ActionGateway, ApprovalAsked, TapResult
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
-from core.incidents.incident import Incident, IncidentState
-from core.incidents.incident_events import IncidentOpened, IncidentRecovered
+from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
+from core.incidents.incident_events import IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
 from core.incidents.tracker import IncidentTracker
 from core.monitoring.hosts import WatcherGroup
 from core.monitoring.snapshot import EngineEvent, EventKind
@@ -106,7 +106,6 @@ class IncidentWorld:
         settings = Settings(data_dir=self.home, **values)
         async with AsyncExitStack() as stack:
             self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
-            graph_store = await stack.enter_async_context(AsyncExitStack())
             runs = EveryRunTwice(self.knowledge.runs) if self.is_twice else self.knowledge.runs
             self.desk = IncidentTracker(
                 store=self.knowledge.incidents,
@@ -135,11 +134,7 @@ class IncidentWorld:
                 render_english=lambda words: texts.render(words, "en"),
                 redact=redact,
             )
-
-            async def checkpointer() -> Any:
-                return await graph_store.enter_async_context(self.knowledge.checkpointer())
-
-            self.runtime = IncidentRuntime(mind, runs, checkpointer)
+            self.runtime = IncidentRuntime(mind, runs, self.knowledge.checkpoints)
             self._subscribe()
             await self.runtime.preload()
             self.watch.adopt(await self.desk.take_up())
@@ -147,6 +142,7 @@ class IncidentWorld:
             await self.watch.looked()
             await self.knowledge.runs.start()
             stack.push_async_callback(self.knowledge.runs.stop)
+            stack.callback(self.runtime.leave)
             listening = asyncio.create_task(self._listen(), name="events")
             stack.callback(listening.cancel)
             yield self
@@ -183,12 +179,19 @@ class IncidentWorld:
         async def opened(event: IncidentOpened) -> None:
             await self.runtime.begin(event.incident)
 
-        async def recovered(event: IncidentRecovered) -> None:
+        async def let_go(event: IncidentRecovered | IncidentMerged) -> None:
             await self.door.withdraw(event.incident.id)
             await self.runtime.poke(event.incident)
+            await self.runtime.forget(event.incident)
+
+        async def changed(event: IncidentChanged) -> None:
+            if event.before.state in WITH_A_PERSON and not event.incident.is_open:
+                await self.runtime.forget(event.incident)
 
         self.bus.subscribe(IncidentOpened, opened)
-        self.bus.subscribe(IncidentRecovered, recovered)
+        self.bus.subscribe(IncidentRecovered, let_go)
+        self.bus.subscribe(IncidentMerged, let_go)
+        self.bus.subscribe(IncidentChanged, changed)
         self.bus.subscribe(CallStarted, self.runtime.on_call_started)
 
     async def _listen(self) -> None:

@@ -1,0 +1,125 @@
+"""Looks at a repair until it has held or failed; how far that is stands in the incident's record after every news."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from agent.incident.graph_state import RepairCheck
+from agent.incident.incident_deps import IncidentDeps
+from agent.incident.nodes.outcomes import records
+from agent.incident.verification import VerificationResult, VerificationState, check, targets, window_s
+from core.actions.calls import CallState
+from core.incidents.alerts import AlertKind
+from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState, Verification
+from core.text import text
+
+PLATFORM_KINDS = frozenset(
+    {
+        *(AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED, AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED),
+        *(AlertKind.STATUS_CONTRADICTS, AlertKind.DOMAIN_FAILING, AlertKind.BACKUP_FAILED),
+        AlertKind.PLATFORM_UNREACHABLE,
+    }
+)
+"""What only a look at the platform can tell to be over."""
+LEAST_PAUSE_S = 0.2
+NEWS_S = 1.0
+"""An end of the window that moves by less is not worth a change of the card."""
+
+
+class RepairWatch:
+    """One repair under observation. Made anew, after a restart too, it goes on where the record says it was."""
+
+    def __init__(self, incident_id: int, repair: RepairCheck, mind: IncidentDeps) -> None:
+        self._incident_id = incident_id
+        self._repair = repair
+        self._mind = mind
+        self._acted: Verification | None = None
+        self._typical_start_s: float | None = None
+        self.next_look_at = mind.clock.now()
+
+    async def look(self) -> VerificationResult | None:
+        """Look once; None: the incident is over already."""
+        incident = await self._mind.desk.get(self._incident_id)
+        if incident is None or not incident.is_open:
+            return None
+        if self._acted is None:
+            self._acted = await _acted(self._repair, self._mind)
+            self._typical_start_s = await self._mind.start_times.typical(incident.target)
+        await _refresh(incident, self._mind)
+        now = self._mind.clock.now()
+        progress = self._progress(incident, self._acted)
+        seen = check(incident, self._mind.watch, progress, now, self._mind.settings.verification)
+        await self._keep(incident, seen, progress)
+        self.next_look_at = now + self._pause(progress)
+        return seen
+
+    def _progress(self, incident: Incident, acted: Verification) -> VerificationState:
+        settings = self._mind.settings.verification
+        further = tuple(self._repair["containers"])
+        containers = targets(incident, self._mind.watch.inventory(), further)
+        known = incident.verification
+        reached = known if known is not None and known.acted_at == acted.acted_at else acted
+        return VerificationState(
+            acted_at=acted.acted_at,
+            good_since=reached.good_since,
+            restarts=reached.restarts,
+            window_s=max(window_s(containers, self._typical_start_s, settings), self._repair["window_s"]),
+            containers=further,
+        )
+
+    def _pause(self, progress: VerificationState) -> timedelta:
+        poll_s = self._mind.settings.verification.poll_s
+        return timedelta(seconds=min(poll_s, max(progress.window_s / 2, LEAST_PAUSE_S)))
+
+    async def _keep(self, incident: Incident, seen: VerificationResult, progress: VerificationState) -> None:
+        """Write down how far it has come, and show it, where that is news."""
+        if seen.good_since is not None and progress.good_since is None:
+            start_s = (seen.good_since - progress.acted_at).total_seconds()
+            await self._mind.start_times.learn(incident.target, start_s)
+        if seen.verdict != "pending":
+            return
+        reached = Verification(acted_at=progress.acted_at, good_since=seen.good_since, restarts=dict(seen.restarts))
+        now = self._mind.clock.now()
+        ends = (seen.good_since or now) + timedelta(seconds=progress.window_s)
+        is_first = incident.verify_until is None
+        has_moved = incident.verify_until is not None and abs((incident.verify_until - ends).total_seconds()) > NEWS_S
+        if not (is_first or has_moved or incident.verification != reached):
+            return
+        says = text("agent.verifies", window=round(progress.window_s))
+
+        def verifying(one: Incident) -> Incident:
+            if not one.is_open:
+                return one
+            noted = one.note(now, says) if is_first else one
+            until = ends if is_first or has_moved else one.verify_until
+            state = one.state if one.state in WITH_A_PERSON else IncidentState.VERIFYING
+            return replace(noted, state=state, verify_until=until, verification=reached)
+
+        await self._mind.desk.update(incident.id, verifying)
+
+
+async def _acted(repair: RepairCheck, mind: IncidentDeps) -> Verification:
+    """When the plan took effect, for what happened before is not its doing: the end of its last call.
+
+    Of one that was followed to a good verdict, the moment since when all was well: that verdict has watched the
+    containers since then, so that the same time is not waited for twice. The window is counted from there, and every
+    look of ours judges all that has happened since.
+    """
+    found = await records(mind.door, repair["calls"])
+    ended = [(record.finished_at, record) for record in found if record.finished_at is not None]
+    if not ended:
+        return Verification(acted_at=datetime.fromisoformat(repair["submitted_at"]))
+    at, last = max(ended, key=lambda one: one[0])
+    raw = last.result.data.get("good_since") if last.result is not None and last.state is CallState.OK else None
+    good_since = datetime.fromisoformat(raw) if isinstance(raw, str) else None
+    return Verification(acted_at=min(at, good_since) if good_since else at, good_since=good_since)
+
+
+async def _refresh(incident: Incident, mind: IncidentDeps) -> None:
+    """Look at its host, and at the platform where the trouble was seen there."""
+    hosts = {incident.host}
+    if any(alert.kind in PLATFORM_KINDS for alert in incident.alerts):
+        hosts |= {one.name for one in mind.watch.inventory().hosts if one.is_platform}
+    await asyncio.gather(*(mind.watch.refresh(host) for host in sorted(hosts)))
