@@ -58,6 +58,7 @@ from web.hooks import Hooks
 RUNBOOKS_DIR = Path(__file__).resolve().parent / "runbooks"
 TICK_S = 5.0
 """How often what is only due by the clock is looked at: approvals, silences, flapping."""
+CLEAN_UP_CHECK_S = 3600.0
 INTEGRATIONS: tuple[Install, ...] = (DockerIntegration, dokploy.install, ollama.install)
 """The outside systems, in the order in which they are opened."""
 T = TypeVar("T")
@@ -184,6 +185,7 @@ class Guardian:
         for one in self.integrations:
             await one.begin(self.tasks)
         self.tasks.start("clock", self._tick, restarts=True)
+        self.tasks.start("clean-up", self._clean_up, restarts=True)
         self.tasks.start("preload", self._preload)
 
     def _use_embeddings(self) -> None:
@@ -313,7 +315,6 @@ class Guardian:
         ]
 
     async def _tick(self) -> None:
-        pruned_at = self.clock.now()
         while True:
             await asyncio.sleep(TICK_S)
             await self.door.expire()
@@ -322,11 +323,12 @@ class Guardian:
             await self.reported.review()
             for one in self.integrations:
                 await one.tick()
-            if self.clock.now() - pruned_at > timedelta(days=1):
-                await self.knowledge.prune()
-                for incident in await self.knowledge.incidents.recent(500, since=pruned_at - timedelta(days=2)):
-                    await self.runtime.forget(incident)
-                pruned_at = self.clock.now()
+
+    async def _clean_up(self) -> None:
+        """At the start and then by the hour, where the last clean-up is a day ago: few processes live for a day."""
+        while True:
+            await self.knowledge.cleanup.run_if_due()
+            await asyncio.sleep(CLEAN_UP_CHECK_S)
 
     async def _preload(self) -> None:
         """What the first incident and the first question would otherwise wait for."""

@@ -252,6 +252,19 @@ class StackSettings(Section):
     chat: int | None = None
 
 
+class RetentionSettings(Section):
+    """How long records are kept. Open incidents stay, with all that belongs to them; lessons are never forgotten."""
+
+    history_days: Annotated[int, Field(ge=1)] = 400
+    """Closed incidents with their calls, approvals and cards; deploys; the audit. A year, and some days to compare."""
+    undo_days: Annotated[int, Field(ge=1)] = 30
+    """What an action has kept to be taken back, secrets included (encrypted)."""
+    runs_days: Annotated[int, Field(ge=1)] = 30
+    """Runs that are over."""
+    messages_days: Annotated[int, Field(ge=8)] = 14
+    """Messages that were handled or sent. More than a week: it is what makes a repeated one known."""
+
+
 class WebSettings(Section):
     """The one web application: health, webhooks."""
 
@@ -303,6 +316,7 @@ class Settings(Section):
     verification: VerificationSettings = VerificationSettings()
     policy: PolicySettings = PolicySettings()
     stacks: dict[str, StackSettings] = Field(default_factory=dict)
+    retention: RetentionSettings = RetentionSettings()
     web: WebSettings = WebSettings()
     playground: PlaygroundSettings = PlaygroundSettings()
     demo: DemoSettings = DemoSettings()

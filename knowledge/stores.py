@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +23,7 @@ from core.monitoring.inventory import Inventory
 from core.runs import Runs
 from core.settings import Settings
 from knowledge.checkpoints import GRAPH_FILE, Checkpoints
+from knowledge.cleanup import Cleanup
 from knowledge.codec import warm
 from knowledge.database import Database, sqlite_url
 from knowledge.locks import LocalLocks, PostgresLocks
@@ -43,17 +43,12 @@ from knowledge.records.silence_records import RecordedSilences
 from knowledge.records.start_time_records import StartTimeRecords
 from knowledge.records.version_records import RecordedVersions
 from knowledge.runs.local_runs import LocalRuns
-from knowledge.runs.run_records import RunRecords
 from knowledge.series import RecordedSeries
 from knowledge.table_types import metadata
 from knowledge.vault import Vault, load_key
 
 RECORDS_FILE = "guardian.db"
 KEY_CHECK = "vault.check"
-MESSAGES_KEPT = timedelta(days=14)
-RUNS_KEPT = timedelta(days=30)
-AUDIT_KEPT = timedelta(days=400)
-DEPLOYS_KEPT = timedelta(days=400)
 VERSIONS_KEPT = 20
 """Of a stack, where no platform is configured that says how many."""
 
@@ -85,6 +80,7 @@ class Knowledge:
         self.audit = Audit(database, clock)
         self.deploys = RecordedDeploys(database)
         self.checkpoints = Checkpoints(database, self.data_dir)
+        self.cleanup = Cleanup(database, self.checkpoints, settings.retention, clock)
         self.runs: Runs = LocalRuns(database, clock) if database.is_sqlite else _over_postgres(database, clock)
         self.vault: Vault
         self.ledger: RecordedLedger
@@ -125,15 +121,6 @@ class Knowledge:
             clock=self._clock,
         )
         return RecordedFacts(sources, inventory)
-
-    async def prune(self) -> None:
-        """Forget what is long over; to be called once a day."""
-        now = self._clock.now()
-        await self.inbox.prune(now - MESSAGES_KEPT)
-        await self.outbox.prune(now - MESSAGES_KEPT)
-        await RunRecords(self.database, self._clock).prune(now - RUNS_KEPT)
-        await self.audit.prune(now - AUDIT_KEPT)
-        await self.deploys.prune(now - DEPLOYS_KEPT)
 
     async def stats(self) -> Stats:
         """How much is kept."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, insert, select
 
 from core.actions.catalog import JsonObject
 from core.actions.policy import Actor
@@ -68,11 +68,6 @@ class Audit:
             query = query.where(audit.c.incident_id == incident_id)
         async with self._database.read() as connection:
             return [_decided(row) for row in (await connection.execute(query)).all()]
-
-    async def prune(self, before: datetime) -> int:
-        """Forget lines older than that; returns how many."""
-        async with self._database.write() as connection:
-            return (await connection.execute(delete(audit).where(audit.c.at < before))).rowcount
 
 
 def _decided(row: Row[Any]) -> AuditEntry:

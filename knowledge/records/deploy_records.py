@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, insert, select, update
 
 from core.deployments.deploys import Deploy
 from knowledge.codec import pack, unpack
@@ -47,14 +47,6 @@ class RecordedDeploys:
         if since is not None:
             query = query.where(deploys.c.ordered_at >= since)
         return await self._all(query)
-
-    async def prune(self, before: datetime) -> int:
-        """Forget those that were ordered before then and have a verdict; returns how many."""
-        async with self._database.write() as connection:
-            gone = await connection.execute(
-                delete(deploys).where(deploys.c.is_over.is_(True), deploys.c.ordered_at < before)
-            )
-            return gone.rowcount
 
     async def _all(self, query: Select[Any]) -> list[Deploy]:
         async with self._database.read() as connection:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, Row, delete, func, select, update
+from sqlalchemy import Insert, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.actions.catalog import JsonObject
@@ -89,11 +89,6 @@ class Inbox:
         """How many are not done."""
         async with self._database.read() as connection:
             return int((await connection.execute(select(func.count()).where(inbox.c.done_at.is_(None)))).scalar_one())
-
-    async def prune(self, before: datetime) -> int:
-        """Forget what was done before then; returns how many. Keep a week at least: it is what makes repeats known."""
-        async with self._database.write() as connection:
-            return (await connection.execute(delete(inbox).where(inbox.c.done_at < before))).rowcount
 
     def _insert(self, one: Update, now: datetime) -> Any:
         dialect = sqlite if self._database.is_sqlite else postgresql

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 
 from core.actions.catalog import JsonObject
 from core.clock import Clock
@@ -186,15 +186,6 @@ class Outbox:
         query = select(func.count()).where(outbox.c.state == MessageState.PENDING)
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
-
-    async def prune(self, before: datetime) -> int:
-        """Forget what was over by then, except the messages that cards live in; returns how many."""
-        of_cards = select(cards.c.outbox_id)
-        async with self._database.write() as connection:
-            gone = await connection.execute(
-                delete(outbox).where(outbox.c.state.in_(OVER), outbox.c.ended_at < before, outbox.c.id.not_in(of_cards))
-            )
-            return gone.rowcount
 
     async def _take_place(self, connection: Any, message: NewMessage) -> int | None:
         """Put the payload where the pending message of the same key stands."""

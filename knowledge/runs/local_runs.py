@@ -148,10 +148,6 @@ class LocalRuns:
             self._pump()
         return True
 
-    async def prune(self, before: datetime) -> int:
-        """Forget runs that were over by then, dead ones excepted; returns how many."""
-        return await self._records.prune(before)
-
     # -- what is ready ---------------------------------------------------------------------------------------------
 
     def _take_up(self, row: Row[Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.actions.catalog import JsonObject
@@ -132,13 +132,6 @@ class RunRecords:
         query = query.order_by(runs.c.priority.desc(), runs.c.id).limit(500)
         async with self._database.read() as connection:
             return [as_run(row) for row in (await connection.execute(query)).all()]
-
-    async def prune(self, before: datetime) -> int:
-        """Forget runs that were over by then, dead ones excepted; returns how many."""
-        over = (RunState.DONE, RunState.CANCELLED)
-        async with self._database.write() as connection:
-            gone = await connection.execute(delete(runs).where(runs.c.state.in_(over), runs.c.updated_at < before))
-            return gone.rowcount
 
 
 def new_run(kind: str, key: str, payload: JsonObject, priority: Priority, due: datetime | None) -> Run:

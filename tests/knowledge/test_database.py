@@ -156,7 +156,7 @@ async def test_everything_opens_together(database_url: str, tmp_path: Path) -> N
         assert stats.rows["incidents"] == 1
         assert stats.database_bytes > 0
         assert ":***@" in stats.database or stats.database.startswith("sqlite")
-        await knowledge.prune()
+        await knowledge.cleanup.run()
 
 
 class Counted(TypedDict, total=False):
@@ -187,7 +187,8 @@ async def count_up(saver: Any, thread: str, **state: Any) -> dict[str, Any]:
     builder.add_edge(START, "count")
     builder.add_edge("count", END)
     config: Any = {"configurable": {"thread_id": thread}}
-    return await builder.compile(checkpointer=saver).ainvoke({"n": 1, **state}, config, durability="sync")
+    graph: Any = builder.compile(checkpointer=saver)
+    return dict(await graph.ainvoke({"n": 1, **state}, config, durability="sync"))
 
 
 async def test_checkpoints_outlive_the_process_until_they_are_dropped(database_url: str, tmp_path: Path) -> None:

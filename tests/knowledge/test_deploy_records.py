@@ -26,7 +26,7 @@ from knowledge.records.deploy_records import RecordedDeploys
 from knowledge.records.version_records import RecordedVersions
 from knowledge.stores import Knowledge
 from knowledge.vault import Vault, load_key
-from tests.knowledge.tools import NOON, SetClock
+from tests.knowledge.tools import NOON, SetClock, cleaned
 
 CONTENT = VersionContent(
     compose_file="services: {}  # año", env="DB_PASSWORD=hunter2hunter2\n", settings={"branch": "v1"}
@@ -78,7 +78,9 @@ async def test_a_deploy_reads_back_whole(deploys: RecordedDeploys) -> None:
     assert await kept.get("tg:2") is None
 
 
-async def test_deploys_without_a_verdict_and_the_newest_are_found(deploys: RecordedDeploys) -> None:
+async def test_deploys_without_a_verdict_and_the_newest_are_found(
+    database: Database, deploys: RecordedDeploys, clock: SetClock
+) -> None:
     for n in range(5):
         at = NOON + timedelta(minutes=n)
         phase = DeployPhase.GOOD if n % 2 else DeployPhase.RUNNING
@@ -87,7 +89,8 @@ async def test_deploys_without_a_verdict_and_the_newest_are_found(deploys: Recor
     assert [one.key for one in await deploys.recent(2)] == ["k4", "k3"]
     assert [one.key for one in await deploys.recent(9, managed_id="c1")] == ["k3", "k2", "k1", "k0"]
     assert [one.key for one in await deploys.recent(9, since=NOON + timedelta(minutes=3))] == ["k4", "k3"]
-    assert await deploys.prune(NOON + timedelta(minutes=4)) == 2
+    clock.advance(days=400, minutes=4)
+    assert await cleaned(database, clock, "deploys") == 2
     assert [one.key for one in await deploys.recent()] == ["k4", "k2", "k0"]
 
 

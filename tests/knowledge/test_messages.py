@@ -9,8 +9,9 @@ import pytest
 
 from knowledge.database import Database, sqlite_url
 from knowledge.records.inbox_records import Inbox, Update
+from knowledge.records.incident_records import RecordedIncidents
 from knowledge.records.message_records import CardPlace, Cards, MessageKind, MessageState, NewMessage, Outbox
-from tests.knowledge.tools import NOON, SetClock
+from tests.knowledge.tools import NOON, SetClock, an_incident, cleaned
 
 
 @pytest.fixture
@@ -51,12 +52,13 @@ async def test_twenty_pollers_receive_an_update_once(inbox: Inbox) -> None:
     assert sum(len(one) for one in received) == 1
 
 
-async def test_tries_are_counted_and_done_ones_forgotten(inbox: Inbox, clock: SetClock) -> None:
+async def test_tries_are_counted_and_done_ones_forgotten(database: Database, inbox: Inbox, clock: SetClock) -> None:
     (one,) = await inbox.put([an_update(1)])
     assert [await inbox.begun(one.id), await inbox.begun(one.id)] == [1, 2]
     await inbox.done(one.id, error="ValueError: it cannot be parsed")
-    assert await inbox.prune(NOON) == 0
-    assert await inbox.prune(clock.advance(days=8)) == 1
+    assert await cleaned(database, clock, "inbox") == 0
+    clock.advance(days=15)
+    assert await cleaned(database, clock, "inbox") == 1
     assert len(await inbox.put([an_update(1)])) == 1
 
 
@@ -150,6 +152,8 @@ async def test_attachments_are_kept_until_they_are_sent(outbox: Outbox) -> None:
 
 async def test_cards_know_their_messages(database: Database, outbox: Outbox, clock: SetClock) -> None:
     cards = Cards(database)
+    for _ in range(7):
+        await RecordedIncidents(database).open(an_incident())
     (first, second) = await outbox.add(to(1, "card"), to(2, "card"))
     assert await cards.place(CardPlace(incident_id=7, chat_id=1, thread_id=3, outbox_id=first))
     assert await cards.place(CardPlace(incident_id=7, chat_id=2, outbox_id=second))
@@ -161,11 +165,11 @@ async def test_cards_know_their_messages(database: Database, outbox: Outbox, clo
     places = await cards.of_incident(7)
     assert [(one.chat_id, one.message_id, one.thread_id) for one in places] == [(1, 500, 3), (2, None, None)]
     clock.advance(days=30)
-    assert await outbox.prune(clock.now()) == 0  # a card's message is still needed
+    assert await cleaned(database, clock, "outbox") == 0  # a card's message is still needed
     (new,) = await outbox.add(to(1, "card again"))
     await cards.move(7, 1, outbox_id=new)
     assert await cards.incident_of(1, 500) is None
-    assert await outbox.prune(clock.now()) == 1
+    assert await cleaned(database, clock, "outbox") == 1
 
 
 async def test_a_kill_loses_no_message_and_no_order(tmp_path: Path) -> None:

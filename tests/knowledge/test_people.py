@@ -20,7 +20,7 @@ from knowledge.records.people_records import People, Person
 from knowledge.records.setting_records import SettingRecords
 from knowledge.records.start_time_records import StartTimeRecords
 from knowledge.stores import Knowledge
-from tests.knowledge.tools import ADA, NOON, RUNBOOK, SetClock, a_call, a_record, an_incident
+from tests.knowledge.tools import ADA, NOON, RUNBOOK, SetClock, a_call, a_record, an_incident, cleaned
 
 
 @pytest.fixture
@@ -109,7 +109,9 @@ async def test_the_audit_lists_decisions(database: Database, clock: SetClock) ->
     assert [one.what for one in await audit.recent()] == ["approve", "silence"]
     (one,) = await audit.recent(incident_id=7)
     assert (one.actor_id, one.subject, one.at) == ("tg:1", "a1", NOON)
-    assert await audit.prune(NOON + timedelta(days=1)) == 2
+    assert await cleaned(database, clock, "audit") == 0
+    clock.advance(days=401)
+    assert await cleaned(database, clock, "audit") == 2
 
 
 async def test_start_times_are_learnt(database: Database, clock: SetClock) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from core.actions.approvals import Approval, call_hash
 from core.actions.calls import Call, CallRecord, CallState
@@ -10,7 +11,11 @@ from core.actions.catalog import Risk, Role
 from core.actions.policy import Actor, ActorKind
 from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
 from core.incidents.incident import Decider, Diagnosis, Incident, IncidentState
+from core.settings import RetentionSettings
 from core.text import text
+from knowledge.checkpoints import Checkpoints
+from knowledge.cleanup import Cleanup
+from knowledge.database import Database
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 ADA = Actor(kind=ActorKind.PERSON, id="tg:1", name="Ada", role=Role.ADMIN)
@@ -47,6 +52,14 @@ async def until(claim: Callable[[], bool | Awaitable[bool]], within_s: float = 1
             if held if isinstance(held, bool) else await held:
                 return
             await asyncio.sleep(0.005)
+
+
+async def cleaned(database: Database, clock: SetClock, table: str) -> int:
+    """Clean up by the settings out of the box; how many rows of that table went."""
+    checkpoints = Checkpoints(database, Path("nowhere"))
+    gone = await Cleanup(database, checkpoints, RetentionSettings(), clock).run()
+    await checkpoints.close()
+    return gone[table]
 
 
 def a_call(key: str = "inc-1:p:s:1", actor: Actor = RUNBOOK, incident_id: int | None = 1, **more: object) -> Call:

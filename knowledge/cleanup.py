@@ -1,0 +1,89 @@
+"""The clean-up: forgets once a day what is long over, in small transactions that keep nobody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import Table, delete, select
+
+from core.clock import Clock
+from core.settings import RetentionSettings
+from knowledge.checkpoints import Checkpoints
+from knowledge.database import Database
+from knowledge.records.setting_records import SettingRecords
+from knowledge.retention import RETENTION, Cutoffs, Due
+from knowledge.runs.run_records import UNFINISHED
+from knowledge.table_types import metadata
+from knowledge.tables import incidents, runs
+
+EVERY = timedelta(days=1)
+DONE_AT = "cleanup.done_at"
+"""The setting that holds when the last clean-up ended."""
+BATCH = 200
+"""Rows a transaction."""
+PAUSE_S = 0.02
+"""Between two transactions: others write too."""
+log = logging.getLogger(__name__)
+
+
+class Cleanup:
+    """Walks all tables and the graph's threads by the retention that is stated for each."""
+
+    def __init__(self, database: Database, checkpoints: Checkpoints, settings: RetentionSettings, clock: Clock) -> None:
+        self._database = database
+        self._checkpoints = checkpoints
+        self._settings = settings
+        self._clock = clock
+        self._records = SettingRecords(database, clock)
+
+    async def run_if_due(self) -> bool:
+        """Clean up where the last time is a day ago, or there was none; says whether it did."""
+        done_at = await self._records.get(DONE_AT)
+        if isinstance(done_at, str) and self._clock.now() - datetime.fromisoformat(done_at) < EVERY:
+            return False
+        await self.run()
+        return True
+
+    async def run(self) -> dict[str, int]:
+        """Clean up now; how many rows of which table went, and how many threads of the graph."""
+        cutoffs = Cutoffs.at(self._clock.now(), self._settings)
+        gone = {
+            name: await self._forget(metadata.tables[name], one.due(cutoffs))
+            for name, one in RETENTION.items()
+            if one.due is not None
+        }
+        gone["threads"] = await self._forget_threads()
+        await self._records.put(DONE_AT, self._clock.now().isoformat(), by="guardian")
+        log.info("cleaned up", extra={"gone": {name: count for name, count in gone.items() if count}})
+        return gone
+
+    async def _forget(self, table: Table, due: Due) -> int:
+        (key,) = table.primary_key.columns
+        count = 0
+        while True:
+            async with self._database.read() as connection:
+                found = (await connection.execute(select(key).where(due).limit(BATCH))).scalars().all()
+            if not found:
+                return count
+            async with self._database.write() as connection:
+                gone = await connection.execute(delete(table).where(key.in_(found), due))
+            if not gone.rowcount:  # another process was quicker
+                return count
+            count += gone.rowcount
+            await asyncio.sleep(PAUSE_S)
+
+    async def _forget_threads(self) -> int:
+        """Those that a death left between the end of an incident and the end of its run."""
+        threads = await self._checkpoints.threads()  # first: one that begins after this is in neither list
+        async with self._database.read() as connection:
+            unfinished = select(runs.c.key).where(runs.c.state.in_(UNFINISHED))
+            wanted = set((await connection.execute(unfinished)).scalars())
+            still_open = select(incidents.c.id).where(incidents.c.is_open.is_(True))
+            wanted |= {f"inc-{number}" for number in (await connection.execute(still_open)).scalars()}
+        gone = [thread for thread in threads if thread not in wanted]
+        for thread in gone:
+            await self._checkpoints.forget(thread)
+        await self._checkpoints.make_shrinkable()
+        return len(gone)
