@@ -93,6 +93,7 @@ incidents = Table(
     Index("ix_incidents_is_open", "is_open"),
     Index("ix_incidents_opened_at", "opened_at"),
     Index("ix_incidents_fingerprint", "fingerprint", "opened_at"),
+    Index("ix_incidents_stack", "stack", "id"),
     sqlite_autoincrement=True,
 )
 silences = Table(
@@ -256,8 +257,14 @@ lessons = Table(
     Index("ix_lessons_proof", "runbook", "cause", "stack"),
     Index("ix_lessons_cause", "cause"),
     Index("ix_lessons_service", "service"),
+    Index("ix_lessons_embedding_model", "embedding_model", "id"),
     sqlite_autoincrement=True,
 )
+for _name, _columns, _flag in (
+    ("ix_lessons_not_in_builtin", (lessons.c.id,), lessons.c.in_builtin),
+    ("ix_lessons_not_in_model", (lessons.c.embedding_model, lessons.c.id), lessons.c.in_model),
+):
+    Index(_name, *_columns, sqlite_where=_flag.is_(False), postgresql_where=_flag.is_(False))
 measured = Table(
     "measured",
     metadata,

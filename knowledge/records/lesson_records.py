@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.incidents.lessons import Lesson
 from knowledge.codec import pack, unpack
@@ -116,10 +117,12 @@ class LessonRecords:
 
     async def unembedded(self, identity: str, limit: int) -> list[Lesson]:
         """Lessons that the model of that identity has not embedded, oldest first."""
-        other = lessons.c.embedding_model.is_(None) | lessons.c.embedding_model.not_like(
-            f"{_escaped(identity)}#%", escape="/"
-        )
-        return await self._all(select(lessons).where(other).order_by(lessons.c.id).limit(limit))
+        async with self._database.read() as connection:
+            others = [one for one in await _embedding_models(connection) if not one.startswith(f"{identity}#")]
+        is_missing: ColumnElement[bool] = lessons.c.embedding_model.is_(None)
+        if others:
+            is_missing = or_(is_missing, lessons.c.embedding_model.in_(others))
+        return await self._all(select(lessons).where(is_missing).order_by(lessons.c.id).limit(limit))
 
     async def embeddings(self, ids: Collection[int], model: str) -> Mapping[int, bytes]:
         """Stored embeddings of that model, by lesson."""
@@ -156,8 +159,13 @@ class LessonRecords:
             return [_lesson(row) for row in (await connection.execute(query)).all()]
 
 
-def _escaped(text: str) -> str:
-    return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+async def _embedding_models(connection: AsyncConnection) -> list[str]:
+    """All that embedded a lesson: a handful, found by a step through the index for each."""
+    found: list[str] = []
+    column = lessons.c.embedding_model
+    while (model := await connection.scalar(select(func.min(column)).where(column > (found or [""])[-1]))) is not None:
+        found.append(model)
+    return found
 
 
 def _lesson(row: Row[Any]) -> Lesson:
