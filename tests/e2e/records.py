@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 class Records:
-    """The SQLite file of a data directory, read only."""
+    """A SQLite file of a data directory, read only."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / "guardian.db"
+    def __init__(self, data_dir: Path, name: str = "guardian.db") -> None:
+        self._path = data_dir / name
 
     def scalar(self, query: str, *values: object) -> int:
         """The first number of a query."""

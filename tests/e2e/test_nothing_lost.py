@@ -36,6 +36,25 @@ async def _ends_well(world: World) -> None:
     assert world.events("api", "start") == 2  # the first start, and the one repair
 
 
+async def test_killed_in_the_middle_of_the_verification(world: World) -> None:
+    """The window is counted from when all was well, across the death, and the graph's file keeps nothing of it."""
+    world.settings["INFRAGUARDIAN_VERIFICATION__WINDOW_S"] = "12"
+    await _asked(world)
+    await world.tap("Approve", "api")
+    records = Records(world.home / "data")
+    good_since = "SELECT unixepoch(json_extract(body, '$.verification.good_since')) FROM incidents"
+    await world.until(lambda: records.scalar(good_since), what="all looking well")
+    before = records.scalar(good_since)
+    await world.kill()
+    await world.start()
+    await _ends_well(world)
+    assert records.scalar(good_since) == before
+    held_s = "SELECT unixepoch(closed_at) - unixepoch(json_extract(body, '$.verification.good_since')) FROM incidents"
+    assert records.scalar(held_s) >= 12
+    graph = Records(world.home / "data", "graph.db")
+    await world.until(lambda: not graph.scalar("SELECT count(*) FROM checkpoints"), what="the thread dropped")
+
+
 async def test_killed_between_asked_and_tapped(world: World) -> None:
     await _asked(world)
     await world.kill()
