@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from agent.incident.evidence.platform_evidence import has_ended_well
 from core.incidents.alerts import Alert, AlertKind, Severity
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Inventory
