@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from knowledge.database import Database, sqlite_url
+from tests.knowledge.failing_database import FailingDatabase
 from tests.knowledge.tools import SetClock
 
 
@@ -18,9 +19,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """Give an open database, one kind after the other."""
-    async with Database(database_url) as opened:
+async def database(database_url: str) -> AsyncIterator[FailingDatabase]:
+    """Give an open database that fails on demand, one kind after the other."""
+    async with FailingDatabase(database_url) as opened:
         yield opened
 
 
