@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -14,10 +15,10 @@ from sqlalchemy import Row
 
 from core.actions.catalog import JsonObject
 from core.clock import Clock
-from core.errors import GuardianError
+from core.errors import SystemUnavailable
 from core.runs import Done, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
-from knowledge.runs.run_records import CUT_OFF_LIMIT, Kind, RunLimits, RunRecords, as_run, new_run
+from knowledge.runs.run_records import CUT_OFF_LIMIT, UNFINISHED, Kind, RunLimits, RunRecords, as_run, new_run
 
 LONGEST_SLEEP_S = 1.0
 """Due times are looked at again this often: the wall clock may jump, a laptop may have slept."""
@@ -102,6 +103,7 @@ class LocalRuns:
             raise ValueError(f"no handler is registered for runs of kind {kind!r}; known: {sorted(self._kinds)}")
         run = new_run(kind, key, payload, priority, due)
         if not await self._records.insert(run):
+            await self._adopted(key)
             return False
         if self._is_working and key not in self._live:
             self._enter(run)
@@ -110,7 +112,7 @@ class LocalRuns:
 
     async def wake(self, key: str) -> None:
         """Make a run look again now; no effect on one that is over or unknown (before `start`: all look anyway)."""
-        live = self._live.get(key)
+        live = self._live.get(key) or await self._adopted(key)
         if live is None:
             return
         live.wakes += 1
@@ -147,6 +149,16 @@ class LocalRuns:
             self._enter(run)
             self._pump()
         return True
+
+    async def _adopted(self, key: str) -> _Live | None:
+        """A run that is written and not at hand: whoever submitted it never heard that it was committed."""
+        if not self._is_working or key in self._live:
+            return self._live.get(key)
+        row = await self._records.row(key)
+        if row is not None and row.state in UNFINISHED:
+            self._take_up(row)
+            self._pump()
+        return self._live.get(key)
 
     # -- what is ready ---------------------------------------------------------------------------------------------
 
@@ -222,42 +234,47 @@ class LocalRuns:
         self._pump()
 
     async def _look(self, live: _Live) -> None:
-        """Call the handler once and write down its answer; a wake that falls meanwhile makes it ready again."""
-        wakes = live.wakes
-        run = live.run
+        """Look once; a wake that falls meanwhile makes the run ready again."""
+        wakes, key = live.wakes, live.run.key
         try:
-            if live.cut_off > CUT_OFF_LIMIT:
-                await self._bury(live, f"it was cut off {live.cut_off} times, each time with the whole process")
-                return
-            live.run = run = replace(run, state=RunState.RUNNING)
-            if not await self._records.move(run.key, state=RunState.RUNNING, cut_off=live.cut_off):
-                self._live.pop(run.key, None)
-                return
-            answer = await self._kinds[run.kind].handler(run)
-            live.cut_off = 0
-            if isinstance(answer, Done):
-                await self._records.move(run.key, state=RunState.DONE, result=answer.result, due_at=None, cut_off=0)
-                self._live.pop(run.key, None)
-            else:
-                await self._wait(live, answer)
+            await self._carry_on(live)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or not task.cancelling():
-                await self._failed(live, RuntimeError("the handler gave up: something it waited for was cancelled"))
-                return
-            if run.key in self._live:  # stopped, not cancelled by a person
-                await self._records.move(run.key, of=(RunState.RUNNING,), state=RunState.QUEUED, due_at=None)
+            if key in self._live:  # stopped, not cancelled by a person
+                with suppress(SystemUnavailable):  # then the next start finds it cut off
+                    await self._records.move(key, of=(RunState.RUNNING,), state=RunState.QUEUED, due_at=None)
             raise
-        except Exception as error:  # noqa: BLE001 - a supervisor: whatever a handler does, the run has its rules
-            await self._failed(live, error)
         finally:
             live.task = None  # from here to the end without an await: no wake can fall in between
-            if live.wakes != wakes and run.key in self._live:
+            if live.wakes != wakes and key in self._live:
                 self._make_ready(live)
 
-    async def _wait(self, live: _Live, answer: Waiting) -> None:
+    async def _carry_on(self, live: _Live) -> None:
+        """Call the handler once and write down its answer, or that it failed."""
+        if live.cut_off > CUT_OFF_LIMIT:
+            await self._bury(live, f"it was cut off {live.cut_off} times, each time with the whole process")
+            return
+        live.run = run = replace(live.run, state=RunState.RUNNING)
+        if not await self._records.insist(run.key, state=RunState.RUNNING, cut_off=live.cut_off):
+            self._live.pop(run.key, None)
+            return
+        try:
+            await self._write(live, await self._kinds[run.kind].handler(run))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            await self._failed(live, RuntimeError("the handler gave up: something it waited for was cancelled"))
+        except Exception as error:  # noqa: BLE001 - whatever a handler does, its run goes on by the rules
+            await self._failed(live, error)
+
+    async def _write(self, live: _Live, answer: Done | Waiting) -> None:
+        live.cut_off = 0
+        if isinstance(answer, Done):
+            await self._records.insist(live.run.key, state=RunState.DONE, result=answer.result, due_at=None, cut_off=0)
+            self._live.pop(live.run.key, None)
+            return
         live.run = replace(live.run, state=RunState.WAITING, due_at=answer.until, tries=0)
-        await self._records.move(
+        await self._records.insist(
             live.run.key, state=RunState.WAITING, due_at=answer.until, tries=0, cut_off=0, error=""
         )
         if answer.until is not None:
@@ -268,18 +285,16 @@ class LocalRuns:
         tries = run.tries + 1
         problem = f"{type(error).__name__}: {error}"
         log.warning("a run failed", extra={"run": run.key, "try": tries, "of": kind.tries}, exc_info=error)
+        live.cut_off = 0
         if tries >= kind.tries:
             await self._bury(live, problem)
             return
         due = self._clock.now() + self._pace.back_off(tries)
         live.run = replace(run, state=RunState.QUEUED, tries=tries, due_at=due, error=problem)
-        try:
-            await self._records.move(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
-        except GuardianError as unwritten:
-            log.error("a run's failure could not be recorded", extra={"run": run.key}, exc_info=unwritten)
+        await self._records.insist(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
         heapq.heappush(self._queue.due, (due, run.key))
 
     async def _bury(self, live: _Live, problem: str) -> None:
         kind = self._kinds[live.run.kind]
+        await self._records.insist(live.run.key, state=RunState.DEAD, tries=kind.tries, error=problem, due_at=None)
         self._live.pop(live.run.key, None)
-        await self._records.move(live.run.key, state=RunState.DEAD, tries=kind.tries, error=problem, due_at=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -221,7 +222,7 @@ class ProcrastinateRuns:
         cut_off = row.cut_off + 1 if row.state == RunState.RUNNING else row.cut_off
         if cut_off > CUT_OFF_LIMIT:
             problem = f"it was cut off {cut_off} times, each time with the whole process"
-            await self._records.move(key, state=RunState.DEAD, error=problem, due_at=None)
+            await self._records.insist(key, state=RunState.DEAD, error=problem, due_at=None)
             return
         wakes: int | None = row.wakes
         while wakes is not None:
@@ -231,7 +232,7 @@ class ProcrastinateRuns:
                 "cut_off": cut_off,
                 "job_id": context.job.id,
             }
-            if not await self._records.move(key, **begun):
+            if not await self._records.insist(key, **begun):
                 return
             run = replace(as_run(row), state=RunState.RUNNING)
             wakes = await self._look(run, wakes)
@@ -248,43 +249,39 @@ class ProcrastinateRuns:
     async def _look(self, run: Run, wakes: int) -> int | None:
         """Call the handler once, write down its answer; returns the wake counter where it must look again."""
         try:
-            answer = await self._kinds[run.kind].handler(run)
+            is_written = await self._write(run, await self._kinds[run.kind].handler(run), wakes)
         except asyncio.CancelledError:
-            await self._records.move(run.key, of=(RunState.RUNNING,), state=RunState.QUEUED, due_at=None)
+            with suppress(SystemUnavailable):  # then it is found without a job, and taken up as one that was cut off
+                await self._records.move(run.key, of=(RunState.RUNNING,), state=RunState.QUEUED, due_at=None)
             raise
-        except Exception as error:  # noqa: BLE001 - a supervisor: whatever a handler does, the run has its rules
+        except Exception as error:  # noqa: BLE001 - whatever a handler does, its run goes on by the rules
             await self._failed(run, error)
             return None
-        if isinstance(answer, Done):
-            await self._records.move(run.key, state=RunState.DONE, result=answer.result, due_at=None, cut_off=0)
+        if is_written:
             return None
-        return await self._wait(run, answer, wakes)
+        row = await self._records.row(run.key)  # where this fails, the sweep finds the run without a job
+        return row.wakes if row is not None and row.state == RunState.RUNNING else None
 
-    async def _wait(self, run: Run, answer: Waiting, wakes: int) -> int | None:
+    async def _write(self, run: Run, answer: Done | Waiting, wakes: int) -> bool:
+        """Write down a handler's answer; False: it was woken meanwhile and must not wait, or is over."""
+        if isinstance(answer, Done):
+            await self._records.insist(run.key, state=RunState.DONE, result=answer.result, due_at=None, cut_off=0)
+            return True
         if answer.until is not None:
             await self._defer(run, answer.until)
-        left: dict[str, Any] = {
-            "state": RunState.WAITING,
-            "due_at": answer.until,
-            "tries": 0,
-            "cut_off": 0,
-            "error": "",
-        }
-        if await self._records.move(run.key, if_wakes=wakes, **left):
-            return None
-        row = await self._records.row(run.key)
-        return row.wakes if row is not None and row.state == RunState.RUNNING else None
+        left: dict[str, Any] = {"due_at": answer.until, "tries": 0, "cut_off": 0, "error": ""}
+        return await self._records.insist(run.key, if_wakes=wakes, state=RunState.WAITING, **left)
 
     async def _failed(self, run: Run, error: Exception) -> None:
         tries, limit = run.tries + 1, self._kinds[run.kind].tries
         problem = f"{type(error).__name__}: {error}"
         log.warning("a run failed", extra={"run": run.key, "try": tries, "of": limit}, exc_info=error)
         if tries >= limit:
-            await self._records.move(run.key, state=RunState.DEAD, tries=limit, error=problem, due_at=None)
+            await self._records.insist(run.key, state=RunState.DEAD, tries=limit, error=problem, due_at=None)
             return
         due = self._clock.now() + self._pace.back_off(tries)
         await self._defer(run, due)
-        await self._records.move(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
+        await self._records.insist(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
 
 
 async def _take_over(app: App, job: Job) -> None:

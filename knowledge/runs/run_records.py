@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from core.actions.catalog import JsonObject
 from core.clock import Clock
+from core.errors import SystemUnavailable
 from core.runs import Priority, Run, RunHandler, RunState
 from knowledge.database import Database
 from knowledge.tables import runs
@@ -22,6 +25,11 @@ ERROR_LIMIT = 2000
 LONGEST_BACK_OFF_S = 300.0
 CUT_OFF_LIMIT = 20
 """A run that the death of the process cut off this often is taken for the cause of that death."""
+FIRST_REST_S = 0.1
+LONGEST_REST_S = 5.0
+"""Between two tries to write, while the database is away."""
+NO_JOB = "NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = runs.key AND status IN ('todo', 'doing'))"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +97,21 @@ class RunRecords:
             moved = await connection.execute(change.values(updated_at=self._clock.now(), **values))
             return moved.rowcount == 1
 
+    async def insist(self, key: str, *, if_wakes: int | None = None, **values: Any) -> bool:
+        """Change a run that is not over, like `move`, as soon as the database takes it.
+
+        That the database is away is no failure of the run: what became of it waits here, and is neither lost nor
+        counted against it. Ends with the task that works on the run.
+        """
+        rest_s = FIRST_REST_S
+        while True:
+            try:
+                return await self.move(key, if_wakes=if_wakes, **values)
+            except SystemUnavailable as error:
+                log.warning("a run's state cannot be written now; trying on", extra={"run": key, "why": str(error)})
+            await asyncio.sleep(rest_s)
+            rest_s = min(rest_s * 2, LONGEST_REST_S)
+
     async def row(self, key: str) -> Row[Any] | None:
         """The raw row, or None."""
         async with self._database.read() as connection:
@@ -124,11 +147,12 @@ class RunRecords:
             return raised.rowcount == 1
 
     async def undelivered(self, now: datetime, kinds: Collection[str]) -> Sequence[Run]:
-        """Runs that should look now, by their rows alone: queued or due, or woken since their last look."""
+        """Runs on PostgreSQL that should look now: queued, due, woken since their last look, or left by their job."""
         is_due = or_(runs.c.due_at.is_(None), runs.c.due_at <= now)
         is_queued = (runs.c.state == RunState.QUEUED) & is_due
         is_waiting = (runs.c.state == RunState.WAITING) & or_(runs.c.due_at <= now, runs.c.wakes != runs.c.seen_wakes)
-        query = select(runs).where(is_queued | is_waiting, runs.c.kind.in_(kinds))
+        is_left: ColumnElement[bool] = (runs.c.state == RunState.RUNNING) & text(NO_JOB)
+        query = select(runs).where(is_queued | is_waiting | is_left, runs.c.kind.in_(kinds))
         query = query.order_by(runs.c.priority.desc(), runs.c.id).limit(500)
         async with self._database.read() as connection:
             return [as_run(row) for row in (await connection.execute(query)).all()]

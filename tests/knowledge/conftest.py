@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from core.runs import Runs
 from knowledge.database import Database, sqlite_url
 from tests.knowledge.failing_database import FailingDatabase
+from tests.knowledge.runs import Bench
 from tests.knowledge.tools import SetClock
 
 
@@ -36,3 +38,21 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
 def clock() -> SetClock:
     """Give a clock that stands still until it is moved."""
     return SetClock()
+
+
+@pytest.fixture(params=["local", "procrastinate"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Give a database of the kind that a delivery of runs needs, one delivery after the other."""
+    is_local = request.param == "local"
+    url = sqlite_url(tmp_path / "runs.db") if is_local else str(request.getfixturevalue("postgres_url"))
+    async with FailingDatabase(url) as database:
+        bench = Bench(request.param, url, database)
+        yield bench
+        for runs in bench.made:
+            await runs.stop()
+
+
+@pytest.fixture
+def runs(bench: Bench) -> Runs:
+    """Give a delivery of runs, not yet started."""
+    return bench.new()

@@ -3,8 +3,7 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,57 +12,9 @@ import pytest
 
 from core.errors import SystemUnavailable
 from core.runs import Done, Priority, Run, Runs, RunState, Waiting
-from knowledge.database import Database, sqlite_url
-from knowledge.runs.run_records import RunLimits
-from tests.knowledge.runs import PACE, make_runs
-from tests.knowledge.tools import WallClock, until
-
-CLOCK = WallClock()
-
-
-@dataclass
-class Bench:
-    """A database of the kind that the delivery needs, and a factory of deliveries over it."""
-
-    kind: str
-    url: str
-    database: Database
-    made: list[Runs] = field(default_factory=list)
-
-    def new(self, pace: RunLimits = PACE) -> Runs:
-        self.made.append(make_runs(self.kind, self.database, CLOCK, pace))
-        return self.made[-1]
-
-
-@pytest.fixture(params=["local", "procrastinate"])
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    is_local = request.param == "local"
-    url = sqlite_url(tmp_path / "runs.db") if is_local else str(request.getfixturevalue("postgres_url"))
-    async with Database(url) as database:
-        bench = Bench(request.param, url, database)
-        yield bench
-        for runs in bench.made:
-            await runs.stop()
-
-
-@pytest.fixture
-def runs(bench: Bench) -> Runs:
-    return bench.new()
-
-
-def is_in(runs: Runs, key: str, state: RunState) -> Callable[[], object]:
-    async def claim() -> bool:
-        run = await runs.get(key)
-        return run is not None and run.state is state
-
-    return claim
-
-
-async def reach(runs: Runs, key: str, state: RunState) -> Run:
-    await until(is_in(runs, key, state))  # type: ignore[arg-type]
-    run = await runs.get(key)
-    assert run is not None
-    return run
+from knowledge.database import Database
+from tests.knowledge.runs import CLOCK, PACE, Bench, make_runs, reach
+from tests.knowledge.tools import until
 
 
 async def test_a_run_is_carried_to_its_end(runs: Runs) -> None:
