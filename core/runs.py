@@ -63,16 +63,26 @@ class Waiting:
 RunHandler = Callable[[Run], Awaitable[Done | Waiting]]
 
 
+OnDead = Callable[[Run], Awaitable[None]]
+
+
+"""Hears of a run that failed too often; its `error` says how."""
+
+
 class Runs(Protocol):
     """Durable work: a run is carried on after a crash until its handler says Done.
 
     A handler may be called more often than once for the same moment of a run (double delivery): it must be harmless.
     A wake that falls while the handler is running makes it run once more: no wake is lost.
-    One handler at a time per key.
+    One handler at a time per key. That the database is away is no failure of a handler: its answer waits.
     """
 
-    def register(self, kind: str, handler: RunHandler, *, tries: int = 3) -> None:
-        """Name the handler of a kind; to be done before `start`."""
+    def register(self, kind: str, handler: RunHandler, *, tries: int = 3, on_dead: OnDead | None = None) -> None:
+        """Name the handler of a kind; to be done before `start`.
+
+        `on_dead` is called once for each run that failed `tries` times, before its state says dead: a crash in between
+        loses no call of it. One that fails is called again, a few times; its work must be harmless when repeated.
+        """
         ...
 
     async def start(self) -> None:

@@ -93,7 +93,7 @@ class DeployRuntime:
         self._going_back: dict[str, tuple[str, datetime]] = {}
         """Stack → the call that takes its last deploy back, and since when; until that one is under way."""
         self._seen: dict[str, DeployFollowState] = {}
-        parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES)
+        parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES, on_dead=self._give_up)
 
     async def load(self) -> None:
         """After a start: remember what was under way and what was told, for `is_planned`."""
@@ -124,17 +124,6 @@ class DeployRuntime:
 
     async def _advance(self, run: Run) -> Done | Waiting:
         """The handler: as far as it can go now."""
-        try:
-            return await self._step(run)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            if run.tries + 1 >= RUN_TRIES:
-                self._seen.pop(run.key, None)
-                await self._give_up(str(run.payload["call"]), error)
-            raise
-
-    async def _step(self, run: Run) -> Done | Waiting:
         deploy = await self._parts.deploys.get(str(run.payload["call"]))
         if deploy is None:
             return Done(result=never())
@@ -272,13 +261,15 @@ class DeployRuntime:
         _, since = self._going_back.get(stack, ("", None))
         return since is not None and self._clock.now() - since < GOING_BACK_LIMIT
 
-    async def _give_up(self, key: str, error: Exception) -> None:
+    async def _give_up(self, run: Run) -> None:
         """The guardian's own failure is said, never hidden."""
-        log.error("a deploy could not be followed", extra={"deploy": key, "error": repr(error)})
+        key = str(run.payload["call"])
+        self._seen.pop(run.key, None)
+        log.error("a deploy could not be followed", extra={"deploy": key, "error": run.error})
         deploy = await self._parts.deploys.get(key)
         if deploy is None or deploy.phase.is_over:
             return
-        problem = self._parts.redact(f"{type(error).__name__}: {error}")[:300]
+        problem = self._parts.redact(run.error)[:300]
         says = text("deploys.own_failure", stack=deploy.stack, problem=problem)
         await self._keep(over(deploy, DeployPhase.UNKNOWN, self._clock.now(), says), deploy)
         await self._parts.review()

@@ -63,7 +63,7 @@ class IncidentRuntime:
         self._opening = asyncio.Lock()
         self._watched = 0
         self._is_leaving = asyncio.Event()
-        runs.register(RUN_KIND, self._advance, tries=RUN_TRIES)
+        runs.register(RUN_KIND, self._advance, tries=RUN_TRIES, on_dead=self._give_up)
 
     async def preload(self) -> None:
         """Import and build the graph now, off the loop, so that the first incident does not wait for it."""
@@ -101,16 +101,6 @@ class IncidentRuntime:
 
     async def _advance(self, run: Run) -> Done | Waiting:
         """The handler: as far as it can go now."""
-        try:
-            return await self._step(run)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            if run.tries + 1 >= RUN_TRIES:
-                await self._give_up(_incident_id(run), error)
-            raise
-
-    async def _step(self, run: Run) -> Done | Waiting:
         from langgraph.types import Command
 
         incident = await self._mind.desk.get(_incident_id(run))
@@ -178,11 +168,12 @@ class IncidentRuntime:
         finally:
             self._watched -= 1
 
-    async def _give_up(self, incident_id: int, error: Exception) -> None:
+    async def _give_up(self, run: Run) -> None:
         """The guardian's own failure is said, never hidden."""
-        log.error("an incident's run has failed for good", extra={"incident": incident_id, "error": repr(error)})
+        incident_id = _incident_id(run)
+        log.error("an incident's run has failed for good", extra={"incident": incident_id, "error": run.error})
         now = self._mind.clock.now()
-        reason = text("agent.own_failure", problem=self._mind.redact(f"{type(error).__name__}: {error}")[:300])
+        reason = text("agent.own_failure", problem=self._mind.redact(run.error)[:300])
 
         def failed(one: Incident) -> Incident:
             if not one.is_open:

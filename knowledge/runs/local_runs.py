@@ -16,9 +16,9 @@ from sqlalchemy import Row
 from core.actions.catalog import JsonObject
 from core.clock import Clock
 from core.errors import SystemUnavailable
-from core.runs import Done, Priority, Run, RunHandler, RunState, Waiting
+from core.runs import Done, OnDead, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
-from knowledge.runs.run_records import CUT_OFF_LIMIT, UNFINISHED, Kind, RunLimits, RunRecords, as_run, new_run
+from knowledge.runs.run_records import UNFINISHED, Kind, RunLimits, RunRecords, as_run, new_run
 
 LONGEST_SLEEP_S = 1.0
 """Due times are looked at again this often: the wall clock may jump, a laptop may have slept."""
@@ -62,9 +62,9 @@ class LocalRuns:
 
     # -- core.ports.Runs -------------------------------------------------------------------------------------------
 
-    def register(self, kind: str, handler: RunHandler, *, tries: int = 3) -> None:
-        """Name the handler of a kind; to be done before `start`."""
-        self._kinds[kind] = Kind(handler=handler, tries=tries)
+    def register(self, kind: str, handler: RunHandler, *, tries: int = 3, on_dead: OnDead | None = None) -> None:
+        """Name the handler of a kind, and who hears of its dead runs; to be done before `start`."""
+        self._kinds[kind] = Kind(handler=handler, tries=tries, on_dead=on_dead)
 
     async def start(self) -> None:
         """Begin to work, first of all on what the records say is unfinished: everything that waits looks once."""
@@ -250,8 +250,8 @@ class LocalRuns:
 
     async def _carry_on(self, live: _Live) -> None:
         """Call the handler once and write down its answer, or that it failed."""
-        if live.cut_off > CUT_OFF_LIMIT:
-            await self._bury(live, f"it was cut off {live.cut_off} times, each time with the whole process")
+        if why := self._kinds[live.run.kind].why_dead(live.run, live.cut_off):
+            await self._bury(live, why)
             return
         live.run = run = replace(live.run, state=RunState.RUNNING)
         if not await self._records.insist(run.key, state=RunState.RUNNING, cut_off=live.cut_off):
@@ -294,7 +294,7 @@ class LocalRuns:
         await self._records.insist(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
         heapq.heappush(self._queue.due, (due, run.key))
 
-    async def _bury(self, live: _Live, problem: str) -> None:
+    async def _bury(self, live: _Live, why: str) -> None:
         kind = self._kinds[live.run.kind]
-        await self._records.insist(live.run.key, state=RunState.DEAD, tries=kind.tries, error=problem, due_at=None)
+        await self._records.bury(live.run, kind, self._pace, why=why, cut_off=live.cut_off)
         self._live.pop(live.run.key, None)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from core.actions.catalog import JsonObject
 from core.clock import Clock
 from core.errors import SystemUnavailable
-from core.runs import Done, Priority, Run, RunHandler, RunState, Waiting
+from core.runs import Done, OnDead, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
 from knowledge.locks import lock_number
-from knowledge.runs.run_records import CUT_OFF_LIMIT, Kind, RunLimits, RunRecords, as_run, new_run
+from knowledge.runs.run_records import Kind, RunLimits, RunRecords, as_run, new_run
 
 if TYPE_CHECKING:
     from procrastinate import App, JobContext
@@ -62,9 +62,12 @@ class ProcrastinateRuns:
 
     # -- core.ports.Runs -------------------------------------------------------------------------------------------
 
-    def register(self, kind: str, handler: RunHandler, *, tries: int = 3) -> None:
-        """Name the handler of a kind; to be done before `start`. This worker takes only kinds that it knows."""
-        self._kinds[kind] = Kind(handler=handler, tries=tries)
+    def register(self, kind: str, handler: RunHandler, *, tries: int = 3, on_dead: OnDead | None = None) -> None:
+        """Name the handler of a kind, and who hears of its dead runs; to be done before `start`.
+
+        This worker takes only kinds that it knows.
+        """
+        self._kinds[kind] = Kind(handler=handler, tries=tries, on_dead=on_dead)
 
     async def start(self) -> None:
         """Begin to work, and make jobs for what the records say is unfinished and has none."""
@@ -220,9 +223,8 @@ class ProcrastinateRuns:
         if row is None or row.kind not in self._kinds or not self._wants_a_look(row):
             return
         cut_off = row.cut_off + 1 if row.state == RunState.RUNNING else row.cut_off
-        if cut_off > CUT_OFF_LIMIT:
-            problem = f"it was cut off {cut_off} times, each time with the whole process"
-            await self._records.insist(key, state=RunState.DEAD, error=problem, due_at=None)
+        if why := self._kinds[row.kind].why_dead(as_run(row), cut_off):
+            await self._bury(as_run(row), why, cut_off)
             return
         wakes: int | None = row.wakes
         while wakes is not None:
@@ -277,11 +279,14 @@ class ProcrastinateRuns:
         problem = f"{type(error).__name__}: {error}"
         log.warning("a run failed", extra={"run": run.key, "try": tries, "of": limit}, exc_info=error)
         if tries >= limit:
-            await self._records.insist(run.key, state=RunState.DEAD, tries=limit, error=problem, due_at=None)
+            await self._bury(run, problem)
             return
         due = self._clock.now() + self._pace.back_off(tries)
         await self._defer(run, due)
         await self._records.insist(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
+
+    async def _bury(self, run: Run, why: str, cut_off: int = 0) -> None:
+        await self._records.bury(run, self._kinds[run.kind], self._pace, why=why, cut_off=cut_off)
 
 
 async def _take_over(app: App, job: Job) -> None:

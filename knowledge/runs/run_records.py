@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from core.actions.catalog import JsonObject
 from core.clock import Clock
 from core.errors import SystemUnavailable
-from core.runs import Priority, Run, RunHandler, RunState
+from core.runs import OnDead, Priority, Run, RunHandler, RunState
 from knowledge.database import Database
 from knowledge.tables import runs
 
@@ -25,6 +25,10 @@ ERROR_LIMIT = 2000
 LONGEST_BACK_OFF_S = 300.0
 CUT_OFF_LIMIT = 20
 """A run that the death of the process cut off this often is taken for the cause of that death."""
+DEAD_TRIES = 5
+"""So often a death is told where telling it fails, or ends the process."""
+DEAD_S = 60.0
+"""How long one of them may take."""
 FIRST_REST_S = 0.1
 LONGEST_REST_S = 5.0
 """Between two tries to write, while the database is away."""
@@ -50,10 +54,32 @@ class RunLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Who carries out runs of a kind, and how often one may fail."""
+    """Who carries out runs of a kind, how often one may fail, and who hears of it then."""
 
     handler: RunHandler
     tries: int
+    on_dead: OnDead | None = None
+
+    def why_dead(self, run: Run, cut_off: int) -> str:
+        """Why a run is not tried any more; empty: it is."""
+        if run.tries >= self.tries:
+            return run.error or "it failed too often"
+        if cut_off > CUT_OFF_LIMIT:
+            return f"it was cut off {cut_off} times, each time with the whole process"
+        return ""
+
+    async def tell_death(self, run: Run, pace: RunLimits) -> None:
+        """Let whoever registered the kind know; what goes wrong there is logged, and tried a few times."""
+        told = 0
+        while self.on_dead is not None and told < DEAD_TRIES:
+            told += 1
+            try:
+                async with asyncio.timeout(DEAD_S):
+                    await self.on_dead(run)
+                return
+            except Exception as error:
+                log.error("a run's death could not be told", extra={"run": run.key, "try": told}, exc_info=error)
+            await asyncio.sleep(pace.back_off(told).total_seconds())
 
 
 class RunRecords:
@@ -111,6 +137,18 @@ class RunRecords:
                 log.warning("a run's state cannot be written now; trying on", extra={"run": key, "why": str(error)})
             await asyncio.sleep(rest_s)
             rest_s = min(rest_s * 2, LONGEST_REST_S)
+
+    async def bury(self, run: Run, kind: Kind, pace: RunLimits, *, why: str, cut_off: int) -> None:
+        """End a run for good: first written as worn out, so that a crash forgets nothing; then told; then dead."""
+        was_begun = run.tries >= kind.tries
+        times = cut_off if was_begun else 0
+        worn_out: dict[str, Any] = {"tries": kind.tries, "error": why, "due_at": None, "cut_off": times}
+        if not await self.insist(run.key, state=RunState.RUNNING, **worn_out):
+            return
+        if times < DEAD_TRIES:  # else telling it is what ends the process
+            dead = replace(run, state=RunState.DEAD, tries=kind.tries, error=why[:ERROR_LIMIT], due_at=None)
+            await kind.tell_death(dead, pace)
+        await self.insist(run.key, state=RunState.DEAD)
 
     async def row(self, key: str) -> Row[Any] | None:
         """The raw row, or None."""

@@ -25,7 +25,7 @@ from core.monitoring.hosts import WatcherGroup
 from core.monitoring.snapshot import EngineEvent, EventKind
 from core.monitoring.watcher import Watcher
 from core.redaction import redact
-from core.runs import Done, Run, RunHandler, Waiting
+from core.runs import Done, OnDead, Run, RunHandler, Waiting
 from core.settings import Settings
 from integrations.docker_engine.actions.container_actions import DockerToolset
 from integrations.docker_engine.detectors import DETECTORS
@@ -59,7 +59,7 @@ class EveryRunTwice:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runs, name)
 
-    def register(self, kind: str, handler: RunHandler, *, tries: int = 3) -> None:
+    def register(self, kind: str, handler: RunHandler, *, tries: int = 3, on_dead: OnDead | None = None) -> None:
         async def one_after_the_other(run: Run) -> Done | Waiting:
             await handler(run)
             return await handler(run)
@@ -69,7 +69,7 @@ class EveryRunTwice:
             return next((one for one in answers if isinstance(one, Done)), answers[0])
 
         twice = side_by_side if kind == "call" else one_after_the_other
-        self._runs.register(kind, twice, tries=tries)
+        self._runs.register(kind, twice, tries=tries, on_dead=on_dead)
 
 
 class Forgetful:
