@@ -56,13 +56,14 @@ VERSIONS_KEPT = 20
 class Knowledge:
     """`async with Knowledge(settings, clock) as knowledge`: the records, migrated and checked."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, *, database: Database | None = None) -> None:
+        """`database`: another one than that of the settings."""
         self._settings = settings
         self._clock = clock
         self._stack = AsyncExitStack()
         self.data_dir: Path = settings.data_dir
         given = settings.database_url.get_secret_value() if settings.database_url else None
-        self.database = Database(given or sqlite_url(self.data_dir / RECORDS_FILE))
+        self.database = database or Database(given or sqlite_url(self.data_dir / RECORDS_FILE))
         database = self.database
         self.locks: Locks = LocalLocks() if database.is_sqlite else PostgresLocks(database.plain_url)
         self.approvals = RecordedApprovals(database)

@@ -119,8 +119,10 @@ class CallLedger(Protocol):
         """started → approved, adding one to `tries`: for a retry after a failure that is certain."""
         ...
 
-    async def finish(self, key: str, state: CallState, result: Result | None, at: datetime) -> bool:
-        """The end of a call; False: it had ended already (the first end stays)."""
+    async def finish(
+        self, key: str, state: CallState, result: Result | None, at: datetime, *, only_from: CallState | None = None
+    ) -> bool:
+        """The end of a call; False: it had ended already (the first end stays), or is not in the state `only_from`."""
         ...
 
     async def save_snapshot(self, key: str, snapshot: JsonObject) -> None:

@@ -5,35 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from core.actions.call_context import CurrentCall, as_current_call
-from core.actions.calls import (
-    Budget,
-    Call,
-    CallLedger,
-    CallRecord,
-    CallState,
-    Locks,
-    PolicyFacts,
-    StartOutcome,
-)
+from core.actions.calls import CallLedger, CallRecord, CallState, Locks, PolicyFacts, StartOutcome
 from core.actions.catalog import Action, Catalog, JsonObject, Outcome, Params, Result, Risk
-from core.actions.policy import ActorKind, Decision, Facts, PolicyDecision, decide
+from core.actions.policy import Decision
 from core.bus import Bus
+from core.call_outcome import CallLimits, took_effect
+from core.call_policy import budget_of, denial, weigh
 from core.clock import Clock
 from core.error_text import problem_of
-from core.errors import GuardianError, SystemUnavailable
+from core.errors import ActionFailed, GuardianError, SystemUnavailable, TimeLimitExceeded
 from core.runs import Done, Priority, Run, Runs, RunState, Waiting
 from core.settings import PolicySettings
 from core.text import Text, text
 
-LOCK_WAIT_S = 60.0
-"""How long a call waits for another one on the same target."""
-SETTLE_S = 20.0
-"""How long the world is asked whether a call that was cut off took effect: a restart needs its grace period."""
+PROBLEM_LIMIT = 300
 NEVER = "never"
 """What a following run says of something that was not begun."""
 FOLLOW_LOOK_S = 1.5
@@ -78,6 +69,7 @@ class ExecutorDeps:
     clock: Clock
     policy: PolicySettings
     redact: RedactText
+    limits: CallLimits = field(default_factory=CallLimits)
 
 
 class ActionExecutor:
@@ -93,7 +85,12 @@ class ActionExecutor:
         self._clock = carriage.clock
         self._policy = carriage.policy
         self._redact = carriage.redact
-        self._runs.register(RUN_KIND, self._carry_out)
+        self._limits = carriage.limits
+        self._answers: dict[str, Result] = {}
+        """What actions answered, by call, until what follows from it is written."""
+        self._untold: set[str] = set()
+        """Calls whose end may be written and was not told yet."""
+        self._runs.register(RUN_KIND, self._carry_out, on_dead=self._give_up)
 
     async def enqueue(self, record: CallRecord) -> None:
         key = run_key(record.call.key)
@@ -101,10 +98,22 @@ class ActionExecutor:
             await self._runs.wake(key)
 
     async def _carry_out(self, run: Run) -> Done | Waiting:
-        """The handler of a call's run: harmless when delivered twice."""
-        record = await self._ledger.get(str(run.payload["key"]))
+        """The handler of a call's run: harmless when delivered twice.
+
+        Only the records can be unavailable here: what a system fails at is its action's answer. Then the call stays
+        as it is written, and is looked at again; an action that ran is not repeated, nor is its answer lost.
+        """
+        key = str(run.payload["key"])
+        try:
+            return await self._advance(key)
+        except SystemUnavailable as error:
+            log.warning("a call waits for the records", extra={"call": key, "why": str(error)})
+            return self._later(self._limits.records_s)
+
+    async def _advance(self, key: str) -> Done | Waiting:
+        record = await self._ledger.get(key)
         if record is None or record.state.is_final:
-            return Done()
+            return await self._told(record)
         if record.state is CallState.ASKED:
             return Waiting()
         for needed in record.call.needs:
@@ -113,21 +122,34 @@ class ActionExecutor:
                 return Waiting()
             if before is None or before.state is not CallState.OK:
                 return await self._end(record, CallState.SKIPPED, _failure(text("door.skipped")))
-        try:
-            async with self._locks.hold(record.target or record.call.key, wait_s=LOCK_WAIT_S):
-                return await self._under_lock(record.call.key)
-        except SystemUnavailable:
-            busy = _failure(text("door.busy", target=record.target or ""))
-            return await self._end(record, CallState.FAILED, busy)
+        async with AsyncExitStack() as lock:
+            try:
+                held = self._locks.hold(record.target or key, wait_s=self._limits.lock_s)
+                await lock.enter_async_context(held)
+            except TimeLimitExceeded:
+                return await self._busy(record)
+            return await self._under_lock(key)
+
+    async def _busy(self, record: CallRecord) -> Done | Waiting:
+        """Another call held the target all the time: what was not begun is not carried out, the rest waits on."""
+        busy = _failure(text("door.busy", target=record.target or ""))
+        await self._finish(record, CallState.FAILED, busy, only_from=CallState.APPROVED)
+        after = await self._ledger.get(record.call.key)
+        if after is not None and not after.state.is_final:
+            return self._later(self._limits.records_s)
+        return await self._told(after)
 
     async def _under_lock(self, key: str) -> Done | Waiting:
         record = await self._ledger.get(key)
         if record is None or record.state.is_final:
-            return Done()
+            return await self._told(record)
         action = self._catalog.get(record.call.action)
         params = action.parse(record.call.params)
         if record.state is CallState.STARTED:
             with as_current_call(_calling(record)):
+                answer = self._answers.get(key)
+                if answer is not None:
+                    return await self._conclude(record, action, params, answer)
                 return await self._take_up(record, action, params)
         facts, _, _ = await self._facts.load(record.call, record.target)
         is_taken_over = facts.is_with_a_person and record.call.actor.kind is not ActorKind.PERSON
@@ -153,39 +175,61 @@ class ActionExecutor:
 
     async def _start(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
         key = record.call.key
-        if action.snapshot is not None and record.call.undo_of is None and await self._ledger.snapshot(key) is None:
-            try:
-                await self._ledger.save_snapshot(key, await self._bounded(action.snapshot(params), action))
-            except (GuardianError, TimeoutError) as error:
-                problem = _failure(text("door.failed", problem=problem_of(error, self._redact)))
-                return await self._end(record, CallState.FAILED, problem)
-        outcome = await self._ledger.start(key, self._clock.now(), self._budget(record, action))
+        try:
+            work = await self._prepared(record, action, params)
+        except (ActionFailed, TimeoutError) as error:
+            problem = _failure(text("door.failed", problem=problem_of(error, self._redact)))
+            return await self._end(record, CallState.FAILED, problem)
+        now = self._clock.now()
+        self._answers.pop(key, None)  # of an earlier try
+        outcome = await self._ledger.start(key, now, budget_of(record, action, self._policy, now))
         if outcome is StartOutcome.OVER_BUDGET:
             return await self._end(record, CallState.DENIED, _failure(text("door.over_budget")))
         if outcome is not StartOutcome.STARTED:
             return Done()
-        started = await self._ledger.get(key) or record
+        started = replace(record, state=CallState.STARTED, started_at=now)
         await self._bus.publish(CallStarted(record=started))
-        result = await self._act(started, action, params)
-        if action.follow is not None and result.outcome is not Outcome.FAILED and not result.ends_here:
-            return await self._follow(started, action.follow, is_cut_off=False)
-        if result.outcome is Outcome.UNKNOWN:
-            return await self._settle(started, action, params)
-        if result.outcome is Outcome.FAILED and started.tries < record.call.retries:
-            await self._ledger.put_back(key)
-            return Waiting(until=self._clock.now() + timedelta(seconds=record.call.retry_wait_s))
-        return await self._end(started, CallState.OK if result.is_ok else CallState.FAILED, result)
+        self._answers[key] = answer = await self.run(work, params)
+        return await self._conclude(started, action, params, answer)
 
-    async def _act(self, record: CallRecord, action: Action, params: Params) -> Result:
-        if record.call.undo_of is None:
-            return await self.run(action, params)
+    async def _conclude(self, record: CallRecord, action: Action, params: Params, answer: Result) -> Done | Waiting:
+        """What follows from an action's answer; the answer is kept here until that is written."""
+        key = record.call.key
+        is_refused = answer.outcome is Outcome.FAILED
+        after: Done | Waiting
+        if action.follow is not None and not is_refused and not answer.ends_here:
+            after = await self._follow(record, action.follow, is_cut_off=False)
+        elif answer.outcome is Outcome.UNKNOWN:
+            after = await self._settle(record, action, params)
+        elif is_refused and record.tries < record.call.retries:
+            await self._ledger.put_back(key)
+            after = self._later(record.call.retry_wait_s)
+        else:
+            after = await self._end(record, CallState.OK if answer.is_ok else CallState.FAILED, answer)
+        self._answers.pop(key, None)
+        return after
+
+    async def _prepared(self, record: CallRecord, action: Action, params: Params) -> Action:
+        """The action, or its undo, with its snapshot taken. Raises ActionFailed or TimeoutError: it cannot be begun."""
+        undone = record.call.undo_of
+        if undone is None:
+            await self._keep_snapshot(record.call.key, action, params)
+            return action
         if action.undo is None:
-            return _failure(text("door.failed", problem=f"{action.name!r} cannot be undone"))
-        snapshot = await self._ledger.snapshot(record.call.undo_of)
+            raise ActionFailed(f"{action.name!r} cannot be undone")
+        snapshot, undo = await self._ledger.snapshot(undone), action.undo
         if snapshot is None:
-            return _failure(text("door.failed", problem=f"there is no snapshot of {record.call.undo_of!r}"))
-        undo = action.undo
-        return await self.run(replace(action, run=lambda given: undo(given, snapshot)), params)
+            raise ActionFailed(f"there is no snapshot of {undone!r}")
+        return replace(action, run=lambda given: undo(given, snapshot))
+
+    async def _keep_snapshot(self, key: str, action: Action, params: Params) -> None:
+        if action.snapshot is None or await self._ledger.snapshot(key) is not None:
+            return
+        try:
+            taken = await self._bounded(action.snapshot(params), action)
+        except GuardianError as error:
+            raise ActionFailed(str(error), says=error.says) from error
+        await self._ledger.save_snapshot(key, taken)
 
     async def run(self, action: Action, params: Params) -> Result:
         """Run an action within its time; its system's faults become a failed Result, a cut-off an unknown one."""
@@ -215,9 +259,9 @@ class ActionExecutor:
         if action.follow is not None:
             return await self._follow(record, action.follow, is_cut_off=True)
         may_begin_again = record.tries <= record.call.retries
-        if may_begin_again and await self._ask_the_world(action, params, record.started_at) is Outcome.FAILED:
+        if may_begin_again and await took_effect(record, action, params, self._limits) is Outcome.FAILED:
             await self._ledger.put_back(record.call.key)
-            return Waiting(until=self._clock.now())
+            return self._later(0.0)
         return await self._settle(record, action, params)
 
     async def _follow(self, record: CallRecord, kind: str, *, is_cut_off: bool) -> Done | Waiting:
@@ -231,12 +275,12 @@ class ActionExecutor:
             payload: JsonObject = {"call": record.call.key, "is_cut_off": is_cut_off}
             await self._runs.submit(kind, key, payload, priority=Priority.HIGH)
         if run is None or run.state in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING):
-            return Waiting(until=self._clock.now() + timedelta(seconds=FOLLOW_LOOK_S))
+            return self._later(FOLLOW_LOOK_S)
         ended = run.result or {}
         outcome = str(ended.get("outcome", Outcome.UNKNOWN))
         if outcome == NEVER and run.payload.get("is_cut_off") and record.tries <= record.call.retries:
             await self._ledger.put_back(record.call.key)
-            return Waiting(until=self._clock.now())
+            return self._later(0.0)
         message, data = ended.get("message"), ended.get("data")
         result = Result(
             outcome=Outcome.FAILED if outcome == NEVER else Outcome(outcome),
@@ -248,7 +292,7 @@ class ActionExecutor:
 
     async def _settle(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
         """A call that was started and cut off: ask the world; never repeat blindly."""
-        found = await self._ask_the_world(action, params, record.started_at)
+        found = await took_effect(record, action, params, self._limits)
         if found is Outcome.OK:
             return await self._end(record, CallState.OK, Result(message=text("door.settled_ok")))
         if found is Outcome.FAILED:
@@ -256,44 +300,44 @@ class ActionExecutor:
         unknown = Result(outcome=Outcome.UNKNOWN, message=text("door.unknown"))
         return await self._end(record, CallState.UNKNOWN, unknown)
 
-    async def _ask_the_world(self, action: Action, params: Params, started_at: datetime | None) -> Outcome:
-        if action.outcome is None or started_at is None:
-            return Outcome.UNKNOWN
-        found = Outcome.UNKNOWN
-        for pause_s in (0.0, 1.0, 2.0, 5.0, SETTLE_S - 8.0):
-            await asyncio.sleep(pause_s)
-            try:
-                found = await self._bounded(action.outcome(params, started_at), action)
-            except (GuardianError, TimeoutError) as error:
-                log.warning("the world did not answer", extra={"action": action.name, "error": str(error)})
-                continue
-            if found is Outcome.OK:
-                return found
-        return found
-
-    def _budget(self, record: CallRecord, action: Action) -> Budget | None:
-        if record.call.actor.kind is ActorKind.PERSON or record.approved_by is not None:
-            return None
-        if action.risk is Risk.DISRUPTIVE:
-            hour_ago = self._clock.now() - timedelta(hours=1)
-            limit = self._policy.disruptive_per_hour
-            return Budget(
-                risks=(Risk.DISRUPTIVE,), stack=record.stack, service=record.service, since=hour_ago, limit=limit
-            )
-        if action.risk is Risk.CHANGE:
-            day_ago = self._clock.now() - timedelta(days=1)
-            limit = self._policy.changes_per_day
-            return Budget(risks=(Risk.CHANGE,), stack=record.stack, service=None, since=day_ago, limit=limit)
-        return None
-
     async def _end(self, record: CallRecord, state: CallState, result: Result) -> Done:
-        await self._ledger.finish(record.call.key, state, result, self._clock.now())
+        await self._finish(record, state, result)
         ended = await self._ledger.get(record.call.key) or record
         log.info(
             "a call has ended", extra={"call": record.call.key, "action": record.call.action, "state": ended.state}
         )
-        await self.tell_end(ended)
-        return Done(result={"state": str(ended.state)})
+        return await self._told(ended)
+
+    async def _finish(
+        self, record: CallRecord, state: CallState, result: Result, *, only_from: CallState | None = None
+    ) -> None:
+        self._untold.add(record.call.key)
+        await self._ledger.finish(record.call.key, state, result, self._clock.now(), only_from=only_from)
+
+    async def _told(self, record: CallRecord | None) -> Done:
+        """The end of a call's run, once everybody knows of it."""
+        if record is None:
+            return Done()
+        if record.call.key in self._untold:
+            await self.tell_end(record)
+            self._untold.discard(record.call.key)
+        return Done(result={"state": str(record.state)})
+
+    async def _give_up(self, run: Run) -> None:
+        """End a call whose run is dead by a failure of ours: nobody may wait for it for ever."""
+        record = await self._ledger.get(str(run.payload["key"]))
+        if record is None or record.state.is_final:
+            return
+        log.error("a call could not be carried out", extra={"call": record.call.key, "error": run.error})
+        if record.state is CallState.STARTED:
+            unknown = Result(outcome=Outcome.UNKNOWN, message=text("door.unknown"))
+            await self._end(record, CallState.UNKNOWN, unknown)
+            return
+        problem = self._redact(run.error)[:PROBLEM_LIMIT]
+        await self._end(record, CallState.FAILED, _failure(text("door.failed", problem=problem)))
+
+    def _later(self, seconds: float) -> Waiting:
+        return Waiting(until=self._clock.now() + timedelta(seconds=seconds))
 
     async def tell_end(self, record: CallRecord) -> None:
         for dependant in await self._ledger.dependants(record.call.key):
@@ -302,24 +346,6 @@ class ActionExecutor:
         if record.call.incident_id is not None:
             await self._runs.wake(f"inc-{record.call.incident_id}")
         await self._bus.publish(CallFinished(record=record))
-
-
-def weigh(action: Action, call: Call, facts: Facts, policy: PolicySettings) -> PolicyDecision:
-    """The policy's verdict over a call of an action."""
-    reason = action.unavailable()
-    if reason is not None:
-        problem = text("door.unavailable", system=action.name.split(".")[0], problem=reason)
-        return PolicyDecision(decision=Decision.DENY, reason=problem)
-    taking_back = call.undo_of is not None and call.actor.kind is ActorKind.RUNBOOK
-    risk = Risk.SAFE if taking_back else action.risk  # leave for a change includes leave to take it back
-    if taking_back:
-        facts = replace(facts, attempts=0)
-    return decide(risk, action.role, call.actor, facts, policy)
-
-
-def denial(reason: Text) -> Text:
-    """What is said of a wish that is not carried out; what cannot be done at all is no matter of leave."""
-    return reason if reason.key == "door.impossible" else text("door.denied", reason=reason)
 
 
 def run_key(call_key: str) -> str:

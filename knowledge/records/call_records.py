@@ -94,14 +94,17 @@ class RecordedLedger:
                 .values(state=CallState.APPROVED, tries=calls.c.tries + 1)
             )
 
-    async def finish(self, key: str, state: CallState, result: Result | None, at: datetime) -> bool:
-        """The end of a call; False: it had ended already (the first end stays)."""
+    async def finish(
+        self, key: str, state: CallState, result: Result | None, at: datetime, *, only_from: CallState | None = None
+    ) -> bool:
+        """The end of a call; False: it had ended already (the first end stays), or is not in the state `only_from`."""
         if not state.is_final:
             raise ValueError(f"{state!r} is no end of a call; use one of the final states")
+        before = NOT_FINAL if only_from is None else (only_from,)
         async with self._database.write() as connection:
             moved = await connection.execute(
                 update(calls)
-                .where(calls.c.key == key, calls.c.state.in_(NOT_FINAL))
+                .where(calls.c.key == key, calls.c.state.in_(before))
                 .values(state=state, result=pack(result) if result else None, finished_at=at)
             )
             return moved.rowcount == 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from core.actions.call_context import current_call
-from core.actions.calls import CallRecord
+from core.actions.calls import Call, CallRecord
 from core.actions.catalog import (
     Catalog,
     JsonObject,
@@ -24,21 +25,26 @@ from core.actions.catalog import (
     Toolset,
     action,
 )
-from core.actions.executor import ExecutorDeps
+from core.actions.executor import CallFinished, ExecutorDeps
 from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
+from core.call_outcome import CallLimits
 from core.errors import ActionFailed, SystemUnavailable
 from core.monitoring.inventory import Inventory
 from core.redaction import redact
 from core.runs import Done, Run, Waiting
 from core.settings import Settings
 from core.text import text
+from knowledge.database import sqlite_url
 from knowledge.stores import Knowledge
+from tests.knowledge.failing_database import FailingDatabase
 from tests.testbed.world import eventually
 
 ADA = Actor(kind=ActorKind.PERSON, id="1001", name="Ada", role=Role.ADMIN)
 COOKED = text("door.settled_ok")
+WARM = text("action.oven.warm")
+QUICK = CallLimits(lock_s=5.0, settle_s=0.4, answer_s=0.2, records_s=0.05)
 
 
 class OvenParams(Params):
@@ -66,6 +72,26 @@ class Oven:
     followed: list[Run] = field(default_factory=list)
     spices: list[str] = field(default_factory=list)
     is_there: bool = True
+    warmed: list[str] = field(default_factory=list)
+    """Keys of the calls that warmed it."""
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What happens while it is being warmed."""
+    shows: Outcome | None = Outcome.OK
+    """What it answers when it is asked whether it is warm; None: it never answers."""
+    asked: int = 0
+    inside: int = 0
+    most_inside: int = 0
+    """How many worked on it, or asked it, at once."""
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Somebody is at it."""
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        try:
+            yield
+        finally:
+            self.inside -= 1
 
 
 class OvenToolset(Toolset):
@@ -103,6 +129,38 @@ class OvenToolset(Toolset):
             raise SystemUnavailable("oven", "the answer was lost")
         return Result(message=text("door.settled_ok"))
 
+    @action(Risk.SAFE, outcome="is_warm", undo="cooled", snapshot="temperature", time_limit_s=1.0)
+    async def warm(self, params: OvenParams) -> Result:
+        """Warm it, at once."""
+        call = current_call()
+        assert call is not None
+        with self.oven.at_work():
+            self.oven.warmed.append(call.key)
+            if self.oven.meanwhile is not None:
+                await self.oven.meanwhile()
+            answer = self.oven.answers.pop(0) if self.oven.answers else ""
+            if answer == "lost":
+                raise SystemUnavailable("oven", "the answer was lost")
+            return Result(outcome=Outcome.FAILED if answer == "refused" else Outcome.OK, message=WARM)
+
+    async def temperature(self, params: OvenParams) -> JsonObject:
+        """It was cold."""
+        return {"celsius": 20}
+
+    async def cooled(self, params: OvenParams, snapshot: JsonObject) -> Result:
+        """Cool it down again."""
+        if self.oven.meanwhile is not None:
+            await self.oven.meanwhile()
+        return Result(message=WARM)
+
+    async def is_warm(self, params: OvenParams, started_at: datetime) -> Outcome:
+        """Touch it."""
+        with self.oven.at_work():
+            self.oven.asked += 1
+            if self.oven.shows is None:
+                await asyncio.Event().wait()
+            return self.oven.shows or Outcome.UNKNOWN
+
 
 @dataclass(kw_only=True)
 class Kitchen:
@@ -111,9 +169,24 @@ class Kitchen:
     door: ActionGateway
     oven: Oven
     knowledge: Knowledge
+    database: FailingDatabase
+    told: list[CallRecord] = field(default_factory=list)
+    """Ends that everybody heard of."""
+    is_facts_broken: bool = False
+
+    def inventory(self) -> Inventory:
+        """What the policy rests on."""
+        if self.is_facts_broken:
+            raise RuntimeError("nobody knows what is where")
+        return Inventory()
+
+    async def warm(self, key: str = "w1") -> None:
+        """A person orders it."""
+        await self.door.submit(Call(key=key, action="oven.warm", params={}, actor=ADA))
 
     async def ended(self, key: str) -> CallRecord:
-        """The record of a call, once it is over."""
+        """The record of a call, once it is over and the records are back."""
+        await eventually(lambda: not self.database.is_failing, what="the records being back")
 
         async def is_over() -> bool:
             found = await self.door.ledger.get(key)
@@ -134,32 +207,40 @@ class WallClock:
 
 
 @asynccontextmanager
-async def kitchen(home: Path, oven: Oven) -> AsyncIterator[Kitchen]:
+async def kitchen(home: Path, oven: Oven, limits: CallLimits = QUICK) -> AsyncIterator[Kitchen]:
     """One life of the program."""
     clock = WallClock()
     settings = Settings(data_dir=home)
-    async with Knowledge(settings, clock) as knowledge:
+    database = FailingDatabase(sqlite_url(home / "guardian.db"))
+    async with Knowledge(settings, clock, database=database) as knowledge:
 
         async def follow(run: Run) -> Done | Waiting:
             oven.followed.append(run)
             return Waiting(until=clock.now()) if oven.end is None else Done(result=oven.end)
 
+        async def note(event: CallFinished) -> None:
+            world.told.append(event.record)
+
         knowledge.runs.register("bake", follow)
+        bus = Bus()
+        bus.subscribe(CallFinished, note)
         carriage = ExecutorDeps(
             catalog=Catalog([OvenToolset(oven)]),
             ledger=knowledge.ledger,
             locks=knowledge.locks,
-            facts=knowledge.facts(Inventory),
+            facts=knowledge.facts(lambda: world.inventory()),
             runs=knowledge.runs,
-            bus=Bus(),
+            bus=bus,
             clock=clock,
             policy=settings.policy,
             redact=redact,
+            limits=limits,
         )
         door = ActionGateway(carriage, knowledge.approvals)
+        world = Kitchen(door=door, oven=oven, knowledge=knowledge, database=database)
         await knowledge.runs.start()
         await door.recover()
         try:
-            yield Kitchen(door=door, oven=oven, knowledge=knowledge)
+            yield world
         finally:
             await knowledge.runs.stop()
