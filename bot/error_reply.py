@@ -10,6 +10,8 @@ PROBLEM_LIMIT = 300
 
 def error_reply(error: Exception) -> Text:
     """An error, for people; one that is not ours is only called a failure of ours, its details are in the log."""
+    if isinstance(error, TimeoutError):
+        return text("chat.too_slow")
     if not isinstance(error, GuardianError):
         return text("chat.own_failure")
     problem = error.says or str(error)[:PROBLEM_LIMIT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from telegram import Bot
@@ -43,29 +43,34 @@ class ReplySender:
     def _slowly(self, ask: CommandContext, later: Later, replaces: str | None) -> Slow:
         async def work() -> None:
             action = ChatAction.UPLOAD_PHOTO if later.is_upload else ChatAction.TYPING
-            reply: CommandReply
-            try:
+            async with self.explaining(ask, lambda card: self._post(ask, card, replaces)):
                 async with self.typing(ask.place, action):
                     reply = await later.work()
-            except Exception as error:
-                log.exception("an answer failed", extra={"command": ask.command})
-                reply = said(error_reply(error), Tone.BAD)
-            if isinstance(reply, Later | Live):
-                raise TypeError(f"the answer to {ask.command!r} is late twice")
-            await self._post(ask, reply, replaces)
+                if isinstance(reply, Later | Live):
+                    raise TypeError(f"the answer to {ask.command!r} is late twice")
+                await self._post(ask, reply, replaces)
 
         return work
 
     def _live(self, ask: CommandContext, live: Live, replaces: str | None) -> Slow:
+        async def show(frame: Card) -> None:
+            await self._post(ask, frame, replaces, may_be_new=False)
+
         async def work() -> None:
-            try:
+            async with self.explaining(ask, show):
                 async for frame in live.frames():
-                    await self._post(ask, frame, replaces, may_be_new=False)
-            except Exception as error:
-                log.exception("a live answer failed", extra={"command": ask.command})
-                await self._post(ask, said(error_reply(error), Tone.BAD), replaces, may_be_new=False)
+                    await show(frame)
 
         return work
+
+    @asynccontextmanager
+    async def explaining(self, ask: CommandContext, show: Callable[[Card], Awaitable[object]]) -> AsyncIterator[None]:
+        """Explain in the answer's own place what goes wrong in the block."""
+        try:
+            yield
+        except Exception as error:  # whatever it is, it is shown where the answer was expected
+            log.exception("an answer failed", extra={"command": ask.command})
+            await show(said(error_reply(error), Tone.BAD))
 
     async def _post(
         self,

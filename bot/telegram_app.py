@@ -22,7 +22,7 @@ from bot.deploy_notifier import DeployNotifier
 from bot.incoming.access import Access
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.free_text import FreeTextResponder
-from bot.incoming.inbox import InboxWorker, Polling
+from bot.incoming.inbox import InboxWorker, Patience, Polling
 from bot.incoming.router import Router, RouterDeps
 from bot.incoming.telegram_webhook import TelegramWebhook
 from bot.menu import Menu
@@ -49,7 +49,7 @@ class TelegramApp:
     start it keeps trying in the background: what is to be said waits in the outbox.
     """
 
-    def __init__(self, parts: BotDeps, application: web.Application) -> None:
+    def __init__(self, parts: BotDeps, application: web.Application, *, patience: Patience | None = None) -> None:
         token = parts.settings.telegram.token
         if token is None:
             raise SettingsError("there is no Telegram token; set TELEGRAM_BOT_TOKEN or open the playground")
@@ -74,13 +74,13 @@ class TelegramApp:
         self.channel = TelegramNotifier(parts, self._postbox, self._postman.moved)
         self._deploy_cards = DeployNotifier(parts, self._postbox, self.channel)
         self._access = Access(parts.people, parts.settings)
-        self._router, self._reception = self._ways_in()
+        self._router, self._reception = self._ways_in(patience)
         self._polling = Polling(self.client, self._reception)
         self._webhook = TelegramWebhook.wanted(parts.settings.telegram, self._reception)
         if self._webhook is not None:
             self._webhook.mount(application)
 
-    def _ways_in(self) -> tuple[Router, InboxWorker]:
+    def _ways_in(self, patience: Patience | None) -> tuple[Router, InboxWorker]:
         parts = self._face
         answering = ReplySender(self._postbox, self.client, self._tasks)
         taps = CallbackQueries(
@@ -109,7 +109,9 @@ class TelegramApp:
                 talk=talk,
             )
         )
-        reception = InboxWorker(inbox=parts.inbox, bot_id=self.client.bot_id, handle=router.handle, tasks=self._tasks)
+        reception = InboxWorker(
+            inbox=parts.inbox, bot_id=self.client.bot_id, handler=router, tasks=self._tasks, patience=patience
+        )
         taps.reception = reception
         return router, reception
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from telegram import Bot, CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.constants import ChatType
@@ -82,7 +83,7 @@ class CallbackQueries:
             elif query.message is None:
                 outcome = _Outcome(toast=text("tap.unknown"), is_alert=True)
             else:
-                ask = self._ask(query, visitor, received)
+                ask = self.ask(query, visitor, received)
                 outcome = await self._act(ask, query, received)
         except GuardianError as error:
             log.warning("a tap was not carried out", extra={"error": str(error)})
@@ -102,7 +103,8 @@ class CallbackQueries:
 
         await self._client.attempt(answer, "answering a tap")
 
-    def _ask(self, query: CallbackQuery, visitor: ChatUser, received: Received) -> CommandContext:
+    def ask(self, query: CallbackQuery, visitor: ChatUser, received: Received) -> CommandContext:
+        """A tap, as what its presser asks."""
         message = query.message
         assert message is not None
         thread = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
@@ -222,19 +224,15 @@ class CallbackQueries:
 
     async def run(self, ask: CommandContext, command: Command, *, replaces: str | None = None) -> Slow | None:
         """Run a command for somebody; what goes wrong is explained in the chat."""
-        reply: CommandReply
         best = ask.person.best_role
         if command.role is not None and (best is None or not best.covers(command.role)):
-            reply = said(text("access.role", needed=text(f"role.{command.role}")), Tone.BAD)
-        elif command.changes and not ask.is_tap and self._is_stale(ask):
-            reply = said(text("chat.stale"), Tone.PERSON)
-        else:
-            try:
-                reply = await command.answer(ask)
-            except Exception as error:
-                log.exception("a command failed", extra={"command": command.name})
-                reply = said(error_reply(error), Tone.BAD)
-        return await self._answering.give(ask, reply, replaces=replaces)
+            refusal = said(text("access.role", needed=text(f"role.{command.role}")), Tone.BAD)
+            return await self._answering.give(ask, refusal, replaces=replaces)
+        if command.changes and not ask.is_tap and self._is_stale(ask):
+            return await self._answering.give(ask, said(text("chat.stale"), Tone.PERSON), replaces=replaces)
+        async with self._answering.explaining(ask, partial(self._answering.give, ask, replaces=replaces)):
+            return await self._answering.give(ask, await command.answer(ask), replaces=replaces)
+        return None
 
     # -- stopping slow answers -----------------------------------------------------------------------------------------
 

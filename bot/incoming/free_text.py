@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from telegram import Bot
 
@@ -25,7 +26,6 @@ from bot.commands.command_table import COMMANDS
 from bot.commands.target_choice import ReplyOption, choices
 from bot.delivery.outbox import Letter, Postbox
 from bot.delivery.telegram_client import TelegramClient
-from bot.error_reply import error_reply
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import Slow
 from bot.rendering import model_markdown
@@ -113,16 +113,11 @@ class FreeTextResponder:
         async def work() -> None:
             self._taps.began(ask)
             try:
-                async with asyncio.timeout(ANSWER_S):
+                async with self._answering.explaining(ask, partial(self._post, ask)), asyncio.timeout(ANSWER_S):
                     await self._answer(ask)
             except asyncio.CancelledError:
                 await self._stopped(ask)
                 raise
-            except TimeoutError:
-                await self._post(ask, said(text("chat.too_slow"), Tone.BAD))
-            except Exception as error:
-                log.exception("a question could not be answered")
-                await self._post(ask, said(error_reply(error), Tone.BAD))
             finally:
                 self._taps.ended(ask)
 

@@ -9,13 +9,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Protocol
 
 from telegram.error import Conflict, EndPointNotFound, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.delivery.telegram_client import TelegramClient
+from bot.error_reply import error_reply
 from core.actions.catalog import JsonObject
 from core.errors import SettingsError, SystemUnavailable
 from core.tasks import Tasks
+from core.text import Text, text
 from knowledge.records.inbox_records import Inbox, Received, Update
 
 ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
@@ -25,15 +28,36 @@ TRIES = 3
 CHATS_AT_ONCE = 16
 BACKLOG = 2000
 """So many updates may wait in memory; polling rests meanwhile, Telegram keeps the rest."""
-HANDLE_S = 30.0
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 30.0
 CONFLICT_REST_S = 5.0
 log = logging.getLogger(__name__)
 
 Slow = Callable[[], Awaitable[None]]
-Handle = Callable[[Received], Awaitable["Slow | None"]]
-"""Handles one update; what takes its time is given back, to be done beside the others."""
+
+
+class Handler(Protocol):
+    """Whoever understands updates."""
+
+    async def handle(self, received: Received) -> Slow | None:
+        """Handle one update; what takes its time is given back, to be done beside the others."""
+        ...
+
+    async def tell(self, received: Received, message: Text, *, is_interim: bool = False) -> None:
+        """Say something about an order to whoever gave it; `is_interim`: its answer is still to come."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long an order may take. Seconds."""
+
+    quiet_s: float = 30.0
+    """Before its person hears that it takes longer, and the next order of the chat is begun."""
+    order_s: float = 300.0
+    """Before it is cut off, and its person hears so."""
+    answer_s: float = 3600.0
+    """The same for an answer that is known to take its time, a live one for example."""
 
 
 @dataclass(kw_only=True)
@@ -44,13 +68,21 @@ class _Lane:
 class InboxWorker:
     """Stores updates and hands them to the router: one at a time per chat and topic."""
 
-    def __init__(self, *, inbox: Inbox, bot_id: int, handle: Handle, tasks: Tasks) -> None:
+    def __init__(
+        self, *, inbox: Inbox, bot_id: int, handler: Handler, tasks: Tasks, patience: Patience | None = None
+    ) -> None:
         self._inbox = inbox
         self._bot_id = bot_id
-        self._handle = handle
+        self._handler = handler
         self._tasks = tasks
+        self._patience = patience or Patience()
         self._lanes: dict[object, _Lane] = {}
         self._seats = asyncio.Semaphore(CHATS_AT_ONCE)
+        self._turn = asyncio.Lock()
+        self._is_behind = True
+        """Whether the inbox may hold what was not handed out: then nothing may overtake it."""
+        self._at_hand: set[int] = set()
+        """Rows that were handed out and are not marked done."""
         self._count = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -60,19 +92,37 @@ class InboxWorker:
         self._given_up: set[int] = set()
         self._left: set[int] = set()
 
-    async def replay(self) -> int:
-        """Hand out what an earlier process received and did not finish; returns how many."""
-        left = [replace(one, tries=max(1, one.tries)) for one in await self._inbox.pending()]
-        self._left.update(received.id for received in left)
-        for received in left:
-            self._dispatch(received)
-        return len(left)
+    async def replay(self) -> None:
+        """Hand out what was received and not finished, in order, page after page; what comes meanwhile is the last."""
+        after = 0
+        self._is_behind = True
+        while self._is_behind:
+            await self.room()
+            async with self._turn:
+                page = await self._inbox.pending(after=after)
+                for received in page:
+                    after = received.id
+                    if received.id not in self._at_hand:
+                        self._left.add(received.id)
+                        self._dispatch(replace(received, tries=max(1, received.tries)))
+                self._is_behind = bool(page)
 
     async def take(self, raw: Sequence[Mapping[str, object]]) -> None:
-        """Commit updates as they came, then hand them out; those known already are left out."""
+        """Commit updates as they came, then hand them out; those known already are left out.
+
+        Where the commit fails it may have happened all the same: the inbox is read again as soon as it can be.
+        """
         updates = [_update(self._bot_id, one) for one in raw]
-        for received in await self._inbox.put([one for one in updates if one is not None]):
-            self._dispatch(received)
+        async with self._turn:
+            try:
+                fresh = await self._inbox.put([one for one in updates if one is not None])
+            except SystemUnavailable:
+                if not self._is_behind:
+                    self._is_behind = True
+                    self._tasks.start("hand out what may have been received", self.replay, restarts=True)
+                raise
+            for received in () if self._is_behind else fresh:
+                self._dispatch(received)
 
     async def room(self) -> None:
         """Wait until the backlog in memory is small enough."""
@@ -98,6 +148,7 @@ class InboxWorker:
 
     def _dispatch(self, received: Received) -> None:
         key = _lane_key(received.update.payload)
+        self._at_hand.add(received.id)
         self._count += 1
         if self._count >= BACKLOG:
             self._has_room.clear()
@@ -128,45 +179,75 @@ class InboxWorker:
         """Handle one update. Those that an earlier process left are counted: one of them may be what ended it."""
         is_left = received.id in self._left
         self._left.discard(received.id)
-        if is_left and await self._inbox.begun(received.id) > TRIES:
-            log.error("an update is put aside: it failed again and again", extra={"update": received.update.update_id})
-            await self._inbox.done(received.id, error=f"put aside after {TRIES} tries")
-            return
+        is_over = asyncio.Event()
+        name = f"handle update {received.update.update_id}"
+        self._tasks.start(name, partial(self._carry_out, received, is_over, is_left=is_left))
         try:
-            async with asyncio.timeout(HANDLE_S):
-                slow = await self._handle(received)
-        except Exception as error:
-            log.exception("an update could not be handled", extra={"update": received.update.update_id})
-            await self._finish(received, error=f"{type(error).__name__}: {error}")
-            return
-        if slow is None:
-            await self._finish(received)
-            return
-        name = f"slow answer to update {received.update.update_id}"
-        task = self._tasks.start(name, partial(self._slowly, received, slow))
-        self._slow[received.update.update_id] = task
+            async with asyncio.timeout(self._patience.quiet_s):
+                await is_over.wait()
+        except TimeoutError:
+            log.warning("an order takes long", extra={"update": received.update.update_id})
+            name = f"say that update {received.update.update_id} takes long"
+            self._tasks.start(name, partial(self._handler.tell, received, text("chat.takes_long"), is_interim=True))
 
-    async def _slowly(self, received: Received, slow: Slow) -> None:
-        error = ""
+    async def _carry_out(self, received: Received, is_over: asyncio.Event, *, is_left: bool) -> None:
+        """Handle an update to its end; `is_over` says when the next one of the chat may begin.
+
+        It is marked done last: after a kill it is handled again.
+        """
         try:
-            await slow()
+            error, message = await self._outcome(received, is_over, is_left=is_left)
+            await self._finish(received, error, message)
+        finally:
+            is_over.set()
+            self._slow.pop(received.update.update_id, None)
+            self._given_up.discard(received.update.update_id)
+
+    async def _outcome(self, received: Received, is_over: asyncio.Event, *, is_left: bool) -> tuple[str, Text | None]:
+        """Handle an update; what went wrong, for the records, and what its person must still hear."""
+        try:
+            async with asyncio.timeout(self._patience.order_s) as limit:
+                if is_left and await self._inbox.begun(received.id) > TRIES:
+                    log.error("an update is put aside: it ended the process", extra={"update": received.id})
+                    return f"put aside after {TRIES} tries", text("chat.put_aside")
+                await self._handled(received, is_over, limit)
         except asyncio.CancelledError:
             if received.update.update_id not in self._given_up:
                 raise  # the program stops: the update is handled again at the next start
-            error = "cancelled by a person"
-        except Exception as problem:
-            log.exception("a slow answer failed", extra={"update": received.update.update_id})
-            error = f"{type(problem).__name__}: {problem}"
-        finally:
-            self._slow.pop(received.update.update_id, None)
-            self._given_up.discard(received.update.update_id)
-        await self._finish(received, error=error)
+            return "cancelled by a person", None
+        except Exception as problem:  # the boundary of all that people order: they hear of it, and the chat goes on
+            log.exception("an update could not be handled", extra={"update": received.update.update_id})
+            message = text("chat.cut_off") if limit.expired() else error_reply(problem)
+            return f"{type(problem).__name__}: {problem}", message
+        return "", None
 
-    async def _finish(self, received: Received, error: str = "") -> None:
-        try:
-            await self._inbox.done(received.id, error=error)
-        except SystemUnavailable:
-            log.exception("an update could not be marked done; it is handled again after a restart")
+    async def _handled(self, received: Received, is_over: asyncio.Event, limit: asyncio.Timeout) -> None:
+        slow = await self._handler.handle(received)
+        is_over.set()
+        task = asyncio.current_task()
+        if slow is None or task is None:
+            return
+        limit.reschedule(asyncio.get_running_loop().time() + self._patience.answer_s)
+        self._slow[received.update.update_id] = task
+        await slow()
+
+    async def _finish(self, received: Received, error: str, message: Text | None) -> None:
+        """Say how it ended, where that is not said yet, and mark it done: as soon as the records allow."""
+        rest_s = FIRST_REST_S
+        while True:
+            try:
+                try:
+                    if message is not None:
+                        await self._handler.tell(received, message)
+                finally:
+                    await self._inbox.done(received.id, error=error)
+            except SystemUnavailable as problem:
+                log.warning("an update cannot be marked done now; trying on", extra={"why": str(problem)})
+            else:
+                self._at_hand.discard(received.id)
+                return
+            await asyncio.sleep(rest_s)
+            rest_s = min(rest_s * 2, LONGEST_REST_S)
 
 
 class Polling:

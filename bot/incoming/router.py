@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -17,13 +17,13 @@ from bot.commands.command_table import COMMANDS, Command, nearest
 from bot.commands.target_choice import ReplyOption, choices
 from bot.delivery.outbox_worker import Postman
 from bot.delivery.telegram_client import TelegramClient
-from bot.incoming.access import Access, ChatUser, NoOrder, author
+from bot.incoming.access import Access, ChatUser, NoOrder, author, presser
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import Slow
 from bot.replies import ReplySender
 from bot.views import zone_of
 from core.actions.catalog import Role
-from core.text import Language, text
+from core.text import Language, Text, text
 from core.views.cards import Card, Tone, said
 from knowledge.records.inbox_records import Received
 
@@ -71,6 +71,27 @@ class Router:
         if update.message is not None:
             return await self._message(update.message, received)
         return None  # edits, channel posts and kinds of updates that nobody asked for
+
+    async def tell(self, received: Received, message: Text, *, is_interim: bool = False) -> None:
+        """Say something about an order to whoever gave it; strangers hear nothing."""
+        ask = await self._ask_of(Update.de_json(received.update.payload, self._parts.client.bot), received)
+        if ask is None:
+            return
+        key = f"{ask.key}:late" if is_interim else ask.key
+        tone = Tone.BUSY if is_interim else Tone.BAD
+        await self._parts.answering.give(replace(ask, key=key, is_fresh=False), said(message, tone))
+
+    async def _ask_of(self, update: Update, received: Received) -> CommandContext | None:
+        query, message = update.callback_query, update.message
+        user = presser(query) if query is not None else author(message) if message is not None else None
+        if user is None or isinstance(user, NoOrder):
+            return None
+        visitor = await self._parts.access.visitor(user)
+        if visitor.best_role is None:
+            return None
+        if query is not None:
+            return None if query.message is None else self._parts.taps.ask(query, visitor, received)
+        return await self._ask(message, visitor, received) if message is not None else None
 
     async def _message(self, message: Message, received: Received) -> Slow | None:
         if message.migrate_to_chat_id is not None:

@@ -15,6 +15,8 @@ from core.clock import Clock
 from knowledge.database import Database
 from knowledge.tables import inbox
 
+PAGE = 500
+
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
@@ -44,8 +46,9 @@ class Received:
 class Inbox:
     """Each update is stored once, in the order it came, and is pending until it is done.
 
-    The poller: `await put(updates)`, then move the offset. The worker: `pending()` at start, then what `put` returned;
-    `begun(id)` before handling (a counter against updates that kill the process), `done(id)` after it.
+    The poller: `await put(updates)`, then move the offset. The worker: page after page of `pending()` at start, then
+    what `put` returned; `begun(id)` before handling (a counter against updates that kill the process), `done(id)`
+    after it.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -64,9 +67,9 @@ class Inbox:
                     fresh.append(Received(id=row_id, update=one, received_at=now))
         return fresh
 
-    async def pending(self, limit: int = 1000) -> list[Received]:
-        """What was received and not done, oldest first."""
-        query = select(inbox).where(inbox.c.done_at.is_(None)).order_by(inbox.c.id).limit(limit)
+    async def pending(self, *, after: int = 0, limit: int = PAGE) -> list[Received]:
+        """A page of what was received and not done, oldest first; `after`: the last id of the page before."""
+        query = select(inbox).where(inbox.c.done_at.is_(None), inbox.c.id > after).order_by(inbox.c.id).limit(limit)
         async with self._database.read() as connection:
             return [_received(row) for row in (await connection.execute(query)).all()]
 

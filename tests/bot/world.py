@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ from agent.chat.conversation import AnswerPart, ChatQuestion
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbooks
 from bot.chat_face_deps import BotDeps
+from bot.incoming.inbox import Patience
 from bot.telegram_app import TelegramApp
 from core.actions.calls import Call
 from core.actions.catalog import Catalog, Params, Result, Risk, Toolset, action
@@ -125,6 +126,9 @@ class FaceWorld:
     danger: DangerToolset = field(default_factory=DangerToolset)
     recipes: tuple[ContainerSpec, ...] = RECIPES
     poked: list[int] = field(default_factory=list)
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What happens while somebody takes an incident."""
+    patience: Patience | None = None
     application: web.Application = field(default_factory=web.Application)
 
     def __post_init__(self) -> None:
@@ -199,7 +203,7 @@ class FaceWorld:
             books = load_runbooks(ROOT / "runbooks", None, self.catalog)
             await self.desk.take_up()
             self._ready = asyncio.Event()
-            self.face = TelegramApp(self._parts(settings, redact, books), self.application)
+            self.face = TelegramApp(self._parts(settings, redact, books), self.application, patience=self.patience)
             await stack.enter_async_context(self.face)
             await self.knowledge.runs.start()
             await self.door.recover()
@@ -209,6 +213,8 @@ class FaceWorld:
     def _parts(self, settings: Settings, redact: RedactText, books: Runbooks) -> BotDeps:
         async def poke(incident: Incident) -> None:
             self.poked.append(incident.id)
+            if self.meanwhile is not None:
+                await self.meanwhile()
 
         return BotDeps(
             settings=settings,
