@@ -196,7 +196,7 @@ class ProcrastinateRuns:
                     update_heartbeat_interval=self._delivery.heartbeat_s,
                     stalled_worker_timeout=self._delivery.stall_s,
                 )
-            except Exception as error:
+            except Exception as error:  # whatever its library raises, runs must go on being delivered
                 log.error("the worker of runs died and is started again", exc_info=error)
             await asyncio.sleep(self._delivery.sweep_s)
 
@@ -205,7 +205,7 @@ class ProcrastinateRuns:
             await asyncio.sleep(self._delivery.sweep_s)
             try:
                 await self._sweep_once(app)
-            except Exception as error:
+            except Exception as error:  # of two libraries; the next sweep does what this one could not
                 log.warning("a sweep over the runs failed", exc_info=error)
 
     async def _sweep_once(self, app: App) -> None:

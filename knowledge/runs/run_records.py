@@ -77,7 +77,7 @@ class Kind:
                 async with asyncio.timeout(DEAD_S):
                     await self.on_dead(run)
                 return
-            except Exception as error:
+            except Exception as error:  # the run must become dead, whatever its owner makes of it
                 log.error("a run's death could not be told", extra={"run": run.key, "try": told}, exc_info=error)
             await asyncio.sleep(pace.back_off(told).total_seconds())
 

@@ -89,6 +89,7 @@ def reception(inbox: Inbox, notes: Notes, tasks: Tasks) -> InboxWorker:
     return InboxWorker(inbox=inbox, bot_id=BOT_ID, handler=notes, tasks=tasks)
 
 
+@pytest.mark.timeout(300)  # three thousand commits, on a busy machine
 async def test_all_orders_that_a_crash_left_are_carried_out_in_order(
     reception: InboxWorker, inbox: Inbox, notes: Notes
 ) -> None:
