@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from core.actions.call_context import CurrentCall, as_current_call
+from core.actions.call_outcome import CallLimits, took_effect
+from core.actions.call_policy import budget_of, denial, weigh
 from core.actions.calls import CallLedger, CallRecord, CallState, Locks, PolicyFacts, StartOutcome
 from core.actions.catalog import Action, Catalog, JsonObject, Outcome, Params, Result, Risk
-from core.actions.policy import Decision
+from core.actions.policy import ActorKind, Decision
 from core.bus import Bus
-from core.call_outcome import CallLimits, took_effect
-from core.call_policy import budget_of, denial, weigh
 from core.clock import Clock
 from core.error_text import problem_of
 from core.errors import ActionFailed, GuardianError, SystemUnavailable, TimeLimitExceeded

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from core.actions.approvals import Approval, ApprovalState, call_hash
+from core.actions.call_policy import denial, weigh
 from core.actions.calls import Approvals, Call, CallRecord, CallState
 from core.actions.catalog import Action, Outcome, Params, Preview, Result, Risk
 from core.actions.executor import ActionExecutor, ExecutorDeps
 from core.actions.policy import Actor, ActorKind, Decision, Facts, PolicyDecision, decide
-from core.call_policy import denial, weigh
 from core.error_text import problem_of
 from core.errors import GuardianError, Refused
 from core.text import Text, text

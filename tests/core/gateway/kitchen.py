@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from core.actions.call_context import current_call
+from core.actions.call_outcome import CallLimits
 from core.actions.calls import Call, CallRecord
 from core.actions.catalog import (
     Catalog,
@@ -29,7 +30,6 @@ from core.actions.executor import CallFinished, ExecutorDeps
 from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
-from core.call_outcome import CallLimits
 from core.errors import ActionFailed, SystemUnavailable
 from core.monitoring.inventory import Inventory
 from core.redaction import redact

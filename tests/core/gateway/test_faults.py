@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from core.actions.call_outcome import CallLimits
 from core.actions.calls import Call, CallState
 from core.actions.catalog import Outcome
-from core.call_outcome import CallLimits
 from core.runs import RunState
 from tests.core.gateway.kitchen import ADA, QUICK, Oven, kitchen
 from tests.knowledge.failing_database import WRITING, Moment
