@@ -164,7 +164,7 @@ async def _crashes(shop: DokployWorld, report: Report, count: int) -> None:
         )
         sent = await shop.order("/deploy crasher", says="deploy crasher (", timeout_s=40)
         card = await shop.until_shown(_has_verdict, sent, 90.0, what="a verdict on crasher")
-        good += "up and holding" in card.text.casefold()
+        good += "up and healthy" in card.text.casefold()
     report.say(
         f"{count} deploys crashed {steps[0]:.1f} … {steps[-1]:.1f} s after they were up (window {SHORT_WINDOW_S} s)"
     )
@@ -172,7 +172,7 @@ async def _crashes(shop: DokployWorld, report: Report, count: int) -> None:
 
 
 def _has_verdict(message: ShownMessage) -> bool:
-    words = ("up and holding", "did not hold", "failed after")
+    words = ("up and healthy", "did not hold", "failed after")
     return message.from_bot and any(one in message.text.casefold() for one in words)
 
 

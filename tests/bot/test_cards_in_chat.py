@@ -38,7 +38,7 @@ async def test_an_approval_runs_the_exact_call_once(world: FaceWorld) -> None:
     taps = [await world.ada.tap(card, "Approve"), await world.ada.replay(card, card.button("Approve").data)]
     answers = [await tap.answer() for tap in taps]
     await eventually(lambda: world.danger.done == [f"{incident.id}-0"], what="the change")
-    assert answers[0].text == "Approved, it runs now"
+    assert answers[0].text == "Approved, running it now"
     assert answers[1].show_alert
     await world.quiet()
     assert world.danger.done == [f"{incident.id}-0"]
@@ -67,7 +67,7 @@ async def test_what_destroys_is_asked_twice_and_a_double_tap_counts_once(world: 
     data = card.button("Approve").data
     await (await world.ada.tap(card, "Approve")).answer()
     second = await (await world.ada.replay(card, data)).answer()
-    assert second.show_alert and "counted already" in second.text
+    assert second.show_alert and "already counts" in second.text
     assert not world.danger.done
     again = await world.message(world.ada.chat, lambda one: any("2 of 2" in label for label in one.labels))
     assert "cannot be undone" in again.text
@@ -115,7 +115,7 @@ async def test_i_take_it_stops_the_machine(world: FaceWorld) -> None:
     await world.propose(incident)
     card = await _needs(world, incident)
     answer = await (await world.ada.tap(card, "I take it")).answer()
-    assert "You have incident" in answer.text
+    assert "is yours. I won't touch anything" in answer.text
     taken = await world.desk.get(incident.id)
     assert taken is not None and taken.state is IncidentState.ACKNOWLEDGED
     assert not await world.door.approvals.pending()

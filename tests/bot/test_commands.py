@@ -29,8 +29,8 @@ async def test_status_shows_every_stack_and_leads_on(world: FaceWorld) -> None:
     assert answer.text.startswith("🟢 All well: 4 services in 2 stacks")
     world.engine.kill("granada-api-1")
     await world.look()
-    answer = await _ask(world, "/status", "1 of 4")
-    assert "api: exited with code 137" in answer.text
+    answer = await _ask(world, "/status", "4 services, 1 needs attention")
+    assert "api: exited (code 137)" in answer.text
     await (await world.ada.tap(answer, "granada")).answer()
     await world.says(world.ada.chat, "postgres", "running")
 
@@ -50,7 +50,7 @@ async def test_status_says_that_a_part_of_the_watch_has_failed(world: FaceWorld)
 
 
 async def test_a_name_that_fits_two_is_asked_and_the_answer_takes_the_questions_place(world: FaceWorld) -> None:
-    question = await _ask(world, "/health api", "fits several")
+    question = await _ask(world, "/health api", "matches several")
     assert question.labels == ["granada/api", "malaga/api"]
     await (await world.ada.tap(question, "malaga/api")).answer()
     await world.message(
@@ -61,12 +61,12 @@ async def test_a_name_that_fits_two_is_asked_and_the_answer_takes_the_questions_
 async def test_a_mistyped_name_gets_the_nearest_one(world: FaceWorld) -> None:
     answer = await _ask(world, "/health postgrse", "postgres")
     assert "running" in answer.text or "Did you mean" in answer.text
-    unknown = await _ask(world, "/logs <b>zzz</b> & co", "I know no stack or service")
+    unknown = await _ask(world, "/logs <b>zzz</b> & co", "There is no stack or service")
     assert "<b>zzz</b> & co" in unknown.text
 
 
 async def test_five_thousand_characters_are_answered(world: FaceWorld) -> None:
-    answer = await _ask(world, "/logs " + "x" * 4900, "I know no stack or service")
+    answer = await _ask(world, "/logs " + "x" * 4900, "There is no stack or service")
     assert len(answer.text) < 300
 
 
@@ -90,7 +90,7 @@ async def test_restart_runs_and_the_end_is_told(world: FaceWorld) -> None:
 async def test_a_whole_stack_is_restarted_after_one_more_question(world: FaceWorld) -> None:
     question = await _ask(world, "/restart granada", "whole stack granada, 2 containers")
     await (await world.ada.tap(question, "Yes, all 2")).answer()
-    await world.says(world.ada.chat, "Done: 2 of 2 worked")
+    await world.says(world.ada.chat, "Done: 2 of 2 succeeded")
     await (await world.ada.replay(question, question.button("Yes, all 2").data)).answer()
     await world.quiet()
     assert sum("Done: 2 of 2" in one.text for one in world.ada.chat.bot_messages) == 1
@@ -99,10 +99,10 @@ async def test_a_whole_stack_is_restarted_after_one_more_question(world: FaceWor
 async def test_stop_and_up(world: FaceWorld) -> None:
     await _ask(world, "/stop malaga web", "local/malaga-web-1 is stopped")
     await world.look()
-    await _ask(world, "/stop malaga web", "does not run")
+    await _ask(world, "/stop malaga web", "is not running")
     await _ask(world, "/up malaga web", "Started local/malaga-web-1")
     await world.look()
-    await _ask(world, "/up malaga web", "runs already")
+    await _ask(world, "/up malaga web", "is already running")
 
 
 async def test_logs_come_folded_with_buttons(world: FaceWorld) -> None:
@@ -130,7 +130,7 @@ async def test_older_log_lines(world: FaceWorld) -> None:
 
 
 async def test_metrics_come_as_a_picture(world: FaceWorld) -> None:
-    await _ask(world, "/metrics granada api", "Nothing was measured")
+    await _ask(world, "/metrics granada api", "There are no measurements")
     now = world.clock.now()
     for second in range(40, 0, -10):
         sample = Sample(
@@ -145,26 +145,26 @@ async def test_metrics_come_as_a_picture(world: FaceWorld) -> None:
 
 
 async def test_incidents_are_listed_and_shown(world: FaceWorld) -> None:
-    await _ask(world, "/incidents", "There were no incidents")
+    await _ask(world, "/incidents", "There have been no incidents")
     incident = await world.trouble()
     answer = await _ask(world, "/incidents", "Open incidents: 1")
     await (await world.ada.tap(answer, f"No. {incident.id}")).answer()
     full = await world.says(world.ada.chat, "What happened", "Detected:")
     assert "Exit code: 137" in full.text
     await _ask(world, "/incident 99", "There is no incident 99")
-    await _ask(world, "/incident abc", "is no incident's number")
+    await _ask(world, "/incident abc", "is not an incident number")
 
 
 async def test_approve_and_deny_by_command(world: FaceWorld) -> None:
-    await _ask(world, "/approve", "Nothing waits")
+    await _ask(world, "/approve", "Nothing is waiting")
     incident = await world.trouble()
     await world.propose(incident, count=2)
-    await _ask(world, "/approve", "Waiting for a decision: 2")
+    await _ask(world, "/approve", "Waiting for approval: 2")
     first = (await world.door.approvals.pending())[0]
     await _ask(world, f"/deny {first.id} not at night", "Denied")
     denied = await world.door.approvals.get(first.id)
     assert denied is not None and denied.why == "not at night"
-    await _ask(world, f"/approve {incident.id}", "Approved, it runs now")
+    await _ask(world, f"/approve {incident.id}", "Approved, running it now")
     await eventually(lambda: world.danger.done == [f"{incident.id}-1"], what="the change")
 
 
@@ -174,19 +174,19 @@ async def test_ack_by_replying_to_the_card(world: FaceWorld) -> None:
     card = await world.says(world.ada.chat, "malaga/web")
     before = world.ada.chat.last_id
     await world.ada.say("/ack", reply_to=card)
-    await world.says(world.ada.chat, "You have incident 2", after=before)
+    await world.says(world.ada.chat, "Incident 2 is yours", after=before)
 
 
 async def test_silence(world: FaceWorld) -> None:
-    await _ask(world, "/silence", "I keep quiet about nothing")
+    await _ask(world, "/silence", "Nothing is silenced")
     question = await _ask(world, "/silence granada", "How long")
     assert question.labels == ["30m", "1h", "4h", "1d"]
     await (await world.ada.tap(question, "4h")).answer()
-    await world.says(world.ada.chat, "Quiet about granada for 4 h")
-    await _ask(world, "/silence malaga web 2h new release", "Quiet about malaga/web for 2 h")
+    await world.says(world.ada.chat, "Silenced: granada, for 4 h")
+    await _ask(world, "/silence malaga web 2h new release", "Silenced: malaga/web, for 2 h")
     listed_now = await _ask(world, "/silence", "new release")
     await (await world.ada.tap(listed_now, "End: malaga/web")).answer()
-    await world.says(world.ada.chat, "I speak about malaga/web again")
+    await world.says(world.ada.chat, "malaga/web is no longer silenced")
     assert [one.target for one in await world.knowledge.silences.active(world.clock.now())] == ["granada"]
 
 
@@ -195,8 +195,8 @@ async def test_freeze_and_unfreeze(world: FaceWorld) -> None:
     frozen = await world.knowledge.settings.freeze()
     assert frozen is not None and frozen.why == "moving house"
     await _ask(world, "/status", "Automation is frozen")
-    await _ask(world, "/freeze", "frozen already")
-    await _ask(world, "/unfreeze", "goes on")
+    await _ask(world, "/freeze", "already frozen")
+    await _ask(world, "/unfreeze", "Automation resumed")
     assert await world.knowledge.settings.freeze() is None
 
 
@@ -212,9 +212,9 @@ async def test_autonomy(world: FaceWorld) -> None:
 
 async def test_memory_and_runbooks(world: FaceWorld) -> None:
     await _ask(world, "/memory", "Tell me what to look for")
-    await _ask(world, "/memory killed for memory", "I remember nothing like this")
+    await _ask(world, "/memory killed out of memory", "I don't remember anything like this")
     listing = await _ask(world, "/runbooks", "problems I know")
-    await (await world.ada.tap(listing, "Container killed for memory")).answer()
+    await (await world.ada.tap(listing, "Container killed (out of memory)")).answer()
     shown = await _ask(world, "/runbooks container oom", "Cause: memory_limit")
     assert "short interruption" in shown.text
 
@@ -222,7 +222,7 @@ async def test_memory_and_runbooks(world: FaceWorld) -> None:
 async def test_settings(world: FaceWorld) -> None:
     overview = await _ask(world, "/settings", "Your language: English")
     await (await world.ada.tap(overview, "Español")).answer()
-    await world.says(world.ada.chat, "Hablo español contigo")
+    await world.says(world.ada.chat, "Te hablaré en español")
     await _ask(world, "/status", "Todo bien")
     await _ask(world, "/settings quiet 23-7", "De 23:00 a 07:00")
     await _ask(world, "/settings timezone Europe/Madrid", "Europe/Madrid")
@@ -243,7 +243,7 @@ async def test_help_is_made_from_the_table(world: FaceWorld) -> None:
 
 async def test_who_one_is(world: FaceWorld) -> None:
     answer = await _ask(world, "/whoami", "1001", "Role: admin")
-    assert "set: autonomy" in answer.text
+    assert "manage: autonomy" in answer.text
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -69,18 +69,18 @@ async def test_one_card_from_the_question_to_the_verdict(dokploy: DokployWorld) 
     running = await _shows(dokploy, card, "Deploying, 3", "Pulling api")
     assert running.labels == []
     await dokploy.goes(DeployPhase.SETTLING, good_since=began - timedelta(seconds=12), window_s=30.0)
-    await _shows(dokploy, card, "🔎", "Checking that it holds: 1", "of 30 s", "Services well: 2 of 2")
+    await _shows(dokploy, card, "🔎", "Checking that it stays healthy: 1", "of 30 s", "Healthy services: 2 of 2")
     await dokploy.goes(DeployPhase.GOOD, says=GOOD, deployment_id="d9")
-    done = await _shows(dokploy, card, "✅ granada · Deploy", "Up and holding, 1 min 12 s")
+    done = await _shows(dokploy, card, "✅ granada · Deploy", "Up and healthy, 1 min 12 s")
     assert done.labels == ["Deploy log"]
-    ping = await dokploy.says(dokploy.ada.chat, "granada: the deploy is up and holds.")
+    ping = await dokploy.says(dokploy.ada.chat, "granada: the deploy is up and healthy.")
     assert ping.reply_to == card.id and not ping.silent
 
 
 async def test_the_end_is_told_once(dokploy: DokployWorld) -> None:
     card, deploy = await _ordered(dokploy)
     await dokploy.goes(DeployPhase.GOOD, says=GOOD)
-    await dokploy.says(dokploy.ada.chat, "is up and holds.")
+    await dokploy.says(dokploy.ada.chat, "is up and healthy.")
 
     async def is_final() -> bool:
         record = await dokploy.knowledge.ledger.get(deploy.key)
@@ -111,13 +111,13 @@ async def test_a_failure_names_its_error_and_what_to_do(dokploy: DokployWorld) -
     await (await dokploy.ada.tap(question, "Approve")).answer()
     await dokploy.goes(DeployPhase.GOOD)
     assert dokploy.paper.asked[-1] == ("rollback", {"stack": "granada", "version": 1, "why": ""})
-    await _shows(dokploy, question, "Rollback", "Back and holding")
+    await _shows(dokploy, question, "Rollback", "Back up and healthy")
 
 
 async def test_what_crashes_after_it_came_up_is_never_good(dokploy: DokployWorld) -> None:
     card, _ = await _ordered(dokploy)
     await dokploy.goes(DeployPhase.CRASHED, crashed=("api",), says=CRASHED)
-    shown = await _shows(dokploy, card, "Did not hold", "api exited with 1 after 3 s")
+    shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited with 1 after 3 s")
     assert "✅" not in shown.text
     assert "↩️ Roll back" not in shown.labels  # there is no version to go back to
 
@@ -127,7 +127,7 @@ async def test_a_waiting_deploy_is_cancelled_by_its_button(dokploy: DokployWorld
     await dokploy.goes(DeployPhase.WAITING, ahead=1)
     waiting = await _shows(dokploy, card, "Number 2")
     await (await dokploy.ada.tap(waiting, "Cancel")).answer()
-    await dokploy.says(dokploy.ada.chat, "Taken out of the queue for granada")
+    await dokploy.says(dokploy.ada.chat, "Removed from the queue for granada")
     assert dokploy.paper.asked[-1] == ("cancel_waiting", {"stack": "granada"})
     await dokploy.goes(DeployPhase.CANCELLED)
     await _shows(dokploy, card, "➖ granada · Deploy", "Cancelled, nothing was changed")
@@ -161,7 +161,7 @@ async def test_in_a_group_the_card_stays_where_it_was_ordered(dokploy: DokployWo
     question = await dokploy.message(dokploy.ops, lambda one: "✅ Approve" in one.labels)
     await (await dokploy.ada.tap(question, "Approve")).answer()
     await dokploy.goes(DeployPhase.GOOD, says=GOOD)
-    done = await dokploy.message(dokploy.ops, lambda one: one.id == question.id and "Up and holding" in one.text)
+    done = await dokploy.message(dokploy.ops, lambda one: one.id == question.id and "Up and healthy" in one.text)
     assert "Olga · Approved by Ada · Dokploy" in done.text
     assert not dokploy.ada.chat.bot_messages
 
@@ -220,7 +220,7 @@ async def test_a_deploy_of_an_incident_is_told_in_its_card(dokploy: DokployWorld
     await dokploy.goes(DeployPhase.RUNNING, log_tail=LOG, started_at=dokploy.clock.now() - timedelta(seconds=8))
     await _shows(dokploy, card, "granada/api was killed", "Deploying, ", "Pulling api")
     await dokploy.goes(DeployPhase.CRASHED, says=CRASHED, deployment_id="d9")
-    shown = await _shows(dokploy, card, "Did not hold", "api exited with 1 after 3 s")
+    shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited with 1 after 3 s")
     assert "Deploy log" in shown.labels
     assert not any("· Deploy\n" in one.text for one in dokploy.ada.chat.bot_messages)
 
@@ -232,7 +232,7 @@ async def test_what_is_taken_back_by_itself_says_so(dokploy: DokployWorld) -> No
     first = text("deploys.failed", stack="granada", error=LOG[-1])
     says = text("deploys.two", first=first, second=text("deploys.goes_back"))
     await dokploy.goes(DeployPhase.FAILED, error_line=LOG[-1], says=says, deployment_id="d9")
-    shown = await _shows(dokploy, card, "Update of images", "It goes back to where it was")
+    shown = await _shows(dokploy, card, "Image update", "It goes back to where it was")
     assert shown.labels == ["Deploy log", "Diff"]
     record = await dokploy.knowledge.ledger.get(failed.key)
     assert record is not None
@@ -243,9 +243,9 @@ async def test_what_is_taken_back_by_itself_says_so(dokploy: DokployWorld) -> No
     await dokploy.door.submit(call)
     back = replace(failed, key="back", what=DeployKind.ROLLBACK, requested_by="deploy", requested_name="deploy")
     await dokploy.put(replace(back, phase=DeployPhase.GOOD, over_at=dokploy.clock.now()))
-    told = await dokploy.says(dokploy.ada.chat, "granada · Rollback", "Back and holding")
-    assert "by myself" in told.text
-    await dokploy.says(dokploy.ada.chat, "granada: the earlier version is up and holds.")
+    told = await dokploy.says(dokploy.ada.chat, "granada · Rollback", "Back up and healthy")
+    assert "by InfraGuardian" in told.text
+    await dokploy.says(dokploy.ada.chat, "granada: the earlier version is up and healthy.")
 
 
 async def test_a_way_back_is_not_offered_beside_a_question(dokploy: DokployWorld) -> None:

@@ -98,13 +98,13 @@ async def test_an_order_that_waited_too_long_is_answered_and_not_carried_out(wor
     world.clock.shift = timedelta(minutes=11)
     world.server.release_updates()
     await world.says(world.ada.chat, "waited too long")
-    await world.says(world.ada.chat, "All well")
+    await world.says(world.ada.chat, "All good")
     assert not await _restarts(world)
 
 
 async def test_only_the_asker_may_choose(world: FaceWorld) -> None:
     await world.ada.say("/restart api", chat=world.ops)
-    question = await world.says(world.ops, "fits several")
+    question = await world.says(world.ops, "matches several")
     for person, words in ((world.mallory, "not for you"), (world.olga, "belongs to the person who asked")):
         answer = await (await person.tap(question, "malaga/api")).answer()
         assert answer.show_alert and words in answer.text
@@ -115,7 +115,7 @@ async def test_only_the_asker_may_choose(world: FaceWorld) -> None:
 
 async def test_a_choice_counts_once_and_not_for_ever(world: FaceWorld) -> None:
     await world.ada.say("/restart api")
-    question = await world.says(world.ada.chat, "fits several")
+    question = await world.says(world.ada.chat, "matches several")
     data = question.button("granada/api").data
     await (await world.ada.tap(question, "granada/api")).answer()
     await world.says(world.ada.chat, "Restarted local/granada-api-1")
@@ -130,15 +130,15 @@ async def test_a_choice_counts_once_and_not_for_ever(world: FaceWorld) -> None:
 
 async def test_forged_foreign_and_inaccessible_buttons_are_answered(world: FaceWorld) -> None:
     await world.ada.say("/restart api")
-    question = await world.says(world.ada.chat, "fits several")
+    question = await world.says(world.ada.chat, "matches several")
     await world.ada.say("/status", chat=world.ops)
-    elsewhere = await world.says(world.ops, "All well")
+    elsewhere = await world.says(world.ops, "All good")
     token = question.button("granada/api").data
     cases = [
         (question, "nonsense", "do not know this button"),
         (question, "ap:unknown-id:0", "question"),
         (question, "go:0000000000000000", "too old"),
-        (question, "aa:77:00000000", "Nothing waits"),
+        (question, "aa:77:00000000", "Nothing is waiting"),
         (question, "tk:77", "There is no incident 77"),
         (question, "si:99999999999999999999", "do not know this button"),
         (elsewhere, token, "too old"),
@@ -165,7 +165,7 @@ async def test_the_first_admin_enrols_by_a_link_that_works_once(idle: FaceWorld)
         await world.quiet()
         assert await world.knowledge.people.get(world.mallory.id) is None
         await world.olga.say("/settings invite operator")
-        invitation = await world.says(world.olga.chat, "This link makes one person operator")
+        invitation = await world.says(world.olga.chat, "Whoever opens it gets the role operator")
         await world.ada.say("/start " + invitation.text.partition("?start=")[2].split()[0])
         await world.says(world.ada.chat, "you are operator now")
 
@@ -195,7 +195,7 @@ async def test_commands_for_another_bot_and_chatter_in_a_group_are_left_alone(wo
     await world.quiet()
     assert not world.ops.bot_messages
     await world.ada.say("/status@infraguardian_bot", chat=world.ops)
-    await world.says(world.ops, "All well")
+    await world.says(world.ops, "All good")
 
 
 async def test_names_with_markup_are_shown_as_they_are(idle: FaceWorld) -> None:

@@ -105,10 +105,13 @@ def idle(server: BotApiServer, dokploy: DokployStandin, tmp_path: Path) -> Spani
             f"/rollback granada {COMMIT}",
             ("No se puede hacer", "5f3c2d1 es un commit", "/rollback granada rollback-5f3c2d1"),
         ),
-        ("/tag granada api v2", ("No se puede hacer", "viene de git", "cámbialo en el repositorio", "/deploy granada")),
-        ("/rollback nerja", ("No se puede hacer", "No guardo ninguna versión de nerja", "/rollback nerja ?")),
-        ("/deploy nerja", ("nerja no se puede desplegar así", "línea 3", "un tabulador no sirve para sangrar")),
-        ("/deploy malaga", ("malaga está aquí, pero no lo gestiona Dokploy", "docker compose pull")),
+        ("/tag granada api v2", ("No se puede hacer", "viene de git", "Cámbialo en el repositorio", "/deploy granada")),
+        (
+            "/rollback nerja",
+            ("No se puede hacer", "No hay guardada ninguna versión buena de nerja", "/rollback nerja ?"),
+        ),
+        ("/deploy nerja", ("nerja no se puede desplegar así", "línea 3", "no se puede sangrar con tabuladores")),
+        ("/deploy malaga", ("malaga corre aquí, pero Dokploy no lo gestiona", "docker compose pull")),
     ],
 )
 async def test_a_refusal_is_told_in_spanish(idle: SpanishWorld, words: str, parts: tuple[str, ...]) -> None:
@@ -128,7 +131,7 @@ async def test_a_limit_in_a_variable_names_it_in_spanish(idle: SpanishWorld) -> 
         receipt = await world.door.submit(call)
         assert receipt.verdict is not None
         assert load_texts().render(receipt.verdict.reason, "es") == (
-            "No se puede hacer: Fichero Compose, línea 4, columna 16: el límite de memoria de api viene de la variable "
+            "No se puede hacer: Archivo Compose, línea 4, columna 16: el límite de memoria de api viene de la variable "
             "API_MEMORY; cambia API_MEMORY en el entorno, en Dokploy, y luego /deploy."
         )
 
@@ -136,4 +139,4 @@ async def test_a_limit_in_a_variable_names_it_in_spanish(idle: SpanishWorld) -> 
 async def test_a_wrong_key_is_told_in_spanish(idle: SpanishWorld) -> None:
     idle.key = "wrong"
     async with idle.started() as world:
-        await world.tells("/deploy ronda", "No se puede hacer", "Dokploy no acepta la clave", "dokploy.api_key")
+        await world.tells("/deploy ronda", "No se puede hacer", "Dokploy rechaza la clave", "dokploy.api_key")

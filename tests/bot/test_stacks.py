@@ -50,7 +50,7 @@ async def test_services_tell_what_dokploy_knows(dokploy: DokployWorld) -> None:
     card = await _ask(dokploy, "/services granada", "Dokploy · shop / production · git main")
     assert "✅ Deployed 2 h ago · 5f3c2d1 Fix the memory of the api" in card.text
     assert "🟢 granada.example.com → api:8000 · 200" in card.text
-    assert "🔴 admin.example.com → web:9000 · 502, wrong port or no process" in card.text
+    assert "🔴 admin.example.com → web:9000 · 502, wrong port or nothing listening" in card.text
     assert "Databases: granada-db" in card.text
     assert card.labels == ["Deploy", "Deploy log", "File"]
     await _ask(dokploy, "/health granada", "502, wrong port")
@@ -60,7 +60,7 @@ async def test_a_stack_without_containers_is_there(dokploy: DokployWorld) -> Non
     card = await _ask(dokploy, "/status", "nerja", "Not deployed yet")
     assert "granada  2/2" in card.text
     await _ask(dokploy, "/services nerja", "Dokploy · raw", "Not deployed yet")
-    lead = await _ask(dokploy, "/restart nerja", "has no containers. Only a deploy makes them")
+    lead = await _ask(dokploy, "/restart nerja", "has no containers. Only a deploy creates them")
     assert lead.labels == ["Deploy"]
     await _ask(dokploy, "/logs nerja", "nerja has no containers")
 
@@ -79,9 +79,9 @@ async def test_a_running_deploy_is_marked(dokploy: DokployWorld) -> None:
 async def test_a_silent_dokploy_is_said(dokploy: DokployWorld) -> None:
     dokploy.problem = "dokploy is unavailable: connection refused"
     await dokploy.look()
-    card = await _ask(dokploy, "/status", "Dokploy does not answer", "connection refused")
+    card = await _ask(dokploy, "/status", "Dokploy isn't responding", "connection refused")
     assert "granada  2/2" in card.text
-    await _ask(dokploy, "/services granada", "Dokploy does not answer")
+    await _ask(dokploy, "/services granada", "Dokploy isn't responding")
 
 
 async def test_the_compose_file_is_folded_and_long_ones_are_files(dokploy: DokployWorld) -> None:
@@ -98,19 +98,19 @@ async def test_the_compose_file_is_folded_and_long_ones_are_files(dokploy: Dokpl
 
 async def test_info_of_a_service(dokploy: DokployWorld) -> None:
     card = await _ask(dokploy, "/info granada api", "Image: granada/api:1", "Memory limit: 512 MB")
-    assert "Restarts: unless-stopped" in card.text and "granada.example.com → api:8000" in card.text
+    assert "Restart policy: unless-stopped" in card.text and "granada.example.com → api:8000" in card.text
     assert card.labels == ["Logs", "Metrics", "File"]
 
 
 async def test_the_diff_of_a_kept_version(dokploy: DokployWorld) -> None:
-    await _ask(dokploy, "/diff granada", "I keep no version of granada yet")
+    await _ask(dokploy, "/diff granada", "No version of granada is saved yet")
     first, _ = await dokploy.keep_versions()
     await dokploy.knowledge.versions.judge(first.id, VersionVerdict.GOOD)
-    card = await _ask(dokploy, "/diff granada", "version 1 (2 d old) against now", "That version held")
+    card = await _ask(dokploy, "/diff granada", "version 1 (2 d old) against now", "That version stayed healthy")
     assert '<pre><code class="language-diff">' in card.html and "@@" not in card.text
     assert "-   mem_limit: 2g" in card.text
     assert card.labels == ["Roll back to version 1", "❔ Version 2 · 1 d"]
-    await _ask(dokploy, "/diff granada 7", "I keep no version 7 of granada")
+    await _ask(dokploy, "/diff granada 7", "There is no saved version 7 of granada")
 
 
 # -- ordering ----------------------------------------------------------------------------------------------------------
@@ -144,16 +144,16 @@ async def test_bare_orders_lead_on(dokploy: DokployWorld) -> None:
     assert (await _ask(dokploy, "/deploy", "Which one?")).labels == ["granada", "nerja"]
     assert (await _ask(dokploy, "/rollback", "Which one?")).labels == ["granada", "nerja"]
     await dokploy.keep_versions()
-    tags = await _ask(dokploy, "/tag granada api", "Now it is api:1")
+    tags = await _ask(dokploy, "/tag granada api", "It is on api:1 now")
     assert tags.labels == ["2"]
     await (await dokploy.ada.tap(tags, "2")).answer()
     await dokploy.says(dokploy.ada.chat, "Run granada/api with tag 2")
 
 
 async def test_versions_are_offered(dokploy: DokployWorld) -> None:
-    await _ask(dokploy, "/rollback granada ?", "I keep no version of granada yet")
+    await _ask(dokploy, "/rollback granada ?", "No version of granada is saved yet")
     await dokploy.keep_versions()
-    offered = await _ask(dokploy, "/rollback granada 99", "I keep no version 99 of granada")
+    offered = await _ask(dokploy, "/rollback granada 99", "There is no saved version 99 of granada")
     assert offered.labels[0].startswith("❔ 2 · 1 d old")
     await (await dokploy.ada.tap(offered, offered.labels[1])).answer()
     await dokploy.says(dokploy.ada.chat, "Roll granada back to version 1")
@@ -169,7 +169,7 @@ async def test_what_cannot_be_a_tag_is_refused_at_once(dokploy: DokployWorld, wo
 
 @pytest.mark.parametrize("words", ["/deploy malaga", "/rollback malaga", "/tag malaga api 2", "/update malaga"])
 async def test_what_dokploy_does_not_manage_is_said(dokploy: DokployWorld, words: str) -> None:
-    card = await _ask(dokploy, words, "malaga runs here, but Dokploy does not manage it")
+    card = await _ask(dokploy, words, "malaga runs here, but Dokploy doesn't manage it")
     assert "cd /srv/malaga && docker compose pull && docker compose up -d" in card.text
     assert card.labels[0] == "Restart"
 
@@ -185,13 +185,13 @@ async def test_an_application_is_told_from_a_compose(idle_dokploy: DokployWorld,
 
 @pytest.mark.parametrize("words", ["/deploy granada", "/rollback granada", "/tag granada api 2", "/update granada"])
 async def test_without_a_dokploy_the_same_is_said(world: FaceWorld, words: str) -> None:
-    await _ask(world, words, "granada runs here, but there is no Dokploy")
+    await _ask(world, words, "granada runs here, but without Dokploy")
 
 
 async def test_a_mistyped_stack_gets_the_nearest(dokploy: DokployWorld) -> None:
     question = await _ask(dokploy, "/deploy granda", "Deploy granada")
     assert "✅ Approve" in question.labels
-    await _ask(dokploy, "/deploy zzz", "I know no stack or service “zzz”")
+    await _ask(dokploy, "/deploy zzz", "There is no stack or service “zzz”")
 
 
 # -- hosts -------------------------------------------------------------------------------------------------------------
@@ -202,18 +202,18 @@ async def test_ports_with_collisions_first(idle: FaceWorld) -> None:
     async with idle.running() as world:
         card = await _ask(world, "/ports", "3 published ports")
         lines = card.text.splitlines()
-        assert lines[1].startswith("🔴 8080/tcp is wanted twice: local/granada-api-1 · local/malaga-web-1")
+        assert lines[1].startswith("🔴 8080/tcp is claimed twice: local/granada-api-1 · local/malaga-web-1")
         assert lines[2].startswith("🟠 PostgreSQL is open to every network on port 5432")
         assert "8080 → granada/api :8000" in card.text
-        only = await _ask(world, "/ports postgres", "1 published ports")
+        only = await _ask(world, "/ports postgres", "1 published port")
         assert "8080" not in only.text
-        await _ask(world, "/ports 9999", "No published port fits")
+        await _ask(world, "/ports 9999", "No published port matches")
 
 
 async def test_the_disk_and_freeing_it(idle: FaceWorld) -> None:
     idle.engine = SimulatedEngine("local", RECIPES, stored=stored_example())
     async with idle.running() as world:
-        card = await _ask(world, "/disk", "local", "by Docker", "/prune could give back up to")
+        card = await _ask(world, "/disk", "local", "by Docker", "/prune could free up to")
         sizes = [line for line in card.text.splitlines() if line.endswith(("images", "cache", "containers"))]
         assert "build cache · unused 1.6 GB" in card.text and len(sizes) <= 5
         await (await world.ada.tap(card, "Free space")).answer()
@@ -236,16 +236,16 @@ async def test_only_admins_free_space(world: FaceWorld) -> None:
 async def test_what_is_outdated(idle_dokploy: DokployWorld) -> None:
     idle_dokploy.engine = SimulatedEngine("local", RECIPES, stored=SimulatedImages(newer=frozenset({"granada/api:1"})))
     async with idle_dokploy.running():
-        card = await _ask(idle_dokploy, "/updates", "1 of 4 images are outdated", "granada/api  api:1 · built 40 days")
+        card = await _ask(idle_dokploy, "/updates", "1 of 4 images outdated", "granada/api  api:1 · built 40 days")
         assert card.labels == ["Update granada"]
         await (await idle_dokploy.ada.tap(card, "Update granada")).answer()
-        await idle_dokploy.says(idle_dokploy.ada.chat, "Fetch newer images of granada")
-        await _ask(idle_dokploy, "/updates granada postgres", "None of 1 image is outdated")
+        await idle_dokploy.says(idle_dokploy.ada.chat, "Pull newer images of granada")
+        await _ask(idle_dokploy, "/updates granada postgres", "None outdated among 1 image")
 
 
 async def test_every_order_speaks_spanish(dokploy: DokployWorld) -> None:
     await dokploy.ada.set_language("es")
     await _ask(dokploy, "/services granada", "Desplegado hace 2 h")
-    await _ask(dokploy, "/deploy malaga", "no lo gestiona Dokploy")
+    await _ask(dokploy, "/deploy malaga", "Dokploy no lo gestiona")
     await _ask(dokploy, "/deploy granada", "Desplegar granada")
     await eventually(lambda: not dokploy.server.pending_update_count, what="quiet")

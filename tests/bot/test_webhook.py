@@ -71,7 +71,7 @@ async def test_an_update_is_taken_once_and_only_with_the_secret(hooked: tuple[Fa
 async def test_telegram_posts_and_people_are_answered(hooked: tuple[FaceWorld, str]) -> None:
     world, _ = hooked
     await world.ada.say("/status")
-    answer = await world.says(world.ada.chat, "All well")
+    answer = await world.says(world.ada.chat, "All good")
     await (await world.ada.replay(answer, "wy:77")).answer()
     assert not world.server.calls_of("getUpdates")
 

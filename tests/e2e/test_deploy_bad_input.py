@@ -11,14 +11,17 @@ from tests.e2e.dokploy_world import GOOD, DokployWorld
 
 URL, KEY = "INFRAGUARDIAN_DOKPLOY__URL", "INFRAGUARDIAN_DOKPLOY__API_KEY"
 QUICK = {"INFRAGUARDIAN_WATCH__UNREACHABLE_AFTER_S": "1"}
-NO_KEY = ("does not take the key", "of no organization", "set dokploy.api_key")
+NO_KEY = ("rejects the key", "belongs to no organization", "set it as dokploy.api_key")
 
 
 @pytest.mark.parametrize("wrong", ["address", "system", "organization"])
 async def test_a_wrong_setting_is_said_with_what_to_correct(shop: DokployWorld, wrong: str) -> None:
     await shop.stack("granada", shop.file(api=GOOD))
     settings, words = {
-        "address": ({URL: "http://127.0.0.1:9"}, ("nobody answers at http://127.0.0.1:9", "is dokploy.url right?")),
+        "address": (
+            {URL: "http://127.0.0.1:9"},
+            ("nothing is listening at http://127.0.0.1:9", "is dokploy.url right?"),
+        ),
         "system": (
             {URL: shop.world.chat_server.base_url.removesuffix("/bot")},
             ("is not dokploy", "set dokploy.url"),
@@ -30,7 +33,7 @@ async def test_a_wrong_setting_is_said_with_what_to_correct(shop: DokployWorld, 
     card = await shop.world.card("a person is needed")
     shown = card.text.casefold().replace("`", "")
     assert all(word in shown for word in words), card.text
-    answer = await shop.world.ask(shop.world.ada, "/deploy granada", "dokploy does not answer")
+    answer = await shop.world.ask(shop.world.ada, "/deploy granada", "dokploy isn't responding")
     assert any(word in answer.text.casefold().replace("`", "") for word in words), answer.text
 
 
@@ -45,12 +48,12 @@ async def test_a_key_without_a_right_says_so_at_the_start_and_when_it_is_needed(
     granada = await shop.stack("granada", shop.file(api=GOOD))
     key = shop.dokploy.add_key(role="member", rights={"docker"}, services=(granada,), rate_limit=None)
     await shop.start("granada", **{KEY: key})
-    assert "lacks the right service:create. Compose files cannot be changed" in shop.world.log()
+    assert "lacks the right service:create. Compose files can't be changed" in shop.world.log()
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     sent = await shop.order("/tag granada/api v2")
-    refused = await shop.private("the key's user may not do that", after=sent)
-    assert "give its role the right in Dokploy" in refused.text.replace("Give", "give")
+    refused = await shop.private("the key's user doesn't have permission for that", after=sent)
+    assert "Give its role the permission in Dokploy" in refused.text
     assert len(shop.dokploy.deployments(granada)) == 2
 
 
@@ -60,9 +63,9 @@ async def test_a_stack_that_was_never_deployed(shop: DokployWorld) -> None:
     ada, ask = shop.world.ada, shop.world.ask
     await ask(ada, "/services granada", "not deployed yet")
     await ask(ada, "/logs granada", "has no containers")
-    await ask(ada, "/rollback granada", "keep no version of granada")
+    await ask(ada, "/rollback granada", "no good version of granada")
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
 
 
 async def test_what_dokploy_does_not_manage(shop: DokployWorld) -> None:
@@ -72,7 +75,7 @@ async def test_what_dokploy_does_not_manage(shop: DokployWorld) -> None:
     await shop.start("granada", plain)
     ada, ask = shop.world.ada, shop.world.ask
     for command in ("deploy", "rollback"):
-        answer = await ask(ada, f"/{command} {plain}", "dokploy does not manage it")
+        answer = await ask(ada, f"/{command} {plain}", "dokploy doesn't manage it")
         assert "docker compose pull && docker compose up -d" in answer.text
     await ask(ada, "/deploy sevilla", "sevilla")
     assert shop.dokploy.asked("compose.deploy") == []

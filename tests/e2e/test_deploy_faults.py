@@ -21,7 +21,7 @@ async def test_three_stacks_wait_in_line_and_all_come_up(shop: DokployWorld) -> 
     await shop.private("malaga is number 3", "behind granada, sevilla", after=sent[2])
     shop.dokploy.release_running()
     for name in names:
-        await shop.private(name, "up and holding", after=sent[0], timeout_s=40)
+        await shop.private(name, "up and healthy", after=sent[0], timeout_s=40)
     assert [len(shop.dokploy.deployments(one)) for one in stacks] == [2, 2, 2]
     assert shop.world.cards() == []
 
@@ -38,7 +38,7 @@ async def test_what_waits_can_be_cancelled_and_never_runs(shop: DokployWorld) ->
     await shop.world.ada.tap(card, "Cancel")
     await shop.private("sevilla", "cancelled", after=second)
     shop.dokploy.release_running()
-    await shop.private("granada", "up and holding", after=first)
+    await shop.private("granada", "up and healthy", after=first)
     assert len(shop.dokploy.deployments(granada)) == 2
     assert len(shop.dokploy.deployments(sevilla)) == 1
     assert shop.world.cards() == []
@@ -55,9 +55,9 @@ async def test_a_restart_of_dokploy_in_the_middle_is_said_and_repeats_nothing(
     await shop.private("granada", "deploying", after=sent)
     await asyncio.to_thread(shop.dokploy.restart, marks_leftovers=marks_leftovers)
     card = await shop.private("nothing was changed", "as a restart of dokploy does", after=sent, timeout_s=40)
-    assert not any("holding" in version.text for version in card.versions)
+    assert not any("and healthy" in version.text for version in card.versions)
     if not marks_leftovers:  # it stays `running` for ever, and blocks the way: a person must know
-        await shop.world.card("nothing works on it any more", "a person is needed")
+        await shop.world.card("nothing is working on it", "a person is needed")
     assert len(shop.dokploy.asked("compose.deploy")) == 1
     assert len(shop.dokploy.deployments(granada)) == 2
     assert len(shop.world.cards()) == (0 if marks_leftovers else 1)
@@ -85,13 +85,13 @@ async def test_a_dokploy_that_is_down_at_the_start_is_said_and_seen_when_it_is_b
     await shop.start("granada")
     assert "does not answer" in shop.world.log().rpartition("on guard")[2]
     shown = await shop.world.ask(shop.world.ada, "/status", "granada")  # not `granada-x7f3k2`: its name is kept
-    assert "dokploy does not answer" in shown.text.casefold()
-    card = await shop.world.card("dokploy does not answer", "a person is needed", timeout_s=30)
+    assert "dokploy isn't responding" in shown.text.casefold()
+    card = await shop.world.card("dokploy isn't responding", "a person is needed", timeout_s=30)
     await asyncio.to_thread(shop.dokploy.come_back)
     await shop.world.card("recovered by itself", timeout_s=30)
     assert [one.id for one in shop.world.cards()] == [card.id]
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ async def _while_it_runs(shop: DokployWorld) -> None:
 
 async def _in_its_window(shop: DokployWorld) -> None:
     sent = await shop.order("/deploy granada")
-    await shop.private("checking that it holds", after=sent)
+    await shop.private("checking that it stays healthy", after=sent)
 
 
 MOMENTS = [_before_the_order, _with_the_order_on_its_way, _with_the_answer_lost, _while_it_runs, _in_its_window]
@@ -143,7 +143,7 @@ async def test_killed_in_the_middle_it_is_deployed_once_with_one_verdict(
     shop.dokploy.release_hanging()
     shop.dokploy.release_running()
     await shop.start("granada")
-    card = await shop.private("up and holding", after=0, timeout_s=40)
+    card = await shop.private("up and healthy", after=0, timeout_s=40)
     assert [one.id for one in shop.world.ada.chat.bot_messages if "granada · Deploy" in one.text] == [card.id]
     assert len(shop.dokploy.deployments(granada)) == 2
     assert shop.world.cards() == []
@@ -157,7 +157,7 @@ async def test_an_order_whose_answer_was_lost_is_followed(shop: DokployWorld) ->
     await shop.start("granada")
     shop.dokploy.lose_answer("compose.deploy")
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     assert len(shop.dokploy.asked("compose.deploy")) == 1
     assert len(shop.dokploy.deployments(granada)) == 2
 
@@ -180,7 +180,7 @@ async def test_two_people_say_yes_in_the_same_moment(shop: DokployWorld) -> None
     second = await world.ask(world.linus, "/deploy granada", "approve")
     await asyncio.gather(world.ada.tap(first, "Approve"), world.linus.tap(second, "Approve"))
     people = (world.ada.chat, world.linus.chat)
-    await world.until(lambda: any("Up and holding" in one.text for chat in people for one in chat.bot_messages), 40)
+    await world.until(lambda: any("Up and healthy" in one.text for chat in people for one in chat.bot_messages), 40)
     await world.until(lambda: any("already" in one.text for chat in people for one in chat.bot_messages), 20)
     assert len(shop.dokploy.asked("compose.deploy")) == 1
     assert len(shop.dokploy.deployments(granada)) == 2

@@ -70,7 +70,7 @@ async def test_a_dokploy_that_goes_away_is_said_on_the_card_and_the_verdict_come
     await shop.private("deploying", "cannot be seen now", after=sent)
     shop.dokploy.release_running()
     shop.dokploy.faults.forget()
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     assert len(shop.dokploy.deployments(granada)) == 2
 
 
@@ -124,7 +124,7 @@ async def test_killed_at_any_moment_each_order_is_one_deployment_with_one_verdic
     await asyncio.sleep(delay_s)
     await shop.world.kill()
     await shop.start("granada")
-    card = await shop.private("granada · deploy", "did not hold", after=sent)
+    card = await shop.private("granada · deploy", "didn't stay healthy", after=sent)
     cards = [one.id for one in shop.world.ada.chat.bot_messages if one.id > sent and "granada · Deploy" in one.text]
     assert cards == [card.id], when
     assert len(shop.dokploy.asked("compose.deploy")) == 1, when

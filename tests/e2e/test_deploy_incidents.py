@@ -49,9 +49,9 @@ async def test_a_regression_goes_back_to_what_held(shop: DokployWorld) -> None:
     granada = await _deployed(shop, first)
     await shop.edit(granada, composeFile=shop.file(api={**CRASHES, "restart": "always"}))
     await shop.order("/deploy granada version two")
-    card = await shop.world.card("Take granada back to version 1, which held", "Approve", timeout_s=30)
+    card = await shop.world.card("Roll granada back to version 1, the last good one", "Approve", timeout_s=30)
     assert "broke after the last deployment" in card.text
-    assert "ordered by Ada" in card.text
+    assert "Ada started it" in card.text
     assert "+ command" in card.text  # the way back, shown as a diff
     await shop.world.tap("Approve")
     solved = await shop.world.card("Resolved after", timeout_s=60)
@@ -67,13 +67,13 @@ async def test_a_rollback_by_hand_shows_its_diff_first(shop: DokployWorld) -> No
     granada = await _deployed(shop, first)
     await shop.edit(granada, composeFile=shop.file(api={**GOOD, "environment": ["PRICES=new", "MORE=1"]}))
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     sent = await shop.world.ada.say("/rollback granada")
-    question = await shop.private("approve", "version 1", "not rolled back", after=sent)
+    question = await shop.private("approve", "version 1", "aren't rolled back", after=sent)
     assert "-   - MORE=1" in question.text
     assert "PRICES=new" not in question.text  # a value may be a secret
     await shop.world.ada.tap(question, "Approve")
-    card = await shop.private("back and holding", after=sent)
+    card = await shop.private("back up and healthy", after=sent)
     assert "Rollback" in card.text
     assert granada.row["composeFile"] == first
     environment = shop.container(granada, "api").attrs["Config"]["Env"]
@@ -91,10 +91,10 @@ async def test_a_rollback_that_fails_goes_back_and_a_person_is_called(shop: Dokp
     second = shop.file(api={**GOOD, "volumes": volumes})
     await shop.edit(granada, composeFile=second)
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     (state / "new").touch()
     sent = await shop.order("/rollback granada")
-    await shop.private("rollback", "did not hold", after=sent)
+    await shop.private("rollback", "didn't stay healthy", after=sent)
     called = await shop.private("api is unhealthy", "goes back to where it was", after=sent)
     assert called.reply_to is not None  # it rings, which an edit of the card does not
     await shop.private("rollback", "is where it was before", after=sent)
@@ -108,5 +108,5 @@ async def _deployed(shop: DokployWorld, file: str) -> Service:
     granada = await shop.stack("granada", file)
     await shop.start("granada")
     sent = await shop.order("/deploy granada version one")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     return granada

@@ -41,14 +41,14 @@ async def test_what_crashes_when_it_is_up_is_never_called_good(shop: DokployWorl
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     await shop.edit(granada, composeFile=shop.file(api=CRASHES))
     sent = await shop.order("/deploy granada")
-    card = await shop.private("did not hold", "roll back", after=sent)
+    card = await shop.private("didn't stay healthy", "roll back", after=sent)
     assert shop.dokploy.deployments(granada)[0]["status"] == "done"  # which Dokploy calls good
     assert "exited with 1" in card.text
-    assert not any("holding" in version.text for version in card.versions)
-    incident = await shop.world.card("Take granada back to version 1", "Approve")
+    assert not any("and healthy" in version.text for version in card.versions)
+    incident = await shop.world.card("Roll granada back to version 1", "Approve")
     assert [one.id for one in shop.world.cards()] == [incident.id]  # what was held back comes in one card
 
 
@@ -56,11 +56,11 @@ async def test_what_restarts_for_ever_is_one_card_after_the_verdict(shop: Dokplo
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     await shop.edit(granada, composeFile=shop.file(api={**CRASHES, "restart": "always"}))
     sent = await shop.order("/deploy granada")
-    verdict = await shop.private("did not hold", "restart", after=sent)
-    incident = await shop.world.card("Take granada back to version 1", "Approve")
+    verdict = await shop.private("didn't stay healthy", "restart", after=sent)
+    incident = await shop.world.card("Roll granada back to version 1", "Approve")
     assert incident.sent_at >= verdict.delivered_at - 2.0  # silent until the verdict was near
     await shop.world.card(" times", timeout_s=20)  # it goes on crashing, on the same card
     assert len(shop.world.cards()) == 1
@@ -73,6 +73,6 @@ async def test_what_becomes_unhealthy_is_never_called_good(shop: DokployWorld) -
     await shop.edit(granada, composeFile=shop.file(api={**GOOD, "healthcheck": health, "environment": ["SICK=1"]}))
     sent = await shop.order("/deploy granada")
     card = await shop.private("roll back", "api is unhealthy", after=sent)
-    assert not any("holding" in version.text for version in card.versions)
+    assert not any("and healthy" in version.text for version in card.versions)
     await shop.world.card("Approve", "granada", "health check fails")
     assert len(shop.world.cards()) == 1

@@ -47,12 +47,12 @@ async def test_what_crashes_after_a_deploy_of_somebody_else_is_one_card(shop: Do
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     sent = await shop.order("/deploy granada")
-    await shop.private("up and holding", after=sent)
+    await shop.private("up and healthy", after=sent)
     await shop.edit(granada, composeFile=shop.file(api={**CRASHES, "restart": "always"}))
     row = await asyncio.to_thread(shop.dokploy.deploy, granada, "from the page")
     assert row["status"] == "done"
     card = await shop.world.card("broke after the last deployment", "from the page", "Approve", timeout_s=30)
-    assert "which held" in card.text
+    assert "the last good one" in card.text
     await shop.world.card(" times", timeout_s=20)
     assert [one.id for one in shop.world.cards()] == [card.id]
 

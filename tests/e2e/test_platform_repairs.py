@@ -42,9 +42,9 @@ async def test_what_a_deploy_broke_goes_back_to_what_held(shop: DokployWorld) ->
     await shop.private("granada", "1 of 1", after=sent)
     granada.row["composeFile"] = shop.file(api={"command": "crash.py", "restart": "always"})
     await shop.order("/deploy granada second")
-    card = await shop.world.card("version", "which held", timeout_s=60)
+    card = await shop.world.card("version", "the last good one", timeout_s=60)
     assert "DATABASE_URL" in card.text, shop.world.ops.transcript()
-    await shop.world.tap("Approve", "which held")
+    await shop.world.tap("Approve", "the last good one")
     await shop.world.card("Resolved after", timeout_s=60)
     assert shop.state(granada, "api")["Running"]
     assert "web.py" in str(granada.row["composeFile"])

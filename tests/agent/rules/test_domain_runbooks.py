@@ -97,10 +97,10 @@ async def test_what_fails_of_a_domain_is_said(books: Runbooks, catalog: Catalog,
     ("certificate", "days", "part", "actions"),
     [
         ("letsencrypt", -3.0, "renewal has failed", []),
-        ("letsencrypt", 5.0, "ends in 5 days", []),
-        ("letsencrypt", None, "given out none", [f"{STACK}redeploy"]),
-        ("letsencrypt", 364.0, "given out none", [f"{STACK}redeploy"]),
-        ("custom", -3.0, "one of your own", []),
+        ("letsencrypt", 5.0, "expires in 5 days", []),
+        ("letsencrypt", None, "hasn't issued one", [f"{STACK}redeploy"]),
+        ("letsencrypt", 364.0, "hasn't issued one", [f"{STACK}redeploy"]),
+        ("custom", -3.0, "your own certificate", []),
     ],
 )
 async def test_a_certificate_that_is_not_accepted(
@@ -123,15 +123,15 @@ async def test_a_certificate_that_is_not_accepted(
             AlertKind.DEPLOY_STUCK,
             {"deploy_running_min": 31.0, "queue_waiting": 2},
             "deploy_stuck",
-            "run for 31 minutes",
+            "running for 31 minutes",
         ),
-        (AlertKind.QUEUE_BLOCKED, {"queue_waiting": 3}, "queue_blocked", "that wait: 3"),
+        (AlertKind.QUEUE_BLOCKED, {"queue_waiting": 3}, "queue_blocked", "waiting: 3"),
         (AlertKind.BACKUP_FAILED, {"backup_name": "granada-db"}, "backup_failed", "backup of granada-db failed"),
         (
             AlertKind.PLATFORM_UNREACHABLE,
             {"platform_problem": "no answer"},
             "dokploy_unreachable",
-            "until it answers again",
+            "until it responds again",
         ),
     ],
 )

@@ -52,7 +52,7 @@ async def test_memory_kill_with_a_peak_raises_the_limit(books: Runbooks, catalog
     judged = await judge(books, catalog, trouble, api(), logs={"api": ["loading cache"]})
     assert named(judged) == ("container_oom", "memory_limit")
     assert judged.actions == (("docker.update_memory", OWN), ("docker.restart", OWN))
-    assert "512 of the 512 MB" in said(judged)
+    assert "512 MB of its 512 MB limit" in said(judged)
     assert "not to a leak" in said(judged)
     assert "no a una fuga" in said(judged, "es")
     assert judged.verdict.diagnosis is not None
@@ -150,8 +150,8 @@ async def test_a_job_that_ends_well_is_no_crash(books: Runbooks, catalog: Catalo
             {"ports": ("8080/tcp",)},
             "port 9999",
         ),
-        (127, "/bin/sh: 1: wget: not found", 3, HOURS, {}, "program wget"),
-        (-1, "Health check exceeded timeout (1s)", 20, MINUTES, {}, "never been answered in its time"),
+        (127, "/bin/sh: 1: wget: not found", 3, HOURS, {}, "calls wget"),
+        (-1, "Health check exceeded timeout (1s)", 20, MINUTES, {}, "never succeeded in time"),
     ],
 )
 async def test_a_broken_health_check_never_restarts_the_service(
@@ -256,11 +256,11 @@ async def test_a_stopped_neighbour_that_it_does_not_need_is_not_accused(books: R
     ("code", "error", "words"),
     [
         (128, "driver failed: failed to bind host port for 0.0.0.0:80: address already in use", "Port 80"),
-        (126, 'exec: "/app/run.sh": permission denied: unknown', "may not be executed"),
+        (126, 'exec: "/app/run.sh": permission denied: unknown', "isn't executable"),
         (127, 'exec: "npm": executable file not found in $PATH', "not in the image"),
         (127, "error mounting: not a directory: Are you trying to mount a directory onto a file", "mounted file"),
         (128, "unable to find user app: no matching entries in passwd file", "does not exist in the image"),
-        (1, "exec /run.sh: exec format error", "another kind of processor"),
+        (1, "exec /run.sh: exec format error", "another type of processor"),
     ],
 )
 async def test_what_cannot_start_is_explained_and_left_alone(
@@ -295,7 +295,7 @@ async def test_memory_near_its_limit_gets_room_unless_it_leaks(books: Runbooks, 
     judged = await judge(books, catalog, steady, api())
     assert named(judged) == ("memory_near_limit", "memory_pressure")
     assert judged.actions == (("docker.update_memory", OWN),)
-    assert "94 % of the 512 MB" in said(judged)
+    assert "94 % of its 512 MB" in said(judged)
     leak = await judge(books, catalog, leaking, api())
     assert leak.actions == ()
     assert "fuga" in said(leak, "es")
@@ -351,8 +351,8 @@ async def test_one_missing_fact_costs_one_sentence_only(books: Runbooks, catalog
     output = "curl: (22) The requested URL returned error: 500"
     trouble = incident(AlertKind.UNHEALTHY, failing_streak=2, health_output=output)
     judged = await judge(books, catalog, trouble, unhealthy(22, output, streak=2, ran=HOURS), db())
-    assert said(judged).endswith(f"Its last output was: “{output}”.")
-    assert said(judged, "es").endswith(f"Su última salida fue: «{output}».")
+    assert said(judged).endswith(f"Its last output: “{output}”.")
+    assert said(judged, "es").endswith(f"Su última salida: «{output}».")
 
 
 async def test_an_alert_without_a_rule_goes_to_the_model(books: Runbooks, catalog: Catalog) -> None:

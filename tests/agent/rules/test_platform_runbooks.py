@@ -118,7 +118,7 @@ async def test_the_file_is_changed_only_where_that_can_help(
     )
     assert told.runbook == "container_oom"
     assert told.actions[0] == first
-    assert ("must be written there" in told.says()) is (source != "raw")
+    assert ("raise the limit there too" in told.says()) is (source != "raw")
 
 
 @pytest.mark.parametrize("kind", [AlertKind.CHILD_OOM, AlertKind.MEMORY_NEAR_LIMIT])
@@ -164,7 +164,7 @@ async def test_a_failed_deployment_says_its_true_error_and_leaves_what_runs(book
     assert "manifest for shop/api:9 not found" in told.says()
     assert "before any container is replaced" in told.says()
     assert "All 2 containers" in told.says()
-    assert "Lo pidió Ada" in told.says("es")
+    assert "Lo lanzó Ada" in told.says("es")
     assert told.plan is None
     assert told.verdict.diagnosis is not None
     assert told.verdict.diagnosis.culprit == "granada"
@@ -188,7 +188,7 @@ async def test_a_failed_deployment_that_took_containers_down_is_rolled_back(book
     assert told.actions == [f"{STACK}rollback"]
     assert told.plan is not None
     assert told.plan.steps[0].params["version"] == 7
-    assert "1 of the stack's 2 containers run" in told.says()
+    assert "1 of the stack's 2 containers are running" in told.says()
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,10 @@ async def test_a_crash_after_a_deployment_goes_back_to_what_held(books: Runbooks
     assert told.actions == [f"{STACK}rollback"]
     assert told.plan.steps[0].params["version"] == 7
     assert "“Faster search”" in told.says()
-    assert "ended 4 minutes before" in told.says()
+    assert "finished 4 minutes earlier" in told.says()
     assert "ValueError: bad index" in told.says()
     assert "It changed images" in told.says()
-    assert "ordered by Ada" in told.says()
+    assert "Ada started it" in told.says()
 
 
 @pytest.mark.parametrize(
@@ -361,8 +361,8 @@ async def test_without_a_version_to_go_back_to_it_only_explains(books: Runbooks,
     )
     assert told.runbook == "deploy_crashed"
     assert told.plan is None
-    assert "granada/api is worst off" in told.says()
-    assert "none to go back to" in told.says()
+    assert "granada/api is in the worst state" in told.says()
+    assert "nothing to roll back to" in told.says()
 
 
 # -- variables ---------------------------------------------------------------------------------------------------------
