@@ -17,17 +17,17 @@ class Autonomy(StrEnum):
     """How much runbooks may do alone on a stack, least first."""
 
     OBSERVE = "observe"
-    """Only say."""
+    """Only report."""
     PROPOSE = "propose"
-    """Ask for everything."""
+    """Ask before every step."""
     GUARDED = "guarded"
-    """Safe steps, and proven disruptive ones on services that are not critical; ask for the rest."""
+    """Run safe steps, and proven disruptive ones on services that are not critical; ask before the rest."""
     AUTO = "auto"
-    """Act alone within the budget; only what destroys is asked."""
+    """Act without asking within the budget; ask only before anything destructive."""
 
 
 class Section(BaseModel):
-    """A group of settings: unknown names are refused, so that a typing error is heard of."""
+    """A group of settings; unknown names are refused, so that a typo is reported."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -40,46 +40,46 @@ class TelegramSettings(Section):
     """The chat."""
 
     token: SecretStr | None = None
-    """From @BotFather. None: the playground opens instead."""
+    """The bot's token, from @BotFather. Not set: the local chat page opens instead."""
     admins: tuple[int, ...] = ()
-    """Numeric user ids that are always admin. Empty: the first start prints a one-time enrolment link."""
+    """Numeric ids of users who are always admin. Empty: the first start prints a one-time enrolment link."""
     operators: tuple[int, ...] = ()
     viewers: tuple[int, ...] = ()
     alert_chats: tuple[int, ...] = ()
-    """Where cards go. Empty: to every admin's private chat."""
+    """Chats that get the incident cards. Empty: every admin's private chat."""
     api_url: str = "https://api.telegram.org"
-    """Own Bot API server, when you run one."""
+    """Change it only if you run your own Bot API server."""
     webhook_url: str | None = None
-    """Public https address of this program. None: long polling."""
+    """Public https address of InfraGuardian. Not set: long polling."""
     webhook_secret: SecretStr | None = None
     poll_timeout_s: Annotated[int, Field(ge=1, le=50)] = 30
     edit_pace_s: Seconds = 1.5
-    """Least time between two edits in a private chat; groups take `group_edit_pace_s`."""
+    """Minimum time between two edits in a private chat; `group_edit_pace_s` is the one for groups."""
     group_edit_pace_s: Seconds = 4.0
     stale_order_s: Seconds = 600.0
-    """A command that changes something and is older than this (after a downtime) is not carried out, but answered."""
+    """A command that changes something is not run when it is older than this, after an outage; its sender is told."""
 
 
 class EngineSettings(Section):
     """One Docker engine."""
 
     url: str = "unix:///var/run/docker.sock"
-    """unix:///path · tcp://host:2376 (with the three TLS files) · ssh://user@host"""
+    """unix:///path, tcp://host:2376 (with the three TLS files) or ssh://user@host."""
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     ssh_key: Path | None = None
     timeout_s: Seconds = 10.0
     threads: Annotated[int, Field(ge=2, le=64)] = 8
-    """Size of the engine's own thread pool."""
+    """Threads for calls to this engine."""
     cgroup_root: Path = Path("/sys/fs/cgroup")
-    """Where samples of a local engine are read; the API is used when it is not there."""
+    """Where CPU and memory of a local engine's containers are read. If it is missing, the Docker API is used."""
 
     @field_validator("url")
     @classmethod
     def _known_scheme(cls, value: str) -> str:
         if not value.startswith(("unix://", "tcp://", "ssh://")):
-            raise ValueError(f"{value!r} is no engine address: use unix:///path, tcp://host:port or ssh://user@host")
+            raise ValueError(f"{value!r} is no engine address; use unix:///path, tcp://host:port or ssh://user@host")
         return value
 
 
@@ -89,15 +89,15 @@ class OllamaSettings(Section):
     url: str = "http://127.0.0.1:11434"
     model: str = "gpt-oss:20b"
     digest: str | None = None
-    """Expected digest of the model; a different one is reported. None: any."""
+    """The digest the model should have; a different one is reported. Not set: any."""
     embedding_model: str | None = "qwen3-embedding:0.6b"
     num_ctx: Annotated[int, Field(ge=2048)] = 32768
-    """One value everywhere: a different one would reload the model."""
+    """The same for all requests, because a change makes Ollama reload the model."""
     num_predict: Annotated[int, Field(ge=64)] = 4096
     parallel: Annotated[int, Field(ge=1)] = 1
-    """Same as the server's OLLAMA_NUM_PARALLEL."""
+    """Set it to the server's OLLAMA_NUM_PARALLEL."""
     queue: Annotated[int, Field(ge=1)] = 16
-    """Requests that may wait; the next one is refused at once."""
+    """How many requests may wait; further ones are refused at once."""
     timeout_s: Seconds = 300.0
     connect_timeout_s: Seconds = 5.0
     keep_alive: str = "30m"
@@ -111,119 +111,127 @@ class DokploySettings(Section):
     url: str
     """https://dokploy.example.com or http://10.0.0.5:3000, without `/api`."""
     api_key: Annotated[SecretStr, Field(min_length=1)]
-    """Made in Dokploy's profile page without a rate limit; one with the default limit lets 5 calls a day through."""
+    """Create it on Dokploy's profile page without a rate limit: the default limit lets 5 calls a day through."""
     organization_id: str | None = None
-    """The organization the key should belong to; another one is reported. None: any."""
+    """The organization the key should belong to; a different one is reported. Not set: any."""
     tls_ca: Path | None = None
-    """The authority that signed its certificate, where it is your own."""
+    """The certificate authority, if you use your own."""
     timeout_s: Seconds = 20.0
-    """Of calls that answer at once."""
+    """Time limit of calls that answer at once."""
     slow_timeout_s: Annotated[float, Field(ge=60)] = 180.0
-    """Of calls that answer when the work is done: start, stop, restart."""
+    """Time limit of calls that answer when the work is done: start, stop, restart."""
     long_timeout_s: Annotated[float, Field(ge=60)] = 1800.0
-    """Of calls that may pull images or copy data: deploying a database, a backup."""
+    """Time limit of calls that may pull images or copy data: deploying a database, a backup."""
     connect_timeout_s: Seconds = 5.0
     at_once: Annotated[int, Field(ge=1, le=32)] = 8
-    """Quick calls under way at once."""
+    """How many quick calls may run at the same time."""
     slow_at_once: Annotated[int, Field(ge=1, le=32)] = 4
-    """Slow and long calls under way at once, besides the quick ones."""
+    """How many slow and long calls may run at the same time, besides the quick ones."""
     waiting: Annotated[int, Field(ge=1)] = 256
-    """Calls that may wait for their turn; the next one is refused at once."""
+    """How many calls may wait; further ones are refused at once."""
     pace_s: Annotated[float, Field(ge=0)] = 0.02
-    """Least time between the starts of two calls."""
+    """Minimum time between the starts of two calls."""
     retries: Annotated[int, Field(ge=0, le=3)] = 2
-    """How often a read is tried again while Dokploy cannot be reached; what changes something never is."""
+    """How often a read is retried while Dokploy cannot be reached. A call that changes something is never retried."""
     breaker_failures: Annotated[int, Field(ge=1)] = 5
     breaker_rest_s: Seconds = 15.0
     webhook_secret: SecretStr | None = None
-    """What Dokploy's custom notification must send in the header `X-InfraGuardian-Secret` to `/hooks/dokploy`. None:
-    that address takes nothing."""
+    """The secret Dokploy's custom notification must send to `/hooks/dokploy` in the header `X-InfraGuardian-Secret`.
+    Not set: notifications are not accepted."""
     poll_s: Seconds = 8.0
-    """How often all deployments are asked for, in one call."""
+    """How often the list of all deployments is fetched, in one call."""
     sweep_s: Seconds = 14.0
-    """Pause between two of the other questions, which go round: queue, projects, domains, backups."""
+    """Pause between the other queries, which take turns: queue, projects, domains, backups."""
     follow_s: Seconds = 1.0
-    """How often a deploy of ours is looked at while it is under way."""
+    """How often a deploy started here is checked while it runs."""
     never_after_s: Seconds = 20.0
-    """A deploy that Dokploy neither queued nor ran by then never arrived there."""
+    """A deploy that Dokploy has neither queued nor run after this time is reported as never arrived."""
     deploy_limit_s: Seconds = 3600.0
-    """A deploy that has no end by then is given up as unknown."""
+    """A deploy that has not finished after this time ends with an unknown result."""
     stuck_after_s: Seconds = 1200.0
-    """A deployment that runs longer is taken for stuck, and those behind it for blocked."""
+    """A deployment that runs longer than this is reported as stuck, and the ones behind it as blocked."""
     ask_domains: bool = True
-    """Ask each domain over HTTP from here, and look at its certificate."""
+    """Check each domain over HTTP from here, with its certificate."""
     domains_s: Seconds = 300.0
-    """How often each domain is asked."""
+    """How often each domain is checked."""
     certificate_days: Annotated[int, Field(ge=1)] = 7
-    """A certificate that ends sooner is reported."""
+    """A certificate that expires sooner than this is reported."""
     versions_kept: Annotated[int, Field(ge=2)] = 20
-    """Versions of a stack that are kept to roll back to."""
+    """How many versions of a stack are saved to roll back to."""
 
     @field_validator("url")
     @classmethod
     def _base_address(cls, value: str) -> str:
         """Without a trailing slash or `/api`; the key is the only secret that is sent."""
         if any(sign in value for sign in "@?#"):
-            raise ValueError("give the address alone: no name and password, no question mark; the key is `api_key`")
+            raise ValueError("give only the address, without user, password or `?`; the key goes into `api_key`")
         scheme, _, rest = value.strip().partition("://")
         if scheme not in ("http", "https") or not rest.strip("/"):
-            raise ValueError(f"{value!r} is no address: use https://dokploy.example.com")
+            raise ValueError(f"{value!r} is not an address; use https://dokploy.example.com")
         return f"{scheme}://{rest}".rstrip("/").removesuffix("/api").rstrip("/")
 
 
 class WatchSettings(Section):
-    """What the watcher looks at, and when it speaks."""
+    """The stacks to watch, and when to raise an alert."""
 
     only: tuple[str, ...] = ()
-    """Guard only these stacks (or containers outside a stack); `*` stands for anything. Empty: all."""
+    """Watch only these stacks (or containers outside a stack); `*` matches anything. Empty: all."""
     ignore: tuple[str, ...] = ()
-    """Never guard these; wins over `only`."""
+    """Never watch these; takes precedence over `only`."""
     poll_s: Seconds = 10.0
-    """A full look at least this often; events wake it at once."""
+    """Everything is checked at least this often; a Docker event triggers a check at once."""
     stats_s: Seconds = 10.0
+    """How often CPU and memory are measured."""
     memory_near_pct: Percent = 92.0
+    """Percent of the memory limit that raises an alert."""
     cpu_pegged_pct: Percent = 95.0
-    """Of the container's own limit, or of the host where it has none."""
+    """Percent of the container's own CPU limit, or of the host's CPUs if it has none."""
     cpu_throttled_pct: Percent = 50.0
-    """Share of periods in which the quota held it back."""
+    """Percent of the CPU quota periods in which the container was throttled."""
     sustained_s: Seconds = 120.0
-    """How long memory or CPU must stay there."""
+    """How long memory or CPU must stay above these percentages."""
     crash_loop_restarts: Annotated[int, Field(ge=2)] = 3
+    """This many restarts within `crash_loop_within_s` are a crash loop."""
     crash_loop_within_s: Seconds = 120.0
     unreachable_after_s: Seconds = 15.0
+    """How long Docker or Dokploy may fail to respond before an alert is raised."""
     flap_changes: Annotated[int, Field(ge=2)] = 5
-    """So many openings of the same trouble within `flap_within_s` is flapping: one quiet card."""
+    """The same problem this many times within `flap_within_s` counts as flapping: one card that stays quiet."""
     flap_within_s: Seconds = 900.0
     group_within_s: Seconds = 120.0
-    """A victim's alert this long after its root's joins the root's incident."""
+    """An alert caused by another service joins that service's incident within this time."""
     reported_kept_s: Seconds = 86_400.0
-    """An alert that another system reported, and of which nothing more was heard for so long, counts as over."""
+    """An alert reported by another system counts as over when nothing more is heard of it for this long."""
 
 
 class VerificationSettings(Section):
-    """How long a repair must hold."""
+    """How long a service must stay healthy after a repair."""
 
     window_s: Seconds = 30.0
-    """The least; grows with learnt start time, start period, health interval and back-off."""
+    """At least this long; longer for services that start slowly or have slow health checks."""
     poll_s: Seconds = 2.0
     limit_s: Seconds = 600.0
-    """A target that has not come up by then has failed."""
+    """A repair fails if the service is not up after this time."""
 
 
 class PolicySettings(Section):
-    """Numbers of the policy."""
+    """What may be done without asking."""
 
     autonomy: Autonomy = Autonomy.GUARDED
-    """For stacks that name none."""
+    """For stacks without a mode of their own: observe, propose, guarded or auto."""
     attempts_per_incident: Annotated[int, Field(ge=1)] = 2
+    """Repair plans tried per incident."""
     disruptive_per_hour: Annotated[int, Field(ge=1)] = 3
-    """Disruptive actions of the machine per service and hour."""
+    """Disruptive actions by automation, per service and hour."""
     changes_per_day: Annotated[int, Field(ge=1)] = 6
-    """Changes that `auto` may make alone per stack and day."""
+    """Changes that `auto` may make without asking, per stack and day."""
     proven_after: Annotated[int, Field(ge=1)] = 3
+    """Verified successes on a stack before a repair counts as proven there."""
     model_tokens_per_incident: Annotated[int, Field(ge=1000)] = 25_000
     approval_s: Seconds = 1800.0
+    """How long an approval request stays open."""
     second_person_for_destructive: bool = False
+    """Require a second person to confirm anything destructive."""
     critical_words: tuple[str, ...] = (
         "postgres",
         "mysql",
@@ -239,34 +247,35 @@ class PolicySettings(Section):
         "infraguardian",
         "ollama",
     )
-    """An image whose name holds one of these makes its service critical (databases, proxies, our own parts)."""
+    """A service is critical if its image name contains one of these (databases, proxies, InfraGuardian itself)."""
     critical_label: str = "infraguardian.critical"
+    """A container label that makes its service critical."""
 
 
 class StackSettings(Section):
-    """One stack's own rules."""
+    """Rules for one stack."""
 
     autonomy: Autonomy | None = None
     critical: tuple[str, ...] = ()
-    """Services that are critical besides those that the policy recognises."""
+    """Services that are critical besides those recognised by their image."""
     chat: int | None = None
 
 
 class RetentionSettings(Section):
-    """How long records are kept. Open incidents stay, with all that belongs to them; lessons are never forgotten."""
+    """How long records are kept. Open incidents stay with everything that belongs to them; lessons are kept forever."""
 
     history_days: Annotated[int, Field(ge=1)] = 400
-    """Closed incidents with their calls, approvals and cards; deploys; the audit. A year, and some days to compare."""
+    """Closed incidents with their calls, approvals and cards; deploys; the audit log."""
     undo_days: Annotated[int, Field(ge=1)] = 30
-    """What an action has kept to be taken back, secrets included (encrypted)."""
+    """Data for undoing an action, secrets included (encrypted)."""
     runs_days: Annotated[int, Field(ge=1)] = 30
-    """Runs that are over."""
+    """Finished runs."""
     messages_days: Annotated[int, Field(ge=8)] = 14
-    """Messages that were handled or sent. More than a week: it is what makes a repeated one known."""
+    """Messages already handled or sent. More than a week, so that a repeated one is recognised."""
 
 
 class WebSettings(Section):
-    """The one web application: health, webhooks."""
+    """The web server for the health check and webhooks."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8321
@@ -277,7 +286,7 @@ class WebSettings(Section):
 
 
 class PlaygroundSettings(Section):
-    """The local chat page, opened when there is no Telegram token. Loopback only."""
+    """The local chat page, opened when there is no Telegram token. It listens on the loopback address only."""
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8322
     person: str = "Ada"
@@ -287,31 +296,32 @@ class DemoSettings(Section):
     """The simulated host."""
 
     incident_after_s: Seconds = 6.0
+    """When the simulated incident starts."""
 
 
 class Settings(Section):
-    """All of them."""
+    """All settings of InfraGuardian."""
 
     language: Language = "en"
-    """Of cards in chats that have not chosen one."""
+    """Language of chats that have not chosen one: en or es."""
     timezone: str = "UTC"
     data_dir: Path = Path("data")
     database_url: SecretStr | None = None
-    """postgresql+psycopg://… ; None: SQLite in `data_dir`."""
+    """Address of a PostgreSQL: postgresql+psycopg://… Not set: SQLite in `data_dir`."""
     key: SecretStr | None = None
-    """INFRAGUARDIAN_KEY: encrypts secrets at rest. None: a file of mode 0600 in `data_dir`, made at first start."""
+    """Encrypts secrets at rest. Set it as INFRAGUARDIAN_KEY. Not set: a key file (mode 0600) is made in `data_dir`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     runbooks_dir: Path | None = None
-    """Your own runbooks beside the shipped ones; a file of the same name replaces the shipped one."""
+    """A folder with your own runbooks. A file with the same name replaces the shipped one."""
     telegram: TelegramSettings = TelegramSettings()
     engines: dict[str, EngineSettings] = Field(default_factory=lambda: {"local": EngineSettings()})
     simulated: bool = False
-    """Guard the simulated host instead of the engines."""
+    """Watch the simulated host instead of the engines."""
     ollama: OllamaSettings | None = OllamaSettings()
-    """None: never ask a model."""
+    """Set it to null to work without a model."""
     dokploy: DokploySettings | None = None
-    """None: there is no Dokploy. Else at least `{url: "https://dokploy.example.com", api_key: "…"}`, or in the
-    environment INFRAGUARDIAN_DOKPLOY__URL and INFRAGUARDIAN_DOKPLOY__API_KEY."""
+    """Not set: no Dokploy. Otherwise at least `{url: "https://dokploy.example.com", api_key: "…"}`, or both in the
+    environment: INFRAGUARDIAN_DOKPLOY__URL and INFRAGUARDIAN_DOKPLOY__API_KEY."""
     watch: WatchSettings = WatchSettings()
     verification: VerificationSettings = VerificationSettings()
     policy: PolicySettings = PolicySettings()
@@ -323,7 +333,7 @@ class Settings(Section):
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """What must never be shown anywhere: this program's own, of every section."""
+    """This program's own secrets, of every section: they must never be shown anywhere."""
     known = list(_secrets(settings.model_copy(update={"database_url": None})))
     if settings.database_url is not None:
         password = urlsplit(settings.database_url.get_secret_value()).password

@@ -24,17 +24,17 @@ from core.settings import Settings
 DEFAULT_FILE = Path("infraguardian.yml")
 PREFIX = "INFRAGUARDIAN_"
 SETTINGS_VARIABLE = "INFRAGUARDIAN_SETTINGS"
-"""Where the YAML file is; not a setting itself."""
+"""Names the YAML file; it is not a setting itself."""
 SHORT_NAMES = {
     "TELEGRAM_BOT_TOKEN": ("telegram", "token"),
     "TELEGRAM_ADMINS": ("telegram", "admins"),
     "OLLAMA_HOST": ("ollama", "url"),
 }
-"""Environment variables that many know by these names, besides INFRAGUARDIAN_<SECTION>__<NAME>."""
+"""Common names of environment variables, accepted besides INFRAGUARDIAN_<SECTION>__<NAME>."""
 
 
 def load_settings(path: Path | None = None) -> Settings:
-    """The settings; raises SettingsError naming each wrong one and where it stands.
+    """Load the settings; raises SettingsError naming each wrong one and where it is.
 
     `path`: the YAML file; None: INFRAGUARDIAN_SETTINGS, else `infraguardian.yml` where there is one.
     """
@@ -49,14 +49,14 @@ def load_settings(path: Path | None = None) -> Settings:
     except ValidationError as error:
         raise SettingsError(_explain(error, file)) from error
     except yaml.YAMLError as error:
-        raise SettingsError(f"the settings file {str(file)!r} is no YAML: {error}") from error
+        raise SettingsError(f"the settings file {str(file)!r} is not valid YAML: {error}") from error
     except ValueError as error:
-        raise SettingsError(f"the settings file {str(file)!r} cannot be used: {error}") from error
+        raise SettingsError(f"the settings file {str(file)!r} can't be used: {error}") from error
     return Settings.model_validate(loaded.model_dump())
 
 
 def _refuse_unknown_variables() -> None:
-    """A setting that nobody knows would be without effect, silently: pydantic reads only the names that it knows."""
+    """Refuse unknown settings: pydantic reads only the names it knows, so a typo would silently have no effect."""
     known = [name.upper() for name in Settings.model_fields]
     for variable in sorted(os.environ):
         if not variable.upper().startswith(PREFIX) or variable.upper() == SETTINGS_VARIABLE:
@@ -64,7 +64,7 @@ def _refuse_unknown_variables() -> None:
         section = variable.upper().removeprefix(PREFIX).partition("__")[0]
         if section not in known:
             near = closest(section, known)
-            hint = f"; did you mean {PREFIX}{near}?" if near else "; `infraguardian settings` prints them all"
+            hint = f"; did you mean {PREFIX}{near}?" if near else "; `infraguardian settings` prints all of them"
             raise SettingsError(f"the environment sets {variable}, but there is no such setting{hint}")
 
 
@@ -125,7 +125,7 @@ def _explain(error: ValidationError, file: Path) -> str:
             problem = "there is no such setting" + (f"; did you mean {near!r}?" if near else "")
         lines.append(f"  {where}: {problem}")
     source = f"{str(file)!r} or the environment" if file != Path(os.devnull) else "the environment"
-    return f"{len(lines)} setting(s) in {source} are wrong:\n" + "\n".join(lines)
+    return f"Wrong settings in {source}:\n" + "\n".join(lines)
 
 
 def _known_names(path: tuple[int | str, ...]) -> list[str]:
@@ -142,8 +142,8 @@ def _known_names(path: tuple[int | str, ...]) -> list[str]:
 def example() -> str:
     """The text of `infraguardian.example.yml`: every setting with its default and its comment."""
     head = [
-        "# InfraGuardian's settings: every one with its default. Copy to infraguardian.yml and keep what you change.",
-        "# The environment wins over this file: INFRAGUARDIAN_<SECTION>__<NAME>, for example",
+        "# All settings of InfraGuardian with their defaults. Copy to infraguardian.yml and keep only what you change.",
+        "# Environment variables override this file: INFRAGUARDIAN_<SECTION>__<NAME>, for example",
         "# INFRAGUARDIAN_WATCH__POLL_S=5. TELEGRAM_BOT_TOKEN, TELEGRAM_ADMINS, OLLAMA_HOST and DOCKER_HOST work too.",
         "",
     ]

@@ -29,7 +29,7 @@ def test_the_example_gives_the_defaults() -> None:
         ("watch: {pol_s: 3}", "did you mean 'poll_s'"),
         ("watch: {poll_s: -1}", "watch.poll_s"),
         ("engines: {a: {url: 'http://x'}}", "ssh://user@host"),
-        ("watch: [", "is no YAML"),
+        ("watch: [", "is not valid YAML"),
         ("telegram: {admins: [ada]}", "telegram.admins"),
     ],
 )

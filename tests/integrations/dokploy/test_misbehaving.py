@@ -204,7 +204,7 @@ def test_a_wrong_section_names_the_setting_and_not_the_password(tmp_path: Path) 
     file.write_text("dokploy: {url: 'https://ada:hunter2@dokploy.example.com', api_kee: x}\n")
     with pytest.raises(SettingsError) as caught:
         load_settings(file)
-    assert "dokploy.url: give the address alone" in str(caught.value)
+    assert "dokploy.url: give only the address" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
