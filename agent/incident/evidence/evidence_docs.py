@@ -23,15 +23,15 @@ def tables() -> str:
     ]
     words = [(f"`{name}`", ", ".join(f"`{word}`" for word in sorted(known))) for name, known in _short(VOCABULARY)]
     parts = [
-        "### Evidence\n\n`detectors`: comes with the alert. `context`: found while the incident is looked into.\n",
+        "### Evidence\n\n`detectors`: comes with the alert. `context`: gathered while the incident is investigated.\n",
         _table(("name", "type", "from", "meaning"), evidence),
         "### Incident\n",
         _table(("name", "meaning"), [(f"`incident.{name}`", says) for name, says in INCIDENT_NAMES.items()]),
         "### Host\n",
         _table(("name", "meaning"), [(f"`host.{name}`", says) for name, says in HOST_NAMES.items()]),
-        "### Words that a fact can be\n",
+        "### Possible values\n",
         _table(("name", "words"), words),
-        "### Error classes in logs\n\nWhat `evidence.log_errors` may hold, most telling first: "
+        "### Error classes in logs\n\nPossible values of `evidence.log_errors`, most specific first: "
         + ", ".join(f"`{one.name}`" for one in LOG_CLASSES)
         + ".\n",
         "### Events and escalation triggers\n\nEvents: "
@@ -44,7 +44,7 @@ def tables() -> str:
 
 
 def with_tables(readme: str) -> str:
-    """The text with its tables renewed between the two marks."""
+    """Return the text with new tables between the two marks."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"

@@ -40,20 +40,20 @@ INCIDENT_NAMES: Mapping[str, str] = {
     "target": "`stack/service`",
     "container": "the container, `host/name`, as actions take it",
     "container_name": "the container's name alone",
-    "repeats": "how often its alerts fired again",
+    "repeats": "how often its alerts repeated",
     "attempt": "plans tried so far",
-    "is_flapping": "whether it comes and goes",
-    "is_simulated": "whether the host is the simulated one",
+    "is_flapping": "it keeps coming and going",
+    "is_simulated": "the host is the simulated one",
     "kinds": "kinds of all its alerts",
 }
 HOST_NAMES: Mapping[str, str] = {
     "name": "name of the host",
-    "is_reachable": "whether its engine answers",
-    "is_simulated": "whether it is the simulated one",
-    "engine_version": "version of its engine",
-    "cpus": "cores",
-    "memory_total_mb": "memory of the machine (MB of 1024 × 1024 bytes)",
-    "memory_free_mb": "memory it has left (MB of 1024 × 1024 bytes); missing for a remote engine",
+    "is_reachable": "Docker responds there",
+    "is_simulated": "it is the simulated one",
+    "engine_version": "its Docker version",
+    "cpus": "number of CPU cores",
+    "memory_total_mb": "total memory (MB of 1024 × 1024 bytes)",
+    "memory_free_mb": "free memory (MB of 1024 × 1024 bytes); missing for a remote engine",
 }
 
 
