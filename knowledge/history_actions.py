@@ -118,10 +118,10 @@ class HistoryToolset(Toolset):
 
     @action(Risk.READ, idempotent=True)
     async def stats(self, params: StatsHistoryParams) -> Result:
-        """Measured CPU and memory of a container over a window: least, mean, highest, last, and memory's shape.
+        """Show CPU and memory of a container over a window: lowest, mean, highest, last, and the memory's shape.
 
         The shape tells a single `peak` from a steady `ramp` (a leak) and from `flat`; `unknown` when there are fewer
-        than 5 samples. `memory_slope_mb_per_hour` is the straight line through the samples. Says nothing about causes.
+        than 5 samples. `memory_slope_mb_per_hour` is the slope of a line through them. Says nothing about causes.
         """
         now = self._clock.now()
         ref = self._ref(params.container)
@@ -145,7 +145,7 @@ class HistoryToolset(Toolset):
 
     @action(Risk.READ, idempotent=True)
     async def incidents(self, params: IncidentsParams) -> Result:
-        """Recent incidents, newest first, of a stack or service or of all: cause, state, how they ended."""
+        """List recent incidents of a stack, a service or everything, newest first: cause, state, outcome."""
         since = self._clock.now() - parse_window(params.window)
         found = await self._incidents.recent(params.limit, stack=params.stack, service=params.service, since=since)
         query = f"incidents of {params.stack or '*'}/{params.service or '*'} since {params.window}"
@@ -159,7 +159,7 @@ class HistoryToolset(Toolset):
 
     @action(Risk.READ, idempotent=True, time_limit_s=15.0)
     async def similar(self, params: SimilarParams) -> Result:
-        """Past incidents most like a description, with what was done and whether it helped. Ask before planning."""
+        """Find past incidents like a description, what was done and whether it helped. Use it before planning."""
         found = await self._memory.recall(params.text, params.limit, stack=params.stack)
         query = f"memory {params.text[:80]!r}"
         if not found:

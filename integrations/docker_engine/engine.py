@@ -138,7 +138,7 @@ class Engine(Protocol):
         ...
 
     async def unpause(self, container: str) -> None:
-        """Let a paused container go on."""
+        """Resume a paused container."""
         ...
 
     async def update_memory(self, container: str, *, limit_bytes: int) -> None:

@@ -20,10 +20,8 @@ LEAST_LIMIT_MB = 6
 ContainerReference = Annotated[
     str, Field(min_length=1, max_length=300, description="host/name, or a name that is unique")
 ]
-OneHost = Annotated[
-    str | None, Field(max_length=200, description="a host's name; may be left out when there is only one")
-]
-HostName = Annotated[str | None, Field(max_length=200, description="a host's name; none: all of them")]
+OneHost = Annotated[str | None, Field(max_length=200, description="host name; optional if there is only one")]
+HostName = Annotated[str | None, Field(max_length=200, description="host name; none: all hosts")]
 
 
 class ContainerParams(Params):
@@ -47,10 +45,10 @@ class ListParams(Params):
 class LogsParams(ContainerParams):
     """Which lines of a log."""
 
-    tail: Annotated[int, Field(ge=1, le=2000, description="so many last lines, counted after grep")] = 100
+    tail: Annotated[int, Field(ge=1, le=2000, description="how many of the last lines, counted after grep")] = 100
     since: Annotated[str | None, Field(description="a span like 2h, 30m or 1d, or an ISO time")] = None
     until: Annotated[str | None, Field(description="a span before now, or an ISO time")] = None
-    grep: Annotated[str | None, Field(max_length=200, description="only lines that hold this text, in any case")] = None
+    grep: Annotated[str | None, Field(max_length=200, description="only lines with this text, in any case")] = None
 
     @field_validator("since", "until")
     @classmethod
@@ -93,7 +91,7 @@ class UpdatesParams(Params):
     stack: Annotated[str | None, Field(max_length=200, description="only this stack")] = None
     service: Annotated[str | None, Field(max_length=200, description="only this service")] = None
     host: HostName = None
-    fresh: Annotated[bool, Field(description="ask the registries again, also where their answer is known")] = False
+    fresh: Annotated[bool, Field(description="ask the registries again, even if the answer is remembered")] = False
 
 
 class PullParams(Params):
@@ -117,10 +115,11 @@ class PruneParams(Params):
     host: OneHost = None
     parts: Annotated[list[PruneTarget] | None, Field(min_length=1, description="none: all of them")] = None
     older_than_h: Annotated[
-        float | None, Field(ge=0, le=24 * 365, description="none: a day, and a week for images that have a name")
+        float | None, Field(ge=0, le=24 * 365, description="none: a day; a week for images with a name")
     ] = None
     label: Annotated[
-        str | None, Field(max_length=200, description="only what has this label (name or name=value); spares the cache")
+        str | None,
+        Field(max_length=200, description="only items with this label (name or name=value); not the build cache"),
     ] = None
 
     def target(self) -> str | None:

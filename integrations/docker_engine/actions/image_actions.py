@@ -54,7 +54,7 @@ class ImageToolset(Toolset):
     @action(Risk.READ, idempotent=True)
     @told
     async def images(self, params: ImagesParams) -> Result:
-        """List the images on a host, or on all: names, size, age, and which containers are made from each."""
+        """List the images on a host, or on all: names, size, age, and which containers use each."""
         engines = [self._engines.one(params.host)] if params.host else self._engines.all
         found = [one for held in await asyncio.gather(*(one.store.images() for one in engines)) for one in held]
         found.sort(key=lambda one: (one.host, -one.size_bytes))
@@ -70,7 +70,7 @@ class ImageToolset(Toolset):
     @action(Risk.READ, idempotent=True, time_limit_s=120.0)
     @told
     async def updates(self, params: UpdatesParams) -> Result:
-        """Tell which running containers have a newer image in their registry, and where nobody can tell, why.
+        """Show which running containers have a newer image in their registry, and why some can't be checked.
 
         Compares digests: a tag such as 16 or latest moves. It does not look for newer tags. Answers of registries
         are remembered for ten minutes.
@@ -101,7 +101,7 @@ class ImageToolset(Toolset):
     @action(Risk.SAFE, idempotent=True, outcome="is_pulled", time_limit_s=PULL_LIMIT_S + 20)
     @told
     async def pull(self, params: PullParams) -> Result:
-        """Fetch what the registry has under an image's name now. Nothing that runs changes: redeploy for that."""
+        """Pull what the registry has under this name now. Running containers don't change: redeploy for that."""
         engine, name = self._engines.one(params.host), image_references.parse(params.image).full
         before = await engine.store.image(name)
         now = await engine.store.pull(name)

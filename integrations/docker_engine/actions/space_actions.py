@@ -74,10 +74,10 @@ class SpaceToolset(Toolset):
     )
     @told
     async def prune(self, params: PruneParams) -> Result:
-        """Free disk space that can be filled again: images without a name, unused images that their registry still
+        """Free disk space: delete images without a name, unused images that their registry still
         has, build cache, unused networks of Compose. Never a volume, a container, or what a container needs.
 
-        The next build or deploy takes longer. Look at disk_usage first: logs and volumes are not cured by it.
+        The next build or deploy takes longer. Check disk_usage first: it doesn't free logs or volumes.
         """
         engine, wish = self._engines.one(params.host), _wish(params)
         choice = await self._choose(engine, wish)
@@ -138,8 +138,8 @@ class SpaceToolset(Toolset):
     @action(Risk.READ, idempotent=True)
     @told
     async def ports(self, params: PortsParams) -> Result:
-        """List the ports that containers publish on their host, those of stopped ones too, with collisions and with
-        databases that are open to every network. Ports that a swarm routes are not among them.
+        """List the ports that containers publish on their host, stopped ones too, with collisions and with
+        databases that are open to every network. Ports routed by a swarm are not included.
         """
         engines = [self._engines.one(params.host)] if params.host else self._engines.all
         found = [one for held in await asyncio.gather(*(one.store.bindings() for one in engines)) for one in held]

@@ -278,7 +278,7 @@ class RealEngine:
         await self._order(f"stop {container!r}", lambda control: control.stop(name, grace_s), grace_s)
 
     async def unpause(self, container: str) -> None:
-        """Let a paused container go on."""
+        """Resume a paused container."""
         name = await self._sure(container)
         await self._order(f"unpause {container!r}", lambda control: control.unpause(name))
 

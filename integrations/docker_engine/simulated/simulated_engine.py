@@ -264,7 +264,7 @@ class SimulatedEngine:
         await (await self._ordered(container)).stop(grace_s)
 
     async def unpause(self, container: str) -> None:
-        """Let a paused container go on."""
+        """Resume a paused container."""
         (await self._ordered(container)).unpause()
 
     async def update_memory(self, container: str, *, limit_bytes: int) -> None:

@@ -26,15 +26,15 @@ class ApplicationActions(DokployToolset):
 
     @action(Risk.CHANGE, follow=FOLLOW_KIND, snapshot="rollback_before", undo="back", time_limit_s=90.0)
     async def deploy(self, params: NamedDeployParams) -> Result:
-        """Deploy an application: fetch its source or image, build, bring it up; followed until it has held.
+        """Deploy an application: fetch its source or image, build, start it; followed until it stays healthy.
 
-        Undone by Dokploy's own rollback, where that is set up for it.
+        Undone by Dokploy's own rollback, if that is set up.
         """
         return await self._order(params, DeployKind.DEPLOY)
 
     @action(Risk.CHANGE, follow=FOLLOW_KIND, snapshot="rollback_before", undo="back", time_limit_s=90.0)
     async def redeploy(self, params: NamedDeployParams) -> Result:
-        """Build an application again from the source that is there, and bring it up; followed until it has held."""
+        """Build an application again from the source already there, and start it; followed until it stays healthy."""
         return await self._order(params, DeployKind.REDEPLOY)
 
     async def rollback_before(self, params: NamedDeployParams) -> JsonObject:
@@ -60,9 +60,9 @@ class ApplicationActions(DokployToolset):
         time_limit_s=SLOW_S,
     )
     async def rollback(self, params: NamedDeployParams) -> Result:
-        """Put the image before the newest one back, by Dokploy's own rollback; needs that to be set up there.
+        """Go back to the previous image with Dokploy's own rollback, which must be set up there.
 
-        Its environment and mounts are those of that time too. Databases are not rolled back.
+        Its environment and mounts go back too. Databases are not rolled back.
         """
         managed = self._application(params.name)
         await refuse_if_busy(self._parts, managed)
@@ -96,7 +96,7 @@ class ApplicationActions(DokployToolset):
 
     @action(Risk.DISRUPTIVE, idempotent=True, outcome="is_started", time_limit_s=SLOW_S)
     async def start(self, params: NamedParams) -> Result:
-        """Start an application with one replica. One that had more gets them back by `reload`."""
+        """Start an application with one replica. If it had more, `reload` restores them."""
         managed = self._application(params.name)
         await self._dokploy.applications.start(managed.id)
         return await self._told(managed, "dokploy.one_started", is_wanted=True)
@@ -114,7 +114,7 @@ class ApplicationActions(DokployToolset):
         time_limit_s=SLOW_S,
     )
     async def stop(self, params: NamedParams) -> Result:
-        """Stop an application until somebody starts it. Not a repair."""
+        """Stop an application until someone starts it. Not a repair."""
         managed = self._application(params.name)
         await refuse_if_busy(self._parts, managed)
         await self._dokploy.applications.stop(managed.id)
@@ -137,7 +137,7 @@ class ApplicationActions(DokployToolset):
 
     @action(Risk.DISRUPTIVE, time_limit_s=SLOW_S)
     async def reload(self, params: NamedParams) -> Result:
-        """Restart an application with all its replicas; it is away for a moment."""
+        """Restart an application with all its replicas; it is unavailable for a moment."""
         managed = self._application(params.name)
         await self._dokploy.applications.reload(managed.id, managed.app_name)
         return await self._told(managed, "dokploy.reloaded", is_wanted=True)

@@ -53,9 +53,9 @@ class ComposeDeploys(DokployToolset):
         time_limit_s=ORDERED_WITHIN_S,
     )
     async def deploy(self, params: DeployParams) -> Result:
-        """Deploy a stack: fetch its source, bring it up, and follow it until its containers have held.
+        """Deploy a stack: fetch its source, start it, and follow it until its containers stay healthy.
 
-        Refused while one of it waits or runs. Undone by going back to the last good version. A stack of type `stack`
+        Refused while another one waits or runs. Undone by going back to the last good version. A stack of type `stack`
         is started this way too. To apply a change of the file alone, `redeploy` is enough.
         """
         return await self._deploy(params, DeployKind.DEPLOY)
@@ -69,10 +69,10 @@ class ComposeDeploys(DokployToolset):
         time_limit_s=ORDERED_WITHIN_S,
     )
     async def redeploy(self, params: DeployParams) -> Result:
-        """Bring a stack up again without fetching from git; the file and environment in Dokploy are applied.
+        """Start a stack again without fetching from git; applies the file and environment in Dokploy.
 
-        Use it after an edit (`set_memory_limit` …). Dokploy notifies nobody of how it ends, but it is followed here.
-        After a failed git clone the code folder is empty: only `deploy` helps then.
+        Use it after an edit (`set_memory_limit` …). Dokploy doesn't announce the result, but it is followed here.
+        After a failed git clone the code folder is empty: then only `deploy` helps.
         """
         return await self._deploy(params, DeployKind.REDEPLOY)
 
@@ -114,7 +114,7 @@ class ComposeDeploys(DokployToolset):
         time_limit_s=ORDERED_WITHIN_S,
     )
     async def change_image_tag(self, params: TagParams) -> Result:
-        """Give a service's image another tag in the Compose file and deploy, as one action that is followed.
+        """Change a service's image tag in the Compose file and deploy, as one action that is followed.
 
         Undone by writing the old file back and deploying it. Only for files kept in Dokploy; not for images that are
         built.
@@ -154,10 +154,10 @@ class ComposeDeploys(DokployToolset):
         time_limit_s=PULLED_WITHIN_S,
     )
     async def update_images(self, params: UpdateImagesParams) -> Result:
-        """Fetch what the registry has now under the tags of a stack's images, and redeploy where any is newer.
+        """Pull the images that the registry has now under a stack's tags, and redeploy if any is newer.
 
-        Nothing newer: nothing is done. Undone by naming the old images again and redeploying. Images that are built or
-        pinned to a digest stay.
+        If nothing is newer, nothing is done. Undone by restoring the old images and redeploying. Images that are built
+        or pinned to a digest are not touched.
         """
         with before_sending():
             managed, row = await ready(self._parts, params.stack)

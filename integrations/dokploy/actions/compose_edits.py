@@ -61,8 +61,8 @@ class ComposeEdits(DokployToolset):
     async def set_memory_limit(self, params: MemoryLimitParams) -> Result:
         """Set the memory limit of a service in the Compose file; `redeploy` applies it.
 
-        For a limit that is too low for a peak, not for a leak. Lasts, unlike docker.update_memory. Refused where the
-        host has not that much, where the file comes from git, and where a variable holds the limit (the error names
+        For a limit that is too low for a peak, not for a leak. Permanent, unlike docker.update_memory. Refused if the
+        host doesn't have that much, if the file comes from git, or if a variable holds the limit (the error names
         it; set it with set_environment).
         """
         edit = await self._memory(params)
@@ -134,7 +134,7 @@ class ComposeEdits(DokployToolset):
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_cpu_limit(self, params: CpuLimitParams) -> Result:
-        """Set how many processors a service may use, in the Compose file; `redeploy` applies it."""
+        """Set how many CPUs a service may use, in the Compose file; `redeploy` applies it."""
         edit = await self._cpu(params)
         old = _facts(edit.before, params.service).cpu_limit
         message = text(
@@ -179,7 +179,7 @@ class ComposeEdits(DokployToolset):
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_image_tag(self, params: TagParams) -> Result:
-        """Give a service's image another tag in the Compose file, without deploying; change_image_tag does both."""
+        """Change a service's image tag in the Compose file without deploying; change_image_tag does both."""
         edit = await self._image(params)
         message = text("dokploy.tag_set", stack=edit.managed.name, service=params.service, tag=params.tag)
         old, new = _facts(edit.before, params.service).image, _facts(edit.after, params.service).image
@@ -207,7 +207,7 @@ class ComposeEdits(DokployToolset):
     async def set_healthcheck(self, params: HealthcheckParams) -> Result:
         """Set the health check of a service in the Compose file; `redeploy` applies it.
 
-        The command runs inside the container: what it calls (curl, wget) must be in the image.
+        The command runs inside the container, so the program it calls (curl, wget) must be in the image.
         """
         edit = await self._healthcheck(params)
         message = text("dokploy.healthcheck_set", stack=edit.managed.name, service=params.service)
@@ -238,7 +238,7 @@ class ComposeEdits(DokployToolset):
         time_limit_s=EDITED_WITHIN_S,
     )
     async def set_restart_policy(self, params: RestartPolicyParams) -> Result:
-        """Set when Docker restarts a service by itself, in the Compose file; `redeploy` applies it."""
+        """Set when Docker restarts a service on its own, in the Compose file; `redeploy` applies it."""
         edit = await self._policy(params)
         old = _facts(edit.before, params.service).restart
         message = text(
@@ -267,7 +267,7 @@ class ComposeEdits(DokployToolset):
     async def set_volume(self, params: VolumeParams) -> Result:
         """Mount a volume or a folder of the host into a service, in the Compose file; `redeploy` applies it.
 
-        What was mounted at that path before stays on the disk, but the service does not see it any more.
+        Whatever was mounted at that path before stays on the disk, but the service no longer sees it.
         """
         edit = await self._volume(params)
         message = text(

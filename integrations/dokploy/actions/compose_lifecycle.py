@@ -43,10 +43,10 @@ class ComposeRuns(DokployToolset):
         time_limit_s=SLOW_S,
     )
     async def stop(self, params: StackParams) -> Result:
-        """Stop all containers of a stack until somebody starts it; of type `stack`: remove them. Not a repair.
+        """Stop all containers of a stack until someone starts it; of type `stack`: remove them. Not a repair.
 
         Volumes stay. Refused while a deployment of it waits or runs: that would start it again. Dokploy's nightly
-        clean-up removes stopped containers and unused images; a start makes them anew.
+        cleanup removes stopped containers and unused images; a start creates them again.
         """
         managed, _ = await ready(self._parts, params.stack)
         await self._dokploy.composes.stop(managed.id)
@@ -86,10 +86,10 @@ class ComposeRuns(DokployToolset):
         time_limit_s=SLOW_S,
     )
     async def start(self, params: StackParams) -> Result:
-        """Start a stack that is stopped, with the file left by its last deploy; no effect on one that runs.
+        """Start a stopped stack with the file from its last deploy; no effect on a running one.
 
-        Of type `stack` it is deployed instead, and followed: Dokploy's own start runs nothing there. Edits made since
-        the last deploy are not applied: use `redeploy` for them.
+        A stack of type `stack` is deployed instead: Dokploy's own start does nothing there. Edits made since
+        the last deploy are not applied: use `redeploy` for that.
         """
         with before_sending():
             managed, row = await ready(self._parts, params.stack)
@@ -111,9 +111,9 @@ class ComposeRuns(DokployToolset):
 
     @action(Risk.DISRUPTIVE, outcome="was_restarted", time_limit_s=SLOW_S)
     async def restart_service(self, params: ServiceParams) -> Result:
-        """Restart the containers of one service: it is away for a moment.
+        """Restart the containers of one service; it is unavailable for a moment.
 
-        Cures a hung process. Does not apply edits (use `redeploy`) nor cure a wrong configuration.
+        Helps with a hung process. Does not apply edits (use `redeploy`) or fix a wrong configuration.
         """
         managed = self._parts.managed(params.stack)
         found = await self._of_service(managed, params.service)
@@ -143,9 +143,9 @@ class ComposeRuns(DokployToolset):
 
     @action(Risk.SAFE, idempotent=True)
     async def cancel_waiting(self, params: StackParams) -> Result:
-        """Take the waiting deployments of a stack out of Dokploy's queue; one that runs goes on.
+        """Remove the waiting deployments of a stack from Dokploy's queue; a running one continues.
 
-        Refused where several wait and none is ours: they would all be dropped.
+        Refused if several are waiting and none is ours: all of them would be removed.
         """
         managed = self._parts.managed(params.stack)
         waiting = [one for one in await self._waiting(managed) if not one.is_active]

@@ -21,7 +21,7 @@ class ComposeList(DokployToolset):
     async def list(self, params: NoParams) -> Result:
         """List the stacks that Dokploy manages: project, environment, containers running, last deployment.
 
-        As of the last look, seconds ago; nothing is asked of Dokploy.
+        As of the last check, seconds ago; Dokploy is not queried again.
         """
         stacks = [one for one in self._parts.inventory().managed if one.kind is ManagedKind.COMPOSE]
         if not stacks:

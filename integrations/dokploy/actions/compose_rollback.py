@@ -47,11 +47,11 @@ class ComposeRollback(DokployToolset):
         time_limit_s=90.0,
     )
     async def rollback(self, params: RollbackParams) -> Result:
-        """Go back to a kept version, or for stacks from git to a tag or branch, and follow it like a deploy.
+        """Roll back to a saved version, or for stacks from git to a tag or branch, and follow it like a deploy.
 
-        Without either: to the last version that held before what runs. A file kept in Dokploy is written back with its
-        environment; from git the branch is set, or else the images of then are named again. Volumes and databases are
-        not rolled back: look at the warning about migrations first. Undone by going forward again.
+        Without either: to the last good version before the running one. A file kept in Dokploy is restored with its
+        environment; from git the branch is set, or the earlier images get their names back. Volumes and databases are
+        not rolled back: check the warning about migrations first. Undone by going forward again.
         """
         with before_sending():
             managed, row, way = await self._way(params)

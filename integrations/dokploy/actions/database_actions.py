@@ -41,7 +41,7 @@ class DatabaseActions(DokployToolset):
         time_limit_s=SLOW_S,
     )
     async def stop(self, params: NamedParams) -> Result:
-        """Stop a database until somebody starts it: everything that needs it fails meanwhile. Not a repair."""
+        """Stop a database until someone starts it; everything that needs it fails meanwhile. Not a repair."""
         managed, kind = self._database(params.name)
         await self._dokploy.databases.stop(kind, managed.id)
         return await self._told(managed, "dokploy.one_stopped", is_wanted=False)
@@ -63,7 +63,7 @@ class DatabaseActions(DokployToolset):
 
     @action(Risk.DISRUPTIVE, time_limit_s=SLOW_S)
     async def reload(self, params: NamedParams) -> Result:
-        """Restart a database: it is away for some seconds, its data stay. Open connections break."""
+        """Restart a database: it is unavailable for some seconds and keeps its data. Open connections break."""
         managed, kind = self._database(params.name)
         await self._dokploy.databases.reload(kind, managed.id, managed.app_name)
         return await self._told(managed, "dokploy.reloaded", is_wanted=True)

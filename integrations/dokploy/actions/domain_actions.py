@@ -29,7 +29,7 @@ class DomainActions(DokployToolset):
         time_limit_s=60.0,
     )
     async def set_port(self, params: PortParams) -> Result:
-        """Lead a domain to another port of its service; for a 502 because the service listens elsewhere.
+        """Point a domain at another port of its service, to fix a 502 when the service listens on a different port.
 
         `redeploy` applies it. dokploy.compose.domains lists the ids.
         """

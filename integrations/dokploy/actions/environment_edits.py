@@ -35,7 +35,7 @@ class EnvironmentEdits(DokployToolset):
     async def set_environment(self, params: EnvironmentParams) -> Result:
         """Set one value of a stack's environment in Dokploy; `redeploy` applies it.
 
-        A service sees it only where its file says so (`${KEY}` or `env_file`). The value is never shown again.
+        A service sees it only if the Compose file uses it (`${KEY}` or `env_file`). The value is never shown again.
         """
         managed, row, after = await self._edited(params)
         before = content_of(row).env

@@ -38,9 +38,9 @@ class PlatformActions(DokployToolset):
 
     @action(Risk.READ, idempotent=True, time_limit_s=40.0)
     async def health(self, params: NoParams) -> Result:
-        """Look how Dokploy is: version, its database and proxy, and what its queue holds.
+        """Check Dokploy: its version, database and proxy, and what is in its queue.
 
-        Its database and proxy are shown to an admin's key only.
+        Only an admin's key sees its database and proxy.
         """
         version, is_healthy, jobs = await asyncio.gather(
             self._dokploy.instance.version(), self._dokploy.instance.is_healthy(), self._dokploy.deployments.queue()
@@ -82,7 +82,7 @@ class PlatformActions(DokployToolset):
 
     @action(Risk.READ, idempotent=True, time_limit_s=60.0)
     async def backups(self, params: NoParams) -> Result:
-        """List the planned backups of databases and stacks, with how each ended the last time."""
+        """List the scheduled backups of databases and stacks, and the last result of each."""
         owners = [one for one in self._parts.inventory().managed if one.kind is not ManagedKind.APPLICATION]
         told = await asyncio.gather(*(self._of(one) for one in owners))
         found = [(owner, backup) for owner, backups in zip(owners, told, strict=True) for backup in backups or ()]
@@ -121,7 +121,7 @@ class PlatformActions(DokployToolset):
 
     @action(Risk.SAFE, time_limit_s=BACKUP_WITHIN_S)
     async def run_backup(self, params: BackupParams) -> Result:
-        """Make a planned backup now, of a database, a stack's database or Dokploy itself; it may take minutes."""
+        """Run a scheduled backup now, of a database, a stack's database or Dokploy itself; it can take minutes."""
         backup = await self._dokploy.backups.one(params.backup_id)
         is_compose = backup.backup_type == "compose"
         run = BackupRun.COMPOSE if is_compose else _RUNS.get(backup.database_type or "")

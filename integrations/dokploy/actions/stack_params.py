@@ -53,7 +53,7 @@ class DeploymentLogParams(StackParams):
     """Which deployment's log."""
 
     deployment_id: Annotated[str | None, Field(description="none: the newest one")] = None
-    tail: Annotated[int, Field(ge=1, le=1000, description="so many last lines")] = 100
+    tail: Annotated[int, Field(ge=1, le=1000, description="how many of the last lines")] = 100
 
 
 class VersionsParams(StackParams):
@@ -65,7 +65,7 @@ class VersionsParams(StackParams):
 class ChangesParams(StackParams):
     """What to compare with what Dokploy has now."""
 
-    version: Annotated[int | None, Field(description="number of a kept version; none: the last good one")] = None
+    version: Annotated[int | None, Field(description="number of a saved version; none: the last good one")] = None
 
 
 class DeployParams(StackParams):
@@ -77,7 +77,7 @@ class DeployParams(StackParams):
 class RollbackParams(DeployParams):
     """Where to go back to; neither: the last good version before what runs."""
 
-    version: Annotated[int | None, Field(description="number of a kept version (dokploy.compose.versions)")] = None
+    version: Annotated[int | None, Field(description="number of a saved version (dokploy.compose.versions)")] = None
     ref: Annotated[str | None, Field(description="tag or branch, for stacks from git; never a commit's hash")] = None
 
     @field_validator("ref")
@@ -117,7 +117,7 @@ class TagParams(ServiceParams):
 class UpdateImagesParams(StackParams):
     """Which images to fetch anew."""
 
-    service: Annotated[str | None, Field(description="only this service's; none: those of all")] = None
+    service: Annotated[str | None, Field(description="only this service; none: all of them")] = None
 
 
 class MemoryLimitParams(ServiceParams):
@@ -136,7 +136,7 @@ class MemoryLimitParams(ServiceParams):
 class CpuLimitParams(ServiceParams):
     """The new limit in processors."""
 
-    cpus: Annotated[float, Field(ge=0.01, le=1024, description="1.5 is one processor and a half")]
+    cpus: Annotated[float, Field(ge=0.01, le=1024, description="1.5 is one and a half CPUs")]
 
 
 class EnvironmentParams(StackParams):
