@@ -40,13 +40,13 @@ def test_logs_keep_their_newest_lines() -> None:
 
 
 @given(words, st.integers(min_value=1, max_value=50))
-def test_what_is_cut_fits(text: str, limit: int) -> None:
+def test_a_cut_text_fits(text: str, limit: int) -> None:
     assert units(cut(text, limit)) <= limit
     assert units(cut(text, limit, keep_end=True)) <= limit
 
 
 @given(st.text(alphabet=st.sampled_from("ab \n😀"), max_size=3000))
-def test_what_is_split_loses_no_word(text: str) -> None:
+def test_a_split_text_loses_no_word(text: str) -> None:
     parts = split(text, 200)
     assert all(units(part) <= 200 for part in parts)
     assert "".join("".join(parts).split()) == "".join(text.split())

@@ -60,7 +60,7 @@ async def test_a_stranger_and_a_viewer_cannot_approve(idle: FaceWorld) -> None:
         await eventually(lambda: world.danger.done, what="the change")
 
 
-async def test_what_destroys_is_asked_twice_and_a_double_tap_counts_once(world: FaceWorld) -> None:
+async def test_a_destructive_action_needs_two_confirmations_and_a_double_tap_counts_once(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.propose(incident, "destroy")
     card = await _needs(world, incident)
@@ -88,7 +88,7 @@ async def test_several_steps_are_approved_one_by_one_or_all_at_once(world: FaceW
     await eventually(lambda: sorted(world.danger.done) == [f"{incident.id}-0", f"{incident.id}-2"], what="two changes")
 
 
-async def test_the_good_news_reaches_whoever_was_paged(world: FaceWorld) -> None:
+async def test_whoever_was_paged_is_told_that_it_is_resolved(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.propose(incident)
     card = await _needs(world, incident)
@@ -101,7 +101,7 @@ async def test_the_good_news_reaches_whoever_was_paged(world: FaceWorld) -> None
     assert done.labels == ["Why?", "Logs", "Metrics"]
 
 
-async def test_nobody_is_told_of_an_end_who_was_not_paged(world: FaceWorld) -> None:
+async def test_people_who_were_not_paged_are_not_told_of_the_end(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.says(world.ada.chat, "granada/api")
     await world.desk.clear_alert(incident.alerts[0].fingerprint)
@@ -110,7 +110,7 @@ async def test_nobody_is_told_of_an_end_who_was_not_paged(world: FaceWorld) -> N
     assert len(world.ada.chat.bot_messages) == 1
 
 
-async def test_i_take_it_stops_the_machine(world: FaceWorld) -> None:
+async def test_taking_an_incident_stops_automation(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.propose(incident)
     card = await _needs(world, incident)
@@ -130,7 +130,7 @@ async def test_why_shows_the_evidence_escaped(world: FaceWorld) -> None:
     assert "<b>bold</b> & ignore" in why.text
 
 
-async def test_after_a_restart_every_card_says_what_the_records_say(idle: FaceWorld) -> None:
+async def test_after_a_restart_every_card_matches_the_records(idle: FaceWorld) -> None:
     async with idle.running() as world:
         incident = await world.trouble()
         card = await world.says(world.ada.chat, "granada/api")

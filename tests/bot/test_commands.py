@@ -49,7 +49,7 @@ async def test_status_says_that_a_part_of_the_watch_has_failed(world: FaceWorld)
     await _ask(world, "/status", "granada", "A part of my own watch of local has failed (unhealthy)")
 
 
-async def test_a_name_that_fits_two_is_asked_and_the_answer_takes_the_questions_place(world: FaceWorld) -> None:
+async def test_an_ambiguous_name_is_asked_about_and_the_answer_replaces_the_question(world: FaceWorld) -> None:
     question = await _ask(world, "/health api", "matches several")
     assert question.labels == ["granada/api", "malaga/api"]
     await (await world.ada.tap(question, "malaga/api")).answer()
@@ -77,7 +77,7 @@ async def test_an_unknown_command_gets_the_nearest_one(world: FaceWorld) -> None
     await _ask(world, "/why 1", "There is no command /why")
 
 
-async def test_restart_runs_and_the_end_is_told(world: FaceWorld) -> None:
+async def test_a_restart_runs_and_its_result_is_reported(world: FaceWorld) -> None:
     await world.ada.say("/restart granada api")
     end = await world.says(world.ada.chat, "Restarted local/granada-api-1: it is running")
     assert end.text.startswith("✅")
@@ -87,7 +87,7 @@ async def test_restart_runs_and_the_end_is_told(world: FaceWorld) -> None:
     )
 
 
-async def test_a_whole_stack_is_restarted_after_one_more_question(world: FaceWorld) -> None:
+async def test_a_whole_stack_is_restarted_after_a_confirmation(world: FaceWorld) -> None:
     question = await _ask(world, "/restart granada", "whole stack granada, 2 containers")
     await (await world.ada.tap(question, "Yes, all 2")).answer()
     await world.says(world.ada.chat, "Done: 2 of 2 succeeded")
@@ -241,7 +241,7 @@ async def test_help_is_made_from_the_table(world: FaceWorld) -> None:
     assert "/restart" not in for_a_viewer.text
 
 
-async def test_who_one_is(world: FaceWorld) -> None:
+async def test_whoami_shows_the_role(world: FaceWorld) -> None:
     answer = await _ask(world, "/whoami", "1001", "Role: admin")
     assert "manage: autonomy" in answer.text
 
@@ -257,7 +257,7 @@ def test_every_command_is_documented_in_both_languages(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [one.name for one in listed()])
-async def test_every_command_works_bare(name: str, world: FaceWorld) -> None:
+async def test_every_command_works_without_arguments(name: str, world: FaceWorld) -> None:
     await world.ada.say(f"/{name}")
     answer = await world.message(world.ada.chat, lambda one: one.from_bot)
     assert "wrong on my side" not in answer.text

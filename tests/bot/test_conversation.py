@@ -28,7 +28,7 @@ async def _slow(question: ChatQuestion) -> Parts:
     await asyncio.Event().wait()
 
 
-async def test_an_answer_comes_with_who_worded_it(world: FaceWorld) -> None:
+async def test_an_answer_says_that_the_model_wrote_it(world: FaceWorld) -> None:
     async def answer(question: ChatQuestion) -> Parts:
         yield AnswerMessage(says=bilingual("First the facts.", "Primero los hechos."))
         yield AnswerChunk(text="It **was** <memory>")
@@ -43,7 +43,7 @@ async def test_an_answer_comes_with_who_worded_it(world: FaceWorld) -> None:
     assert world.dialogue.asked[0].text == "why is granada down?"
 
 
-async def test_a_slow_answer_holds_up_nobody_and_can_be_stopped(world: FaceWorld) -> None:
+async def test_a_slow_answer_delays_nobody_and_can_be_stopped(world: FaceWorld) -> None:
     world.dialogue.script = _slow
     await world.ada.say("think hard")
     progress = await world.says(world.ada.chat, "Thinking…")
@@ -69,7 +69,7 @@ async def test_only_the_asker_stops_an_answer_in_a_group(world: FaceWorld) -> No
     assert not stopped.show_alert
 
 
-async def test_a_question_that_was_cut_off_is_answered_after_a_start(idle: FaceWorld) -> None:
+async def test_an_interrupted_question_is_answered_after_the_restart(idle: FaceWorld) -> None:
     idle.dialogue.script = _slow
     async with idle.running() as world:
         await world.ada.say("think hard")
@@ -80,7 +80,7 @@ async def test_a_question_that_was_cut_off_is_answered_after_a_start(idle: FaceW
         await world.says(world.ada.chat, "I have no answer")
 
 
-async def test_a_wish_becomes_a_button(world: FaceWorld) -> None:
+async def test_a_request_to_act_becomes_a_button(world: FaceWorld) -> None:
     async def wish(question: ChatQuestion) -> Parts:
         yield ProposeCommand(
             name="restart", arguments="granada/api", says=text("act.restart.says", target="granada/api")
@@ -94,7 +94,7 @@ async def test_a_wish_becomes_a_button(world: FaceWorld) -> None:
     await world.says(world.ada.chat, "Restarted local/granada-api-1")
 
 
-async def test_a_question_that_means_a_command_is_answered_like_it(world: FaceWorld) -> None:
+async def test_a_question_that_matches_a_command_gets_its_answer(world: FaceWorld) -> None:
     async def status(question: ChatQuestion) -> Parts:
         yield RunCommand(name="status", arguments="granada")
 

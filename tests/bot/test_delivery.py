@@ -16,7 +16,7 @@ from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
 
 
-async def test_a_limit_is_obeyed_and_nothing_is_lost(world: FaceWorld) -> None:
+async def test_a_rate_limit_is_obeyed_and_no_message_is_lost(world: FaceWorld) -> None:
     world.server.faults.add("sendMessage", Fault.too_many(retry_after=1))
     await world.ada.say("/whoami")
     answer = await world.says(world.ada.chat, "1001")
@@ -25,7 +25,7 @@ async def test_a_limit_is_obeyed_and_nothing_is_lost(world: FaceWorld) -> None:
     assert answer.text
 
 
-async def test_a_bad_gateway_and_a_reset_before_are_tried_again(world: FaceWorld) -> None:
+async def test_a_message_that_was_not_sent_is_retried(world: FaceWorld) -> None:
     world.server.faults.add("sendMessage", Fault.bad_gateway())
     world.server.faults.add("sendMessage", Fault.reset(stage="before"))
     await world.ada.say("/whoami")
@@ -34,7 +34,7 @@ async def test_a_bad_gateway_and_a_reset_before_are_tried_again(world: FaceWorld
     assert len(world.ada.chat.bot_messages) == 1
 
 
-async def test_a_reset_after_may_repeat_the_message_but_not_lose_it(world: FaceWorld) -> None:
+async def test_a_connection_lost_after_sending_may_repeat_the_message_but_not_lose_it(world: FaceWorld) -> None:
     world.server.faults.add("sendMessage", Fault.reset(stage="after"))
     incident = await world.trouble()
     await world.quiet()
@@ -59,7 +59,7 @@ async def test_refused_markup_is_sent_plain_once(world: FaceWorld) -> None:
     assert not [one for one in answer.entities if one["type"] == "bold"]
 
 
-async def test_a_blocked_chat_is_given_up_and_an_admin_is_told(idle: FaceWorld) -> None:
+async def test_a_blocked_chat_is_dropped_and_an_admin_is_told(idle: FaceWorld) -> None:
     idle.telegram["alert_chats"] = (idle.ops.id,)
     async with idle.running() as world:
         await world.ada.say("/whoami")
@@ -145,7 +145,7 @@ async def test_an_update_delivered_twice_is_handled_once(world: FaceWorld) -> No
     assert sum("Restarted" in one.text for one in world.ada.chat.bot_messages) == 1
 
 
-async def test_what_was_received_and_not_handled_is_handled_after_a_start(idle: FaceWorld) -> None:
+async def test_a_message_received_but_not_handled_is_handled_after_the_restart(idle: FaceWorld) -> None:
     async with idle.running() as world:
         await world.quiet()
         message: JsonObject = {
@@ -159,7 +159,7 @@ async def test_what_was_received_and_not_handled_is_handled_after_a_start(idle: 
         await world.says(world.ada.chat, "Role: admin")
 
 
-async def test_a_conflict_is_told_and_outlived(world: FaceWorld) -> None:
+async def test_a_second_poller_is_reported_and_survived(world: FaceWorld) -> None:
     world.server.faults.add("getUpdates", Fault.conflict())
     await world.ada.say("/whoami")
     await eventually(lambda: "another program" in world.face.problem, what="the conflict")
@@ -169,7 +169,7 @@ async def test_a_conflict_is_told_and_outlived(world: FaceWorld) -> None:
     await world.says(world.ada.chat, "Role: admin")
 
 
-async def test_a_wrong_token_is_said_clearly(idle: FaceWorld) -> None:
+async def test_a_wrong_token_is_reported_clearly(idle: FaceWorld) -> None:
     idle.server.faults.add("getMe", Fault.unauthorized())
     try:
         async with idle.running():

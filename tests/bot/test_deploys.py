@@ -59,7 +59,7 @@ async def _shows(world: DokployWorld, card: ShownMessage, *parts: str) -> ShownM
     )
 
 
-async def test_one_card_from_the_question_to_the_verdict(dokploy: DokployWorld) -> None:
+async def test_a_deploy_is_one_card_from_the_request_to_the_result(dokploy: DokployWorld) -> None:
     card, _ = await _ordered(dokploy)
     await dokploy.goes(DeployPhase.WAITING, ahead=1)
     waiting = await _shows(dokploy, card, "⏳ granada · Deploy", "Number 2 in Dokploy's queue", "Why: more memory")
@@ -77,7 +77,7 @@ async def test_one_card_from_the_question_to_the_verdict(dokploy: DokployWorld) 
     assert ping.reply_to == card.id and not ping.silent
 
 
-async def test_the_end_is_told_once(dokploy: DokployWorld) -> None:
+async def test_the_end_of_a_deploy_is_reported_once(dokploy: DokployWorld) -> None:
     card, deploy = await _ordered(dokploy)
     await dokploy.goes(DeployPhase.GOOD, says=GOOD)
     await dokploy.says(dokploy.ada.chat, "is up and healthy.")
@@ -91,7 +91,7 @@ async def test_the_end_is_told_once(dokploy: DokployWorld) -> None:
     assert [one.id for one in dokploy.ada.chat.bot_messages] == [card.id, card.id + 1]
 
 
-async def test_a_failure_names_its_error_and_what_to_do(dokploy: DokployWorld) -> None:
+async def test_a_failed_deploy_shows_its_error_and_what_to_do(dokploy: DokployWorld) -> None:
     await dokploy.keep_versions()
     card, _ = await _ordered(dokploy)
     await dokploy.fails()
@@ -114,7 +114,7 @@ async def test_a_failure_names_its_error_and_what_to_do(dokploy: DokployWorld) -
     await _shows(dokploy, question, "Rollback", "Back up and healthy")
 
 
-async def test_what_crashes_after_it_came_up_is_never_good(dokploy: DokployWorld) -> None:
+async def test_a_deploy_that_crashes_after_it_came_up_is_never_called_good(dokploy: DokployWorld) -> None:
     card, _ = await _ordered(dokploy)
     await dokploy.goes(DeployPhase.CRASHED, crashed=("api",), says=CRASHED)
     shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited with 1 after 3 s")
@@ -133,14 +133,14 @@ async def test_a_waiting_deploy_is_cancelled_by_its_button(dokploy: DokployWorld
     await _shows(dokploy, card, "➖ granada · Deploy", "Cancelled, nothing was changed")
 
 
-async def test_an_order_that_is_refused_is_never_asked(dokploy: DokployWorld) -> None:
+async def test_a_refused_deploy_asks_for_no_approval(dokploy: DokployWorld) -> None:
     dokploy.paper.problem = "a deployment of 'granada' runs in Dokploy's queue already"
     await dokploy.ada.say("/deploy granada")
     answer = await dokploy.says(dokploy.ada.chat, "runs in Dokploy's queue already")
     assert answer.labels == [] and dokploy.paper.asked == []
 
 
-async def test_an_order_that_fails_ends_its_card(dokploy: DokployWorld) -> None:
+async def test_a_deploy_that_cannot_be_sent_ends_its_card(dokploy: DokployWorld) -> None:
     """The deploy is written down, and the order itself ends without anybody following it."""
     card, deploy = await _ordered(dokploy)
     await _shows(dokploy, card, "Waiting")
@@ -156,7 +156,7 @@ async def test_a_viewer_cannot_deploy(dokploy: DokployWorld) -> None:
     assert dokploy.paper.asked == []
 
 
-async def test_in_a_group_the_card_stays_where_it_was_ordered(dokploy: DokployWorld) -> None:
+async def test_in_a_group_the_deploy_card_stays_in_that_group(dokploy: DokployWorld) -> None:
     await dokploy.olga.say("/deploy granada", chat=dokploy.ops)
     question = await dokploy.message(dokploy.ops, lambda one: "✅ Approve" in one.labels)
     await (await dokploy.ada.tap(question, "Approve")).answer()
@@ -203,7 +203,7 @@ async def _deploy_failed(world: DokployWorld) -> None:
     await world.desk.raise_alert(alert, topology(world.inventory(), "local"))
 
 
-async def test_a_deploy_that_nobody_here_ordered_has_its_buttons(dokploy: DokployWorld) -> None:
+async def test_a_deploy_started_elsewhere_has_its_buttons(dokploy: DokployWorld) -> None:
     await _deploy_failed(dokploy)
     card = await dokploy.says(dokploy.ada.chat, "The deployment of granada failed", LOG[-1])
     assert {"Deploy log", "↩️ Roll back", "Diff"} <= set(card.labels)
@@ -211,7 +211,7 @@ async def test_a_deploy_that_nobody_here_ordered_has_its_buttons(dokploy: Dokplo
     await dokploy.says(dokploy.ada.chat, "Roll granada back to its last good version", after=card.id)
 
 
-async def test_a_deploy_of_an_incident_is_told_in_its_card(dokploy: DokployWorld) -> None:
+async def test_a_deploy_of_an_incident_is_shown_on_its_card(dokploy: DokployWorld) -> None:
     incident = await dokploy.trouble()
     await dokploy.propose_deploy(incident)
     await dokploy.desk.update(incident.id, lambda one: replace(one, state=IncidentState.NEEDS_APPROVAL))
@@ -225,7 +225,7 @@ async def test_a_deploy_of_an_incident_is_told_in_its_card(dokploy: DokployWorld
     assert not any("· Deploy\n" in one.text for one in dokploy.ada.chat.bot_messages)
 
 
-async def test_what_is_taken_back_by_itself_says_so(dokploy: DokployWorld) -> None:
+async def test_an_automatic_rollback_says_so(dokploy: DokployWorld) -> None:
     """An update that failed goes back without being told to: no button for it, and a card of its own."""
     await dokploy.keep_versions()
     card, failed = await _ordered(dokploy, "/tag granada api 9")
@@ -248,7 +248,7 @@ async def test_what_is_taken_back_by_itself_says_so(dokploy: DokployWorld) -> No
     await dokploy.says(dokploy.ada.chat, "granada: the earlier version is up and healthy.")
 
 
-async def test_a_way_back_is_not_offered_beside_a_question(dokploy: DokployWorld) -> None:
+async def test_no_rollback_is_offered_while_an_approval_is_pending(dokploy: DokployWorld) -> None:
     await _deploy_failed(dokploy)
     card = await dokploy.says(dokploy.ada.chat, "The deployment of granada failed")
     [incident] = dokploy.desk.open_ones()

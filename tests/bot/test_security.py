@@ -13,7 +13,7 @@ async def _restarts(world: FaceWorld) -> int:
     return len([run for run in await world.knowledge.runs.list(kind="call") if run.key.startswith("call:tg:")])
 
 
-async def test_a_stranger_hears_one_refusal_in_private_and_nothing_in_a_group(world: FaceWorld) -> None:
+async def test_a_stranger_gets_one_refusal_in_private_and_nothing_in_a_group(world: FaceWorld) -> None:
     await world.mallory.say("/status")
     await world.says(world.mallory.chat, "This bot is private", str(MALLORY))
     await world.mallory.say("/restart granada api")
@@ -91,7 +91,7 @@ async def test_a_channel_post_and_a_via_bot_message_do_not_count(world: FaceWorl
     assert not await _restarts(world)
 
 
-async def test_an_order_that_waited_too_long_is_answered_and_not_carried_out(world: FaceWorld) -> None:
+async def test_a_command_that_waited_too_long_is_answered_and_not_run(world: FaceWorld) -> None:
     world.server.hold_updates()
     await world.ada.say("/restart granada api")
     await world.ada.say("/status")
@@ -113,7 +113,7 @@ async def test_only_the_asker_may_choose(world: FaceWorld) -> None:
     await world.says(world.ops, "Restarted local/malaga-api-1")
 
 
-async def test_a_choice_counts_once_and_not_for_ever(world: FaceWorld) -> None:
+async def test_a_choice_counts_once_and_expires(world: FaceWorld) -> None:
     await world.ada.say("/restart api")
     question = await world.says(world.ada.chat, "matches several")
     data = question.button("granada/api").data

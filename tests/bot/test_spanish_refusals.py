@@ -120,7 +120,7 @@ async def test_a_refusal_is_told_in_spanish(idle: SpanishWorld, words: str, part
         assert not [one for one in (" is ", " the ", "dokploy.compose") if one in shown.text]
 
 
-async def test_a_limit_in_a_variable_names_it_in_spanish(idle: SpanishWorld) -> None:
+async def test_a_limit_set_by_a_variable_names_the_variable_in_spanish(idle: SpanishWorld) -> None:
     async with idle.started() as world:
         call = Call(
             key="p:limit",

@@ -46,7 +46,7 @@ async def _ask(world: FaceWorld, words: str, *parts: str) -> ShownMessage:
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-async def test_services_tell_what_dokploy_knows(dokploy: DokployWorld) -> None:
+async def test_services_shows_what_dokploy_knows(dokploy: DokployWorld) -> None:
     card = await _ask(dokploy, "/services granada", "Dokploy · shop / production · git main")
     assert "✅ Deployed 2 h ago · 5f3c2d1 Fix the memory of the api" in card.text
     assert "🟢 granada.example.com → api:8000 · 200" in card.text
@@ -56,7 +56,7 @@ async def test_services_tell_what_dokploy_knows(dokploy: DokployWorld) -> None:
     await _ask(dokploy, "/health granada", "502, wrong port")
 
 
-async def test_a_stack_without_containers_is_there(dokploy: DokployWorld) -> None:
+async def test_a_stack_without_containers_is_listed(dokploy: DokployWorld) -> None:
     card = await _ask(dokploy, "/status", "nerja", "Not deployed yet")
     assert "granada  2/2" in card.text
     await _ask(dokploy, "/services nerja", "Dokploy · raw", "Not deployed yet")
@@ -76,7 +76,7 @@ async def test_a_running_deploy_is_marked(dokploy: DokployWorld) -> None:
     await _ask(dokploy, "/services granada", "✅ Deployed 2 h ago")  # the one that Dokploy shows is another
 
 
-async def test_a_silent_dokploy_is_said(dokploy: DokployWorld) -> None:
+async def test_a_dokploy_that_is_not_responding_is_reported(dokploy: DokployWorld) -> None:
     dokploy.problem = "dokploy is unavailable: connection refused"
     await dokploy.look()
     card = await _ask(dokploy, "/status", "Dokploy isn't responding", "connection refused")
@@ -128,7 +128,7 @@ async def test_the_diff_of_a_kept_version(dokploy: DokployWorld) -> None:
         ("/update granada api", "newer images of granada/api", "update_images", {"service": "api"}),
     ],
 )
-async def test_an_order_is_asked_and_then_runs(
+async def test_a_command_runs_after_its_approval(
     dokploy: DokployWorld, words: str, says: str, action: str, params: dict[str, object]
 ) -> None:
     question = await _ask(dokploy, words, says)
@@ -140,7 +140,7 @@ async def test_an_order_is_asked_and_then_runs(
     assert {**given, **params} == given
 
 
-async def test_bare_orders_lead_on(dokploy: DokployWorld) -> None:
+async def test_commands_without_arguments_offer_choices(dokploy: DokployWorld) -> None:
     assert (await _ask(dokploy, "/deploy", "Which one?")).labels == ["granada", "nerja"]
     assert (await _ask(dokploy, "/rollback", "Which one?")).labels == ["granada", "nerja"]
     await dokploy.keep_versions()
@@ -160,7 +160,7 @@ async def test_versions_are_offered(dokploy: DokployWorld) -> None:
 
 
 @pytest.mark.parametrize("words", ["/tag granada api no/slash", "/rollback granada ;rm"])
-async def test_what_cannot_be_a_tag_is_refused_at_once(dokploy: DokployWorld, words: str) -> None:
+async def test_an_invalid_tag_is_refused_at_once(dokploy: DokployWorld, words: str) -> None:
     before = dokploy.ada.chat.last_id
     await dokploy.ada.say(words)
     answer = await dokploy.message(dokploy.ada.chat, lambda one: one.id > before and one.text.startswith(("❌", "❔")))
@@ -168,14 +168,14 @@ async def test_what_cannot_be_a_tag_is_refused_at_once(dokploy: DokployWorld, wo
 
 
 @pytest.mark.parametrize("words", ["/deploy malaga", "/rollback malaga", "/tag malaga api 2", "/update malaga"])
-async def test_what_dokploy_does_not_manage_is_said(dokploy: DokployWorld, words: str) -> None:
+async def test_a_stack_that_dokploy_does_not_manage_says_so(dokploy: DokployWorld, words: str) -> None:
     card = await _ask(dokploy, words, "malaga runs here, but Dokploy doesn't manage it")
     assert "cd /srv/malaga && docker compose pull && docker compose up -d" in card.text
     assert card.labels[0] == "Restart"
 
 
 @pytest.mark.parametrize("words", ["/tag malaga api 2", "/update malaga"])
-async def test_an_application_is_told_from_a_compose(idle_dokploy: DokployWorld, words: str) -> None:
+async def test_an_application_is_not_taken_for_a_compose_stack(idle_dokploy: DokployWorld, words: str) -> None:
     idle_dokploy.has_application = True
     async with idle_dokploy.running():
         card = await _ask(idle_dokploy, words, "malaga is an application in Dokploy")
@@ -184,7 +184,7 @@ async def test_an_application_is_told_from_a_compose(idle_dokploy: DokployWorld,
 
 
 @pytest.mark.parametrize("words", ["/deploy granada", "/rollback granada", "/tag granada api 2", "/update granada"])
-async def test_without_a_dokploy_the_same_is_said(world: FaceWorld, words: str) -> None:
+async def test_without_dokploy_a_deploy_says_so(world: FaceWorld, words: str) -> None:
     await _ask(world, words, "granada runs here, but without Dokploy")
 
 
@@ -210,7 +210,7 @@ async def test_ports_with_collisions_first(idle: FaceWorld) -> None:
         await _ask(world, "/ports 9999", "No published port matches")
 
 
-async def test_the_disk_and_freeing_it(idle: FaceWorld) -> None:
+async def test_disk_shows_what_can_be_freed_and_prune_frees_it(idle: FaceWorld) -> None:
     idle.engine = SimulatedEngine("local", RECIPES, stored=stored_example())
     async with idle.running() as world:
         card = await _ask(world, "/disk", "local", "by Docker", "/prune could free up to")
@@ -233,7 +233,7 @@ async def test_only_admins_free_space(world: FaceWorld) -> None:
     await world.says(world.olga.chat, "admin", after=before)
 
 
-async def test_what_is_outdated(idle_dokploy: DokployWorld) -> None:
+async def test_updates_lists_outdated_images_and_offers_the_update(idle_dokploy: DokployWorld) -> None:
     idle_dokploy.engine = SimulatedEngine("local", RECIPES, stored=SimulatedImages(newer=frozenset({"granada/api:1"})))
     async with idle_dokploy.running():
         card = await _ask(idle_dokploy, "/updates", "1 of 4 images outdated", "granada/api  api:1 · built 40 days")

@@ -13,7 +13,7 @@ from tests.e2e.world import World
 from tests.integrations.docker_engine.stand_in import on_socket
 
 
-async def test_names_that_do_not_fit_and_messages_that_are_no_orders(world: World) -> None:
+async def test_unknown_names_and_messages_that_are_no_commands_change_nothing(world: World) -> None:
     stack = world.stack.project
     world.stack.service("api")
     world.stack.service("web-front")
@@ -38,7 +38,7 @@ async def test_names_that_do_not_fit_and_messages_that_are_no_orders(world: Worl
     assert sum(world.restarts(name) for name in ("api", "web-front", "web-back")) == 0
 
 
-async def test_a_stranger_hears_silence_in_a_group_and_one_refusal_in_private(world: World) -> None:
+async def test_a_stranger_gets_nothing_in_a_group_and_one_refusal_in_private(world: World) -> None:
     world.stack.service("api")
     await world.start()
     await world.stranger.say(f"/restart {world.stack.project} api", chat=world.ops)
@@ -123,7 +123,7 @@ async def test_an_engine_that_hangs_stops_neither_the_chat_nor_the_program(world
         engine.release()
 
 
-async def test_an_engine_of_long_ago_is_said_to_be_too_old(world: World, tmp_path: Path) -> None:
+async def test_an_engine_that_is_too_old_is_reported(world: World, tmp_path: Path) -> None:
     async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = b'{"message": "client version 1.44 is too new. Maximum supported API version is 1.12"}'
         if b"/version" in await reader.readuntil(b"\r\n\r\n"):

@@ -114,7 +114,7 @@ async def test_a_model_explains_what_no_rule_does_and_a_person_decides(world: Wo
 
 
 @pytest.mark.parametrize("answer", ["prose", "rm", "ghost"])
-async def test_a_model_that_only_invents_is_dropped_for_a_person(
+async def test_a_model_that_invents_evidence_is_ignored_and_the_incident_escalates(
     world: World, ollama: OllamaStandIn, answer: str
 ) -> None:
     """What stands in the log is data: the misled model gets nothing done, however often it tries."""

@@ -108,7 +108,7 @@ async def test_an_old_button_replayed_after_a_restart_changes_nothing(world: Wor
     assert world.events("api", "start") == 2
 
 
-async def test_frozen_automation_leaves_all_to_people(world: World) -> None:
+async def test_frozen_automation_does_nothing_on_its_own(world: World) -> None:
     container = world.stack.service("api")
     await world.start()
     await world.ask(world.linus, "/freeze release day", "frozen")
@@ -124,7 +124,7 @@ async def test_frozen_automation_leaves_all_to_people(world: World) -> None:
     await world.card("Approve", timeout_s=40)
 
 
-async def test_observe_only_says(world: World) -> None:
+async def test_observe_only_reports(world: World) -> None:
     container = world.stack.service("api")
     await world.start()
     await world.ask(world.linus, f"/autonomy {world.stack.project} observe", "admin")
@@ -137,7 +137,7 @@ async def test_observe_only_says(world: World) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_what_has_proved_itself_three_times_is_done_alone_where_nothing_critical_stands(world: World) -> None:
+async def test_a_repair_proven_three_times_runs_alone_on_services_that_are_not_critical(world: World) -> None:
     """In a private chat: a group takes only twenty messages and edits a minute."""
     container = world.stack.service("api", labels={"infraguardian.critical": "false"})
     await world.ada.say("/start")

@@ -44,7 +44,7 @@ async def test_a_key_with_dokploys_default_limit_is_recognised(shop: DokployWorl
     assert "rateLimitEnabled: false" in card.text
 
 
-async def test_a_key_without_a_right_says_so_at_the_start_and_when_it_is_needed(shop: DokployWorld) -> None:
+async def test_a_key_without_a_permission_says_so_at_the_start_and_when_needed(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     key = shop.dokploy.add_key(role="member", rights={"docker"}, services=(granada,), rate_limit=None)
     await shop.start("granada", **{KEY: key})

@@ -26,7 +26,7 @@ async def test_three_stacks_wait_in_line_and_all_come_up(shop: DokployWorld) -> 
     assert shop.world.cards() == []
 
 
-async def test_what_waits_can_be_cancelled_and_never_runs(shop: DokployWorld) -> None:
+async def test_a_waiting_deploy_can_be_cancelled_and_never_runs(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     sevilla = await shop.stack("sevilla", shop.file(api=GOOD))
     await shop.start("granada", "sevilla")
@@ -132,7 +132,7 @@ MOMENTS = [_before_the_order, _with_the_order_on_its_way, _with_the_answer_lost,
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_killed_in_the_middle_it_is_deployed_once_with_one_verdict(
+async def test_a_deploy_interrupted_by_a_kill_runs_once_with_one_verdict(
     shop: DokployWorld, moment: Callable[[DokployWorld], Awaitable[None]]
 ) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
@@ -152,7 +152,7 @@ async def test_killed_in_the_middle_it_is_deployed_once_with_one_verdict(
 # -- lost answers, two people ------------------------------------------------------------------------------------------
 
 
-async def test_an_order_whose_answer_was_lost_is_followed(shop: DokployWorld) -> None:
+async def test_a_deploy_whose_answer_was_lost_is_followed(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     shop.dokploy.lose_answer("compose.deploy")
@@ -162,7 +162,7 @@ async def test_an_order_whose_answer_was_lost_is_followed(shop: DokployWorld) ->
     assert len(shop.dokploy.deployments(granada)) == 2
 
 
-async def test_an_order_that_never_arrived_is_said_to_and_not_repeated(shop: DokployWorld) -> None:
+async def test_a_deploy_that_never_reached_dokploy_is_reported_and_not_repeated(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     shop.dokploy.drop("compose.deploy")
@@ -172,7 +172,7 @@ async def test_an_order_that_never_arrived_is_said_to_and_not_repeated(shop: Dok
     assert len(shop.dokploy.deployments(granada)) == 1
 
 
-async def test_two_people_say_yes_in_the_same_moment(shop: DokployWorld) -> None:
+async def test_two_people_approve_the_same_deploy_at_once(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     world = shop.world

@@ -45,7 +45,7 @@ async def test_whatever_stacks_are_called_they_are_shown_and_found(shop: Dokploy
     assert "an answer failed" not in world.log()
 
 
-async def test_titles_and_logs_that_mean_harm_stay_where_they_are_shown(shop: DokployWorld) -> None:
+async def test_hostile_titles_and_logs_are_shown_as_plain_text(shop: DokployWorld) -> None:
     echo = "\\x1b[31m<b>red</b> `x` {gap} \\u202etxet password=hunter2hunter2"
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
@@ -74,7 +74,7 @@ async def test_a_dokploy_that_goes_away_is_said_on_the_card_and_the_verdict_come
     assert len(shop.dokploy.deployments(granada)) == 2
 
 
-async def test_what_was_changed_between_question_and_yes_is_not_deployed(shop: DokployWorld) -> None:
+async def test_a_change_made_before_the_approval_is_not_deployed(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     question = await shop.world.ask(shop.world.ada, "/deploy granada", "approve")

@@ -44,7 +44,7 @@ async def test_a_kill_for_memory_ends_with_a_higher_limit_in_the_file(shop: Dokp
     assert [one.id for one in shop.world.cards()] == [card.id]
 
 
-async def test_a_regression_goes_back_to_what_held(shop: DokployWorld) -> None:
+async def test_a_bad_deploy_is_rolled_back_to_the_last_good_version(shop: DokployWorld) -> None:
     first = shop.file(api=GOOD)
     granada = await _deployed(shop, first)
     await shop.edit(granada, composeFile=shop.file(api={**CRASHES, "restart": "always"}))
@@ -81,7 +81,7 @@ async def test_a_rollback_by_hand_shows_its_diff_first(shop: DokployWorld) -> No
     assert not any(one.startswith("MORE=") for one in environment)
 
 
-async def test_a_rollback_that_fails_goes_back_and_a_person_is_called(shop: DokployWorld) -> None:
+async def test_a_rollback_that_fails_is_undone_and_escalated(shop: DokployWorld) -> None:
     """The old version held once, and does not bear what the newer one has left behind."""
     state = shop.dokploy.home / "state"
     state.mkdir()

@@ -37,7 +37,7 @@ async def test_a_broken_file_is_not_deployed_and_its_line_is_told(shop: DokployW
     assert shop.dokploy.deployments(granada)[0]["status"] == "done"
 
 
-async def test_what_crashes_when_it_is_up_is_never_called_good(shop: DokployWorld) -> None:
+async def test_a_deploy_that_crashes_after_it_came_up_is_never_called_good(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     sent = await shop.order("/deploy granada")
@@ -52,7 +52,7 @@ async def test_what_crashes_when_it_is_up_is_never_called_good(shop: DokployWorl
     assert [one.id for one in shop.world.cards()] == [incident.id]  # what was held back comes in one card
 
 
-async def test_what_restarts_for_ever_is_one_card_after_the_verdict(shop: DokployWorld) -> None:
+async def test_a_crash_loop_after_a_deploy_is_one_card_after_the_verdict(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     sent = await shop.order("/deploy granada")
@@ -66,7 +66,7 @@ async def test_what_restarts_for_ever_is_one_card_after_the_verdict(shop: Dokplo
     assert len(shop.world.cards()) == 1
 
 
-async def test_what_becomes_unhealthy_is_never_called_good(shop: DokployWorld) -> None:
+async def test_a_deploy_that_becomes_unhealthy_is_never_called_good(shop: DokployWorld) -> None:
     health = "{test: [CMD, curl, -fsS, 'http://127.0.0.1:8000/health'], interval: 0.5s, retries: 1}"
     granada = await shop.stack("granada", shop.file(api={**GOOD, "healthcheck": health}))
     await shop.start("granada")

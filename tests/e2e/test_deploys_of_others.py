@@ -43,7 +43,7 @@ async def test_an_announced_failure_is_told_at_once(shop: DokployWorld) -> None:
     assert [one.status for one in shop.dokploy.posted] == [204]
 
 
-async def test_what_crashes_after_a_deploy_of_somebody_else_is_one_card(shop: DokployWorld) -> None:
+async def test_a_crash_after_a_deploy_of_somebody_else_is_one_card(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     sent = await shop.order("/deploy granada")

@@ -33,7 +33,7 @@ async def test_an_unhealthy_service_is_restarted_once_approved(world: World) -> 
     assert world.restarts("api") == 1
 
 
-async def test_a_restart_that_does_not_help_is_handed_to_a_person(world: World) -> None:
+async def test_a_restart_that_does_not_help_is_escalated(world: World) -> None:
     await _healthy_api(world)
     await get(world.stack.url("api", "/sick"), method="POST")  # lasts beyond a restart
     await world.tap("Approve", "health check", timeout_s=30)

@@ -12,7 +12,7 @@ from tests.e2e.world import World, get
 from tests.testbed.stack import FILE_PROBE
 
 
-async def test_a_child_killed_for_memory_asks_for_more_and_never_restarts(world: World) -> None:
+async def test_a_process_killed_out_of_memory_asks_for_more_memory_and_never_restarts(world: World) -> None:
     world.stack.service("api", mem_limit="64m")
     await world.start(INFRAGUARDIAN_VERIFICATION__WINDOW_S="10")  # so long it must be calm to recover by itself
     await get(world.stack.url("api", "/eat_child?mb=200"))
@@ -69,7 +69,7 @@ async def _is_repaired(world: World) -> None:
     assert world.events("worker", "start") == 1
 
 
-async def test_a_crash_loop_is_handed_over_with_the_true_error_and_never_restarted(world: World) -> None:
+async def test_a_crash_loop_is_escalated_with_its_error_and_never_restarted(world: World) -> None:
     await world.start(INFRAGUARDIAN_VERIFICATION__WINDOW_S="10")
     world.stack.service("worker", "crash.py", restart="always")
     card = await world.card("worker", "DATABASE_URL", "A person is needed", timeout_s=40)
@@ -88,7 +88,7 @@ async def test_a_container_that_cannot_start_shows_what_the_engine_says(world: W
     assert world.restarts("api") == 0
 
 
-async def test_a_paused_container_goes_on_by_itself_because_nobody_notices(world: World) -> None:
+async def test_a_paused_container_is_resumed_without_asking(world: World) -> None:
     container = world.stack.service("api")
     await world.start()
     container.pause()
@@ -96,7 +96,7 @@ async def test_a_paused_container_goes_on_by_itself_because_nobody_notices(world
     assert not world.stack.state("api")["Paused"]
 
 
-async def test_a_container_killed_through_the_api_is_said_to_be(world: World) -> None:
+async def test_a_container_killed_through_the_api_is_reported_as_such(world: World) -> None:
     container = world.stack.service("api")
     await world.start()
     container.kill(signal="SIGKILL")
@@ -107,7 +107,7 @@ async def test_a_container_killed_through_the_api_is_said_to_be(world: World) ->
     assert world.events("api", "start") == 2
 
 
-async def test_what_ends_as_wanted_is_no_alarm(world: World) -> None:
+async def test_a_container_that_finishes_as_intended_raises_no_alert(world: World) -> None:
     """A finished job, a stop, a removal by force, a restart by hand: nothing; the alarm that follows shows it."""
     stopped, removed = world.stack.service("stopped"), world.stack.service("removed")
     restarted, last = world.stack.service("restarted"), world.stack.service("last")

@@ -35,7 +35,7 @@ async def test_a_kill_for_memory_raises_the_limit_in_the_file_and_holds(shop: Do
 
 
 @pytest.mark.timeout(180)
-async def test_what_a_deploy_broke_goes_back_to_what_held(shop: DokployWorld) -> None:
+async def test_a_service_broken_by_a_deploy_is_rolled_back(shop: DokployWorld) -> None:
     granada = await shop.stack("granada", shop.file(api={"command": "web.py"}))
     await shop.start("granada")
     sent = await shop.order("/deploy granada first")

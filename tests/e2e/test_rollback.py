@@ -13,7 +13,7 @@ LONGER = {"INFRAGUARDIAN_VERIFICATION__WINDOW_S": "8"}
 """What its policy brought back counts as recovered after this long; a person taps before."""
 
 
-async def test_more_memory_that_does_not_help_is_taken_back(world: World) -> None:
+async def test_more_memory_that_does_not_help_is_undone(world: World) -> None:
     """It asks for more than any limit: the doubled limit is put back, the last try fails too, a person is told."""
     world.stack.service("api", mem_limit="64m", restart="always")
     await world.start(**LONGER)

@@ -74,7 +74,7 @@ async def test_a_wrong_token_is_said_with_the_next_step(world: World) -> None:
     assert "@BotFather" in said
 
 
-async def test_check_tells_of_every_system_what_is_good_and_what_is_next(world: World) -> None:
+async def test_check_shows_the_state_of_every_system_and_the_next_step(world: World) -> None:
     async with OllamaStandIn() as ollama:
         code, said = await world.run("check", INFRAGUARDIAN_OLLAMA__URL=ollama.url)
         assert code == 0, said
@@ -92,7 +92,7 @@ async def test_check_tells_of_every_system_what_is_good_and_what_is_next(world: 
     assert "Traceback" not in said
 
 
-async def test_it_ends_at_once_when_told_to_also_amid_an_incident(world: World) -> None:
+async def test_it_stops_at_once_even_during_an_incident(world: World) -> None:
     container = world.stack.service("api")
     await world.start()
     container.kill(signal="SIGKILL")

@@ -13,7 +13,7 @@ def test_every_fact_has_a_name_in_both_languages() -> None:
     assert not unnamed
 
 
-def test_no_name_is_left_over() -> None:
+def test_no_fact_name_is_unused() -> None:
     named = {key.removeprefix("evidence.name.") for key in load_texts().keys("en") if key.startswith("evidence.name.")}
     assert named == set(known_evidence())
 

@@ -47,7 +47,7 @@ def test_no_shipped_runbook_destroys(books: Runbooks) -> None:
     assert Risk.DESTRUCTIVE not in risks
 
 
-def test_the_tables_of_the_readme_are_current() -> None:
+def test_the_tables_of_the_runbook_readme_are_current() -> None:
     readme = README.read_text(encoding="utf-8")
     assert with_tables(readme) == readme, "run: python -m agent.incident.evidence.evidence_docs"
 

@@ -127,7 +127,7 @@ async def test_the_key_file_is_private_and_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["removed", "replaced", "emptied"])
-async def test_a_wrong_key_is_heard_of_at_once(tmp_path: Path, spoil: str) -> None:
+async def test_a_wrong_key_is_reported_at_once(tmp_path: Path, spoil: str) -> None:
     async with Knowledge(Settings(data_dir=tmp_path), SetClock()):
         pass
     if spoil == "removed":
@@ -164,7 +164,7 @@ class Counted(TypedDict, total=False):
     text: str
 
 
-async def test_the_parts_keep_the_protocols(tmp_path: Path) -> None:
+async def test_the_stores_implement_the_protocols(tmp_path: Path) -> None:
     """Checked by the type checker: each assignment names the protocol that the core calls."""
     async with Knowledge(Settings(data_dir=tmp_path), SetClock()) as knowledge:
         ledger: CallLedger = knowledge.ledger

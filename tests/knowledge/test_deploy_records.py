@@ -121,7 +121,7 @@ async def test_of_ten_that_add_the_same_version_one_is_kept(versions: RecordedVe
     assert len({one.id for one in added}) == 1
 
 
-async def test_the_last_good_version_is_the_newest_that_held(versions: RecordedVersions) -> None:
+async def test_the_last_good_version_is_the_newest_with_a_good_verdict(versions: RecordedVersions) -> None:
     assert await versions.last_good("c1") is None
     ids = [(await versions.add(a_version(f"d{n}"), CONTENT)).id for n in range(4)]
     for version_id, verdict in zip(ids, ("good", "good", "bad", "unknown"), strict=True):
@@ -135,7 +135,7 @@ async def test_the_last_good_version_is_the_newest_that_held(versions: RecordedV
     assert await versions.last_good("c1", before=ids[0]) is None
 
 
-async def test_what_held_once_stays_good_beside_what_the_same_file_ran_later(versions: RecordedVersions) -> None:
+async def test_a_version_that_was_good_once_stays_good(versions: RecordedVersions) -> None:
     first = await versions.add(a_version("d1", source="git"), CONTENT)
     await versions.judge(first.id, VersionVerdict.GOOD, commit="aaa", commit_says="one", image_ids={"api": "sha256:1"})
     again = await versions.add(a_version("d1", source="git"), CONTENT)

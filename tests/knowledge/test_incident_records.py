@@ -65,7 +65,7 @@ async def test_a_damaged_record_says_which_and_where(database: Database) -> None
         await store.get(1)
 
 
-async def test_silences_hold_until_they_end(database: Database) -> None:
+async def test_silences_apply_until_they_end(database: Database) -> None:
     silences = RecordedSilences(database)
     long = await silences.add(Silence(target="shop", until=NOON + timedelta(hours=2), by="tg:1", why="deploy"))
     short = await silences.add(Silence(target="shop/api", until=NOON + timedelta(hours=1), by="tg:1"))
@@ -81,7 +81,7 @@ def locks(database: Database) -> Locks:
     return LocalLocks() if database.is_sqlite else PostgresLocks(database.plain_url)
 
 
-async def test_one_holds_a_target_at_a_time(locks: Locks) -> None:
+async def test_only_one_call_holds_a_target_at_a_time(locks: Locks) -> None:
     inside, most = 0, 0
 
     async def work(target: str) -> None:

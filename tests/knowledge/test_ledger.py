@@ -46,7 +46,7 @@ async def test_a_plan_is_written_whole_or_not_at_all(ledger: RecordedLedger, app
     assert await approvals.get("a9") is None
 
 
-async def test_of_twenty_that_submit_the_same_wish_one_writes_it(ledger: RecordedLedger) -> None:
+async def test_of_twenty_that_submit_the_same_call_one_writes_it(ledger: RecordedLedger) -> None:
     written = await asyncio.gather(*(ledger.insert([a_record(a_call("k1"))]) for _ in range(20)))
     assert sorted(written) == [False] * 19 + [True]
 
@@ -94,7 +94,7 @@ async def test_a_call_that_nobody_approved_does_not_start(ledger: RecordedLedger
     assert await ledger.start("nobody", NOON, None) is StartOutcome.NOT_APPROVED
 
 
-async def test_the_first_end_stays(ledger: RecordedLedger) -> None:
+async def test_the_first_recorded_result_stays(ledger: RecordedLedger) -> None:
     await ledger.insert([a_record(a_call("k1"))])
     await ledger.start("k1", NOON, None)
     good = Result(message=text("done", n=1), data={"a": [1, None, 2.5]}, query="docker restart")
@@ -202,7 +202,7 @@ async def test_a_late_tap_expires_the_question(ledger: RecordedLedger, approvals
     assert record.state is CallState.EXPIRED
 
 
-async def test_what_nobody_decided_expires(ledger: RecordedLedger, approvals: RecordedApprovals) -> None:
+async def test_an_undecided_approval_expires(ledger: RecordedLedger, approvals: RecordedApprovals) -> None:
     later = an_approval("a2", ("k2",), expires_at=NOON + timedelta(hours=2))
     await ledger.insert([a_record(a_call("k1"), CallState.ASKED, approval_id="a1")], [an_approval("a1", ("k1",))])
     await ledger.insert([a_record(a_call("k2"), CallState.ASKED, approval_id="a2")], [later])

@@ -54,7 +54,7 @@ def test_the_embedding_folds_both_languages() -> None:
     assert len(builtin_embedding.embed("")) == builtin_embedding.DIMENSIONS
 
 
-async def test_it_recalls_in_both_languages_with_what_helped(memory: IncidentMemory) -> None:
+async def test_similar_incidents_are_found_in_both_languages_with_what_helped(memory: IncidentMemory) -> None:
     assert await memory.recall("anything") == []
     for lesson in (OOM, DISK, ENV):
         await memory.learn(lesson)
@@ -150,7 +150,7 @@ async def test_a_vanished_index_is_built_again(sqlite: Database, tmp_path: Path)
     await second.close()
 
 
-async def test_it_answers_by_words_where_no_index_can_be_made(sqlite: Database, tmp_path: Path) -> None:
+async def test_without_an_index_it_searches_by_words(sqlite: Database, tmp_path: Path) -> None:
     blocked = tmp_path / "memory"
     blocked.write_text("a file where the directory should be")
     memory = IncidentMemory(LessonRecords(sqlite), blocked)

@@ -88,7 +88,7 @@ async def test_a_postponed_message_holds_back_its_chat_only(outbox: Outbox, cloc
     assert (again.attempts, again.error) == (1, "429")
 
 
-async def test_what_is_refused_does_not_hold_back_the_rest(outbox: Outbox) -> None:
+async def test_a_refused_message_does_not_hold_back_the_rest(outbox: Outbox) -> None:
     a, b, _ = await outbox.add(to(1, "a"), to(1, "b"), to(1, "c"))
     await outbox.failed(a, error="chat not found")
     await outbox.unknown(b, error="timed out")
@@ -98,7 +98,7 @@ async def test_what_is_refused_does_not_hold_back_the_rest(outbox: Outbox) -> No
     assert ended.state is MessageState.UNKNOWN
 
 
-async def test_what_was_sent_meanwhile_is_edited_not_said_twice(outbox: Outbox) -> None:
+async def test_a_message_sent_meanwhile_is_edited_not_repeated(outbox: Outbox) -> None:
     """A newer version that was written while the first was on its way arrives as an edit of it."""
     (card,) = await outbox.add(to(1, "detected", coalesce="card:7"))
     assert await outbox.sent(card, version=1, message_id=42)

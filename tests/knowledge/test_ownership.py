@@ -22,7 +22,7 @@ asyncio.run(main())
 """
 
 
-async def test_the_second_is_refused_by_name_and_a_killed_one_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_second_start_on_the_same_records_is_refused_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
     first = await asyncio.create_subprocess_exec(
         sys.executable, "-c", HOLDER, str(tmp_path), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
     )

@@ -47,7 +47,7 @@ async def test_a_key_is_submitted_once(runs: Runs) -> None:
     assert seen == [str(accepted.index(True))]
 
 
-async def test_what_was_submitted_before_the_start_is_done(runs: Runs) -> None:
+async def test_a_run_submitted_before_the_start_is_done(runs: Runs) -> None:
     async def end(_: Run) -> Done:
         return Done()
 
@@ -174,7 +174,7 @@ async def test_no_wake_is_lost_whatever_the_timing(runs: Runs, turns: int) -> No
     await reach(runs, "k", RunState.DONE)
 
 
-async def test_a_wake_of_what_is_over_or_unknown_does_nothing(runs: Runs) -> None:
+async def test_waking_a_finished_or_unknown_run_does_nothing(runs: Runs) -> None:
     looks: list[str] = []
 
     async def end(run: Run) -> Done:
@@ -230,7 +230,7 @@ async def test_a_running_handler_is_cancelled(runs: Runs) -> None:
     await reach(runs, "k", RunState.CANCELLED)
 
 
-async def test_what_fails_too_often_is_dead_until_it_is_revived(runs: Runs) -> None:
+async def test_a_run_that_fails_too_often_is_dead_until_it_is_revived(runs: Runs) -> None:
     tries: list[int] = []
     is_broken = True
 

@@ -132,7 +132,7 @@ async def test_a_round_of_a_hundred_costs_the_loop_little(sqlite: Database) -> N
         ([100.0, 200, 300], "unknown"),
     ],
 )
-def test_shapes(values: list[float], shape: Shape) -> None:
+def test_the_shape_of_a_memory_curve(values: list[float], shape: Shape) -> None:
     seconds = [10.0 * n for n in range(len(values))]
     assert shape_of(seconds, values, values) == shape
 
@@ -200,6 +200,6 @@ async def test_recent_incidents_and_similar_ones(sqlite: Database, catalog: Cata
     assert [row["helped"] for row in data["lessons"]] == [True]  # type: ignore[attr-defined]
 
 
-def test_a_window_that_is_none_is_refused(catalog: Catalog) -> None:
+def test_an_invalid_time_window_is_refused(catalog: Catalog) -> None:
     with pytest.raises(InvalidParams, match="like 30m or 2h"):
         catalog.get("history.stats").parse({"container": "x", "window": "yesterday"})

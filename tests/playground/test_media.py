@@ -33,7 +33,7 @@ async def test_a_document_and_a_new_caption(bot: Bot, ada: PlaygroundPerson) -> 
         await bot.edit_message_text("x", ada.id, sent.message_id)
 
 
-async def test_what_is_no_picture(bot: Bot, ada: PlaygroundPerson) -> None:
+async def test_a_file_that_is_no_picture_is_refused(bot: Bot, ada: PlaygroundPerson) -> None:
     for content in (b"not a picture", png(9000, 2000)):
         with pytest.raises(BadRequest):
             await bot.send_photo(ada.id, content)

@@ -76,7 +76,7 @@ async def test_an_edit_that_changes_nothing_is_refused(bot: Bot, ada: Playground
     await bot.edit_message_text("one", ada.id, sent.message_id)
 
 
-async def test_wrong_targets(bot: Bot, ada: PlaygroundPerson) -> None:
+async def test_messages_to_wrong_targets_are_refused(bot: Bot, ada: PlaygroundPerson) -> None:
     own = await ada.say("mine")
     refused = {
         "Chat not found": bot.send_message(4711, "x"),

@@ -56,7 +56,7 @@ async def test_transport(lab: Lab) -> None:
     lab.end()
 
 
-async def test_looking_around(lab: Lab) -> None:
+async def test_recorded_reads_match_the_stand_in(lab: Lab) -> None:
     lab.stack()
     lab.application()
     lab.database()
@@ -79,7 +79,7 @@ async def test_looking_around(lab: Lab) -> None:
     lab.end()
 
 
-async def test_making_and_changing(lab: Lab) -> None:
+async def test_recorded_creations_and_changes_match_the_stand_in(lab: Lab) -> None:
     lab.simple(NEVER, "lab-never", lab.sleeper())
     stack = lab.stack()
     await lab.check(
@@ -250,7 +250,7 @@ async def test_the_queue(lab: Lab) -> None:
     lab.end()
 
 
-async def test_what_fails(lab: Lab) -> None:
+async def test_recorded_failures_match_the_stand_in(lab: Lab) -> None:
     stack = lab.stack(compose_file=lab.sleeper())
     await lab.deployed(stack)
     await lab.check("compose.update-bad-yaml", "compose.deploy-bad-yaml")

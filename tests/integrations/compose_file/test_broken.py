@@ -45,7 +45,7 @@ TIME_LIMIT_S = 5
         ("services:\n  a: &a\n    <<: *a\n", r"the alias \*a has no anchor"),
     ],
 )
-def test_it_is_refused(text: str, says: str) -> None:
+def test_a_broken_file_is_refused_with_its_line(text: str, says: str) -> None:
     began = time.monotonic()
     with pytest.raises(ComposeFileError, match=says):
         services(text)

@@ -56,7 +56,7 @@ HARD = [
 ]
 
 
-def test_compose_reads_back_what_was_written(bed: Bed, tmp_path: Path) -> None:
+def test_docker_compose_reads_back_the_written_value(bed: Bed, tmp_path: Path) -> None:
     env = "# first\n"
     for number, value in enumerate(HARD):
         env = set_value(env, f"V{number}", value)
@@ -97,6 +97,6 @@ def test_compose_reads_back_what_was_written(bed: Bed, tmp_path: Path) -> None:
         ("${APP_NAME}-${A}-${B}", ["A", "B"]),
     ],
 )
-def test_what_the_file_needs_is_listed(value: str, missing: list[str]) -> None:
+def test_the_variables_a_file_needs_are_listed(value: str, missing: list[str]) -> None:
     text = f"services:\n  a:\n    image: x # ${{COMMENT}}\n    command: '{value}'\n    labels: {{'${{KEY}}': a}}\n"
     assert unset_variables(text, ENV) == missing

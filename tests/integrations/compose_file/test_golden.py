@@ -43,7 +43,7 @@ each_case = pytest.mark.parametrize("number", range(len(GOLDEN)), ids=_name)
 
 
 @each_case
-def test_the_known_lines_change_and_no_other(number: int) -> None:
+def test_an_edit_changes_only_its_own_lines(number: int) -> None:
     before, after = file(GOLDEN[number]["file"]), _edited(number)
     compared = difflib.unified_diff(before.splitlines(True), after.splitlines(True), n=0)
     lines = [line.removesuffix("\n") for line in compared if not line.startswith(("---", "+++", "@@"))]
@@ -51,7 +51,7 @@ def test_the_known_lines_change_and_no_other(number: int) -> None:
 
 
 @each_case
-def test_compose_sees_only_that_change(number: int, config: Config) -> None:
+def test_docker_compose_sees_only_that_change(number: int, config: Config) -> None:
     case = GOLDEN[number]
     if case["file"] not in _before:
         _before[case["file"]] = config(file(case["file"]))
@@ -77,5 +77,5 @@ def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def test_there_are_enough_files() -> None:
+def test_the_golden_files_are_complete() -> None:
     assert len({case["file"] for case in GOLDEN}) >= 12

@@ -79,13 +79,13 @@ configs:
 SECRET = re.compile(r"planted[0-9]{2}|12345")
 
 
-def test_the_whole_file_shows_none() -> None:
+def test_a_masked_file_shows_no_secret() -> None:
     shown = masked(PLANTED)
     assert SECRET.findall(shown) == []
     assert shown.count("\n") == PLANTED.count("\n")
 
 
-def test_what_is_no_secret_stays() -> None:
+def test_values_that_are_no_secret_stay_visible() -> None:
     shown = masked(PLANTED)
     for kept in (
         "image: ghcr.io/acme/api:1.2",
@@ -122,13 +122,13 @@ def test_a_file_without_secrets_in_it_keeps_its_lines(name: str) -> None:
         PLANTED.replace("\n", "\r\n") + "\x01",
     ],
 )
-def test_a_broken_file_shows_none(broken: str) -> None:
+def test_a_broken_file_shows_no_secret(broken: str) -> None:
     assert SECRET.findall(masked(broken)) == []
     assert SECRET.findall("\n".join(diff(broken, PLANTED) + diff(PLANTED, broken))) == []
 
 
 @pytest.mark.parametrize("number", range(32))
-def test_a_diff_around_a_secret_shows_none(number: int) -> None:
+def test_a_diff_around_a_secret_does_not_show_it(number: int) -> None:
     changed = PLANTED.replace(f"planted{number:02}", f"planted{number + 50}")
     assert changed != PLANTED
     lines = diff(PLANTED, changed, context=3)
@@ -136,7 +136,7 @@ def test_a_diff_around_a_secret_shows_none(number: int) -> None:
     assert len(lines) <= 20 and all(len(line) <= 60 for line in lines)
 
 
-def test_facts_hold_none() -> None:
+def test_extracted_facts_hold_no_secret() -> None:
     assert SECRET.findall(repr(services(PLANTED))) == []
 
 

@@ -60,7 +60,7 @@ async def test_an_order_that_never_arrived_is_closed(world: ActionWorld) -> None
     assert not world.standin.deployments(granada)
 
 
-async def test_what_does_not_answer_before_the_order_has_failed(world: ActionWorld) -> None:
+async def test_a_deploy_fails_if_dokploy_does_not_respond_before_it_is_sent(world: ActionWorld) -> None:
     await world.compose()
     world.standin.go_down()
     with world.calling(), pytest.raises(ActionFailed, match="nothing was deployed"):
@@ -69,7 +69,7 @@ async def test_what_does_not_answer_before_the_order_has_failed(world: ActionWor
     assert not await world.deploys.unfinished()
 
 
-async def test_two_deploys_at_once_are_one(world: ActionWorld) -> None:
+async def test_two_simultaneous_deploys_become_one(world: ActionWorld) -> None:
     granada = await world.compose()
     world.standin.hold_running()
     first = await world.do("compose.deploy", stack="granada", why="first")
@@ -90,7 +90,7 @@ async def test_a_deploy_is_refused_while_an_answer_of_ours_is_lost(world: Action
     assert world.posts("compose.redeploy") == 0
 
 
-async def test_what_ran_before_us_is_kept_as_good(world: ActionWorld) -> None:
+async def test_the_version_found_running_is_saved_as_good(world: ActionWorld) -> None:
     granada = await world.running()
     done = await world.do("compose.redeploy", stack="granada")
     deploy = await world.deploys.get(done.key)
@@ -139,7 +139,7 @@ async def test_without_a_good_version_there_is_nothing_to_go_back_to(world: Acti
         await world.undo(bad)
 
 
-async def test_unknown_names_and_foreign_projects_are_told_apart(world: ActionWorld) -> None:
+async def test_an_unknown_name_and_an_unmanaged_project_get_different_errors(world: ActionWorld) -> None:
     await world.compose()
     with pytest.raises(UnknownTarget, match="did you mean 'granada'"):
         await world.do("compose.deploy", stack="granda")

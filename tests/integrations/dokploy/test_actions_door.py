@@ -118,7 +118,7 @@ def memory_mb(world: ActionWorld, service: Service) -> int:
     return container.memory_limit_bytes // 1024 // 1024
 
 
-async def test_a_limit_is_approved_by_its_difference_and_deployed(house: House, world: ActionWorld) -> None:
+async def test_a_new_limit_is_approved_with_its_diff_and_deployed(house: House, world: ActionWorld) -> None:
     granada = await world.running()
     (question, _) = await house.asked(limit("p:limit"), redeploy("p:deploy", needs=("p:limit",)))
     assert any("mem_limit: 64m" in line for line in question.preview)
@@ -132,7 +132,7 @@ async def test_a_limit_is_approved_by_its_difference_and_deployed(house: House, 
     assert (deploy.requested_by, deploy.approved_by) == ("container_oom", "tg:1")
 
 
-async def test_a_bad_plan_is_taken_back_from_its_end(house: House, world: ActionWorld) -> None:
+async def test_a_failed_plan_is_undone_in_reverse_order(house: House, world: ActionWorld) -> None:
     granada = await world.running()
     house.verdicts["p:deploy"] = VersionVerdict.BAD
     ended = await house.approved(limit("p:limit"), redeploy("p:deploy", needs=("p:limit",)))
@@ -147,7 +147,7 @@ async def test_a_bad_plan_is_taken_back_from_its_end(house: House, world: Action
     assert len(world.standin.deployments(granada)) == 3
 
 
-async def test_what_changed_after_the_question_is_not_written_over(house: House, world: ActionWorld) -> None:
+async def test_a_change_made_after_the_request_is_not_overwritten(house: House, world: ActionWorld) -> None:
     granada = await world.compose()
     (question,) = await house.asked(limit("p:limit"))
     by_hand = world.file(more="    mem_limit: 32m\n")
@@ -159,7 +159,7 @@ async def test_what_changed_after_the_question_is_not_written_over(house: House,
     assert granada.row["composeFile"] == by_hand
 
 
-async def test_what_cannot_be_done_is_refused_before_anybody_is_asked(house: House, world: ActionWorld) -> None:
+async def test_an_impossible_action_is_refused_before_anyone_is_asked(house: House, world: ActionWorld) -> None:
     await world.compose(file="", git_url="https://git.example.com/granada.git")
     receipt = await house.door.submit(limit("p:limit"))
     assert receipt.verdict is not None
@@ -177,7 +177,7 @@ async def test_a_lost_answer_is_followed_and_sent_once(house: House, world: Acti
     assert [one.payload["is_cut_off"] for one in house.followed] == [False]
 
 
-async def test_an_edit_whose_answer_is_lost_and_is_there_is_good(house: House, world: ActionWorld) -> None:
+async def test_an_edit_that_arrived_succeeds_although_its_answer_was_lost(house: House, world: ActionWorld) -> None:
     granada = await world.compose()
     world.standin.lose_answer("compose.update")
     (ended,) = await house.approved(limit("p:limit"))

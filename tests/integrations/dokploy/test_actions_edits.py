@@ -16,7 +16,7 @@ __all__ = ["world"]
 SECRET = "correct-horse-battery"
 
 
-async def test_a_memory_limit_is_shown_and_set_and_taken_back(world: ActionWorld) -> None:
+async def test_a_memory_limit_is_previewed_set_and_undone(world: ActionWorld) -> None:
     before = world.file(more="    mem_limit: 64m  # enough?\n")
     granada = await world.compose(file=before)
     shown = await world.preview("compose.set_memory_limit", stack="granada", service="web", factor=2)
@@ -39,7 +39,7 @@ async def test_a_memory_limit_is_shown_and_set_and_taken_back(world: ActionWorld
     assert again.result.message.key == "dokploy.edit_back_already"
 
 
-async def test_an_edit_is_not_taken_back_over_a_later_change(world: ActionWorld) -> None:
+async def test_an_edit_is_not_undone_over_a_later_change(world: ActionWorld) -> None:
     granada = await world.compose()
     done = await world.do("compose.set_memory_limit", stack="granada", service="web", limit_mb=64)
     later = granada.row["composeFile"] + "# by hand\n"
@@ -49,7 +49,7 @@ async def test_an_edit_is_not_taken_back_over_a_later_change(world: ActionWorld)
     assert granada.row["composeFile"] == later
 
 
-async def test_after_the_deploy_is_undone_the_edit_is_already(world: ActionWorld) -> None:
+async def test_undoing_the_deploy_also_undoes_the_edit(world: ActionWorld) -> None:
     granada = await world.running()
     edit = await world.do("compose.set_image_tag", stack="granada", service="web", tag="no-such-tag")
     deploy = await world.do("compose.redeploy", stack="granada")
@@ -59,7 +59,7 @@ async def test_after_the_deploy_is_undone_the_edit_is_already(world: ActionWorld
     assert (await world.undo(edit)).result.message.key == "dokploy.edit_back_already"
 
 
-async def test_what_runs_is_kept_before_an_edit(world: ActionWorld) -> None:
+async def test_the_running_version_is_saved_before_an_edit(world: ActionWorld) -> None:
     granada = await world.running()
     await world.do("compose.set_memory_limit", stack="granada", service="web", limit_mb=64)
     (kept,) = await world.versions.of(granada.id)
@@ -69,7 +69,7 @@ async def test_what_runs_is_kept_before_an_edit(world: ActionWorld) -> None:
     assert content.compose_file == world.file()
 
 
-async def test_a_limit_as_it_is_changes_nothing(world: ActionWorld) -> None:
+async def test_setting_the_same_limit_changes_nothing(world: ActionWorld) -> None:
     await world.compose(file=world.file(more="    mem_limit: 64m\n"))
     done = await world.do("compose.set_memory_limit", stack="granada", service="web", limit_mb=64)
     assert done.result.outcome is Outcome.NO_DATA
@@ -83,7 +83,7 @@ async def test_more_memory_than_the_host_has_is_refused(world: ActionWorld) -> N
     assert granada.row["composeFile"] == world.file()
 
 
-async def test_a_limit_in_a_variable_names_it(world: ActionWorld) -> None:
+async def test_a_limit_set_by_a_variable_names_the_variable(world: ActionWorld) -> None:
     await world.compose(file=world.file(more="    mem_limit: ${WEB_MEMORY:-64m}\n"))
     with pytest.raises(ComposeFileError, match="WEB_MEMORY") as caught:
         await world.preview("compose.set_memory_limit", stack="granada", service="web", factor=2)
@@ -119,7 +119,7 @@ async def test_a_file_from_git_is_not_edited_here(world: ActionWorld) -> None:
     assert "set_environment" in str(caught.value)
 
 
-async def test_a_key_without_the_right_is_told_so(world: ActionWorld) -> None:
+async def test_a_key_without_the_permission_is_told_so(world: ActionWorld) -> None:
     granada = await world.compose()
     key = world.standin.add_key(role="member", services=(granada,), rate_limit=None)
     member = world.catalog_with(world.client_of(key))
@@ -154,7 +154,7 @@ async def test_a_lost_answer_to_an_edit_is_looked_up(world: ActionWorld) -> None
         ("set_volume", {"source": "data", "target": "/data", "read_only": True}, "- data:/data:ro"),
     ],
 )
-async def test_each_edit_writes_its_line_and_knows_that_it_did(
+async def test_each_edit_writes_its_line_and_verifies_it(
     world: ActionWorld, name: str, params: dict[str, object], written: str
 ) -> None:
     granada = await world.compose()
@@ -202,7 +202,7 @@ async def test_the_port_of_a_domain_is_set_and_put_back(world: ActionWorld) -> N
     assert domain["port"] == 80
 
 
-async def test_what_is_too_large_for_dokploy_changes_nothing(world: ActionWorld) -> None:
+async def test_a_file_too_large_for_dokploy_changes_nothing(world: ActionWorld) -> None:
     granada = await world.compose(env="A=1\n")
     with pytest.raises(ActionFailed, match=r"1 ?MB|1024 kB"):
         await world.do("compose.set_environment", stack="granada", key="BIG", value="x" * 2_000_000)

@@ -30,7 +30,7 @@ async def test_every_action_says_what_it_will_do(world: ActionWorld) -> None:
         assert action.doc, action.name
 
 
-async def test_every_change_can_be_seen_before_and_taken_back(world: ActionWorld) -> None:
+async def test_every_change_has_a_preview_and_an_undo(world: ActionWorld) -> None:
     changes = [one for one in world.catalog if one.risk is Risk.CHANGE]
     assert len(changes) >= 16
     assert not [one.name for one in changes if one.undo is None or one.snapshot is None]
@@ -39,14 +39,14 @@ async def test_every_change_can_be_seen_before_and_taken_back(world: ActionWorld
     assert not [one.name for one in world.catalog if one.risk is Risk.DESTRUCTIVE]
 
 
-async def test_without_a_client_all_is_unavailable(world: ActionWorld) -> None:
+async def test_without_a_client_every_action_is_unavailable(world: ActionWorld) -> None:
     absent = world.catalog_with(None)
     assert {one.name for one in absent} == {one.name for one in world.catalog}
     assert all("setting `dokploy`" in str(one.unavailable()) for one in absent)
     assert all(one.unavailable() is None for one in world.catalog)
 
 
-async def test_nothing_reaches_what_must_never_be_offered() -> None:
+async def test_no_action_calls_a_forbidden_procedure() -> None:
     """The actions' own modules call none of it; what the client lacks nobody can reach at all."""
     sources = {
         one.name: inspect.getsource(importlib.import_module(one.name))
@@ -86,7 +86,7 @@ async def test_a_stack_is_shown_with_what_runs(world: ActionWorld) -> None:
     assert [one["resolves"] for one in _rows(domains["domains"])] == [False]
 
 
-async def test_who_deployed_is_told_of_our_own(world: ActionWorld) -> None:
+async def test_the_deployer_is_shown_for_our_own_deployments(world: ActionWorld) -> None:
     granada = await world.running()
     done = await world.do("compose.deploy", stack="granada", why="new menu")
     await world.ended(granada, done.key)
@@ -103,7 +103,7 @@ async def test_a_failed_deployment_shows_its_error(world: ActionWorld) -> None:
     assert shown.data["error"]
 
 
-async def test_what_was_never_deployed_is_no_error(world: ActionWorld) -> None:
+async def test_a_stack_never_deployed_is_no_error(world: ActionWorld) -> None:
     await world.compose()
     for name in ("deployments", "deployment_log", "versions", "changes", "domains", "unset_variables"):
         shown = await world.read(f"compose.{name}", stack="granada")
@@ -128,7 +128,7 @@ async def test_the_queue_names_the_stacks(world: ActionWorld) -> None:
     assert (job["stack"], job["is_running"], job["what"]) == ("granada", False, "deploy")
 
 
-async def test_dokploy_says_how_it_is(world: ActionWorld) -> None:
+async def test_the_health_of_dokploy_is_shown(world: ActionWorld) -> None:
     good = await world.read("platform.health")
     assert (good.message.key, good.data["version"]) == ("dokploy.health_good", "v0.30.2")
 
@@ -187,7 +187,7 @@ async def test_stop_is_refused_while_a_deployment_runs(world: ActionWorld) -> No
     world.standin.release_running()
 
 
-async def test_what_was_never_deployed_cannot_be_started(world: ActionWorld) -> None:
+async def test_a_stack_never_deployed_cannot_be_started(world: ActionWorld) -> None:
     await world.compose()
     with pytest.raises(GuardianError, match="never deployed"):
         await world.do("compose.start", stack="granada")

@@ -84,7 +84,7 @@ async def test_a_version_is_chosen_by_its_number(world: ActionWorld) -> None:
         await world.preview("compose.rollback", stack="granada", version=99)
 
 
-async def test_what_nobody_deployed_is_kept_before_it_is_written_over(world: ActionWorld) -> None:
+async def test_a_version_made_by_hand_is_saved_before_it_is_overwritten(world: ActionWorld) -> None:
     granada = await world.running()
     await edited(world, granada, 64, verdict=VersionVerdict.GOOD)
     by_hand = world.file(more="    mem_limit: 80m\n")
@@ -116,7 +116,7 @@ class LockedDeploys:
         return await self._kept.recent(limit, managed_id=managed_id, since=since)
 
 
-async def test_what_could_not_be_deployed_is_put_back(world: ActionWorld) -> None:
+async def test_a_change_that_cannot_be_deployed_is_undone(world: ActionWorld) -> None:
     granada = await world.running()
     await edited(world, granada, 64, verdict=VersionVerdict.GOOD)
     before = granada.row["composeFile"]
@@ -129,7 +129,7 @@ async def test_what_could_not_be_deployed_is_put_back(world: ActionWorld) -> Non
     assert len(world.standin.deployments(granada)) == 2
 
 
-async def test_what_cannot_be_put_back_is_said(world: ActionWorld) -> None:
+async def test_a_failed_undo_is_reported(world: ActionWorld) -> None:
     granada = await world.running()
     await edited(world, granada, 64, verdict=VersionVerdict.GOOD)
     key = world.standin.add_key(rate_limit=8)
@@ -139,7 +139,7 @@ async def test_what_cannot_be_put_back_is_said(world: ActionWorld) -> None:
     assert len(world.standin.deployments(granada)) == 2
 
 
-async def test_without_a_version_the_reason_is_given(world: ActionWorld) -> None:
+async def test_a_rollback_without_a_saved_version_says_why(world: ActionWorld) -> None:
     await world.compose()
     with pytest.raises(Refused, match="from the first deploy or edit through here on"):
         await world.preview("compose.rollback", stack="granada")
@@ -233,7 +233,9 @@ def repository(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "granada.git")
 
 
-async def test_git_goes_to_a_tag_and_back_to_its_branch(world: ActionWorld, repository: Folder) -> None:
+async def test_a_git_stack_rolls_back_to_a_tag_and_returns_to_its_branch(
+    world: ActionWorld, repository: Folder
+) -> None:
     first = repository.commit(world.file(), "first", tag="v1")
     second = repository.commit(world.file(more="    mem_limit: 64m\n"), "second")
     granada = await world.running(file="", git_url=repository.url)
@@ -262,7 +264,7 @@ async def test_a_bare_commit_is_refused_with_the_next_step(world: ActionWorld, r
 
 
 @pytest.mark.parametrize("ref", ["v1; rm -rf /", "--upload-pack=x", "$(id)", "a..b", "", "v1.lock"])
-async def test_what_is_no_name_of_a_branch_is_refused(world: ActionWorld, ref: str) -> None:
+async def test_an_invalid_branch_name_is_refused(world: ActionWorld, ref: str) -> None:
     with pytest.raises(InvalidParams, match="ref"):
         world.action("compose.rollback").parse({"stack": "granada", "ref": ref})
 
@@ -274,7 +276,7 @@ async def test_a_date_may_be_a_tag(world: ActionWorld, repository: Folder) -> No
     assert "+ custom_git_branch: 20260314" in shown.lines
 
 
-async def test_git_goes_back_by_the_images_of_then(
+async def test_a_git_stack_rolls_back_to_its_earlier_images(
     world: ActionWorld, repository: Folder, registry: Registry, docker_client: docker.DockerClient
 ) -> None:
     name = f"{registry.host}/granada/git"
@@ -299,7 +301,7 @@ async def test_git_goes_back_by_the_images_of_then(
     assert world.standin.asked("compose.redeploy")[-1].params["title"].startswith("Ada: back to version")
 
 
-async def test_what_is_built_from_git_cannot_go_back_by_images(
+async def test_a_stack_built_from_git_cannot_roll_back_by_images(
     world: ActionWorld, repository: Folder, docker_client: docker.DockerClient
 ) -> None:
     built = world.file(image="granada-built:latest").replace("    image:", "    build: .\n    image:")

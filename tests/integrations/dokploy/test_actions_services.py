@@ -103,7 +103,7 @@ async def test_a_swarm_stack_takes_its_limit_under_deploy(world: ActionWorld) ->
     assert "mem_limit" not in granada.row["composeFile"]
 
 
-async def test_a_stack_on_a_machine_that_is_not_watched_is_deployed_and_told_apart(world: ActionWorld) -> None:
+async def test_a_stack_on_an_unwatched_host_is_deployed_but_not_watched(world: ActionWorld) -> None:
     server = world.standin.add_server("far")
     world.is_watched = False
     granada = await world.compose(server_id=server["serverId"])

@@ -32,7 +32,7 @@ AHEAD = [timedelta(minutes=10), timedelta(minutes=-10)]
         ("Fri, 31 Dec 9999 23:59:59 -1200", 0),
     ],
 )
-async def test_the_date_of_an_answer_tells_its_clock(
+async def test_the_clock_difference_is_read_from_the_date_header(
     date: timedelta | str, ahead_s: float, server: ReplayServer, make_dokploy: MakeDokploy
 ) -> None:
     written = date if isinstance(date, str) else format_datetime(datetime.now(UTC) + date, usegmt=True)
@@ -54,7 +54,7 @@ def test_a_commits_deployment_is_found_by_the_clock_that_wrote_it(ahead: timedel
 
 
 @pytest.mark.parametrize("ahead", AHEAD)
-def test_alarms_come_as_if_the_clocks_agreed(ahead: timedelta) -> None:
+def test_alerts_are_the_same_when_the_clocks_differ(ahead: timedelta) -> None:
     shift = ahead.total_seconds()
     failed = deployment(2, "error", shift, 5)
     assert "deploy_failed" in kinds(Scene(since_s=-60).shows(7, [managed("shop", failed)], [own()], clock_ahead=ahead))

@@ -35,7 +35,7 @@ def test_every_recorded_call_is_replayed_or_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize("name", SUCCEEDED)
-async def test_an_answer_is_asked_for_and_read_as_recorded(name: str, server: ReplayServer, dokploy: Dokploy) -> None:
+async def test_each_call_matches_its_recording(name: str, server: ReplayServer, dokploy: Dokploy) -> None:
     recording = RECORDINGS[name]
     server.replay(recording)
     result = await METHODS[recording.procedure](dokploy, recording.params)

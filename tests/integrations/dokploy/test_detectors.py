@@ -24,7 +24,7 @@ from tests.integrations.dokploy.scenes import DOKPLOY, Scene, deployment, ended,
 # -- failed ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_deployment_says_its_line_and_that_the_old_one_runs_on() -> None:
+def test_a_failed_deployment_shows_its_error_and_that_the_old_version_still_runs() -> None:
     failed = deployment(2, "error", 0, 5, error="image_not_found", error_line="manifest unknown", commit="a" * 40)
     (alert,) = Scene().shows(7, [managed("shop", failed, deployment(1, "done", -900), status="error")], [own()])
     assert (alert.kind, alert.severity, alert.host, alert.stack) == (
@@ -63,12 +63,12 @@ def test_a_failed_first_deployment_is_worse() -> None:
         pytest.param([deployment(1, "error", -5, None)], True, id="its end was not written"),
     ],
 )
-def test_only_the_newest_end_counts(deployments: list[Any], is_said: bool) -> None:
+def test_only_the_newest_finished_deployment_counts(deployments: list[Any], is_said: bool) -> None:
     found = Scene(since_s=-60).shows(7, [managed("shop", *deployments, status="error")], [own()])
     assert ("deploy_failed" in kinds(found)) == is_said
 
 
-def test_each_failure_after_the_first_is_told_again() -> None:
+def test_each_further_failure_is_reported_again() -> None:
     board = AlertState(DETECTORS, settle_s=30)
     first, second = deployment(1, "error", 0, 5), deployment(3, "error", 60, 5)
     moments = [(10, [first]), (20, [first]), (62, [deployment(3, "running", 60, None), first]), (70, [second, first])]
@@ -78,7 +78,7 @@ def test_each_failure_after_the_first_is_told_again() -> None:
     assert done.is_over
 
 
-def test_the_line_that_comes_later_makes_it_better_known() -> None:
+def test_an_error_line_that_arrives_later_updates_the_alert() -> None:
     board = AlertState(DETECTORS, settle_s=30)
     board.take(_view(10, managed("shop", deployment(1, "error", 0, 5), status="error")))
     (change,) = board.take(
@@ -112,7 +112,7 @@ DONE = deployment(1, "done", 0, 10)
         pytest.param(ended(1, 12, created_at=at(-500), started_at=at(6)), id="an old one, started anew"),
     ],
 )
-def test_done_and_crashing_is_said(crashing: Any) -> None:
+def test_a_deployment_done_but_crashing_is_reported(crashing: Any) -> None:
     scene = Scene()
     (alert,) = scene.shows(16, [managed("shop", DONE)], [crashing, own("shop-db-1")])
     assert (alert.kind, alert.severity, alert.service) == ("deploy_crashed", Severity.CRITICAL, None)
@@ -137,7 +137,7 @@ def test_done_and_crashing_is_said(crashing: Any) -> None:
         pytest.param(own(restart_count=1, created_at=at(5), started_at=at(9)), id="came back and stands"),
     ],
 )
-def test_done_and_well_is_not(harmless: Any) -> None:
+def test_a_deployment_done_and_healthy_is_not_reported(harmless: Any) -> None:
     assert not Scene().shows(40, [managed("shop", DONE)], [harmless, own("shop-db-1")])
 
 
@@ -150,7 +150,7 @@ def test_done_and_well_is_not(harmless: Any) -> None:
         pytest.param(2000, DONE, id="long ago"),
     ],
 )
-def test_a_crash_is_no_matter_of_a_deployment_that(now_s: float, last: Any) -> None:
+def test_an_unrelated_crash_is_not_blamed_on_a_deployment(now_s: float, last: Any) -> None:
     found = Scene().shows(now_s, [managed("shop", last)], [ended(1, now_s - 1, **NEW), own("shop-db-1")])
     assert "deploy_crashed" not in kinds(found)
 
@@ -198,7 +198,7 @@ def test_a_deployment_that_runs_too_long(ran_s: float, past: list[Any], says: st
         assert found[0].facts()["deploy_running_min"] == pytest.approx(ran_s / 60, abs=0.06)
 
 
-def test_the_setting_decides_when() -> None:
+def test_the_setting_decides_when_a_deployment_is_stuck() -> None:
     running = deployment(1, "running", -10, None)
     (alert,) = Scene().shows(0, [managed("shop", running, status="running")], [own()], stuck_after_s=5)
     assert alert.says.key == "alert.deploy_stuck.long"
@@ -224,7 +224,7 @@ def test_what_ended_between_two_questions_is_not_forgotten() -> None:
     assert not scene.shows(8, [managed("shop", deployment(1, "done", -9, 12))], [own()])
 
 
-def test_those_behind_a_stuck_one_are_blocked() -> None:
+def test_deployments_behind_a_stuck_one_are_reported_as_blocked() -> None:
     what = [managed("shop", deployment(1, "running", -1300, None), status="running"), managed("blog")]
     queue = (waiting("shop", -1300, active=True), waiting("blog", -60), waiting("shop", -30))
     found = {str(one.kind): one for one in Scene().shows(0, what, [own(), own("blog-web-1")], queue=queue)}
@@ -234,7 +234,7 @@ def test_those_behind_a_stuck_one_are_blocked() -> None:
     assert found["deploy_stuck"].facts()["queue_waiting"] == 2
 
 
-def test_waiting_too_long_is_being_blocked_whoever_is_in_front() -> None:
+def test_a_deployment_waiting_too_long_is_reported_as_blocked() -> None:
     queue = (waiting("elsewhere", -2000, active=True), waiting("shop", -1300))
     (alert,) = Scene().shows(0, [managed()], [own()], queue=queue)
     assert (alert.host, alert.stack, alert.says.key) == ("dokploy", None, "alert.queue_blocked.long")

@@ -136,7 +136,7 @@ def _days(state: DomainState) -> float:
     return (state.certificate_ends - datetime.now(UTC)).total_seconds() / 86400
 
 
-async def test_who_refuses_and_who_hangs_cannot_be_reached(authority: Authority) -> None:
+async def test_a_refused_and_a_hanging_connection_are_unreachable(authority: Authority) -> None:
     probe = _probe(Ports(http=free_port(), https=free_port()), authority)
     refused = await probe.ask(_domain("shop.test"))
     assert (refused.problem, "refused" in refused.detail.lower()) == ("unreachable", True)
@@ -196,7 +196,7 @@ def _watch(asked: Asked, managed: list[ManagedResource], **settings: object) -> 
     return DomainWatch(given, lambda: managed, clock=asked.clock, ask=asked)
 
 
-async def test_each_domain_has_its_time_and_a_failing_one_is_asked_sooner() -> None:
+async def test_a_failing_domain_is_checked_sooner() -> None:
     asked = Asked(FleetClock())
     watch = _watch(asked, [_managed(_domain("good.test"), _domain("bad.test"))])
     asked.problems = {"bad.test": "bad_gateway"}
@@ -212,7 +212,7 @@ async def test_each_domain_has_its_time_and_a_failing_one_is_asked_sooner() -> N
     assert watch.states()["id-bad.test"].failures == 0
 
 
-async def test_only_what_is_meant_to_run_is_asked() -> None:
+async def test_only_domains_that_should_work_are_checked() -> None:
     asked = Asked(FleetClock())
     off = Domain(id="off", host="off.test", is_enabled=False)
     managed = [
@@ -228,7 +228,7 @@ async def test_only_what_is_meant_to_run_is_asked() -> None:
     assert not watch.states()
 
 
-async def test_few_are_asked_at_once() -> None:
+async def test_few_domains_are_checked_at_once() -> None:
     asked = Asked(FleetClock())
     watch = _watch(asked, [_managed(*(_domain(f"s{number}.test") for number in range(40)))])
     await watch.ask_due()
@@ -254,7 +254,7 @@ async def test_when_nothing_at_all_can_be_reached_it_is_our_own_network() -> Non
     }
 
 
-async def test_it_runs_by_itself_unless_it_is_switched_off() -> None:
+async def test_domains_are_checked_unless_switched_off() -> None:
     asked = Asked(FleetClock())
     async with _watch(asked, [_managed(_domain("web.test"))], domains_s=0.05) as watch:
         await eventually(lambda: watch.states())

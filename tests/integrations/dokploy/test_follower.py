@@ -176,7 +176,7 @@ async def test_a_log_that_may_not_be_read_is_an_empty_one(server: ReplayServer, 
     assert (look.status, look.error_line, look.log_tail) == (DeployStatus.ERROR, "", ())
 
 
-async def test_what_does_not_answer_is_not_taken_for_nothing(server: ReplayServer, follower: DokployFollower) -> None:
+async def test_a_failed_query_is_not_taken_for_an_empty_result(server: ReplayServer, follower: DokployFollower) -> None:
     server.says(b"", status=502)
     with pytest.raises(SystemUnavailable):
         await follower.look(a_deploy())

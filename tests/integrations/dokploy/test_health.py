@@ -56,7 +56,7 @@ async def test_a_wrong_key_ends_the_check_with_the_next_step(server: ReplayServe
     assert step is not None and step.key == "dokploy_check.next.key"
 
 
-async def test_nobody_there_asks_for_the_address(server: ReplayServer) -> None:
+async def test_an_unreachable_address_asks_to_fix_the_setting(server: ReplayServer) -> None:
     lines = await checked(server, url="http://127.0.0.1:9", connect_timeout_s=1.0, retries=0)
     step = lines["dokploy_check.down"].next_step
     assert step is not None and step.key == "dokploy_check.next.url"

@@ -38,7 +38,7 @@ PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
         (200, b'[{"name": "x"}]', "application/json", "0.projectId in place of Project"),
     ],
 )
-async def test_what_is_no_answer_of_dokploys(
+async def test_an_answer_not_from_dokploy_is_recognised(
     status: int, content: bytes, content_type: str, says: str, server: ReplayServer, make_dokploy: MakeDokploy
 ) -> None:
     server.says(content, status=status, content_type=content_type)
@@ -71,7 +71,7 @@ async def test_the_key_follows_no_redirect(server: ReplayServer, dokploy: Dokplo
         ),
     ],
 )
-async def test_an_order_that_was_not_taken(
+async def test_a_call_that_dokploy_refuses_is_explained(
     status: int, content: bytes, kind: type[ActionFailed], says: str, server: ReplayServer, dokploy: Dokploy
 ) -> None:
     content_type = "text/html" if content == PAGE else "application/json"
@@ -93,7 +93,7 @@ async def test_a_login_before_dokploy_is_not_taken_for_a_bad_key(server: ReplayS
         await dokploy.projects.all()
 
 
-async def test_an_order_whose_answer_is_not_known_was_carried_out(server: ReplayServer, dokploy: Dokploy) -> None:
+async def test_a_call_with_an_unreadable_answer_counts_as_done(server: ReplayServer, dokploy: Dokploy) -> None:
     server.says(b"")
     with pytest.raises(AnswerUnreadable, match="carried out all the same"):
         await dokploy.composes.deploy("c1")

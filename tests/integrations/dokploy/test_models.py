@@ -22,12 +22,12 @@ from integrations.dokploy.models import (
 from tests.integrations.dokploy.replay import recordings
 
 
-def test_a_new_word_is_unknown_and_no_failure() -> None:
+def test_an_unknown_status_is_no_failure() -> None:
     compose = ComposeRow.model_validate({"composeId": "c1", "composeStatus": "paused", "sourceType": "svn"})
     assert (compose.compose_status, compose.source_type) == (DokployStatus.UNKNOWN, SourceType.UNKNOWN)
 
 
-def test_a_null_in_place_of_a_list_or_text_is_none_of_it() -> None:
+def test_null_reads_as_an_empty_list_or_text() -> None:
     environment = EnvironmentRow.model_validate({"environmentId": "e1", "name": None, "compose": None, "mysql": None})
     assert (environment.name, environment.compose, environment.databases) == ("", (), ())
 

@@ -105,7 +105,7 @@ ROWS: list[tuple[type[BaseModel], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("model", "raw"), ROWS, ids=[model.__name__ for model, _ in ROWS])
-def test_a_row_shows_none_of_its_secrets(model: type[BaseModel], raw: dict[str, Any]) -> None:
+def test_a_record_never_prints_its_secrets(model: type[BaseModel], raw: dict[str, Any]) -> None:
     row = model.model_validate(raw)
     shown = [
         repr(row),
@@ -123,7 +123,7 @@ def test_a_row_shows_none_of_its_secrets(model: type[BaseModel], raw: dict[str, 
     assert raw_of(row) == raw
 
 
-def test_a_secret_is_given_only_to_who_asks() -> None:
+def test_a_secret_is_read_only_explicitly() -> None:
     compose = ComposeRow.model_validate(COMPOSE)
     assert reveal(compose.env) == f"PLAIN={PLANTED}"
     assert reveal(compose.compose_file) == COMPOSE["composeFile"]
@@ -190,7 +190,7 @@ async def test_an_answer_of_another_form_quotes_no_secret(server: ReplayServer, 
     _shows_nothing(caught.value)
 
 
-async def test_no_order_quotes_its_body(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
+async def test_no_error_of_a_call_quotes_its_body(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
     server.says(b"<html>", status=502, content_type="text/html")
     dokploy = make_dokploy()
     for call in (

@@ -24,7 +24,7 @@ from tests.integrations.dokploy.source_world import MakeSource, view_after, view
 from tests.testbed.world import eventually
 
 
-async def test_the_first_look_knows_everything_but_details(
+async def test_the_first_poll_finds_everything_but_details(
     fleet: Fleet, make_source: MakeSource, hand: FleetClock
 ) -> None:
     web = fleet.services["id-web"]
@@ -187,7 +187,7 @@ async def test_what_failed_before_the_watch_began_is_not_read(
     assert fleet.asked["deployment.readLogs"] == 0
 
 
-async def test_a_question_that_fails_loses_nothing(fleet: Fleet, make_source: MakeSource, hand: FleetClock) -> None:
+async def test_a_failed_query_loses_nothing(fleet: Fleet, make_source: MakeSource, hand: FleetClock) -> None:
     fleet.services["id-web"].domains = [fleet.domain("shop.example")]
     source = make_source()
     await source.look()
@@ -197,7 +197,7 @@ async def test_a_question_that_fails_loses_nothing(fleet: Fleet, make_source: Ma
     assert [one.host for one in view.managed[0].domains] == ["shop.example"]
 
 
-async def test_no_deployments_is_no_answer(fleet: Fleet, make_source: MakeSource, hand: FleetClock) -> None:
+async def test_a_failed_deployment_query_is_an_error(fleet: Fleet, make_source: MakeSource, hand: FleetClock) -> None:
     source = make_source()
     await source.look()
     fleet.broken = {"deployment.allCentralized"}
@@ -208,7 +208,7 @@ async def test_no_deployments_is_no_answer(fleet: Fleet, make_source: MakeSource
     assert (await view_of(source)).managed, "asked again with the next look, not with the next poll"
 
 
-async def test_a_right_that_is_missing_takes_one_question_away(
+async def test_a_missing_permission_stops_only_its_own_query(
     fleet: Fleet, make_source: MakeSource, hand: FleetClock
 ) -> None:
     fleet.denied = {"deployment.queueList", "compose.one"}
@@ -256,7 +256,7 @@ async def test_a_refused_key_is_left_alone_for_a_while(fleet: Fleet, make_source
     assert (await view_of(source)).managed
 
 
-async def test_new_names_are_told_once(fleet: Fleet, make_dokploy: MakeDokploy, hand: FleetClock) -> None:
+async def test_new_names_are_reported_once(fleet: Fleet, make_dokploy: MakeDokploy, hand: FleetClock) -> None:
     names, told = StackNames(), []
     client = make_dokploy()
     source = DokploySource(
@@ -293,7 +293,7 @@ async def test_two_hundred_composes_are_known_at_once(fleet: Fleet, make_source:
     assert min(took_s) <= 0.05
 
 
-async def test_a_watcher_runs_over_it(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
+async def test_a_watcher_runs_on_dokploy(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
     fleet = Fleet()
     web = fleet.compose("web")
     fleet.mount(server)

@@ -46,7 +46,9 @@ def _stands(scene: Scene, what: ManagedResource, containers: list[Any], **more: 
     ],
     ids=["down", "removed", "running"],
 )
-def test_a_status_that_is_not_so(what: ManagedResource, containers: list[Any], says: str) -> None:
+def test_a_status_that_contradicts_the_containers_is_reported(
+    what: ManagedResource, containers: list[Any], says: str
+) -> None:
     assert _stands(Scene(), what, containers) == [f"alert.status_contradicts.{says}"]
 
 
@@ -66,7 +68,7 @@ def test_a_status_that_is_not_so(what: ManagedResource, containers: list[Any], s
         pytest.param(managed("shop", LONG_AGO, server="remote-1"), [], id="on a machine nobody watches"),
     ],
 )
-def test_a_status_that_is_not_contradicted(what: ManagedResource, containers: list[Any]) -> None:
+def test_a_status_that_matches_the_containers_is_not_reported(what: ManagedResource, containers: list[Any]) -> None:
     assert "status_contradicts" not in " ".join(_stands(Scene(), what, containers))
 
 
@@ -146,7 +148,7 @@ def test_a_programs_own_404_is_not_taken_for_the_routers() -> None:
     assert said(own(labels={"traefik.http.routers.x.rule": "Host(`other.example`)"})) == ["domain_failing"]
 
 
-def test_one_failure_is_none() -> None:
+def test_one_failed_check_raises_no_alert() -> None:
     assert not _domain("bad_gateway", failures=1, http_status=502)
     assert not _domain("", failures=0, http_status=200)
 

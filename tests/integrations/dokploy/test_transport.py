@@ -82,7 +82,7 @@ async def test_an_order_the_proxy_did_not_pass_on_was_not_done(server: ReplaySer
     assert len(server.asked) == 1
 
 
-async def test_nobody_listens(make_dokploy: MakeDokploy) -> None:
+async def test_a_refused_connection_asks_for_the_address(make_dokploy: MakeDokploy) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         dokploy = make_dokploy(url=f"http://127.0.0.1:{taken.getsockname()[1]}")
@@ -258,7 +258,7 @@ async def test_slow_work_holds_up_no_read(server: ReplayServer, dokploy: Dokploy
     await asyncio.gather(*stops, return_exceptions=True)
 
 
-async def test_a_full_line_refuses_at_once(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
+async def test_a_full_waiting_line_refuses_at_once(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
     server.does(hangs)
     dokploy = make_dokploy(at_once=1, waiting=2)
     waiting = [asyncio.ensure_future(dokploy.instance.version()) for _ in range(3)]
@@ -272,7 +272,7 @@ async def test_a_full_line_refuses_at_once(server: ReplayServer, make_dokploy: M
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_requests_keep_their_distance(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
+async def test_requests_are_paced(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
     server.does(VERSION)
     dokploy = make_dokploy(pace_s=0.05)
     begin = time.monotonic()

@@ -233,7 +233,7 @@ async def test_a_failed_backup_is_told_when_it_is_announced(quick_world: World) 
     await eventually(lambda: quick_world.heard.cleared == [alert.fingerprint])
 
 
-async def test_dokploy_gone_and_back(quick_world: World) -> None:
+async def test_dokploy_going_down_and_coming_back_is_reported(quick_world: World) -> None:
     quick_world.standin.go_down()
     (alert,) = await eventually(lambda: quick_world.said("platform_unreachable"), 40)
     assert alert.says.key == "alert.platform_unreachable.network"

@@ -89,7 +89,7 @@ def test_nothing_of_the_error_is_kept() -> None:
         {"message": "Build Error"},
     ],
 )
-def test_what_is_not_known_is_nothing(body: dict[str, object]) -> None:
+def test_an_unknown_notification_is_ignored(body: dict[str, object]) -> None:
     assert parse(body) is None
 
 
@@ -133,7 +133,7 @@ async def test_the_hook_announces_and_makes_the_watcher_look() -> None:
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "1e9", "", "2026-13-01"])
-def test_a_moment_that_cannot_be_is_none(moment: str) -> None:
+def test_an_impossible_time_is_ignored(moment: str) -> None:
     notice = parse({"title": "Dokploy Backup Successful", "timestamp": moment})
     assert notice is not None
     assert notice.at is None
