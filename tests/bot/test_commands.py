@@ -26,7 +26,7 @@ async def _ask(world: FaceWorld, words: str, *parts: str) -> ShownMessage:
 
 async def test_status_shows_every_stack_and_leads_on(world: FaceWorld) -> None:
     answer = await _ask(world, "/status", "granada", "malaga")
-    assert answer.text.startswith("🟢 All well: 4 services in 2 stacks")
+    assert answer.text.startswith("🟢 All good: 4 services in 2 stacks")
     world.engine.kill("granada-api-1")
     await world.look()
     answer = await _ask(world, "/status", "4 services, 1 needs attention")

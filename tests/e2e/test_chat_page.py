@@ -108,7 +108,7 @@ async def test_the_demo_from_the_card_to_its_end(
         await page.screenshot(path=tmp_path / "resolved.png")
 
         await _say(page, "/status")
-        await expect(page.locator(".other").last).to_contain_text("All well: 8 services in 2 stacks")
+        await expect(page.locator(".other").last).to_contain_text("All good: 8 services in 2 stacks")
         await _say(page, "¿Por qué se cayó Granada?")
         await expect(page.locator(".other").last).to_contain_text("Resolved after")
         await page.screenshot(path=tmp_path / "answered.png")
