@@ -29,7 +29,7 @@ def parse_window(window: str) -> timedelta:
     """`90s`, `30m`, `2h`, `7d` as a time span; raises ValueError that says what is expected."""
     match = WINDOW.fullmatch(window.strip().lower())
     if match is None or int(match[1]) == 0:
-        raise ValueError(f"{window!r} is no window: write a number and s, m, h or d, like 30m or 2h")
+        raise ValueError(f"{window!r} is not a time window; write a number and s, m, h or d, like 30m or 2h")
     return min(timedelta(**{UNIT[match[2]]: int(match[1])}), LONGEST_WINDOW)
 
 

@@ -33,8 +33,8 @@ class Ownership:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SettingsError(
-                f"`data_dir` {str(self._path.parent)!r} cannot be written ({error.strerror}); "
-                "give this user the right to, or name another one with INFRAGUARDIAN_DATA_DIR"
+                f"`data_dir` {str(self._path.parent)!r} isn't writable ({error.strerror}); "
+                "give this user write permission, or choose another folder with INFRAGUARDIAN_DATA_DIR"
             ) from error
         try:
             await self._wait_for(file)
@@ -52,8 +52,8 @@ class Ownership:
             if asyncio.get_running_loop().time() > give_up:
                 holder = os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
                 raise SettingsError(
-                    f"another InfraGuardian (process {holder}) already works in {str(self._path.parent)!r}; stop it, "
-                    "or give this one a `data_dir` and a bot of its own"
+                    f"another InfraGuardian (process {holder}) is already using {str(self._path.parent)!r}; stop it, "
+                    "or give this one its own `data_dir` and bot"
                 )
             await asyncio.sleep(LOOK_S)
 

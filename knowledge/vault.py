@@ -40,7 +40,7 @@ class Vault:
         except InvalidToken as error:
             raise SettingsError(
                 f"{what} was encrypted with another key; set INFRAGUARDIAN_KEY (or put back {KEY_FILE!r} in data_dir) "
-                "to what it was when it was written"
+                "to what it was when this was written"
             ) from error
 
     def _fernet(self) -> Fernet:
@@ -82,7 +82,7 @@ def _read(path: Path) -> bytes:
     except PermissionError as error:
         raise SettingsError(f"the key file {str(path)!r} cannot be read: {error.strerror}; check its owner") from error
     if not _is_fernet_key(key):
-        raise SettingsError(f"the key file {str(path)!r} holds no key (44 characters); put it back from a backup")
+        raise SettingsError(f"the key file {str(path)!r} holds no key of 44 characters; restore it from a backup")
     return key
 
 

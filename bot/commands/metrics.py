@@ -99,7 +99,7 @@ def _thinned(points: Sequence[SeriesPoint]) -> Sequence[SeriesPoint]:
 
 
 async def draw(data: ChartData) -> bytes:
-    """The picture, drawn by a program of its own; raises TimeLimitExceeded when it does not end."""
+    """Draw the picture in its own process; raises TimeLimitExceeded when that does not end."""
     program = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -113,12 +113,14 @@ async def draw(data: ChartData) -> bytes:
         async with asyncio.timeout(DRAW_S):
             picture, problem = await program.communicate(data.to_json().encode())
     except TimeoutError as error:
-        raise TimeLimitExceeded("the chart drawing", f"it took longer than {DRAW_S:.0f} s") from error
+        says = text("metrics.too_slow", seconds=round(DRAW_S))
+        raise TimeLimitExceeded("the chart drawing", f"it took longer than {DRAW_S:.0f} s", says=says) from error
     finally:
         if program.returncode is None:
             program.kill()
             await program.wait()
     if program.returncode != 0:
         last = problem.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:200]
-        raise SystemUnavailable("the chart drawing", last or f"it ended with code {program.returncode}")
+        last = last or f"exit code {program.returncode}"
+        raise SystemUnavailable("the chart drawing", last, says=text("metrics.not_drawn", problem=last))
     return picture

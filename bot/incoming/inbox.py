@@ -295,7 +295,7 @@ class Polling:
         problem = str(error)
         if isinstance(error, Conflict):
             problem = (
-                f"another program reads this bot's messages: stop it, or give this one a token of its own ({error})"
+                f"another program is reading this bot's messages; stop it, or give this one its own token ({error})"
             )
         if problem != self.problem:
             known = isinstance(error, NetworkError | Conflict | RetryAfter | SystemUnavailable)

@@ -29,7 +29,7 @@ def _language(language: Language) -> dict[str, str]:
             raise SettingsError(f"the text file {path.name!r} ({language}) cannot be read: {error}") from error
         for key, sentence in _flat(content or {}, ""):
             if key in found:
-                raise SettingsError(f"the sentence {key!r} stands twice ({language}, second time in {path.name!r})")
+                raise SettingsError(f"the key {key!r} appears twice ({language}, second time in {path.name!r})")
             found[key] = sentence
     return found
 

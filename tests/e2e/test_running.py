@@ -119,5 +119,6 @@ async def test_a_second_start_on_the_same_records_is_refused(world: World) -> No
 async def test_another_program_on_the_same_bot_is_said_clearly(world: World, tmp_path: Path) -> None:
     await world.start()
     world.chat_server.faults.add("getUpdates", Fault.conflict(), times=1)
-    await world.until(lambda: "another program reads this bot's messages" in world.log(), 20, "the conflict is said")
+    told = "another program is reading this bot's messages"
+    await world.until(lambda: told in world.log(), 20, "the conflict is said")
     await world.ask(world.ada, "/whoami", "admin", timeout_s=40)

@@ -39,6 +39,6 @@ async def test_a_second_start_on_the_same_records_is_refused_and_a_killed_one_le
 
 async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
-    with pytest.raises(SettingsError, match="cannot be written"):
+    with pytest.raises(SettingsError, match="isn't writable"):
         async with Ownership(tmp_path / "file"):
             raise AssertionError("entered")

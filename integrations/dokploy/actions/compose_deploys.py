@@ -200,7 +200,7 @@ class ComposeDeploys(DokployToolset):
                     "cannot be put back by name; give the service the earlier tag (dokploy.compose.change_image_tag)",
                     says=text("dokploy_error.tag_again", stack=managed.name),
                 )
-        return await go(self._parts, managed, row, way_from(snapshot), why="put back what was before")
+        return await go(self._parts, managed, row, way_from(snapshot), why="undo: back to what ran before")
 
     # -- shared ----------------------------------------------------------------------------------------------------
 

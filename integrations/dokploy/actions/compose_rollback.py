@@ -67,7 +67,7 @@ class ComposeRollback(DokployToolset):
         """Write back what was there before the rollback, and deploy it; followed."""
         with before_sending():
             managed, row = await ready(self._parts, params.stack)
-        return await go(self._parts, managed, row, way_from(snapshot), why="take the rollback back")
+        return await go(self._parts, managed, row, way_from(snapshot), why="undo the rollback")
 
     async def rollback_preview(self, params: RollbackParams) -> Preview:
         """The difference between now and then, and what going back does not bring back."""
