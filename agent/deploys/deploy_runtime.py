@@ -31,7 +31,8 @@ from core.deployments.deploys import (
 from core.deployments.platform import DeployStatus
 from core.error_text import problem_of
 from core.errors import GuardianError, SystemUnavailable
-from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert
 from core.monitoring.inventory import Container, Inventory
 from core.runs import Done, Run, Runs, Waiting
 from core.settings import DokploySettings, VerificationSettings
@@ -47,8 +48,6 @@ TOLD_FOR = timedelta(days=2)
 GOING_BACK_LIMIT = timedelta(minutes=3)
 """So long a deploy that takes another one back may wait; what its stack shows meanwhile is held back."""
 TOLD_LIMIT = 500
-_UNPLANNED = UNREACHABLE_KINDS | {AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED, AlertKind.BACKUP_FAILED}
-"""What no deploy explains."""
 _AT_WORK = (DeployPhase.RUNNING, DeployPhase.SETTLING)
 log = logging.getLogger(__name__)
 
@@ -106,7 +105,7 @@ class DeployRuntime:
 
         One of ours that failed has a card of its own: the alarm about it would tell the same once more.
         """
-        if alert.stack is None or alert.kind in _UNPLANNED:
+        if alert.stack is None or not alert.kind.traits.is_explained_by_deploy:
             return False
         if any(one.stack == alert.stack for one in self._at_work.values()) or self._is_going_back(alert.stack):
             return True

@@ -11,18 +11,9 @@ from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.outcomes import records
 from agent.incident.verification import VerificationResult, VerificationState, check, targets, window_s
 from core.actions.calls import CallState
-from core.incidents.alerts import AlertKind
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState, Verification
 from core.text import text
 
-PLATFORM_KINDS = frozenset(
-    {
-        *(AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED, AlertKind.DEPLOY_STUCK, AlertKind.QUEUE_BLOCKED),
-        *(AlertKind.STATUS_CONTRADICTS, AlertKind.DOMAIN_FAILING, AlertKind.BACKUP_FAILED),
-        AlertKind.PLATFORM_UNREACHABLE,
-    }
-)
-"""What only a look at the platform can tell to be over."""
 LEAST_PAUSE_S = 0.2
 NEWS_S = 1.0
 """An end of the window that moves by less is not worth a change of the card."""
@@ -120,6 +111,6 @@ async def _acted(repair: RepairCheck, mind: IncidentDeps) -> Verification:
 async def _refresh(incident: Incident, mind: IncidentDeps) -> None:
     """Look at its host, and at the platform where the trouble was seen there."""
     hosts = {incident.host}
-    if any(alert.kind in PLATFORM_KINDS for alert in incident.alerts):
+    if any(alert.kind.traits.is_seen_on_platform for alert in incident.alerts):
         hosts |= {one.name for one in mind.watch.inventory().hosts if one.is_platform}
     await asyncio.gather(*(mind.watch.refresh(host) for host in sorted(hosts)))

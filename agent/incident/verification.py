@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alerts import Alert, Severity
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Inventory
 from core.monitoring.status import Status, status_of
@@ -15,8 +15,6 @@ from core.settings import VerificationSettings
 from core.text import Text, text
 
 BACKOFF_MARGIN_S = 10.0
-_OF_ITS_CONTAINERS = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED, AlertKind.STATUS_CONTRADICTS})
-"""Trouble of a whole stack that is over only when all its containers are well."""
 
 
 class Signals(Protocol):
@@ -88,7 +86,7 @@ def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = (
         if inventory.service(incident.stack, culprit, incident.host) is not None:
             wanted.add((incident.host, incident.stack, culprit))
     served = [(alert.stack, alert.facts().get("domain_service")) for alert in incident.alerts]
-    whole = {alert.stack for alert in incident.alerts if alert.stack and alert.kind in _OF_ITS_CONTAINERS}
+    whole = {alert.stack for alert in incident.alerts if alert.stack and alert.kind.traits.needs_whole_stack}
     found = []
     for one in inventory.containers:
         is_named = (one.host, one.stack, one.service) in wanted or one.ref in further

@@ -32,7 +32,7 @@ from agent.runbooks.templates import is_name, references
 from agent.runbooks.yaml_positions import Mistake, Mistakes, YamlSpot, read_marked
 from core.actions.catalog import Catalog, Risk
 from core.errors import RunbookError, closest
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 
 WORD = re.compile(r"[a-z][a-z0-9_]{0,40}")
 DEFAULT_CONFIDENCE = 0.9

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from agent.runbooks.conditions import Condition, Lookup
 from core.actions.catalog import JsonObject
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 
 
 @dataclass(frozen=True, kw_only=True)

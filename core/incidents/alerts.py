@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
 
 from pydantic import JsonValue
 
+from core.incidents.alert_kinds import AlertKind, DetectorKind
 from core.text import Text
 
 
@@ -19,51 +19,6 @@ class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
-
-
-class AlertKind(StrEnum):
-    """What can be wrong. The runbooks' `trigger.event` names one of these."""
-
-    CONTAINER_DIED = "container_died"
-    """Exited unexpectedly, whatever the cause (the kernel's memory killer too)."""
-    CRASH_LOOP = "crash_loop"
-    CHILD_OOM = "child_oom"
-    """The kernel killed a process inside; the container itself runs on."""
-    UNHEALTHY = "unhealthy"
-    CANNOT_START = "cannot_start"
-    KILLED_BY_API = "killed_by_api"
-    PAUSED = "paused"
-    MEMORY_NEAR_LIMIT = "memory_near_limit"
-    CPU_PEGGED = "cpu_pegged"
-    CPU_THROTTLED = "cpu_throttled"
-    ENGINE_UNREACHABLE = "engine_unreachable"
-    DEPLOY_FAILED = "deploy_failed"
-    """A deployment ended with an error."""
-    DEPLOY_CRASHED = "deploy_crashed"
-    """A deployment was called done, and its containers crashed or never became well."""
-    DEPLOY_STUCK = "deploy_stuck"
-    """A deployment runs far longer than it should."""
-    QUEUE_BLOCKED = "queue_blocked"
-    """Deployments wait behind one that does not end."""
-    STATUS_CONTRADICTS = "status_contradicts"
-    """The platform says that a stack runs, and its containers do not, or the other way round."""
-    DOMAIN_FAILING = "domain_failing"
-    """A domain does not answer: its name, its router, its port or its certificate."""
-    BACKUP_FAILED = "backup_failed"
-    PLATFORM_UNREACHABLE = "platform_unreachable"
-    """The platform (Dokploy) does not answer, or does not take the key."""
-    DETECTOR_FAILED = "detector_failed"
-    """A detector of the guardian's own raises errors: what it looks for goes unseen."""
-
-
-UNREACHABLE_KINDS = frozenset({AlertKind.ENGINE_UNREACHABLE, AlertKind.PLATFORM_UNREACHABLE})
-"""About the watched system itself: all that can still be said when it does not answer."""
-ABOUT_THE_WATCH = UNREACHABLE_KINDS | {AlertKind.DETECTOR_FAILED}
-"""About how a system is watched, not about what runs there: its own watcher alone says so."""
-
-
-DetectorKind = Literal["state", "event"]
-"""`state`: quiet when its condition is false. `event`: quiet when the target runs well and nothing recurred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +37,6 @@ class Alert:
     """Something is wrong with one target."""
 
     kind: AlertKind
-    detector: DetectorKind
     severity: Severity
     host: str
     stack: str | None = None
@@ -95,6 +49,11 @@ class Alert:
     evidence: tuple[Evidence, ...] = ()
     reported_as: str = ""
     """`source/id` of the other system that reported it (core/incidents/external_alerts.py); empty: a watcher saw it."""
+
+    @property
+    def detector(self) -> DetectorKind:
+        """How it becomes quiet."""
+        return self.kind.traits.detector
 
     @property
     def fingerprint(self) -> str:

@@ -6,29 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from core.incidents.alerts import ABOUT_THE_WATCH, Alert, AlertKind
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert
 from core.incidents.incident import BUSY, Incident
 from core.monitoring.topology import Topology
 from core.settings import WatchSettings
-
-_CAN_BE_CAUSED = frozenset({AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY})
-"""What a service shows when something it needs is down."""
-_CAN_CAUSE = (
-    frozenset(AlertKind)
-    - ABOUT_THE_WATCH
-    - {AlertKind.DOMAIN_FAILING, AlertKind.BACKUP_FAILED, AlertKind.STATUS_CONTRADICTS, AlertKind.QUEUE_BLOCKED}
-)
-_OF_A_DEPLOY = frozenset({AlertKind.DEPLOY_CRASHED, AlertKind.STATUS_CONTRADICTS})
-"""What a stack shows as a whole when some of its containers do not run."""
-_OF_A_STACK = _OF_A_DEPLOY | {AlertKind.DOMAIN_FAILING}
-"""Said of a stack; has its cause in one of its containers where one of those is in trouble too."""
-_APART = frozenset({AlertKind.BACKUP_FAILED}) | ABOUT_THE_WATCH
-"""Have nothing to do with whatever else is wrong with the same stack or host."""
-_IS_DOWN = frozenset(
-    {AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY, AlertKind.CANNOT_START}
-    | {AlertKind.KILLED_BY_API, AlertKind.PAUSED}
-)
-"""While one of these is on, later victims belong to it however late they come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +55,8 @@ def place(
 
 def _is_akin(alert: Alert, incident: Incident) -> bool:
     """Whether they are of one sort: a failed backup is no part of a failed deployment."""
-    return all(alert.kind == one.kind for one in incident.alerts if {alert.kind, one.kind} & _APART)
+    apart = [one for one in incident.alerts if alert.kind.traits.stands_apart or one.kind.traits.stands_apart]
+    return all(alert.kind == one.kind for one in apart)
 
 
 def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -> list[Incident]:
@@ -92,16 +75,16 @@ def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -
     if not _has_cause_inside(alert):
         return []
     inside = [one for one in near if one.service is not None]
-    is_whole_deploy = alert.kind in _OF_A_DEPLOY
+    is_whole_deploy = alert.kind.traits.sums_up_containers
     return [one for one in inside if one is inside[0] or (is_whole_deploy and one.state not in BUSY)]
 
 
 def _is_of_a_deploy(incident: Incident) -> bool:
-    return any(one.kind in _OF_A_DEPLOY or _is_for_a_container(one) for one in incident.alerts)
+    return any(one.kind.traits.sums_up_containers or _is_for_a_container(one) for one in incident.alerts)
 
 
 def _has_cause_inside(alert: Alert) -> bool:
-    return alert.kind in _OF_A_STACK or _is_for_a_container(alert)
+    return alert.kind.traits.has_cause_inside or _is_for_a_container(alert)
 
 
 def _is_for_a_container(alert: Alert) -> bool:
@@ -123,16 +106,16 @@ def _of_root(
 
 
 def _explains(other: Alert, root: str, alert: Alert, firing: frozenset[str], settings: WatchSettings) -> bool:
-    if alert_title(other) != root or other.kind not in _CAN_CAUSE:
+    if alert_title(other) != root or not other.kind.traits.can_cause:
         return False
-    if other.kind in _IS_DOWN and other.fingerprint in firing:
+    if other.kind.traits.is_down and other.fingerprint in firing:
         return True
     return abs(alert.at - other.at) <= timedelta(seconds=settings.group_within_s)
 
 
 def _of_victims(alert: Alert, here: Sequence[Incident], topology: Topology, settings: WatchSettings) -> list[Incident]:
     """The incidents of victims whose root this alert is, oldest first; one under repair is left alone."""
-    if alert.kind not in _CAN_CAUSE:
+    if not alert.kind.traits.can_cause:
         return []
     victims = set(topology.victims(alert_title(alert)))
     within = timedelta(seconds=settings.group_within_s)
@@ -148,4 +131,4 @@ def _of_victims(alert: Alert, here: Sequence[Incident], topology: Topology, sett
 
 def can_be_caused(alert: Alert) -> bool:
     """Whether something it needs may be the cause; a kill for memory has its cause in itself."""
-    return alert.kind in _CAN_BE_CAUSED and not alert.facts().get("oom_killed")
+    return alert.kind.traits.can_be_caused and not alert.facts().get("oom_killed")

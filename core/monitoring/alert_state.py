@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.incidents.alerts import UNREACHABLE_KINDS, Alert, AlertKind, Evidence, Firing, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Firing, Severity
 from core.monitoring.recovery import back_off_s, is_wanted_down, not_recovered, targets
 from core.monitoring.snapshot import Detector, View
 from core.text import Text, text
@@ -16,9 +17,6 @@ log = logging.getLogger(__name__)
 
 SAME_MOMENT = timedelta(seconds=1)
 """Inspect and event tell of the same end with a small difference."""
-RESOURCE_KINDS = frozenset({AlertKind.MEMORY_NEAR_LIMIT, AlertKind.CPU_PEGGED, AlertKind.CPU_THROTTLED})
-REPEATING = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.BACKUP_FAILED})
-"""States that another happening of the same kind brings about anew while they last: its moment tells."""
 RESOURCE_CALM_S = 60.0
 """One sample under the threshold is not the end of it."""
 GONE_CALM_S = 60.0
@@ -50,7 +48,7 @@ class AlertState:
         self._detectors = tuple(detectors)
         self.raises = frozenset({AlertKind.DETECTOR_FAILED, *(one.raises for one in detectors)})
         """What it can say."""
-        self._event_kinds = frozenset(one.raises for one in detectors if one.kind == "event")
+        self._event_kinds = frozenset(one.raises for one in detectors if one.raises.traits.detector == "event")
         self._settle_s = settle_s
         self._on: dict[str, _On] = {}
         self._last_at: dict[str, datetime] = {}
@@ -109,7 +107,7 @@ class AlertState:
         """What the detectors say, the newest of each fingerprint; of a blind host only that it is blind."""
         said: dict[str, Alert] = {}
         for detector in self._detectors:
-            if is_blind and detector.raises not in UNREACHABLE_KINDS:
+            if is_blind and not detector.raises.traits.is_unreachable:
                 continue
             for alert in self._ask(detector, view):
                 known = said.get(alert.fingerprint)
@@ -148,7 +146,7 @@ class AlertState:
             self._on[alert.fingerprint] = _On(firing=Firing(alert=alert, since=now, last=alert.at))
             self._last_at[alert.fingerprint] = alert.at
             return True
-        if not is_event and alert.kind not in REPEATING:
+        if not is_event and not alert.kind.traits.repeats:
             return False
         happened_again = alert.at - on.firing.last > SAME_MOMENT
         is_better_known = not happened_again and alert.says.key != on.firing.alert.says.key
@@ -164,7 +162,7 @@ class AlertState:
         unseen = self._unseen_kinds()
         for fingerprint, on in tuple(self._on.items()):
             alert = on.firing.alert
-            if alert.kind in unseen or (is_blind and alert.kind not in UNREACHABLE_KINDS):
+            if alert.kind in unseen or (is_blind and not alert.kind.traits.is_unreachable):
                 on.calm_since = None
                 continue
             calm_s = self._calm_s(alert, view, is_said=fingerprint in said, last=on.firing.last)
@@ -179,7 +177,7 @@ class AlertState:
     def _calm_s(self, alert: Alert, view: View, *, is_said: bool, last: datetime) -> float | None:
         """How long it must stay as calm as it is now to be over; None: it is not calm."""
         if alert.detector == "state":
-            return None if is_said else (RESOURCE_CALM_S if alert.kind in RESOURCE_KINDS else 0.0)
+            return None if is_said else (RESOURCE_CALM_S if alert.kind.traits.is_resource else 0.0)
         if is_wanted_down(alert, view.now, last):
             return 0.0
         found = targets(alert, view.now)
@@ -197,7 +195,6 @@ def alert_like(fingerprint: str, at: datetime) -> Alert:
     host, stack, service = target.split("/", 2)
     return Alert(
         kind=AlertKind(kind),
-        detector="event",
         severity=Severity.INFO,
         host=host,
         stack=None if stack == "-" else stack,
@@ -210,7 +207,6 @@ def alert_like(fingerprint: str, at: datetime) -> Alert:
 def _broken_alert(host: str, names: tuple[str, ...], since: datetime) -> Alert:
     return Alert(
         kind=AlertKind.DETECTOR_FAILED,
-        detector="state",
         severity=Severity.WARNING,
         host=host,
         at=since,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from core.incidents.alerts import Alert, AlertKind
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert
 from core.monitoring.exits import last_exit
 from core.monitoring.inventory import Container, ContainerState
 from core.monitoring.snapshot import EventKind, Snapshot

@@ -9,7 +9,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from core.deployments.platform import BackupState, DomainState, ManagedResource, QueuedDeployment
-from core.incidents.alerts import Alert, AlertKind, DetectorKind
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert
 from core.monitoring.inventory import Container, Host, Inventory
 from core.settings import WatchSettings
 
@@ -169,13 +170,12 @@ Detect = Callable[[View], Iterable[Alert]]
 
 @dataclass(frozen=True, kw_only=True)
 class Detector:
-    """A pure function over a View, with the way it becomes quiet.
+    """A pure function over a View.
 
-    An `event` detector yields what happened as long as the event is in the snapshot's window, always with the same
-    `at`: the watcher tells a repeat from the same thing seen again by that moment.
+    One whose kind is an `event` yields what happened as long as the event is in the snapshot's window, always with
+    the same `at`: the watcher tells a repeat from the same thing seen again by that moment.
     """
 
-    kind: DetectorKind
     raises: AlertKind
     detect: Detect
 
@@ -189,10 +189,10 @@ class Detector:
         yield from self.detect(view)
 
 
-def detector(kind: DetectorKind, raises: AlertKind) -> Callable[[Detect], Detector]:
-    """Declare a detector: `@detector("state", AlertKind.PAUSED)` over `def paused(view: View) -> Iterator[Alert]`."""
+def detector(raises: AlertKind) -> Callable[[Detect], Detector]:
+    """Declare a detector: `@detector(AlertKind.PAUSED)` over `def paused(view: View) -> Iterator[Alert]`."""
 
     def declare(function: Detect) -> Detector:
-        return Detector(kind=kind, raises=raises, detect=function)
+        return Detector(raises=raises, detect=function)
 
     return declare

@@ -13,7 +13,8 @@ from typing import Protocol, Self
 
 from core.clock import Clock
 from core.errors import SystemUnavailable
-from core.incidents.alerts import ABOUT_THE_WATCH, UNREACHABLE_KINDS, Alert, Firing
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Firing
 from core.monitoring.alert_state import AlertChange, AlertState
 from core.monitoring.inventory import Inventory
 from core.monitoring.poll_schedule import EVERYTHING, PollSchedule
@@ -159,7 +160,7 @@ class Watcher:
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
         """What still speaks against it being over; None: nothing."""
-        is_about_itself = fingerprint.partition(":")[0] in UNREACHABLE_KINDS
+        is_about_itself = AlertKind(fingerprint.partition(":")[0]).traits.is_unreachable
         if self.is_blind and not is_about_itself:
             return text(
                 "watch.quiet.platform" if self.snapshot().host.is_platform else "watch.quiet.blind", host=self.name
@@ -170,9 +171,10 @@ class Watcher:
 
     def is_about(self, fingerprint: str) -> bool:
         """Whether this watcher is the one that raises and clears that trouble."""
-        kind, _, target = fingerprint.partition(":")
+        name, _, target = fingerprint.partition(":")
+        kind = AlertKind(name)
         is_own = target.partition("/")[0] == self.name
-        return kind in self._board.raises and (is_own or (self._around is not None and kind not in ABOUT_THE_WATCH))
+        return kind in self._board.raises and (is_own or (self._around is not None and not kind.traits.is_about_watch))
 
     def speaks_of(self, host: str) -> bool:
         """Whether it watches that host, or has an alert on about it."""

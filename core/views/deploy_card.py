@@ -10,7 +10,6 @@ from core.actions.calls import CallRecord
 from core.deployments.deploys import Deploy, DeployKind, DeployPhase
 from core.deployments.platform import ManagedKind
 from core.durations import clock_time, duration
-from core.incidents.alerts import AlertKind
 from core.incidents.incident import Incident
 from core.text import Text, text
 from core.views.cards import (
@@ -51,16 +50,6 @@ CANCEL = "!cancel"
 """Behind a stack's name in /deploy: take it out of the queue."""
 BLIND = "deploys.unreachable"
 """What a deploy says while the platform does not answer: its log stands still, and a person must know why."""
-DEPLOY_KINDS = frozenset(
-    {
-        AlertKind.DEPLOY_FAILED,
-        AlertKind.DEPLOY_CRASHED,
-        AlertKind.DEPLOY_STUCK,
-        AlertKind.QUEUE_BLOCKED,
-        AlertKind.STATUS_CONTRADICTS,
-    }
-)
-BAD_DEPLOYS = frozenset({AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +134,10 @@ def incident_buttons(
 
     `is_asked`: a repair waits for an answer, beside which a way back of one's own would only confuse.
     """
-    kinds: set[str] = {incident.kind, *(alert.kind for alert in incident.alerts)}
-    if incident.stack is None or not (kinds & DEPLOY_KINDS or deploys):
+    kinds = [alert.kind.traits for alert in incident.alerts]
+    if incident.stack is None or not (deploys or any(kind.is_about_deploys for kind in kinds)):
         return ()
-    stack, is_bad = incident.stack, bool(kinds & BAD_DEPLOYS)
+    stack, is_bad = incident.stack, any(kind.is_bad_deploy for kind in kinds)
     last = deploys[-1] if deploys else None
     look = [_command("deploylog", text("deploy_card.button.log"), _log_words(stack, last))]
     if is_bad or last is not None:

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from core.incidents.alerts import Alert, AlertKind, DetectorKind, Evidence, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity
 from core.monitoring.exits import ContainerExit, ExitOrigin
 from core.monitoring.inventory import Container
 from core.monitoring.memory_trend import memory_trend
@@ -22,7 +23,6 @@ def container_alert(
     container: Container,
     *,
     kind: AlertKind,
-    detector: DetectorKind,
     severity: Severity,
     at: datetime,
     says: Text,
@@ -32,7 +32,6 @@ def container_alert(
     """An alert about one container; facts that are None are left out."""
     return Alert(
         kind=kind,
-        detector=detector,
         severity=severity,
         host=container.host,
         stack=container.stack,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.monitoring.exits import ENDING_SIGNALS, ContainerExit, ExitOrigin, last_exit
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, View, detector
@@ -39,7 +40,7 @@ RECENT = timedelta(minutes=5)
 _DOWN = frozenset({ContainerState.EXITED, ContainerState.DEAD})
 
 
-@detector("event", AlertKind.CONTAINER_DIED)
+@detector(AlertKind.CONTAINER_DIED)
 def container_died(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that ended without anybody wanting it.
 
@@ -56,7 +57,6 @@ def container_died(view: View) -> Iterator[Alert]:
             yield container_alert(
                 container,
                 kind=AlertKind.CONTAINER_DIED,
-                detector="event",
                 severity=Severity.WARNING if _comes_back(container) else Severity.CRITICAL,
                 at=end.at,
                 says=_says_died(container, end),
@@ -65,7 +65,7 @@ def container_died(view: View) -> Iterator[Alert]:
             )
 
 
-@detector("event", AlertKind.KILLED_BY_API)
+@detector(AlertKind.KILLED_BY_API)
 def killed_by_api(view: View) -> Iterator[Alert]:
     """Yield an alert for each container ended by SIGKILL through the API with no stop signal before it."""
     for container in _present(view):
@@ -74,7 +74,6 @@ def killed_by_api(view: View) -> Iterator[Alert]:
             yield container_alert(
                 container,
                 kind=AlertKind.KILLED_BY_API,
-                detector="event",
                 severity=Severity.CRITICAL,
                 at=end.at,
                 says=text("alert.killed_by_api", service=title(container)),
@@ -83,7 +82,7 @@ def killed_by_api(view: View) -> Iterator[Alert]:
             )
 
 
-@detector("event", AlertKind.CRASH_LOOP)
+@detector(AlertKind.CRASH_LOOP)
 def crash_loop(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that keeps ending and being restarted by its policy.
 
@@ -100,7 +99,6 @@ def crash_loop(view: View) -> Iterator[Alert]:
             yield container_alert(
                 container,
                 kind=AlertKind.CRASH_LOOP,
-                detector="event",
                 severity=Severity.WARNING if end.exit_code == 0 else Severity.CRITICAL,
                 at=end.at,
                 says=text(says, service=title(container), code=end.exit_code, count=container.restart_count),
@@ -109,7 +107,7 @@ def crash_loop(view: View) -> Iterator[Alert]:
             )
 
 
-@detector("event", AlertKind.CHILD_OOM)
+@detector(AlertKind.CHILD_OOM)
 def child_oom(view: View) -> Iterator[Alert]:
     """Yield an alert for each container in which the kernel killed a process while the container stayed up.
 
@@ -129,7 +127,6 @@ def child_oom(view: View) -> Iterator[Alert]:
         yield container_alert(
             container,
             kind=AlertKind.CHILD_OOM,
-            detector="event",
             severity=Severity.WARNING,
             at=at,
             says=text("alert.child_oom", service=title(container), limit=container.memory_limit_bytes // MIB),
@@ -143,7 +140,7 @@ def child_oom(view: View) -> Iterator[Alert]:
         )
 
 
-@detector("state", AlertKind.UNHEALTHY)
+@detector(AlertKind.UNHEALTHY)
 def unhealthy(view: View) -> Iterator[Alert]:
     """Yield an alert for each running container whose own health check says no; its probes are the evidence."""
     for container in _present(view):
@@ -153,7 +150,6 @@ def unhealthy(view: View) -> Iterator[Alert]:
         yield container_alert(
             container,
             kind=AlertKind.UNHEALTHY,
-            detector="state",
             severity=Severity.CRITICAL,
             at=_turned_unhealthy(container, view),
             says=text("alert.unhealthy", service=title(container), streak=container.failing_streak),
@@ -167,7 +163,7 @@ def unhealthy(view: View) -> Iterator[Alert]:
         )
 
 
-@detector("state", AlertKind.CANNOT_START)
+@detector(AlertKind.CANNOT_START)
 def cannot_start(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that the engine could not start: its log is empty, `State.Error` tells."""
     for container in _present(view):
@@ -178,7 +174,6 @@ def cannot_start(view: View) -> Iterator[Alert]:
             yield container_alert(
                 container,
                 kind=AlertKind.CANNOT_START,
-                detector="state",
                 severity=Severity.CRITICAL,
                 at=container.finished_at or container.created_at or view.now.at,
                 says=text("alert.cannot_start", service=title(container), code=container.exit_code),
@@ -191,7 +186,7 @@ def cannot_start(view: View) -> Iterator[Alert]:
             )
 
 
-@detector("state", AlertKind.PAUSED)
+@detector(AlertKind.PAUSED)
 def paused(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that stays frozen for longer than a backup's moment."""
     for container in _present(view):
@@ -202,7 +197,6 @@ def paused(view: View) -> Iterator[Alert]:
             yield container_alert(
                 container,
                 kind=AlertKind.PAUSED,
-                detector="state",
                 severity=Severity.WARNING,
                 at=since.at if since else view.now.at,
                 says=text("alert.paused", service=title(container)),
@@ -211,7 +205,7 @@ def paused(view: View) -> Iterator[Alert]:
             )
 
 
-@detector("state", AlertKind.ENGINE_UNREACHABLE)
+@detector(AlertKind.ENGINE_UNREACHABLE)
 def engine_unreachable(view: View) -> Iterator[Alert]:
     """Yield an alert when the engine has not answered for `unreachable_after_s`: nothing on it is watched."""
     since = view.now.unreachable_since
@@ -221,7 +215,6 @@ def engine_unreachable(view: View) -> Iterator[Alert]:
     silent_s = round((view.now.at - since).total_seconds(), 1)
     yield Alert(
         kind=AlertKind.ENGINE_UNREACHABLE,
-        detector="state",
         severity=Severity.CRITICAL,
         host=host.name,
         at=since,

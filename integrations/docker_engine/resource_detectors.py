@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.monitoring.inventory import Container
 from core.monitoring.snapshot import Detector, Sample, View, detector
 from core.text import Text, text
@@ -18,7 +19,7 @@ COVERED = 0.8
 LEAST_SAMPLES = 3
 
 
-@detector("state", AlertKind.MEMORY_NEAR_LIMIT)
+@detector(AlertKind.MEMORY_NEAR_LIMIT)
 def memory_near_limit(view: View) -> Iterator[Alert]:
     """Yield an alert for each container whose working set stays near its limit."""
     for span in _sustained(view, view.settings.memory_near_pct, lambda container, sample: sample.memory_pct):
@@ -32,7 +33,7 @@ def memory_near_limit(view: View) -> Iterator[Alert]:
         yield _alert(AlertKind.MEMORY_NEAR_LIMIT, span, says, {"memory_pct": round(span.last, 1), **facts})
 
 
-@detector("state", AlertKind.CPU_PEGGED)
+@detector(AlertKind.CPU_PEGGED)
 def cpu_pegged(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that stays at all the processor time it may have."""
     for span in _sustained(view, view.settings.cpu_pegged_pct, lambda one, sample: _share(one, sample, view)):
@@ -40,7 +41,7 @@ def cpu_pegged(view: View) -> Iterator[Alert]:
         yield _alert(AlertKind.CPU_PEGGED, span, says, {"cpu_pct": round(span.last, 1)})
 
 
-@detector("state", AlertKind.CPU_THROTTLED)
+@detector(AlertKind.CPU_THROTTLED)
 def cpu_throttled(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that its quota keeps holding back: it looks idle, but starves."""
     for span in _sustained(view, view.settings.cpu_throttled_pct, lambda container, sample: sample.throttled_pct):
@@ -90,7 +91,6 @@ def _alert(kind: AlertKind, span: _Span, says: Text, facts: Mapping[str, JsonVal
     return container_alert(
         span.container,
         kind=kind,
-        detector="state",
         severity=Severity.WARNING,
         at=since,
         says=says,

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from core.deployments.platform import Deployment, DeployStatus, ManagedResource
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.monitoring.exits import SIGKILL_EXIT
 from core.monitoring.inventory import Container
 from core.monitoring.snapshot import Detector, PlatformView, View, detector
@@ -42,7 +43,7 @@ TIMES_USUAL = 5
 LEAST_KNOWN = 3
 
 
-@detector("state", AlertKind.DEPLOY_FAILED)
+@detector(AlertKind.DEPLOY_FAILED)
 def deploy_failed(view: View) -> Iterator[Alert]:
     """Yield an alert for each stack whose newest ended deployment failed while it was watched.
 
@@ -72,7 +73,7 @@ def _says_failed(managed: ManagedResource, last: Deployment) -> Text:
     return text("alert.deploy_failed.plain", stack=managed.name, title=last.title or last.id)
 
 
-@detector("state", AlertKind.DEPLOY_CRASHED)
+@detector(AlertKind.DEPLOY_CRASHED)
 def deploy_crashed(view: View) -> Iterator[Alert]:
     """Yield an alert for each stack that was deployed lately, is called done, and whose containers crash.
 
@@ -125,7 +126,7 @@ def _is_crashed(container: Container, began: datetime, now: datetime) -> bool:
     return is_new and is_young and container.restart_count > 0
 
 
-@detector("state", AlertKind.DEPLOY_STUCK)
+@detector(AlertKind.DEPLOY_STUCK)
 def deploy_stuck(view: View) -> Iterator[Alert]:
     """Yield an alert for each deployment that runs far too long, or that the platform calls running and has forgotten.
 
@@ -214,7 +215,7 @@ def _is_own_queue(now: PlatformView) -> bool:
     return all(one.managed_id for one in now.queue)
 
 
-@detector("state", AlertKind.QUEUE_BLOCKED)
+@detector(AlertKind.QUEUE_BLOCKED)
 def queue_blocked(view: View) -> Iterator[Alert]:
     """Yield one alert while deployments wait behind one that is stuck, or have waited for `stuck_after_s`.
 
@@ -233,7 +234,6 @@ def queue_blocked(view: View) -> Iterator[Alert]:
     running_min = stuck.facts().get("deploy_running_min") if stuck else None
     yield Alert(
         kind=AlertKind.QUEUE_BLOCKED,
-        detector="state",
         severity=Severity.WARNING,
         host=stuck.host if stuck else view.now.host.name,
         stack=stuck.stack if stuck else None,

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pydantic import JsonValue
 
 from core.deployments.platform import DeployStatus, Domain, DomainState, ManagedKind, ManagedResource
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.monitoring.inventory import Container, ContainerState
 from core.monitoring.snapshot import Detector, View, detector
 from core.monitoring.status import Status, status_of
@@ -39,7 +40,7 @@ PROBLEM_LIMIT = 300
 _ROUTER = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
 
 
-@detector("state", AlertKind.STATUS_CONTRADICTS)
+@detector(AlertKind.STATUS_CONTRADICTS)
 def status_contradicts(view: View) -> Iterator[Alert]:
     """Yield an alert for each stack that Dokploy calls done while nothing of it runs, or idle while something does.
 
@@ -112,7 +113,7 @@ def _was_ours(managed: ManagedResource, view: View) -> bool:
     return any(act.ref in refs for act in view.now.own_acts)
 
 
-@detector("state", AlertKind.DOMAIN_FAILING)
+@detector(AlertKind.DOMAIN_FAILING)
 def domain_failing(view: View) -> Iterator[Alert]:
     """Yield an alert for each service whose domain did not answer well twice in a row, asked from here."""
     states = platform(view).domains
@@ -189,7 +190,7 @@ def _severity(state: DomainState) -> Severity:
     return Severity.WARNING if is_mild else Severity.CRITICAL
 
 
-@detector("state", AlertKind.BACKUP_FAILED)
+@detector(AlertKind.BACKUP_FAILED)
 def backup_failed(view: View) -> Iterator[Alert]:
     """Yield an alert for each service a planned backup of which failed in its last run, while it was watched."""
     seen, since = platform(view), watched_since(view)
@@ -208,7 +209,6 @@ def backup_failed(view: View) -> Iterator[Alert]:
         )
         yield Alert(
             kind=AlertKind.BACKUP_FAILED,
-            detector="state",
             severity=Severity.WARNING,
             host=(managed.host if managed else None) or view.now.host.name,
             stack=managed.name if managed else None,
@@ -218,7 +218,7 @@ def backup_failed(view: View) -> Iterator[Alert]:
         )
 
 
-@detector("state", AlertKind.PLATFORM_UNREACHABLE)
+@detector(AlertKind.PLATFORM_UNREACHABLE)
 def platform_unreachable(view: View) -> Iterator[Alert]:
     """Yield an alert when Dokploy has not answered, or not taken the key, for `unreachable_after_s`."""
     since = view.now.unreachable_since
@@ -228,7 +228,6 @@ def platform_unreachable(view: View) -> Iterator[Alert]:
     silent_s = round((view.now.at - since).total_seconds(), 1)
     yield Alert(
         kind=AlertKind.PLATFORM_UNREACHABLE,
-        detector="state",
         severity=Severity.CRITICAL,
         host=view.now.host.name,
         at=since,

@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 from pydantic import JsonValue
 
 from core.deployments.platform import Deployment, DeployStatus, ManagedResource
-from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity
 from core.monitoring.inventory import Container
 from core.monitoring.snapshot import PlatformView, View
 from core.monitoring.status import Status, is_one_off, status_of
@@ -146,7 +147,6 @@ def stack_alert(
     """A `state` alert about something managed; facts that are None are left out."""
     return Alert(
         kind=kind,
-        detector="state",
         severity=severity,
         host=managed.host or managed.system,
         stack=managed.name,

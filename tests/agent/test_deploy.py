@@ -9,7 +9,8 @@ import pytest
 from core.actions.calls import CallState
 from core.deployments.deploys import DeployPhase, VersionVerdict
 from core.deployments.platform import Deployment, DeployStatus
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.text import text
 from tests.agent.deploy_world import FOREVER, DeployWorld, compose_file, say
 from tests.testbed.world import eventually
@@ -360,9 +361,7 @@ async def test_a_good_deploy_over_running_containers_opens_nothing(world: Deploy
 
 def _alert(kind: AlertKind = AlertKind.CONTAINER_DIED, stack: str | None = "granada") -> Alert:
     when = datetime.now(UTC)
-    return Alert(
-        kind=kind, detector="event", severity=Severity.CRITICAL, host="local", stack=stack, at=when, says=text("x.y")
-    )
+    return Alert(kind=kind, severity=Severity.CRITICAL, host="local", stack=stack, at=when, says=text("x.y"))
 
 
 async def test_what_a_deploy_explains_is_planned_while_it_is_at_work(world: DeployWorld) -> None:

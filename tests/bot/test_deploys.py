@@ -13,7 +13,8 @@ from core.actions.catalog import Role
 from core.actions.policy import Actor, ActorKind
 from core.deployments.deploys import Deploy, DeployKind, DeployPhase
 from core.deployments.platform import Deployment, DeployStatus
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.incidents.incident import IncidentState
 from core.monitoring.topology import topology
 from core.text import text
@@ -193,7 +194,6 @@ async def _deploy_failed(world: DokployWorld) -> None:
     await world.look()
     alert = Alert(
         kind=AlertKind.DEPLOY_FAILED,
-        detector="state",
         severity=Severity.WARNING,
         host="local",
         stack="granada",

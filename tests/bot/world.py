@@ -24,7 +24,8 @@ from core.actions.executor import ExecutorDeps, RedactText
 from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
-from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity
 from core.incidents.incident import Incident
 from core.incidents.tracker import IncidentTracker
 from core.monitoring.inventory import Host, Inventory
@@ -255,7 +256,6 @@ class FaceWorld:
         now = self.clock.now()
         alert = Alert(
             kind=AlertKind.CONTAINER_DIED,
-            detector="event",
             severity=severity,
             host="local",
             stack=stack,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity
 from core.incidents.incident import IncidentState
 from core.text import text
 from tests.core.scripted_watcher import at
@@ -19,7 +20,6 @@ def whole(kind: AlertKind, when_s: float = 0, **more: Any) -> Alert:
     facts = {name: more.pop(name) for name in ("deploy_error",) if name in more}
     given = {
         "kind": kind,
-        "detector": "state",
         "severity": Severity.WARNING,
         "host": "local",
         "stack": "shop",

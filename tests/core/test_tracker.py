@@ -10,7 +10,8 @@ import pytest
 
 from core.bus import Bus
 from core.errors import NotFound, Refused
-from core.incidents.alerts import Alert, AlertKind, Evidence, Severity, Silence
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity, Silence
 from core.incidents.incident import Incident, IncidentState
 from core.incidents.incident_events import (
     AlertHeldBack,
@@ -43,7 +44,6 @@ def alert(service: str = "api", kind: AlertKind = AlertKind.CONTAINER_DIED, when
     evidence = tuple(Evidence(name=name, value=value, at=at(when_s), source="test") for name, value in facts.items())
     return Alert(
         kind=kind,
-        detector="event",
         severity=Severity.CRITICAL,
         host="local",
         stack="shop",

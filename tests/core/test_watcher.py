@@ -210,7 +210,7 @@ async def test_a_detector_that_fails_does_not_blind_the_others() -> None:
     def broken(view: object) -> list[Alert]:
         raise ZeroDivisionError
 
-    bad = Detector(kind="state", raises=container_died.raises, detect=broken)
+    bad = Detector(raises=container_died.raises, detect=broken)
     source, heard = Source(container()), Heard()
     async with guarded_by(bad, container_died, source=source, sink=heard) as eyes:
         await eventually(eyes.has_looked.is_set, 5)

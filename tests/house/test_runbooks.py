@@ -13,7 +13,7 @@ from agent.incident.evidence.known_evidence import known_evidence
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbook, Runbooks
 from core.actions.catalog import Catalog, Risk
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.incidents.evidence import EVIDENCE_NAMES, GATHERED_NAMES, PLATFORM_NAMES
 from integrations.docker_engine.actions.container_actions import DockerToolset
 from knowledge.history_actions import HistoryToolset

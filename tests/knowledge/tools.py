@@ -9,7 +9,8 @@ from core.actions.approvals import Approval, call_hash
 from core.actions.calls import Call, CallRecord, CallState
 from core.actions.catalog import Risk, Role
 from core.actions.policy import Actor, ActorKind
-from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity
 from core.incidents.incident import Decider, Diagnosis, Incident, IncidentState
 from core.settings import RetentionSettings
 from core.text import text
@@ -113,7 +114,6 @@ def an_alert(at: datetime = NOON, **more: object) -> Alert:
     values: dict[str, object] = {"stack": "shop", "service": "api", "container": "shop-api-1", **more}
     return Alert(
         kind=AlertKind.CONTAINER_DIED,
-        detector="event",
         severity=Severity.CRITICAL,
         host="local",
         at=at,

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.incident.evidence.known_evidence import HOST_NAMES, INCIDENT_NAMES, VOCABULARY, known_evidence
 from agent.logs.error_classes import LOG_CLASSES
 from agent.runbooks.runbook import EscalationTrigger
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 
 README = Path(__file__).resolve().parents[3] / "runbooks" / "README.md"
 BEGIN = "<!-- tables: written by `python -m agent.incident.evidence.evidence_docs` -->"

@@ -10,7 +10,8 @@ from agent.incident.evidence.dependency_evidence import MISSING
 from agent.incident.evidence.health_evidence import HEALTH_PROBLEMS, START_PROBLEMS
 from agent.logs.error_classes import LOG_CLASSES
 from core.deployments.platform import DeployStatus
-from core.incidents.alerts import AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Severity
 from core.incidents.evidence import EVIDENCE_NAMES, GATHERED_NAMES, PLATFORM_NAMES, EvidenceName
 from core.monitoring.exits import ExitOrigin
 from core.monitoring.inventory import ContainerState, Health

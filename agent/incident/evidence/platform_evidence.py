@@ -13,7 +13,6 @@ from pydantic import JsonValue
 from agent.incident.evidence.findings import Findings, Reader, ReadResult
 from core.actions.catalog import JsonObject
 from core.deployments.platform import Deployment, DeployStatus, Domain, ManagedKind, ManagedResource
-from core.incidents.alerts import AlertKind
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Inventory
 from core.monitoring.status import Status, status_of, worst_of
@@ -27,11 +26,6 @@ COMMIT_CHARS = 12
 NAMES_LIMIT = 20
 RECENT_MIN = 120.0
 """A deployment so long ago may still be why something is missing now."""
-_OF_A_DEPLOY = frozenset(
-    {AlertKind.DEPLOY_FAILED, AlertKind.DEPLOY_CRASHED, AlertKind.DEPLOY_STUCK, AlertKind.STATUS_CONTRADICTS}
-)
-_OF_MEMORY = frozenset({AlertKind.CHILD_OOM, AlertKind.MEMORY_NEAR_LIMIT})
-_OF_A_CRASH = frozenset({AlertKind.CONTAINER_DIED, AlertKind.CRASH_LOOP, AlertKind.UNHEALTHY})
 _FINAL = frozenset(str(one) for one in DeployStatus if one.is_final)
 _MIGRATES = re.compile(
     r"running upgrade \S* ?-> ?\S|applying \S{1,80}\.\.\. ?ok|migrat(?:ed|ing):? |applied \d+ migrations?"
@@ -90,14 +84,16 @@ class Platform:
         stack = {"stack": self.managed.name}
         wanted: list[tuple[str, dict[str, object]]] = [("versions", {**stack, "limit": 10})]
         last = self.deployment()
-        kinds = {alert.kind for alert in self.incident.alerts}
+        kinds = [alert.kind.traits for alert in self.incident.alerts]
+        is_of_a_deploy = any(kind.is_about_deploys for kind in kinds)
+        is_of_a_crash = any(kind.can_be_caused for kind in kinds)
         if last is not None:
             wanted.append(("deployments", {**stack, "limit": 5}))
-        if kinds & _OF_A_DEPLOY and last is not None:
+        if is_of_a_deploy and last is not None:
             wanted.append(("deployment_log", {**stack, "deployment_id": last.id, "tail": LOG_TAIL}))
-        if kinds & _OF_A_DEPLOY or (kinds & _OF_A_CRASH and self._is_recent(last)):
+        if is_of_a_deploy or (is_of_a_crash and self._is_recent(last)):
             wanted.append(("unset_variables", dict(stack)))
-        if kinds & _OF_MEMORY or self.incident.facts().get("oom_killed"):
+        if any(kind.is_about_memory for kind in kinds) or self.incident.facts().get("oom_killed"):
             wanted.append(("show", dict(stack)))
         asked = [read.ask(f"dokploy.compose.{name}", params, at_most_s=ASK_LIMIT_S) for name, params in wanted]
         answers = dict(zip((name for name, _ in wanted), await asyncio.gather(*asked), strict=True))
@@ -105,7 +101,7 @@ class Platform:
             if answer.problem:
                 found.missing.append(f"{name} of {self.managed.name}: {answer.problem}")
         self._take(answers, found)
-        if kinds & (_OF_A_DEPLOY | _OF_A_CRASH) and self._is_of_others(answers, found):
+        if (is_of_a_deploy or is_of_a_crash) and self._is_of_others(answers, found):
             changes = await read.ask("dokploy.compose.changes", stack, at_most_s=ASK_LIMIT_S)
             found.add({"deploy_changed": _since_good(changes) or None}, f"versions of {self.managed.name}")
 

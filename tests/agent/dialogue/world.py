@@ -17,7 +17,8 @@ from core.actions.gateway import ActionGateway
 from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
 from core.errors import SystemUnavailable
-from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity
 from core.incidents.incident import Incident
 from core.language_model import LanguageModel
 from core.monitoring.inventory import Container, ContainerState, Health, Host, Inventory
@@ -194,7 +195,6 @@ def an_alert(stack: str, service: str, at: object, **facts: JsonValue) -> Alert:
     evidence = tuple(Evidence(name=name, value=value, at=at, source="test") for name, value in facts.items())  # type: ignore[arg-type]
     return Alert(
         kind=AlertKind.CONTAINER_DIED,
-        detector="event",
         severity=Severity.CRITICAL,
         host="local",
         stack=stack,

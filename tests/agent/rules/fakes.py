@@ -7,7 +7,8 @@ from pydantic import Field, JsonValue
 
 from agent.incident.evidence.incident_context import Context, context_of
 from core.actions.catalog import Catalog, Params, Result, Risk, Toolset, action
-from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Host, Inventory
 from core.text import text
@@ -147,7 +148,6 @@ def incident(
     container = f"{stack}-{service}-1" if stack else service
     alert = Alert(
         kind=kind,
-        detector="event",
         severity=Severity.CRITICAL,
         host="local",
         stack=stack,

@@ -16,7 +16,7 @@ from agent.runbooks.rules import RuleDiagnosis, diagnose
 from agent.runbooks.runbook import Runbooks
 from core.actions.catalog import Catalog, JsonObject
 from core.deployments.platform import Deployment, DeployStatus, Domain, ManagedKind, ManagedResource
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Inventory
 from tests.agent.rules.fakes import NOW, SmallDocker, SmallHistory, dokploy_toolsets, incident, inventory
@@ -69,7 +69,7 @@ def deployed(id: str = "new", by: str | None = "Ada", ended_min: float = 4.0) ->
 def of_stack(kind: AlertKind, **facts: Any) -> Incident:
     """Trouble of the whole stack: its alert names no service."""
     one = incident(kind, **facts)
-    alert = replace(one.alerts[0], service=None, container=None, detector="state")
+    alert = replace(one.alerts[0], service=None, container=None)
     return replace(one, service=None, container=None, alerts=(alert,))
 
 
@@ -77,7 +77,7 @@ def of_domain(**facts: Any) -> Incident:
     """A domain of the api that fails, as it is seen from outside."""
     known: dict[str, Any] = {"domain": "granada.example", "domain_service": "api", "domain_port": 3000, **facts}
     one = incident(AlertKind.DOMAIN_FAILING, **known)
-    return replace(one, container=None, alerts=(replace(one.alerts[0], container=None, detector="state"),))
+    return replace(one, container=None, alerts=(replace(one.alerts[0], container=None),))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from agent.runbooks.rules import RuleDiagnosis, diagnose
 from agent.runbooks.runbook import Runbooks
 from core.actions.catalog import Catalog, JsonObject, Outcome, Result
 from core.errors import SystemUnavailable, UnknownAction
-from core.incidents.alerts import Alert, AlertKind
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, ContainerState, Dependency, Health, HealthProbe, Inventory
 from core.text import text

@@ -10,7 +10,7 @@ import pytest
 
 from agent.runbooks.loader import Runbooks, load_runbooks
 from core.actions.catalog import Catalog
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.monitoring.inventory import ContainerState
 from tests.agent.rules.fakes import incident
 from tests.agent.rules.platform_scenes import (

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from agent.runbooks.loader import Runbooks, load_runbooks
 from core.actions.catalog import Catalog
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.monitoring.inventory import ContainerState, Health
 from tests.agent.rules.fakes import incident, small_catalog
 from tests.agent.rules.scenes import Judged, api, container, db, judge, unhealthy

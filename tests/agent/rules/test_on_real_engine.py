@@ -17,7 +17,7 @@ from agent.incident.evidence.incident_context import Context, context_of
 from agent.runbooks.loader import Runbooks, load_runbooks
 from agent.runbooks.rules import RuleDiagnosis, diagnose
 from core.actions.catalog import Catalog, Result
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.monitoring.inventory import Container, ContainerState, Health, Host, Inventory
 from core.settings import EngineSettings
 from integrations.docker_engine.actions.container_actions import DockerToolset

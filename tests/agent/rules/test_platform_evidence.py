@@ -16,7 +16,7 @@ from agent.incident.evidence.incident_context import Context, context_of
 from agent.incident.evidence.known_evidence import VOCABULARY, known_evidence
 from core.actions.catalog import JsonObject, Result
 from core.deployments.platform import DeployStatus, ManagedKind, ManagedResource
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, ContainerState, Inventory
 from core.text import text

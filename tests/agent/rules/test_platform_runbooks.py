@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from agent.runbooks.loader import Runbooks, load_runbooks
 from core.actions.catalog import Catalog, JsonObject
 from core.deployments.platform import DeployStatus, ManagedResource
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.monitoring.inventory import ContainerState, Dependency, Health
 from tests.agent.rules.fakes import NOW, incident
 from tests.agent.rules.platform_scenes import (

@@ -12,7 +12,8 @@ import pytest
 from agent.incident.verification import VerificationState, check, targets
 from agent.llm.diagnosis import Offer, offers
 from core.deployments.platform import ManagedKind
-from core.incidents.alerts import Alert, AlertKind
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert
 from core.incidents.incident import Incident
 from core.monitoring.inventory import ContainerState, Health, Inventory
 from core.settings import VerificationSettings
