@@ -116,7 +116,7 @@ class HistoryToolset(Toolset):
         self._clock = clock
         self._inventory = inventory
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def stats(self, params: StatsHistoryParams) -> Result:
         """Show CPU and memory of a container over a window: lowest, mean, highest, last, and the memory's shape.
 
@@ -143,7 +143,7 @@ class HistoryToolset(Toolset):
         )
         return Result(message=message, data={"container": ref, "window": params.window, **data}, query=query)
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def incidents(self, params: IncidentsParams) -> Result:
         """List recent incidents of a stack, a service or everything, newest first: cause, state, outcome."""
         since = self._clock.now() - parse_window(params.window)
@@ -157,7 +157,7 @@ class HistoryToolset(Toolset):
         message = text("history.incidents.found", count=len(rows), window=params.window)
         return Result(message=message, data={"incidents": rows}, query=query)
 
-    @action(Risk.READ, idempotent=True, time_limit_s=15.0)
+    @action(Risk.READ, time_limit_s=15.0)
     async def similar(self, params: SimilarParams) -> Result:
         """Find past incidents like a description, what was done and whether it helped. Use it before planning."""
         found = await self._memory.recall(params.text, params.limit, stack=params.stack)

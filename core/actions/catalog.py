@@ -123,7 +123,6 @@ _MARK = "__action__"
 @dataclass(frozen=True, kw_only=True)
 class _ActionMark:
     risk: Risk
-    idempotent: bool
     role: Role | None
     snapshot: str | None
     undo: str | None
@@ -136,7 +135,6 @@ class _ActionMark:
 def action(
     risk: Risk,
     *,
-    idempotent: bool = False,
     role: Role | None = None,
     snapshot: str | None = None,
     undo: str | None = None,
@@ -158,7 +156,6 @@ def action(
     """
     mark = _ActionMark(
         risk=risk,
-        idempotent=idempotent,
         role=role,
         snapshot=snapshot,
         undo=undo,
@@ -195,7 +192,6 @@ class Action:
     role: Role
     params: type[Params]
     doc: str
-    idempotent: bool
     time_limit_s: float
     run: Callable[[Params], Awaitable[Result]]
     unavailable: Callable[[], str | None]
@@ -289,7 +285,6 @@ def actions_of(toolset: Toolset) -> Iterator[Action]:
             role=mark.role or ROLE_FOR_RISK[mark.risk],
             params=cast("type[Params]", params),
             doc=inspect.getdoc(method) or "",
-            idempotent=mark.idempotent,
             time_limit_s=mark.time_limit_s,
             run=method,
             unavailable=toolset.unavailable,

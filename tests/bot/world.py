@@ -84,7 +84,7 @@ class DangerToolset(Toolset):
     def __init__(self) -> None:
         self.done: list[str] = []
 
-    @action(Risk.CHANGE, idempotent=True)
+    @action(Risk.CHANGE)
     async def change(self, params: DangerParams) -> Result:
         """Change something."""
         self.done.append(params.name)

@@ -58,7 +58,7 @@ class DockerToolset(Toolset):
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     @told
     async def list(self, params: ListParams) -> Result:
         """List containers, stopped ones too, with state, health, exit code and restart count.
@@ -77,7 +77,7 @@ class DockerToolset(Toolset):
         message = text("docker.listed", count=len(shown), running=running)
         return self._result(message, data, "docker ps --all", outcome=_found(shown))
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     @told
     async def inspect(self, params: ContainerParams) -> Result:
         """Show all that is known about one container: state, health checks with output, limits, dependencies, mounts.
@@ -88,7 +88,7 @@ class DockerToolset(Toolset):
         message = text("docker.inspected", container=found.ref, state=container_facts.state_text(found))
         return self._result(message, container_facts.whole(found), f"docker inspect {shlex.quote(found.name)}")
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     @told
     async def logs(self, params: LogsParams) -> Result:
         """Read the last lines of a container's log, both streams, oldest first.
@@ -109,7 +109,7 @@ class DockerToolset(Toolset):
         message = text("docker.logs_read" if lines else "docker.logs_empty", container=found.ref, count=len(lines))
         return self._result(message, data, _logs_command(found.name, params), outcome=_found(lines))
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     @told
     async def stats(self, params: StatsParams) -> Result:
         """Measure CPU, memory, network, disk and processes of one running container, or of all.
@@ -138,7 +138,7 @@ class DockerToolset(Toolset):
         )
         return self._result(message, data, f"docker stats --no-stream {shlex.quote(ref.rpartition('/')[2])}")
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     @told
     async def top(self, params: ContainerParams) -> Result:
         """Show the processes inside a running container, to find the one that hangs, forks or uses up the CPU."""
@@ -148,7 +148,7 @@ class DockerToolset(Toolset):
         message = text("docker.processes", container=found.ref, count=len(processes))
         return self._result(message, data, f"docker top {shlex.quote(found.name)}")
 
-    @action(Risk.READ, idempotent=True, time_limit_s=70.0)
+    @action(Risk.READ, time_limit_s=70.0)
     @told
     async def disk_usage(self, params: DiskParams) -> Result:
         """Show what fills an engine's disk: images, build cache, writable layers, volumes, and logs where readable.
@@ -214,7 +214,7 @@ class DockerToolset(Toolset):
         is_new = found.started_at is not None and found.started_at > started_at
         return Outcome.OK if is_new else Outcome.FAILED
 
-    @action(Risk.DISRUPTIVE, idempotent=True, outcome="is_running", time_limit_s=RUNS_UP_TO_S)
+    @action(Risk.DISRUPTIVE, outcome="is_running", time_limit_s=RUNS_UP_TO_S)
     @told
     async def start(self, params: ContainerParams) -> Result:
         """Start a stopped container; no effect on a running one. Use it for a dependency that is down.
@@ -232,7 +232,6 @@ class DockerToolset(Toolset):
 
     @action(
         Risk.DISRUPTIVE,
-        idempotent=True,
         snapshot="state_before",
         undo="run_again",
         outcome="is_stopped",
@@ -267,7 +266,7 @@ class DockerToolset(Toolset):
         _, found = await self._engines.find(params.container)
         return Outcome.OK if found.state in (ContainerState.EXITED, ContainerState.DEAD) else Outcome.FAILED
 
-    @action(Risk.SAFE, idempotent=True, outcome="is_unpaused")
+    @action(Risk.SAFE, outcome="is_unpaused")
     @told
     async def unpause(self, params: ContainerParams) -> Result:
         """Resume a paused container; no effect on one that is not paused."""

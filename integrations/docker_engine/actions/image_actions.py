@@ -51,7 +51,7 @@ class ImageToolset(Toolset):
         """Without an engine there is nothing to ask."""
         return None if self._engines.names else "no Docker engine is configured (setting `engines`)"
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     @told
     async def images(self, params: ImagesParams) -> Result:
         """List the images on a host, or on all: names, size, age, and which containers use each."""
@@ -67,7 +67,7 @@ class ImageToolset(Toolset):
         rows: list[JsonValue] = [_row(one) for one in found]
         return self._result(message, {"images": rows}, "docker image ls", Outcome.OK if found else Outcome.NO_DATA)
 
-    @action(Risk.READ, idempotent=True, time_limit_s=120.0)
+    @action(Risk.READ, time_limit_s=120.0)
     @told
     async def updates(self, params: UpdatesParams) -> Result:
         """Show which running containers have a newer image in their registry, and why some can't be checked.
@@ -98,7 +98,7 @@ class ImageToolset(Toolset):
         except SystemUnavailable:
             return None
 
-    @action(Risk.SAFE, idempotent=True, outcome="is_pulled", time_limit_s=PULL_LIMIT_S + 20)
+    @action(Risk.SAFE, outcome="is_pulled", time_limit_s=PULL_LIMIT_S + 20)
     @told
     async def pull(self, params: PullParams) -> Result:
         """Pull what the registry has under this name now. Running containers don't change: redeploy for that."""

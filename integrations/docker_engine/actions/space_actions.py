@@ -67,7 +67,6 @@ class SpaceToolset(Toolset):
     @action(
         Risk.DESTRUCTIVE,
         role=Role.ADMIN,
-        idempotent=True,
         preview="would_prune",
         outcome="is_pruned",
         time_limit_s=PRUNE_LIMIT_S,
@@ -135,7 +134,7 @@ class SpaceToolset(Toolset):
 
     # -- ports -----------------------------------------------------------------------------------------------------
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     @told
     async def ports(self, params: PortsParams) -> Result:
         """List the ports that containers publish on their host, stopped ones too, with collisions and with

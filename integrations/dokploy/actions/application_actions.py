@@ -94,7 +94,7 @@ class ApplicationActions(DokployToolset):
             basis=f"{now.rollback_id} {then.rollback_id}",
         )
 
-    @action(Risk.DISRUPTIVE, idempotent=True, outcome="is_started", time_limit_s=SLOW_S)
+    @action(Risk.DISRUPTIVE, outcome="is_started", time_limit_s=SLOW_S)
     async def start(self, params: NamedParams) -> Result:
         """Start an application with one replica. If it had more, `reload` restores them."""
         managed = self._application(params.name)
@@ -107,7 +107,6 @@ class ApplicationActions(DokployToolset):
 
     @action(
         Risk.DISRUPTIVE,
-        idempotent=True,
         snapshot="state_before",
         undo="run_again",
         outcome="is_stopped",

@@ -36,7 +36,6 @@ class ComposeRuns(DokployToolset):
 
     @action(
         Risk.DISRUPTIVE,
-        idempotent=True,
         snapshot="state_before",
         undo="run_again",
         outcome="is_stopped",
@@ -80,7 +79,6 @@ class ComposeRuns(DokployToolset):
 
     @action(
         Risk.DISRUPTIVE,
-        idempotent=True,
         outcome="is_started",
         follow=FOLLOW_KIND,
         time_limit_s=SLOW_S,
@@ -141,7 +139,7 @@ class ComposeRuns(DokployToolset):
         begun = [_moment(one.state.started_at) for one in found]
         return Outcome.OK if all(at is not None and at > started_at for at in begun) else Outcome.FAILED
 
-    @action(Risk.SAFE, idempotent=True)
+    @action(Risk.SAFE)
     async def cancel_waiting(self, params: StackParams) -> Result:
         """Remove the waiting deployments of a stack from Dokploy's queue; a running one continues.
 

@@ -17,7 +17,7 @@ class ComposeList(DokployToolset):
 
     system = "dokploy.compose"
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def list(self, params: NoParams) -> Result:
         """List the stacks that Dokploy manages: project, environment, containers running, last deployment.
 

@@ -44,7 +44,7 @@ class ComposeReads(DokployToolset):
 
     system = "dokploy.compose"
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def show(self, params: StackParams) -> Result:
         """Show a stack: its source, services with limits and images, domains, environment keys, last deployments.
 
@@ -78,7 +78,7 @@ class ComposeReads(DokployToolset):
         message = text("dokploy.shown", stack=managed.name, running=running, total=len(containers), status=status)
         return self._result(message, data, f"compose.one {managed.id}")
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def file(self, params: StackParams) -> Result:
         """Show a stack's Compose file with its secrets masked; from git, as it was last fetched and is deployed."""
         managed = self._parts.managed(params.stack)
@@ -98,7 +98,7 @@ class ComposeReads(DokployToolset):
         query = f"compose.{'one' if is_raw(row) else 'getConvertedCompose'} {managed.id}"
         return self._result(text("dokploy.file_shown", stack=managed.name, count=len(lines)), data, query)
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def services(self, params: StackParams) -> Result:
         """List a stack's services, with the containers of each."""
         managed = self._parts.managed(params.stack)
@@ -119,7 +119,7 @@ class ComposeReads(DokployToolset):
         data: JsonObject = {"stack": managed.name, "services": listed}
         return self._result(message, data, f"compose.loadServices {managed.id}")
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def deployments(self, params: DeploymentsParams) -> Result:
         """List a stack's latest deployments, newest first. `by` is known for our own only; Dokploy does not record it.
 
@@ -137,7 +137,7 @@ class ComposeReads(DokployToolset):
         message = text("dokploy.deployments_shown", stack=managed.name, count=len(found), status=str(found[0].status))
         return self._result(message, data, f"deployment.allByCompose {managed.id}")
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def deployment_log(self, params: DeploymentLogParams) -> Result:
         """Read a deployment's log, by default the newest one's, with the line that shows its error.
 
@@ -176,7 +176,7 @@ class ComposeReads(DokployToolset):
             message = text("dokploy.log_shown", stack=managed.name, title=title, count=len(lines), status=status)
         return self._result(message, data, query)
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def queue(self, params: NoParams) -> Result:
         """Show what runs and waits in Dokploy's queue, in order; by default one deployment per host at a time."""
         jobs = await self._dokploy.deployments.queue()
@@ -187,7 +187,7 @@ class ComposeReads(DokployToolset):
         message = text("dokploy.queue_shown", running=running, waiting=len(jobs) - running)
         return self._result(message, data, "deployment.queueList")
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def versions(self, params: VersionsParams) -> Result:
         """List the saved versions of a stack, newest first, and whether each stayed healthy, for `rollback`."""
         managed = self._parts.managed(params.stack)
@@ -199,7 +199,7 @@ class ComposeReads(DokployToolset):
         number = good.id if good is not None else None
         return self._result(text("dokploy.versions_shown", stack=managed.name, count=len(found), good=number), data)
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def changes(self, params: ChangesParams) -> Result:
         """Show the difference between a saved version and what Dokploy has now; of the environment only the keys."""
         managed = self._parts.managed(params.stack)
@@ -239,7 +239,7 @@ class ComposeReads(DokployToolset):
         )
         return self._result(message, data, outcome=Outcome.NO_DATA if is_same else Outcome.OK)
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def domains(self, params: StackParams) -> Result:
         """List a stack's domains, each with the service and port it points at, and whether its name resolves."""
         managed = self._parts.managed(params.stack)
@@ -254,7 +254,7 @@ class ComposeReads(DokployToolset):
         query = f"domain.byComposeId {managed.id}"
         return self._result(text("dokploy.domains_shown", stack=managed.name, count=len(found)), data, query)
 
-    @action(Risk.READ, idempotent=True)
+    @action(Risk.READ)
     async def unset_variables(self, params: StackParams) -> Result:
         """List the variables that a stack's Compose file needs and its environment does not set."""
         managed = self._parts.managed(params.stack)

@@ -21,7 +21,7 @@ class DatabaseActions(DokployToolset):
 
     system = "dokploy.database"
 
-    @action(Risk.DISRUPTIVE, idempotent=True, outcome="is_started", time_limit_s=SLOW_S)
+    @action(Risk.DISRUPTIVE, outcome="is_started", time_limit_s=SLOW_S)
     async def start(self, params: NamedParams) -> Result:
         """Start a database that is stopped."""
         managed, kind = self._database(params.name)
@@ -34,7 +34,6 @@ class DatabaseActions(DokployToolset):
 
     @action(
         Risk.DISRUPTIVE,
-        idempotent=True,
         snapshot="state_before",
         undo="run_again",
         outcome="is_stopped",

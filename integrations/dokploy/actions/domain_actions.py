@@ -21,7 +21,6 @@ class DomainActions(DokployToolset):
 
     @action(
         Risk.CHANGE,
-        idempotent=True,
         snapshot="port_before",
         undo="port_back",
         outcome="has_port",

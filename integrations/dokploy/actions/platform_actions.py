@@ -36,7 +36,7 @@ class PlatformActions(DokployToolset):
 
     system = "dokploy.platform"
 
-    @action(Risk.READ, idempotent=True, time_limit_s=40.0)
+    @action(Risk.READ, time_limit_s=40.0)
     async def health(self, params: NoParams) -> Result:
         """Check Dokploy: its version, database and proxy, and what is in its queue.
 
@@ -80,7 +80,7 @@ class PlatformActions(DokployToolset):
             if part.status
         }
 
-    @action(Risk.READ, idempotent=True, time_limit_s=60.0)
+    @action(Risk.READ, time_limit_s=60.0)
     async def backups(self, params: NoParams) -> Result:
         """List the scheduled backups of databases and stacks, and the last result of each."""
         owners = [one for one in self._parts.inventory().managed if one.kind is not ManagedKind.APPLICATION]
