@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
-
-from pydantic import Field
+from typing import Any, TypeVar
 
 from integrations.dokploy.client.row import Row, Word
 from integrations.dokploy.client.secret_values import Secret
@@ -75,13 +73,6 @@ class DatabaseKind(StrEnum):
     LIBSQL = "libsql"
 
 
-class Page(Row, Generic[T]):
-    """Part of a search's answer."""
-
-    items: tuple[T, ...]
-    total: int = 0
-
-
 class DeploymentRow(Row):
     """One run of a deploy, redeploy, schedule or backup."""
 
@@ -91,8 +82,6 @@ class DeploymentRow(Row):
     description: str | None = None
     """For git sources `Commit: <full hash>` at the end."""
     status: DeploymentStatus | None = None
-    log_path: str = ""
-    pid: str | None = None
     compose_id: str | None = None
     application_id: str | None = None
     server_id: str | None = None
@@ -103,8 +92,6 @@ class DeploymentRow(Row):
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    error_message: Secret[str] | None = None
-    """Null for an ordinary failure; else the whole failing script, environment included. Read the log instead."""
     rollback: Rollback | None = None
     """Only from `by_type`, and only where the application's rollback is set up."""
     compose: ComposeRow | None = None
@@ -120,8 +107,6 @@ class Rollback(Row):
     version: int | None = None
     image: str | None = None
     created_at: datetime | None = None
-    full_context: Secret[Any] | None = None
-    """The application as it was, with environment and registry credentials."""
 
 
 class QueuedData(Row):
@@ -131,10 +116,8 @@ class QueuedData(Row):
     application_id: str | None = None
     server_id: str | None = None
     title_log: str = ""
-    description_log: str | None = None
     type: str = ""
     """deploy or redeploy"""
-    application_type: str = ""
 
 
 class QueuedJob(Row):
@@ -146,7 +129,6 @@ class QueuedJob(Row):
     """waiting or active"""
     timestamp: int | None = None
     """Milliseconds since 1970, when it was queued."""
-    processed_on: int | None = None
 
     @property
     def is_active(self) -> bool:
@@ -170,14 +152,9 @@ class DomainRow(Row):
     https: bool = False
     port: int | None = None
     path: str | None = None
-    internal_path: str | None = None
-    strip_path: bool = False
     service_name: str | None = None
-    domain_type: str | None = None
     certificate_type: str | None = None
     enabled: bool = True
-    unique_config_key: int | None = None
-    """The router is called <appName>-<this>-<entrypoint>."""
     compose_id: str | None = None
     application_id: str | None = None
     created_at: datetime | None = None
@@ -187,11 +164,7 @@ class DomainCheck(Row):
     """Whether a name resolves (IPv4 only; neither HTTP nor the certificate is looked at)."""
 
     is_valid: bool
-    resolved_ip: str | None = None
     error: str | None = None
-    cdn_provider: str | None = None
-    """Behind a content network every name counts as valid."""
-    is_cloudflare: bool | None = None
 
 
 class ServiceRow(Row):
@@ -221,23 +194,13 @@ class ComposeRow(ServiceRow):
     compose_file: Secret[str] | None = None
     """Empty for git sources."""
     compose_path: str | None = None
-    create_env_file: bool | None = None
     auto_deploy: bool | None = None
-    isolated_deployment: bool | None = None
-    refresh_token: Secret[str] | None = None
-    custom_git_url: Secret[str] | None = None
-    """May hold a password."""
     custom_git_branch: str | None = None
-    repository: str | None = None
     owner: str | None = None
     branch: str | None = None
     gitlab_branch: str | None = None
     bitbucket_branch: str | None = None
     gitea_branch: str | None = None
-    github: Secret[Any] | None = None
-    gitlab: Secret[Any] | None = None
-    bitbucket: Secret[Any] | None = None
-    gitea: Secret[Any] | None = None
     deployments: tuple[DeploymentRow, ...] = ()
     """Not sorted."""
     domains: tuple[DomainRow, ...] = ()
@@ -261,22 +224,8 @@ class ApplicationRow(ServiceRow):
     application_id: str
     application_status: DokployStatus | None = None
     source_type: SourceType | None = None
-    docker_image: str | None = None
-    replicas: int | None = None
-    rollback_active: bool | None = None
-    rollback_registry_id: str | None = None
-    build_args: Secret[str] | None = None
-    build_secrets: Secret[str] | None = None
-    username: str | None = None
-    password: Secret[str] | None = None
-    refresh_token: Secret[str] | None = None
-    custom_git_url: Secret[str] | None = None
     custom_git_branch: str | None = None
     branch: str | None = None
-    github: Secret[Any] | None = None
-    gitlab: Secret[Any] | None = None
-    bitbucket: Secret[Any] | None = None
-    gitea: Secret[Any] | None = None
     deployments: tuple[DeploymentRow, ...] = ()
     domains: tuple[DomainRow, ...] = ()
 
@@ -291,12 +240,6 @@ class DatabaseRow(ServiceRow):
     redis_id: str | None = None
     libsql_id: str | None = None
     application_status: DokployStatus | None = None
-    docker_image: str | None = None
-    external_port: int | None = None
-    database_name: str | None = None
-    database_user: str | None = None
-    database_password: Secret[str] | None = None
-    database_root_password: Secret[str] | None = None
 
     @property
     def kind(self) -> DatabaseKind | None:
@@ -315,7 +258,6 @@ class EnvironmentRow(Row):
     environment_id: str | None = None
     name: str = ""
     description: str | None = None
-    is_default: bool = False
     project_id: str | None = None
     created_at: datetime | None = None
     env: Secret[str] | None = None
@@ -347,26 +289,6 @@ class ProjectRow(Row):
     environments: tuple[EnvironmentRow, ...] = ()
 
 
-class StatusCounts(Row):
-    """Services by the status Dokploy remembers."""
-
-    running: int = 0
-    error: int = 0
-    idle: int = 0
-
-
-class HomeStats(Row):
-    """How much Dokploy manages."""
-
-    projects: int = 0
-    environments: int = 0
-    applications: int = 0
-    compose: int = 0
-    databases: int = 0
-    services: int = 0
-    status: StatusCounts = Field(default_factory=StatusCounts)
-
-
 class BackupRow(Row):
     """A planned backup of a database, a compose's database or Dokploy itself."""
 
@@ -377,7 +299,6 @@ class BackupRow(Row):
     schedule: str | None = None
     enabled: bool | None = None
     prefix: str | None = None
-    destination_id: str | None = None
     service_name: str | None = None
     compose_id: str | None = None
     metadata: Secret[Any] | None = None

@@ -17,12 +17,10 @@ from integrations.dokploy.client.endpoints.composes import Composes
 from integrations.dokploy.client.endpoints.databases import Databases
 from integrations.dokploy.client.endpoints.deployment_queue import Deployments, Rollbacks
 from integrations.dokploy.client.endpoints.domains import Domains
-from integrations.dokploy.client.endpoints.notification_channels import Notifications
 from integrations.dokploy.client.endpoints.projects import Environments, Projects
-from integrations.dokploy.client.endpoints.schedules import Schedules
-from integrations.dokploy.client.endpoints.servers import Instance, Servers
+from integrations.dokploy.client.endpoints.servers import Instance
 from integrations.dokploy.client.endpoints.swarm_containers import Containers
-from integrations.dokploy.client.endpoints.users import RegistryCalls, UserCalls
+from integrations.dokploy.client.endpoints.users import UserCalls
 from integrations.dokploy.client.transport import BACK_OFF_S, Transport
 
 
@@ -47,14 +45,10 @@ class Dokploy:
         self.rollbacks = Rollbacks(self.transport)
         self.domains = Domains(self.transport)
         self.containers = Containers(self.transport)
-        self.servers = Servers(self.transport)
         self.instance = Instance(self.transport)
-        self.notifications = Notifications(self.transport)
         self.backups = Backups(self.transport)
         self.volume_backups = VolumeBackups(self.transport)
-        self.schedules = Schedules(self.transport)
         self.users = UserCalls(self.transport)
-        self.registries = RegistryCalls(self.transport)
 
     async def __aenter__(self) -> Dokploy:
         return self

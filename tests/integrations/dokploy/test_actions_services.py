@@ -10,7 +10,6 @@ from core.actions.catalog import Outcome
 from core.deployments.platform import ManagedKind, ManagedResource
 from core.errors import Refused
 from core.monitoring.inventory import Container, ContainerState
-from integrations.dokploy.models import DatabaseKind
 from tests.integrations.dokploy.action_fixtures import world
 from tests.integrations.dokploy.action_world import ActionWorld
 from tests.testbed.registry import Registry
@@ -36,7 +35,7 @@ async def test_an_application_is_deployed_stopped_and_not_rolled_back(world: Act
 async def test_a_database_is_stopped_and_started_again(world: ActionWorld) -> None:
     base = world.standin.add_database(world.project, "orders", kind="postgres", image=world.image, command="sleep 600")
     await _manage(world, base.id, base.app_name, "orders", ManagedKind.DATABASE, kind="postgres")
-    await world.client.databases.deploy(DatabaseKind.POSTGRES, base.id)
+    await world.client.transport.order("postgres.deploy", {"postgresId": base.id})
     started = await world.do("database.start", name="orders")
     assert started.result.is_ok
     stopped = await world.do("database.stop", name="orders")

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from core.errors import ActionFailed, GuardianError, NotFound, Refused, SettingsError, SystemUnavailable
+from core.errors import ActionFailed, GuardianError, NotFound, SettingsError, SystemUnavailable
 from core.settings import DokploySettings
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import AnswerUnreadable, CallFailed, NotSent
-from integrations.dokploy.client.instance_models import Schedule
 from knowledge.config.settings_files import load_settings
 from tests.integrations.dokploy.conftest import MakeDokploy
 from tests.integrations.dokploy.replay import ReplayServer
@@ -130,24 +129,10 @@ async def test_any_error_body_is_survived(status: int, body: bytes, server: Repl
         await dokploy.composes.one("c1")
 
 
-async def test_a_failed_volume_backup_is_no_success(server: ReplayServer, dokploy: Dokploy) -> None:
-    server.says(b"false")
-    with pytest.raises(ActionFailed, match="the volume backup 'v1' failed"):
-        await dokploy.volume_backups.run("v1")
-
-
-async def test_a_schedule_of_the_host_is_never_run(server: ReplayServer, dokploy: Dokploy) -> None:
-    server.says(b"{}")
-    for kind in ("server", "dokploy-server", ""):
-        with pytest.raises(Refused, match="runs a shell command on the host"):
-            await dokploy.schedules.run(Schedule(schedule_id="s1", schedule_type=kind))
-    assert server.asked == []
-
-
 async def test_an_unknown_thing_names_what_was_asked(server: ReplayServer, dokploy: Dokploy) -> None:
-    server.says(b'{"message":"Server not found","code":"NOT_FOUND","data":{"path":"server.one"}}', status=404)
-    with pytest.raises(NotFound, match=r"server.one of 's1': Server not found"):
-        await dokploy.servers.one("s1")
+    server.says(b'{"message":"Backup not found","code":"NOT_FOUND","data":{"path":"backup.one"}}', status=404)
+    with pytest.raises(NotFound, match=r"backup.one of 's1': Backup not found"):
+        await dokploy.backups.one("s1")
 
 
 async def test_a_missing_authority_file_is_named(make_dokploy: MakeDokploy, tmp_path: Path) -> None:

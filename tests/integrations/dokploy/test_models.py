@@ -33,7 +33,7 @@ def test_null_reads_as_an_empty_list_or_text() -> None:
 
 
 def test_a_number_in_place_of_text_is_read() -> None:
-    assert DeploymentRow.model_validate({"deploymentId": "d1", "pid": 4711}).pid == "4711"
+    assert DeploymentRow.model_validate({"deploymentId": "d1", "title": 4711}).title == "4711"
 
 
 def test_unknown_fields_are_kept() -> None:

@@ -15,10 +15,10 @@ import structlog
 from pydantic import BaseModel
 
 from core.errors import GuardianError, SystemUnavailable
-from integrations.dokploy.client.docker_models import Events, Inspection
+from integrations.dokploy.client.docker_models import Inspection
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import CallFailed
-from integrations.dokploy.client.instance_models import Notification, Registry, Schedule, Server
+from integrations.dokploy.client.row import Row
 from integrations.dokploy.client.secret_values import Secret, raw_of, reveal
 from integrations.dokploy.models import (
     ApplicationRow,
@@ -74,14 +74,14 @@ ROWS: list[tuple[type[BaseModel], dict[str, Any]]] = [
         {"deploymentId": "d1", "errorMessage": PLANTED, "rollback": {"rollbackId": "r", "fullContext": {"x": PLANTED}}},
     ),
     (BackupRow, {"backupId": "k1", "metadata": {"postgres": {"databasePassword": PLANTED}}}),
-    (Registry, {"registryId": "r1", "password": PLANTED}),
-    (Schedule, {"scheduleId": "s1", "command": PLANTED, "script": PLANTED}),
-    (Server, {"serverId": "s1", "metricsConfig": {"server": {"token": PLANTED}}, "sshKey": {"privateKey": PLANTED}}),
+    (Row, {"registryId": "r1", "password": PLANTED}),
+    (Row, {"scheduleId": "s1", "command": PLANTED, "script": PLANTED}),
+    (Row, {"serverId": "s1", "metricsConfig": {"server": {"token": PLANTED}}, "sshKey": {"privateKey": PLANTED}}),
     (
-        Notification,
+        Row,
         {
             "notificationId": "n1",
-            "custom": {"customId": "u1", "endpoint": f"https://x/{PLANTED}", "headers": {"X-Secret": PLANTED}},
+            "custom": {"customId": "u1", "headers": {"X-Secret": PLANTED}},
             "slack": {"webhookUrl": PLANTED},
             "telegram": {"botToken": PLANTED},
             "webhookUrl": PLANTED,
@@ -100,11 +100,11 @@ ROWS: list[tuple[type[BaseModel], dict[str, Any]]] = [
             },
         },
     ),
-    (Events, {"events": [{"Type": "container", "Actor": {"ID": "i1", "Attributes": {"auth.token": PLANTED}}}]}),
+    (Row, {"events": [{"Type": "container", "Actor": {"ID": "i1", "Attributes": {"auth.token": PLANTED}}}]}),
 ]
 
 
-@pytest.mark.parametrize(("model", "raw"), ROWS, ids=[model.__name__ for model, _ in ROWS])
+@pytest.mark.parametrize(("model", "raw"), ROWS, ids=[f"{model.__name__}-{next(iter(raw))}" for model, raw in ROWS])
 def test_a_record_never_prints_its_secrets(model: type[BaseModel], raw: dict[str, Any]) -> None:
     row = model.model_validate(raw)
     shown = [
@@ -195,9 +195,9 @@ async def test_no_error_of_a_call_quotes_its_body(server: ReplayServer, make_dok
     dokploy = make_dokploy()
     for call in (
         dokploy.composes.save_environment("c1", f"A={PLANTED}"),
-        dokploy.applications.save_image("a1", "x:1", username="ada", password=PLANTED),
-        dokploy.notifications.create_custom("hook", f"https://x/{PLANTED}", {"X": PLANTED}),
-        dokploy.servers.metrics("http://x", PLANTED, points=1),
+        dokploy.transport.order("application.saveDockerProvider", {"username": "ada", "password": PLANTED}),
+        dokploy.transport.order("notification.createCustom", {"endpoint": f"https://x/{PLANTED}"}),
+        dokploy.transport.get("server.getServerMetrics", object, {"url": "http://x", "token": PLANTED}),
     ):
         with pytest.raises(GuardianError) as caught:
             await call
@@ -214,7 +214,7 @@ async def test_a_peer_that_speaks_no_http_is_shown_nothing_of_the_request(make_d
     async with peer:
         dokploy = make_dokploy(url=f"http://127.0.0.1:{peer.sockets[0].getsockname()[1]}", retries=0)
         with pytest.raises(SystemUnavailable, match=r"correct `dokploy\.url`") as caught:
-            await dokploy.servers.metrics("http://x", PLANTED, points=1)
+            await dokploy.transport.get("server.getServerMetrics", object, {"url": "http://x", "token": PLANTED})
     _shows_nothing(caught.value)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from core.errors import ActionFailed
-from core.text import text
-from integrations.dokploy.client.instance_models import BackupFile, Destination, VolumeBackup
+from integrations.dokploy.client.instance_models import VolumeBackup
 from integrations.dokploy.client.transport import Patience, Transport
 from integrations.dokploy.models import BackupRow
 
@@ -40,15 +38,6 @@ class Backups:
         """Make a backup now; answers when done."""
         await self._transport.order(f"backup.{run}", {"backupId": backup_id}, patience=Patience.LONG)
 
-    async def files(self, destination_id: str, search: str = "", *, server_id: str | None = None) -> list[BackupFile]:
-        """What lies in a destination under that prefix."""
-        params = {"destinationId": destination_id, "search": search, "serverId": server_id}
-        return await self._transport.get("backup.listBackupFiles", list[BackupFile], params, patience=Patience.SLOW)
-
-    async def destinations(self) -> list[Destination]:
-        """Where backups can go."""
-        return await self._transport.get("destination.all", list[Destination])
-
 
 class VolumeBackups:
     """Those with `turn_off` stop their service meanwhile."""
@@ -60,16 +49,3 @@ class VolumeBackups:
         """Of one service."""
         params = {"id": owner_id, "volumeBackupType": owner}
         return await self._transport.get("volumeBackups.list", list[VolumeBackup], params)
-
-    async def one(self, volume_backup_id: str) -> VolumeBackup:
-        """One plan."""
-        return await self._transport.get("volumeBackups.one", VolumeBackup, {"volumeBackupId": volume_backup_id})
-
-    async def run(self, volume_backup_id: str) -> None:
-        """Make a backup now; ActionFailed when Dokploy says it did not work."""
-        body = {"volumeBackupId": volume_backup_id}
-        if await self._transport.post("volumeBackups.runManually", object, body, patience=Patience.LONG) is False:
-            raise ActionFailed(
-                f"the volume backup {volume_backup_id!r} failed; its newest deployment's log says why",
-                says=text("dokploy_error.volume_backup"),
-            )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, Unpack
 
-from integrations.dokploy.client.docker_models import Mount
 from integrations.dokploy.client.dokploy_errors import CallFailed
 from integrations.dokploy.client.endpoints.update_fields import ComposeChanges, wire
 from integrations.dokploy.client.secret_values import Secret, reveal
 from integrations.dokploy.client.transport import Patience, Transport
-from integrations.dokploy.models import ComposeRow, DeployAccepted, Page
+from integrations.dokploy.models import ComposeRow, DeployAccepted
 
 
 class Composes:
@@ -22,37 +21,13 @@ class Composes:
         """All of it, secrets included, with deployments (unsorted), domains, mounts and backups."""
         return await self._transport.get("compose.one", ComposeRow, {"composeId": compose_id})
 
-    async def search(
-        self,
-        query: str | None = None,
-        *,
-        app_name: str | None = None,
-        project_id: str | None = None,
-        environment_id: str | None = None,
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> Page[ComposeRow]:
-        """Composes by name (at most 100 at once). Even an owner's key may miss those that others created."""
-        params = {
-            "q": query,
-            "appName": app_name,
-            "projectId": project_id,
-            "environmentId": environment_id,
-            "limit": limit,
-            "offset": offset,
-        }
-        return await self._transport.get("compose.search", Page[ComposeRow], params)
-
     async def update(self, compose_id: str, **changes: Unpack[ComposeChanges]) -> ComposeRow:
         """Write fields; takes effect at the next deploy. Returns the row as it is now."""
         return await self._transport.post("compose.update", ComposeRow, {"composeId": compose_id, **wire(changes)})
 
-    async def save_environment(self, compose_id: str, env: str, *, create_env_file: bool | None = None) -> None:
+    async def save_environment(self, compose_id: str, env: str) -> None:
         """Replace the whole environment; takes effect at the next deploy."""
-        body: dict[str, object] = {"composeId": compose_id, "env": env}
-        if create_env_file is not None:
-            body["createEnvFile"] = create_env_file
-        await self._transport.order("compose.saveEnvironment", body)
+        await self._transport.order("compose.saveEnvironment", {"composeId": compose_id, "env": env})
 
     async def deploy(
         self, compose_id: str, *, title: str | None = None, description: str | None = None
@@ -90,10 +65,6 @@ class Composes:
         """The YAML as it would be deployed, with labels and networks; CallFailed names the line of bad YAML."""
         return await self._transport.get("compose.getConvertedCompose", Secret[str], {"composeId": compose_id})
 
-    async def default_command(self, compose_id: str) -> str:
-        """What a deploy runs."""
-        return await self._transport.get("compose.getDefaultCommand", str, {"composeId": compose_id})
-
     async def logs(
         self,
         compose_id: str,
@@ -107,18 +78,9 @@ class Composes:
         params = {"composeId": compose_id, "containerId": container_id, "tail": tail, "since": since, "search": search}
         return await log_text(self._transport, "compose.readLogs", params)
 
-    async def mounts_of(self, compose_id: str, service: str) -> list[Mount]:
-        """Volumes a service mounts."""
-        params = {"composeId": compose_id, "serviceName": service}
-        return await self._transport.get("compose.loadMountsByService", list[Mount], params)
-
     async def clean_queue(self, compose_id: str) -> None:
         """Drop its waiting deployments; the one under way goes on."""
         await self._transport.order("compose.cleanQueues", {"composeId": compose_id})
-
-    async def renew_webhook_token(self, compose_id: str) -> None:
-        """Make the old deploy webhook void; the new token is in `one`."""
-        await self._transport.order("compose.refreshToken", {"composeId": compose_id})
 
     async def _queue(
         self, procedure: str, compose_id: str, title: str | None, description: str | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from integrations.dokploy.client.endpoints.composes import log_text
 from integrations.dokploy.client.transport import Patience, Transport
 from integrations.dokploy.models import DatabaseKind, DatabaseRow
 
@@ -29,24 +28,3 @@ class Databases:
         """Restart: scale to none and to one."""
         body = {f"{kind}Id": database_id, "appName": app_name}
         await self._transport.order(f"{kind}.reload", body, patience=Patience.SLOW)
-
-    async def deploy(self, kind: DatabaseKind, database_id: str) -> None:
-        """Pull the image and create the service anew, keeping the data; not queued, may take minutes."""
-        await self._transport.order(f"{kind}.deploy", {f"{kind}Id": database_id}, patience=Patience.LONG)
-
-    async def save_environment(self, kind: DatabaseKind, database_id: str, env: str) -> None:
-        """Replace the whole environment; takes effect at the next deploy."""
-        await self._transport.order(f"{kind}.saveEnvironment", {f"{kind}Id": database_id, "env": env})
-
-    async def logs(
-        self,
-        kind: DatabaseKind,
-        database_id: str,
-        *,
-        tail: int | None = None,
-        since: str | None = None,
-        search: str | None = None,
-    ) -> str:
-        """Its log; not redacted."""
-        params: dict[str, str | int | None] = {f"{kind}Id": database_id, "tail": tail, "since": since, "search": search}
-        return await log_text(self._transport, f"{kind}.readLogs", params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from integrations.dokploy.client.transport import Patience, Transport
-from integrations.dokploy.models import DeploymentRow, QueuedJob, Rollback
+from integrations.dokploy.models import DeploymentRow, QueuedJob
 
 Owner = Literal["application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup"]
 """What has deployments; databases have none."""
@@ -25,10 +25,6 @@ class Deployments:
         """Newest first."""
         return await self._transport.get_rows("deployment.all", DeploymentRow, {"applicationId": application_id})
 
-    async def of_server(self, server_id: str) -> list[DeploymentRow]:
-        """Of a remote server."""
-        return await self._transport.get("deployment.allByServer", list[DeploymentRow], {"serverId": server_id})
-
     async def of(self, owner: Owner, owner_id: str) -> list[DeploymentRow]:
         """Of anything; for an application with the rollback that each can go back to."""
         return await self._transport.get("deployment.allByType", list[DeploymentRow], {"id": owner_id, "type": owner})
@@ -45,14 +41,6 @@ class Deployments:
         """Its last lines, not redacted; empty when the file is gone."""
         return await self._transport.get("deployment.readLogs", str, {"deploymentId": deployment_id, "tail": tail})
 
-    async def remove(self, deployment_id: str) -> None:
-        """Forget it and its log; what it deployed stays."""
-        await self._transport.order("deployment.removeDeployment", {"deploymentId": deployment_id})
-
-    async def end_process(self, deployment_id: str) -> None:
-        """End the process of a schedule; deployments of composes and applications have none that Dokploy knows."""
-        await self._transport.order("deployment.killProcess", {"deploymentId": deployment_id})
-
 
 class Rollbacks:
     """Applications only; Dokploy cannot roll a compose back."""
@@ -63,7 +51,3 @@ class Rollbacks:
     async def roll_back(self, rollback_id: str) -> None:
         """Put the stored image back; answers when done, and leaves no deployment behind."""
         await self._transport.order("rollback.rollback", {"rollbackId": rollback_id}, patience=Patience.SLOW)
-
-    async def remove(self, rollback_id: str) -> Rollback:
-        """Forget a stored image."""
-        return await self._transport.post("rollback.delete", Rollback, {"rollbackId": rollback_id})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from integrations.dokploy.client.endpoints.update_fields import DomainChanges, DomainFields, wire
+from integrations.dokploy.client.endpoints.update_fields import DomainChanges, wire
 from integrations.dokploy.client.transport import Transport
 from integrations.dokploy.models import DomainCheck, DomainRow
 
@@ -19,10 +19,6 @@ class Domains:
         """Its domains."""
         return await self._transport.get("domain.byComposeId", list[DomainRow], {"composeId": compose_id})
 
-    async def of_application(self, application_id: str) -> list[DomainRow]:
-        """Its domains."""
-        return await self._transport.get("domain.byApplicationId", list[DomainRow], {"applicationId": application_id})
-
     async def one(self, domain_id: str) -> DomainRow:
         """One domain."""
         return await self._transport.get("domain.one", DomainRow, {"domainId": domain_id})
@@ -31,13 +27,6 @@ class Domains:
         """Whether the name resolves, and to that address where given; nothing is changed."""
         body = {"domain": domain} if server_ip is None else {"domain": domain, "serverIp": server_ip}
         return await self._transport.post("domain.validateDomain", DomainCheck, body)
-
-    async def create_for_compose(
-        self, compose_id: str, service: str, host: str, **fields: Unpack[DomainFields]
-    ) -> DomainRow:
-        """Route a host name to a service; a service that the file lacks makes every deploy fail."""
-        body = {"host": host, "composeId": compose_id, "serviceName": service, "domainType": "compose", **wire(fields)}
-        return await self._transport.post("domain.create", DomainRow, body)
 
     async def update(self, domain_id: str, host: str, **changes: Unpack[DomainChanges]) -> DomainRow:
         """Change its route, for example the port; `host` stays unless another is given."""

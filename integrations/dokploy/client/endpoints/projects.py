@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrations.dokploy.client.transport import Transport
-from integrations.dokploy.models import EnvironmentRow, HomeStats, Page, ProjectRow
+from integrations.dokploy.models import EnvironmentRow, ProjectRow
 
 
 class Projects:
@@ -19,21 +19,6 @@ class Projects:
         """
         return await self._transport.get("project.all", list[ProjectRow])
 
-    async def one(self, project_id: str) -> ProjectRow:
-        """One project with `app_name`, status and server of every service."""
-        return await self._transport.get("project.one", ProjectRow, {"projectId": project_id})
-
-    async def search(
-        self, query: str | None = None, *, limit: int | None = None, offset: int | None = None
-    ) -> Page[ProjectRow]:
-        """Projects whose name or description holds the text."""
-        params = {"q": query, "limit": limit, "offset": offset}
-        return await self._transport.get("project.search", Page[ProjectRow], params)
-
-    async def stats(self) -> HomeStats:
-        """How many there are of each; statuses are Dokploy's memory, not Docker's state."""
-        return await self._transport.get("project.homeStats", HomeStats)
-
 
 class Environments:
     """Where services live."""
@@ -44,19 +29,3 @@ class Environments:
     async def of_project(self, project_id: str) -> list[EnvironmentRow]:
         """Its environments with `app_name`, status and server of every service, databases too."""
         return await self._transport.get("environment.byProjectId", list[EnvironmentRow], {"projectId": project_id})
-
-    async def one(self, environment_id: str) -> EnvironmentRow:
-        """One environment and its project; services without `app_name`."""
-        return await self._transport.get("environment.one", EnvironmentRow, {"environmentId": environment_id})
-
-    async def search(
-        self,
-        query: str | None = None,
-        *,
-        project_id: str | None = None,
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> Page[EnvironmentRow]:
-        """Environments, without their services."""
-        params = {"q": query, "projectId": project_id, "limit": limit, "offset": offset}
-        return await self._transport.get("environment.search", Page[EnvironmentRow], params)
