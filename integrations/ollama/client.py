@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from core.breaker import CircuitBreaker
 from core.clock import Clock
 from core.errors import ModelFailed, ModelFailure
 from core.language_model import ChatMessage, Effort, ModelAnswer, ModelRequest
 from core.settings import OllamaSettings
 from integrations.ollama import prompt_budget
-from integrations.ollama.breaker import CircuitBreaker
 from integrations.ollama.model_errors import Unusable
 from integrations.ollama.model_queue import ModelQueue
 from integrations.ollama.model_reply import CheckedReply, ModelReply, judge
@@ -92,7 +92,10 @@ class OllamaModel:
         self._presence = Presence(shown_address(settings), clock)
         self._turns = ModelQueue(parallel=settings.parallel, queue=settings.queue)
         self._breaker = CircuitBreaker(
-            failures=settings.breaker_failures, rest_s=settings.breaker_rest_s, monotonic=time.monotonic
+            failures=settings.breaker_failures,
+            rest_s=settings.breaker_rest_s,
+            monotonic=time.monotonic,
+            refusal=_resting,
         )
         self.api = OllamaApi(settings, self._presence)
         self._wire: ChatConnection | None = None
@@ -309,3 +312,9 @@ def _open_wire(settings: OllamaSettings) -> ChatConnection:
     from integrations.ollama.gpt_oss_chat import ChatConnection
 
     return ChatConnection(settings)
+
+
+def _resting(in_a_row: int, rest_s: float) -> ModelFailed:
+    return ModelFailed(
+        ModelFailure.BREAKER_OPEN, f"the model failed {in_a_row} times in a row and is left alone for {rest_s:g} s"
+    )

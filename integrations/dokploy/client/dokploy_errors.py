@@ -68,6 +68,10 @@ class HttpResponse:
     """When it was answered, by the clock there (RFC 9110, `Date`)."""
 
 
+class BreakerOpen(SystemUnavailable):
+    """Not tried: it failed several times in a row and is left alone for a moment."""
+
+
 class AnswerUnreadable(SystemUnavailable):
     """It answered 200, but not what this call is known to answer."""
 

@@ -11,15 +11,18 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
+import structlog
+
+from core.breaker import CircuitBreaker
 from core.error_text import own_words
 from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
 from core.settings import DokploySettings
-from core.text import text
-from integrations.dokploy.client.api_breaker import BreakerOpen, CircuitBreaker
+from core.text import Text, text
 from integrations.dokploy.client.dokploy_errors import (
     BODY_LIMIT_BYTES,
     GATEWAY_STATUSES,
     SYSTEM,
+    BreakerOpen,
     HttpResponse,
     KeyRejected,
     NotSent,
@@ -32,6 +35,7 @@ from integrations.dokploy.client.http_connection import Connection, ConnectionBr
 from integrations.dokploy.client.request_limiter import LineFull, RequestLimiter
 from integrations.dokploy.client.response_parsing import read, read_rows
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 Param = str | int | bool | None
 BACK_OFF_S = (0.3, 1.0, 3.0)
@@ -75,8 +79,12 @@ class Transport:
             monotonic=monotonic,
         )
         self._breaker = CircuitBreaker(
-            settings.url, failures=settings.breaker_failures, rest_s=settings.breaker_rest_s, monotonic=monotonic
+            failures=settings.breaker_failures,
+            rest_s=settings.breaker_rest_s,
+            monotonic=monotonic,
+            refusal=self._resting,
         )
+        self._last_failure: tuple[str, Text | str] = ("", "")
         self._connection = Connection(settings)
         self._polled: dict[str, tuple[bytes, list[Any]]] = {}
         """By procedure, the last answer to a question that is put again and again, and what it was read as."""
@@ -211,7 +219,7 @@ class Transport:
             reply = await self._connection.exchange(request, sending)
         except ConnectionBroke as error:
             problem = f"{request.what}: {error}"
-            self._breaker.failed(problem, error.says)
+            self._note_failure(problem, error.says)
             if request.method == "GET":
                 raise SystemUnavailable(SYSTEM, problem, says=error.says) from error
             if sending.has_begun:
@@ -224,17 +232,30 @@ class Transport:
             raise
         if reply.status in GATEWAY_STATUSES:
             says = text("dokploy_error.gateway", status=reply.status)
-            self._breaker.failed(f"the proxy before it answers {reply.status}", says)
-        else:
-            self._breaker.succeeded()
+            self._note_failure(f"the proxy before it answers {reply.status}", says)
+        elif self._breaker.succeeded():
+            log.info("Dokploy is back", action="dokploy_back", url=self.url)
         return reply
+
+    def _note_failure(self, problem: str, says: Text) -> None:
+        self._last_failure = problem, says
+        if self._breaker.failed():
+            log.warning("Dokploy is gone", action="dokploy_gone", url=self.url, problem=problem)
+
+    def _resting(self, in_a_row: int, rest_s: float) -> BreakerOpen:
+        problem, says = self._last_failure
+        return BreakerOpen(
+            SYSTEM,
+            f"it failed {in_a_row} times in a row and is left alone for {rest_s:g} s; the last time: {problem}",
+            says=text("dokploy_error.resting", problem=says, count=in_a_row, seconds=rest_s),
+        )
 
     def _late(self, request: Request, patience: Patience, was_sent: bool) -> GuardianError:
         seconds = self._limit_s(patience)
         problem = f"{request.what} was not answered within {seconds:g} s"
         says = text("dokploy_error.late", seconds=seconds, url=self.url)
         if patience is Patience.QUICK and was_sent:
-            self._breaker.failed(problem, says)
+            self._note_failure(problem, says)
         if request.method == "GET":
             full = f"{problem}; look whether Dokploy at {self.url} is overloaded or hangs"
             return TimeLimitExceeded(SYSTEM, full, says=says)

@@ -13,9 +13,8 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from core.errors import SystemUnavailable, TimeLimitExceeded
-from integrations.dokploy.client.api_breaker import BreakerOpen
 from integrations.dokploy.client.dokploy_client import Dokploy
-from integrations.dokploy.client.dokploy_errors import AnswerLost, CallFailed, KeyRejected, NotSent
+from integrations.dokploy.client.dokploy_errors import AnswerLost, BreakerOpen, CallFailed, KeyRejected, NotSent
 from integrations.dokploy.client.request_limiter import LineFull
 from tests.integrations.dokploy.conftest import HandClock, MakeDokploy
 from tests.integrations.dokploy.replay import Answer, ReplayServer, gives, hangs, hangs_up

@@ -6,7 +6,6 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from core.errors import ModelFailed, ModelFailure
-from integrations.ollama.breaker import CircuitBreaker
 from integrations.ollama.client import OllamaModel
 from tests.integrations.ollama.conftest import MakeModel, until
 from tests.integrations.ollama.requests import talk
@@ -20,59 +19,6 @@ async def kind_of(model: OllamaModel, **changes: Any) -> ModelFailure | None:
     except ModelFailed as failure:
         return failure.kind
     return None
-
-
-class Ticking:
-    """Time that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        """The moment."""
-        return self.now_s
-
-
-def kinds_of_entry(breaker: CircuitBreaker, times: int) -> list[bool]:
-    passed = []
-    for _ in range(times):
-        try:
-            breaker.enter()
-        except ModelFailed as failure:
-            assert failure.kind is ModelFailure.BREAKER_OPEN
-            passed.append(False)
-        else:
-            passed.append(True)
-    return passed
-
-
-def test_it_opens_rests_and_lets_one_try() -> None:
-    time = Ticking()
-    breaker = CircuitBreaker(failures=3, rest_s=30, monotonic=time)
-    for _ in range(3):
-        breaker.enter()
-        breaker.failed()
-    assert breaker.is_open
-    time.now_s += 29.9
-    assert kinds_of_entry(breaker, 1) == [False]
-    time.now_s += 0.2
-    assert kinds_of_entry(breaker, 3) == [True, False, False]
-    breaker.failed()
-    assert breaker.is_open
-    time.now_s += 30.1
-    assert kinds_of_entry(breaker, 1) == [True]
-    breaker.abandoned()
-    assert kinds_of_entry(breaker, 1) == [True]
-    breaker.succeeded()
-    assert kinds_of_entry(breaker, 3) == [True] * 3
-
-
-def test_only_failures_in_a_row_count() -> None:
-    breaker = CircuitBreaker(failures=2, rest_s=30, monotonic=Ticking())
-    for _ in range(5):
-        breaker.failed()
-        breaker.succeeded()
-    assert not breaker.is_open
 
 
 async def test_three_refused_connections_then_no_more_are_tried(ollama: OllamaStandIn, make_model: MakeModel) -> None:
