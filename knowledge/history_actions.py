@@ -14,9 +14,9 @@ from core.clock import Clock
 from core.incidents.incident import Incident
 from core.incidents.lessons import Lesson
 from core.monitoring.inventory import Inventory
+from core.monitoring.memory_trend import memory_shape, slope_per_hour
 from core.monitoring.usage_series import Series, SeriesPoint
 from core.text import text
-from knowledge.memory_curves import shape_of, slope_per_hour
 from knowledge.records.incident_records import RecordedIncidents
 
 MEGABYTE = 1024 * 1024
@@ -130,7 +130,7 @@ class HistoryToolset(Toolset):
         if not points:
             message = text("history.stats.none", container=_name(ref), window=params.window)
             return Result(outcome=Outcome.NO_DATA, message=message, query=query, data={"container": ref, "samples": 0})
-        data = _stats(points)
+        data = _stats(points, self._limit_bytes(ref, points))
         message = text(
             "history.stats.found",
             container=_name(ref),
@@ -167,6 +167,11 @@ class HistoryToolset(Toolset):
         rows: list[JsonValue] = [_lesson(one.lesson, one.score) for one in found]
         return Result(message=text("history.similar.found", count=len(rows)), data={"lessons": rows}, query=query)
 
+    def _limit_bytes(self, ref: str, points: Sequence[SeriesPoint]) -> float:
+        """Its own limit, 0 for none; of a container that is gone what it had, which may be the host's whole memory."""
+        known = self._inventory().container(ref)
+        return known.memory_limit_bytes if known else points[-1].memory_limit_bytes
+
     def _ref(self, container: str) -> str:
         if "/" in container:
             return container
@@ -178,11 +183,11 @@ def _name(ref: str) -> str:
     return ref.rpartition("/")[2]
 
 
-def _stats(points: Sequence[SeriesPoint]) -> JsonObject:
+def _stats(points: Sequence[SeriesPoint], limit_bytes: float) -> JsonObject:
     cpu = [point.cpu_pct for point in points]
     memory = [point.memory_bytes / MEGABYTE for point in points]
     highest = [point.memory_max_bytes / MEGABYTE for point in points]
-    seconds = [point.at.timestamp() for point in points]
+    curve = [(point.at.timestamp(), float(point.memory_bytes)) for point in points]
     last = points[-1]
     return {
         "samples": len(points),
@@ -197,8 +202,8 @@ def _stats(points: Sequence[SeriesPoint]) -> JsonObject:
         "memory_peak_mb": round(max(highest), 1),
         "memory_last_mb": round(memory[-1], 1),
         "memory_limit_mb": round(last.memory_limit_bytes / MEGABYTE, 1),
-        "memory_slope_mb_per_hour": round(slope_per_hour(seconds, memory), 2),
-        "memory_shape": shape_of(seconds, memory, highest),
+        "memory_slope_mb_per_hour": round(slope_per_hour(curve) / MEGABYTE, 2),
+        "memory_shape": memory_shape(curve, limit_bytes, highest=max(highest) * MEGABYTE),
     }
 
 

@@ -1,4 +1,9 @@
-"""The shape of a memory curve before its end: a sudden peak, a steady ramp (a leak), or flat."""
+"""The shape of a memory curve: a sudden peak, a steady ramp (a leak), or flat. The only judge of it.
+
+Growth counts as a share of what the container may have, since the question behind is what fills that: a runbook raises
+the limit for a peak and restarts for a ramp. So 100 → 130 MB of 512 is flat, and a kill right after it is a peak that
+no sample caught; of 150 the same curve is a ramp. A container without a limit is measured by its own highest value.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +11,47 @@ from collections.abc import Sequence
 from typing import Literal
 
 MemoryShape = Literal["peak", "ramp", "flat", "unknown"]
+Point = tuple[float, float]
+"""Seconds and bytes."""
 
 LEAST_POINTS = 5
 RAMP_GROWTH = 0.15
-"""A ramp grows by at least this share of the limit over the span …"""
+"""A ramp grows by at least this share over the span …"""
 RAMP_FIT = 0.85
-"""… and a straight line explains at least this share of it."""
+"""… and a straight line explains at least this share of it: a step, or a peak at the end, is no ramp."""
 PEAK_JUMP = 0.2
-"""A peak stands this share of the limit above the middle of what was before."""
+"""A peak stands this share above the middle of the curve."""
 
 
-def memory_trend(points: Sequence[tuple[float, float]], limit_bytes: float, *, ended_at_limit: bool) -> MemoryShape:
-    """What `(seconds, bytes)` points, oldest first, look like; `ended_at_limit`: the kernel killed it after the last.
+def memory_shape(
+    points: Sequence[Point], limit: float, *, highest: float | None = None, ended_at_limit: bool = False
+) -> MemoryShape:
+    """Judge points, oldest first, against a limit in the same unit (0: none).
 
-    A kill far above the last sample is a peak that no sample caught.
+    `highest`: the highest value between the points, where it is known. `ended_at_limit`: the kernel killed it after
+    the last point, so that it reached its limit whatever was sampled.
     """
-    if len(points) < LEAST_POINTS or limit_bytes <= 0:
+    if len(points) < LEAST_POINTS:
         return "unknown"
-    growth, fit = _line(points)
-    if growth >= RAMP_GROWTH * limit_bytes and fit >= RAMP_FIT:
+    values = sorted(value for _, value in points)
+    top = max(values[-1], highest or 0.0)
+    whole = limit or top
+    if whole <= 0:
+        return "flat"
+    slope, fit = _line(points)
+    if slope * (points[-1][0] - points[0][0]) >= RAMP_GROWTH * whole and fit >= RAMP_FIT:
         return "ramp"
-    usual = sorted(value for _, value in points)[len(points) // 2]
-    highest = limit_bytes if ended_at_limit else max(value for _, value in points)
-    return "peak" if highest - usual >= PEAK_JUMP * limit_bytes else "flat"
+    reached = max(top, limit) if ended_at_limit else top
+    return "peak" if reached - values[len(values) // 2] >= PEAK_JUMP * whole else "flat"
 
 
-def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Growth over the whole span by the best straight line, and how well the line explains the points (0–1)."""
+def slope_per_hour(points: Sequence[Point]) -> float:
+    """The slope of the best straight line, per hour; 0 where there is none."""
+    return _line(points)[0] * 3600.0
+
+
+def _line(points: Sequence[Point]) -> tuple[float, float]:
+    """Slope of the best straight line, and the share of the variation that it explains (0–1)."""
     count = len(points)
     mean_x = sum(x for x, _ in points) / count
     mean_y = sum(y for _, y in points) / count
@@ -41,4 +60,4 @@ def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     if not spread_x or not spread_y:
         return 0.0, 0.0
     joint = sum((x - mean_x) * (y - mean_y) for x, y in points)
-    return joint / spread_x * (points[-1][0] - points[0][0]), joint * joint / (spread_x * spread_y)
+    return joint / spread_x, joint * joint / (spread_x * spread_y)

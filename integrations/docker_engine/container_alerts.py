@@ -11,7 +11,7 @@ from core.incidents.alert_kinds import AlertKind
 from core.incidents.alerts import Alert, Evidence, Severity
 from core.monitoring.exits import ContainerExit, ExitOrigin
 from core.monitoring.inventory import Container
-from core.monitoring.memory_trend import memory_trend
+from core.monitoring.memory_trend import memory_shape
 from core.monitoring.snapshot import EventKind, Snapshot, View
 from core.text import Text
 
@@ -85,7 +85,7 @@ def memory_facts(container: Container, view: View, *, is_at_limit: bool) -> dict
     return {
         "memory_limit_mb": limit // MIB,
         "memory_peak_mb": peak // MIB if peak else None,
-        "memory_shape": memory_trend(points, limit, ended_at_limit=is_at_limit),
+        "memory_shape": memory_shape(points, limit, ended_at_limit=is_at_limit) if limit else "unknown",
     }
 
 

@@ -17,7 +17,6 @@ from knowledge.config.text_files import load_texts
 from knowledge.database import Database
 from knowledge.history_actions import HistoryToolset
 from knowledge.memory.incident_memory import IncidentMemory
-from knowledge.memory_curves import Shape, shape_of
 from knowledge.records.incident_records import RecordedIncidents
 from knowledge.records.lesson_records import LessonRecords
 from knowledge.series import RecordedSeries
@@ -120,23 +119,6 @@ async def test_a_round_of_a_hundred_costs_the_loop_little(sqlite: Database) -> N
     assert sorted(spent)[len(spent) // 2] < 0.015
 
 
-@pytest.mark.parametrize(
-    ("values", "shape"),
-    [
-        ([100.0] * 20, "flat"),
-        ([100, 102, 99, 101, 100, 103, 98, 100, 101, 99], "flat"),
-        ([100.0 + 10 * n for n in range(30)], "ramp"),
-        ([100.0 + 10 * n + (n % 3) * 5 for n in range(30)], "ramp"),
-        ([100.0] * 28 + [480, 500], "peak"),
-        ([100.0] * 10 + [500] + [100.0] * 10, "peak"),
-        ([100.0, 200, 300], "unknown"),
-    ],
-)
-def test_the_shape_of_a_memory_curve(values: list[float], shape: Shape) -> None:
-    seconds = [10.0 * n for n in range(len(values))]
-    assert shape_of(seconds, values, values) == shape
-
-
 @pytest.fixture
 def clock() -> SetClock:
     return SetClock(NOON.replace(microsecond=0))
@@ -185,6 +167,17 @@ async def test_stats_of_a_leak(sqlite: Database, catalog: Catalog, clock: SetClo
     assert data["memory_slope_mb_per_hour"] == pytest.approx(1800, rel=0.01)
     assert "growing steadily" in said
     assert "creciendo" in dicho
+
+
+async def test_a_little_growth_far_below_the_limit_is_no_leak_to_the_records_either(
+    sqlite: Database, catalog: Catalog, clock: SetClock
+) -> None:
+    series = RecordedSeries(sqlite, clock)
+    for n in range(31):
+        await series.add("local", {"shop-gone-1": a_sample(clock, memory_mb=100 + n)})
+        clock.advance(seconds=10)
+    _, data, _, _ = await ask(catalog, "history.stats", container="local/shop-gone-1", window="30m")
+    assert (data["memory_limit_mb"], data["memory_shape"]) == (512.0, "flat")
 
 
 async def test_recent_incidents_and_similar_ones(sqlite: Database, catalog: Catalog, tmp_path: Path) -> None:
