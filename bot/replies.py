@@ -13,8 +13,8 @@ from telegram.constants import ChatAction
 from bot.command_context import ChatLocation, CommandContext, CommandReply, Later, Live, Sheet
 from bot.delivery.outbox import Letter, Postbox
 from bot.delivery.telegram_client import TelegramClient
-from bot.error_reply import error_reply
 from bot.incoming.inbox import Slow
+from core.error_text import explained
 from core.tasks import Tasks
 from core.views.cards import Card, Tone, said
 
@@ -70,7 +70,7 @@ class ReplySender:
             yield
         except Exception as error:  # whatever it is, it is shown where the answer was expected
             log.exception("an answer failed", extra={"command": ask.command})
-            await show(said(error_reply(error), Tone.BAD))
+            await show(said(explained(error), Tone.BAD))
 
     async def _post(
         self,

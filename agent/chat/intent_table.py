@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from agent.chat.version_vocabulary import (
+from agent.chat.vocabulary import (
     COMPOSE_FILE,
     DEPLOY,
     DEPLOY_LOG,
     DEPLOYED,
     DISK,
     OUTDATED,
+    RESTART,
     ROLLBACK,
+    STOP,
+    UP,
     UPDATE,
 )
-from agent.chat.vocabulary import RESTART, STOP, UP
 
 
 class Intent(StrEnum):

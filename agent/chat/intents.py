@@ -11,12 +11,12 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from agent.chat.intent_table import LOOKS, WISH_VERBS, WISHES, Intent
-from agent.chat.version_vocabulary import FAILED
 from agent.chat.vocabulary import (
     AGREES,
     ASIDE,
     CLAUSE_END,
     CONDITION,
+    DEPLOY_TOLD,
     FILLER,
     FORBIDS,
     HEDGE,
@@ -131,7 +131,7 @@ def _wish_verb(clause: str) -> tuple[Intent, str] | None:
         if match is None:
             continue
         rest = clause[match.end() :]
-        if intent in _OF_VERSIONS and FAILED.search(rest):
+        if intent in _OF_VERSIONS and DEPLOY_TOLD.search(rest):
             return None
         if intent is not Intent.RESTART and _looks(rest):
             return None

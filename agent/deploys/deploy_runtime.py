@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from agent.deploys.deploy_outcome import DeployConclusion, never, result_of, undo_key
 from agent.deploys.deploy_outcome import instead as saying_instead
 from agent.deploys.deploy_progress import DeployFollowState, over, progress
-from agent.deploys.deploy_verdict import is_unchanged, standing, with_before
-from agent.deploys.deploy_verification import GLANCE_S, DeployVerification
+from agent.deploys.deploy_verdict import GLANCE_S, Settling, is_unchanged, standing, with_before
 from agent.incident.incident_deps import LearntStartTimes, WatchView
 from core.actions.executor import run_key
 from core.actions.gateway import ActionGateway
@@ -78,7 +77,7 @@ class DeployRuntime:
     def __init__(self, parts: DeployDeps) -> None:
         self._parts = parts
         self._clock = parts.clock
-        self._settling = DeployVerification(
+        self._settling = Settling(
             platform=parts.platform,
             watch=parts.watch,
             start_times=parts.start_times,

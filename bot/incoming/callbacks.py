@@ -16,13 +16,13 @@ from bot.command_context import ChatLocation, CommandContext, CommandReply
 from bot.commands.command_table import COMMANDS, Command
 from bot.decisions import DecisionResult, Decisions
 from bot.delivery.telegram_client import TelegramClient
-from bot.error_reply import error_reply
 from bot.incoming.access import Access, ChatUser, presser
 from bot.incoming.inbox import InboxWorker, Slow
 from bot.rendering import buttons
 from bot.replies import ReplySender
 from bot.views import incident_view, zone_of
 from core.actions.catalog import JsonObject, Role
+from core.error_text import explained
 from core.errors import GuardianError
 from core.incidents.incident import Incident
 from core.text import Text, text
@@ -87,7 +87,7 @@ class CallbackQueries:
                 outcome = await self._act(ask, query, received)
         except GuardianError as error:
             log.warning("a tap was not carried out", extra={"error": str(error)})
-            outcome = _Outcome(toast=error_reply(error), is_alert=True)
+            outcome = _Outcome(toast=explained(error), is_alert=True)
         finally:
             await self._toast(query, outcome, visitor)
         if outcome.slow is not None or ask is None:

@@ -14,8 +14,8 @@ from typing import Protocol
 from telegram.error import Conflict, EndPointNotFound, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.delivery.telegram_client import TelegramClient
-from bot.error_reply import error_reply
 from core.actions.catalog import JsonObject
+from core.error_text import explained
 from core.errors import SettingsError, SystemUnavailable
 from core.tasks import Tasks
 from core.text import Text, text
@@ -217,7 +217,7 @@ class InboxWorker:
             return "cancelled by a person", None
         except Exception as problem:  # the boundary of all that people order: they hear of it, and the chat goes on
             log.exception("an update could not be handled", extra={"update": received.update.update_id})
-            message = text("chat.cut_off") if limit.expired() else error_reply(problem)
+            message = text("chat.cut_off") if limit.expired() else explained(problem)
             return f"{type(problem).__name__}: {problem}", message
         return "", None
 
