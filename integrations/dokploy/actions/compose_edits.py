@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, action
+from core.actions.catalog import JsonObject, Outcome, Params, Preview, Result, Risk, action
 from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import text
@@ -40,6 +40,24 @@ LEAST_FOR_HOST_MB = 256
 """So much memory a limit leaves to the host."""
 
 
+T = TypeVar("T", bound=DokployToolset)
+P = TypeVar("P", bound=Params)
+
+
+def _edit(
+    outcome: str = "would_change_nothing",
+) -> Callable[[Callable[[T, P], Awaitable[Result]]], Callable[[T, P], Awaitable[Result]]]:
+    """Mark a method as an edit of the file: they share all but how a lost one is looked for."""
+    return action(
+        Risk.CHANGE,
+        snapshot="file_before",
+        undo="take_back",
+        outcome=outcome,
+        preview="changed_lines",
+        time_limit_s=EDITED_WITHIN_S,
+    )
+
+
 class ComposeEdits(DokployToolset):
     """Edits keep comments, order and anchors; each is shown as a difference before, and undone from its snapshot.
 
@@ -50,14 +68,7 @@ class ComposeEdits(DokployToolset):
 
     # -- memory ----------------------------------------------------------------------------------------------------
 
-    @action(
-        Risk.CHANGE,
-        snapshot="file_before",
-        undo="take_back",
-        outcome="has_memory_limit",
-        preview="changed_lines",
-        time_limit_s=EDITED_WITHIN_S,
-    )
+    @_edit(outcome="has_memory_limit")
     async def set_memory_limit(self, params: MemoryLimitParams) -> Result:
         """Set the memory limit of a service in the Compose file; `redeploy` applies it.
 
@@ -125,14 +136,7 @@ class ComposeEdits(DokployToolset):
 
     # -- processors ------------------------------------------------------------------------------------------------
 
-    @action(
-        Risk.CHANGE,
-        snapshot="file_before",
-        undo="take_back",
-        outcome="has_cpu_limit",
-        preview="changed_lines",
-        time_limit_s=EDITED_WITHIN_S,
-    )
+    @_edit(outcome="has_cpu_limit")
     async def set_cpu_limit(self, params: CpuLimitParams) -> Result:
         """Set how many CPUs a service may use, in the Compose file; `redeploy` applies it."""
         edit = await self._cpu(params)
@@ -170,14 +174,7 @@ class ComposeEdits(DokployToolset):
 
     # -- image -----------------------------------------------------------------------------------------------------
 
-    @action(
-        Risk.CHANGE,
-        snapshot="file_before",
-        undo="take_back",
-        outcome="has_tag",
-        preview="changed_lines",
-        time_limit_s=EDITED_WITHIN_S,
-    )
+    @_edit(outcome="has_tag")
     async def set_image_tag(self, params: TagParams) -> Result:
         """Change a service's image tag in the Compose file without deploying; change_image_tag does both."""
         edit = await self._image(params)
@@ -196,14 +193,7 @@ class ComposeEdits(DokployToolset):
 
     # -- health check ----------------------------------------------------------------------------------------------
 
-    @action(
-        Risk.CHANGE,
-        snapshot="file_before",
-        undo="take_back",
-        outcome="would_change_nothing",
-        preview="changed_lines",
-        time_limit_s=EDITED_WITHIN_S,
-    )
+    @_edit()
     async def set_healthcheck(self, params: HealthcheckParams) -> Result:
         """Set the health check of a service in the Compose file; `redeploy` applies it.
 
@@ -229,14 +219,7 @@ class ComposeEdits(DokployToolset):
 
     # -- restart policy --------------------------------------------------------------------------------------------
 
-    @action(
-        Risk.CHANGE,
-        snapshot="file_before",
-        undo="take_back",
-        outcome="would_change_nothing",
-        preview="changed_lines",
-        time_limit_s=EDITED_WITHIN_S,
-    )
+    @_edit()
     async def set_restart_policy(self, params: RestartPolicyParams) -> Result:
         """Set when Docker restarts a service on its own, in the Compose file; `redeploy` applies it."""
         edit = await self._policy(params)
@@ -256,14 +239,7 @@ class ComposeEdits(DokployToolset):
 
     # -- volume ----------------------------------------------------------------------------------------------------
 
-    @action(
-        Risk.CHANGE,
-        snapshot="file_before",
-        undo="take_back",
-        outcome="would_change_nothing",
-        preview="changed_lines",
-        time_limit_s=EDITED_WITHIN_S,
-    )
+    @_edit()
     async def set_volume(self, params: VolumeParams) -> Result:
         """Mount a volume or a folder of the host into a service, in the Compose file; `redeploy` applies it.
 
