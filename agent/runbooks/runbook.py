@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pydantic import JsonValue
-
 from agent.runbooks.conditions import Condition, Lookup
 from core.actions.catalog import JsonObject
 from core.incidents.alert_kinds import AlertKind
@@ -187,10 +185,3 @@ class Runbooks:
     def names(self) -> list[str]:
         """All ids, sorted."""
         return sorted(self.by_id)
-
-
-def plain_references(step: StepTemplate) -> JsonValue:
-    """Everything in a step that may hold `${…}`."""
-    undo: JsonValue = step.undo.params if step.undo else None
-    says: JsonValue = [step.says.en, step.says.es] if step.says else None
-    return [step.params, undo, says]

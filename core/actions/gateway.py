@@ -263,11 +263,6 @@ class ActionGateway:
             return text("approval.second_person")
         return None
 
-    async def decide_all(self, incident_id: int, actor: Actor, *, approve: bool, why: str = "") -> list[TapResult]:
-        """One decision for every open question of an incident."""
-        pending = [one for one in await self.approvals.pending() if one.incident_id == incident_id]
-        return [await self.decide(one.id, actor, approve=approve, why=why) for one in pending]
-
     async def withdraw(self, incident_id: int) -> int:
         """Close every open question of an incident: what it was for is over. Returns how many."""
         count = 0

@@ -20,7 +20,6 @@ from knowledge.database import Database
 from knowledge.tables import runs
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
-FINAL = (RunState.DONE, RunState.DEAD, RunState.CANCELLED)
 ERROR_LIMIT = 2000
 LONGEST_BACK_OFF_S = 300.0
 CUT_OFF_LIMIT = 20

@@ -79,12 +79,6 @@ def utf16_length(text: str) -> int:
     return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
 
 
-def utf16_slice(text: str, offset: int, length: int) -> str:
-    """Return the part of `text` that an entity covers."""
-    raw = text.encode("utf-16-le")
-    return raw[offset * 2 : (offset + length) * 2].decode("utf-16-le", "replace")
-
-
 def detect(text: str) -> list[Entity]:
     """Find what Telegram marks by itself: commands, links, addresses, mentions, hashtags."""
     found: list[tuple[int, int, str]] = []

@@ -67,10 +67,6 @@ class Context:
         )
         return {ref: name for ref, name in told if isinstance(ref, str) and isinstance(name, str)}
 
-    def with_evidence(self, *found: Evidence) -> Context:
-        """The same with more evidence, which wins."""
-        return replace(self, evidence=(*self.evidence, *found))
-
     def with_gathered(self, results: Mapping[str, JsonObject]) -> Context:
         """The same with the results of a runbook's gathering."""
         return replace(self, gathered={**self.gathered, **results})
