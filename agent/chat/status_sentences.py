@@ -28,7 +28,7 @@ def status_sentences(asked: QuestionContext, target: Target, alerts: Iterable[Al
     if isinstance(target, Stack) and not unwell:
         return [_all_well(target)]
     shown = unwell or containers
-    said = [_truth(asked, _title(one), one, known) for one in shown[:SHOWN]]
+    said = [_truth(asked, one.title, one, known) for one in shown[:SHOWN]]
     if len(shown) > SHOWN:
         said.append(text("dialogue.more", count=len(shown) - SHOWN))
     return said
@@ -47,11 +47,7 @@ def _all_well(stack: Stack) -> Text:
 
 def ended(asked: QuestionContext, container: Container) -> Text:
     """That it does not run, for questions about what it uses."""
-    return text("dialogue.not_running", target=_title(container), state=_state(container), since=asked.since(container))
-
-
-def _title(container: Container) -> str:
-    return f"{container.stack}/{container.service}" if container.stack else container.service
+    return text("dialogue.not_running", target=container.title, state=_state(container), since=asked.since(container))
 
 
 def _state(container: Container) -> Text:

@@ -32,13 +32,9 @@ async def ranked(asked: QuestionContext, titles: Collection[str], by: Literal["c
         return []
     rows = result.data.get("containers")
     by_ref = {str(row["container"]): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
-    seen = [one for one in asked.inventory.containers if one.ref in by_ref and (not titles or _title(one) in titles)]
+    seen = [one for one in asked.inventory.containers if one.ref in by_ref and (not titles or one.title in titles)]
     seen.sort(key=lambda one: _number(by_ref[one.ref], by), reverse=True)
-    return [_sentence(_title(one), one, by_ref[one.ref]) for one in seen[:SHOWN]]
-
-
-def _title(container: Container) -> str:
-    return f"{container.stack}/{container.service}" if container.stack else container.service
+    return [_sentence(one.title, one, by_ref[one.ref]) for one in seen[:SHOWN]]
 
 
 async def _one(asked: QuestionContext, service: Service, container: Container) -> Text:

@@ -37,7 +37,7 @@ from core.language_model import (
     tool_result,
     user,
 )
-from core.monitoring.inventory import Container, find, title
+from core.monitoring.inventory import find, title
 from core.text import Text, text
 
 MAX_STEPS = 6
@@ -269,17 +269,13 @@ def _bounded(question: str) -> str:
 def _looking(action: str, params: Params, asked: QuestionContext) -> Text:
     target = params.target()
     container = asked.inventory.container(target) if target else None
-    name = _title(container) if container else asked.parts.redact(target or "")[:80]
+    name = container.title if container else asked.parts.redact(target or "")[:80]
     key = _LOOKING.get(action)
     if key is None:
         return text("dialogue.looking.any", action=action)
     if not name:
         return text("dialogue.looking.all")
     return Text(key, {"target": name})
-
-
-def _title(container: Container) -> str:
-    return f"{container.stack}/{container.service}" if container.stack else container.name
 
 
 def _clean(data: JsonObject, asked: QuestionContext) -> JsonObject:

@@ -115,7 +115,7 @@ def _shown(container: Container, among: Sequence[Container]) -> str:
     own = (container.host, container.stack, container.service)
     if sum((one.host, one.stack, one.service) == own for one in among) > 1:
         return container.name
-    return f"{container.stack}/{container.service}" if container.stack else container.service
+    return container.title
 
 
 async def submit(ask: CommandContext, calls: Sequence[Call]) -> CommandReply:

@@ -103,7 +103,7 @@ def _users(ask: CommandContext, one: JsonObject) -> str:
     """The services that run it, as far as the person may see them."""
     found = (ask.face.inventory().container(str(ref)) for ref in _list(one, "containers"))
     seen = [container for container in found if container is not None and ask.may(Role.VIEWER, container.stack)]
-    names = dict.fromkeys(f"{each.stack}/{each.service}" if each.stack else each.service for each in seen)
+    names = dict.fromkeys(each.title for each in seen)
     shown = ", ".join(list(names)[:USERS_SHOWN]) or "–"
     return f"{shown} +{len(names) - USERS_SHOWN}" if len(names) > USERS_SHOWN else shown
 

@@ -130,10 +130,10 @@ async def _once(ask: CommandContext, container: Container, wanted: _LogSelection
         return problem
     if not pairs:
         key = "logs.no_errors" if wanted.errors_only else "logs.none"
-        return said(text(key, name=_title(container), count=ERRORS_SEARCHED), Tone.OFF)
+        return said(text(key, name=container.title, count=ERRORS_SEARCHED), Tone.OFF)
     if wanted.as_file or len(pairs) > SHOWN_LINES:
         body = "\n".join(f"{at} {words}".strip() for at, words in pairs)
-        caption = said(text("logs.file", name=_title(container), count=len(pairs)))
+        caption = said(text("logs.file", name=container.title, count=len(pairs)))
         return Sheet(caption=caption, name=f"{container.name}.log", content=body.encode("utf-8", "replace"))
     return _page(ask, container, wanted, pairs)
 
@@ -141,7 +141,7 @@ async def _once(ask: CommandContext, container: Container, wanted: _LogSelection
 def _page(ask: CommandContext, container: Container, wanted: _LogSelection, pairs: list[tuple[str, str]]) -> Card:
     until = _moment(ask, pairs[-1][0])
     note = text("logs.errors" if wanted.errors_only else "logs.lines", count=len(pairs))
-    title = line(strong(_title(container)), "  ", faint(note), faint(f" · {until}" if until else ""))
+    title = line(strong(container.title), "  ", faint(note), faint(f" · {until}" if until else ""))
     body = Folded(lines=tuple(words or " " for _, words in pairs), is_code=True, keep_end=True)
     return Card(blocks=(title, body), buttons=_buttons(ask, wanted, pairs), is_replaced=True)
 
@@ -182,10 +182,6 @@ async def _follow(ask: CommandContext, container: Container, wanted: _LogSelecti
         if is_over:
             return
         await asyncio.sleep(FOLLOW_EVERY_S)
-
-
-def _title(container: Container) -> str:
-    return f"{container.stack}/{container.service}" if container.stack else container.name
 
 
 def _moment(ask: CommandContext, at: str) -> str:

@@ -47,7 +47,7 @@ async def metrics(ask: CommandContext) -> CommandReply:
 
 async def _chart(ask: CommandContext, container: Container, span: timedelta) -> CommandReply:
     points = await ask.face.series.read(container.ref, ask.now - span, ask.now)
-    name = f"{container.stack}/{container.service}" if container.stack else container.name
+    name = container.title
     if len(points) < LEAST_POINTS:
         return said(text("metrics.none", name=name), Tone.OFF)
     data = await _data(ask, container, name, _thinned(points))

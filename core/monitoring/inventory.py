@@ -103,6 +103,11 @@ class Container:
         return f"{self.host}/{self.name}"
 
     @property
+    def title(self) -> str:
+        """`stack/service`, or the service alone outside a stack: as people call it."""
+        return f"{self.stack}/{self.service}" if self.stack else self.service
+
+    @property
     def is_running(self) -> bool:
         """Running and not between two restarts."""
         return self.state is ContainerState.RUNNING

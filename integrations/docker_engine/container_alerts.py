@@ -50,11 +50,6 @@ def evidence(facts: Mapping[str, JsonValue], at: datetime, source: str) -> tuple
     )
 
 
-def title(container: Container) -> str:
-    """How its service is named in a sentence: `granada/api`."""
-    return f"{container.stack}/{container.service}" if container.stack else container.service
-
-
 def ending_facts(container: Container, end: ContainerExit, view: View) -> dict[str, JsonValue]:
     """What is known of how it ended, its memory with it."""
     return {

@@ -21,7 +21,6 @@ from integrations.docker_engine.container_alerts import (
     evidence,
     memory_facts,
     run_seconds,
-    title,
 )
 from integrations.docker_engine.resource_detectors import RESOURCE_DETECTORS
 
@@ -76,7 +75,7 @@ def killed_by_api(view: View) -> Iterator[Alert]:
                 kind=AlertKind.KILLED_BY_API,
                 severity=Severity.CRITICAL,
                 at=end.at,
-                says=text("alert.killed_by_api", service=title(container)),
+                says=text("alert.killed_by_api", service=container.title),
                 facts=ending_facts(container, end, view),
                 source="events",
             )
@@ -101,7 +100,7 @@ def crash_loop(view: View) -> Iterator[Alert]:
                 kind=AlertKind.CRASH_LOOP,
                 severity=Severity.WARNING if end.exit_code == 0 else Severity.CRITICAL,
                 at=end.at,
-                says=text(says, service=title(container), code=end.exit_code, count=container.restart_count),
+                says=text(says, service=container.title, code=end.exit_code, count=container.restart_count),
                 facts={**ending_facts(container, end, view), "restarts_in_window": restarts},
                 source="events",
             )
@@ -129,7 +128,7 @@ def child_oom(view: View) -> Iterator[Alert]:
             kind=AlertKind.CHILD_OOM,
             severity=Severity.WARNING,
             at=at,
-            says=text("alert.child_oom", service=title(container), limit=container.memory_limit_bytes // MIB),
+            says=text("alert.child_oom", service=container.title, limit=container.memory_limit_bytes // MIB),
             facts={
                 "child_oom_kills": kills,
                 "oom_events": count_ooms(container, view.now),
@@ -152,7 +151,7 @@ def unhealthy(view: View) -> Iterator[Alert]:
             kind=AlertKind.UNHEALTHY,
             severity=Severity.CRITICAL,
             at=_turned_unhealthy(container, view),
-            says=text("alert.unhealthy", service=title(container), streak=container.failing_streak),
+            says=text("alert.unhealthy", service=container.title, streak=container.failing_streak),
             facts={
                 "failing_streak": container.failing_streak,
                 "health_exit_code": last.exit_code if last else None,
@@ -176,7 +175,7 @@ def cannot_start(view: View) -> Iterator[Alert]:
                 kind=AlertKind.CANNOT_START,
                 severity=Severity.CRITICAL,
                 at=container.finished_at or container.created_at or view.now.at,
-                says=text("alert.cannot_start", service=title(container), code=container.exit_code),
+                says=text("alert.cannot_start", service=container.title, code=container.exit_code),
                 facts={
                     "exit_code": container.exit_code,
                     "state_error": container.error,
@@ -199,7 +198,7 @@ def paused(view: View) -> Iterator[Alert]:
                 kind=AlertKind.PAUSED,
                 severity=Severity.WARNING,
                 at=since.at if since else view.now.at,
-                says=text("alert.paused", service=title(container)),
+                says=text("alert.paused", service=container.title),
                 facts={"restart_count": container.restart_count},
                 source="inspect",
             )
@@ -259,7 +258,7 @@ def _failed_to_start(container: Container) -> bool:
 
 
 def _says_died(container: Container, end: ContainerExit) -> Text:
-    said = {"service": title(container), "code": end.exit_code}
+    said = {"service": container.title, "code": end.exit_code}
     if end.oom_killed:
         key = "oom" if container.memory_limit_bytes else "oom_host"
         return text(f"alert.container_died.{key}", **said, limit=container.memory_limit_bytes // MIB)

@@ -12,7 +12,7 @@ from core.incidents.alerts import Alert, Severity
 from core.monitoring.inventory import Container
 from core.monitoring.snapshot import Detector, Sample, View, detector
 from core.text import Text, text
-from integrations.docker_engine.container_alerts import MIB, container_alert, memory_facts, title
+from integrations.docker_engine.container_alerts import MIB, container_alert, memory_facts
 
 COVERED = 0.8
 """The samples must span this share of `sustained_s`: the first one may have come late."""
@@ -25,7 +25,7 @@ def memory_near_limit(view: View) -> Iterator[Alert]:
     for span in _sustained(view, view.settings.memory_near_pct, lambda container, sample: sample.memory_pct):
         says = text(
             "alert.memory_near_limit",
-            service=title(span.container),
+            service=span.container.title,
             pct=round(span.last),
             limit=span.samples[-1].memory_limit_bytes // MIB,
         )
@@ -37,7 +37,7 @@ def memory_near_limit(view: View) -> Iterator[Alert]:
 def cpu_pegged(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that stays at all the processor time it may have."""
     for span in _sustained(view, view.settings.cpu_pegged_pct, lambda one, sample: _share(one, sample, view)):
-        says = text("alert.cpu_pegged", service=title(span.container), pct=round(span.last))
+        says = text("alert.cpu_pegged", service=span.container.title, pct=round(span.last))
         yield _alert(AlertKind.CPU_PEGGED, span, says, {"cpu_pct": round(span.last, 1)})
 
 
@@ -45,7 +45,7 @@ def cpu_pegged(view: View) -> Iterator[Alert]:
 def cpu_throttled(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that its quota keeps holding back: it looks idle, but starves."""
     for span in _sustained(view, view.settings.cpu_throttled_pct, lambda container, sample: sample.throttled_pct):
-        says = text("alert.cpu_throttled", service=title(span.container), pct=round(span.last))
+        says = text("alert.cpu_throttled", service=span.container.title, pct=round(span.last))
         facts: dict[str, JsonValue] = {
             "throttled_pct": round(span.last, 1),
             "cpu_pct": round(_share(span.container, span.samples[-1], view), 1),

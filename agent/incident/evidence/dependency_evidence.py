@@ -97,7 +97,7 @@ class Dependencies:
             names = {one.service, one.name, *one.aliases}
             if one.host != self._incident.host or wanted not in {name.casefold() for name in names}:
                 continue
-            title = f"{one.stack}/{one.service}" if one.stack else one.service
+            title = one.title
             if one.stack is not None and one.stack == self._incident.stack:
                 found.append((0, title))
             elif networks & set(one.networks):
