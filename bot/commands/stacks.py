@@ -12,7 +12,7 @@ from bot.commands.service_status import ServiceStatus, incidents_of, standing, u
 from bot.commands.stack_cards import health_card, running, service_line, services_card, standings_of
 from bot.commands.target_choice import ReplyOption, choices, which_target
 from core.actions.catalog import Role
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.monitoring.inventory import Inventory, Stack
 from core.text import text
 from core.views.cards import (

@@ -52,8 +52,8 @@ class Alert:
 
     @property
     def detector(self) -> DetectorKind:
-        """How it becomes quiet."""
-        return self.kind.traits.detector
+        """How it becomes quiet; a reported one when whoever reported it says so."""
+        return "state" if self.reported_as else self.kind.traits.detector
 
     @property
     def fingerprint(self) -> str:

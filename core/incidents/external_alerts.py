@@ -182,7 +182,7 @@ class ExternalAlerts:
         elif len(self._on) >= ON_LIMIT or len(self._untold) >= ON_LIMIT:
             log.error("too many reported alerts are on; a further one is left out", extra={"alert": key})
         else:
-            raised = replace(alert, detector="state", reported_as=key, at=min(at or now, now))
+            raised = replace(alert, reported_as=key, at=min(at or now, now))
             self._on[key] = _On(alert=raised, heard_at=now, began_at=at)
             self._untold[key] = _Change(alert=raised)
 

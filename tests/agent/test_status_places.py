@@ -8,7 +8,7 @@ import pytest
 
 from agent.deploys.deploy_verdict import is_up, standing
 from agent.incident.evidence.dependency_evidence import Dependencies
-from core.incidents.alerts import AlertKind
+from core.incidents.alert_kinds import AlertKind
 from core.monitoring.inventory import Dependency, Inventory
 from core.monitoring.recovery import not_recovered
 from core.monitoring.status import ONE_OFF, Status

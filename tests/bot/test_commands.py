@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bot.commands.command_table import COMMANDS, listed
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.monitoring.snapshot import Sample
 from core.monitoring.topology import Topology
 from core.settings import Autonomy
@@ -38,7 +39,6 @@ async def test_status_shows_every_stack_and_leads_on(world: FaceWorld) -> None:
 async def test_status_says_that_a_part_of_the_watch_has_failed(world: FaceWorld) -> None:
     alert = Alert(
         kind=AlertKind.DETECTOR_FAILED,
-        detector="state",
         severity=Severity.WARNING,
         host="local",
         at=world.clock.now(),

@@ -9,7 +9,8 @@ import pytest
 from pydantic import JsonValue
 
 from core.errors import SystemUnavailable
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.incidents.external_alerts import ENDED_LIMIT, KEY, ON_LIMIT, AlertReport, ExternalAlerts
 from core.incidents.incident import Incident
 from core.monitoring.topology import Topology
@@ -111,7 +112,6 @@ class World:
 def _alert(name: str, severity: Severity = Severity.WARNING) -> Alert:
     return Alert(
         kind=AlertKind.UNHEALTHY,
-        detector="state",
         severity=severity,
         host="local",
         stack="shop",

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from core.actions.catalog import Role
 from core.actions.policy import Actor, ActorKind
-from core.incidents.alerts import Alert, AlertKind, Evidence, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Evidence, Severity
 from core.incidents.external_alerts import KEY, AlertReport, ExternalAlerts
 from core.incidents.incident import Incident, IncidentState
 from core.integration import Hook, Integration
@@ -56,7 +57,6 @@ def _alert(service: str) -> Alert:
     now = datetime.now(UTC)
     return Alert(
         kind=AlertKind.UNHEALTHY,
-        detector="state",
         severity=Severity.CRITICAL,
         host=SIMULATED,
         stack="granada",
