@@ -93,8 +93,8 @@ async def _story(shop: DokployWorld, report: Report) -> None:
     label = next(one for one in card.labels if "approve all" in one.casefold())
     asked_at = time.monotonic()
     await shop.world.ada.tap(card, label)
-    solved = await _shown(shop, "solved", after=after, within_s=STORY_LIMIT_S)
-    ended = _moment(solved, "solved")
+    solved = await _shown(shop, "resolved", after=after, within_s=STORY_LIMIT_S)
+    ended = _moment(solved, "resolved")
     ordered = next(one.at for one in shop.dokploy.requests if one.procedure in ("compose.redeploy", "compose.deploy"))
     row = shop.dokploy.deployments(rag)[0]
     deploy_s = max(0.0, _since(row["finishedAt"]) - ordered)

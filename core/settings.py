@@ -79,7 +79,7 @@ class EngineSettings(Section):
     @classmethod
     def _known_scheme(cls, value: str) -> str:
         if not value.startswith(("unix://", "tcp://", "ssh://")):
-            raise ValueError(f"{value!r} is no engine address; use unix:///path, tcp://host:port or ssh://user@host")
+            raise ValueError(f"{value!r} isn't an engine address: use unix:///path, tcp://host:port or ssh://user@host")
         return value
 
 
@@ -164,10 +164,10 @@ class DokploySettings(Section):
     def _base_address(cls, value: str) -> str:
         """Without a trailing slash or `/api`; the key is the only secret that is sent."""
         if any(sign in value for sign in "@?#"):
-            raise ValueError("give only the address, without user, password or `?`; the key goes into `api_key`")
+            raise ValueError("give only the address, without user, password or query; the key goes into `api_key`")
         scheme, _, rest = value.strip().partition("://")
         if scheme not in ("http", "https") or not rest.strip("/"):
-            raise ValueError(f"{value!r} is not an address; use https://dokploy.example.com")
+            raise ValueError(f"{value!r} isn't an address: use https://dokploy.example.com")
         return f"{scheme}://{rest}".rstrip("/").removesuffix("/api").rstrip("/")
 
 

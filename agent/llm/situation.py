@@ -10,7 +10,7 @@ from agent.llm.tools import fence
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Health, Stack
 from core.monitoring.status import status_of
-from core.text import Language
+from core.text import Language, Text
 
 MOST_CHARS = 5000
 MOST_STACKS = 40
@@ -50,11 +50,17 @@ def card(asked: QuestionContext, incident: Incident) -> str:
         "cause": asked.english(diagnosis.says) if diagnosis else None,
         "culprit": diagnosis.culprit if diagnosis else incident.culprit,
         "plan": [asked.english(step) for step in incident.plan_says],
-        "outcome": asked.english(incident.outcome_says) if incident.outcome_says else None,
+        "outcome": asked.english(_named(asked, incident.outcome_says)) if incident.outcome_says else None,
         "evidence": {item.name: item.value for item in incident.evidence()},
     }
     told = asked.parts.redact(json.dumps(facts, ensure_ascii=False, default=str))
     return f"The question is a reply to the card of this incident:\n{fence(told, CARD_CHARS)}"
+
+
+def _named(asked: QuestionContext, outcome: Text) -> Text:
+    """The sentence with a person's name in place of the actor id."""
+    who = outcome.values.get("who")
+    return Text(outcome.key, {**outcome.values, "who": asked.parts.called(who)}) if isinstance(who, str) else outcome
 
 
 def _hosts(asked: QuestionContext) -> Iterator[str]:

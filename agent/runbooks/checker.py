@@ -75,7 +75,7 @@ class Names:
     def check_templates(self, spot: YamlSpot, value: JsonValue) -> None:
         """Complain about every `${…}` in a value that names nothing."""
         for reference in references(value):
-            problem = self.problem(reference) if is_name(reference) else f"'${{{reference}}}' is no name"
+            problem = self.problem(reference) if is_name(reference) else f"'${{{reference}}}' isn't a name"
             if problem:
                 spot.wrong(
                     f"{problem}" if is_name(reference) else f"{problem}; write ${{evidence.<name>}} and the like"
@@ -142,7 +142,7 @@ class _Check:
 
     def _when(self, spot: YamlSpot | None, names: Names) -> Clauses:
         if spot and spot.is_sequence and not spot.items("when"):
-            spot.wrong("'when' is empty, so it would fit every alert of its kind; write at least one condition")
+            spot.wrong("'when' is empty, so it would match every alert of its kind; write at least one condition")
         return clauses(spot, "when", names)
 
     def _cause(self, spot: YamlSpot | None) -> str:
@@ -173,7 +173,7 @@ class _Check:
         if spot and step_id and not WORD.fullmatch(step_id):
             spot.wrong(f"an id must be small letters, digits and _, not {step_id!r}")
         if spot and step_id in taken:
-            spot.wrong(f"the id {step_id!r} stands twice; each {what} needs its own")
+            spot.wrong(f"the id {step_id!r} appears twice; each {what} needs its own")
         return step_id
 
     def _diagnosis(self, spot: YamlSpot | None, names: Names) -> _Explanation:
@@ -298,7 +298,7 @@ def _check_needs(needs: Mapping[str, tuple[str, ...]], places: Mapping[str, Yaml
     for step_id, wanted in needs.items():
         for name in wanted:
             if name not in needs:
-                places[step_id].wrong(f"step {step_id!r} needs {name!r}, which is no step here{_hint(name, needs)}")
+                places[step_id].wrong(f"step {step_id!r} needs {name!r}, which isn't a step here{_hint(name, needs)}")
     graph = {step_id: [name for name in wanted if name in needs] for step_id, wanted in needs.items()}
     try:
         TopologicalSorter(graph).prepare()

@@ -121,7 +121,7 @@ class _Compiler:
         if evaluate is None:
             raise RunbookError(
                 f"the condition {self._source!r} uses {type(node).__name__.lower()!r}, which conditions "
-                "do not have; they have and, or, not, comparisons, in, + - * /, and the functions len, lower, matches"
+                "don't support; they support and, or, not, comparisons, in, + - * /, and the functions len, lower, matches"
             )
         return evaluate
 
@@ -158,11 +158,11 @@ class _Compiler:
     def _name(self, node: ast.Attribute | ast.Name) -> Evaluate:
         full = (node.id,) if isinstance(node, ast.Name) else next(iter(_path(node)), None)
         if full is None:
-            raise RunbookError(f"the condition {self._source!r} asks a name of something that is no name")
+            raise RunbookError(f"the condition {self._source!r} reads an attribute of something that isn't a name")
         if full[0] not in self._roots:
             raise RunbookError(f"there is no {full[0]!r} here{_did_you_mean(full[0], self._roots)}")
         if not 2 <= len(full) <= PATH_LIMIT:
-            raise RunbookError(f"{'.'.join(full)!r} is no name: write {full[0]}.<name>")
+            raise RunbookError(f"{'.'.join(full)!r} isn't a value by itself: write {full[0]}.<name>")
         self.names.add(full)
         return lambda lookup: lookup(full)
 

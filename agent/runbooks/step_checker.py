@@ -79,7 +79,7 @@ class StepCheck:
         if name not in self._catalog:
             place.wrong(str(UnknownAction(name, self._catalog.names())))
         if name in self._forbidden:
-            place.wrong(f"{name!r} stands under 'forbidden' of this very runbook; remove it from one of the two")
+            place.wrong(f"{name!r} is listed under 'forbidden' in this same runbook; remove it from one of the two")
 
     def _params(self, spot: YamlSpot | None) -> JsonObject:
         if spot is None:

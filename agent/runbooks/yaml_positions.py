@@ -84,7 +84,7 @@ class YamlSpot:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             place = YamlSpot(key_node, self.mistakes)
             if key in found:
-                place.wrong(f"{key!r} stands twice in {what}; keep one of them")
+                place.wrong(f"{key!r} appears twice in {what}; keep one of them")
             elif optional is not None and key not in known:
                 nearest = closest(key, known)
                 hint = f"did you mean {nearest!r}?" if nearest else f"it takes {', '.join(sorted(known))}"

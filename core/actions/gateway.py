@@ -113,7 +113,7 @@ class ActionGateway:
         parsed = action.parse(params)
         decided = decide(action.risk, action.role, actor, Facts(), self._policy)
         if decided.decision is not Decision.ALLOW:
-            raise Refused(f"{actor.name!r} may not {name!r}: it needs the role {action.role}")
+            raise Refused(f"{actor.name!r} may not run {name!r}: it needs the {action.role} role")
         return await self._carrier.run(action, parsed)
 
     async def submit(self, call: Call) -> CallReceipt:

@@ -255,7 +255,7 @@ def _state(view: IncidentView) -> Iterator[Block]:
         says = incident.outcome_says
     yield line(strong(says), tone=STATE_TONES[incident.state])
     if incident.outcome_says is not None and incident.state not in SAID_BY_ITSELF:
-        yield line(incident.outcome_says)
+        yield line(view.named(incident.outcome_says))
     for approval in view.asked:
         yield from _question(view, approval)
     decided = [one for one in view.approvals if one.state is ApprovalState.DENIED and one.why]

@@ -59,7 +59,7 @@ def parse(text: str) -> ImageReference:
     """Take a name apart; raises NotFound for what no image can be called: it must not reach another page."""
     found = _REFERENCE.fullmatch(text.strip()) if len(text) <= LONGEST else None
     if found is None:
-        raise NotFound(f"no image can be called {text!r}; expected a name as in shop/api:1.2 or ghcr.io/shop/api:1.2")
+        raise NotFound(f"{text!r} isn't a valid image name; use one like shop/api:1.2 or ghcr.io/shop/api:1.2")
     name = found["name"]
     for prefix in ("index.docker.io/", f"{DOCKER_HUB}/"):
         name = name.removeprefix(prefix)

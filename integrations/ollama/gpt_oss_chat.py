@@ -143,7 +143,7 @@ class ChatConnection:
             ) from error
         if not collected.is_done:
             raise ModelFailed(
-                ModelFailure.UNREACHABLE, f"{shown_address(self._settings)} stopped answering before its end"
+                ModelFailure.UNREACHABLE, f"{shown_address(self._settings)} stopped in the middle of its answer"
             )
         yield collected.reply()
 
@@ -193,4 +193,4 @@ def _from_http(error: httpx.HTTPError, settings: OllamaSettings) -> ModelFailed:
     if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout | httpx.PoolTimeout):
         return ModelFailed(ModelFailure.TIMED_OUT, f"{settings.model!r} was silent for {settings.timeout_s:g} s")
     reason = str(error) or type(error).__name__
-    return ModelFailed(ModelFailure.UNREACHABLE, f"Ollama at {shown_address(settings)} cannot be reached: {reason}")
+    return ModelFailed(ModelFailure.UNREACHABLE, f"Ollama at {shown_address(settings)} can't be reached: {reason}")

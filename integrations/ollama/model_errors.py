@@ -39,6 +39,6 @@ def from_status(status: int, problem: str, model: str) -> ModelFailed:
         return ModelFailed(ModelFailure.BUSY, "Ollama is busy; try again in a moment")
     if status in (401, 403):
         return ModelFailed(
-            ModelFailure.SERVER_ERROR, f"Ollama refuses us ({status}): see user and password in `ollama.url`"
+            ModelFailure.SERVER_ERROR, f"Ollama rejects us ({status}): check user and password in `ollama.url`"
         )
     return ModelFailed(ModelFailure.SERVER_ERROR, f"Ollama reports: {problem or status}; see its log")

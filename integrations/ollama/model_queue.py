@@ -46,7 +46,8 @@ class ModelQueue:
             return
         if len(self._waiting) >= self._queue:
             raise ModelFailed(
-                ModelFailure.QUEUE_FULL, f"{self._queue} questions wait for the model already; try again in a minute"
+                ModelFailure.QUEUE_FULL,
+                f"{self._queue} questions are already waiting for the model; try again in a minute",
             )
         waiter = _Waiter()
         self._waiting.append(waiter)
@@ -55,7 +56,7 @@ class ModelQueue:
                 await self._wait(waiter, on_wait)
         except TimeoutError as error:
             self._give_up(waiter)
-            raise ModelFailed(ModelFailure.BUSY, "no turn at the model came in time; try again in a minute") from error
+            raise ModelFailed(ModelFailure.BUSY, "the model didn't get to it in time; try again in a minute") from error
         except BaseException:
             self._give_up(waiter)
             raise

@@ -16,7 +16,7 @@ def check_address(settings: OllamaSettings) -> None:
     except ValueError:
         is_good = False
     if not is_good or any(character.isspace() for character in settings.url):
-        raise SettingsError(f"`ollama.url` {settings.url!r} is no address; expected one like 'http://127.0.0.1:11434'")
+        raise SettingsError(f"`ollama.url` {settings.url!r} isn't an address; use one like 'http://127.0.0.1:11434'")
 
 
 def shown_address(settings: OllamaSettings) -> str:

@@ -124,7 +124,7 @@ class OllamaApi:
             return shape.model_validate_json(content)
         except ValidationError as error:
             raise ModelFailed(
-                ModelFailure.SERVER_ERROR, f"what answers {path} at {address} is no Ollama; see `ollama.url`"
+                ModelFailure.SERVER_ERROR, f"what answers {path} at {address} isn't Ollama; check `ollama.url`"
             ) from error
 
     async def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:

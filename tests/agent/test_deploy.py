@@ -32,7 +32,7 @@ async def test_a_good_deploy_is_called_good_after_the_whole_window(world: Deploy
         assert deploy.good_since is not None
         assert deploy.over_at is not None
         assert (deploy.over_at - deploy.good_since).total_seconds() >= world.window_s
-        assert say(deploy.says).startswith("granada is up: 2 of 2 services well for 2 s, ")
+        assert say(deploy.says).startswith("granada is up: 2 of 2 services healthy for 2 s, ")
         assert deploy.log_tail[-1] == "Docker Compose Deployed: ✅"
         record = await world.ended()
         assert record.state is CallState.OK
@@ -54,7 +54,7 @@ async def test_a_bad_image_is_reported_with_its_true_line_at_once(world: DeployW
         assert deploy.phase is DeployPhase.FAILED
         assert "127.0.0.1:9" in deploy.error_line
         assert deploy.error_class in ("image_not_found", "network")
-        assert say(deploy.says).endswith("What ran before still runs (1 of 1 service).")
+        assert say(deploy.says).endswith("What ran before is still running (1 of 1 service).")
         row = world.dokploy.deployments(world.service("granada"))[0]
         assert deploy.over_at is not None
         assert deploy.platform_ended_at is not None
@@ -65,13 +65,13 @@ async def test_a_bad_image_is_reported_with_its_true_line_at_once(world: DeployW
 
 
 @pytest.mark.parametrize("moment_s", [0.0, 0.4, 1.2])
-async def test_what_crashes_within_the_window_is_not_good(world: DeployWorld, moment_s: float) -> None:
+async def test_a_crash_within_the_window_fails_the_deploy(world: DeployWorld, moment_s: float) -> None:
     world.add("granada", compose_file(world.image, api=f"import time,sys; time.sleep({moment_s}); sys.exit(3)"))
     async with world.running():
         deploy = await world.deploy("granada")
         assert deploy.phase is DeployPhase.CRASHED
         assert deploy.crashed == ("api",)
-        assert "granada came up and then crashed: api exited with 3" in say(deploy.says)
+        assert "granada came up, then crashed: api exited (code 3)" in say(deploy.says)
         assert (await world.ended()).state is CallState.FAILED
         assert await world.good_versions("granada") == 0
 
@@ -114,7 +114,7 @@ async def test_an_unhealthy_service_is_no_good_deploy(world: DeployWorld) -> Non
     async with world.running():
         deploy = await world.deploy("granada")
         assert deploy.phase is DeployPhase.CRASHED
-        assert say(deploy.says) == "granada came up and then crashed: api is unhealthy."
+        assert say(deploy.says) == "granada came up, then crashed: api is unhealthy."
 
 
 async def test_a_slow_health_check_is_waited_for_and_its_time_learnt(world: DeployWorld) -> None:
@@ -128,7 +128,7 @@ async def test_a_slow_health_check_is_waited_for_and_its_time_learnt(world: Depl
         assert learnt is not None
         assert 1.5 < learnt < 5
         assert deploy.window_s >= 0.3 * 9
-        assert any("the health check of api has not passed yet" in one for one in world.said())
+        assert any("api hasn't passed its health check yet" in one for one in world.said())
 
 
 async def test_in_a_queue_of_three_each_says_its_place(world: DeployWorld) -> None:
@@ -148,7 +148,7 @@ async def test_in_a_queue_of_three_each_says_its_place(world: DeployWorld) -> No
 
 
 @pytest.mark.parametrize("how", ["clean", "restart"])
-async def test_what_leaves_the_queue_without_running_is_said(world: DeployWorld, how: str) -> None:
+async def test_a_deploy_that_left_the_queue_without_running_is_reported(world: DeployWorld, how: str) -> None:
     granada = world.add("granada")
     world.dokploy.hold_queue()
     async with world.running():
@@ -160,7 +160,7 @@ async def test_what_leaves_the_queue_without_running_is_said(world: DeployWorld,
             await asyncio.to_thread(world.dokploy.restart)
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.CANCELLED
-        assert "left Dokploy's queue without having run" in say(deploy.says)
+        assert "left Dokploy's queue without running" in say(deploy.says)
         assert (await world.ended()).state is CallState.FAILED
         assert world.dokploy.deployments(granada) == []
 
@@ -174,7 +174,7 @@ async def test_a_lost_answer_is_looked_for_and_not_repeated(world: DeployWorld) 
         assert len(world.dokploy.deployments(granada)) == len(world.dokploy.asked("compose.deploy")) == 1
 
 
-async def test_what_never_arrived_is_known_never_to_have_arrived(world: DeployWorld) -> None:
+async def test_a_deploy_that_never_arrived_is_reported_as_such(world: DeployWorld) -> None:
     granada = world.add("granada")
     world.dokploy.drop("compose.deploy")
     async with world.running():
@@ -213,7 +213,7 @@ async def test_what_a_restart_of_dokploy_leaves_half_done_is_judged(world: Deplo
         await asyncio.to_thread(world.dokploy.restart)
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.CRASHED
-        assert "granada did not come up" in say(deploy.says)
+        assert "granada didn't come up" in say(deploy.says)
         assert world.dokploy.deployments(granada)[0]["status"] == "cancelled"
 
 
@@ -225,7 +225,7 @@ async def test_dokploy_may_be_away_while_a_deploy_runs(world: DeployWorld) -> No
         await world.order("granada")
         await world.phase(["running"])
         await asyncio.to_thread(world.dokploy.go_down)
-        await eventually(lambda: any("cannot be seen now" in one for one in world.said()))
+        await eventually(lambda: any("I can't see how far granada is right now" in one for one in world.said()))
         world.dokploy.release_running()
         await asyncio.to_thread(world.dokploy.come_back)
         deploy = await world.verdict()
@@ -289,17 +289,17 @@ async def test_a_rollback_that_crashes_goes_back_to_where_it_was(world: DeployWo
         await world.deploy("granada", key="k0")
         deploy = await world.deploy("granada", compose_file(world.image, api=CRASH), what="rollback")
         assert deploy.phase is DeployPhase.CRASHED
-        assert say(deploy.says).endswith("It goes back to where it was.")
+        assert say(deploy.says).endswith("Rolling back to where it was.")
         undone = await world.verdict("k1:undo")
         assert undone.phase is DeployPhase.GOOD
-        assert say(undone.says).startswith("granada is where it was before: 1 of 1 service well")
+        assert say(undone.says).startswith("granada is back to where it was: 1 of 1 service healthy")
         assert granada.row["composeFile"] == good
         call = await world.ended("k1:undo")
         assert (call.state, call.call.undo_of, call.call.actor.id) == (CallState.OK, "k1", "deploy")
         assert await world.knowledge.ledger.get("k1:undo:undo") is None
 
 
-async def test_what_is_delivered_twice_is_done_once(world: DeployWorld) -> None:
+async def test_a_run_delivered_twice_is_done_once(world: DeployWorld) -> None:
     world.is_twice = True
     granada = world.add("granada")
     async with world.running():
@@ -311,14 +311,14 @@ async def test_what_is_delivered_twice_is_done_once(world: DeployWorld) -> None:
         assert [one.verdict for one in await world.knowledge.versions.of(granada.id)] == ["good", "bad", "good"]
 
 
-async def test_when_going_back_fails_as_well_a_person_must_look(world: DeployWorld) -> None:
+async def test_a_failed_rollback_asks_for_someone_to_look(world: DeployWorld) -> None:
     world.add("granada", compose_file(world.image, api=CRASH))
     async with world.running():
         await world.deploy("granada", key="k0")
         await world.deploy("granada", compose_file(world.image, api=CRASH, web=FOREVER), what="update")
         undone = await world.verdict("k1:undo")
         assert undone.phase is DeployPhase.CRASHED
-        assert say(undone.says).endswith("Going back has failed as well: a person must look.")
+        assert say(undone.says).endswith("The rollback failed too: someone needs to look.")
         assert await world.knowledge.ledger.get("k1:undo:undo") is None
 
 

@@ -59,7 +59,7 @@ async def test_a_stack_is_judged_by_its_tasks(world: DeployWorld, program: str, 
     async with world.running():
         deploy = await world.deploy("granada", key="k0")
         assert deploy.phase is phase
-        assert ("api exited with 3" in say(deploy.says)) is (phase is DeployPhase.CRASHED)
+        assert ("api exited (code 3)" in say(deploy.says)) is (phase is DeployPhase.CRASHED)
         if phase is DeployPhase.GOOD:
             assert (await world.deploy("granada")).phase is phase, "its tasks were replaced"
 
@@ -72,13 +72,13 @@ async def test_a_key_that_may_not_inspect_still_sees_a_crash(world: DeployWorld)
     async with world.running():
         deploy = await world.deploy("granada", key="k0")
         assert deploy.phase is DeployPhase.CRASHED
-        assert "api exited with 3" in say(deploy.says)
+        assert "api exited (code 3)" in say(deploy.says)
         assert all(one.status == 401 for one in world.dokploy.asked("docker.getConfig"))
         deploy = await world.deploy("granada", compose_file(world.image, api=FOREVER))
         assert deploy.phase is DeployPhase.GOOD
 
 
-async def test_what_has_no_containers_is_no_good_deploy(world: DeployWorld) -> None:
+async def test_a_deploy_without_containers_is_not_called_good(world: DeployWorld) -> None:
     file = compose_file(world.image, api=FOREVER).replace("    init: true\n", "    init: true\n    scale: 0\n")
     world.add("granada", file)
     async with world.running():
@@ -97,7 +97,7 @@ async def test_a_stack_that_is_gone_from_dokploy_is_not_followed_for_ever(world:
         world.dokploy.state.composes.pop(granada.id)
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.UNKNOWN
-        assert "cannot be seen" in say(deploy.says)
+        assert "I can't see" in say(deploy.says)
 
 
 @pytest.mark.parametrize(("program", "phase"), [(FOREVER, DeployPhase.GOOD), (CRASH, DeployPhase.CRASHED)])
@@ -109,5 +109,5 @@ async def test_an_application_is_followed_by_its_own_deployments(
         deploy = await world.deploy("api")
         assert deploy.managed_kind is ManagedKind.APPLICATION
         assert deploy.phase is phase, say(deploy.says)
-        assert ("exited with 3" in say(deploy.says)) is (phase is DeployPhase.CRASHED)
+        assert ("exited (code 3)" in say(deploy.says)) is (phase is DeployPhase.CRASHED)
         assert world.dokploy.asked("deployment.all")

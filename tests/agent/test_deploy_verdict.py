@@ -43,18 +43,18 @@ def says(found: DeployHealth) -> str:
 @pytest.mark.parametrize(
     ("seen", "sentence"),
     [
-        (ended(3), "api exited with 3 after 7 s"),
-        (ended(137, oom_killed=True), "api was killed for lack of memory (exit code 137)"),
-        (ended(0, restart_policy="unless-stopped"), "api stopped, though it should run on"),
-        (ended(143, restart_policy="always"), "api stopped, though it should run on"),
-        (ended(143), "api exited with 143 after 7 s"),
+        (ended(3), "api exited (code 3) after 7 s"),
+        (ended(137, oom_killed=True), "api was killed (out of memory, exit code 137)"),
+        (ended(0, restart_policy="unless-stopped"), "api stopped although it should keep running"),
+        (ended(143, restart_policy="always"), "api stopped although it should keep running"),
+        (ended(143), "api exited (code 143) after 7 s"),
         (one(state=ContainerState.RESTARTING, exit_code=2), "api keeps restarting (last exit code 2)"),
-        (one(state=ContainerState.DEAD, exit_code=1), "api exited with 1"),
+        (one(state=ContainerState.DEAD, exit_code=1), "api exited (code 1)"),
         (one(health=Health.UNHEALTHY), "api is unhealthy"),
-        (one(restart_count=1, started_at=at(11)), "api crashed and was restarted (times: 1)"),
+        (one(restart_count=1, started_at=at(11)), "api crashed and was restarted (1 time)"),
     ],
 )
-def test_what_did_not_hold_is_named(seen: Container, sentence: str) -> None:
+def test_a_container_that_failed_after_the_deploy_is_named(seen: Container, sentence: str) -> None:
     found = standing(a_deploy(), [seen, one("shop-web-1")])
     assert says(found) == sentence
     assert (found.well, found.total) == (1, 2)
@@ -73,14 +73,14 @@ def test_what_did_not_hold_is_named(seen: Container, sentence: str) -> None:
     ],
     ids=["runs", "healthy", "job done", "job done at last", "tried while others came up", "ended before", "one-off"],
 )
-def test_what_is_well_or_not_of_this_deploy_is_no_trouble(seen: Container) -> None:
+def test_healthy_or_unrelated_containers_do_not_fail_a_deploy(seen: Container) -> None:
     assert standing(a_deploy(), [seen, one("shop-web-1")]).is_well
 
 
-def test_what_may_still_become_well_is_waited_for() -> None:
+def test_a_starting_container_is_waited_for() -> None:
     starting = standing(a_deploy(), [one(health=Health.STARTING), one("shop-web-1")])
     assert (starting.is_well, starting.troubles, starting.well) == (False, (), 1)
-    assert say(starting.pending) == "the health check of api has not passed yet"
+    assert say(starting.pending) == "api hasn't passed its health check yet"
     created = standing(a_deploy(), [one(state=ContainerState.CREATED)])
     assert say(created.pending) == "api is created"
     assert say(standing(a_deploy(), []).pending) == "there is no container yet"
@@ -90,14 +90,12 @@ def test_after_the_first_look_no_restart_and_no_new_start_is_overlooked() -> Non
     known = one(restart_count=2)
     deploy = a_deploy(restarts={known.id: 2}, starts={known.id: at(5)})
     assert standing(deploy, [known]).is_well
-    assert (
-        says(standing(deploy, [one(restart_count=3, started_at=at(20))])) == "api crashed and was restarted (times: 1)"
-    )
-    assert says(standing(deploy, [one(restart_count=2, started_at=at(20))])) == "api was started anew"
+    assert says(standing(deploy, [one(restart_count=3, started_at=at(20))])) == "api crashed and was restarted (1 time)"
+    assert says(standing(deploy, [one(restart_count=2, started_at=at(20))])) == "api was started again"
     gone = standing(deploy, [one("shop-web-1")])
-    assert says(gone) == "containers vanished (1)"
+    assert says(gone) == "1 container disappeared"
     late = one("shop-web-1", restart_count=1, started_at=at(6))
-    assert says(standing(deploy, [known, late])) == "web crashed and was restarted (times: 1)"
+    assert says(standing(deploy, [known, late])) == "web crashed and was restarted (1 time)"
 
 
 def test_an_untouched_container_may_not_gain_restarts() -> None:
@@ -119,7 +117,7 @@ def test_swarm_replaces_tasks_in_its_own_time() -> None:
     assert standing(a_deploy(type="stack", restarts={old.id: 0}, containers_before={old.id: 0}), [new]).is_well
     crashed = task(1, "c", made_s=6, state=ContainerState.EXITED, exit_code=1, finished_at=at(9))
     assert says(standing(swarm, [crashed, new])) == "api exited with 1 after 3 s"
-    assert says(standing(a_deploy(type="stack", restarts={crashed.id: 0}), [new])) == "containers vanished (1)"
+    assert says(standing(a_deploy(type="stack", restarts={crashed.id: 0}), [new])) == "1 container disappeared"
     both = standing(a_deploy(type="", managed_kind=ManagedKind.APPLICATION), [task(1, "d"), task(2, "e")])
     assert (both.is_well, len(both.containers), both.total) == (True, 2, 1)
 
@@ -157,7 +155,7 @@ def waiting(**more: Any) -> Deploy:
     return a_deploy(**{"phase": DeployPhase.WAITING, **none, **more})
 
 
-def test_it_never_arrived_only_after_the_platform_has_answered_for_long_enough() -> None:
+def test_a_deploy_counts_as_never_arrived_only_after_long_enough() -> None:
     assert step(waiting(), DeployFollowState(answers_since=at(0)), 19).phase is DeployPhase.WAITING
     assert step(waiting(), DeployFollowState(answers_since=at(0)), 20).phase is DeployPhase.NEVER
     assert step(waiting(), DeployFollowState(answers_since=at(90)), 100).phase is DeployPhase.WAITING, (
@@ -165,7 +163,7 @@ def test_it_never_arrived_only_after_the_platform_has_answered_for_long_enough()
     )
 
 
-def test_what_leaves_the_queue_is_missed_twice_before_it_is_called_cancelled() -> None:
+def test_a_deploy_counts_as_cancelled_after_two_looks_without_it() -> None:
     seen = DeployFollowState(answers_since=at(0))
     known = step(waiting(), seen, 1, job_seen=True, ahead=2)
     assert (known.job_seen_at, known.ahead) == (at(1), 2)
@@ -221,4 +219,4 @@ def test_what_crashed_in_the_deploy_counts_whatever_the_clocks_say(ahead_s: floa
     )
     settling = progress(running, done, DeployFollowState(), at(9), (), SETTINGS)
     crashed = ended(1, made_s=5 + engine_s, when_s=8 + engine_s)
-    assert "api exited with 1" in says(standing(settling, [crashed, one("shop-web-1")]))
+    assert "api exited (code 1)" in says(standing(settling, [crashed, one("shop-web-1")]))

@@ -22,7 +22,7 @@ async def _needs(world: FaceWorld, incident: Incident) -> ShownMessage:
 async def test_an_incident_becomes_one_card_that_says_what_and_where(world: FaceWorld) -> None:
     incident = await world.trouble()
     card = await world.says(world.ada.chat, "granada/api", "512 MB")
-    assert card.text.startswith("🔴 granada/api was killed by the kernel")
+    assert card.text.startswith("🔴 granada/api was killed (out of memory)")
     assert f"Incident {incident.id}" in card.text
     assert "<b>granada/api</b>" in card.html
     assert not card.silent
@@ -32,7 +32,7 @@ async def test_an_approval_runs_the_exact_call_once(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.propose(incident)
     card = await _needs(world, incident)
-    page = await world.says(world.ada.chat, "your decision is needed. Restart granada/api 0")
+    page = await world.says(world.ada.chat, "approval needed. Restart granada/api 0")
     assert page.reply_to == card.id
 
     taps = [await world.ada.tap(card, "Approve"), await world.ada.replay(card, card.button("Approve").data)]
@@ -94,7 +94,7 @@ async def test_whoever_was_paged_is_told_that_it_is_resolved(world: FaceWorld) -
     card = await _needs(world, incident)
     await world.door.withdraw(incident.id)
     await world.desk.update(incident.id, lambda one: replace(one, state=IncidentState.RESOLVED))
-    news = await world.says(world.ada.chat, ": solved.")
+    news = await world.says(world.ada.chat, ": resolved.")
     assert news.reply_to == card.id
     done = await world.message(world.ada.chat, lambda one: one.id == card.id and one.text.startswith("✅"))
     assert "Resolved after" in done.text
@@ -105,7 +105,7 @@ async def test_people_who_were_not_paged_are_not_told_of_the_end(world: FaceWorl
     incident = await world.trouble()
     await world.says(world.ada.chat, "granada/api")
     await world.desk.clear_alert(incident.alerts[0].fingerprint)
-    await world.says(world.ada.chat, "Recovered by itself")
+    await world.says(world.ada.chat, "Recovered on its own")
     await world.quiet()
     assert len(world.ada.chat.bot_messages) == 1
 
@@ -114,12 +114,12 @@ async def test_taking_an_incident_stops_automation(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.propose(incident)
     card = await _needs(world, incident)
-    answer = await (await world.ada.tap(card, "I take it")).answer()
+    answer = await (await world.ada.tap(card, "I'll take it")).answer()
     assert "is yours. I won't touch anything" in answer.text
     taken = await world.desk.get(incident.id)
     assert taken is not None and taken.state is IncidentState.ACKNOWLEDGED
     assert not await world.door.approvals.pending()
-    await world.says(world.ada.chat, "Ada has it")
+    await world.says(world.ada.chat, "Ada is on it")
 
 
 async def test_why_shows_the_evidence_escaped(world: FaceWorld) -> None:
@@ -138,7 +138,9 @@ async def test_after_a_restart_every_card_matches_the_records(idle: FaceWorld) -
         store = world.knowledge.incidents
         await store.save(replace(incident, state=IncidentState.ESCALATED))  # killed before the chat heard of it
     async with idle.running() as world:
-        again = await world.message(world.ada.chat, lambda one: one.id == card.id and "A person is needed" in one.text)
-        await world.says(world.ada.chat, "I could not repair it")
+        again = await world.message(
+            world.ada.chat, lambda one: one.id == card.id and "someone needs to take over" in one.text
+        )
+        await world.says(world.ada.chat, "I couldn't repair it")
         assert again.id == card.id
         assert sum(one.text.startswith("🔴") for one in world.ada.chat.bot_messages) == 1

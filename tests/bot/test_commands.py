@@ -73,8 +73,8 @@ async def test_five_thousand_characters_are_answered(world: FaceWorld) -> None:
 async def test_an_unknown_command_gets_the_nearest_one(world: FaceWorld) -> None:
     answer = await _ask(world, "/restrt granada api", "Did you mean /restart?")
     assert answer.labels == ["/restart granada api"]
-    await _ask(world, "/do something", "There is no command /do")
-    await _ask(world, "/why 1", "There is no command /why")
+    await _ask(world, "/do something", "Unknown command: /do")
+    await _ask(world, "/why 1", "Unknown command: /why")
 
 
 async def test_a_restart_runs_and_its_result_is_reported(world: FaceWorld) -> None:

@@ -77,18 +77,18 @@ async def test_an_interrupted_question_is_answered_after_the_restart(idle: FaceW
     idle.dialogue.script = None
     async with idle.running() as world:
         await eventually(lambda: len(world.dialogue.asked) == 2, what="the question again")
-        await world.says(world.ada.chat, "I have no answer")
+        await world.says(world.ada.chat, "I don't have an answer")
 
 
 async def test_a_request_to_act_becomes_a_button(world: FaceWorld) -> None:
     async def wish(question: ChatQuestion) -> Parts:
         yield ProposeCommand(
-            name="restart", arguments="granada/api", says=text("act.restart.says", target="granada/api")
+            name="restart", arguments="granada/api", says=text("dialogue.propose.restart", target="granada/api")
         )
 
     world.dialogue.script = wish
     await world.ada.say("restart the api of granada please")
-    question = await world.says(world.ada.chat, "Shall I? Restart granada/api")
+    question = await world.says(world.ada.chat, "Shall I restart granada/api?")
     assert not await world.knowledge.runs.list(kind="call")
     await (await world.ada.tap(question, "Yes, do it")).answer()
     await world.says(world.ada.chat, "Restarted local/granada-api-1")
@@ -106,7 +106,7 @@ async def test_a_question_that_matches_a_command_gets_its_answer(world: FaceWorl
     await world.says(world.ada.chat, "postgres")
     world.dialogue.script = act
     await world.ada.say("do it without asking")
-    await world.says(world.ada.chat, "I have no answer")
+    await world.says(world.ada.chat, "I don't have an answer")
     await world.quiet()
     assert not await world.knowledge.runs.list(kind="call")
 

@@ -66,7 +66,7 @@ async def test_a_blocked_chat_is_dropped_and_an_admin_is_told(idle: FaceWorld) -
         await world.says(world.ada.chat, "1001")
         world.server.faults.add("sendMessage", Fault.blocked(), chat_id=world.ops.id)
         await world.trouble()
-        await world.says(world.ada.chat, "I cannot write to chat", "blocked")
+        await world.says(world.ada.chat, "I can't write to chat", "blocked")
         await world.desk.update(1, partial(replace, state=IncidentState.DIAGNOSING))
         await world.says(world.ops, "Looking for the cause")
 

@@ -96,7 +96,7 @@ async def test_a_failed_deploy_shows_its_error_and_what_to_do(dokploy: DokployWo
     await dokploy.keep_versions()
     card, _ = await _ordered(dokploy)
     await dokploy.fails()
-    failed = await _shows(dokploy, card, "❌", "Failed after", LOG[-1], "What ran before still runs")
+    failed = await _shows(dokploy, card, "❌", "Failed after", LOG[-1], "What ran before is still running")
     assert failed.labels == ["↩️ Roll back", "Deploy log", "Diff"]
     assert failed.text.count(LOG[-1]) == 1
     assert "api: 1 → 2" in failed.text and "new variables: SMTP_HOST" in failed.text
@@ -178,7 +178,7 @@ async def test_the_card_goes_on_after_a_restart(idle_dokploy: DokployWorld) -> N
         await idle_dokploy.knowledge.deploys.put(ended)  # nobody heard of it: the program died
     async with idle_dokploy.running():
         await _shows(idle_dokploy, card, "❌", "api exited with 1")
-        ping = await idle_dokploy.says(idle_dokploy.ada.chat, "came up and then crashed", after=card.id)
+        ping = await idle_dokploy.says(idle_dokploy.ada.chat, "came up, then crashed", after=card.id)
         assert ping.reply_to == card.id
         await idle_dokploy.quiet()
         assert len(idle_dokploy.ada.chat.bot_messages) == 2
@@ -232,7 +232,7 @@ async def test_an_automatic_rollback_says_so(dokploy: DokployWorld) -> None:
     first = text("deploys.failed", stack="granada", error=LOG[-1])
     says = text("deploys.two", first=first, second=text("deploys.goes_back"))
     await dokploy.goes(DeployPhase.FAILED, error_line=LOG[-1], says=says, deployment_id="d9")
-    shown = await _shows(dokploy, card, "Image update", "It goes back to where it was")
+    shown = await _shows(dokploy, card, "Image update", "Rolling back to where it was")
     assert shown.labels == ["Deploy log", "Diff"]
     record = await dokploy.knowledge.ledger.get(failed.key)
     assert record is not None

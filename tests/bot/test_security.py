@@ -28,7 +28,7 @@ async def test_a_viewer_may_look_and_not_act(world: FaceWorld) -> None:
     await world.grace.say("/status")
     await world.says(world.grace.chat, "Todo bien")
     await world.grace.say("/restart granada api")
-    await world.says(world.grace.chat, "No puedes", "operador")
+    await world.says(world.grace.chat, "Para esto necesitas el rol de operador")
     assert not await _restarts(world)
 
 
@@ -39,7 +39,7 @@ async def test_a_role_for_one_stack_counts_there_only(world: FaceWorld) -> None:
         type(person)(user_id=person.user_id, name="Grace", stack_roles={"malaga": Role.OPERATOR}), by="test"
     )
     await world.grace.say("/restart granada api")
-    await world.says(world.grace.chat, "No puedes")
+    await world.says(world.grace.chat, "Para esto necesitas el rol de operador")
     await world.grace.say("/restart malaga api")
     await world.says(world.grace.chat, "local/malaga-api-1")
 
@@ -63,7 +63,7 @@ async def test_an_edited_command_does_not_run(world: FaceWorld) -> None:
 
 async def test_a_forwarded_command_does_not_run(world: FaceWorld) -> None:
     await world.ada.say("/restart granada api", forwarded=True)
-    await world.says(world.ada.chat, "nobody's order")
+    await world.says(world.ada.chat, "I don't act on forwarded messages")
     assert not await _restarts(world)
 
 
@@ -71,7 +71,7 @@ async def test_an_anonymous_admin_does_not_count(idle: FaceWorld) -> None:
     idle.telegram["alert_chats"] = (OPS,)
     async with idle.running() as world:
         await world.ada.say("/restart granada api", chat=world.ops, as_anonymous_admin=True)
-        await world.says(world.ops, "I cannot tell who you are")
+        await world.says(world.ops, "I can't tell who you are")
         assert not await _restarts(world)
 
 
@@ -97,7 +97,7 @@ async def test_a_command_that_waited_too_long_is_answered_and_not_run(world: Fac
     await world.ada.say("/status")
     world.clock.shift = timedelta(minutes=11)
     world.server.release_updates()
-    await world.says(world.ada.chat, "waited too long")
+    await world.says(world.ada.chat, "reached me too late")
     await world.says(world.ada.chat, "All good")
     assert not await _restarts(world)
 
@@ -105,7 +105,7 @@ async def test_a_command_that_waited_too_long_is_answered_and_not_run(world: Fac
 async def test_only_the_asker_may_choose(world: FaceWorld) -> None:
     await world.ada.say("/restart api", chat=world.ops)
     question = await world.says(world.ops, "matches several")
-    for person, words in ((world.mallory, "not for you"), (world.olga, "belongs to the person who asked")):
+    for person, words in ((world.mallory, "isn't for you"), (world.olga, "only for whoever asked")):
         answer = await (await person.tap(question, "malaga/api")).answer()
         assert answer.show_alert and words in answer.text
     assert not await _restarts(world)
@@ -124,7 +124,7 @@ async def test_a_choice_counts_once_and_expires(world: FaceWorld) -> None:
     assert await _restarts(world) == 1
     world.clock.shift = timedelta(hours=2)
     answer = await (await world.ada.replay(question, question.button("malaga/api").data)).answer()
-    assert answer.show_alert and "too old" in answer.text
+    assert answer.show_alert and "has expired" in answer.text
     assert await _restarts(world) == 1
 
 
@@ -135,19 +135,19 @@ async def test_forged_foreign_and_inaccessible_buttons_are_answered(world: FaceW
     elsewhere = await world.says(world.ops, "All good")
     token = question.button("granada/api").data
     cases = [
-        (question, "nonsense", "do not know this button"),
+        (question, "nonsense", "don't know this button"),
         (question, "ap:unknown-id:0", "question"),
-        (question, "go:0000000000000000", "too old"),
+        (question, "go:0000000000000000", "has expired"),
         (question, "aa:77:00000000", "Nothing is waiting"),
         (question, "tk:77", "There is no incident 77"),
-        (question, "si:99999999999999999999", "do not know this button"),
-        (elsewhere, token, "too old"),
+        (question, "si:99999999999999999999", "don't know this button"),
+        (elsewhere, token, "has expired"),
     ]
     for message, data, words in cases:
         answer = await (await world.ada.replay(message, data, chat=message.chat_id)).answer()
         assert answer.show_alert and words in answer.text, data
     gone = await (await world.ada.replay(question, token, inaccessible=True)).answer()
-    assert gone.show_alert and "too old" in gone.text
+    assert gone.show_alert and "has expired" in gone.text
     assert not await _restarts(world)
 
 

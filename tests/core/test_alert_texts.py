@@ -12,11 +12,11 @@ from tests.core.test_detectors import ENDINGS
 
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("case", ENDINGS)
-def test_a_sentence_has_no_gap(case: str, language: Language) -> None:
+def test_an_alert_sentence_is_complete_in_both_languages(case: str, language: Language) -> None:
     ended, events, _, _ = ENDINGS[case]
     for alert in alerts(snapshot(12, [ended], events)):
         said = load_texts().render(alert.says, language)
         assert "–" not in said
         assert "{" not in said
-        assert said.startswith(("shop/api", "El", "Alguien"))
+        assert said.startswith("shop/api")
         assert said.endswith(".")

@@ -62,7 +62,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("case", ENDINGS)
-def test_an_end(case: str) -> None:
+def test_an_exit_becomes_the_right_alert(case: str) -> None:
     ended, events, expected, by = ENDINGS[case]
     found = alerts(snapshot(12, [ended], events))
     assert [str(one.kind) for one in found] == expected
@@ -70,7 +70,7 @@ def test_an_end(case: str) -> None:
         assert found[0].facts()["stopped_by"] == by
 
 
-def test_an_end_before_we_watched() -> None:
+def test_an_exit_before_the_start_becomes_an_alert_only_if_it_should_run() -> None:
     def when_found(**more: Any) -> list[str]:
         given = {"restart_policy": "always", **more}
         return kinds(
@@ -88,12 +88,12 @@ def test_an_end_before_we_watched() -> None:
     assert recent.says.key == "alert.container_died.unknown"
 
 
-def test_an_end_whose_event_may_still_come_waits() -> None:
+def test_an_exit_waits_for_its_event_before_it_is_judged() -> None:
     assert kinds(snapshot(1, [exited(1, 0)])) == []
     assert kinds(snapshot(6, [exited(1, 0)])) == ["container_died"]
 
 
-def test_after_a_gap_nobody_knows_who_killed_it() -> None:
+def test_after_a_gap_in_the_events_the_killer_is_unknown() -> None:
     [found] = alerts(snapshot(1, [exited(137, 0)], [died(137, 0)], has_gap=True))
     assert found.facts()["stopped_by"] == "unknown"
 
@@ -108,7 +108,7 @@ def test_our_own_stop_is_no_alarm(action: str, is_ours: bool) -> None:
     assert (kinds(later) == []) is is_ours
 
 
-def test_a_died_one_that_came_back_is_told_once_in_other_words() -> None:
+def test_a_container_that_came_back_is_reported_once_as_back() -> None:
     back = container(restart_policy="always", restart_count=1, started_at=at(0.2), finished_at=at(0))
     [found] = alerts(snapshot(1, [back], [died(1, 0), START]))
     assert (found.says.key, found.severity, found.at) == (
@@ -124,7 +124,7 @@ def looping(events_s: list[float], *, code: int = 1, now_s: float = 10, **more: 
     return snapshot(now_s, [container(**given)], events)
 
 
-def test_a_crash_loop_is_seen_by_its_ends_whatever_the_state_says() -> None:
+def test_a_crash_loop_is_recognised_by_its_exits_in_any_state() -> None:
     assert kinds(looping([1, 2])) == ["container_died"]
     assert kinds(looping([1, 2, 4])) == ["container_died", "crash_loop"]
     assert kinds(looping([1, 2, 4], state=ContainerState.RESTARTING, exit_code=1)) == ["container_died", "crash_loop"]
@@ -133,7 +133,7 @@ def test_a_crash_loop_is_seen_by_its_ends_whatever_the_state_says() -> None:
     assert kinds(looping([1, 2, 4], restart_policy="no")) == ["container_died"], "nobody restarts it"
 
 
-def test_a_crash_loop_is_seen_by_its_count_when_events_are_missing() -> None:
+def test_a_crash_loop_is_recognised_by_its_restart_count_without_events() -> None:
     loop = container(restart_policy="always", restart_count=9, state=ContainerState.RESTARTING, exit_code=1,
                      started_at=at(-3), finished_at=at(-2))  # fmt: skip
     assert kinds(snapshot(0, [loop])) == ["crash_loop"], "found looping at the start"
@@ -170,7 +170,7 @@ def test_a_killed_child_shows_in_the_cgroup_when_events_are_missing() -> None:
     assert kinds(now, None) == []
 
 
-def test_an_unhealthy_one_brings_what_its_probe_said() -> None:
+def test_an_unhealthy_alert_quotes_the_health_check() -> None:
     probe = HealthProbe(at=at(-3), exit_code=7, output="curl: (7) Failed to connect")
     sick = container(health=Health.UNHEALTHY, failing_streak=3, health_log=(probe,))
     [found] = alerts(snapshot(0, [sick], [event(EventKind.HEALTH, -2, health="unhealthy")]))
@@ -184,7 +184,7 @@ def test_an_unhealthy_one_brings_what_its_probe_said() -> None:
     assert kinds(snapshot(0, [container(health=Health.STARTING)])) == []
 
 
-def test_what_cannot_start_brings_the_engines_word() -> None:
+def test_a_failed_start_quotes_dockers_error() -> None:
     created = container(
         state=ContainerState.CREATED, exit_code=128, error="bind: address already in use", started_at=None
     )
@@ -193,7 +193,7 @@ def test_what_cannot_start_brings_the_engines_word() -> None:
     assert kinds(snapshot(0, [container(state=ContainerState.CREATED, started_at=None)])) == []
 
 
-def test_a_pause_is_told_when_it_lasts() -> None:
+def test_a_pause_is_reported_only_when_it_lasts() -> None:
     frozen = container(state=ContainerState.PAUSED)
     assert kinds(snapshot(1, [frozen], [event(EventKind.PAUSE, 0)])) == []
     assert kinds(snapshot(4, [frozen], [event(EventKind.PAUSE, 0)])) == ["paused"]
@@ -226,12 +226,14 @@ def samples(count: int, step_s: float = 10, *, cpu: float = 1, throttled: float 
         (samples(13, memory=95), {"started_at": at(-60)}, []),
     ],
 )
-def test_resources_at_their_edge(taken: list[Sample], limits: dict[str, Any], expected: list[str]) -> None:
+def test_memory_and_cpu_at_their_limits_raise_alerts(
+    taken: list[Sample], limits: dict[str, Any], expected: list[str]
+) -> None:
     now = snapshot(0, [container(**limits)], samples={"shop-api-1": sorted(taken, key=lambda one: one.at)})
     assert kinds(now) == expected
 
 
-def test_an_engine_that_does_not_answer() -> None:
+def test_an_unreachable_engine_raises_an_alert() -> None:
     now = replace(snapshot(20, []), unreachable_since=at(0))
     assert kinds(now) == ["engine_unreachable"]
     assert kinds(replace(now, at=at(10))) == []

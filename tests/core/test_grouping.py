@@ -127,7 +127,7 @@ async def test_a_failed_backup_is_a_trouble_of_its_own(kind: AlertKind) -> None:
     assert again.id == backup.id
 
 
-async def test_a_silent_platform_takes_nothing_in() -> None:
+async def test_an_unreachable_platform_absorbs_no_other_incident() -> None:
     desk = Desk()
     silent = replace(whole(AlertKind.PLATFORM_UNREACHABLE), stack=None, host="dokploy")
     first = await desk.raises(silent)
@@ -135,7 +135,7 @@ async def test_a_silent_platform_takes_nothing_in() -> None:
     assert (await desk.raises(queue)).id != first.id
 
 
-async def test_it_recovers_when_the_whole_and_its_parts_are_calm() -> None:
+async def test_a_stack_incident_recovers_when_the_stack_and_its_containers_are_quiet() -> None:
     desk = Desk()
     container, stack = alert("api"), whole(AlertKind.DEPLOY_CRASHED, 5)
     first = await desk.raises(container)

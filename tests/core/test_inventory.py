@@ -62,11 +62,11 @@ EVERYTHING = Inventory(containers=(*GRANADA, *OTHERS))
         ("x" * 5000, []),
     ],
 )
-def test_what_a_name_means(typed: str, meant: list[str]) -> None:
+def test_a_typed_name_finds_its_stack_or_service(typed: str, meant: list[str]) -> None:
     assert sorted(title(found) for found in find(EVERYTHING, typed)) == meant
 
 
-def test_within_a_stack() -> None:
+def test_a_service_is_found_within_its_stack() -> None:
     assert [title(found) for found in find(EVERYTHING, "postgres", within="granada")] == ["granada/postgres"]
     assert find(EVERYTHING, "n8n", within="granada") == ()
 
@@ -83,7 +83,7 @@ def test_a_service_may_be_called_like_a_filler_word(typed: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_anything_may_be_typed(typed: str) -> None:
+def test_any_text_can_be_looked_up(typed: str) -> None:
     find(EVERYTHING, typed)
 
 
@@ -92,7 +92,7 @@ def test_every_shown_name_is_found(shown: str) -> None:
     assert [title(found) for found in find(EVERYTHING, shown)] == [shown]
 
 
-def test_looking_up() -> None:
+def test_containers_hosts_and_stacks_are_found_by_reference() -> None:
     api = GRANADA[0]
     assert EVERYTHING.container("local/granada-api-1") == api
     assert EVERYTHING.container(api.id[:12]) is not None

@@ -40,7 +40,7 @@ def facts(who: str) -> Facts:
 
 
 @pytest.mark.parametrize(("who", "column"), list(product(MATRIX, range(5))))
-def test_the_matrix(who: str, column: int) -> None:
+def test_every_cell_of_the_policy_table_holds(who: str, column: int) -> None:
     risk = list(Risk)[column]
     given = decide(risk, Role.VIEWER, actor(who), facts(who), POLICY)
     expected = MATRIX[who].split()[column]
@@ -63,13 +63,13 @@ def test_a_person_needs_the_role(role: Role | None, needed: Role) -> None:
 @pytest.mark.parametrize("bent", [replace(PLAIN, is_frozen=True), replace(PLAIN, is_with_a_person=True)])
 @pytest.mark.parametrize("risk", Risk)
 @pytest.mark.parametrize("who", ["runbook auto", "model"])
-def test_frozen_or_with_a_person_the_machine_only_reads(bent: Facts, risk: Risk, who: str) -> None:
+def test_automation_only_reads_while_frozen_or_acknowledged(bent: Facts, risk: Risk, who: str) -> None:
     given = decide(risk, Role.VIEWER, actor(who), replace(bent, autonomy=Autonomy.AUTO, is_proven=True), POLICY)
     assert given.decision == (Decision.ALLOW if risk is Risk.READ else Decision.DENY)
 
 
 @pytest.mark.parametrize("risk", Risk)
-def test_freezing_does_not_bind_people(risk: Risk) -> None:
+def test_people_may_act_while_automation_is_frozen(risk: Risk) -> None:
     frozen = replace(PLAIN, is_frozen=True, is_with_a_person=True)
     assert decide(risk, Role.VIEWER, actor("person"), frozen, POLICY).decision is not Decision.DENY
 
@@ -92,13 +92,13 @@ def test_the_budget_of_changes(used: int, expected: Decision) -> None:
 
 @pytest.mark.parametrize(("attempts", "is_denied"), [(0, False), (2, False), (3, True)])
 @pytest.mark.parametrize("risk", [Risk.SAFE, Risk.DISRUPTIVE, Risk.CHANGE, Risk.DESTRUCTIVE])
-def test_attempts_are_bounded(attempts: int, is_denied: bool, risk: Risk) -> None:
+def test_attempts_per_incident_are_limited(attempts: int, is_denied: bool, risk: Risk) -> None:
     tried = replace(PROVEN, autonomy=Autonomy.AUTO, attempts=attempts)
     given = decide(risk, Role.VIEWER, actor("runbook"), tried, POLICY)
     assert (given.decision is Decision.DENY) is is_denied
 
 
-def test_destroying_may_need_a_second_person() -> None:
+def test_a_destructive_action_can_require_a_second_person() -> None:
     strict = PolicySettings(second_person_for_destructive=True)
     for who in ("person", "runbook auto"):
         given = decide(Risk.DESTRUCTIVE, Role.VIEWER, actor(who), facts(who), strict)

@@ -61,30 +61,30 @@ ORDINARY = [
 
 
 @pytest.mark.parametrize("line", HOLDS_A_SECRET)
-def test_a_secret_goes(line: str) -> None:
+def test_a_secret_is_masked(line: str) -> None:
     assert SECRET not in redact(line)
     assert MASK in redact(line)
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_token_goes_wherever_it_stands(token: str) -> None:
+def test_a_token_is_masked_wherever_it_stands(token: str) -> None:
     bare = token.rpartition("/bot")[2].removesuffix("/getMe")
     assert bare not in redact(f"failed: {token} rejected")
 
 
 @pytest.mark.parametrize("line", ORDINARY)
-def test_an_ordinary_line_stays_as_it_is(line: str) -> None:
+def test_a_line_without_secrets_is_unchanged(line: str) -> None:
     assert redact(line) == line
 
 
 @pytest.mark.parametrize("line", [*HOLDS_A_SECRET, *TOKENS, *ORDINARY])
-def test_a_second_time_changes_nothing(line: str) -> None:
+def test_redacting_again_changes_nothing(line: str) -> None:
     once = redact(line)
     assert redact(once) == once
 
 
 @given(st.text(alphabet=st.sampled_from("abKEY_=: \"'\\@/.-\n019[]{}&;,tokenpasswordsecret"), max_size=120))
-def test_it_is_idempotent_on_anything(text: str) -> None:
+def test_redacting_twice_equals_redacting_once_for_any_text(text: str) -> None:
     once = redact(text)
     assert redact(once) == once
 
@@ -95,14 +95,14 @@ def test_it_is_idempotent_on_anything(text: str) -> None:
      "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN ", "Authorization:", "bearer ", "12345678:", "\\\"", "key=", "x_",
      "cookie='", "--password ", "ab-cd.", "a@b:", "AKIA", "xoxb-"],
 )  # fmt: skip
-def test_a_megabyte_of_anything_is_done_at_once(unit: str) -> None:
+def test_a_megabyte_is_redacted_in_time(unit: str) -> None:
     hostile = unit * (1_000_000 // len(unit))
     began = time.process_time()
     redact(hostile)
     assert time.process_time() - began < 3.0
 
 
-def test_known_secrets_go_in_every_spelling() -> None:
+def test_known_secrets_are_masked_in_every_encoding() -> None:
     redactor = Redactor(["pa ss/word"])
     redactor.add("tiny")
     assert redactor.redact("it is pa ss/word or pa%20ss%2Fword, tiny") == f"it is {MASK} or {MASK}, tiny"
@@ -129,7 +129,7 @@ def test_json_is_masked_by_name_and_by_form() -> None:
     assert cleaned["pairs"] == [{"name": "API_KEY", "value": MASK}, {"name": "LANG", "value": "C"}]
 
 
-def test_deep_json_ends() -> None:
+def test_very_deep_json_is_masked() -> None:
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]

@@ -20,7 +20,7 @@ from core.sanitize import sanitize, sanitize_line
         ("<b>&amp; {gap} `x`</b>", "<b>&amp; {gap} `x`</b>"),
     ],
 )
-def test_what_nobody_sees_is_taken_out(given: str, shown: str) -> None:
+def test_invisible_characters_are_removed(given: str, shown: str) -> None:
     assert sanitize(given) == shown
 
 

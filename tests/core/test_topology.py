@@ -14,7 +14,7 @@ def needs(name: str, *others: str) -> Container:
     return container(f"shop-{name}-1", depends_on=tuple(Dependency(service=other) for other in others))
 
 
-def test_roots_victims_and_order() -> None:
+def test_the_topology_names_roots_victims_and_start_order() -> None:
     graph = topology(
         Inventory(containers=(needs("web", "api"), needs("api", "db", "cache"), needs("db"), needs("cache"))), "local"
     )
@@ -53,7 +53,7 @@ def test_another_stack_and_a_link_are_found() -> None:
     assert graph.victims("core/db") == ("legacy", "shop/api")
 
 
-def test_the_surer_source_names_the_edge() -> None:
+def test_a_dependency_is_named_by_its_most_certain_source() -> None:
     api = container(
         "shop-api-1", depends_on=(Dependency(service="db", condition="service_healthy"),), env_hosts=("db",)
     )

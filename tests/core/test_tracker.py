@@ -163,13 +163,13 @@ async def test_victims_join_their_roots_incident() -> None:
         alert("other", AlertKind.UNHEALTHY, when_s=5),
     ],
 )
-async def test_what_has_its_own_cause_has_its_own_incident(own: Alert) -> None:
+async def test_trouble_with_its_own_cause_opens_its_own_incident(own: Alert) -> None:
     desk = Desk()
     await desk.raises(alert("db"))
     assert (await desk.raises(own)).id == 2
 
 
-async def test_a_late_victim_of_a_root_that_is_well_again_is_on_its_own() -> None:
+async def test_a_late_victim_of_a_recovered_root_opens_its_own_incident() -> None:
     desk = Desk()
     first = await desk.raises(alert("db"))
     await desk.moves(first.id, IncidentState.ACKNOWLEDGED)
@@ -218,7 +218,7 @@ async def test_it_recovers_when_all_its_alerts_clear() -> None:
 
 
 @pytest.mark.parametrize("state", [IncidentState.ACTING, IncidentState.VERIFYING])
-async def test_under_a_repair_it_does_not_recover_by_itself(state: IncidentState) -> None:
+async def test_an_incident_does_not_recover_while_its_repair_runs(state: IncidentState) -> None:
     desk = Desk()
     await desk.raises(alert())
     await desk.moves(1, state)
@@ -234,7 +234,7 @@ async def test_under_a_repair_it_does_not_recover_by_itself(state: IncidentState
     "state",
     [IncidentState.NEEDS_APPROVAL, IncidentState.DENIED, IncidentState.ESCALATED, IncidentState.ACKNOWLEDGED],
 )
-async def test_while_it_waits_for_a_person_it_may_recover(state: IncidentState) -> None:
+async def test_an_incident_may_recover_while_it_waits_for_approval(state: IncidentState) -> None:
     desk = Desk()
     await desk.raises(alert())
     await desk.moves(1, state)
@@ -262,7 +262,7 @@ async def test_flapping_becomes_one_quiet_card() -> None:
     assert desk.desk.open_ones() == ()
 
 
-async def test_a_silence_holds_back_and_lets_go() -> None:
+async def test_a_silenced_alert_is_reported_when_the_silence_ends() -> None:
     desk = Desk()
     await desk.silences.add(Silence(id=1, target="shop/api", until=at(300), by="Ada"))
     assert await desk.desk.raise_alert(alert(), desk.graph) is None
@@ -274,7 +274,7 @@ async def test_a_silence_holds_back_and_lets_go() -> None:
     assert desk.desk.open_ones()[0].target == "shop/api"
 
 
-async def test_what_clears_under_a_silence_is_never_told() -> None:
+async def test_an_alert_that_clears_while_silenced_is_never_reported() -> None:
     desk = Desk()
     await desk.silences.add(Silence(id=1, target="shop", until=at(300), by="Ada"))
     await desk.desk.raise_alert(alert(), desk.graph)
@@ -284,7 +284,7 @@ async def test_what_clears_under_a_silence_is_never_told() -> None:
     assert desk.store.incidents == {}
 
 
-async def test_a_deploy_holds_back_until_its_verdict() -> None:
+async def test_alerts_of_a_deploying_stack_wait_for_its_verdict() -> None:
     desk = Desk()
     desk.deploying = {"shop"}
     assert await desk.desk.raise_alert(alert(), desk.graph) is None
@@ -300,7 +300,7 @@ async def test_a_deploy_holds_back_until_its_verdict() -> None:
     assert [one.target for one in desk.desk.open_ones()] == ["shop/api"], "what still fires, and that alone"
 
 
-async def test_a_deploy_holds_nothing_of_an_open_incident_back_nor_of_another_stack() -> None:
+async def test_a_deploy_delays_no_alert_of_an_open_incident_or_another_stack() -> None:
     desk = Desk()
     opened = await desk.raises(alert())
     desk.deploying = {"shop"}

@@ -169,7 +169,7 @@ async def test_a_flood_of_events_delays_nobody() -> None:
         assert len(source.looks) < 400, "looks are fewer than events"
 
 
-async def test_a_sink_that_fails_hears_it_later() -> None:
+async def test_alerts_that_could_not_be_delivered_are_delivered_later() -> None:
     class Failing(Heard):
         failures = 2
 
@@ -263,7 +263,7 @@ async def test_what_a_detector_finds_before_it_breaks_is_raised() -> None:
         await eventually(lambda: heard.kinds("shop-api-1") == ["container_died"], 5)
 
 
-async def test_quiet_means_standing_and_not_recurring() -> None:
+async def test_a_target_is_quiet_when_it_runs_and_the_trouble_does_not_recur() -> None:
     source, heard = Source(container(restart_policy="always")), Heard()
     async with watching(source, heard) as eyes:
         await eventually(eyes.has_looked.is_set, 5)
@@ -343,7 +343,7 @@ def test_the_window_is_bounded_in_time_and_number() -> None:
     assert [one.kind for one in window.all()] == [EventKind.DIE]
 
 
-async def test_a_task_that_dies_is_heard_of_and_begins_anew() -> None:
+async def test_a_task_that_dies_is_reported_and_restarted() -> None:
     runs, deaths = 0, list[str]()
 
     async def work() -> None:

@@ -26,11 +26,11 @@ async def test_unknown_names_and_messages_that_are_no_commands_change_nothing(wo
     assert any("back" in label for label in several.labels)
     marked = await world.ask(world.ada, "/logs <i>&zz</i>", "<i>&zz</i>")
     assert "know no stack" in marked.text
-    await world.ask(world.ada, "/retsart api", "There is no command /retsart")
+    await world.ask(world.ada, "/retsart api", "Unknown command: /retsart")
     await world.ask(world.ada, "/logs " + "x" * 4000, "know no stack or service")
     await world.ask(world.ada, "¿" * 5000, "model")
 
-    await world.ask(world.ada, f"/restart {stack} api", "nobody's order", forwarded=True)
+    await world.ask(world.ada, f"/restart {stack} api", "don't act on forwarded messages", forwarded=True)
     innocent = await world.ada.say("/status")
     await world.ada.chat.wait_for(stack, after=innocent, timeout_s=15)
     await world.ada.edit(innocent, f"/restart {stack} api")
@@ -88,7 +88,7 @@ async def test_a_bad_day_of_telegram_loses_no_message_of_an_incident(world: Worl
     tapped = await world.ada.tap(card, "Approve", chat=world.ops)
     if method not in ("answerCallbackQuery", "*"):
         await tapped.answer(20)
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     await world.card("Resolved after", timeout_s=20)
     assert len(world.cards()) == 1, world.ops.transcript()
     assert world.events("api", "start") == 2
@@ -116,8 +116,8 @@ async def test_an_engine_that_hangs_stops_neither_the_chat_nor_the_program(world
         )
         engine.hold(r"(GET|POST) ")
         await world.ask(world.ada, "/whoami", "admin")
-        await world.ask(world.ada, f"/logs {world.stack.project} api", "not answered in time", timeout_s=30)
-        await world.card("does not answer", timeout_s=40)
+        await world.ask(world.ada, f"/logs {world.stack.project} api", "timed out", timeout_s=30)
+        await world.card("isn't responding", timeout_s=40)
         await world.ask(world.ada, "/status", "does not answer")
         assert await world.stop() == 0
         engine.release()

@@ -92,10 +92,10 @@ async def test_the_demo_from_the_card_to_its_end(
     address: str, chromium_path: str, tmp_path: Path, *, is_phone: bool
 ) -> None:
     async with opened(address, chromium_path, is_phone=is_phone) as page:
-        card = page.locator(".message").filter(has_text="Why:").first
+        card = page.locator(".message").filter(has_text="Cause:").first
         approve = page.get_by_role("button", name=re.compile("Approve all"))
         await expect(approve).to_be_visible(timeout=STORY_MS)
-        for words in ("granada/api was killed by the kernel", "bulk insert", "SIMULATED", "granada/frontend"):
+        for words in ("granada/api was killed (out of memory)", "bulk insert", "SIMULATED", "granada/frontend"):
             await expect(card).to_contain_text(words)
         await page.screenshot(path=tmp_path / "asks.png")
         assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -104,7 +104,7 @@ async def test_the_demo_from_the_card_to_its_end(
         await expect(card).to_contain_text("Approved by Ada")
         await expect(page.get_by_role("button", name=re.compile("Approve"))).to_have_count(0)
         await expect(card).to_contain_text("Resolved after", timeout=STORY_MS)
-        await expect(page.locator(".other").filter(has_text="solved.")).to_have_count(1)
+        await expect(page.locator(".other").filter(has_text="resolved.")).to_have_count(1)
         await page.screenshot(path=tmp_path / "resolved.png")
 
         await _say(page, "/status")

@@ -40,7 +40,7 @@ async def test_common_questions_are_answered_by_rules_in_both_languages(world: W
     await world.ask(world.ada, "what changed since yesterday?", f"{stack}-api-1", "created")
     await world.ask(world.ada, "write me a poem about containers", "model", "/help")
 
-    offered = await world.ask(world.ada, f"restart the api of {stack}", "Shall I?", "Yes, do it")
+    offered = await world.ask(world.ada, f"restart the api of {stack}", "Shall I restart", "Yes, do it")
     assert world.restarts("api") == 0
     await world.ada.tap(offered, "Yes, do it")
     await world.until(lambda: world.restarts("api") == 1, 30, "the restart that was tapped")
@@ -109,7 +109,7 @@ async def test_a_model_explains_what_no_rule_does_and_a_person_decides(world: Wo
     assert world.restarts("api") == 0
     assert "the_moon" not in world.ops.transcript()
     await world.tap("Approve")
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     assert world.restarts("api") == 1
 
 
@@ -126,7 +126,7 @@ async def test_a_model_that_invents_evidence_is_ignored_and_the_incident_escalat
     }
     ollama.script(lambda request: says(answers[answer]))
     await _near_its_limit(world)
-    card = await world.card("A person is needed", timeout_s=60)
+    card = await world.card("Someone needs to take over", timeout_s=60)
     assert "Approve" not in card.labels
     assert world.events("api", "start") == 1
     assert 1 <= len(ollama.requests) <= 3

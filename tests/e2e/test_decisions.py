@@ -20,7 +20,7 @@ async def _asked(world: World, **settings: str) -> ShownMessage:
 
 async def test_a_strangers_and_a_viewers_tap_do_nothing_and_an_impatient_one_counts_once(world: World) -> None:
     card = await _asked(world)
-    for person, words in ((world.stranger, "not for you"), (world.grace, "operador")):
+    for person, words in ((world.stranger, "isn't for you"), (world.grace, "operador")):
         refusal = await (await person.tap(card, "Approve", chat=world.ops)).answer(20)
         assert refusal.show_alert
         assert words in refusal.text
@@ -30,7 +30,7 @@ async def test_a_strangers_and_a_viewers_tap_do_nothing_and_an_impatient_one_cou
     answers = [await tap.answer(20) for tap in taps]
     assert "Approved" in answers[0].text
     assert not any("Approved, running it now" in answer.text for answer in answers[1:])
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     assert world.events("api", "start") == 2
 
 
@@ -41,21 +41,21 @@ async def test_two_people_decide_at_once_and_the_first_wins(world: World) -> Non
     first, second = await asyncio.gather(yes.answer(20), no.answer(20))
     assert "Approved" in first.text
     assert second.show_alert
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     assert world.events("api", "start") == 2
 
 
 async def test_a_denial_with_its_reason_leaves_the_incident_open_with_a_person(world: World) -> None:
     await _asked(world)
     await world.ask(world.linus, "/deny 1 we are moving the database", "Denied")
-    card = await world.card("Denied, left to a person", timeout_s=20)
+    card = await world.card("Denied, the incident stays open", "Denied by Linus", timeout_s=20)
     assert "Approve" not in " ".join(card.labels)
     full = await world.ask(world.ada, "/incident 1", "Incident 1")
     assert "we are moving the database" in full.text
     assert world.events("api", "start") == 1
 
     world.stack.containers["api"].start()  # by the person's own hand
-    await world.card("by itself after", timeout_s=60)
+    await world.card("on its own after", timeout_s=60)
 
 
 async def test_a_question_that_nobody_answers_expires_and_its_button_is_dead(world: World) -> None:
@@ -70,8 +70,8 @@ async def test_a_question_that_nobody_answers_expires_and_its_button_is_dead(wor
 
 async def test_taking_it_over_withdraws_the_question(world: World) -> None:
     card = await _asked(world)
-    await world.tap("I take it", by=world.linus)
-    taken = await world.card("Linus has it", timeout_s=20)
+    await world.tap("I'll take it", by=world.linus)
+    taken = await world.card("Linus is on it", timeout_s=20)
     assert "Approve" not in " ".join(taken.labels)
     late = await (await world.ada.replay(card, card.button("Approve").data, chat=world.ops)).answer(20)
     assert late.show_alert
@@ -83,7 +83,7 @@ async def test_recovery_while_asking_takes_the_buttons_away(world: World, is_res
     """What was asked is over; its old button says so, also to a program that was started since."""
     card = await _asked(world)
     world.stack.containers["api"].start()
-    recovered = await world.card("Recovered by itself", timeout_s=60)
+    recovered = await world.card("Recovered on its own", timeout_s=60)
     assert "Approve" not in " ".join(recovered.labels)
     if is_restarted:
         await world.kill()
@@ -98,7 +98,7 @@ async def test_an_old_button_replayed_after_a_restart_changes_nothing(world: Wor
     card = await _asked(world)
     button = card.button("Approve").data
     await world.ask(world.ada, "/approve 1", "Approved")
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     await world.stop()
     await world.start()
     late = await (await world.ada.replay(card, button, chat=world.ops)).answer(20)
@@ -113,12 +113,12 @@ async def test_frozen_automation_does_nothing_on_its_own(world: World) -> None:
     await world.start()
     await world.ask(world.linus, "/freeze release day", "frozen")
     container.kill(signal="SIGKILL")
-    card = await world.card("A person is needed", timeout_s=40)
+    card = await world.card("Someone needs to take over", timeout_s=40)
     assert "frozen" in card.text
     assert "Approve" not in " ".join(card.labels)
 
     await world.ask(world.linus, f"/up {world.stack.project} api", "Started", timeout_s=30)
-    await world.card("by itself after", timeout_s=60)
+    await world.card("on its own after", timeout_s=60)
     await world.ask(world.linus, "/unfreeze", "goes on")
     container.kill(signal="SIGKILL")
     await world.card("Approve", timeout_s=40)
@@ -130,9 +130,9 @@ async def test_observe_only_reports(world: World) -> None:
     await world.ask(world.linus, f"/autonomy {world.stack.project} observe", "admin")
     await world.ask(world.ada, f"/autonomy {world.stack.project} observe", "Observe")
     container.kill(signal="SIGKILL")
-    card = await world.card("A person is needed", timeout_s=40)
+    card = await world.card("Someone needs to take over", timeout_s=40)
     assert "Docker API" in card.text
-    assert "only observed" in card.text
+    assert "observe mode" in card.text
     assert "Approve" not in " ".join(card.labels)
 
 

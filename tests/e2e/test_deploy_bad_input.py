@@ -29,8 +29,8 @@ async def test_a_wrong_setting_is_said_with_what_to_correct(shop: DokployWorld, 
         "organization": ({KEY: shop.dokploy.add_key(has_organization=False, rate_limit=None)}, NO_KEY),
     }[wrong]
     await shop.start("granada", **settings, **QUICK)
-    assert "does not answer yet" in shop.world.log()
-    card = await shop.world.card("a person is needed")
+    assert "isn't responding yet" in shop.world.log()
+    card = await shop.world.card("someone needs to take over")
     shown = card.text.casefold().replace("`", "")
     assert all(word in shown for word in words), card.text
     answer = await shop.world.ask(shop.world.ada, "/deploy granada", "dokploy isn't responding")
@@ -40,7 +40,7 @@ async def test_a_wrong_setting_is_said_with_what_to_correct(shop: DokployWorld, 
 async def test_a_key_with_dokploys_default_limit_is_recognised(shop: DokployWorld) -> None:
     await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada", **{KEY: shop.dokploy.add_key()}, **QUICK)
-    card = await shop.world.card("over its limit", "a person is needed", timeout_s=30)
+    card = await shop.world.card("over its limit", "someone needs to take over", timeout_s=30)
     assert "rateLimitEnabled: false" in card.text
 
 
@@ -48,7 +48,7 @@ async def test_a_key_without_a_permission_says_so_at_the_start_and_when_needed(s
     granada = await shop.stack("granada", shop.file(api=GOOD))
     key = shop.dokploy.add_key(role="member", rights={"docker"}, services=(granada,), rate_limit=None)
     await shop.start("granada", **{KEY: key})
-    assert "lacks the right service:create. Compose files can't be changed" in shop.world.log()
+    assert "lacks the permission service:create. Compose files can't be changed" in shop.world.log()
     sent = await shop.order("/deploy granada")
     await shop.private("up and healthy", after=sent)
     sent = await shop.order("/tag granada/api v2")

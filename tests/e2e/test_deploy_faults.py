@@ -54,10 +54,10 @@ async def test_a_restart_of_dokploy_in_the_middle_is_said_and_repeats_nothing(
     sent = await shop.order("/deploy granada")
     await shop.private("granada", "deploying", after=sent)
     await asyncio.to_thread(shop.dokploy.restart, marks_leftovers=marks_leftovers)
-    card = await shop.private("nothing was changed", "as a restart of dokploy does", after=sent, timeout_s=40)
+    card = await shop.private("nothing was changed", "as it does when it restarts", after=sent, timeout_s=40)
     assert not any("and healthy" in version.text for version in card.versions)
     if not marks_leftovers:  # it stays `running` for ever, and blocks the way: a person must know
-        await shop.world.card("nothing is working on it", "a person is needed")
+        await shop.world.card("nothing is working on it", "someone needs to take over")
     assert len(shop.dokploy.asked("compose.deploy")) == 1
     assert len(shop.dokploy.deployments(granada)) == 2
     assert len(shop.world.cards()) == (0 if marks_leftovers else 1)
@@ -70,7 +70,7 @@ async def test_a_restart_that_loses_the_queue_is_said(shop: DokployWorld) -> Non
     sent = await shop.order("/deploy granada")
     await shop.private("granada", "in dokploy's queue", after=sent)
     await asyncio.to_thread(shop.dokploy.restart)
-    await shop.private("left dokploy's queue without having run", after=sent, timeout_s=40)
+    await shop.private("left dokploy's queue without running", after=sent, timeout_s=40)
     shop.dokploy.release_queue()
     assert len(shop.dokploy.asked("compose.deploy")) == 1
     assert len(shop.dokploy.deployments(granada)) == 1
@@ -83,12 +83,12 @@ async def test_a_dokploy_that_is_down_at_the_start_is_said_and_seen_when_it_is_b
     assert await shop.world.stop() == 0
     await asyncio.to_thread(shop.dokploy.go_down)
     await shop.start("granada")
-    assert "does not answer" in shop.world.log().rpartition("on guard")[2]
+    assert "isn't responding" in shop.world.log().rpartition("on guard")[2]
     shown = await shop.world.ask(shop.world.ada, "/status", "granada")  # not `granada-x7f3k2`: its name is kept
     assert "dokploy isn't responding" in shown.text.casefold()
-    card = await shop.world.card("dokploy isn't responding", "a person is needed", timeout_s=30)
+    card = await shop.world.card("dokploy isn't responding", "someone needs to take over", timeout_s=30)
     await asyncio.to_thread(shop.dokploy.come_back)
-    await shop.world.card("recovered by itself", timeout_s=30)
+    await shop.world.card("recovered on its own", timeout_s=30)
     assert [one.id for one in shop.world.cards()] == [card.id]
     sent = await shop.order("/deploy granada")
     await shop.private("up and healthy", after=sent)
@@ -167,7 +167,7 @@ async def test_a_deploy_that_never_reached_dokploy_is_reported_and_not_repeated(
     await shop.start("granada")
     shop.dokploy.drop("compose.deploy")
     sent = await shop.order("/deploy granada")
-    await shop.private("dokploy never had the deploy", after=sent, timeout_s=40)
+    await shop.private("dokploy never got the deployment", after=sent, timeout_s=40)
     assert len(shop.dokploy.asked("compose.deploy")) == 1
     assert len(shop.dokploy.deployments(granada)) == 1
 

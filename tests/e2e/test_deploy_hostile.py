@@ -67,7 +67,7 @@ async def test_a_dokploy_that_goes_away_is_said_on_the_card_and_the_verdict_come
     sent = await shop.order("/deploy granada")
     await shop.private("deploying", after=sent)
     shop.dokploy.fail_gateway("*", times=10_000)
-    await shop.private("deploying", "cannot be seen now", after=sent)
+    await shop.private("deploying", "i can't see how far granada is", after=sent)
     shop.dokploy.release_running()
     shop.dokploy.faults.forget()
     await shop.private("up and healthy", after=sent)
@@ -80,7 +80,7 @@ async def test_a_change_made_before_the_approval_is_not_deployed(shop: DokployWo
     question = await shop.world.ask(shop.world.ada, "/deploy granada", "approve")
     await shop.edit(granada, env="A=hunter2hunter2")
     await shop.world.ada.tap(question, "Approve")
-    await shop.private("not what was approved any more", after=question.id)
+    await shop.private("no longer do what was approved", after=question.id)
     assert shop.dokploy.asked("compose.deploy") == []
     assert "hunter2" not in shop.told()
 

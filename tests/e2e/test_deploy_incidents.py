@@ -95,9 +95,9 @@ async def test_a_rollback_that_fails_is_undone_and_escalated(shop: DokployWorld)
     (state / "new").touch()
     sent = await shop.order("/rollback granada")
     await shop.private("rollback", "didn't stay healthy", after=sent)
-    called = await shop.private("api is unhealthy", "goes back to where it was", after=sent)
+    called = await shop.private("api is unhealthy", "rolling back to where it was", after=sent)
     assert called.reply_to is not None  # it rings, which an edit of the card does not
-    await shop.private("rollback", "is where it was before", after=sent)
+    await shop.private("rollback", "is back to where it was", after=sent)
     assert granada.row["composeFile"] == second
     assert shop.state(granada, "api")["Running"]
     assert [row["status"] for row in shop.dokploy.deployments(granada)[:2]] == ["done", "done"]

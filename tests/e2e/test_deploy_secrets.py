@@ -82,7 +82,7 @@ async def _fails(shop: DokployWorld, granada: Service) -> None:
     card = await shop.private("failed", "deploy log", after=sent)
     await shop.world.ada.tap(card, "Deploy log")
     await shop.private("could not read from", after=card.id)
-    await shop.private("is where it was before", after=sent)
+    await shop.private("is back to where it was", after=sent)
 
 
 def _log(deployment: Mapping[str, object], line: str) -> None:

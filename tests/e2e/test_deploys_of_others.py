@@ -65,7 +65,7 @@ async def test_a_good_deploy_of_somebody_else_makes_no_noise(shop: DokployWorld)
     polls = len(shop.dokploy.asked("deployment.allCentralized"))
     await shop.world.until(lambda: len(shop.dokploy.asked("deployment.allCentralized")) > polls + 1, what="a poll")
     answer = await shop.world.ask(shop.world.ada, "who deployed granada?", "nicer prices")
-    assert "Dokploy does not say" in answer.text
+    assert "Dokploy doesn't say" in answer.text
     assert shop.world.cards() == []
 
 

@@ -20,7 +20,7 @@ async def test_a_container_killed_for_memory_is_repaired_once_approved(world: Wo
     assert world.events("api", "start") == 1
 
     await world.tap("Approve")
-    await world.card("Solved", timeout_s=40)
+    await world.card("Resolved", timeout_s=40)
     assert world.stack.state("api")["Running"]
     assert world.events("api", "start") == 2
 
@@ -29,7 +29,7 @@ async def test_an_unhealthy_service_is_restarted_once_approved(world: World) -> 
     await _healthy_api(world)
     await get(world.stack.url("api", "/hang"), method="POST")
     await world.tap("Approve", "health check", timeout_s=30)
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     assert world.restarts("api") == 1
 
 
@@ -37,8 +37,8 @@ async def test_a_restart_that_does_not_help_is_escalated(world: World) -> None:
     await _healthy_api(world)
     await get(world.stack.url("api", "/sick"), method="POST")  # lasts beyond a restart
     await world.tap("Approve", "health check", timeout_s=30)
-    card = await world.card("A person is needed", timeout_s=60)
-    assert "Solved" not in card.text
+    card = await world.card("Someone needs to take over", timeout_s=60)
+    assert "Resolved" not in card.text
     assert world.restarts("api") == 1
 
 

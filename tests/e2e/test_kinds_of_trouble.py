@@ -20,7 +20,7 @@ async def test_a_process_killed_out_of_memory_asks_for_more_memory_and_never_res
     card = await world.card("Approve", "a process inside", timeout_s=20)
     assert "still running" in card.text
     await world.tap("Approve")
-    await world.card("Solved", timeout_s=40)
+    await world.card("Resolved", timeout_s=40)
     assert world.stack.inspect("api")["HostConfig"]["Memory"] == 128 * 1024 * 1024
     assert world.events("api", "die") == 0
 
@@ -46,7 +46,7 @@ async def test_a_stopped_dependency_is_named_by_its_victim(world: World) -> None
     database.stop(timeout=3)
 
     card = await world.card("/db", "Approve", timeout_s=60)
-    assert f"Root: {world.stack.project}/db" in card.text, card.text
+    assert f"Root cause: {world.stack.project}/db" in card.text, card.text
     assert "can't find the host" in card.text
     await _is_repaired(world)
 
@@ -63,7 +63,7 @@ async def _worker_on_database(world: World) -> Container:
 async def _is_repaired(world: World) -> None:
     assert len(world.cards()) == 1, world.ops.transcript()
     await world.tap("Approve")
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     assert world.stack.state("db")["Running"]
     assert world.stack.state("worker")["Health"]["Status"] == "healthy"
     assert world.events("worker", "start") == 1
@@ -72,7 +72,7 @@ async def _is_repaired(world: World) -> None:
 async def test_a_crash_loop_is_escalated_with_its_error_and_never_restarted(world: World) -> None:
     await world.start(INFRAGUARDIAN_VERIFICATION__WINDOW_S="10")
     world.stack.service("worker", "crash.py", restart="always")
-    card = await world.card("worker", "DATABASE_URL", "A person is needed", timeout_s=40)
+    card = await world.card("worker", "DATABASE_URL", "Someone needs to take over", timeout_s=40)
     assert "Approve" not in card.labels
     assert world.restarts("worker") == 0
     assert len(world.cards()) == 1, world.ops.transcript()
@@ -82,7 +82,7 @@ async def test_a_container_that_cannot_start_shows_what_the_engine_says(world: W
     await world.start()
     container = world.stack.service("api", ["/no/such/program"], start=False)
     await world.fails(container.start)
-    card = await world.card("cannot start", "A person is needed", timeout_s=30)
+    card = await world.card("can't start", "Someone needs to take over", timeout_s=30)
     assert "127" in card.text
     assert "/no/such/program" in card.text
     assert world.restarts("api") == 0
@@ -103,7 +103,7 @@ async def test_a_container_killed_through_the_api_is_reported_as_such(world: Wor
     card = await world.card("Approve", "killed", "Docker API", timeout_s=20)
     assert "memory limit" not in card.text
     await world.tap("Approve")
-    await world.card("Solved", timeout_s=40)
+    await world.card("Resolved", timeout_s=40)
     assert world.events("api", "start") == 2
 
 
@@ -132,10 +132,10 @@ async def test_an_engine_that_is_gone_is_one_incident_and_no_flood(world: World,
             INFRAGUARDIAN_WATCH__UNREACHABLE_AFTER_S="2",
         )
         await engine.unplug()
-        await world.card("does not answer", timeout_s=30)
+        await world.card("isn't responding", timeout_s=30)
         answer = await world.ask(world.ada, "/status")
         assert "does not answer" in answer.text
 
         engine.plug()
-        await world.card("Recovered by itself", timeout_s=40)
+        await world.card("Recovered on its own", timeout_s=40)
         assert len(world.cards()) == 1, world.ops.transcript()

@@ -31,7 +31,7 @@ async def _asked(world: World) -> None:
 
 
 async def _ends_well(world: World) -> None:
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     assert world.stack.state("api")["Running"]
     assert world.events("api", "start") == 2  # the first start, and the one repair
 

@@ -16,5 +16,5 @@ async def test_an_incident_lives_through_a_kill_in_postgres(world: World, postgr
     await world.kill()
     await world.start()
     await world.tap("Approve")
-    await world.card("Solved", timeout_s=90)
+    await world.card("Resolved", timeout_s=90)
     assert world.events("api", "start") == 2

@@ -19,11 +19,11 @@ async def test_more_memory_that_does_not_help_is_undone(world: World) -> None:
     await world.start(**LONGER)
     await get(world.stack.url("api", "/eat?mb=300"))
     await world.tap("Approve", "limit", timeout_s=40)
-    await world.card("Checking that it holds", timeout_s=30)
+    await world.card("Checking that the repair holds", timeout_s=30)
     assert _limit(world) == 128, world.ops.transcript()
     await world.until(lambda: world.stack.state("api")["Running"], 20, "its policy has brought it back")
     await get(world.stack.url("api", "/eat?mb=300"))  # the same again: the repair did not help
-    await world.card("A person is needed", timeout_s=90)
+    await world.card("Someone needs to take over", timeout_s=90)
     await world.until(lambda: _limit(world) == 64, 20, "the old limit is back")
     assert len(world.cards()) == 1, world.ops.transcript()
 
@@ -33,7 +33,7 @@ async def test_a_limit_that_helps_stays(world: World) -> None:
     await world.start(**LONGER)
     await get(world.stack.url("api", "/eat?mb=100"))
     await world.tap("Approve", "limit", timeout_s=40)
-    await world.card("Solved", timeout_s=90)
+    await world.card("Resolved", timeout_s=90)
     assert _limit(world) == 128
 
 
@@ -45,7 +45,7 @@ async def test_a_repair_must_hold_for_the_real_window(world: World) -> None:
     container.kill(signal="SIGKILL")
     card = await world.card("Approve", timeout_s=40)
     await world.tap("Approve")
-    checking = await world.card("Checking that it holds", timeout_s=30)
+    checking = await world.card("Checking that the repair holds", timeout_s=30)
     assert checking.id == card.id
     solved = await world.card("Resolved after", timeout_s=90)
     started = datetime.fromisoformat(world.stack.state("api")["StartedAt"][:19] + "+00:00")

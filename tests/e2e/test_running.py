@@ -112,7 +112,7 @@ async def test_a_second_start_on_the_same_records_is_refused(world: World) -> No
     assert f"process {world.process.pid}" in said
     container.kill(signal="SIGKILL")
     await world.tap("Approve", timeout_s=40)
-    await world.card("Solved", timeout_s=60)
+    await world.card("Resolved", timeout_s=60)
     assert world.events("api", "start") == 2
 
 

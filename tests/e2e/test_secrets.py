@@ -49,7 +49,7 @@ async def test_no_secret_of_a_container_goes_anywhere(world: World) -> None:
         await world.tap("Why?")
         await world.ask(world.ada, "/incident 1", "Incident 1", timeout_s=40)
         await world.tap("Approve")
-        await world.card("Solved", timeout_s=60)
+        await world.card("Resolved", timeout_s=60)
         await world.ask(world.ada, "/memory killed", "1", timeout_s=40)
         prompts = json.dumps([ollama.requests, ollama.embeds], ensure_ascii=False)
         assert "login with" in prompts, "the model read the log"

@@ -67,7 +67,7 @@ async def test_a_notification_is_taken_and_handed_on() -> None:
         await eventually(lambda: kept.taken == [{"title": "Build Success"}])
 
 
-async def test_it_is_answered_before_it_is_worked_off() -> None:
+async def test_a_notification_is_answered_before_it_is_processed() -> None:
     kept = Kept()
     kept.go.clear()
     async with _serve(dokploy=kept) as url:
@@ -88,13 +88,13 @@ async def test_a_wrong_secret_is_turned_away(brought: str) -> None:
         assert not kept.taken
 
 
-async def test_nothing_is_taken_where_no_secret_is_set() -> None:
+async def test_a_hook_without_a_secret_accepts_nothing() -> None:
     async with _serve(dokploy=Kept(secret=None)) as url:
         assert await _post(f"{url}/dokploy") == 404
         assert await _post(f"{url}/somebody") == 404
 
 
-async def test_only_a_json_object_is_taken() -> None:
+async def test_anything_but_a_json_object_is_refused() -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
         assert await _post(f"{url}/dokploy", b"{}", Content_Type="text/plain") == 415
@@ -128,7 +128,7 @@ async def test_a_flood_is_slowed_down() -> None:
     assert statuses == [204] * FLOOD_LIMIT + [429] * 5
 
 
-async def test_of_what_waits_there_is_an_end() -> None:
+async def test_the_queue_of_waiting_notifications_is_bounded() -> None:
     kept = Kept()
     kept.go.clear()
     hooks = Hooks({"dokploy": kept}, waiting=3)
@@ -160,7 +160,7 @@ async def test_one_that_never_ends_holds_up_no_stop() -> None:
     assert asyncio.get_running_loop().time() - began < END_LIMIT_S + 2.0
 
 
-async def test_one_that_cannot_be_acted_on_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_notification_that_fails_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
     kept = Kept()
     kept.error = SystemUnavailable("Dokploy", "gone")
     async with _serve(dokploy=kept) as url:
@@ -173,7 +173,7 @@ async def test_one_that_cannot_be_acted_on_stops_nothing(caplog: pytest.LogCaptu
     assert all("hunter2" not in repr(vars(record)) for record in caplog.records)
 
 
-async def test_a_secret_may_be_any_bytes_and_comes_once() -> None:
+async def test_an_odd_or_repeated_secret_header_is_refused() -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
         good = f"{HEADER}: {SECRET}".encode()
@@ -187,7 +187,7 @@ async def test_a_secret_may_be_any_bytes_and_comes_once() -> None:
     ("encoding", "content"),
     [("gzip", b"no gzip"), ("gzip", gzip.compress(b" " * 50_000_000)), ("deflate", b"{}"), ("x-own", b"{}")],
 )
-async def test_what_is_packed_is_refused_unread(encoding: str, content: bytes) -> None:
+async def test_a_compressed_body_is_refused_unread(encoding: str, content: bytes) -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
         good = f"{HEADER}: {SECRET}".encode()
@@ -201,14 +201,14 @@ async def test_what_is_packed_is_refused_unread(encoding: str, content: bytes) -
     [b'{"a": ' + b"9" * 200_000 + b"}", b'{"a":' * 40_000, b'{"a": "\\', b"\x00", b'{"a": 1e400, "b": }'],
     ids=["number", "nesting", "half", "nul", "gap"],
 )
-async def test_json_made_to_hurt_is_refused_at_once(content: bytes) -> None:
+async def test_hostile_json_is_refused_at_once(content: bytes) -> None:
     async with _serve(dokploy=Kept()) as url:
         began = asyncio.get_running_loop().time()
         assert await _post(f"{url}/dokploy", content) == 400
         assert asyncio.get_running_loop().time() - began < 1.0
 
 
-async def test_the_same_once_more_is_no_more_work_and_no_flood() -> None:
+async def test_a_repeated_notification_is_processed_once_and_not_counted_as_flood() -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
         body = {"title": "Build Error", "timestamp": "2026-01-01T00:00:00Z"}
@@ -217,7 +217,7 @@ async def test_the_same_once_more_is_no_more_work_and_no_flood() -> None:
         await eventually(lambda: kept.taken == [body, {"title": "Build Success"}])
 
 
-async def test_a_storm_of_strangers_keeps_nobody_out() -> None:
+async def test_a_flood_without_the_secret_does_not_block_valid_notifications() -> None:
     kept = Kept()
 
     async def stranger(number: int) -> int:
@@ -234,7 +234,7 @@ async def test_a_storm_of_strangers_keeps_nobody_out() -> None:
         assert asyncio.get_running_loop().time() - began < 2.0
 
 
-async def test_whoever_sends_slowly_holds_nobody_up() -> None:
+async def test_a_slow_sender_does_not_delay_others() -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
         slow = [await asyncio.open_connection("127.0.0.1", _port(url)) for _ in range(100)]

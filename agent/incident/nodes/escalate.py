@@ -1,4 +1,4 @@
-"""Hands the incident to a person, with the reason and all that was found."""
+"""Hands the incident to people, with the reason and all that was found."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.learn import teach
+from agent.incident.nodes.outcomes import records
+from core.actions.approvals import ApprovalState
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 from core.text import Text, text
 
 _STATES = {"denied": IncidentState.DENIED, "expired": IncidentState.EXPIRED}
-_REASONS = {"denied": "agent.denied", "expired": "agent.expired", "unknown": "agent.unknown"}
 
 
 async def escalate(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
@@ -20,10 +21,7 @@ async def escalate(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
     if incident is None or not incident.is_open:
         return {}
     end = state.get("calls", "refused")
-    raw = state.get("reason")
-    reason = Text.from_json(raw) if raw else text(_REASONS.get(end, "agent.no_plan"))
-    if end in _REASONS and end != "unknown":
-        reason = text(_REASONS[end])
+    reason = await _reason(state, mind)
     now = mind.clock.now()
     next_state = _STATES.get(end, IncidentState.ESCALATED)
 
@@ -33,10 +31,30 @@ async def escalate(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
         if one.state in WITH_A_PERSON and one.state is not IncidentState.ROLLED_BACK:
             return one
         said = replace(one, state=next_state, outcome_says=reason, verify_until=None)
-        return said.note(now, text("agent.escalated", reason=reason))
+        is_refusal = next_state is not IncidentState.ESCALATED
+        return said.note(now, reason if is_refusal else text("agent.escalated", reason=reason))
 
     pages = None if end == "denied" else text("agent.page.escalated", reason=reason)
     after = await mind.desk.update(incident.id, handed_over, pages=pages)
     if state.get("attempt", 0) > 0 and end in ("ok", "failed", "unknown"):
         await teach(after, mind, did_hold=False, call_keys=state.get("call_keys", []))
     return {}
+
+
+async def _reason(state: IncidentGraphState, mind: IncidentDeps) -> Text:
+    """Why people take over: who denied the plan, that nobody decided, or what the plan ran into."""
+    end = state.get("calls", "refused")
+    if end == "denied":
+        return text("agent.denied", who=await _denied_by(state, mind))
+    if end == "expired":
+        return text("agent.expired")
+    if raw := state.get("reason"):
+        return Text.from_json(raw)
+    return text("agent.unknown" if end == "unknown" else "agent.no_plan")
+
+
+async def _denied_by(state: IncidentGraphState, mind: IncidentDeps) -> str | None:
+    """The actor id of whoever denied the plan."""
+    found = await records(mind.door, state.get("call_keys", []))
+    asked = [await mind.door.approvals.get(one.approval_id) for one in found if one.approval_id]
+    return next((one.decided_by for one in asked if one and one.state is ApprovalState.DENIED), None)

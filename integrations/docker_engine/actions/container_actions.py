@@ -338,7 +338,7 @@ class DockerToolset(Toolset):
         """The result of something that makes a container run, told once the engine shows what became of it."""
         now = await wait_until_up(engine, before.name)
         if now is None:
-            raise NotFound(f"{before.ref!r} has been removed meanwhile")
+            raise NotFound(f"{before.ref!r} was removed in the meantime")
         is_up = now.is_running
         is_finished = status_of(now) is Status.FINISHED
         key = key if is_up or is_finished else f"{key}_but"
@@ -359,7 +359,7 @@ async def _again(engine: Engine, before: Container) -> Container:
     """The container as it is now."""
     found = await engine.containers(only=[before.name])
     if not found:
-        raise NotFound(f"{before.ref!r} has been removed meanwhile")
+        raise NotFound(f"{before.ref!r} was removed in the meantime")
     return found[0]
 
 

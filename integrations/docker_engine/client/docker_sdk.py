@@ -131,7 +131,7 @@ class Pool:
         Raises the errors of `Engine`; TimeLimitExceeded: whether it took effect is unknown.
         """
         if self.stuck >= self._threads or len(self._open) >= self._threads + WAITING_LIMIT:
-            raise SystemUnavailable(self._system, f"{self.stuck} calls hang in it; {what} was not sent")
+            raise SystemUnavailable(self._system, f"{self.stuck} calls to it are stuck; {what} was not sent")
         future = self._pool.submit(order)
         self._open.add(future)
         answer = asyncio.wrap_future(future)
@@ -139,7 +139,7 @@ class Pool:
         try:
             await asyncio.wait({answer}, timeout=limit_s)
             if not answer.done():
-                raise TimeLimitExceeded(self._system, f"{what} was not answered within {limit_s:g} s")
+                raise TimeLimitExceeded(self._system, f"{what} timed out after {limit_s:g} s")
             return answer.result()
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise translate(error, self._system, what) from error
@@ -164,7 +164,7 @@ def translate(error: Exception, system: str, what: str) -> GuardianError:
         return refusal(error.status_code or 500, str(error.explanation or error), system, what)
     if isinstance(error, requests.Timeout | TimeoutError):
         return TimeLimitExceeded(system, f"{what} was not answered in time")
-    return SystemUnavailable(system, f"{what} found no engine: {error}")
+    return SystemUnavailable(system, f"{what} couldn't reach the engine: {error}")
 
 
 def refusal(status: int, reason: str, system: str, what: str) -> GuardianError:

@@ -86,7 +86,7 @@ class EngineHttp:
         try:
             return json.loads(body)
         except ValueError as error:
-            raise SystemUnavailable(self._system, f"{what}: its answer is no JSON") from error
+            raise SystemUnavailable(self._system, f"{what}: its answer isn't JSON") from error
 
     @asynccontextmanager
     async def stream(
@@ -124,9 +124,9 @@ class EngineHttp:
                         raise await self._refusal(response, what, refuse)
                     yield response
         except TimeoutError as error:
-            raise TimeLimitExceeded(self._system, f"{what} was not answered in time") from error
+            raise TimeLimitExceeded(self._system, f"{what} timed out") from error
         except (ClientError, OSError) as error:
-            raise SystemUnavailable(self._system, f"{what} found no engine: {plain_reason(error)}") from error
+            raise SystemUnavailable(self._system, f"{what} couldn't reach the engine: {plain_reason(error)}") from error
 
     async def _refusal(self, response: aiohttp.ClientResponse, what: str, refuse: Refusal) -> GuardianError:
         raw = await response.content.read(4096)
@@ -174,5 +174,5 @@ def of_container(name: str, rest: str = "") -> str:
 def checked(name: str) -> str:
     """The name itself, if an engine could have given it: a crafted one must not reach another page."""
     if not _NAME.fullmatch(name):
-        raise NotFound(f"no container can be called {name!r}")
+        raise NotFound(f"{name!r} isn't a valid container name")
     return name

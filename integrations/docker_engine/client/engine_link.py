@@ -56,7 +56,7 @@ def address_of(name: str, settings: EngineSettings) -> Address:
             )
         return Address(socket=path)
     if not url.hostname or url.hostname.startswith("-"):
-        raise SettingsError(f"engine {name!r}: {settings.url!r} names no host")
+        raise SettingsError(f"engine {name!r}: {settings.url!r} has no host")
     if url.scheme == "ssh":
         user = f"{url.username}@" if url.username else ""
         port = f":{url.port}" if url.port else ""
@@ -73,7 +73,7 @@ def _tls(name: str, settings: EngineSettings) -> Tls | None:
         raise SettingsError(f"engine {name!r}: TLS needs tls_ca, and tls_cert and tls_key together")
     for field, path in files.items():
         if path is not None and not path.is_file():
-            raise SettingsError(f"engine {name!r}: {field} {str(path)!r} is no file")
+            raise SettingsError(f"engine {name!r}: {field} {str(path)!r} isn't a file")
     return Tls(ca=settings.tls_ca, cert=settings.tls_cert, key=settings.tls_key)
 
 
@@ -174,15 +174,17 @@ class Connector:
         try:
             versions = mapping(await wire.get("/version", limit_s=self._settings.timeout_s))
         except (NotFound, ActionFailed) as error:
-            raise SystemUnavailable(self.title, f"what answers at its address is no Docker engine ({error})") from error
+            raise SystemUnavailable(
+                self.title, f"what responds at its address isn't a Docker engine ({error})"
+            ) from error
         if not string(versions.get("ApiVersion")):
-            raise SystemUnavailable(self.title, "what answers at its address is no Docker engine")
+            raise SystemUnavailable(self.title, "what responds at its address isn't a Docker engine")
         chosen = choose_version(string(versions["ApiVersion"]), string(versions.get("MinAPIVersion")))
         if _number(chosen) < OLDEST_API:
             needed = ".".join(str(part) for part in OLDEST_API)
             raise SystemUnavailable(
                 self.title,
-                f"it speaks Docker API {chosen} at most, and {needed} is needed; upgrade it to Docker 1.12 or newer",
+                f"it supports Docker API {chosen} at most, but {needed} is needed; upgrade it to Docker 1.12 or newer",
             )
         wire.api_version = chosen
         control = Control(address.sdk_url, chosen, tls=address.tls, timeout_s=self._settings.timeout_s)

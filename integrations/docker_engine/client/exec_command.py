@@ -49,4 +49,4 @@ async def _exit_code(wire: EngineHttp, path: str, what: str) -> int:
         if state.get("Running") is not True and state.get("ExitCode") is not None:
             return count(state.get("ExitCode"))
         await asyncio.sleep(CODE_PAUSE_S)
-    raise ActionFailed(f"{what}: it closed its output and did not end; whether it finished is unknown")
+    raise ActionFailed(f"{what}: it closed its output but kept running; whether it finished is unknown")

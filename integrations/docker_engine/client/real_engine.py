@@ -289,7 +289,7 @@ class RealEngine:
         held = mapping(raw.get("HostConfig"))
         memory, swap = count(held.get("Memory")), count(held.get("MemorySwap"))
         if limit_bytes <= 0:
-            raise ActionFailed(f"{what}: an engine cannot take a limit away from a container that runs")
+            raise ActionFailed(f"{what}: Docker can't remove the limit of a running container")
         # the engine counts memory and swap together; -1: no bound; 0: never set, then it means twice the memory
         both = -1 if swap < 0 else limit_bytes + (swap - memory if swap >= memory > 0 else limit_bytes)
         await self._order(what, lambda control: control.update_memory(container, limit_bytes, both))

@@ -139,13 +139,15 @@ class RealStore:
         """Fetch what the registry has under that name now."""
         name = image_references.parse(reference)
         if self._waiting >= PULLS_WAITING:
-            raise SystemUnavailable(self._connector.title, f"{self._waiting} pulls wait; {reference!r} was not begun")
+            raise SystemUnavailable(
+                self._connector.title, f"{self._waiting} pulls are already waiting; {reference!r} was not started"
+            )
         self._waiting += 1
         try:
             async with asyncio.timeout(time_limit_s):
                 await self._pulls.acquire()
         except TimeoutError:
-            raise TimeLimitExceeded(self._connector.title, f"the turn of pull {reference!r} did not come") from None
+            raise TimeLimitExceeded(self._connector.title, f"pull {reference!r} never got its turn") from None
         finally:
             self._waiting -= 1
         try:
@@ -154,7 +156,7 @@ class RealStore:
             self._pulls.release()
         found = await self.image(name.full)
         if found is None:
-            raise NotFound(f"pull {reference!r}: it came, and is gone again; something removes images there")
+            raise NotFound(f"pull {reference!r}: it was pulled, then removed again; something deletes images there")
         return found
 
     async def _pull(self, name: ImageReference, on_step: OnStep | None, limit_s: float) -> None:
@@ -192,12 +194,12 @@ class RealStore:
             except TimeLimitExceeded as error:
                 raise refuse(504, f"no answer within {time_limit_s:g} s", "", what) from error
             except ValueError as error:
-                raise refuse(500, "the answer is no JSON", "", what) from error
+                raise refuse(500, "the answer isn't JSON", "", what) from error
 
         answer = await self._ask(read, may_take_long=True)
         digest = string(mapping(answer.get("Descriptor")).get("digest"))
         if not digest:
-            raise _refuse(name, 500, "the registry names no digest", "", what)
+            raise _refuse(name, 500, "the registry gave no digest", "", what)
         return digest
 
     async def _login(self, name: ImageReference) -> Mapping[str, str]:

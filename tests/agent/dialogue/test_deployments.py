@@ -60,37 +60,39 @@ async def _deploy(world: World, phase: DeployPhase = DeployPhase.GOOD, **changes
 
 WHO: list[tuple[Language, str, str]] = [
     ("en", "who deployed granada?", "granada: deployed by Ada at"),
-    ("es", "¿quién desplegó Granada?", "granada: despliegue de Ada a las"),
+    ("es", "¿quién desplegó Granada?", "granada: despliegue de Ada, "),
 ]
 
 
 @pytest.mark.parametrize(("language", "words", "told"), WHO)
-async def test_our_own_deploy_has_a_name(managed: World, language: Language, words: str, told: str) -> None:
+async def test_a_deploy_through_the_bot_names_who_requested_it(
+    managed: World, language: Language, words: str, told: str
+) -> None:
     await _deploy(managed)
     assert told in await said(managed, words, language)
 
 
-async def test_a_commit_has_a_title_and_nobody_behind_it(managed: World) -> None:
+async def test_a_git_deployment_shows_its_commit_but_nobody(managed: World) -> None:
     told = await said(managed, "who deployed granada?")
     assert "commit 5f3c2d1 “Fix the memory of the api”" in told
-    assert "Dokploy does not say" in told
+    assert "Dokploy doesn't say" in told
     assert "and more" not in told
 
 
-async def test_what_dokploy_does_not_say_is_not_made_up(managed: World) -> None:
+async def test_an_unknown_requester_is_not_made_up(managed: World) -> None:
     told = await said(managed, "¿quién desplegó rag?", "es")
-    assert told.startswith("rag: despliegue fallido a las")
-    assert "Dokploy no lo dice" in told
+    assert told.startswith("rag: despliegue fallido, ")
+    assert "Dokploy no dice quién" in told
 
 
 async def test_never_deployed_and_not_managed(managed: World) -> None:
-    assert await said(managed, "is nerja deployed?") == "nerja has not been deployed yet."
-    assert "n8n is not managed by Dokploy" in await said(managed, "who deployed n8n?")
+    assert await said(managed, "is nerja deployed?") == "nerja hasn't been deployed yet."
+    assert "n8n isn't managed by Dokploy" in await said(managed, "who deployed n8n?")
 
 
 async def test_a_deploy_under_way_is_said(managed: World) -> None:
     await _deploy(managed, DeployPhase.RUNNING)
-    assert "is being deployed right now, ordered by Ada" in await said(managed, "last deploy of granada")
+    assert "is being deployed right now, requested by Ada" in await said(managed, "last deploy of granada")
 
 
 async def test_what_changed_tells_deployments_versions_and_edits(managed: World) -> None:
@@ -110,7 +112,7 @@ async def test_what_changed_tells_deployments_versions_and_edits(managed: World)
     await _deploy(managed, DeployPhase.CRASHED, version_before=kept[0].id, version_id=kept[1].id)
     told = await said(managed, "what changed since yesterday?")
     assert "0 incidents, 3 deployments" in told
-    assert "granada: deployed by Ada" in told and "it did not hold. Changes: api: 1 → 2." in told
+    assert "granada: deployed by Ada" in told and "it crashed afterwards. Changes: api: 1 → 2." in told
     assert "commit 5f3c2d1" in told and "rag: deployment failed" in told
     only = await said(managed, "¿qué ha cambiado desde ayer en rag?", "es")
     assert "1 despliegue" in only and "granada" not in only
@@ -144,7 +146,9 @@ PROPOSED = [
 
 
 @pytest.mark.parametrize(("words", "name", "arguments"), PROPOSED)
-async def test_a_wish_becomes_a_button_and_nothing_else(managed: World, words: str, name: str, arguments: str) -> None:
+async def test_a_deploy_request_becomes_a_button_and_nothing_else(
+    managed: World, words: str, name: str, arguments: str
+) -> None:
     [part] = await answer(managed, words)
     assert isinstance(part, ProposeCommand)
     assert (part.name, part.arguments) == (name, arguments)
@@ -168,6 +172,6 @@ async def test_a_question_becomes_a_command(managed: World, words: str, name: st
     assert await answer(managed, words) == [RunCommand(name=name, arguments=arguments)]
 
 
-async def test_a_rollback_is_told_as_one(managed: World) -> None:
+async def test_a_rollback_is_reported_as_a_rollback(managed: World) -> None:
     await _deploy(managed, what=DeployKind.ROLLBACK, says=text("deploys.begins", stack="granada"))
     assert "granada: rolled back by Ada" in await said(managed, "who deployed granada?")

@@ -54,7 +54,7 @@ async def test_a_question_becomes_a_command_that_looks(world: World, words: str,
 # -- wishes ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_wish_becomes_a_proposal_with_its_exact_target(world: World) -> None:
+async def test_a_request_becomes_a_proposal_with_its_exact_target(world: World) -> None:
     [part] = await answer(world, "Reinicia el Weaviate", "es")
     assert isinstance(part, ProposeCommand)
     assert (part.name, part.arguments) == ("restart", "rag/weaviate")
@@ -62,20 +62,20 @@ async def test_a_wish_becomes_a_proposal_with_its_exact_target(world: World) -> 
     assert world.docker.asked == []
 
 
-async def test_a_wish_for_a_whole_stack_says_how_much_that_is(world: World) -> None:
+async def test_a_request_for_a_whole_stack_says_how_many_services(world: World) -> None:
     [part] = await answer(world, "stop granada")
     assert isinstance(part, ProposeCommand)
     assert world.texts.render(part.says, "en") == "stop the whole stack granada (4 services)"
 
 
-async def test_an_ambiguous_wish_keeps_the_persons_words(world: World) -> None:
+async def test_an_ambiguous_request_keeps_the_persons_words(world: World) -> None:
     [part] = await answer(world, "restart the api")
     assert isinstance(part, ProposeCommand)
     assert part.arguments == "api"
     assert "granada/api, rag/api" in world.texts.render(part.says, "en")
 
 
-async def test_restart_it_means_what_was_spoken_of_last(world: World) -> None:
+async def test_restart_it_means_the_service_mentioned_last(world: World) -> None:
     dialogue = world.dialogue()
     await parts_of(dialogue, question("logs of celery"))
     [part] = await parts_of(dialogue, question("restart it please"))
@@ -88,7 +88,7 @@ async def test_restart_it_means_what_was_spoken_of_last(world: World) -> None:
     assert isinstance(later, AnswerMessage)
 
 
-async def test_a_prohibition_is_heard(world: World) -> None:
+async def test_a_request_not_to_act_is_respected(world: World) -> None:
     assert await said(world, "no reinicies nada", "es") == "De acuerdo. No cambio nada si no pulsas un botón."
 
 
@@ -111,12 +111,12 @@ async def test_memory_is_told_against_the_limit(world: World) -> None:
     assert "300 of 1024 MB (29 %)" in await said(world, "how much memory does rag api use?")
 
 
-async def test_an_engine_that_is_away_is_no_zero(world: World) -> None:
+async def test_an_unreachable_engine_is_not_reported_as_zero_usage(world: World) -> None:
     world.docker.is_away = True
-    assert await said(world, "cpu of the frontend") == "Nothing has been measured for granada/frontend yet."
+    assert await said(world, "cpu of the frontend") == "No measurements of granada/frontend yet."
 
 
-async def test_what_does_not_run_uses_nothing(world: World) -> None:
+async def test_usage_of_a_stopped_service_says_it_is_not_running(world: World) -> None:
     world.becomes("local/granada-frontend-1", state=ContainerState.PAUSED)
     assert "it is paused" in await said(world, "cpu of the frontend")
     assert world.docker.asked == []
@@ -137,39 +137,39 @@ async def test_why_of_a_well_service_with_a_fresh_incident_leads_to_it(world: Wo
     incident = await world.opens("granada/celery", ago_s=600, state=IncidentState.RESOLVED)
     assert await answer(world, "what happened to celery?") == [RunCommand(name="incident", arguments=str(incident.id))]
     world.clock.advance(hours=3)
-    assert "runs (it has no health check)" in await said(world, "what happened to celery?")
+    assert "is running (no health check)" in await said(world, "what happened to celery?")
 
 
-async def test_why_of_what_runs_says_so(world: World) -> None:
+async def test_why_of_a_running_service_says_it_is_running(world: World) -> None:
     assert await said(world, "why is rag api down?") == (
-        "rag/api runs, its health check is good, up since 2026-02-26 13:00 (3 d). It has no open incident."
+        "rag/api is running and healthy, up since 2026-02-26 13:00 (3 d). No open incident."
     )
-    assert "all services run (4)" in await said(world, "why is granada down?")
+    assert "all services are running (4)" in await said(world, "why is granada down?")
     world.becomes("local/granada-celery-1", state=ContainerState.EXITED, exit_code=0, restart_policy="no")
-    assert "3 services run, 1 job has finished" in await said(world, "why is granada down?")
+    assert "3 services are running, 1 job has finished" in await said(world, "why is granada down?")
     assert "1 tarea terminada" in await said(world, "¿por qué está caído granada?", "es")
     world.becomes("local/granada-celery-1", state=ContainerState.EXITED, exit_code=0, restart_policy="always")
-    assert "granada/celery is down" in await said(world, "why is granada down?")
+    assert "granada/celery has been down" in await said(world, "why is granada down?")
     world.becomes("local/granada-celery-1", state=ContainerState.RUNNING, health=Health.STARTING)
-    assert "its health check has not passed yet" in await said(world, "why is granada down?")
+    assert "it hasn't passed its health check yet" in await said(world, "why is granada down?")
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"exit_code": 1}, "it ended by itself with exit code 1"),
-        ({"exit_code": 0}, "Whether it finished by itself or was stopped, I cannot tell."),
-        ({"exit_code": 143}, "stopped by a signal (exit code 143), by whom unknown"),
-        ({"exit_code": 137, "oom_killed": True}, "the kernel killed it for memory"),
-        ({"exit_code": 127, "error": "exec: no such file"}, "could not start: exec: no such file"),
+        ({"exit_code": 1}, "it exited on its own (code 1)"),
+        ({"exit_code": 0}, "I can't tell whether it finished or was stopped."),
+        ({"exit_code": 143}, "stopped by a signal (exit code 143), I don't know from whom"),
+        ({"exit_code": 137, "oom_killed": True}, "killed by the kernel (out of memory)"),
+        ({"exit_code": 127, "error": "exec: no such file"}, "couldn't start: exec: no such file"),
         ({"state": ContainerState.RESTARTING, "exit_code": 3, "restart_count": 9}, "9 times so far, last exit code 3"),
-        ({"state": ContainerState.CREATED, "error": "port is taken"}, "could not start: port is taken"),
-        ({"state": ContainerState.RUNNING, "health": Health.STARTING}, "has not passed yet"),
+        ({"state": ContainerState.CREATED, "error": "port is taken"}, "couldn't start: port is taken"),
+        ({"state": ContainerState.RUNNING, "health": Health.STARTING}, "hasn't passed its health check yet"),
         ({"state": ContainerState.DEAD}, "it is dead"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_why_tells_the_truth_of_the_engine(world: World, changes: dict[str, object], sentence: str) -> None:
+async def test_why_explains_each_container_state(world: World, changes: dict[str, object], sentence: str) -> None:
     ended = world.clock.now() - timedelta(minutes=5)
     changed = {"state": ContainerState.EXITED, "finished_at": ended, "health": Health.NONE, **changes}
     world.becomes("local/rag-api-1", **changed)
@@ -182,7 +182,7 @@ async def test_who_stopped_it_is_said_where_an_alert_tells(world: World) -> None
     world.alerts = [an_alert("rag", "api", ended, stopped_by="kill")]
     assert "killed through the Docker API" in await said(world, "who stopped rag api?")
     world.alerts = [an_alert("rag", "api", ended - timedelta(hours=1), stopped_by="kill")]
-    assert "by whom unknown" in await said(world, "who stopped rag api?")
+    assert "I don't know from whom" in await said(world, "who stopped rag api?")
 
 
 async def test_a_failing_health_check_is_quoted_without_its_secrets(world: World) -> None:
@@ -205,7 +205,7 @@ async def test_what_changed_lists_incidents_and_containers(world: World) -> None
     assert told.startswith("Since 2026-02-28 00:00: 1 incident, 0 deployments, 1 container created, 1 started again.")
     assert "rag-weaviate-1 created at 11:00 from example/weaviate:1" in told
     assert "n8n-worker-1 started at 10:00" in told
-    assert "I cannot see" in told
+    assert "I can't see" in told
     assert "weaviate" not in await said(world, "what changed in n8n since yesterday?")
 
 
@@ -238,7 +238,7 @@ async def test_a_reply_is_about_its_incident(world: World) -> None:
     assert (before.name, before.arguments[:14]) == ("memory", "granada/celery")
 
 
-async def test_words_decide_nothing(world: World) -> None:
+async def test_a_yes_in_chat_approves_nothing(world: World) -> None:
     incident = await world.opens("granada/celery")
     assert "/approve" in await said(world, "sí, hazlo", "es", incident_id=incident.id)
     assert "/approve" in await said(world, "approve", incident_id=incident.id)
@@ -250,7 +250,7 @@ async def test_words_decide_nothing(world: World) -> None:
 async def test_nobody_hears_of_a_stack_that_is_not_theirs(world: World) -> None:
     await world.opens("granada/api")
     world.sees = lambda actor, stack: stack == "rag"
-    assert "I know no stack" in await said(world, "why is postgres down?", actor=GRACE)
+    assert "There is no stack" in await said(world, "why is postgres down?", actor=GRACE)
     assert await answer(world, "what's wrong?", actor=GRACE) == [RunCommand(name="status")]
     assert "granada" not in await said(world, "what changed since yesterday?", actor=GRACE)
     assert await answer(world, "logs of the api", actor=GRACE) == [RunCommand(name="logs", arguments="rag/api 50")]
@@ -261,6 +261,6 @@ async def test_without_a_model_the_rest_gets_an_honest_word(world: World) -> Non
     assert "none is configured" in await said(world, "x" * 5000)
 
 
-async def test_an_empty_inventory_is_no_fault(world: World) -> None:
+async def test_an_empty_inventory_gets_an_answer_without_an_error(world: World) -> None:
     world.inventory = type(inventory(world.clock))()
-    assert "I know no stack" in await said(world, "why is api down?")
+    assert "There is no stack" in await said(world, "why is api down?")

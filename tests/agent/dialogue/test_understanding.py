@@ -220,13 +220,13 @@ def test_a_common_question_is_understood(words: str, intent: Intent, targets: li
 
 
 @pytest.mark.parametrize("words", NEVER_A_WISH)
-def test_what_is_no_wish_is_not_taken_for_one(words: str) -> None:
+def test_a_question_is_not_taken_for_a_request(words: str) -> None:
     found = understand(words, INVENTORY)
     assert found is None or found.intent not in WISHES
 
 
 @pytest.mark.parametrize("words", FOR_THE_MODEL)
-def test_what_a_rule_would_answer_past_goes_to_the_model(words: str) -> None:
+def test_a_question_beyond_the_rules_goes_to_the_model(words: str) -> None:
     found = understand(words, INVENTORY)
     assert found is None or not found.is_sure
 
@@ -249,24 +249,24 @@ def test_a_very_long_text_is_no_common_question() -> None:
 
 
 @pytest.mark.parametrize("words", ["", "   ", "¿?", "🤷", "\u202e\u0000", "<b>&amp;</b>", "(" * 5000])
-def test_odd_texts_are_survived(words: str) -> None:
+def test_odd_texts_do_not_break_understanding(words: str) -> None:
     understand(words, INVENTORY)
     wants_change(words)
 
 
-def test_folding() -> None:
+def test_case_and_accents_are_ignored() -> None:
     assert fold("  ¿Qué   PASÓ, con «granada/api»?  ") == "que paso con granada/api"
 
 
 @pytest.mark.parametrize(
     "words", ["restart it", "despliega granada", "arregla la api", "please fix granada", "sí, hazlo", "levántalo todo"]
 )
-def test_a_wish_for_change_is_noticed(words: str) -> None:
+def test_a_request_for_change_is_noticed(words: str) -> None:
     assert wants_change(words)
 
 
 @pytest.mark.parametrize("words", ["qué dicen los logs de celery", "don't restart it, just explain", "no toques nada"])
-def test_no_wish_no_change(words: str) -> None:
+def test_a_text_without_a_request_changes_nothing(words: str) -> None:
     assert not wants_change(words)
 
 

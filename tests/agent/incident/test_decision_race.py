@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from core.actions.approvals import ApprovalState
 from core.incidents.incident import IncidentState
-from tests.agent.incident.world import API, IncidentWorld
+from core.text import text
+from core.views.cards import line
+from core.views.incident_card import IncidentView, incident_card
+from tests.agent.incident.world import ADA, API, IncidentWorld
 
 DELAYS_MS = [0, 1, 2, 5, 10, 20, 50]
 
@@ -61,6 +65,18 @@ async def test_of_two_decisions_the_first_counts(tmp_path: Path, delay_ms: int) 
         was_approved = outcomes[0]
         assert ended.state is (IncidentState.RESOLVED if was_approved else IncidentState.DENIED)
         assert world.starts() == (1 if was_approved else 0)
+
+
+async def test_a_denied_incident_names_who_denied_it(tmp_path: Path) -> None:
+    world = IncidentWorld(home=tmp_path)
+    async with world.running():
+        world.decide_when_asked(world.deny)
+        world.engine.kill(API)
+        denied = await world.incident(IncidentState.DENIED)
+        assert denied.outcome_says == text("agent.denied", who=ADA.id)
+        assert denied.timeline[-1].says == denied.outcome_says
+        card = incident_card(IncidentView(incident=denied, now=denied.occurred_at, zone=UTC, names={ADA.id: "Ada"}))
+        assert line(text("agent.denied", who="Ada")) in card.blocks
 
 
 @pytest.mark.parametrize("delay_ms", [None, *DELAYS_MS])

@@ -131,7 +131,7 @@ def site(home: Path, **works: object) -> Site:
 
 
 @pytest.mark.parametrize("held_s", [WINDOW_S, 1.0, 0.0])
-async def test_the_time_that_a_deploy_has_held_is_not_waited_for_again(tmp_path: Path, held_s: float) -> None:
+async def test_the_healthy_time_of_a_deploy_counts_for_the_verification(tmp_path: Path, held_s: float) -> None:
     """It must have held for the window since it was well, whoever was looking; and no longer is waited."""
     here = site(tmp_path, held_s=held_s)
     async with here.world.running():
@@ -163,7 +163,7 @@ async def test_a_deploy_that_never_began_leaves_only_the_edit_to_take_back(tmp_p
         assert here.works.done == ["edit", "deploy", "edit back"]
 
 
-async def test_what_could_not_be_taken_back_goes_to_a_person(tmp_path: Path) -> None:
+async def test_a_change_that_cannot_be_undone_is_escalated(tmp_path: Path) -> None:
     """No second solution on top of a state that nobody knows."""
     here = site(tmp_path, phase="crashed", undo_fails=True)
     async with here.world.running():

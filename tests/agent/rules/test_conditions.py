@@ -54,7 +54,7 @@ def holds(source: str, facts: Lookup = lookup) -> bool:
         "host.memory_free_mb is None",
     ],
 )
-def test_it_holds(source: str) -> None:
+def test_a_true_condition_holds(source: str) -> None:
     assert holds(source)
 
 
@@ -77,7 +77,7 @@ def test_it_holds(source: str) -> None:
         "evidence.exit_code in evidence.output",
     ],
 )
-def test_what_is_missing_or_unfit_is_false(source: str) -> None:
+def test_a_missing_or_unfit_fact_makes_a_condition_false(source: str) -> None:
     assert not holds(source)
 
 
@@ -86,14 +86,14 @@ def test_what_is_missing_or_unfit_is_false(source: str) -> None:
     [
         ("__import__('os')", "no function"),
         ("evidence.__class__", None),
-        ("evidence.exit_code.__class__.__mro__.x", "is no name"),
+        ("evidence.exit_code.__class__.__mro__.x", "isn't a name"),
         ("evidence", "write evidence.<name>"),
         ("evidnce.x", "did you mean 'evidence'"),
-        ("(lambda: 1)()", "which conditions do not have"),
-        ("[x for x in evidence.errors]", "which conditions do not have"),
-        ("evidence.errors[0]", "which conditions do not have"),
+        ("(lambda: 1)()", "which conditions don't support"),
+        ("[x for x in evidence.errors]", "which conditions don't support"),
+        ("evidence.errors[0]", "which conditions don't support"),
         ("f'{evidence.x}'", "leave out the letter"),
-        ("evidence.x ** 9 ** 9", "which conditions do not have"),
+        ("evidence.x ** 9 ** 9", "which conditions don't support"),
         ("evidence.x == None", "is None"),
         ("evidence.x is 1", "is None"),
         ("evidence.x = 1", "write '=='"),
@@ -111,7 +111,7 @@ def test_what_is_missing_or_unfit_is_false(source: str) -> None:
         ("", "cannot be read"),
     ],
 )
-def test_what_is_refused(source: str, says: str | None) -> None:
+def test_an_unsupported_condition_is_refused_with_words(source: str, says: str | None) -> None:
     if says is None:
         assert compile_condition(source, ROOTS).names_used() == {"evidence.__class__"}  # a name that is in no list
         return

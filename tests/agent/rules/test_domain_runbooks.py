@@ -135,7 +135,7 @@ async def test_a_certificate_that_is_not_accepted(
         ),
     ],
 )
-async def test_what_only_a_person_can_end_is_explained(
+async def test_trouble_only_people_can_fix_is_explained(
     books: Runbooks, catalog: Catalog, kind: AlertKind, facts: dict[str, Any], runbook: str, part: str
 ) -> None:
     told = await tell(books, catalog, of_stack(kind, **facts), api(ContainerState.RUNNING), db())

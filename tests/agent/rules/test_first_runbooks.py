@@ -70,7 +70,7 @@ async def test_memory_kill_with_a_peak_raises_the_limit(books: Runbooks, catalog
         ("ramp", True, 8000, ()),
     ],
 )
-async def test_memory_kill_otherwise(
+async def test_a_memory_kill_is_handled_by_its_memory_trend(
     books: Runbooks,
     catalog: Catalog,
     shape: str,
@@ -282,7 +282,7 @@ async def test_what_was_killed_through_the_api_is_started_again(books: Runbooks,
     assert back.actions == ()
 
 
-async def test_what_is_paused_goes_on(books: Runbooks, catalog: Catalog) -> None:
+async def test_a_paused_service_is_resumed(books: Runbooks, catalog: Catalog) -> None:
     judged = await judge(books, catalog, incident(AlertKind.PAUSED, restart_count=0), api(ContainerState.PAUSED))
     assert named(judged) == ("paused", "paused")
     assert judged.actions == (("docker.unpause", OWN),)
@@ -315,7 +315,7 @@ async def test_memory_near_its_limit_gets_room_unless_it_leaks(books: Runbooks, 
         (AlertKind.DETECTOR_FAILED, {"broken_detectors": ["paused"]}, ("detector_failed", "detector_failed"), "local"),
     ],
 )
-async def test_what_only_a_person_can_judge_is_explained(
+async def test_trouble_only_people_can_judge_is_explained(
     books: Runbooks,
     catalog: Catalog,
     kind: AlertKind,
@@ -355,7 +355,7 @@ async def test_one_missing_fact_costs_one_sentence_only(books: Runbooks, catalog
     assert said(judged, "es").endswith(f"Su última salida: «{output}».")
 
 
-async def test_an_alert_without_a_rule_goes_to_the_model(books: Runbooks, catalog: Catalog) -> None:
+async def test_an_alert_no_rule_explains_goes_to_the_model(books: Runbooks, catalog: Catalog) -> None:
     without = Runbooks({name: book for name, book in books.by_id.items() if name != "cpu_pegged"})
     judged = await judge(without, catalog, incident(AlertKind.CPU_PEGGED, cpu_pct=99.0), api(ContainerState.RUNNING))
     assert judged.verdict.why_ask == "none_fits"

@@ -93,7 +93,7 @@ async def test_an_engine_that_does_not_answer_is_evidence() -> None:
         ValueError("odd"),
     ],
 )
-async def test_no_fault_of_a_reader_gets_out(fault: Exception) -> None:
+async def test_a_failing_reader_does_not_stop_the_gathering(fault: Exception) -> None:
     async def read(name: str, params: dict[str, object]) -> Result:
         raise fault
 

@@ -41,7 +41,7 @@ MISTAKES = [
     ("cause: memory_limit", "cuase: memory_limit", 8, "did you mean 'cause'"),
     ("cause: memory_limit", "cuase: memory_limit", 1, "lacks 'cause'"),
     ("cause: memory_limit", "cause: Memory Limit!", 8, "small letters"),
-    ("cause: memory_limit", "cause: memory_limit\ncause: other", 9, "stands twice"),
+    ("cause: memory_limit", "cause: memory_limit\ncause: other", 9, "appears twice"),
     ("event: container_died", "event: container_dead", 2, "did you mean 'container_died'"),
     ("scope: docker_compose", "scope: compose", 2, "did you mean 'docker_compose'"),
     (", es: Terminado por memoria", "", 1, "lacks 'es'"),
@@ -67,7 +67,7 @@ MISTAKES = [
     ("window: 2h", "windw: 2h", 10, "did you mean 'window'"),
     ("id: history", "id: evidence", 10, "'evidence' is taken"),
     ("${incident.service} was", "${incident.servce} was", 12, "did you mean 'incident.service'"),
-    ("${incident.service} was", "${incident service} was", 12, "is no name"),
+    ("${incident.service} was", "${incident service} was", 12, "isn't a name"),
     ("${incident.service} was", "${incident.service was", 12, "not closed"),
     ("${incident.service} was", "${histry.points} was", 12, "did you mean 'history'"),
     ("confidence_threshold: 0.8", "confidence_threshold: 80", 16, "from 0 to 1"),
@@ -85,10 +85,10 @@ MISTAKES = [
     ("factor: 2}}", "factor: 2}, needs: [restart]}", 19, "wait for each other"),
     ("retry: 2", "retry: 99", 21, "from 0 to 5"),
     ("retry: 2", "retries: 2", 21, "did you mean 'retry'"),
-    ("{id: restart,", "{id: limit,", 20, "stands twice"),
+    ("{id: restart,", "{id: limit,", 20, "appears twice"),
     ("wait_s: 10", "wait_s: soon", 21, "must be a number"),
     ("window_s: 60", "window: 60", 22, "did you mean 'window_s'"),
-    ("[docker.kill]", "[docker.restart]", 20, "stands under 'forbidden'"),
+    ("[docker.kill]", "[docker.restart]", 20, "is listed under 'forbidden'"),
     ("all_solutions_failed", "all_solution_failed", 24, "did you mean 'all_solutions_failed'"),
     ("solutions:", "solutions: [", 15, "this is not YAML"),
     ("forbidden: [docker.kill]", "forbidden: docker.kill", 23, "must be a list"),
@@ -145,7 +145,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         ("a: \x00", "not YAML"),
     ],
 )
-def test_what_is_no_runbook_at_all(tmp_path: Path, content: str, says: str) -> None:
+def test_a_file_that_is_no_runbook_is_named(tmp_path: Path, content: str, says: str) -> None:
     assert says in "\n".join(complaints(write(tmp_path / "runbooks", content)))
 
 
@@ -165,7 +165,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_runbooks(tmp_path / "nowhere", None, small_catalog())
 
 
-def test_two_endings_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_files_of_one_name_with_different_extensions_are_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "runbooks", GOOD)
     write(folder, GOOD, "container_oom.yaml")
     assert "one id, two files" in "\n".join(complaints(folder))

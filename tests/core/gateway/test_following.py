@@ -24,7 +24,7 @@ async def wish(world: Kitchen) -> None:
     await world.door.decide(receipt.approval.id, ADA, approve=True)
 
 
-async def test_a_call_ends_when_what_it_began_has_ended(tmp_path: Path) -> None:
+async def test_a_followed_call_ends_with_the_deployment_it_started(tmp_path: Path) -> None:
     oven = Oven()
     async with kitchen(tmp_path, oven) as world:
         await wish(world)
@@ -39,7 +39,9 @@ async def test_a_call_ends_when_what_it_began_has_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("said", "state"), [("failed", CallState.FAILED), ("unknown", CallState.UNKNOWN)])
-async def test_the_verdict_is_that_of_the_run(tmp_path: Path, said: str, state: CallState) -> None:
+async def test_a_followed_call_takes_its_verdict_from_the_deployment(
+    tmp_path: Path, said: str, state: CallState
+) -> None:
     oven = Oven(end={"outcome": said, "message": COOKED.to_json()})
     async with kitchen(tmp_path, oven) as world:
         await wish(world)
@@ -57,7 +59,7 @@ async def test_a_lost_answer_is_followed_and_never_repeated(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("answer", "state"), [("refused", CallState.FAILED), ("nothing", CallState.OK)])
-async def test_what_did_not_begin_is_not_followed(tmp_path: Path, answer: str, state: CallState) -> None:
+async def test_a_call_that_never_started_is_not_followed(tmp_path: Path, answer: str, state: CallState) -> None:
     oven = Oven(answers=[answer], end=WELL)
     async with kitchen(tmp_path, oven) as world:
         await wish(world)
@@ -65,7 +67,7 @@ async def test_what_did_not_begin_is_not_followed(tmp_path: Path, answer: str, s
         assert await world.knowledge.runs.list(kind="bake") == []
 
 
-async def test_the_next_life_goes_on_following(tmp_path: Path) -> None:
+async def test_following_continues_after_a_restart(tmp_path: Path) -> None:
     oven = Oven()
     async with kitchen(tmp_path, oven) as world:
         await wish(world)
@@ -76,7 +78,7 @@ async def test_the_next_life_goes_on_following(tmp_path: Path) -> None:
     assert oven.begun == ["w1"]
 
 
-async def test_what_was_begun_in_a_system_that_is_gone_is_unknown(tmp_path: Path) -> None:
+async def test_a_call_to_a_removed_system_ends_as_unknown(tmp_path: Path) -> None:
     oven = Oven()
     async with kitchen(tmp_path, oven) as world:
         await wish(world)
@@ -88,7 +90,7 @@ async def test_what_was_begun_in_a_system_that_is_gone_is_unknown(tmp_path: Path
     assert ended.result is not None and ended.result.message.key == "door.unavailable"
 
 
-async def test_what_a_dead_life_never_began_is_begun_once(tmp_path: Path) -> None:
+async def test_a_call_cut_off_before_it_went_out_is_started_once(tmp_path: Path) -> None:
     """The program died after it had written `started` and before anything went out."""
     oven = Oven(end=NEVER)
     async with kitchen(tmp_path, oven) as world:
@@ -108,7 +110,7 @@ async def test_what_a_dead_life_never_began_is_begun_once(tmp_path: Path) -> Non
     assert all(run.state is RunState.DONE for run in runs)
 
 
-async def test_whoever_is_asked_sees_what_would_be_done(tmp_path: Path) -> None:
+async def test_an_approval_shows_the_preview_of_the_change(tmp_path: Path) -> None:
     async with kitchen(tmp_path, Oven()) as world:
         receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={"dish": "cake"}, actor=ADA))
         assert receipt.approval is not None
@@ -116,7 +118,7 @@ async def test_whoever_is_asked_sees_what_would_be_done(tmp_path: Path) -> None:
     assert kept is not None and kept.preview == ("- flour", "+ cake")
 
 
-async def test_what_cannot_be_done_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+async def test_an_impossible_call_is_refused_before_approval_is_requested(tmp_path: Path) -> None:
     oven = Oven()
     async with kitchen(tmp_path, oven) as world:
         receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={"dish": "stone"}, actor=ADA))
@@ -127,7 +129,7 @@ async def test_what_cannot_be_done_is_refused_before_anybody_is_asked(tmp_path: 
     assert oven.begun == []
 
 
-async def test_a_yes_is_void_when_its_basis_has_changed(tmp_path: Path) -> None:
+async def test_an_approval_is_void_when_the_file_changed_since(tmp_path: Path) -> None:
     oven = Oven(end=WELL)
     async with kitchen(tmp_path, oven) as world:
         receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={}, actor=ADA))

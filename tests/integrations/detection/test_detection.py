@@ -39,7 +39,7 @@ async def test_the_kernel_kills_a_child(watched: Watched) -> None:
     assert watched.heard.kinds(name) == ["child_oom"]
 
 
-async def test_a_crash_loop(watched: Watched) -> None:
+async def test_a_crash_loop_raises_an_alert(watched: Watched) -> None:
     name = await watched.stage.crashes(exit_code=3, restart="always")
     found = await watched.alarm(name, "crash_loop")
     assert found.facts()["exit_code"] == 3
@@ -50,7 +50,7 @@ async def test_a_crash_loop(watched: Watched) -> None:
     await watched.clears(found.fingerprint)
 
 
-async def test_one_death_that_heals_by_itself_is_told_once(watched: Watched) -> None:
+async def test_a_single_crash_that_restarts_is_reported_once(watched: Watched) -> None:
     name = await watched.stage.runs("api", memory_mb=48, restart="always")
     await watched.stage.eat_memory(name)
     found = await watched.alarm(name, "container_died")
@@ -60,7 +60,7 @@ async def test_one_death_that_heals_by_itself_is_told_once(watched: Watched) -> 
     assert {one.at for one in watched.heard.of(name)} == {found.at}, "once, perhaps in better words"
 
 
-async def test_unhealthy_and_well_again(watched: Watched) -> None:
+async def test_an_unhealthy_container_raises_an_alert_that_clears_when_healthy(watched: Watched) -> None:
     name = await watched.stage.runs("api", has_health_check=True)
     await until(watched.stage, name, lambda one: one.health is Health.HEALTHY)
     await watched.stage.set_health(name, is_healthy=False)
@@ -73,7 +73,7 @@ async def test_unhealthy_and_well_again(watched: Watched) -> None:
     assert watched.watcher.is_quiet(found.fingerprint, found.at)
 
 
-async def test_killed_through_the_api(watched: Watched) -> None:
+async def test_a_kill_through_the_api_raises_an_alert(watched: Watched) -> None:
     name = await watched.stage.runs("api", restart="always")
     await watched.stage.kill(name)
     found = await watched.alarm(name, "killed_by_api")
@@ -113,14 +113,14 @@ async def test_our_own_act_is_no_alarm(watched: Watched) -> None:
     assert watched.heard.of(name) == []
 
 
-async def test_cannot_start(watched: Watched) -> None:
+async def test_a_container_that_cannot_start_raises_an_alert(watched: Watched) -> None:
     name = await watched.stage.cannot_start()
     found = await watched.alarm(name, "cannot_start")
     assert "no such file" in str(found.facts()["state_error"])
     assert watched.heard.kinds(name) == ["cannot_start"]
 
 
-async def test_paused(watched: Watched) -> None:
+async def test_a_paused_container_raises_an_alert(watched: Watched) -> None:
     name = await watched.stage.runs("api")
     await watched.stage.pause(name)
     found = await watched.alarm(name, "paused")
@@ -136,7 +136,7 @@ async def test_a_finished_job_is_no_alarm_and_a_failed_one_is(watched: Watched) 
     assert watched.heard.of(good) == []
 
 
-async def test_what_happened_while_nobody_watched_is_found_at_the_start(stage: Stage) -> None:
+async def test_trouble_from_before_the_start_is_found_at_the_start(stage: Stage) -> None:
     looping = await stage.crashes("worker", restart="always")
     name = await stage.runs("api", restart="on-failure", memory_mb=48)
     stopped = await stage.runs("web", restart="always")
@@ -151,7 +151,7 @@ async def test_what_happened_while_nobody_watched_is_found_at_the_start(stage: S
     assert heard.of(stopped) == []
 
 
-async def test_an_alert_of_the_last_run_goes_on_or_clears(stage: Stage) -> None:
+async def test_an_alert_from_before_a_restart_stays_or_clears(stage: Stage) -> None:
     dead, well = await stage.runs("api"), await stage.runs("web")
     heard = Heard()
     async with watcher(stage, heard, []) as eyes:

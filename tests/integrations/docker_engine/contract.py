@@ -217,7 +217,7 @@ class EngineContract:
 
     # -- health and pause ------------------------------------------------------------------------------------------
 
-    async def test_health_turns_and_turns_back(self, stage: Stage) -> None:
+    async def test_health_changes_to_unhealthy_and_back(self, stage: Stage) -> None:
         name = await stage.runs("api", has_health_check=True)
         found = await until(stage, name, lambda one: one.health is Health.HEALTHY)
         assert found.health_interval_s > 0
@@ -234,7 +234,7 @@ class EngineContract:
         assert sick.is_running
         assert set(seen.kinds(name)) == {EventKind.HEALTH}, "the probes themselves are no events"
 
-    async def test_without_a_check_there_is_no_health(self, stage: Stage) -> None:
+    async def test_a_container_without_a_health_check_has_no_health(self, stage: Stage) -> None:
         assert (await look(stage, await stage.runs("api"))).health is Health.NONE
 
     async def test_pause_and_unpause(self, stage: Stage) -> None:
@@ -280,7 +280,7 @@ class EngineContract:
         assert (found.state, found.exit_code, found.oom_killed) == (ContainerState.EXITED, 137, False)
         assert [one.signal for one in seen.of(name) if one.kind is EventKind.KILL] == [15, 9]
 
-    async def test_restart_starts_anew(self, stage: Stage) -> None:
+    async def test_restart_starts_a_running_container_again(self, stage: Stage) -> None:
         name = await stage.runs("api")
         before = await until(stage, name, is_up)
         async with recorded(stage.engine) as seen:
@@ -293,13 +293,13 @@ class EngineContract:
         assert after.id == before.id
         assert after.restart_count == 0, "the engine counts only its own restarts"
 
-    async def test_restart_brings_a_stopped_one_up(self, stage: Stage) -> None:
+    async def test_restart_starts_a_stopped_container(self, stage: Stage) -> None:
         name = await stage.runs("api")
         await stage.engine.stop(name)
         await stage.engine.restart(name)
         assert is_up(await look(stage, name))
 
-    async def test_the_memory_limit_moves(self, stage: Stage) -> None:
+    async def test_the_memory_limit_can_be_changed(self, stage: Stage) -> None:
         name = await stage.runs("api", memory_mb=64)
         async with recorded(stage.engine) as seen:
             await stage.engine.update_memory(name, limit_bytes=128 * MB)
@@ -398,7 +398,7 @@ class EngineContract:
 
     # -- events and mistakes ---------------------------------------------------------------------------------------
 
-    async def test_events_since_a_moment_are_told_again(self, stage: Stage) -> None:
+    async def test_events_since_a_moment_are_replayed(self, stage: Stage) -> None:
         before = datetime.now(UTC) - timedelta(seconds=1)
         name = await stage.crashes(exit_code=4)
         await until(stage, name, has_ended)
@@ -408,7 +408,7 @@ class EngineContract:
         assert before < died.at <= datetime.now(UTC) + timedelta(seconds=1)
 
     @pytest.mark.parametrize("call", ["logs", "top", "exec", "restart", "start", "stop", "unpause", "update_memory"])
-    async def test_nobody_of_that_name(self, stage: Stage, call: str) -> None:
+    async def test_an_unknown_container_raises_not_found(self, stage: Stage, call: str) -> None:
         engine = stage.engine
         calls: dict[str, Callable[[], Awaitable[object]]] = {
             "logs": lambda: engine.logs(NOBODY),

@@ -88,7 +88,7 @@ class StoreContract:
         assert named is not None
         assert named.id == old.id
 
-    async def test_what_is_not_there_is_said(self, shelf: Shelf) -> None:
+    async def test_a_missing_image_is_named(self, shelf: Shelf) -> None:
         store = shelf.engine.store
         with pytest.raises(NotFound):
             await store.tag(NOTHING, "nobody/has-this:1")
@@ -96,10 +96,10 @@ class StoreContract:
             with pytest.raises(EngineNotFound) as caught:
                 await ask(shelf.missing)
             assert caught.value.trouble is RefusalReason.IMAGE_NOT_FOUND
-        with pytest.raises(NotFound, match="no image can be called"):
+        with pytest.raises(NotFound, match="isn't a valid image name"):
             await store.pull("../images/json")
 
-    async def test_what_is_used_is_not_removed(self, shelf: Shelf) -> None:
+    async def test_an_image_in_use_is_not_removed(self, shelf: Shelf) -> None:
         store = shelf.engine.store
         _, name = shelf.runs()
         used = await store.image(name)
@@ -112,7 +112,7 @@ class StoreContract:
         assert not await store.remove_image(free)
         assert await store.image(name) == used
 
-    async def test_ports_of_those_that_run_and_those_that_do_not(self, shelf: Shelf) -> None:
+    async def test_ports_of_running_and_stopped_containers_are_listed(self, shelf: Shelf) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])

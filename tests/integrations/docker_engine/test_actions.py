@@ -84,7 +84,7 @@ async def test_list_shows_the_stack(catalog: Catalog, real_stage: RealStage) -> 
     assert isinstance(rows, list)
     facts = {row["container"]: (row["state"], row["exit_code"]) for row in rows if isinstance(row, dict)}
     assert facts == {f"local/{name}": ("running", None), f"local/{ended}": ("exited", 3)}
-    assert english(result) == "2 containers, 1 of them running."
+    assert english(result) == "2 containers, 1 running."
     assert (await run(catalog, "docker.list", stack="nobody")).outcome is Outcome.NO_DATA
 
 
@@ -99,7 +99,9 @@ async def test_inspect_keeps_secrets(catalog: Catalog, real_stage: RealStage) ->
     assert "[secret]" in repr(result.data["labels"])
 
 
-async def test_a_name_a_reference_and_a_mistake(catalog: Catalog, real_stage: RealStage) -> None:
+async def test_a_container_is_found_by_name_or_reference_and_a_typo_is_corrected(
+    catalog: Catalog, real_stage: RealStage
+) -> None:
     name = await real_stage.runs("api")
     by_name = await run(catalog, "docker.inspect", container=name)
     by_reference = await run(catalog, "docker.inspect", container=f"local/{name}")
@@ -109,10 +111,10 @@ async def test_a_name_a_reference_and_a_mistake(catalog: Catalog, real_stage: Re
     assert english(mistaken) == f"There is no container “{name}x”. Did you mean “{name}”?"
     assert spanish(mistaken) == f"No hay ningún contenedor «{name}x». ¿Querías decir «{name}»?"
     elsewhere = await run(catalog, "docker.inspect", container=f"locla/{name}")
-    assert english(elsewhere) == "There is no host “locla”. Known are: local."
+    assert english(elsewhere) == "There is no host “locla”. Known hosts: local."
 
 
-async def test_a_name_on_two_hosts_must_be_told_apart(engine: RealEngine, real_stage: RealStage) -> None:
+async def test_a_name_on_two_hosts_asks_for_the_host(engine: RealEngine, real_stage: RealStage) -> None:
     name = await real_stage.runs("api")
     catalog = Catalog([DockerToolset({"local": engine, "other": engine}, redact)])
     either = await run(catalog, "docker.inspect", container=name)
@@ -157,7 +159,7 @@ async def test_exec_reports_the_code(catalog: Catalog, real_stage: RealStage) ->
         await run(catalog, "docker.exec", container=name, argv="ls -l")
 
 
-async def test_restart_tells_the_truth(catalog: Catalog, real_stage: RealStage) -> None:
+async def test_restart_reports_the_state_after_it(catalog: Catalog, real_stage: RealStage) -> None:
     name = await real_stage.runs("api")
     before = datetime.now(UTC)
     assert await outcome(catalog, "docker.restart", before, container=name) is Outcome.FAILED
@@ -176,13 +178,13 @@ async def test_a_restart_that_does_not_help_is_no_success(catalog: Catalog, real
     assert "but it is stopped (exit code 2)" in english(result)
 
 
-async def test_a_job_may_end(catalog: Catalog, real_stage: RealStage) -> None:
+async def test_starting_a_job_that_finishes_is_a_success(catalog: Catalog, real_stage: RealStage) -> None:
     name = await real_stage.crashes("job", exit_code=0)
     await until(real_stage, name, has_ended)
     assert (await run(catalog, "docker.start", container=name)).outcome is Outcome.OK
 
 
-async def test_stop_start_and_taking_back(catalog: Catalog, real_stage: RealStage) -> None:
+async def test_stop_and_start_can_be_undone(catalog: Catalog, real_stage: RealStage) -> None:
     name = await real_stage.runs("api")
     now = datetime.now(UTC)
     taken = await snapshot(catalog, "docker.stop", container=name)
@@ -198,13 +200,13 @@ async def test_stop_start_and_taking_back(catalog: Catalog, real_stage: RealStag
     assert await outcome(catalog, "docker.start", now, container=name) is Outcome.OK
 
 
-async def test_start_of_what_cannot_start(catalog: Catalog, real_stage: RealStage) -> None:
+async def test_starting_a_broken_container_reports_why(catalog: Catalog, real_stage: RealStage) -> None:
     name = await real_stage.cannot_start()
     with pytest.raises(ActionFailed, match="no/such/program"):
         await run(catalog, "docker.start", container=name)
 
 
-async def test_what_an_engine_commonly_refuses_is_told_in_both_languages(catalog: Catalog, stack: Stack) -> None:
+async def test_common_engine_refusals_are_explained_in_both_languages(catalog: Catalog, stack: Stack) -> None:
     first = stack.service("api", ports={"8000/tcp": ("127.0.0.1", None)})
     first.reload()
     [bound] = first.attrs["NetworkSettings"]["Ports"]["8000/tcp"]
@@ -212,24 +214,22 @@ async def test_what_an_engine_commonly_refuses_is_told_in_both_languages(catalog
     taken = await run(catalog, "docker.start", container=str(second.name))
     assert (taken.outcome, taken.data["trouble"]) == (Outcome.FAILED, "port_taken")
     assert english(taken) == (
-        f"Port {bound['HostPort']} on the host is already taken, by another container or program."
+        f"Port {bound['HostPort']} on the host is already in use by another container or program."
     )
-    assert (
-        spanish(taken) == f"El puerto {bound['HostPort']} del servidor ya está ocupado por otro contenedor o programa."
-    )
+    assert spanish(taken) == f"El puerto {bound['HostPort']} del servidor ya lo usa otro contenedor o programa."
     idle = await run(catalog, "docker.exec", container=str(second.name), argv=["true"])
-    assert spanish(idle) == "El motor se negó: el contenedor no está en marcha."
+    assert spanish(idle) == "Docker se negó: el contenedor no está en marcha."
 
 
-async def test_unpause(catalog: Catalog, real_stage: RealStage) -> None:
+async def test_unpause_resumes_a_paused_container(catalog: Catalog, real_stage: RealStage) -> None:
     name = await real_stage.runs("api", has_health_check=True)
     await until(real_stage, name, lambda one: one.health is Health.HEALTHY)
     await real_stage.pause(name)
     await until(real_stage, name, lambda one: one.state is ContainerState.PAUSED)
     assert await outcome(catalog, "docker.unpause", NOW, container=name) is Outcome.FAILED
-    assert "goes on" in english(await run(catalog, "docker.unpause", container=name))
+    assert "Resumed" in english(await run(catalog, "docker.unpause", container=name))
     assert await outcome(catalog, "docker.unpause", NOW, container=name) is Outcome.OK
-    assert "was not paused" in english(await run(catalog, "docker.unpause", container=name))
+    assert "wasn't paused" in english(await run(catalog, "docker.unpause", container=name))
 
 
 async def test_the_memory_limit_is_doubled_and_put_back(catalog: Catalog, real_stage: RealStage) -> None:
@@ -247,21 +247,23 @@ async def test_the_memory_limit_is_doubled_and_put_back(catalog: Catalog, real_s
     assert (await until(real_stage, name, is_up)).memory_limit_bytes == 64 * 1024 * 1024
 
 
-async def test_memory_that_is_not_there_or_in_use_is_refused(
+async def test_a_limit_beyond_the_host_or_below_usage_is_refused(
     catalog: Catalog, real_stage: RealStage, engine: RealEngine
 ) -> None:
     name = await real_stage.runs("api", memory_mb=64)
     host_mb = (await engine.info()).memory_total_bytes // (1024 * 1024)
     too_much = await run(catalog, "docker.update_memory", container=name, limit_mb=host_mb)
     assert too_much.outcome is Outcome.FAILED
-    assert "do not fit" in english(too_much)
+    assert "won't fit" in english(too_much)
     too_little = await run(catalog, "docker.update_memory", container=name, limit_mb=6)
     assert too_little.outcome is Outcome.FAILED
     assert "would kill it" in english(too_little)
     assert (await until(real_stage, name, is_up)).memory_limit_bytes == 64 * 1024 * 1024
 
 
-async def test_memory_without_a_limit(catalog: Catalog, real_stage: RealStage, engine: RealEngine) -> None:
+async def test_a_container_without_a_memory_limit_can_get_one(
+    catalog: Catalog, real_stage: RealStage, engine: RealEngine
+) -> None:
     name = await real_stage.runs("api")
     with pytest.raises(InvalidParams, match="limit_mb"):
         await run(catalog, "docker.update_memory", container=name, factor=2)

@@ -60,7 +60,7 @@ async def test_the_chatty_service_is_understood(engine: RealEngine, stack: Stack
 
 
 @pytest.mark.parametrize("driver", ["json-file", "local"])
-async def test_bytes_that_are_no_text(real_stage: RealStage, driver: str) -> None:
+async def test_log_bytes_that_are_not_text_are_shown_readably(real_stage: RealStage, driver: str) -> None:
     config = LogConfig(type=driver)
     name = await real_stage.prints([("stdout", b"caf\xe9 ok"), ("stderr", b"\xff\xfe\xfd")], log_config=config)
     lines = await real_stage.engine.logs(name)

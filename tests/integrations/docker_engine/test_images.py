@@ -53,7 +53,7 @@ def rows(result: Result) -> list[dict[str, JsonValue]]:
     return [row for row in found if isinstance(row, dict)]
 
 
-async def test_an_update_is_seen_fetched_and_taken_back(
+async def test_a_newer_image_is_found_pulled_and_restored(
     catalog: Catalog, images: Images, shop: Workshop, stack: Stack, engine: RealEngine
 ) -> None:
     old = shop.build()
@@ -73,7 +73,7 @@ async def test_an_update_is_seen_fetched_and_taken_back(
     assert (outdated["is_newer"], outdated["is_fetched"]) == (True, False)
     assert outdated["registry_digest"] == shop.registry.digest(shop.name, "1")
     assert outdated["running_digest"] == now["running_digest"]
-    assert says(result) == "1 of 1 image in use have something newer in their registry; 0 cannot be told."
+    assert says(result) == "1 of 1 image in use have a newer version in their registry; 0 couldn't be checked."
 
     assert not await images.has("local", new)
     pulled = await run(catalog, "docker.pull", image=name)
@@ -90,7 +90,7 @@ async def test_an_update_is_seen_fetched_and_taken_back(
     assert await images.pull("local", name) == new
 
 
-async def test_what_cannot_be_told_says_why(
+async def test_an_image_that_cannot_be_checked_says_why(
     catalog: Catalog, shop: Workshop, stack: Stack, docker_client: docker.DockerClient
 ) -> None:
     pushed = shop.push(held := shop.build())
@@ -193,15 +193,16 @@ async def test_refusals_are_told_in_both_languages(catalog: Catalog, shop: Works
     assert missing.outcome is Outcome.FAILED
     assert missing.data["trouble"] == "image_not_found"
     assert (
-        says(missing) == f"{shop.registry.host} has no image {shop.registry.host}/{shop.name}:none. Check name and tag."
+        says(missing)
+        == f"{shop.registry.host} has no image {shop.registry.host}/{shop.name}:none. Check the name and tag."
     )
-    assert "Revisa el nombre y la etiqueta" in says(missing, "es")
+    assert "Revisa el nombre y el tag" in says(missing, "es")
     away = await run(catalog, "docker.pull", image=f"{NOBODY}/shop/api")
     assert "no responde" in says(away, "es")
-    with pytest.raises(InvalidParams, match="no image can be called"):
+    with pytest.raises(InvalidParams, match="isn't a valid image name"):
         await run(catalog, "docker.pull", image="../containers/json")
     unknown = await run(catalog, "docker.pull", image="shop/api:1", host="locla")
-    assert says(unknown, "es") == "No hay ningún servidor «locla». Los conocidos son: local."
+    assert says(unknown, "es") == "No hay ningún servidor «locla». Los que conozco: local."
 
 
 async def test_whether_a_cut_off_pull_took_effect(catalog: Catalog, shop: Workshop) -> None:
@@ -215,11 +216,11 @@ async def test_whether_a_cut_off_pull_took_effect(catalog: Catalog, shop: Worksh
     await run(catalog, "docker.pull", image=name)
     assert await action.outcome(action.parse({"image": name}), started) is Outcome.OK
     same = await run(catalog, "docker.pull", image=name)
-    assert (same.data["is_new"], says(same)) == (False, f"{name} on local is already what the registry has.")
+    assert (same.data["is_new"], says(same)) == (False, f"{name} on local is already up to date with the registry.")
     assert await action.outcome(action.parse({"image": f"{NOBODY}/a/b"}), started) is Outcome.FAILED
 
 
-async def test_the_port_names_what_is_missing(images: Images, engine: RealEngine) -> None:
+async def test_unknown_images_and_hosts_are_named(images: Images, engine: RealEngine) -> None:
     nothing = "sha256:" + "0" * 64
     assert await images.id_of("local", "nobody/has-this:1") is None
     assert not await images.has("local", nothing)
@@ -227,7 +228,7 @@ async def test_the_port_names_what_is_missing(images: Images, engine: RealEngine
         await images.tag("local", nothing, "nobody/has-this:1")
     with pytest.raises(NotFound, match="no host"):
         await images.has("elsewhere", nothing)
-    with pytest.raises(NotFound, match="no image can be called"):
+    with pytest.raises(NotFound, match="isn't a valid image name"):
         await images.id_of("local", "../../containers/json")
     with pytest.raises((NotFound, ActionFailed)):
         await images.pull("local", f"{NOBODY}/shop/api:1")
@@ -249,6 +250,6 @@ def test_names_of_images(written: str, name: str, full: str, registry: str) -> N
 
 
 @pytest.mark.parametrize("wrong", ["", "../x", "a b", "a?x=1", "a:b:c", "x" * 500, "a@sha256:12"])
-def test_what_no_image_is_called(wrong: str) -> None:
-    with pytest.raises(NotFound, match="no image can be called"):
+def test_invalid_image_names_are_refused(wrong: str) -> None:
+    with pytest.raises(NotFound, match="isn't a valid image name"):
         parse(wrong)

@@ -69,7 +69,7 @@ async def test_an_engine_that_never_answers_costs_only_its_time(engine_at: MakeE
             await anext(engine.events(None))
 
 
-async def test_orders_that_hang_leave_the_others_alone(engine_at: MakeEngine, socket_path: Path) -> None:
+async def test_a_call_that_hangs_does_not_block_others(engine_at: MakeEngine, socket_path: Path) -> None:
     server = Server({"/version": VERSION, "/info": MACHINE, "/containers/json": [CONTAINER], "/json": CONTAINER})
     server.hanging.add("/restart")
     engine = engine_at(socket_path, timeout_s=0.5, threads=4)
@@ -81,7 +81,7 @@ async def test_orders_that_hang_leave_the_others_alone(engine_at: MakeEngine, so
         assert all(isinstance(answer, list) and answer[0].name == "web" for answer in answers[6:])
 
         began = time.monotonic()
-        with pytest.raises(SystemUnavailable, match="hang in it"):
+        with pytest.raises(SystemUnavailable, match="calls to it are stuck"):
             await engine.start("web")
         assert time.monotonic() - began < 0.2, "with every thread stuck it fails at once"
         assert (await engine.info()).cpus == 4
@@ -108,15 +108,15 @@ async def is_free(engine: RealEngine) -> bool:
         ("2.0", "1.24", "1.47"),
     ],
 )
-def test_the_version_that_both_speak(newest: str, oldest: str, spoken: str) -> None:
+def test_the_newest_api_version_that_both_support_is_used(newest: str, oldest: str, spoken: str) -> None:
     assert choose_version(newest, oldest) == spoken
 
 
-async def test_an_engine_of_long_ago_is_named_and_crashes_nothing(engine_at: MakeEngine, socket_path: Path) -> None:
+async def test_an_engine_that_is_too_old_is_named_without_a_crash(engine_at: MakeEngine, socket_path: Path) -> None:
     version = {**VERSION, "Version": "1.0.0", "ApiVersion": "1.12", "MinAPIVersion": "1.12"}
     engine = engine_at(socket_path)
     async with on_socket(socket_path, Server({"/version": version})):
-        with pytest.raises(SystemUnavailable, match=r"speaks Docker API 1\.12 at most, and 1\.24 is needed"):
+        with pytest.raises(SystemUnavailable, match=r"supports Docker API 1\.12 at most, but 1\.24 is needed"):
             await engine.info()
 
 
@@ -142,14 +142,14 @@ async def test_an_old_engine(engine_at: MakeEngine, socket_path: Path) -> None:
         )
 
 
-async def test_a_stranger_at_the_address(engine_at: MakeEngine, socket_path: Path) -> None:
+async def test_a_server_that_is_no_docker_engine_is_named(engine_at: MakeEngine, socket_path: Path) -> None:
     engine = engine_at(socket_path)
     async with on_socket(socket_path, Server({"/nothing": {}})):
-        with pytest.raises(SystemUnavailable, match="is no Docker engine"):
+        with pytest.raises(SystemUnavailable, match="isn't a Docker engine"):
             await engine.info()
 
 
-async def test_nobody_at_the_address(engine_at: MakeEngine, socket_path: Path) -> None:
+async def test_an_address_that_refuses_connections_is_named(engine_at: MakeEngine, socket_path: Path) -> None:
     engine = engine_at(socket_path)
     with pytest.raises(SystemUnavailable, match="Docker engine 'remote' is unavailable"):
         await engine.containers()
@@ -173,7 +173,7 @@ async def test_an_engine_goes_and_comes_back(
     assert [("gone" in line, "back" in line) for line in said] == [(True, False), (False, True)], said
 
 
-async def test_an_upgraded_engine_is_negotiated_anew(engine_at: MakeEngine, socket_path: Path) -> None:
+async def test_the_api_version_is_negotiated_again_after_an_upgrade(engine_at: MakeEngine, socket_path: Path) -> None:
     engine = engine_at(socket_path)
     async with on_socket(socket_path, Server({"/version": VERSION, "/info": MACHINE})):
         assert (await engine.info()).api_version == "1.24"
@@ -233,7 +233,7 @@ async def test_a_cancelled_listener_hangs_up(
         await eventually(lambda: connections.open == 0)
 
 
-async def test_an_exec_that_does_not_end_is_cut(engine: RealEngine, real_stage: RealStage) -> None:
+async def test_an_exec_that_does_not_end_is_stopped_at_its_limit(engine: RealEngine, real_stage: RealStage) -> None:
     name = await real_stage.runs("api")
     began = time.monotonic()
     with pytest.raises(TimeLimitExceeded, match=f"exec in '{name}'"):
@@ -241,17 +241,17 @@ async def test_an_exec_that_does_not_end_is_cut(engine: RealEngine, real_stage: 
     assert time.monotonic() - began < 5
 
 
-async def test_an_exec_that_says_too_much_is_cut(engine: RealEngine, real_stage: RealStage) -> None:
+async def test_exec_output_that_is_too_long_is_cut(engine: RealEngine, real_stage: RealStage) -> None:
     name = await real_stage.runs("api")
     done = await engine.exec(name, ["python3", "-c", "print('y' * 5_000_000)"])
     assert (done.exit_code, done.was_cut, len(done.stdout)) == (0, True, 1_000_000)
 
 
-async def test_a_name_cannot_reach_another_page(engine: RealEngine) -> None:
+async def test_a_container_name_cannot_reach_another_api_path(engine: RealEngine) -> None:
     for name in ("../info", "a/../../version", "x?all=1", "é\n", "-rf"):
         assert await engine.containers(only=[name]) == []
         for call in (engine.logs, engine.top, engine.restart, engine.start, engine.stop, engine.unpause):
-            with pytest.raises(NotFound, match="no container can be called"):
+            with pytest.raises(NotFound, match="isn't a valid container name"):
                 await call(name)
 
 
@@ -259,10 +259,10 @@ async def test_a_name_cannot_reach_another_page(engine: RealEngine) -> None:
     ("settings", "problem"),
     [
         ({"url": "unix://run/docker.sock"}, "absolute path"),
-        ({"url": "tcp://:2376"}, "names no host"),
-        ({"url": "ssh://-oProxyCommand=evil"}, "names no host"),
+        ({"url": "tcp://:2376"}, "has no host"),
+        ({"url": "ssh://-oProxyCommand=evil"}, "has no host"),
         ({"url": "tcp://h:2376", "tls_cert": "/c", "tls_key": "/k"}, "needs tls_ca"),
-        ({"url": "tcp://h:2376", "tls_ca": "/no/such/ca.pem"}, "is no file"),
+        ({"url": "tcp://h:2376", "tls_ca": "/no/such/ca.pem"}, "isn't a file"),
     ],
 )
 def test_a_wrong_address_is_named(settings: dict[str, object], problem: str) -> None:

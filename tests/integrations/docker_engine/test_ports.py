@@ -79,7 +79,7 @@ def binding(container: str, address: str, port: int, *, protocol: str = "tcp", i
         (binding("h/a", "0.0.0.0", 80), binding("h/a", "0.0.0.0", 80), False),
     ],
 )
-def test_when_two_collide(one: PortBinding, other: PortBinding, collide: bool) -> None:
+def test_two_containers_on_one_port_collide(one: PortBinding, other: PortBinding, collide: bool) -> None:
     assert bool(conflicts([one, other])) is collide
 
 

@@ -115,7 +115,7 @@ async def preview(catalog: Catalog, **raw: object) -> Preview:
     return await action.preview(action.parse(raw))
 
 
-async def test_what_can_be_made_again_goes_and_all_else_stays(
+async def test_prune_removes_only_what_can_be_pulled_or_built_again(
     catalog: Catalog, kept: set[str], yard: Yard, stack: Stack
 ) -> None:
     nameless, needed, wanted = yard.image(), yard.image(), yard.image()
@@ -134,7 +134,7 @@ async def test_what_can_be_made_again_goes_and_all_else_stays(
     )
     english = [load_texts().render(one, "en") for one in shown.warnings]
     assert english[0].startswith("Frees about 0")
-    assert "1 unused images stay" in english[-1]
+    assert "Keeping 1 unused image:" in english[-1]
 
     result = await run(catalog, "docker.prune", label=yard.label, older_than_h=0)
     assert result.outcome is Outcome.OK
@@ -146,12 +146,12 @@ async def test_what_can_be_made_again_goes_and_all_else_stays(
     assert (yard.networks, yard.volumes) == ({by_hand}, {volume})
 
     again = await run(catalog, "docker.prune", label=yard.label, older_than_h=0)
-    assert says(again) == "Nothing on local can be removed that could be fetched or made again."
+    assert says(again) == "Nothing on local can be removed that could be pulled or built again."
     with pytest.raises(EngineNotFound, match="nothing on 'local'"):
         await preview(catalog, label=yard.label, older_than_h=0)
 
 
-async def test_only_the_parts_that_were_chosen(catalog: Catalog, yard: Yard) -> None:
+async def test_prune_touches_only_the_chosen_parts(catalog: Catalog, yard: Yard) -> None:
     nameless, network = yard.image(), yard.network()
     await run(catalog, "docker.prune", label=yard.label, older_than_h=0, parts=["networks"])
     assert (yard.has_image(nameless), yard.networks) == (True, set())
@@ -160,7 +160,7 @@ async def test_only_the_parts_that_were_chosen(catalog: Catalog, yard: Yard) -> 
     assert network not in yard.networks
 
 
-async def test_what_is_young_stays(engine: RealEngine, yard: Yard) -> None:
+async def test_prune_keeps_recent_images(engine: RealEngine, yard: Yard) -> None:
     nameless, network = yard.image(), yard.network()
     pushed = yard.shop.push(yard.image())
 
@@ -174,7 +174,7 @@ async def test_what_is_young_stays(engine: RealEngine, yard: Yard) -> None:
     assert await left_after(timedelta(days=8)) == (False, False, False)
 
 
-async def test_what_was_shown_is_what_is_done(catalog: Catalog, yard: Yard, stack: Stack) -> None:
+async def test_prune_removes_exactly_what_its_preview_showed(catalog: Catalog, yard: Yard, stack: Stack) -> None:
     first = yard.image()
     shown = await preview(catalog, label=yard.label, older_than_h=0)
     assert (await preview(catalog, label=yard.label, older_than_h=0)).basis == shown.basis
@@ -191,7 +191,7 @@ async def test_what_was_shown_is_what_is_done(catalog: Catalog, yard: Yard, stac
     assert not yard.has_image(first)
 
 
-async def test_bytes_are_measured(catalog: Catalog, yard: Yard) -> None:
+async def test_freed_bytes_are_measured(catalog: Catalog, yard: Yard) -> None:
     container = yard.client.containers.create(yard.shop.base, ["true"])
     try:
         container.put_archive("/", _big_file(8))
@@ -248,7 +248,7 @@ async def test_the_build_cache_can_be_asked_for(engine: RealEngine) -> None:
 
 
 @pytest.mark.parametrize("autonomy", list(Autonomy))
-def test_no_machine_prunes_alone(catalog: Catalog, autonomy: Autonomy) -> None:
+def test_automation_never_prunes_on_its_own(catalog: Catalog, autonomy: Autonomy) -> None:
     action = catalog.get("docker.prune")
     assert (action.risk, action.role) == (Risk.DESTRUCTIVE, Role.ADMIN)
     for kind in (ActorKind.RUNBOOK, ActorKind.MODEL):

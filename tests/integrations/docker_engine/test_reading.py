@@ -111,7 +111,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 
 
 @given(st.recursive(LEAVES, lambda one: st.lists(one) | st.dictionaries(FIELDS, one)))
-def test_whatever_an_engine_answers_is_read(raw: object) -> None:
+def test_any_engine_answer_is_read_without_a_crash(raw: object) -> None:
     if isinstance(raw, dict):
         container_of("h", raw)
         event_of(raw)
@@ -198,7 +198,7 @@ def test_frames_in_any_pieces(cuts: random.Random) -> None:
     ]
 
 
-def test_text_that_only_looks_like_a_time() -> None:
+def test_log_text_that_looks_like_a_timestamp_is_kept() -> None:
     lines = Lines(tail=10, grep=None, max_line=100)
     read_all(frame(1, b"no time here\n") + frame(1, b"word\n") + frame(1, b"x" * 60 + b"\n"), lines)
     assert [(line.at, line.text) for line in lines.result()] == [

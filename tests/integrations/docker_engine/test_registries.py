@@ -53,7 +53,7 @@ async def engine() -> AsyncIterator[CountingEngine]:
     await made.close()
 
 
-async def test_few_at_once_and_each_only_once(engine: CountingEngine) -> None:
+async def test_registries_are_asked_a_few_at_a_time_and_once_per_image(engine: CountingEngine) -> None:
     registries = RegistryLookup(lambda: datetime.now(UTC))
     names = [f"shop/api:{number}" for number in range(40)]
     first = await asyncio.gather(*(registries.ask(engine, name) for name in names))
@@ -68,7 +68,9 @@ async def test_few_at_once_and_each_only_once(engine: CountingEngine) -> None:
     ("name", "later_s", "asked"),
     [("redis:7", 590, 1), ("redis:7", 610, 2), ("ghcr.io/shop/api:1", 50, 1), ("ghcr.io/shop/api:1", 70, 2)],
 )
-async def test_how_long_an_answer_counts(engine: CountingEngine, name: str, later_s: float, asked: int) -> None:
+async def test_registry_answers_are_cached_for_a_while(
+    engine: CountingEngine, name: str, later_s: float, asked: int
+) -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     clock = [now]
     registries = RegistryLookup(lambda: clock[0])

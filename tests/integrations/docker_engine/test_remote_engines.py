@@ -142,7 +142,7 @@ async def test_tls_with_a_foreign_authority(open_engine: OpenEngine, tls_port: i
         await engine.info()
 
 
-async def test_tls_files_that_are_none(open_engine: OpenEngine, tls_port: int, tmp_path: Path) -> None:
+async def test_invalid_tls_files_are_named(open_engine: OpenEngine, tls_port: int, tmp_path: Path) -> None:
     junk = tmp_path / "junk.pem"
     junk.write_text("nothing")
     engine = open_engine("far", EngineSettings(url=f"tcp://127.0.0.1:{tls_port}", tls_ca=junk))

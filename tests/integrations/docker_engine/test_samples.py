@@ -59,7 +59,9 @@ async def test_files_and_api_agree(
 
 
 @pytest.mark.parametrize("source", ["files", "api"])
-async def test_a_held_back_container(source: str, engine: RealEngine, without_files: RealEngine, stack: Stack) -> None:
+async def test_a_throttled_container_shows_its_share(
+    source: str, engine: RealEngine, without_files: RealEngine, stack: Stack
+) -> None:
     burner = await asyncio.to_thread(stack.service, "burner", ["python3", "-c", BURN], nano_cpus=200_000_000)
     sample = await steady(engine if source == "files" else without_files, str(burner.name))
     assert 10 < sample.cpu_pct < 30

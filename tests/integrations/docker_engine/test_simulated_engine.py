@@ -35,7 +35,7 @@ async def state_of(engine: SimulatedEngine, name: str) -> ContainerState:
     return found.state
 
 
-async def test_the_demo_is_well_and_says_that_it_is_simulated(demo: SimulatedEngine) -> None:
+async def test_the_demo_is_healthy_and_marked_as_simulated(demo: SimulatedEngine) -> None:
     assert (await demo.info()).is_simulated
     found = await demo.containers()
     assert {one.stack for one in found} == {"granada", "automation"}
@@ -45,7 +45,7 @@ async def test_the_demo_is_well_and_says_that_it_is_simulated(demo: SimulatedEng
     assert all(0 < samples[one.name].memory_bytes < one.memory_limit_bytes for one in found)
 
 
-async def test_a_peak_is_over_after_a_restart(demo: SimulatedEngine) -> None:
+async def test_a_memory_peak_is_over_after_a_restart(demo: SimulatedEngine) -> None:
     demo.oom("granada-api-1", over_s=0.05)
     await eventually(lambda: _has_state(demo, ContainerState.EXITED), 5)
     await demo.restart("granada-api-1")
@@ -57,7 +57,7 @@ async def _has_state(engine: SimulatedEngine, state: ContainerState, name: str =
     return await state_of(engine, name) is state
 
 
-async def test_what_recurs_needs_a_higher_limit() -> None:
+async def test_a_recurring_memory_kill_stops_after_a_higher_limit() -> None:
     engine = SimulatedEngine("local")
     name = engine.create(ContainerSpec(stack="shop", service="api", memory_mb=64))
     async with recorded(engine) as seen:
@@ -78,7 +78,7 @@ async def test_what_recurs_needs_a_higher_limit() -> None:
     await engine.close()
 
 
-async def test_who_needs_a_stopped_one_turns_unhealthy_and_back() -> None:
+async def test_a_dependent_of_a_stopped_container_turns_unhealthy_and_recovers() -> None:
     check = HealthCheck(interval_s=0.05, retries=2)
     engine = SimulatedEngine("local")
     database = engine.create(ContainerSpec(stack="shop", service="db"))

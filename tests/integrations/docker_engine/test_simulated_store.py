@@ -150,7 +150,7 @@ async def test_a_new_engine_is_not_asked_to_measure_volumes(tmp_path: Path) -> N
         await engine.close()
 
 
-def test_a_pull_that_is_told_in_pieces() -> None:
+def test_pull_progress_that_arrives_in_pieces_is_read() -> None:
     reader = PullReader()
     told = (
         b'{"status":"Pulling from shop/api","id":"1"}\r\n'

@@ -34,7 +34,9 @@ async def test_three_refused_connections_then_no_more_are_tried(ollama: OllamaSt
     assert await kind_of(model) is None
 
 
-async def test_those_in_line_hear_at_once_that_it_opened(ollama: OllamaStandIn, make_model: MakeModel) -> None:
+async def test_waiting_requests_fail_at_once_when_the_breaker_opens(
+    ollama: OllamaStandIn, make_model: MakeModel
+) -> None:
     model = make_model(breaker_failures=1)
     held = asyncio.Event()
     ollama.script([says("1", held_until=held, is_done_sent=False), says("never")])
@@ -53,7 +55,9 @@ async def test_a_busy_server_opens_it_too(ollama: OllamaStandIn, make_model: Mak
     assert await kind_of(model) is ModelFailure.BREAKER_OPEN
 
 
-async def test_a_missing_model_or_our_own_impatience_do_not(ollama: OllamaStandIn, make_model: MakeModel) -> None:
+async def test_a_missing_model_or_our_time_limit_does_not_open_the_breaker(
+    ollama: OllamaStandIn, make_model: MakeModel
+) -> None:
     model = make_model(breaker_failures=1)
     ollama.script([model_missing(), slow_first_token(5), says("ok")])
     assert await kind_of(model) is ModelFailure.MISSING
@@ -61,7 +65,7 @@ async def test_a_missing_model_or_our_own_impatience_do_not(ollama: OllamaStandI
     assert await kind_of(model) is None
 
 
-async def test_going_and_coming_back_are_said_once(ollama: OllamaStandIn, model: OllamaModel) -> None:
+async def test_going_down_and_coming_back_are_logged_once_each(ollama: OllamaStandIn, model: OllamaModel) -> None:
     born = model.since
     with capture_logs() as logs:
         assert await model.probe()

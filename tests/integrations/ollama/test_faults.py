@@ -52,7 +52,7 @@ async def test_a_missing_model_is_said_with_the_command(ollama: OllamaStandIn, m
 
 
 @pytest.mark.parametrize("fault", [without_done(), reset()], ids=["without done", "reset"])
-async def test_half_an_answer_is_no_answer(ollama: OllamaStandIn, model: OllamaModel, fault: Reply) -> None:
+async def test_a_truncated_answer_is_a_failure(ollama: OllamaStandIn, model: OllamaModel, fault: Reply) -> None:
     ollama.script([fault])
     failure = await failure_of(model, talk())
     assert failure.kind is ModelFailure.UNREACHABLE
@@ -67,7 +67,7 @@ async def test_an_error_within_the_stream(ollama: OllamaStandIn, model: OllamaMo
     assert model.is_up
 
 
-async def test_nobody_listens(ollama: OllamaStandIn, model: OllamaModel) -> None:
+async def test_an_unreachable_server_is_reported(ollama: OllamaStandIn, model: OllamaModel) -> None:
     await ollama.stop()
     failure = await failure_of(model, talk())
     assert failure.kind is ModelFailure.UNREACHABLE
@@ -76,7 +76,7 @@ async def test_nobody_listens(ollama: OllamaStandIn, model: OllamaModel) -> None
 
 
 @pytest.mark.parametrize("fault", [slow_first_token(30), slow_drip("x" * 3000, 0.01)], ids=["no token", "drip"])
-async def test_the_time_limit_holds_whatever_comes(ollama: OllamaStandIn, model: OllamaModel, fault: Reply) -> None:
+async def test_the_time_limit_holds_for_any_stream(ollama: OllamaStandIn, model: OllamaModel, fault: Reply) -> None:
     ollama.script([fault])
     failure = await failure_of(model, talk(time_limit_s=1.0))
     assert failure.kind is ModelFailure.TIMED_OUT
@@ -151,7 +151,7 @@ async def test_prose_instead_of_an_object_is_corrected(ollama: OllamaStandIn, mo
     assert "cause" in ollama.requests[2]["messages"][-1]["content"]
 
 
-async def test_prose_for_ever_ends(ollama: OllamaStandIn, model: OllamaModel) -> None:
+async def test_endless_prose_instead_of_an_object_is_given_up(ollama: OllamaStandIn, model: OllamaModel) -> None:
     ollama.script(lambda request: says("I would rather talk."))
     failure = await failure_of(model, for_verdict())
     assert failure.kind is ModelFailure.MALFORMED
@@ -180,14 +180,14 @@ async def test_prose_where_a_call_is_mandatory(ollama: OllamaStandIn, model: Oll
     assert answer.tries == 2
 
 
-async def test_nothing_said_is_asked_once_more(ollama: OllamaStandIn, model: OllamaModel) -> None:
+async def test_an_empty_answer_is_retried_once(ollama: OllamaStandIn, model: OllamaModel) -> None:
     ollama.script([empty(), says("91 %")])
     assert (await model.ask(talk())).content == "91 %"
     ollama.script([empty()] * 3)
     assert (await failure_of(model, talk())).kind is ModelFailure.EMPTY
 
 
-async def test_thinking_that_ate_the_answer_is_lowered_then_given_room(
+async def test_thinking_that_leaves_no_room_is_lowered_then_given_more(
     ollama: OllamaStandIn, model: OllamaModel
 ) -> None:
     ollama.script([thought_too_long(), thought_too_long(), says("91 %")])
@@ -218,7 +218,9 @@ async def test_a_server_that_stays_busy_is_said(ollama: OllamaStandIn, model: Ol
 
 
 @pytest.mark.parametrize("raw", ['{"model"', "<html>bad gateway</html>\n", '{"done": true, "message": 7}\n', "\n\n"])
-async def test_what_is_no_ollama_is_a_typed_failure(ollama: OllamaStandIn, model: OllamaModel, raw: str) -> None:
+async def test_an_answer_that_is_not_ollamas_is_a_typed_failure(
+    ollama: OllamaStandIn, model: OllamaModel, raw: str
+) -> None:
     ollama.script(lambda request: Reply(raw=raw))
     assert (await failure_of(model, talk())).kind is ModelFailure.MALFORMED
 
@@ -267,7 +269,7 @@ async def test_a_stream_begins_anew_only_while_nothing_was_shown(ollama: OllamaS
 
 async def test_a_stream_that_breaks_says_so(ollama: OllamaStandIn, model: OllamaModel) -> None:
     ollama.script([without_done("Disk is at 9")])
-    with pytest.raises(ModelFailed, match="before its end"):
+    with pytest.raises(ModelFailed, match="in the middle of its answer"):
         _ = [piece async for piece in model.stream(talk())]
 
 

@@ -29,7 +29,7 @@ def said(line: CheckLine) -> str:
     return " ".join(texts.render(part, "en") for part in parts)
 
 
-async def test_all_is_well(ollama: OllamaStandIn, make_model: MakeModel) -> None:
+async def test_the_health_check_passes_when_everything_works(ollama: OllamaStandIn, make_model: MakeModel) -> None:
     digest = ollama.models["gpt-oss:20b"].digest
     lines = await lines_of(make_model(digest=digest[:12]))
     assert [line.ok for line in lines] == [True] * 5
@@ -43,7 +43,7 @@ async def test_without_loading_nothing_is_loaded(ollama: OllamaStandIn, model: O
     assert ollama.loads == []
 
 
-async def test_nobody_listens(ollama: OllamaStandIn, model: OllamaModel) -> None:
+async def test_an_unreachable_server_is_reported(ollama: OllamaStandIn, model: OllamaModel) -> None:
     await ollama.stop()
     [line] = await lines_of(model)
     assert not line.ok
@@ -51,7 +51,7 @@ async def test_nobody_listens(ollama: OllamaStandIn, model: OllamaModel) -> None
     assert "ollama serve" in said(line)
 
 
-async def test_somebody_else_listens() -> None:
+async def test_a_server_that_is_not_ollama_is_reported() -> None:
     app = web.Application()
     app.router.add_get("/api/version", _home_page)
     runner = web.AppRunner(app)
@@ -109,7 +109,9 @@ def _on_cpu(ollama: OllamaStandIn) -> None:
         (_on_cpu, "50 %"),
     ],
 )
-async def test_what_is_wrong_is_named(ollama: OllamaStandIn, make_model: MakeModel, spoil: Break, words: str) -> None:
+async def test_each_problem_is_named_with_its_next_step(
+    ollama: OllamaStandIn, make_model: MakeModel, spoil: Break, words: str
+) -> None:
     spoil(ollama)
     lines = await lines_of(make_model(digest="17052f91"))
     [wrong] = [line for line in lines if not line.ok]
@@ -124,7 +126,7 @@ async def test_a_name_without_a_tag_is_the_latest(ollama: OllamaStandIn, make_mo
     assert (await model.api.installed("gpt")) is None
 
 
-async def test_a_server_that_hangs_is_gone(make_model: MakeModel) -> None:
+async def test_a_server_that_hangs_counts_as_unreachable(make_model: MakeModel) -> None:
     may_end = asyncio.Event()
 
     async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -142,6 +144,6 @@ async def test_a_server_that_hangs_is_gone(make_model: MakeModel) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "127.0.0.1:11434", "ftp://h", "http://", "http://[::1", "http://a b"])
-def test_what_is_no_address_is_refused_at_the_start(url: str) -> None:
+def test_an_invalid_address_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(SettingsError, match=r"http://127\.0\.0\.1:11434"):
         OllamaModel(OllamaSettings(url=url), clock=WallClock())

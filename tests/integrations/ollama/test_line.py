@@ -23,7 +23,9 @@ def ask(model: OllamaModel, places: list[int] | None = None, **changes: Any) -> 
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-async def test_no_more_at_once_than_set(ollama: OllamaStandIn, make_model: MakeModel, parallel: int) -> None:
+async def test_no_more_requests_run_at_once_than_configured(
+    ollama: OllamaStandIn, make_model: MakeModel, parallel: int
+) -> None:
     model = make_model(parallel=parallel)
     ollama.script(lambda request: says("ok", delay_s=0.01))
     answers = await asyncio.gather(*(model.ask(talk()) for _ in range(6)))
@@ -31,7 +33,7 @@ async def test_no_more_at_once_than_set(ollama: OllamaStandIn, make_model: MakeM
     assert ollama.most_at_once == parallel
 
 
-async def test_those_who_wait_are_told_their_place(ollama: OllamaStandIn, model: OllamaModel) -> None:
+async def test_waiting_requests_are_told_their_place_in_line(ollama: OllamaStandIn, model: OllamaModel) -> None:
     first_may_end = asyncio.Event()
     ollama.script([says("1", held_until=first_may_end), says("2"), says("3")])
     served: list[int] = []
@@ -48,7 +50,7 @@ async def test_those_who_wait_are_told_their_place(ollama: OllamaStandIn, model:
     assert (served, second, third) == ([], [1, 0], [2, 1, 0])
 
 
-async def test_the_one_too_many_is_refused_at_once(ollama: OllamaStandIn, make_model: MakeModel) -> None:
+async def test_a_request_beyond_the_queue_is_refused_at_once(ollama: OllamaStandIn, make_model: MakeModel) -> None:
     model = make_model(queue=1)
     may_end = asyncio.Event()
     ollama.script([says("1", held_until=may_end), says("2")])

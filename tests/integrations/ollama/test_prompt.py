@@ -31,7 +31,7 @@ def used_tool(output: str) -> tuple[ChatMessage, ...]:
     return (ChatMessage(role=ChatRole.ASSISTANT, tool_call=CALL), tool_result(CALL, output))
 
 
-def test_what_fits_is_left_alone() -> None:
+def test_a_prompt_that_fits_is_unchanged() -> None:
     messages = (system("You guard."), user("Why?"), *used_tool(LOG_LINE))
     assert fitted(messages, (), 4000) == messages
 
@@ -52,7 +52,7 @@ def test_the_longest_old_output_is_cut_first_and_marked() -> None:
     assert kept[5:] == messages[5:]
 
 
-def test_a_person_s_words_are_cut_last_and_instructions_never() -> None:
+def test_the_question_is_cut_last_and_instructions_never() -> None:
     messages = (system("RULES " * 200), user("old " * 4000), assistant("answer"), user("new " * 3000))
     kept = fitted(messages, (), 2500)
     assert prompt_tokens(kept, ()) <= 2500
@@ -81,7 +81,7 @@ def test_the_estimate_errs_upwards(content: str, least: int) -> None:
     st.lists(st.tuples(st.integers(0, 20_000), st.sampled_from(["word ", LOG_LINE, "ñ", "日本", "{}\\"])), max_size=8),
     st.integers(2048, 20_000),
 )
-def test_whatever_comes_it_fits_or_is_refused(outputs: list[tuple[int, str]], room: int) -> None:
+def test_any_prompt_fits_the_context_or_is_refused(outputs: list[tuple[int, str]], room: int) -> None:
     messages: tuple[ChatMessage, ...] = (system("You guard."), user("Why is api down?"))
     for size, unit in outputs:
         messages += used_tool((unit * size)[:size])
@@ -96,7 +96,7 @@ def test_whatever_comes_it_fits_or_is_refused(outputs: list[tuple[int, str]], ro
         assert after.content == before.content or CUT in after.content
 
 
-async def test_over_the_wire_the_answer_s_room_is_left_free(ollama: OllamaStandIn, make_model: MakeModel) -> None:
+async def test_room_for_the_answer_is_left_in_the_context(ollama: OllamaStandIn, make_model: MakeModel) -> None:
     model = make_model(num_ctx=4096, num_predict=4096)
     ollama.script([says("ok")])
     request = talk()
@@ -108,7 +108,7 @@ async def test_over_the_wire_the_answer_s_room_is_left_free(ollama: OllamaStandI
     assert CUT in sent["messages"][-1]["content"]
 
 
-async def test_corrections_do_not_outgrow_it_either(ollama: OllamaStandIn, make_model: MakeModel) -> None:
+async def test_corrections_also_stay_within_the_context(ollama: OllamaStandIn, make_model: MakeModel) -> None:
     model = make_model(num_ctx=4096, num_predict=1024)
     ollama.script([says(""), says(""), says("ok")])
     await model.ask(ModelRequest(messages=(*talk().messages, *used_tool(LOG_LINE * 1000))))
@@ -117,7 +117,7 @@ async def test_corrections_do_not_outgrow_it_either(ollama: OllamaStandIn, make_
         assert said + sent["options"]["num_predict"] < 4096
 
 
-def test_megabytes_are_cut_in_no_time() -> None:
+def test_megabytes_are_cut_in_time() -> None:
     messages = (system("You guard."), user("Why?"), *used_tool(LOG_LINE * 150_000))
     started = time.perf_counter()
     kept = fitted(messages, (), 28_000)

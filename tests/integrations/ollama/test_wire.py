@@ -81,13 +81,15 @@ async def test_an_object_is_asked_for_without_instructions_of_ones_own(
 
 
 @pytest.mark.parametrize("effort", list(Effort))
-async def test_the_effort_is_the_request_s(ollama: OllamaStandIn, model: OllamaModel, effort: Effort) -> None:
+async def test_the_reasoning_effort_comes_from_the_request(
+    ollama: OllamaStandIn, model: OllamaModel, effort: Effort
+) -> None:
     ollama.script([says("ok")])
     await model.ask(talk(effort=effort))
     assert ollama.requests[0]["think"] == effort.value
 
 
-async def test_one_context_size_everywhere(ollama: OllamaStandIn, model: OllamaModel) -> None:
+async def test_every_request_uses_the_same_context_size(ollama: OllamaStandIn, model: OllamaModel) -> None:
     ollama.script([says("ok"), says(GOOD_VERDICT), says("ok")])
     await model.warm_up()
     await model.ask(talk())
