@@ -116,7 +116,7 @@ def test_swarm_replaces_tasks_in_its_own_time() -> None:
     assert standing(with_before(swarm, [old, new]), [old, new]).is_well
     assert standing(a_deploy(type="stack", restarts={old.id: 0}, containers_before={old.id: 0}), [new]).is_well
     crashed = task(1, "c", made_s=6, state=ContainerState.EXITED, exit_code=1, finished_at=at(9))
-    assert says(standing(swarm, [crashed, new])) == "api exited with 1 after 3 s"
+    assert says(standing(swarm, [crashed, new])) == "api exited (code 1) after 3 s"
     assert says(standing(a_deploy(type="stack", restarts={crashed.id: 0}), [new])) == "1 container disappeared"
     both = standing(a_deploy(type="", managed_kind=ManagedKind.APPLICATION), [task(1, "d"), task(2, "e")])
     assert (both.is_well, len(both.containers), both.total) == (True, 2, 1)

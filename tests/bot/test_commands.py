@@ -97,7 +97,7 @@ async def test_a_whole_stack_is_restarted_after_a_confirmation(world: FaceWorld)
 
 
 async def test_stop_and_up(world: FaceWorld) -> None:
-    await _ask(world, "/stop malaga web", "local/malaga-web-1 is stopped")
+    await _ask(world, "/stop malaga web", "Stopped local/malaga-web-1")
     await world.look()
     await _ask(world, "/stop malaga web", "is not running")
     await _ask(world, "/up malaga web", "Started local/malaga-web-1")

@@ -118,7 +118,7 @@ async def test_a_failed_deploy_shows_its_error_and_what_to_do(dokploy: DokployWo
 async def test_a_deploy_that_crashes_after_it_came_up_is_never_called_good(dokploy: DokployWorld) -> None:
     card, _ = await _ordered(dokploy)
     await dokploy.goes(DeployPhase.CRASHED, crashed=("api",), says=CRASHED)
-    shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited with 1 after 3 s")
+    shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited (code 1) after 3 s")
     assert "✅" not in shown.text
     assert "↩️ Roll back" not in shown.labels  # there is no version to go back to
 
@@ -177,7 +177,7 @@ async def test_the_card_goes_on_after_a_restart(idle_dokploy: DokployWorld) -> N
         ended = replace(deploy, phase=DeployPhase.CRASHED, says=CRASHED, over_at=over)
         await idle_dokploy.knowledge.deploys.put(ended)  # nobody heard of it: the program died
     async with idle_dokploy.running():
-        await _shows(idle_dokploy, card, "❌", "api exited with 1")
+        await _shows(idle_dokploy, card, "❌", "api exited (code 1)")
         ping = await idle_dokploy.says(idle_dokploy.ada.chat, "came up, then crashed", after=card.id)
         assert ping.reply_to == card.id
         await idle_dokploy.quiet()
@@ -220,7 +220,7 @@ async def test_a_deploy_of_an_incident_is_shown_on_its_card(dokploy: DokployWorl
     await dokploy.goes(DeployPhase.RUNNING, log_tail=LOG, started_at=dokploy.clock.now() - timedelta(seconds=8))
     await _shows(dokploy, card, "granada/api was killed", "Deploying, ", "Pulling api")
     await dokploy.goes(DeployPhase.CRASHED, says=CRASHED, deployment_id="d9")
-    shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited with 1 after 3 s")
+    shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited (code 1) after 3 s")
     assert "Deploy log" in shown.labels
     assert not any("· Deploy\n" in one.text for one in dokploy.ada.chat.bot_messages)
 

@@ -46,7 +46,7 @@ async def test_a_deploy_that_crashes_after_it_came_up_is_never_called_good(shop:
     sent = await shop.order("/deploy granada")
     card = await shop.private("didn't stay healthy", "roll back", after=sent)
     assert shop.dokploy.deployments(granada)[0]["status"] == "done"  # which Dokploy calls good
-    assert "exited with 1" in card.text
+    assert "exited (code 1)" in card.text
     assert not any("and healthy" in version.text for version in card.versions)
     incident = await shop.world.card("Roll granada back to version 1", "Approve")
     assert [one.id for one in shop.world.cards()] == [incident.id]  # what was held back comes in one card
@@ -74,5 +74,5 @@ async def test_a_deploy_that_becomes_unhealthy_is_never_called_good(shop: Dokplo
     sent = await shop.order("/deploy granada")
     card = await shop.private("roll back", "api is unhealthy", after=sent)
     assert not any("and healthy" in version.text for version in card.versions)
-    await shop.world.card("Approve", "granada", "health check fails")
+    await shop.world.card("Approve", "granada", "health check failed")
     assert len(shop.world.cards()) == 1

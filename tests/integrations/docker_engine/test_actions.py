@@ -189,7 +189,7 @@ async def test_stop_and_start_can_be_undone(catalog: Catalog, real_stage: RealSt
     now = datetime.now(UTC)
     taken = await snapshot(catalog, "docker.stop", container=name)
     assert await outcome(catalog, "docker.stop", now, container=name) is Outcome.FAILED
-    assert english(await run(catalog, "docker.stop", container=name, grace_s=3)) == f"local/{name} is stopped."
+    assert english(await run(catalog, "docker.stop", container=name, grace_s=3)) == f"Stopped local/{name}."
     assert await outcome(catalog, "docker.stop", now, container=name) is Outcome.OK
     assert await outcome(catalog, "docker.start", now, container=name) is Outcome.FAILED
     stopped = await snapshot(catalog, "docker.stop", container=name)
