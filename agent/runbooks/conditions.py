@@ -162,7 +162,7 @@ class _Compiler:
         if full[0] not in self._roots:
             raise RunbookError(f"there is no {full[0]!r} here{_did_you_mean(full[0], self._roots)}")
         if not 2 <= len(full) <= PATH_LIMIT:
-            raise RunbookError(f"{'.'.join(full)!r} isn't a value by itself: write {full[0]}.<name>")
+            raise RunbookError(f"{'.'.join(full)!r} isn't a name: write {full[0]}.<name>")
         self.names.add(full)
         return lambda lookup: lookup(full)
 

@@ -181,7 +181,7 @@ async def test_a_deploy_that_never_arrived_is_reported_as_such(world: DeployWorl
         deploy = await world.deploy("granada")
         assert deploy.phase is DeployPhase.NEVER
         assert (await world.ended()).state is CallState.FAILED
-        assert "Dokploy never had the deploy of granada" in say(deploy.says)
+        assert "Dokploy never got the deployment of granada" in say(deploy.says)
         assert world.dokploy.deployments(granada) == []
 
 
@@ -332,7 +332,7 @@ async def test_another_deployment_within_the_window_leaves_the_verdict_open(worl
         await world.client.composes.deploy(granada.id, title="by somebody else")
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.UNKNOWN
-        assert "Another deployment of granada began" in say(deploy.says)
+        assert "Another deployment of granada started" in say(deploy.says)
         assert await world.good_versions("granada") == 0
 
 

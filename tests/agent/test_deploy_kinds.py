@@ -84,7 +84,7 @@ async def test_a_deploy_without_containers_is_not_called_good(world: DeployWorld
     async with world.running():
         deploy = await world.deploy("granada")
         assert deploy.phase is DeployPhase.FAILED
-        assert say(deploy.says) == "Dokploy calls the deploy of granada done, but there is no container of it."
+        assert say(deploy.says) == "Dokploy says granada is deployed, but it has no container."
 
 
 async def test_a_stack_that_is_gone_from_dokploy_is_not_followed_for_ever(world: DeployWorld) -> None:

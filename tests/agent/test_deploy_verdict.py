@@ -194,7 +194,7 @@ def test_a_row_that_vanishes_leaves_the_containers_to_be_asked() -> None:
 def test_a_failure_without_a_line_says_so() -> None:
     deploy = step(waiting(), DeployFollowState(), 5, deployment_id="d1", status=DeployStatus.ERROR)
     assert (deploy.phase, deploy.over_at) == (DeployPhase.FAILED, at(5))
-    assert say(deploy.says) == "The deploy of shop failed, and its log names no reason."
+    assert say(deploy.says) == "The deployment of shop failed, and its log gives no reason."
 
 
 def test_the_moment_of_the_end_is_the_platforms() -> None:

@@ -100,7 +100,7 @@ async def test_a_failed_deploy_shows_its_error_and_what_to_do(dokploy: DokployWo
     assert failed.labels == ["↩️ Roll back", "Deploy log", "Diff"]
     assert failed.text.count(LOG[-1]) == 1
     assert "api: 1 → 2" in failed.text and "new variables: SMTP_HOST" in failed.text
-    await dokploy.says(dokploy.ada.chat, "The deploy of granada failed", after=card.id)
+    await dokploy.says(dokploy.ada.chat, "The deployment of granada failed", after=card.id)
 
     await (await dokploy.ada.tap(failed, "Deploy log")).answer()
     await dokploy.says(dokploy.ada.chat, "Cloning into code", after=card.id + 1)

@@ -136,7 +136,7 @@ async def test_forged_foreign_and_inaccessible_buttons_are_answered(world: FaceW
     token = question.button("granada/api").data
     cases = [
         (question, "nonsense", "don't know this button"),
-        (question, "ap:unknown-id:0", "question"),
+        (question, "ap:unknown-id:0", "no longer exists"),
         (question, "go:0000000000000000", "has expired"),
         (question, "aa:77:00000000", "Nothing is waiting"),
         (question, "tk:77", "There is no incident 77"),
@@ -160,14 +160,14 @@ async def test_the_first_admin_enrols_by_a_link_that_works_once(idle: FaceWorld)
         await world.mallory.say("/start wrong-token")
         await world.says(world.mallory.chat, "This bot is private")
         await world.olga.say(f"/start {token}")
-        await world.says(world.olga.chat, "Welcome Olga, you are admin now")
+        await world.says(world.olga.chat, "Welcome, Olga. Your role: admin")
         await world.mallory.say(f"/start {token}")
         await world.quiet()
         assert await world.knowledge.people.get(world.mallory.id) is None
         await world.olga.say("/settings invite operator")
         invitation = await world.says(world.olga.chat, "Whoever opens it gets the role operator")
         await world.ada.say("/start " + invitation.text.partition("?start=")[2].split()[0])
-        await world.says(world.ada.chat, "you are operator now")
+        await world.says(world.ada.chat, "Your role: operator")
 
 
 async def test_an_invitation_expires(idle: FaceWorld) -> None:

@@ -189,7 +189,7 @@ async def test_a_failing_health_check_is_quoted_without_its_secrets(world: World
     probe = HealthProbe(at=world.clock.now(), exit_code=1, output="cannot log in: password=hunter2hunter2 <b>")
     world.becomes("local/rag-api-1", health=Health.UNHEALTHY, health_log=(probe,))
     told = await said(world, "¿por qué falla la api de rag?", "es")
-    assert "falla su comprobación de salud: cannot log in" in told
+    assert "su health check falla: cannot log in" in told
     assert "hunter2" not in told
 
 
