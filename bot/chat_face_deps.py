@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from agent.chat.conversation import Dialogue
 from agent.runbooks.runbook import Runbooks
 from core.actions.executor import RedactText
 from core.actions.gateway import ActionGateway
 from core.bus import Bus
+from core.card_views import CardViews
 from core.clock import Clock
 from core.deployments.deploys import Deploys, Versions
 from core.incidents.incident import Incident
@@ -24,7 +26,7 @@ from core.text import Texts
 from knowledge.memory.incident_memory import IncidentMemory
 from knowledge.records.audit_records import Audit
 from knowledge.records.inbox_records import Inbox
-from knowledge.records.message_records import Cards, Outbox
+from knowledge.records.message_records import Outbox
 from knowledge.records.people_records import People
 from knowledge.records.setting_records import SettingRecords
 from knowledge.stores import Knowledge
@@ -95,15 +97,27 @@ class BotDeps:
         """What goes out."""
         return self.knowledge.outbox
 
-    @property
-    def cards(self) -> Cards:
-        """Which message is which incident's card."""
-        return self.knowledge.cards
-
-    @property
+    @cached_property
     def people(self) -> People:
         """Whom the guardian knows, by the records and by the settings of this face (the playground has its own)."""
-        return People(self.knowledge.database, self.clock, self.settings.telegram)
+        return self.knowledge.people.with_roles_of(self.settings.telegram)
+
+    async def names(self) -> Mapping[str, str]:
+        """People's names by actor id."""
+        return {person.actor_id: person.name for person in await self.people.all()}
+
+    @cached_property
+    def views(self) -> CardViews:
+        """What cards show."""
+        return CardViews(
+            calls=self.door.ledger,
+            questions=self.knowledge.approvals,
+            deploys=self.knowledge.deploys,
+            versions=self.knowledge.versions,
+            inventory=self.inventory,
+            names=self.names,
+            clock=self.clock,
+        )
 
     @property
     def changed(self) -> SettingRecords:

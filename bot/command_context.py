@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
+from bot.destinations import chat_destination
 from core.actions.catalog import JsonObject, Role
+from core.notifications import Destination
 from core.text import Language
 from core.views.cards import Card
 
@@ -24,6 +26,11 @@ class ChatLocation:
     chat_id: int
     thread_id: int | None = None
     is_private: bool
+
+    @property
+    def destination(self) -> Destination:
+        """The same, as the outbox names it."""
+        return chat_destination(self.chat_id, self.thread_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,16 +84,6 @@ class CommandContext:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
-    """A file or picture with a caption."""
-
-    caption: Card
-    name: str
-    content: bytes
-    is_photo: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class Later:
     """An answer that takes its time; whoever else asks is answered meanwhile."""
 
@@ -101,4 +98,4 @@ class Live:
     frames: Callable[[], AsyncIterator[Card]]
 
 
-CommandReply = Card | Sheet | Later | Live | Sequence[Card | Sheet] | None
+CommandReply = Card | Later | Live | Sequence[Card] | None

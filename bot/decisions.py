@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
 from bot.incoming.access import ChatUser
-from bot.notifier import TelegramNotifier
 from core.actions.approvals import Approval
 from core.actions.catalog import Role
 from core.actions.gateway import TapResult
@@ -32,9 +32,9 @@ class DecisionResult:
 class Decisions:
     """The decisions that people make in the chat."""
 
-    def __init__(self, face: BotDeps, channel: TelegramNotifier) -> None:
+    def __init__(self, face: BotDeps, replies: CallReplies) -> None:
         self._face = face
-        self.channel = channel
+        self.replies = replies
 
     async def approve(self, visitor: ChatUser, approval_id: str, seen: int | None = None) -> DecisionResult:
         """Yes to one question; `seen`: how many confirmations the button showed, so that a double tap counts once."""
@@ -84,7 +84,7 @@ class Decisions:
             details={"why": self._face.redact(why[:WHY_LIMIT])},
             incident_id=decided.approval.incident_id,
         )
-        await self.channel.show_question(decided.approval)
+        await self.replies.show_question(decided.approval)
         return DecisionResult(says=_said(decided, approve=approve), is_done=True)
 
     async def take(self, visitor: ChatUser, incident: Incident) -> DecisionResult:

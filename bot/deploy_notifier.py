@@ -7,13 +7,14 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
-from bot.delivery.outbox import Letter, Postbox
-from bot.notifier import TelegramNotifier
-from bot.views import deploy_view, zone_of
+from bot.delivery.outbox_worker import OutboxWriter
+from bot.views import zone_of
 from core.actions.calls import CallRecord
 from core.actions.executor import CallFinished
 from core.deployments.deploys import Deploy, DeployChanged, DeployPhase
+from core.incident_notices import IncidentNotices
 from core.views.deploy_card import deploy_card, verdict_line
 
 TICK_S = 5.0
@@ -27,12 +28,13 @@ log = logging.getLogger(__name__)
 
 
 class DeployNotifier:
-    """Listens to the bus and writes to the postbox; what it writes comes from the records alone."""
+    """Listens to the bus and writes to the outbox; what it writes comes from the records alone."""
 
-    def __init__(self, face: BotDeps, postbox: Postbox, channel: TelegramNotifier) -> None:
+    def __init__(self, face: BotDeps, writer: OutboxWriter, replies: CallReplies, notices: IncidentNotices) -> None:
         self._face = face
-        self._postbox = postbox
-        self._channel = channel
+        self._writer = writer
+        self._replies = replies
+        self._notices = notices
         self._live: dict[str, Deploy] = {}
 
     def subscribe(self) -> None:
@@ -75,25 +77,24 @@ class DeployNotifier:
 
     async def _show(self, deploy: Deploy, *, is_urgent: bool) -> None:
         if deploy.incident_id is not None:
-            await self._channel.show(deploy.incident_id)
+            self._notices.mark(deploy.incident_id)
             return
-        async with self._channel.wish_lock(deploy.key):
+        async with self._replies.lock(deploy.key):
             known = await self._face.deploys.get(deploy.key) or deploy
             record = await self._face.door.ledger.get(deploy.key)
             if record is not None:
                 await self._write(known, record, is_urgent=is_urgent)
 
     async def _write(self, deploy: Deploy, record: CallRecord, *, is_urgent: bool) -> None:
-        """The card takes the place of the wish's first answer; the verdict that of its end."""
-        view = await deploy_view(self._face, deploy, zone_of(self._face, None))
+        """The card takes the place of the call's first answer; the verdict that of its end."""
+        view = await self._face.views.deploy(deploy, record, zone_of(self._face, None))
         # where it was asked, the question becomes the card
         key = f"ask:{record.approval_id}" if record.approval_id is not None else f"run:{deploy.key}"
-        for letter in await self._channel.letters(record, key):
-            row_id = await self._postbox.post(replace(letter, card=deploy_card(view), is_urgent=is_urgent))
-            if deploy.phase.is_over and deploy.phase not in UNTOLD:
-                await self._tell(deploy, letter, row_id)
-
-    async def _tell(self, deploy: Deploy, letter: Letter, card_row: int) -> None:
-        says = verdict_line(deploy)
-        key = f"end:{deploy.key}"
-        await self._postbox.post(replace(letter, card=says, key=key, reply_to=None, under=card_row, only_once=True))
+        card = self._replies.reply(record, key, deploy_card(view))
+        if card is None:
+            return
+        messages = [replace(card, is_urgent=is_urgent)]
+        if deploy.phase.is_over and deploy.phase not in UNTOLD:
+            end = self._replies.reply(record, f"end:{deploy.key}", verdict_line(deploy))
+            messages += [replace(one, reply_to=None, under=key, only_once=True) for one in (end,) if one]
+        await self._writer.post(*messages)

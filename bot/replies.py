@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 from telegram import Bot
 from telegram.constants import ChatAction
 
-from bot.command_context import ChatLocation, CommandContext, CommandReply, Later, Live, Sheet
-from bot.delivery.outbox import Letter, Postbox
+from bot.command_context import ChatLocation, CommandContext, CommandReply, Later, Live
+from bot.delivery.outbox_worker import OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.inbox import Slow
 from core.error_text import explained
+from core.notifications import OutgoingMessage
 from core.tasks import Tasks
 from core.views.cards import Card, Tone, said
 
@@ -26,8 +27,8 @@ TYPING_EVERY_S = 4.5
 class ReplySender:
     """Posts replies; what takes its time is given back to be done beside the others."""
 
-    def __init__(self, postbox: Postbox, client: TelegramClient, tasks: Tasks) -> None:
-        self._postbox = postbox
+    def __init__(self, writer: OutboxWriter, client: TelegramClient, tasks: Tasks) -> None:
+        self._writer = writer
         self._client = client
         self._tasks = tasks
 
@@ -75,20 +76,19 @@ class ReplySender:
     async def _post(
         self,
         ask: CommandContext,
-        reply: Card | Sheet | Sequence[Card | Sheet] | None,
+        reply: Card | Sequence[Card] | None,
         replaces: str | None,
         *,
         may_be_new: bool = True,
     ) -> None:
         if reply is None:
             return
-        parts = [reply] if isinstance(reply, Card | Sheet) else list(reply)
+        parts = [reply] if isinstance(reply, Card) else list(reply)
         for place, part in enumerate(parts):
-            in_place = replaces is not None and place == 0 and isinstance(part, Card)
-            await self._postbox.post(
-                Letter(
-                    chat_id=ask.place.chat_id,
-                    thread_id=ask.place.thread_id,
+            in_place = replaces is not None and place == 0 and part.attachment is None
+            await self._writer.post(
+                OutgoingMessage(
+                    destination=ask.place.destination,
                     card=part,
                     language=ask.language,
                     key=replaces if in_place and replaces else f"answer:{ask.key}:{place}",

@@ -13,12 +13,13 @@ from aiohttp import web
 from telegram.error import NetworkError
 
 import bot.commands.all_commands  # noqa: F401 - enters the commands into the table
+from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
 from bot.decisions import Decisions
-from bot.delivery.outbox import Letter, Postbox
-from bot.delivery.outbox_worker import Postman
+from bot.delivery.outbox_worker import OutboxWorker, OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
 from bot.deploy_notifier import DeployNotifier
+from bot.destinations import SCHEME, chat_and_thread, chat_destination
 from bot.incoming.access import Access
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.free_text import FreeTextResponder
@@ -30,6 +31,9 @@ from bot.notifier import TelegramNotifier
 from bot.replies import ReplySender
 from core.actions.catalog import Role
 from core.errors import SettingsError
+from core.incident_notices import IncidentNotices, NoticeDeps
+from core.notifications import Destination, OutgoingMessage
+from core.paging import Recipients
 from core.tasks import Tasks
 from core.text import Text, text
 from core.views.cards import Tone, said
@@ -61,18 +65,19 @@ class TelegramApp:
         self._hearing: asyncio.Task[None] | None = None
         self._is_logged_in = asyncio.Event()
         self.client = TelegramClient(parts.settings.telegram, token.get_secret_value())
-        self._postman = Postman(
+        self._notifier = TelegramNotifier(self.client, parts.texts, parts.settings.telegram, parts.changed)
+        self.writer = OutboxWriter(parts.outbox, self._notifier)
+        self._worker = OutboxWorker(
             outbox=parts.outbox,
-            client=self.client,
-            settings=parts.settings.telegram,
+            writer=self.writer,
+            notifier=self._notifier,
             clock=parts.clock,
-            changed=parts.changed,
             tasks=self._tasks,
             on_refused=self._refused,
         )
-        self._postbox = Postbox(parts.outbox, parts.texts, self._postman.wake)
-        self.channel = TelegramNotifier(parts, self._postbox, self._postman.moved)
-        self._deploy_cards = DeployNotifier(parts, self._postbox, self.channel)
+        self.notices = IncidentNotices(SCHEME, self._notice_deps())
+        self._replies = CallReplies(parts, self.writer, self._notifier, self.notices)
+        self._deploy_cards = DeployNotifier(parts, self.writer, self._replies, self.notices)
         self._access = Access(parts.people, parts.settings)
         self._router, self._reception = self._ways_in(patience)
         self._polling = Polling(self.client, self._reception)
@@ -80,19 +85,31 @@ class TelegramApp:
         if self._webhook is not None:
             self._webhook.mount(application)
 
+    def _notice_deps(self) -> NoticeDeps:
+        parts = self._face
+        audience = Recipients(parts.settings, parts.people.all, parts.changed.language, self._notifier.current)
+        return NoticeDeps(
+            incidents=parts.desk,
+            past=parts.incidents,
+            views=parts.views,
+            audience=audience,
+            messages=self.writer,
+            clock=parts.clock,
+        )
+
     def _ways_in(self, patience: Patience | None) -> tuple[Router, InboxWorker]:
         parts = self._face
-        answering = ReplySender(self._postbox, self.client, self._tasks)
+        answering = ReplySender(self.writer, self.client, self._tasks)
         taps = CallbackQueries(
             face=parts,
             client=self.client,
             access=self._access,
             answering=answering,
-            decisions=Decisions(parts, self.channel),
+            decisions=Decisions(parts, self._replies),
         )
         talk = FreeTextResponder(
             dialogue=parts.dialogue,
-            postbox=self._postbox,
+            writer=self.writer,
             client=self.client,
             answering=answering,
             taps=taps,
@@ -105,7 +122,7 @@ class TelegramApp:
                 access=self._access,
                 answering=answering,
                 taps=taps,
-                postman=self._postman,
+                notifier=self._notifier,
                 talk=talk,
             )
         )
@@ -122,13 +139,17 @@ class TelegramApp:
         self._stack.push_async_callback(self.client.close)
         try:
             await self._log_in()
-            self.channel.subscribe()
+            await self._notifier.load()
+            self.notices.subscribe(self._face.bus)
+            self._replies.subscribe()
             self._deploy_cards.subscribe()
-            await self.channel.resync()
+            await self.notices.resync()
+            await self._replies.resync()
             await self._deploy_cards.resync()
         except BaseException:
             await self._stack.aclose()
             raise
+        self._tasks.start("show incidents", self.notices.run, restarts=True)
         self._tasks.start("deliver messages", self._deliver, restarts=True)
         self._tasks.start("let deploys tick", self._deploy_cards.run, restarts=True)
         self._hearing = self._tasks.start("hear people", self._hear, restarts=True)
@@ -141,7 +162,8 @@ class TelegramApp:
         if self._hearing is not None:
             self._hearing.cancel()
         await self._reception.drain(DRAIN_S)
-        await self._postman.stop(DRAIN_S)
+        await self.notices.settle(DRAIN_S)
+        await self._worker.stop(DRAIN_S)
         await self._tasks.stop()
         await self._stack.aclose()
 
@@ -171,7 +193,7 @@ class TelegramApp:
 
     async def _deliver(self) -> None:
         await self._is_logged_in.wait()
-        await self._postman.run()
+        await self._worker.run()
 
     async def _hear(self) -> None:
         await self._is_logged_in.wait()
@@ -209,8 +231,9 @@ class TelegramApp:
             greeting.append(text("chat.start.enrol", url=f"{address}?start={self._invitation}"))
         return greeting
 
-    async def _refused(self, chat_id: int, problem: str) -> None:
+    async def _refused(self, destination: Destination, problem: str) -> None:
         """Tell the admins, in their private chats, of a chat that takes no messages; once an hour."""
+        chat_id, _ = chat_and_thread(destination)
         now = asyncio.get_running_loop().time()
         if now - self._refused_at.get(chat_id, -TELL_REFUSED_EVERY_S) < TELL_REFUSED_EVERY_S:
             return
@@ -218,9 +241,9 @@ class TelegramApp:
         for person in await self._face.people.all():
             if person.role is not Role.ADMIN or person.user_id == chat_id:
                 continue
-            await self._postbox.post(
-                Letter(
-                    chat_id=person.user_id,
+            await self.writer.post(
+                OutgoingMessage(
+                    destination=chat_destination(person.user_id),
                     card=said(text("chat.cannot_write", chat=str(chat_id), problem=problem[:200]), Tone.WARNING),
                     language=person.language or self._face.settings.language,
                     key=f"refused:{chat_id}:{person.user_id}:{self._face.clock.now().isoformat()}",

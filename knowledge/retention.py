@@ -19,7 +19,6 @@ from knowledge.tables import (
     audit,
     call_needs,
     calls,
-    cards,
     deploys,
     enrolments,
     inbox,
@@ -115,7 +114,7 @@ def _runs(before: Cutoffs) -> Due:
 
 
 def _outbox(before: Cutoffs) -> Due:
-    is_card = exists().where(cards.c.outbox_id == outbox.c.id)
+    is_card = exists().where(outbox.c.coalesce.like(literal("card:").concat(cast(incidents.c.id, String)).concat(":%")))
     return and_(outbox.c.state.in_(OVER), outbox.c.ended_at < before.messages, ~is_card)
 
 
@@ -161,9 +160,8 @@ RETENTION: Mapping[str, Retention] = {
         why="messages_days after it was handled: the chat server's numbers begin anew after a week of silence",
         due=lambda before: inbox.c.done_at < before.messages,
     ),
-    "cards": Retention(why="with their incident", due=lambda before: ~_exists_for(cards.c.incident_id)),
     "outbox": Retention(
-        why="messages_days after it was sent; a card's message as long as the card, which is edited", due=_outbox
+        why="messages_days after it was sent; a card's messages as long as its incident", due=_outbox
     ),
     "audit": Retention(why="history_days: who decided what; of an open incident never", due=_audit),
     "start_times": Retention(

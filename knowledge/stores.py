@@ -35,7 +35,7 @@ from knowledge.records.deploy_records import RecordedDeploys
 from knowledge.records.inbox_records import Inbox
 from knowledge.records.incident_records import RecordedIncidents
 from knowledge.records.lesson_records import LessonRecords
-from knowledge.records.message_records import Cards, Outbox
+from knowledge.records.message_records import Outbox
 from knowledge.records.people_records import People
 from knowledge.records.policy_facts import FactSources, RecordedFacts
 from knowledge.records.setting_records import SettingRecords
@@ -73,7 +73,6 @@ class Knowledge:
         self.settings = SettingRecords(database, clock)
         self.inbox = Inbox(database, clock)
         self.outbox = Outbox(database, clock)
-        self.cards = Cards(database)
         self.series = RecordedSeries(database, clock)
         self.lessons = LessonRecords(database)
         self.memory = IncidentMemory(self.lessons, self.data_dir / "memory")

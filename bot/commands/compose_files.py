@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bot.command_context import CommandContext, CommandReply, Later, Sheet
+from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
 from bot.commands.platform_lines import age, known_of, status_of, title_of, tone_of
 from bot.commands.platform_stack import blind_line, lines_of, look, split_target, which_managed, with_words
@@ -15,7 +15,19 @@ from core.deployments.deploys import StackVersion, VersionVerdict
 from core.deployments.platform import Deployment, ManagedKind, ManagedResource
 from core.deployments.versions import version_changes
 from core.text import text
-from core.views.cards import Block, Card, CardButton, Folded, Tone, Words, faint, line, said, strong
+from core.views.cards import (
+    Attachment,
+    Block,
+    Card,
+    CardButton,
+    Folded,
+    Tone,
+    Words,
+    faint,
+    line,
+    said,
+    strong,
+)
 from core.views.deploy_card import ordered_by
 
 FILE = "!file"
@@ -46,7 +58,8 @@ async def _file(ask: CommandContext, managed: ManagedResource, *, as_file: bool)
     head = line(strong(managed.name), faint(title[0]), faint(" · "), faint(text("compose.lines", count=len(lines))))
     if as_file or len(lines) > SHOWN_LINES:
         content = "\n".join(lines).encode("utf-8", "replace")
-        return Sheet(caption=Card(blocks=(head,)), name=f"{_file_name(managed.name)}.compose.yml", content=content)
+        file = Attachment(name=f"{_file_name(managed.name)}.compose.yml", content=content)
+        return Card(blocks=(head,), attachment=file)
     options: list[tuple[str, Words, str]] = [("compose", text("logs.button.file"), f"{managed.name} {FILE}")]
     options.append(("diff", text("deploy_card.button.diff"), managed.name))
     body = Folded(lines=tuple(one or " " for one in lines), is_code=True)
@@ -82,7 +95,8 @@ async def _log(
         return Card(blocks=(*head, line(result.message, tone=Tone.OFF)))
     if as_file:
         content = "\n".join(lines).encode("utf-8", "replace")
-        return Sheet(caption=Card(blocks=tuple(head)), name=f"{_file_name(managed.name)}.deploy.log", content=content)
+        file = Attachment(name=f"{_file_name(managed.name)}.deploy.log", content=content)
+        return Card(blocks=tuple(head), attachment=file)
     blocks = list(head)
     error_line = result.data.get("error_line")
     if isinstance(error_line, str) and error_line:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.command_context import CommandContext, CommandReply, Later, Live, Sheet
+from bot.command_context import CommandContext, CommandReply, Later, Live
 from bot.commands.command_table import command
 from bot.commands.target_choice import ReplyOption, choices, refusal, which_container
 from bot.commands.time_spans import span
@@ -16,7 +16,7 @@ from core.actions.catalog import Role
 from core.durations import clock_time
 from core.monitoring.inventory import Container
 from core.text import text
-from core.views.cards import Card, CardButton, Folded, Tone, faint, line, said, strong
+from core.views.cards import Attachment, Card, CardButton, Folded, Tone, faint, line, said, strong
 
 USUAL_LINES = 25
 MOST_LINES = 2000
@@ -134,7 +134,8 @@ async def _once(ask: CommandContext, container: Container, wanted: _LogSelection
     if wanted.as_file or len(pairs) > SHOWN_LINES:
         body = "\n".join(f"{at} {words}".strip() for at, words in pairs)
         caption = said(text("logs.file", name=container.title, count=len(pairs)))
-        return Sheet(caption=caption, name=f"{container.name}.log", content=body.encode("utf-8", "replace"))
+        file = Attachment(name=f"{container.name}.log", content=body.encode("utf-8", "replace"))
+        return replace(caption, attachment=file)
     return _page(ask, container, wanted, pairs)
 
 

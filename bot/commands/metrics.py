@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from bot.command_context import CommandContext, CommandReply, Later, Sheet
+from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
 from bot.commands.target_choice import ReplyOption, choices, refusal, which_container
 from bot.commands.time_spans import take_span
@@ -19,7 +19,7 @@ from core.errors import SystemUnavailable, TimeLimitExceeded
 from core.monitoring.inventory import Container
 from core.monitoring.usage_series import SeriesPoint
 from core.text import text
-from core.views.cards import Card, Tone, line, said
+from core.views.cards import Attachment, Card, Tone, line, said
 
 USUAL = timedelta(hours=1)
 LONGEST = timedelta(days=30)
@@ -63,8 +63,8 @@ async def _chart(ask: CommandContext, container: Container, span: timedelta) -> 
         limit=round(last.memory_limit_bytes / 2**20),
     )
     options = [ReplyOption(label=one, words=f"{container.ref} {one}") for one in SPANS]
-    caption = Card(blocks=(line(says),), buttons=choices(ask, "", options, per_row=4).buttons)
-    return Sheet(caption=caption, name=f"{container.name}.png", content=picture, is_photo=True)
+    chart = Attachment(name=f"{container.name}.png", content=picture, is_picture=True)
+    return Card(blocks=(line(says),), buttons=choices(ask, "", options, per_row=4).buttons, attachment=chart)
 
 
 async def _data(ask: CommandContext, container: Container, name: str, points: Sequence[SeriesPoint]) -> ChartData:

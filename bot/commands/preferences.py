@@ -33,7 +33,7 @@ async def settings(ask: CommandContext) -> CommandReply:
 async def _overview(ask: CommandContext) -> Card:
     person = await _person(ask)
     quiet = f"{person.quiet_from}–{person.quiet_to}" if person.quiet_from else text("settings.none")
-    chat = await ask.decisions.channel.language(ask.place.chat_id)
+    chat = await ask.face.changed.language(ask.place.chat_id) or ask.face.settings.language
     blocks: list[Block] = [
         line(strong(text("settings.title"))),
         line(text("settings.language", language=text(f"language.{ask.language}"))),

@@ -6,10 +6,10 @@ import io
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpx
 from telegram import Bot, InputFile, LinkPreviewOptions, Message, ReplyParameters
@@ -17,7 +17,6 @@ from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
     ChatMigrated,
-    Forbidden,
     InvalidToken,
     NetworkError,
     RetryAfter,
@@ -26,9 +25,11 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
+from bot.destinations import chat_and_thread
 from bot.rendering.buttons import markup
 from core.actions.catalog import JsonObject
 from core.errors import SettingsError
+from core.notifications import Fate, MessageKind, QueuedMessage, SendResult
 from core.settings import TelegramSettings
 
 CALL_S = 15.0
@@ -43,52 +44,24 @@ log = logging.getLogger(__name__)
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 
-class Fate(StrEnum):
-    """What became of a message."""
+class Obstacle(StrEnum):
+    """What stood in the way of a message and can be mended."""
 
-    SENT = "sent"
-    AGAIN = "again"
-    """Certainly not sent; may be tried again."""
-    UNKNOWN = "unknown"
-    """The answer is missing: it may have been sent."""
-    BAD_MARKUP = "bad_markup"
+    MARKUP = "markup"
     NO_THREAD = "no_thread"
-    NO_MESSAGE = "no_message"
+    MESSAGE_GONE = "message_gone"
     """The message to be edited is gone."""
     MIGRATED = "migrated"
-    REFUSED = "refused"
-    """Blocked, kicked, unknown chat, or otherwise never possible."""
+    """The group has become a supergroup."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
+class ApiAnswer:
     """The answer to one message."""
 
-    fate: Fate
-    message_id: int | None = None
-    wait_s: float = 0.0
-    """For AGAIN: how long Telegram wants us to wait; 0: it did not say."""
+    result: SendResult
+    obstacle: Obstacle | None = None
     new_chat_id: int | None = None
-    problem: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parcel:
-    """What is to be delivered."""
-
-    chat_id: int
-    thread_id: int | None = None
-    edits: int | None = None
-    """Id of the message that it replaces."""
-    html: str
-    plain: str
-    use_plain: bool = False
-    keyboard: list[list[dict[str, str]]]
-    reply_to: int | None = None
-    is_silent: bool = False
-    file_name: str | None = None
-    file: bytes | None = None
-    is_photo: bool = False
 
 
 class TelegramClient:
@@ -144,47 +117,45 @@ class TelegramClient:
         raw = await self.bot.do_api_request("getupdates", api_kwargs=wanted, read_timeout=self._poll_s + CALL_S)
         return [dict(one) for one in raw] if isinstance(raw, list) else []
 
-    async def deliver(self, parcel: Parcel) -> Delivery:
+    async def deliver(self, message: QueuedMessage, *, is_plain: bool = False) -> ApiAnswer:
         """Send or edit one message; never raises for what Telegram or the network answers."""
+        is_edit = message.kind is MessageKind.EDIT
         try:
-            message = await (self._edit(parcel) if parcel.edits is not None else self._send(parcel))
+            sent = await (self._edit(message, is_plain) if is_edit else self._send(message, is_plain))
         except TelegramError as error:
-            return _fate(error, parcel)
-        return Delivery(fate=Fate.SENT, message_id=message.message_id if message else parcel.edits)
+            return _refusal(error, message)
+        message_id = str(sent.message_id) if sent else message.of_message_id
+        return ApiAnswer(result=SendResult(fate=Fate.SENT, message_id=message_id))
 
-    async def _send(self, parcel: Parcel) -> Message:
-        common = self._common(parcel)
-        if parcel.file is not None:
-            upload = InputFile(io.BytesIO(parcel.file), filename=parcel.file_name or "file")
-            caption: dict[str, Any] = {"caption": parcel.plain if parcel.use_plain else parcel.html}
-            if parcel.is_photo:
-                return await self.bot.send_photo(photo=upload, **caption, **common)
-            return await self.bot.send_document(document=upload, **caption, **common)
-        text = parcel.plain if parcel.use_plain else parcel.html
-        return await self.bot.send_message(text=text, link_preview_options=_NO_PREVIEW, **common)
-
-    def _common(self, parcel: Parcel) -> dict[str, Any]:
-        reply = ReplyParameters(parcel.reply_to, allow_sending_without_reply=True) if parcel.reply_to else None
-        return {
-            "chat_id": parcel.chat_id,
-            "message_thread_id": parcel.thread_id,
-            "parse_mode": None if parcel.use_plain else ParseMode.HTML,
+    async def _send(self, message: QueuedMessage, is_plain: bool) -> Message:
+        chat_id, thread_id = chat_and_thread(message.destination)
+        reply_to = message.of_message_id or message.payload.get("reply_to")
+        reply = ReplyParameters(int(str(reply_to)), allow_sending_without_reply=True) if reply_to else None
+        common: dict[str, Any] = {
+            **_form(message, is_plain),
+            "chat_id": chat_id,
+            "message_thread_id": thread_id,
             "reply_parameters": reply,
-            "reply_markup": markup(parcel.keyboard),
-            "disable_notification": parcel.is_silent,
+            "disable_notification": bool(message.payload.get("is_silent")),
         }
+        words = _words(message, is_plain)
+        if message.attachment is None:
+            return await self.bot.send_message(text=words, link_preview_options=_NO_PREVIEW, **common)
+        name = str(message.payload.get("file_name") or "file")
+        upload = InputFile(io.BytesIO(message.attachment), filename=name)
+        if message.kind is MessageKind.PHOTO:
+            return await self.bot.send_photo(photo=upload, caption=words, **common)
+        return await self.bot.send_document(document=upload, caption=words, **common)
 
-    async def _edit(self, parcel: Parcel) -> Message | None:
-        text = parcel.plain if parcel.use_plain else parcel.html
-        mode = None if parcel.use_plain else ParseMode.HTML
-        where: dict[str, Any] = {"chat_id": parcel.chat_id, "message_id": parcel.edits, "parse_mode": mode}
-        rows = markup(parcel.keyboard)
-        if parcel.file is not None:
-            edited = await self.bot.edit_message_caption(caption=text, reply_markup=rows, **where)
-        else:
-            edited = await self.bot.edit_message_text(
-                text=text, reply_markup=rows, link_preview_options=_NO_PREVIEW, **where
-            )
+    async def _edit(self, message: QueuedMessage, is_plain: bool) -> Message | None:
+        chat_id, _ = chat_and_thread(message.destination)
+        edited = await self.bot.edit_message_text(
+            text=_words(message, is_plain),
+            chat_id=chat_id,
+            message_id=int(message.of_message_id or 0),
+            link_preview_options=_NO_PREVIEW,
+            **_form(message, is_plain),
+        )
         return edited if isinstance(edited, Message) else None
 
     async def attempt(self, call: Callable[[Bot], Awaitable[R]], what: str) -> R | None:
@@ -196,32 +167,44 @@ class TelegramClient:
             return None
 
 
-def _fate(error: TelegramError, parcel: Parcel) -> Delivery:
+def _words(message: QueuedMessage, is_plain: bool) -> str:
+    return str(message.payload["plain" if is_plain else "html"])
+
+
+def _form(message: QueuedMessage, is_plain: bool) -> dict[str, Any]:
+    rows = cast("list[list[dict[str, str]]]", message.payload.get("keyboard") or [])
+    return {"parse_mode": None if is_plain else ParseMode.HTML, "reply_markup": markup(rows)}
+
+
+def _refusal(error: TelegramError, message: QueuedMessage) -> ApiAnswer:
     problem = str(error)
     if isinstance(error, RetryAfter):
         wait = error.retry_after
         wait_s = wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
-        return Delivery(fate=Fate.AGAIN, wait_s=wait_s, problem=problem)
+        return _answer(Fate.AGAIN, problem, wait_s=wait_s)
     if isinstance(error, ChatMigrated):
-        return Delivery(fate=Fate.MIGRATED, new_chat_id=error.new_chat_id, problem=problem)
-    if isinstance(error, Forbidden | InvalidToken):
-        return Delivery(fate=Fate.REFUSED, problem=problem)
+        return replace(_answer(Fate.REFUSED, problem, Obstacle.MIGRATED), new_chat_id=error.new_chat_id)
     if isinstance(error, BadRequest):
-        return _bad_request(problem, parcel)
+        return _bad_request(problem, message)
     if isinstance(error, NetworkError | TimedOut):
-        certain = isinstance(error.__cause__, _NOT_SENT) or parcel.edits is not None or "Bad Gateway" in problem
-        return Delivery(fate=Fate.AGAIN if certain else Fate.UNKNOWN, problem=problem)
-    return Delivery(fate=Fate.REFUSED, problem=problem)
+        is_edit = message.kind is MessageKind.EDIT
+        is_certain = isinstance(error.__cause__, _NOT_SENT) or is_edit or "Bad Gateway" in problem
+        return _answer(Fate.AGAIN if is_certain else Fate.UNKNOWN, problem)
+    return _answer(Fate.REFUSED, problem)
 
 
-def _bad_request(problem: str, parcel: Parcel) -> Delivery:
-    said = problem.lower()
-    if said.startswith("message is not modified"):
-        return Delivery(fate=Fate.SENT, message_id=parcel.edits)
-    if "can't parse entities" in said or "unsupported parse_mode" in said:
-        return Delivery(fate=Fate.BAD_MARKUP, problem=problem)
-    if "message thread not found" in said:
-        return Delivery(fate=Fate.NO_THREAD, problem=problem)
-    if "message to edit not found" in said or "message can't be edited" in said:
-        return Delivery(fate=Fate.NO_MESSAGE, problem=problem)
-    return Delivery(fate=Fate.REFUSED, problem=problem)
+def _bad_request(problem: str, message: QueuedMessage) -> ApiAnswer:
+    lower = problem.lower()
+    if lower.startswith("message is not modified"):
+        return ApiAnswer(result=SendResult(fate=Fate.SENT, message_id=message.of_message_id))
+    if "can't parse entities" in lower or "unsupported parse_mode" in lower:
+        return _answer(Fate.REFUSED, problem, Obstacle.MARKUP)
+    if "message thread not found" in lower:
+        return _answer(Fate.REFUSED, problem, Obstacle.NO_THREAD)
+    if "message to edit not found" in lower or "message can't be edited" in lower:
+        return _answer(Fate.REFUSED, problem, Obstacle.MESSAGE_GONE)
+    return _answer(Fate.REFUSED, problem)
+
+
+def _answer(fate: Fate, problem: str, obstacle: Obstacle | None = None, *, wait_s: float = 0.0) -> ApiAnswer:
+    return ApiAnswer(result=SendResult(fate=fate, wait_s=wait_s, problem=problem), obstacle=obstacle)

@@ -16,6 +16,7 @@ from bot.command_context import ChatLocation, CommandContext, CommandReply
 from bot.commands.command_table import COMMANDS, Command
 from bot.decisions import DecisionResult, Decisions
 from bot.delivery.telegram_client import TelegramClient
+from bot.destinations import chat_destination
 from bot.incoming.access import Access, ChatUser, presser
 from bot.incoming.inbox import InboxWorker, Slow
 from bot.rendering import buttons
@@ -214,12 +215,12 @@ class CallbackQueries:
         return _Outcome(slow=slow)
 
     async def _meaning(self, chat_id: int, message_id: int, token: str) -> tuple[JsonObject | None, str | None]:
-        for shown in await self._face.outbox.showing(chat_id, message_id):
-            meanings = shown.message.payload.get("meanings")
+        for shown in await self._face.outbox.showing(chat_destination(chat_id), str(message_id)):
+            meanings = shown.payload.get("meanings")
             found = meanings.get(token) if isinstance(meanings, dict) else None
             if isinstance(found, dict):
-                is_replaced = bool(shown.message.payload.get("is_replaced"))
-                return found, str(shown.message.payload.get("key")) if is_replaced else None
+                is_replaced = bool(shown.payload.get("is_replaced"))
+                return found, str(shown.payload.get("key")) if is_replaced else None
         return None, None
 
     async def run(self, ask: CommandContext, command: Command, *, replaces: str | None = None) -> Slow | None:

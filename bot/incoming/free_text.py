@@ -24,13 +24,14 @@ from agent.chat.conversation import (
 from bot.command_context import CommandContext
 from bot.commands.command_table import COMMANDS
 from bot.commands.target_choice import ReplyOption, choices
-from bot.delivery.outbox import Letter, Postbox
+from bot.delivery.outbox_worker import OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import Slow
 from bot.rendering import model_markdown
 from bot.rendering.telegram_html import split
 from bot.replies import ReplySender
+from core.notifications import OutgoingMessage
 from core.tasks import Tasks
 from core.text import Text, text
 from core.views.cards import (
@@ -94,14 +95,14 @@ class FreeTextResponder:
         self,
         *,
         dialogue: Dialogue,
-        postbox: Postbox,
+        writer: OutboxWriter,
         client: TelegramClient,
         answering: ReplySender,
         taps: CallbackQueries,
         tasks: Tasks,
     ) -> None:
         self._dialogue = dialogue
-        self._postbox = postbox
+        self._writer = writer
         self._client = client
         self._answering = answering
         self._taps = taps
@@ -233,10 +234,9 @@ class FreeTextResponder:
         return choices(ask, text("chat.shall_i", what=wish.says), [option], command=wish.name)
 
     async def _post(self, ask: CommandContext, card: Card, place: int = 0) -> None:
-        await self._postbox.post(
-            Letter(
-                chat_id=ask.place.chat_id,
-                thread_id=ask.place.thread_id,
+        await self._writer.post(
+            OutgoingMessage(
+                destination=ask.place.destination,
                 card=card,
                 language=ask.language,
                 key=self._key(ask) if place == 0 else f"{self._key(ask)}:{place}",

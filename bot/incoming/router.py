@@ -15,11 +15,12 @@ from bot.chat_face_deps import BotDeps
 from bot.command_context import ChatLocation, CommandContext
 from bot.commands.command_table import COMMANDS, Command, nearest
 from bot.commands.target_choice import ReplyOption, choices
-from bot.delivery.outbox_worker import Postman
 from bot.delivery.telegram_client import TelegramClient
+from bot.destinations import chat_destination
 from bot.incoming.access import Access, ChatUser, NoOrder, author, presser
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import Slow
+from bot.notifier import TelegramNotifier
 from bot.replies import ReplySender
 from bot.views import zone_of
 from core.actions.catalog import Role
@@ -49,7 +50,7 @@ class RouterDeps:
     access: Access
     answering: ReplySender
     taps: CallbackQueries
-    postman: Postman
+    notifier: TelegramNotifier
     talk: Talk
 
 
@@ -95,7 +96,7 @@ class Router:
 
     async def _message(self, message: Message, received: Received) -> Slow | None:
         if message.migrate_to_chat_id is not None:
-            await self._parts.postman.remember_move(message.chat.id, message.migrate_to_chat_id)
+            await self._parts.notifier.remember_move(message.chat.id, message.migrate_to_chat_id)
             return None
         words = message.text
         if not words:
@@ -141,13 +142,10 @@ class Router:
         replied = message.reply_to_message
         if replied is None or replied.from_user is None or replied.from_user.id != self._parts.client.bot_id:
             return None
-        chats = {message.chat.id, self._parts.postman.moved_from(message.chat.id)}
+        chats = {message.chat.id, self._parts.notifier.moved_from(message.chat.id)}
         for chat_id in chats:
-            found = await self._face.cards.incident_of(chat_id, replied.message_id)
-            if found is not None:
-                return found
-            for shown in await self._face.outbox.showing(chat_id, replied.message_id):
-                about = shown.message.payload.get("incident")
+            for shown in await self._face.outbox.showing(chat_destination(chat_id), str(replied.message_id)):
+                about = shown.payload.get("incident")
                 if isinstance(about, int):
                     return about
         return None
@@ -215,7 +213,7 @@ class Router:
     def _own_chats(self) -> set[int]:
         settings = self._face.settings
         own = {stack.chat for stack in settings.stacks.values() if stack.chat is not None}
-        return {self._parts.postman.moved(chat) for chat in {*own, *settings.telegram.alert_chats}}
+        return {self._parts.notifier.moved_to(chat) for chat in {*own, *settings.telegram.alert_chats}}
 
     async def _chat_language(self, chat: Chat) -> Language:
         return await self._face.changed.language(chat.id) or self._face.settings.language

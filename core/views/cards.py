@@ -129,11 +129,22 @@ class CardButton:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file or picture."""
+
+    name: str
+    content: bytes
+    is_picture: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """One message."""
 
     blocks: tuple[Block, ...]
     buttons: tuple[tuple[CardButton, ...], ...] = field(default=())
+    attachment: Attachment | None = None
+    """What the rest is the caption of."""
     is_replaced: bool = False
     """A question or a page: what a tap on it brings takes its place."""
 

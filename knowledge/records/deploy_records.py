@@ -32,6 +32,10 @@ class RecordedDeploys:
         found = await self._all(select(deploys).where(deploys.c.key == key))
         return found[0] if found else None
 
+    async def of_keys(self, *keys: str) -> list[Deploy]:
+        """Those among these keys, in no order."""
+        return await self._all(select(deploys).where(deploys.c.key.in_(keys)))
+
     async def unfinished(self) -> list[Deploy]:
         """Those without a verdict, oldest first."""
         query = select(deploys).where(deploys.c.is_over.is_(False))

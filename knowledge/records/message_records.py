@@ -1,90 +1,34 @@
-"""The outbox: what is to be sent, per chat in order, until the chat server has it; and which message is which card."""
+"""The outbox: what is to be sent, per destination in order, until the channel to people has it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.actions.catalog import JsonObject
 from core.clock import Clock
+from core.notifications import Destination, MessageKind, MessageState, QueuedMessage
 from knowledge.database import Database
-from knowledge.tables import cards, outbox
-
-
-class MessageKind(StrEnum):
-    """What to ask of the chat server."""
-
-    SEND = "send"
-    EDIT = "edit"
-    PHOTO = "photo"
-    DOCUMENT = "document"
-    DELETE = "delete"
-
-
-class MessageState(StrEnum):
-    """pending → one of the others."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    UNKNOWN = "unknown"
-    """Given up without knowing whether it arrived."""
-    FAILED = "failed"
-    """Refused: repeating it would not help."""
-
+from knowledge.tables import outbox
 
 OVER = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewMessage:
-    """Something to send."""
-
-    chat_id: int
-    thread_id: int | None = None
-    kind: MessageKind = MessageKind.SEND
-    payload: JsonObject
-    """As the face needs it: text, buttons, parse mode, caption …"""
-    attachment: bytes | None = None
-    """A photo's or document's bytes."""
-    of: int | None = None
-    """Outbox id of the message that an edit, deletion or reply is about; its message id is looked up when sending."""
-    coalesce: str | None = None
-    """A pending message of the same key takes this payload instead of a second place in the queue."""
-    not_before: datetime | None = None
+CARD_KEYS = "card:"
+"""The messages that incidents' cards live in have keys that begin so: they are edited and replied to for long."""
 
 
 _OTHER = outbox.alias("other")
 _WITH_TARGET = select(outbox, _OTHER.c.message_id.label("of_message_id")).outerjoin(
     _OTHER, _OTHER.c.id == outbox.c.of_row
 )
-"""Built once: an alias copies every column, and a message is looked up five times on its way out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outgoing:
-    """A message as the outbox holds it."""
-
-    id: int
-    message: NewMessage
-    state: MessageState
-    version: int
-    """Grows when a newer payload took its place: `sent` must name the version that was sent."""
-    attempts: int
-    message_id: int | None
-    """Of this message, once it was sent."""
-    of_message_id: int | None
-    """Message id of the message that `of` names; None while that one was not sent."""
-    made_at: datetime
-    error: str = ""
+"""Built once: an alias copies every column, and a message is looked up several times on its way out."""
 
 
 class Outbox:
-    """Messages to send. Per chat only the first pending one is handed out, so the order is kept.
+    """Messages to send. Per destination only the first pending one is handed out, so the order is kept.
 
     `add` → `ready` → send it → `sent` | `postpone` (429, unreachable) | `failed` | `unknown`. A crash in between leaves
     it pending: it is sent again (at least once).
@@ -94,77 +38,85 @@ class Outbox:
         self._database = database
         self._clock = clock
 
-    async def add(self, *messages: NewMessage) -> list[int]:
-        """Queue messages in one transaction; returns their ids (that of the pending one where they coalesce)."""
+    async def add(self, *messages: QueuedMessage, known: Mapping[str, int] | None = None) -> list[int]:
+        """Queue messages in one transaction; returns their ids (that of the pending one where they coalesce).
+
+        `known`: for keys that the caller knows, the outbox id of the message itself, 0 where nothing was ever said.
+        Keys that messages are `under` must be among them, or be queued before.
+        """
+        bases = dict(known or {})
         ids: list[int] = []
         async with self._database.write() as connection:
             for message in messages:
-                known = await self._take_place(connection, message) if message.coalesce else None
-                if known is None and message.coalesce and message.kind is MessageKind.SEND:
-                    message = await self._as_edit(connection, message)
-                ids.append(known if known is not None else await self._insert(connection, message))
+                if message.under is not None and message.of is None:
+                    message = replace(message, of=bases.get(message.under))
+                ids.append(await self._add(connection, message, bases.get(message.key or "")))
+                bases[message.key or ""] = bases.get(message.key or "") or ids[-1]
         return ids
 
-    async def ready(self, limit: int = 50, *, but: Sequence[int] = ()) -> list[Outgoing]:
-        """The first pending message of each chat, where its time has come; `but`: chats that are being served."""
-        firsts = select(func.min(outbox.c.id)).where(outbox.c.state == MessageState.PENDING).group_by(outbox.c.chat_id)
+    async def ready(self, limit: int = 50, *, scheme: str = "", but: Sequence[Destination] = ()) -> list[QueuedMessage]:
+        """The first pending message of each destination of a channel, where its time has come.
+
+        `but`: destinations that are being served.
+        """
+        firsts = select(func.min(outbox.c.id)).where(_is_pending(scheme)).group_by(outbox.c.destination)
         is_due = or_(outbox.c.not_before.is_(None), outbox.c.not_before <= self._clock.now())
-        query = _WITH_TARGET.where(outbox.c.id.in_(firsts), is_due, outbox.c.chat_id.not_in(but))
+        query = _WITH_TARGET.where(outbox.c.id.in_(firsts), is_due, outbox.c.destination.not_in(but))
         return await self._all(query.order_by(outbox.c.id).limit(limit))
 
-    async def next_due(self) -> datetime | None:
+    async def next_due(self, scheme: str = "") -> datetime | None:
         """When the next postponed message may be sent; None: none is postponed."""
         query = select(func.min(outbox.c.not_before)).where(
-            outbox.c.state == MessageState.PENDING, outbox.c.not_before > self._clock.now()
+            _is_pending(scheme), outbox.c.not_before > self._clock.now()
         )
         async with self._database.read() as connection:
             found: datetime | None = (await connection.execute(query)).scalar_one_or_none()
         return found
 
-    async def get(self, row_id: int) -> Outgoing | None:
+    async def get(self, row_id: int) -> QueuedMessage | None:
         """The message, or None."""
         found = await self._all(_WITH_TARGET.where(outbox.c.id == row_id))
         return found[0] if found else None
 
-    async def of_chat(self, chat_id: int, limit: int = 50) -> list[Outgoing]:
-        """What is pending in one chat, oldest first, whether or not its time has come."""
-        query = _WITH_TARGET.where(outbox.c.state == MessageState.PENDING, outbox.c.chat_id == chat_id)
+    async def pending_for(self, destination: Destination, limit: int = 50) -> list[QueuedMessage]:
+        """What is pending for one destination, oldest first, whether or not its time has come."""
+        query = _WITH_TARGET.where(_is_pending(), outbox.c.destination == destination)
         return await self._all(query.order_by(outbox.c.id).limit(limit))
 
-    async def by_key(self, key: str) -> Outgoing | None:
-        """The first message that was ever queued under a coalesce key: edits name it in `of`. None: there is none."""
-        found = await self._all(_WITH_TARGET.where(outbox.c.coalesce == key).order_by(outbox.c.id).limit(1))
-        return found[0] if found else None
+    async def newest_by_key(self, *keys: str) -> dict[str, QueuedMessage]:
+        """The last that was queued under each key: what its message shows or will show."""
+        newest = select(func.max(outbox.c.id)).where(outbox.c.coalesce.in_(keys)).group_by(outbox.c.coalesce)
+        found = await self._all(_WITH_TARGET.where(outbox.c.id.in_(newest)))
+        return {message.key: message for message in found if message.key is not None}
 
-    async def newest_by_key(self, key: str) -> Outgoing | None:
-        """The last that was queued under a coalesce key: what its message shows or will show. None: there is none."""
-        query = _WITH_TARGET.where(outbox.c.coalesce == key).order_by(outbox.c.id.desc()).limit(1)
-        found = await self._all(query)
-        return found[0] if found else None
+    async def keys(self, stem: str) -> set[str]:
+        """Every key that begins with `stem` under which something was said."""
+        query = select(outbox.c.coalesce).distinct().where(_begins(outbox.c.coalesce, stem))
+        async with self._database.read() as connection:
+            return set((await connection.execute(query)).scalars())
 
-    async def showing(self, chat_id: int, message_id: int) -> list[Outgoing]:
-        """What a message of a chat shows and showed, newest first: for what its buttons mean."""
-        query = _WITH_TARGET.where(outbox.c.chat_id == chat_id, outbox.c.message_id == message_id)
+    async def showing(self, place: Destination, message_id: str) -> list[QueuedMessage]:
+        """What a message at a place (or in a part of it, such as a thread) shows and showed, newest first."""
+        is_there = or_(outbox.c.destination == place, _begins(outbox.c.destination, f"{place}:"))
+        query = _WITH_TARGET.where(outbox.c.message_id == message_id, is_there)
         return await self._all(query.order_by(outbox.c.id.desc()).limit(5))
 
-    async def sent(self, row_id: int, *, version: int, message_id: int | None) -> bool:
+    async def sent(self, row_id: int, *, version: int, message_id: str | None) -> bool:
         """It has arrived; False: a newer payload took its place meanwhile, which stays pending (as an edit)."""
+        known = {} if message_id is None else {"message_id": message_id}
+        over: dict[str, object] = {"state": MessageState.SENT, "ended_at": self._clock.now(), "attachment": None}
+        is_this = (outbox.c.id == row_id, outbox.c.state == MessageState.PENDING)
         async with self._database.write() as connection:
-            if message_id is not None:
-                values: dict[str, object] = {"message_id": message_id}
-                await connection.execute(update(outbox).where(outbox.c.id == row_id).values(**values))
-                await connection.execute(update(cards).where(cards.c.outbox_id == row_id).values(**values))
             ended = await connection.execute(
-                update(outbox)
-                .where(outbox.c.id == row_id, outbox.c.version == version, outbox.c.state == MessageState.PENDING)
-                .values(state=MessageState.SENT, ended_at=self._clock.now(), attachment=None, error="")
+                update(outbox).where(*is_this, outbox.c.version == version).values(error="", **over, **known)
             )
             if ended.rowcount == 1:
                 return True
+            if known:
+                await connection.execute(update(outbox).where(outbox.c.id == row_id).values(**known))
             await connection.execute(
                 update(outbox)
-                .where(outbox.c.id == row_id, outbox.c.state == MessageState.PENDING)
-                .where(outbox.c.kind == MessageKind.SEND, outbox.c.message_id.is_not(None))
+                .where(*is_this, outbox.c.kind == MessageKind.SEND, outbox.c.message_id.is_not(None))
                 .values(kind=MessageKind.EDIT, of_row=row_id)
             )
             return False
@@ -174,57 +126,56 @@ class Outbox:
         await self._change(row_id, not_before=until, attempts=outbox.c.attempts + 1, error=error[:1000])
 
     async def failed(self, row_id: int, *, error: str) -> None:
-        """The server refused it for good."""
+        """The channel refused it for good."""
         await self._change(row_id, state=MessageState.FAILED, error=error[:1000], ended_at=self._clock.now())
 
     async def unknown(self, row_id: int, *, error: str) -> None:
-        """Nobody can say whether it arrived, and it is not worth a repeat (a deletion, an old edit)."""
+        """Nobody can say whether it arrived, and it is not worth a repeat (an old edit)."""
         await self._change(row_id, state=MessageState.UNKNOWN, error=error[:1000], ended_at=self._clock.now())
 
     async def count_pending(self) -> int:
         """How many are not over."""
-        query = select(func.count()).where(outbox.c.state == MessageState.PENDING)
+        query = select(func.count()).where(_is_pending())
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
 
-    async def _take_place(self, connection: Any, message: NewMessage) -> int | None:
+    async def _add(self, connection: AsyncConnection, message: QueuedMessage, base: int | None) -> int:
+        if message.key is None or base == 0:
+            return await self._insert(connection, message, None)
+        pending = await self._take_place(connection, message)
+        if pending is not None:
+            return pending
+        is_edit = message.kind is MessageKind.SEND
+        first = (base or await self._first(connection, message)) if is_edit else None
+        return await self._insert(connection, message, first)
+
+    async def _take_place(self, connection: AsyncConnection, message: QueuedMessage) -> int | None:
         """Put the payload where the pending message of the same key stands."""
         changed = await connection.execute(
             update(outbox)
-            .where(
-                outbox.c.state == MessageState.PENDING,
-                outbox.c.coalesce == message.coalesce,
-                outbox.c.chat_id == message.chat_id,
-            )
+            .where(_is_pending(), *_is_same(message))
             .values(payload=message.payload, attachment=message.attachment, version=outbox.c.version + 1)
             .returning(outbox.c.id)
         )
         found = changed.scalars().first()
         return None if found is None else int(found)
 
-    async def _as_edit(self, connection: Any, message: NewMessage) -> NewMessage:
+    async def _first(self, connection: AsyncConnection, message: QueuedMessage) -> int | None:
         """What was sent under the same key is edited, never said a second time; what was refused is said anew."""
         came = or_(outbox.c.state != MessageState.FAILED, outbox.c.message_id.is_not(None))
-        query = (
-            select(outbox.c.id)
-            .where(outbox.c.coalesce == message.coalesce, outbox.c.chat_id == message.chat_id, came)
-            .order_by(outbox.c.id)
-            .limit(1)
-        )
-        first = (await connection.execute(query)).scalar_one_or_none()
-        return message if first is None else replace(message, kind=MessageKind.EDIT, of=int(first), attachment=None)
+        query = select(outbox.c.id).where(came, *_is_same(message)).order_by(outbox.c.id).limit(1)
+        return (await connection.execute(query)).scalar_one_or_none()
 
-    async def _insert(self, connection: Any, message: NewMessage) -> int:
+    async def _insert(self, connection: AsyncConnection, message: QueuedMessage, edits: int | None) -> int:
         written = await connection.execute(
             insert(outbox)
             .values(
-                chat_id=message.chat_id,
-                thread_id=message.thread_id,
-                kind=message.kind,
+                destination=message.destination,
+                kind=message.kind if edits is None else MessageKind.EDIT,
                 payload=message.payload,
-                attachment=message.attachment,
-                coalesce=message.coalesce,
-                of_row=message.of,
+                attachment=message.attachment if edits is None else None,
+                coalesce=message.key,
+                of_row=message.of if edits is None else edits,
                 state=MessageState.PENDING,
                 not_before=message.not_before,
                 made_at=self._clock.now(),
@@ -235,103 +186,40 @@ class Outbox:
 
     async def _change(self, row_id: int, **values: object) -> None:
         async with self._database.write() as connection:
-            await connection.execute(
-                update(outbox).where(outbox.c.id == row_id, outbox.c.state == MessageState.PENDING).values(**values)
-            )
+            await connection.execute(update(outbox).where(outbox.c.id == row_id, _is_pending()).values(**values))
 
-    async def _all(self, query: Any) -> list[Outgoing]:
+    async def _all(self, query: Select[Any]) -> list[QueuedMessage]:
         async with self._database.read() as connection:
-            return [_outgoing(row) for row in (await connection.execute(query)).all()]
+            return [_queued(row) for row in (await connection.execute(query)).all()]
 
 
-@dataclass(frozen=True, kw_only=True)
-class CardPlace:
-    """Where an incident's card lives in one chat."""
-
-    incident_id: int
-    chat_id: int
-    thread_id: int | None = None
-    outbox_id: int
-    message_id: int | None = None
-    """None while it was not sent."""
+def _is_pending(scheme: str = "") -> ColumnElement[bool]:
+    is_pending = outbox.c.state == MessageState.PENDING
+    return is_pending & _begins(outbox.c.destination, f"{scheme}:") if scheme else is_pending
 
 
-class Cards:
-    """Which message of which chat is which incident's card; one card per incident and chat."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def place(self, place: CardPlace) -> bool:
-        """Remember a new card's place; False: the incident has a card in that chat already."""
-        columns = (cards.c.incident_id == place.incident_id, cards.c.chat_id == place.chat_id)
-        async with self._database.write() as connection:
-            if (await connection.execute(select(cards.c.id).where(*columns))).first() is not None:
-                return False
-            sent = select(outbox.c.message_id).where(outbox.c.id == place.outbox_id)
-            message_id = place.message_id or (await connection.execute(sent)).scalar_one_or_none()
-            await connection.execute(
-                insert(cards).values(
-                    incident_id=place.incident_id,
-                    chat_id=place.chat_id,
-                    thread_id=place.thread_id,
-                    outbox_id=place.outbox_id,
-                    message_id=message_id,
-                )
-            )
-            return True
-
-    async def of_incident(self, incident_id: int) -> list[CardPlace]:
-        """Every place of an incident's card."""
-        query = select(cards).where(cards.c.incident_id == incident_id).order_by(cards.c.id)
-        async with self._database.read() as connection:
-            return [_place(row) for row in (await connection.execute(query)).all()]
-
-    async def incident_of(self, chat_id: int, message_id: int) -> int | None:
-        """The incident whose card that message is, or None."""
-        query = select(cards.c.incident_id).where(cards.c.chat_id == chat_id, cards.c.message_id == message_id)
-        async with self._database.read() as connection:
-            return (await connection.execute(query)).scalars().first()
-
-    async def move(self, incident_id: int, chat_id: int, *, outbox_id: int) -> None:
-        """The card is another message now (the old one is gone or too old to edit)."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(cards)
-                .where(and_(cards.c.incident_id == incident_id, cards.c.chat_id == chat_id))
-                .values(outbox_id=outbox_id, message_id=None)
-            )
+def _is_same(message: QueuedMessage) -> tuple[ColumnElement[bool], ...]:
+    return (outbox.c.coalesce == message.key, outbox.c.destination == message.destination)
 
 
-def _outgoing(row: Row[Any]) -> Outgoing:
-    message = NewMessage(
-        chat_id=row.chat_id,
-        thread_id=row.thread_id,
+def _begins(column: ColumnElement[Any], stem: str) -> ColumnElement[bool]:
+    return column.startswith(stem, autoescape=True)
+
+
+def _queued(row: Row[Any]) -> QueuedMessage:
+    return QueuedMessage(
+        id=row.id,
+        destination=row.destination,
         kind=MessageKind(row.kind),
         payload=row.payload,
         attachment=row.attachment,
+        key=row.coalesce,
         of=row.of_row,
-        coalesce=row.coalesce,
         not_before=row.not_before,
-    )
-    return Outgoing(
-        id=row.id,
-        message=message,
         state=MessageState(row.state),
         version=row.version,
         attempts=row.attempts,
         message_id=row.message_id,
         of_message_id=row.of_message_id,
-        made_at=row.made_at,
         error=row.error,
-    )
-
-
-def _place(row: Row[Any]) -> CardPlace:
-    return CardPlace(
-        incident_id=row.incident_id,
-        chat_id=row.chat_id,
-        thread_id=row.thread_id,
-        outbox_id=row.outbox_id,
-        message_id=row.message_id,
     )

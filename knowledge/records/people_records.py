@@ -17,6 +17,7 @@ from core.clock import Clock
 from core.settings import TelegramSettings
 from core.text import LANGUAGES, Language
 from knowledge.database import Database
+from knowledge.kept import Kept
 from knowledge.tables import enrolments, people
 
 TOKEN_BYTES = 18
@@ -49,35 +50,49 @@ class Person:
         return max(own, key=list(Role).index) if own else None
 
 
+Known = Mapping[int, Person]
+"""The recorded people by user id."""
+
+
 class People:
     """People as records. Whom the settings name has at least the role they give, whatever the records say."""
 
-    def __init__(self, database: Database, clock: Clock, telegram: TelegramSettings) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, telegram: TelegramSettings, *, known: Kept[Known] | None = None
+    ) -> None:
+        """`known`: the recorded people that another one of these keeps; both must hear of what either writes."""
         self._database = database
         self._clock = clock
+        self._known = known or Kept(self._load, is_shared=not database.is_sqlite)
         self._settings_roles: dict[int, Role] = {
             **dict.fromkeys(telegram.viewers, Role.VIEWER),
             **dict.fromkeys(telegram.operators, Role.OPERATOR),
             **dict.fromkeys(telegram.admins, Role.ADMIN),
         }
 
+    def with_roles_of(self, telegram: TelegramSettings) -> People:
+        """The same records under other settings."""
+        return People(self._database, self._clock, telegram, known=self._known)
+
     async def get(self, user_id: int) -> Person | None:
         """The person, or None for a stranger."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(people).where(people.c.user_id == user_id))).one_or_none()
-        if row is not None:
-            return self._with_settings(_person(row))
-        role = self._settings_roles.get(user_id)
-        return None if role is None else Person(user_id=user_id, name=str(user_id), role=role)
+        return (await self._everybody()).get(user_id)
 
     async def all(self) -> list[Person]:
         """Everybody known, by records or settings, in the order of their ids."""
-        async with self._database.read() as connection:
-            rows = (await connection.execute(select(people))).all()
-        known = {row.user_id: self._with_settings(_person(row)) for row in rows}
+        known = await self._everybody()
+        return [known[user_id] for user_id in sorted(known)]
+
+    async def _everybody(self) -> dict[int, Person]:
+        recorded = await self._known.get()
+        known = {user_id: self._with_settings(person) for user_id, person in recorded.items()}
         for user_id, role in self._settings_roles.items():
             known.setdefault(user_id, Person(user_id=user_id, name=str(user_id), role=role))
-        return [known[user_id] for user_id in sorted(known)]
+        return known
+
+    async def _load(self) -> Known:
+        async with self._database.read() as connection:
+            return {row.user_id: _person(row) for row in (await connection.execute(select(people))).all()}
 
     async def has_admin(self) -> bool:
         """Whether anybody is admin."""
@@ -87,12 +102,14 @@ class People:
         """Write a person as they are now."""
         async with self._database.write() as connection:
             await self._save(connection, person, by)
+        self._known.forget()
 
     async def remove(self, user_id: int) -> bool:
         """Forget a person; False: they were not recorded. Whom the settings name stays known."""
         async with self._database.write() as connection:
             gone = await connection.execute(delete(people).where(people.c.user_id == user_id))
-            return gone.rowcount == 1
+        self._known.forget()
+        return gone.rowcount == 1
 
     # -- enrolment ---------------------------------------------------------------------------------------------------
 
@@ -128,6 +145,7 @@ class People:
             person = _person(known) if known else Person(user_id=user_id, name=name, language=language)
             person = replace(person, name=name, role=_greater(person.role, Role(row.role)))
             await self._save(connection, person, row.made_by)
+        self._known.forget()
         return self._with_settings(person)
 
     async def open_invitations(self) -> int:

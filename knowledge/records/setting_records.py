@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from pydantic import JsonValue
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from core.clock import Clock
 from core.settings import Autonomy
 from core.text import LANGUAGES, Language
 from knowledge.database import Database
+from knowledge.kept import Kept
 from knowledge.tables import settings
 
 FREEZE = "freeze"
@@ -33,31 +35,33 @@ class SettingRecords:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._rows = Kept(self._load, is_shared=not database.is_sqlite)
 
     async def get(self, key: str) -> JsonValue:
         """The value, or None where nobody changed it."""
-        async with self._database.read() as connection:
-            query = select(settings.c.value).where(settings.c.key == key)
-            return cast("JsonValue", (await connection.execute(query)).scalar_one_or_none())
+        row = (await self._rows.get()).get(key)
+        return None if row is None else cast("JsonValue", row.value)
 
     async def all(self, stem: str = "") -> dict[str, JsonValue]:
         """Every changed value whose key begins with `stem`."""
-        query = select(settings.c.key, settings.c.value).where(settings.c.key.startswith(stem, autoescape=True))
+        return {key: row.value for key, row in (await self._rows.get()).items() if key.startswith(stem)}
+
+    async def _load(self) -> Mapping[str, Row[Any]]:
         async with self._database.read() as connection:
-            return {row.key: row.value for row in (await connection.execute(query)).all()}
+            return {row.key: row for row in (await connection.execute(select(settings))).all()}
 
     async def put(self, key: str, value: JsonValue, *, by: str) -> None:
         """Change it; None takes the change back."""
         now = self._clock.now()
+        is_named = settings.c.key == key
         async with self._database.write() as connection:
             if value is None:
-                await connection.execute(delete(settings).where(settings.c.key == key))
-                return
-            changed = await connection.execute(
-                update(settings).where(settings.c.key == key).values(value=value, by=by, at=now)
-            )
-            if changed.rowcount == 0:
-                await connection.execute(insert(settings).values(key=key, value=value, by=by, at=now))
+                await connection.execute(delete(settings).where(is_named))
+            else:
+                changed = await connection.execute(update(settings).where(is_named).values(value=value, by=by, at=now))
+                if changed.rowcount == 0:
+                    await connection.execute(insert(settings).values(key=key, value=value, by=by, at=now))
+        self._rows.forget()
 
     # -- autonomy ----------------------------------------------------------------------------------------------------
 
@@ -74,9 +78,7 @@ class SettingRecords:
 
     async def freeze(self) -> Freeze | None:
         """The freeze that holds, or None."""
-        query = select(settings).where(settings.c.key == FREEZE)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = (await self._rows.get()).get(FREEZE)
         return None if row is None else Freeze(by=row.by, at=row.at, why=str(row.value.get("why", "")))
 
     async def set_freeze(self, is_frozen: bool, *, by: str, why: str = "") -> None:

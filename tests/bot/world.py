@@ -16,6 +16,7 @@ from agent.chat.conversation import AnswerPart, ChatQuestion
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbooks
 from bot.chat_face_deps import BotDeps
+from bot.destinations import chat_destination
 from bot.incoming.inbox import Patience
 from bot.telegram_app import TelegramApp
 from core.actions.calls import Call
@@ -300,7 +301,7 @@ class FaceWorld:
         try:
             message = await eventually(found, 10, what=what or "a message")
         except AssertionError as error:
-            pending = await self.knowledge.outbox.of_chat(chat.id)
+            pending = await self.knowledge.outbox.pending_for(chat_destination(chat.id))
             undone = await self.knowledge.inbox.pending()
             raise AssertionError(
                 f"{error}\n{chat.transcript()}\nin the outbox: {pending}\nin the inbox: {undone}"
@@ -318,6 +319,7 @@ class FaceWorld:
 
         async def is_quiet() -> bool:
             knowledge = self.knowledge
+            await self.face.notices.settle(10)
             return (
                 self.server.pending_update_count == 0
                 and not await knowledge.inbox.count_pending()

@@ -22,11 +22,13 @@ from core.incidents.incident import Incident
 from core.incidents.incident_store import IncidentStore, Silences
 from core.monitoring.inventory import Inventory
 from core.monitoring.usage_series import Series
+from core.notifications import QueuedMessage
 from core.settings import Settings
 from knowledge import schema
 from knowledge.checkpoints import Checkpoints
 from knowledge.database import Database, sqlite_url
 from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.message_records import Outbox
 from knowledge.stores import Knowledge
 from knowledge.table_types import metadata
 from tests.knowledge.tools import NOON, SetClock, an_incident
@@ -35,7 +37,9 @@ HEAVY = ("alembic", "chromadb", "langgraph", "procrastinate", "numpy", "psycopg"
 OPEN_AND_TELL = f"""
 import asyncio, sys
 from pathlib import Path
+from core.notifications import QueuedMessage
 from core.settings import Settings
+from knowledge.message_records import Outbox
 from knowledge.stores import Knowledge
 from tests.knowledge.tools import SetClock
 
@@ -250,3 +254,34 @@ async def test_workers_that_open_checkpoints_together_get_along(postgres_url: st
             await checkpoints.close()
 
         await asyncio.gather(*(open_once() for _ in range(3)))
+
+
+OLD_MESSAGES = """
+INSERT INTO outbox (chat_id, thread_id, kind, payload, coalesce, version, of_row, state, message_id, attempts,
+    error, made_at)
+VALUES (5, NULL, 'send', '{"html": "card", "incident": 5}', 'card:5:5', 1, NULL, 'sent', 500, 0, '', :at),
+    (5, NULL, 'edit', '{"html": "newer"}', 'card:5:5', 3, 1, 'pending', NULL, 2, 'later', :at),
+    (5, NULL, 'send', '{"html": "page"}', 'page:5:5:escalated:1', 1, 1, 'pending', NULL, 0, '', :at),
+    (-100, 7, 'send', '{"html": "answer"}', 'answer:tg:1:2:0', 1, NULL, 'pending', NULL, 0, '', :at)
+"""
+
+
+async def test_messages_of_an_older_database_find_their_destination(database_url: str) -> None:
+    """What waited is sent where it was meant to go, as the edit or answer that it was, and no card comes twice."""
+    await asyncio.to_thread(schema.upgrade, database_url, "0003")
+    older = Database(database_url)
+    async with older.write() as connection:
+        await connection.execute(text(OLD_MESSAGES), {"at": NOON if not older.is_sqlite else "2026-03-01 12:00:00"})
+        card = "INSERT INTO cards (id, incident_id, chat_id, outbox_id, message_id) VALUES (1, 5, 5, 1, 500)"
+        await connection.execute(text(card))
+    await older.close()
+    async with Database(database_url) as database:
+        outbox = Outbox(database, SetClock())
+        edit, page = await outbox.pending_for("telegram:5")
+        assert (edit.key, edit.of_message_id, edit.version, edit.attempts) == ("card:5:telegram:5", "500", 3, 2)
+        assert (page.key, page.of_message_id) == ("page:5:telegram:5:escalated:1", "500")
+        (answer,) = await outbox.pending_for("telegram:-100:7")
+        assert (answer.key, answer.payload) == ("answer:tg:1:2:0", {"html": "answer"})
+        assert [one.id for one in await outbox.showing("telegram:5", "500")] == [1]
+        (new,) = await outbox.add(QueuedMessage(destination="telegram:5", payload={}))
+        assert new == 5

@@ -2,15 +2,17 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from core.notifications import MessageKind, MessageState, QueuedMessage
 from knowledge.database import Database, sqlite_url
 from knowledge.records.inbox_records import Inbox, Update
 from knowledge.records.incident_records import RecordedIncidents
-from knowledge.records.message_records import CardPlace, Cards, MessageKind, MessageState, NewMessage, Outbox
+from knowledge.records.message_records import Outbox
 from tests.knowledge.tools import NOON, SetClock, an_incident, cleaned
 
 
@@ -28,12 +30,16 @@ def an_update(number: int, mark: str = "1772366400", text: str = "/status") -> U
     return Update(bot_id=7, update_id=number, mark=mark, payload={"update_id": number, "message": {"text": text}})
 
 
-def to(chat_id: int, text: str, **more: object) -> NewMessage:
-    return NewMessage(chat_id=chat_id, payload={"text": text}, **more)  # type: ignore[arg-type]
+def to(chat: int, text: str, **more: object) -> QueuedMessage:
+    return QueuedMessage(destination=f"telegram:{chat}", payload={"text": text}, **more)  # type: ignore[arg-type]
+
+
+def chat_of(message: QueuedMessage) -> int:
+    return int(message.destination.removeprefix("telegram:"))
 
 
 async def texts_ready(outbox: Outbox) -> list[tuple[int, str]]:
-    return [(one.message.chat_id, str(one.message.payload["text"])) for one in await outbox.ready()]
+    return [(chat_of(one), str(one.payload["text"])) for one in await outbox.ready()]
 
 
 async def test_an_update_is_received_once(inbox: Inbox) -> None:
@@ -66,12 +72,12 @@ async def test_each_chat_is_served_in_order(outbox: Outbox) -> None:
     await outbox.add(to(1, "a"), to(1, "b"), to(2, "c"))
     assert await texts_ready(outbox) == [(1, "a"), (2, "c")]
     first = (await outbox.ready())[0]
-    assert await outbox.ready(but=[1, 2]) == []
-    assert await outbox.sent(first.id, version=first.version, message_id=500)
+    assert await outbox.ready(but=["telegram:1", "telegram:2"]) == []
+    assert await outbox.sent(first.id, version=first.version, message_id="500")
     assert await texts_ready(outbox) == [(2, "c"), (1, "b")] or await texts_ready(outbox) == [(1, "b"), (2, "c")]
     sent = await outbox.get(first.id)
     assert sent is not None
-    assert (sent.state, sent.message_id) == (MessageState.SENT, 500)
+    assert (sent.state, sent.message_id) == (MessageState.SENT, "500")
     assert await outbox.count_pending() == 2
 
 
@@ -100,41 +106,41 @@ async def test_a_refused_message_does_not_hold_back_the_rest(outbox: Outbox) -> 
 
 async def test_a_message_sent_meanwhile_is_edited_not_repeated(outbox: Outbox) -> None:
     """A newer version that was written while the first was on its way arrives as an edit of it."""
-    (card,) = await outbox.add(to(1, "detected", coalesce="card:7"))
-    assert await outbox.sent(card, version=1, message_id=42)
-    (second,) = await outbox.add(to(1, "diagnosed", coalesce="card:7"))
+    (card,) = await outbox.add(to(1, "detected", key="card:7"))
+    assert await outbox.sent(card, version=1, message_id="42")
+    (second,) = await outbox.add(to(1, "diagnosed", key="card:7"))
     written = await outbox.get(second)
     assert second != card
     assert written is not None
-    assert written.message.kind is MessageKind.EDIT
-    assert written.message.of == card
+    assert written.kind is MessageKind.EDIT
+    assert written.of == card
 
 
 async def test_pending_edits_of_one_message_coalesce(outbox: Outbox) -> None:
-    (card,) = await outbox.add(to(1, "detected", coalesce="card:7"))
-    assert await outbox.add(to(1, "diagnosed", kind=MessageKind.EDIT, of=card, coalesce="card:7")) == [card]
+    (card,) = await outbox.add(to(1, "detected", key="card:7"))
+    assert await outbox.add(to(1, "diagnosed", kind=MessageKind.EDIT, of=card, key="card:7")) == [card]
     assert await texts_ready(outbox) == [(1, "diagnosed")]
-    (other,) = await outbox.add(to(2, "elsewhere", coalesce="card:7"))
+    (other,) = await outbox.add(to(2, "elsewhere", key="card:7"))
     assert other != card
     (one, _) = await outbox.ready()
-    assert await outbox.sent(one.id, version=one.version, message_id=500)
-    (edit,) = await outbox.add(to(1, "acting", kind=MessageKind.EDIT, of=card, coalesce="card:7"))
+    assert await outbox.sent(one.id, version=one.version, message_id="500")
+    (edit,) = await outbox.add(to(1, "acting", kind=MessageKind.EDIT, of=card, key="card:7"))
     assert edit != card
     waiting = await outbox.get(edit)
     assert waiting is not None
-    assert waiting.of_message_id == 500
+    assert waiting.of_message_id == "500"
 
 
 async def test_a_newer_payload_during_the_sending_becomes_an_edit(outbox: Outbox) -> None:
-    (card,) = await outbox.add(to(1, "detected", coalesce="card:7"))
+    (card,) = await outbox.add(to(1, "detected", key="card:7"))
     (sending,) = await outbox.ready()
-    await outbox.add(to(1, "diagnosed", kind=MessageKind.EDIT, of=card, coalesce="card:7"))
-    assert not await outbox.sent(sending.id, version=sending.version, message_id=500)
+    await outbox.add(to(1, "diagnosed", kind=MessageKind.EDIT, of=card, key="card:7"))
+    assert not await outbox.sent(sending.id, version=sending.version, message_id="500")
     (rest,) = await outbox.ready()
-    assert (rest.message.kind, rest.message.payload, rest.of_message_id) == (
+    assert (rest.kind, rest.payload, rest.of_message_id) == (
         MessageKind.EDIT,
         {"text": "diagnosed"},
-        500,
+        "500",
     )
     assert await outbox.sent(rest.id, version=rest.version, message_id=None)
     assert await outbox.ready() == []
@@ -143,33 +149,74 @@ async def test_a_newer_payload_during_the_sending_becomes_an_edit(outbox: Outbox
 async def test_attachments_are_kept_until_they_are_sent(outbox: Outbox) -> None:
     (photo,) = await outbox.add(to(1, "chart", kind=MessageKind.PHOTO, attachment=b"\x89PNG\x00"))
     (one,) = await outbox.ready()
-    assert one.message.attachment == b"\x89PNG\x00"
-    await outbox.sent(photo, version=one.version, message_id=1)
+    assert one.attachment == b"\x89PNG\x00"
+    await outbox.sent(photo, version=one.version, message_id="1")
     sent = await outbox.get(photo)
     assert sent is not None
-    assert sent.message.attachment is None
+    assert sent.attachment is None
 
 
-async def test_cards_know_their_messages(database: Database, outbox: Outbox, clock: SetClock) -> None:
-    cards = Cards(database)
-    for _ in range(7):
-        await RecordedIncidents(database).open(an_incident())
-    (first, second) = await outbox.add(to(1, "card"), to(2, "card"))
-    assert await cards.place(CardPlace(incident_id=7, chat_id=1, thread_id=3, outbox_id=first))
-    assert await cards.place(CardPlace(incident_id=7, chat_id=2, outbox_id=second))
-    assert not await cards.place(CardPlace(incident_id=7, chat_id=1, outbox_id=second))
-    assert await cards.incident_of(1, 500) is None
-    await outbox.sent(first, version=1, message_id=500)
-    assert await cards.incident_of(1, 500) == 7
-    assert await cards.incident_of(2, 500) is None
-    places = await cards.of_incident(7)
-    assert [(one.chat_id, one.message_id, one.thread_id) for one in places] == [(1, 500, 3), (2, None, None)]
+async def test_a_message_is_found_by_what_it_shows_and_where(outbox: Outbox) -> None:
+    """Message ids count per chat, whatever the thread; what an edit showed is found as well."""
+    in_thread = QueuedMessage(destination="telegram:-100:7", payload={"incident": 7}, key="card:7:telegram:-100:7")
+    (card, other) = await outbox.add(in_thread, to(-1001, "elsewhere"))
+    await outbox.sent(card, version=1, message_id="500")
+    await outbox.sent(other, version=1, message_id="500")
+    assert [one.id for one in await outbox.showing("telegram:-100", "500")] == [card]
+    assert [one.id for one in await outbox.showing("telegram:-1001", "500")] == [other]
+    assert await outbox.showing("telegram:-10", "500") == []
+    (edit,) = await outbox.add(replace(in_thread, payload={"incident": 7, "text": "acting"}))
+    await outbox.sent(edit, version=1, message_id="500")
+    assert [one.id for one in await outbox.showing("telegram:-100", "500")] == [edit, card]
+
+
+async def test_the_message_of_a_card_is_kept_as_long_as_its_incident(
+    database: Database, outbox: Outbox, clock: SetClock
+) -> None:
+    incident = await RecordedIncidents(database).open(an_incident())
+    key = f"card:{incident.id}:telegram:1"
+    (card, answer) = await outbox.add(to(1, "card", key=key), to(1, "answer"))
+    for row, message_id in ((card, "500"), (answer, "501")):
+        await outbox.sent(row, version=1, message_id=message_id)
     clock.advance(days=30)
-    assert await cleaned(database, clock, "outbox") == 0  # a card's message is still needed
-    (new,) = await outbox.add(to(1, "card again"))
-    await cards.move(7, 1, outbox_id=new)
-    assert await cards.incident_of(1, 500) is None
-    assert await cleaned(database, clock, "outbox") == 1
+    assert await cleaned(database, clock, "outbox") == 1  # the answer
+    assert [one.id for one in await outbox.showing("telegram:1", "500")] == [card]
+    other = await outbox.add(to(1, "card of none", key=f"card:{incident.id}0:telegram:1"))
+    await outbox.sent(other[0], version=1, message_id="502")
+    clock.advance(days=30)
+    assert await cleaned(database, clock, "outbox") == 1  # 70 is not 7
+
+
+async def test_channels_do_not_see_each_others_messages(outbox: Outbox, clock: SetClock) -> None:
+    mail = QueuedMessage(destination="mail:ops@example.com", payload={"text": "by mail"})
+    (posted, _) = await outbox.add(mail, to(1, "in the chat"))
+    assert [one.destination for one in await outbox.ready(scheme="mail")] == ["mail:ops@example.com"]
+    assert [one.destination for one in await outbox.ready(scheme="telegram")] == ["telegram:1"]
+    await outbox.postpone(posted, until=NOON + timedelta(seconds=3))
+    assert await outbox.next_due("telegram") is None
+    assert await outbox.next_due("mail") == NOON + timedelta(seconds=3)
+
+
+async def test_an_answer_finds_the_message_it_belongs_under_in_one_step(outbox: Outbox) -> None:
+    card = to(1, "card", key="card:7:telegram:1")
+    page = to(1, "page", key="page:7:telegram:1:end", under="card:7:telegram:1")
+    card_id, page_id = await outbox.add(card, page, known={"card:7:telegram:1": 0, "page:7:telegram:1:end": 0})
+    await outbox.sent(card_id, version=1, message_id="500")
+    written = await outbox.get(page_id)
+    assert written is not None
+    assert (written.kind, written.of_message_id) == (MessageKind.SEND, "500")
+
+
+async def test_what_a_key_said_last_is_known(outbox: Outbox) -> None:
+    (first,) = await outbox.add(to(1, "detected", key="card:7:telegram:1"))
+    await outbox.sent(first, version=1, message_id="500")
+    await outbox.add(to(1, "diagnosed", key="card:7:telegram:1"), to(1, "page", key="page:7:telegram:1:escalated:1"))
+    newest = await outbox.newest_by_key("card:7:telegram:1", "card:8:telegram:1")
+    assert {key: (one.payload["text"], one.base) for key, one in newest.items()} == {
+        "card:7:telegram:1": ("diagnosed", first)
+    }
+    assert await outbox.keys("page:7:telegram:1:") == {"page:7:telegram:1:escalated:1"}
+    assert await outbox.keys("page:70:") == set()
 
 
 async def test_a_kill_loses_no_message_and_no_order(tmp_path: Path) -> None:
@@ -192,7 +239,7 @@ async def test_a_kill_loses_no_message_and_no_order(tmp_path: Path) -> None:
         seen: dict[int, list[int]] = {0: [], 1: [], 2: []}
         while waiting := await outbox.ready():
             for one in waiting:
-                seen[one.message.chat_id].append(int(str(one.message.payload["text"])))
-                await outbox.sent(one.id, version=one.version, message_id=1)
+                seen[chat_of(one)].append(int(str(one.payload["text"])))
+                await outbox.sent(one.id, version=one.version, message_id="1")
         assert all(numbers == sorted(numbers) for numbers in seen.values())
         assert sorted(number for numbers in seen.values() for number in numbers) == received

@@ -1,0 +1,160 @@
+"""Answers a person's own calls where they were ordered: the question, that it is under way, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.chat_face_deps import BotDeps
+from bot.delivery.outbox_worker import OutboxWriter
+from bot.destinations import chat_destination
+from bot.notifier import TelegramNotifier
+from bot.views import zone_of
+from core.actions.approvals import Approval
+from core.actions.calls import CallRecord
+from core.actions.catalog import JsonObject
+from core.actions.executor import CallFinished
+from core.actions.gateway import ApprovalAsked, ApprovalClosed
+from core.actions.gateway import call_description as call_says
+from core.actions.policy import ActorKind
+from core.incident_notices import IncidentNotices
+from core.notifications import OutgoingMessage
+from core.text import LANGUAGES
+from core.views.call_cards import end_card, group_card, group_end_card, question_card, running_card
+from core.views.cards import Card
+
+RECENT = 50
+
+
+class CallReplies:
+    """Listens to the bus and writes to the outbox; what it writes comes from the records alone."""
+
+    def __init__(
+        self, face: BotDeps, writer: OutboxWriter, notifier: TelegramNotifier, notices: IncidentNotices
+    ) -> None:
+        self._face = face
+        self._writer = writer
+        self._notifier = notifier
+        self._notices = notices
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def subscribe(self) -> None:
+        """Hear of questions and of ends."""
+        bus = self._face.bus
+        bus.subscribe(ApprovalAsked, self._question_moved)
+        bus.subscribe(ApprovalClosed, self._question_moved)
+        bus.subscribe(CallFinished, self._finished)
+
+    async def resync(self) -> None:
+        """After a start: ask what is still open, and tell the ends that may not have been told."""
+        for approval in await self._face.door.approvals.pending():
+            await self._show_question(approval)
+        for run in await self._face.runs.list(kind="call", limit=RECENT):
+            record = await self._face.door.ledger.get(str(run.payload.get("key", "")))
+            if record is not None and record.state.is_final:
+                await self._tell_end(record)
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    async def show_question(self, approval: Approval) -> None:
+        """Bring the card of a question to what the records say: a confirmation was added."""
+        if approval.incident_id is not None:
+            self._notices.mark(approval.incident_id)
+        else:
+            await self._show_question(approval)
+
+    async def _question_moved(self, event: ApprovalAsked | ApprovalClosed) -> None:
+        await self._show_question(event.approval)
+
+    async def _show_question(self, approval: Approval) -> None:
+        if approval.incident_id is not None or not approval.call_keys:
+            return
+        record = await self._face.door.ledger.get(approval.call_keys[0])
+        if record is None:
+            return
+        async with self.lock(record.call.key):
+            if await self._has_card(record):
+                return
+            now, zone = self._face.clock.now(), zone_of(self._face, None)
+            await self._post(record, f"ask:{approval.id}", question_card(approval, now, zone, await self._face.names()))
+
+    # -- under way, and the end --------------------------------------------------------------------------------------
+
+    async def acknowledge(self, key: str) -> None:
+        """The first answer to a call, while it is under way; calls that belong together share one."""
+        record = await self._face.door.ledger.get(key)
+        if record is None or await self._has_card(record):
+            return
+        group = record.call.origin.get("group")
+        stem = str(group[0]) if isinstance(group, list) else key
+        async with self.lock(stem):
+            if isinstance(group, list):
+                await self._group(record, [str(one) for one in group])
+                return
+            record = await self._face.door.ledger.get(key) or record
+            if await self._has_card(record):
+                return
+            first = f"run:{key}"
+            if record.state.is_final and not await self._writer.was_said(first):
+                return  # it ended at once: the end says it all
+            await self._post(record, first, running_card(call_says(record.call), record.state))
+        if record.state.is_final:
+            self._locks.pop(stem, None)
+
+    async def _finished(self, event: CallFinished) -> None:
+        await self._tell_end(event.record)
+
+    async def _tell_end(self, record: CallRecord) -> None:
+        """Reply to whoever ordered it how it ended, and take the waiting sign off the first answer."""
+        if record.call.incident_id is not None or record.call.actor.kind is not ActorKind.PERSON:
+            return
+        if await self._has_card(record):
+            return
+        if not isinstance(record.call.origin.get("group"), list):
+            card = end_card(record, call_says(record.call), await self._face.names())
+            await self._post(record, f"end:{record.call.key}", card, only_once=True)
+        await self.acknowledge(record.call.key)
+
+    async def _group(self, record: CallRecord, keys: Sequence[str]) -> None:
+        found = [await self._face.door.ledger.get(key) for key in keys]
+        records = [one for one in found if one is not None]
+        await self._post(record, f"run:{keys[0]}", group_card(records))
+        if all(one.state.is_final for one in records):
+            await self._post(record, f"end:{keys[0]}", group_end_card(records), only_once=True)
+
+    async def _has_card(self, record: CallRecord) -> bool:
+        """Whether a deploy's own card tells how it stands, and tells its end."""
+        deploy = await self._face.deploys.get(record.call.key)
+        return deploy is not None and (deploy.phase.is_over or not record.state.is_final)
+
+    # -- where it was ordered ----------------------------------------------------------------------------------------
+
+    def lock(self, key: str) -> asyncio.Lock:
+        """Held while the first answer to a call, or the card that takes its place, is written."""
+        return self._locks[key]
+
+    def reply(self, record: CallRecord, key: str, card: Card) -> OutgoingMessage | None:
+        """A message to where a call was ordered, under a key; None: it came from no chat."""
+        origin = record.call.origin
+        chat, language = origin.get("chat"), origin.get("language")
+        if not isinstance(chat, int):
+            return None
+        return OutgoingMessage(
+            destination=self._notifier.current(chat_destination(chat, _whole(origin, "thread"))),
+            card=card,
+            language=next((one for one in LANGUAGES if one == language), self._face.settings.language),
+            key=key,
+            reply_to=_whole(origin, "message"),
+        )
+
+    async def _post(self, record: CallRecord, key: str, card: Card, *, only_once: bool = False) -> None:
+        message = self.reply(record, key, card)
+        if message is not None:
+            await self._writer.post(replace(message, only_once=only_once))
+
+
+def _whole(origin: JsonObject, name: str) -> int | None:
+    value = origin.get(name)
+    return value if isinstance(value, int) else None

@@ -1,0 +1,279 @@
+"""Keeps an incident's card at its destinations what the records say, and pages people, off everybody else's path."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta, tzinfo
+from typing import Protocol
+
+from core.actions.executor import CallFinished, CallStarted
+from core.actions.gateway import ApprovalAsked, ApprovalClosed
+from core.bus import Bus
+from core.clock import Clock
+from core.incidents.incident import Incident
+from core.incidents.incident_events import (
+    AlertJoined,
+    AlertRepeated,
+    IncidentChanged,
+    IncidentMerged,
+    IncidentOpened,
+    IncidentRecovered,
+)
+from core.notifications import Destination, OutgoingMessage
+from core.paging import PAGING, Page, Recipient, good_news_of, is_silent, page_of
+from core.text import Text
+from core.views.cards import Card, line
+from core.views.incident_card import IncidentView, incident_card
+
+JOIN_S = 0.1
+"""Changes of one incident within that time are shown together; its very first card goes at once."""
+SHOWN_AGAIN = timedelta(hours=24)
+"""At a start, closed incidents so old still get the last edit they may have missed."""
+RECENT = 50
+log = logging.getLogger(__name__)
+
+
+class Incidents(Protocol):
+    """The incidents as they are now."""
+
+    def open_ones(self) -> Sequence[Incident]:
+        """All open incidents, oldest first."""
+        ...
+
+    async def get(self, incident_id: int) -> Incident | None:
+        """The incident, open or closed; None: there is none."""
+        ...
+
+
+class PastIncidents(Protocol):
+    """Incidents as records."""
+
+    async def recent(self, limit: int) -> Sequence[Incident]:
+        """Newest first, closed ones too."""
+        ...
+
+
+class Views(Protocol):
+    """What a card shows."""
+
+    async def incident(self, incident: Incident, zone: tzinfo) -> IncidentView:
+        """The incident with everything its card tells."""
+        ...
+
+
+class Audience(Protocol):
+    """Who gets the cards of a stack."""
+
+    async def of_stack(self, stack: str | None) -> Sequence[Recipient]:
+        """Every destination that gets them."""
+        ...
+
+
+class Messages(Protocol):
+    """The way to a channel's outbox."""
+
+    async def post(self, *messages: OutgoingMessage) -> None:
+        """Commit messages, or newer versions of them, together."""
+        ...
+
+    async def was_said(self, key: str) -> bool:
+        """Whether something was said under that key."""
+        ...
+
+    async def keys(self, stem: str) -> set[str]:
+        """Every key that begins with `stem` under which something was said."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeDeps:
+    """What the notices work with."""
+
+    incidents: Incidents
+    past: PastIncidents
+    views: Views
+    audience: Audience
+    messages: Messages
+    clock: Clock
+
+
+@dataclass(kw_only=True)
+class _Mark:
+    """An incident whose card may not show what the records say."""
+
+    due_s: float
+    why: Text | None = None
+
+
+class IncidentNotices:
+    """Shows incidents over one channel: events only mark what has changed, `run` reads, renders and posts.
+
+    A mark needs no record of its own: after a start `resync` marks everything that may not have been shown.
+    """
+
+    def __init__(self, scheme: str, deps: NoticeDeps) -> None:
+        self._scheme = scheme
+        self._deps = deps
+        self._marks: dict[int, _Mark] = {}
+        self._news = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._explained: set[int] = set()
+
+    def subscribe(self, bus: Bus) -> None:
+        """Hear of everything that changes a card."""
+        bus.subscribe(IncidentOpened, self._opened)
+        bus.subscribe(IncidentChanged, self._changed)
+        bus.subscribe(AlertRepeated, self._touched)
+        bus.subscribe(AlertJoined, self._touched)
+        bus.subscribe(IncidentRecovered, self._touched)
+        bus.subscribe(IncidentMerged, self._merged)
+        bus.subscribe(ApprovalAsked, self._asked)
+        bus.subscribe(ApprovalClosed, self._asked)
+        bus.subscribe(CallStarted, self._called)
+        bus.subscribe(CallFinished, self._called)
+
+    def mark(self, incident_id: int, *, why: Text | None = None, is_first: bool = False) -> None:
+        """Have an incident shown soon; `why`: what a person must hear of."""
+        due_s = asyncio.get_running_loop().time() + (0.0 if is_first else JOIN_S)
+        known = self._marks.setdefault(incident_id, _Mark(due_s=due_s))
+        known.why = why or known.why
+        self._is_idle.clear()
+        self._news.set()
+
+    async def resync(self) -> None:
+        """After a start: have every card brought to what the records say; what was never said is said."""
+        since = self._deps.clock.now() - SHOWN_AGAIN
+        recent = await self._deps.past.recent(RECENT)
+        closed = [one for one in recent if not one.is_open and one.updated_at >= since]
+        for incident in [*self._deps.incidents.open_ones(), *closed]:
+            self.mark(incident.id)
+
+    async def run(self) -> None:
+        """Show what is marked, until cancelled; what could not be shown stays marked."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._news.clear()
+            for incident_id, mark in sorted(self._marks.items(), key=lambda item: item[1].due_s):
+                if mark.due_s <= loop.time():
+                    await self._take(incident_id)
+            if not self._marks:
+                self._is_idle.set()
+            await self._until_due()
+
+    async def settle(self, limit_s: float) -> None:
+        """Wait until everything that was marked is shown, for so long at most."""
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._is_idle.wait()
+        except TimeoutError:
+            log.warning("not every card could be shown in time", extra={"incidents": sorted(self._marks)})
+
+    async def _until_due(self) -> None:
+        next_s = min((mark.due_s for mark in self._marks.values()), default=None)
+        try:
+            async with asyncio.timeout_at(next_s):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _take(self, incident_id: int) -> None:
+        mark = self._marks.pop(incident_id)
+        try:
+            await self._show(incident_id, mark.why)
+        except BaseException:
+            self.mark(incident_id, why=mark.why)
+            raise
+
+    # -- one incident ------------------------------------------------------------------------------------------------
+
+    async def _show(self, incident_id: int, why: Text | None) -> None:
+        incident = await self._deps.incidents.get(incident_id)
+        if incident is None:
+            return
+        recipients = [one for one in await self._deps.audience.of_stack(incident.stack) if self._reaches(one)]
+        if not recipients:
+            return
+        view = await self._deps.views.incident(incident, recipients[0].zone)
+        is_telling = self._is_telling(incident)
+        for recipient in recipients:
+            await self._tell(replace(view, zone=recipient.zone), recipient, why, is_telling=is_telling)
+        if is_telling and incident.diagnosis is not None:
+            self._explained.add(incident.id)
+        if not incident.is_open:
+            self._explained.discard(incident.id)
+
+    def _reaches(self, recipient: Recipient) -> bool:
+        return recipient.destination.partition(":")[0] == self._scheme
+
+    async def _tell(self, view: IncidentView, recipient: Recipient, why: Text | None, *, is_telling: bool) -> None:
+        """The card, and under it what must be heard, in one step."""
+        incident, destination = view.incident, recipient.destination
+        key = f"card:{incident.id}:{destination}"
+        card = OutgoingMessage(
+            destination=destination,
+            key=key,
+            card=incident_card(view),
+            language=recipient.language,
+            is_silent=is_silent(incident, recipient, self._deps.clock.now()),
+            is_urgent=is_telling or not await self._deps.messages.was_said(key),
+            incident_id=incident.id,
+        )
+        page = await self._page(view, destination, why)
+        if page is None:
+            await self._deps.messages.post(card)
+            return
+        under = OutgoingMessage(
+            destination=destination,
+            key=f"{_pages(incident, destination)}{page.name}",
+            card=Card(blocks=(line(page.message, tone=page.tone),)),
+            language=recipient.language,
+            under=key,
+            incident_id=incident.id,
+            only_once=True,
+        )
+        await self._deps.messages.post(card, under)
+
+    async def _page(self, view: IncidentView, destination: Destination, why: Text | None) -> Page | None:
+        page = page_of(view.incident, view.asked, why)
+        if page is not None:
+            return page
+        news = good_news_of(view.incident)
+        if news is None or not await self._deps.messages.keys(_pages(view.incident, destination)):
+            return None
+        return news
+
+    def _is_telling(self, incident: Incident) -> bool:
+        """Whether the card brings what somebody waits for: a question, the end, or, for the first time, the cause."""
+        is_news = incident.diagnosis is not None and incident.id not in self._explained
+        return not incident.is_open or is_news or incident.state in PAGING
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    async def _opened(self, event: IncidentOpened) -> None:
+        self.mark(event.incident.id, is_first=True)
+
+    async def _changed(self, event: IncidentChanged) -> None:
+        self.mark(event.incident.id, why=event.pages)
+
+    async def _touched(self, event: AlertRepeated | AlertJoined | IncidentRecovered) -> None:
+        self.mark(event.incident.id)
+
+    async def _merged(self, event: IncidentMerged) -> None:
+        self.mark(event.incident.id)
+        self.mark(event.into.id)
+
+    async def _asked(self, event: ApprovalAsked | ApprovalClosed) -> None:
+        if event.approval.incident_id is not None:
+            self.mark(event.approval.incident_id)
+
+    async def _called(self, event: CallStarted | CallFinished) -> None:
+        if event.record.call.incident_id is not None:
+            self.mark(event.record.call.incident_id)
+
+
+def _pages(incident: Incident, destination: Destination) -> str:
+    return f"page:{incident.id}:{destination}:"

@@ -1,0 +1,191 @@
+"""Who is told of an incident, how loudly, and of what a person must hear beside the card that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from core.actions.approvals import Approval
+from core.actions.catalog import JsonObject, Role
+from core.incidents.alerts import Severity
+from core.incidents.incident import Incident, IncidentState
+from core.notifications import Destination, destination_of
+from core.settings import Settings
+from core.text import Language, Text, text
+from core.views.cards import Tone
+
+PAGING = frozenset(
+    {IncidentState.NEEDS_APPROVAL, IncidentState.ESCALATED, IncidentState.ROLLED_BACK, IncidentState.EXPIRED}
+)
+"""States of which a person should hear, not only see a card change."""
+GOOD_NEWS = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED})
+HANDED_OVER = frozenset({IncidentState.ESCALATED, IncidentState.EXPIRED})
+"""States whose outcome is the reason why a person is needed."""
+CHAT = "telegram"
+"""The channel that chats of the settings and people's user ids belong to."""
+
+
+class Person(Protocol):
+    """Somebody the guardian knows, as far as paging needs it."""
+
+    @property
+    def user_id(self) -> int:
+        """Their private chat."""
+        ...
+
+    @property
+    def role(self) -> Role | None:
+        """For every stack."""
+        ...
+
+    @property
+    def language(self) -> Language | None:
+        """As they chose it."""
+        ...
+
+    @property
+    def quiet_from(self) -> str | None:
+        """`HH:MM` in their time zone; None: no quiet hours."""
+        ...
+
+    @property
+    def quiet_to(self) -> str | None:
+        """`HH:MM`."""
+        ...
+
+    @property
+    def preferences(self) -> JsonObject:
+        """`timezone` and the like."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """A destination that gets an incident's card."""
+
+    destination: Destination
+    language: Language
+    zone: tzinfo
+    quiet_from: str | None = None
+    """`HH:MM` in its zone; None: no quiet hours."""
+    quiet_to: str | None = None
+
+    def is_resting(self, now: datetime) -> bool:
+        """Whether these are its quiet hours."""
+        if not self.quiet_from or not self.quiet_to:
+            return False
+        clock = now.astimezone(self.zone).strftime("%H:%M")
+        if self.quiet_from <= self.quiet_to:
+            return self.quiet_from <= clock < self.quiet_to
+        return clock >= self.quiet_from or clock < self.quiet_to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One line under a card that a person must hear of."""
+
+    name: str
+    """Part of the message's key: each is said once."""
+    message: Text
+    tone: Tone
+
+
+class Recipients:
+    """Who gets the cards of a stack."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        people: Callable[[], Awaitable[Sequence[Person]]],
+        chat_language: Callable[[int], Awaitable[Language | None]],
+        current: Callable[[Destination], Destination],
+    ) -> None:
+        """`chat_language`: what a chat has chosen; `current`: where a destination is now."""
+        self._settings = settings
+        self._people = people
+        self._chat_language = chat_language
+        self._current = current
+
+    async def of_stack(self, stack: str | None) -> list[Recipient]:
+        """The stack's own chat, the chats of the settings, or every admin's private chat."""
+        own = self._settings.stacks.get(stack or "")
+        chats = [own.chat] if own is not None and own.chat is not None else self._settings.telegram.alert_chats
+        if chats:
+            return [await self._chat(chat) for chat in chats]
+        return [await self._admin(person) for person in await self._people() if person.role is Role.ADMIN]
+
+    async def language(self, chat_id: int) -> Language:
+        """What a chat has chosen, or the settings' language."""
+        return await self._chat_language(chat_id) or self._settings.language
+
+    async def _chat(self, chat_id: int) -> Recipient:
+        return Recipient(
+            destination=self._current(destination_of(CHAT, chat_id)),
+            language=await self.language(chat_id),
+            zone=zone_of(self._settings.timezone),
+        )
+
+    async def _admin(self, person: Person) -> Recipient:
+        return Recipient(
+            destination=destination_of(CHAT, person.user_id),
+            language=person.language or await self.language(person.user_id),
+            zone=zone_of(person.preferences.get("timezone"), self._settings.timezone),
+            quiet_from=person.quiet_from,
+            quiet_to=person.quiet_to,
+        )
+
+
+def zone_of(*names: object) -> tzinfo:
+    """The first of these time zones that exists; UTC where none does."""
+    for name in names:
+        if isinstance(name, str):
+            try:
+                return ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError):
+                continue
+    return UTC
+
+
+def is_silent(incident: Incident, recipient: Recipient, now: datetime) -> bool:
+    """Critical is loud; routine is silent, and in a person's quiet hours warnings are too."""
+    if incident.is_flapping or incident.severity is Severity.INFO:
+        return True
+    return incident.severity is Severity.WARNING and recipient.is_resting(now)
+
+
+def page_of(incident: Incident, asked: Sequence[Approval], why: Text | None = None) -> Page | None:
+    """What an open incident pages for now, once for each state and attempt; `why`: in a sentence of its own."""
+    is_paging = incident.state in PAGING
+    if incident.is_flapping or not incident.is_open or not (is_paging or why is not None):
+        return None
+    state = incident.state if is_paging else "other"
+    name = f"{state}:{incident.attempt}"
+    if incident.state is IncidentState.NEEDS_APPROVAL:
+        return Page(name=name, message=_question(incident, asked, why), tone=Tone.ASK)
+    if why is None and incident.state in HANDED_OVER and incident.outcome_says is not None:
+        why = text("agent.page.escalated", reason=incident.outcome_says)  # as it was said, should that have been lost
+    return Page(name=name, message=_told(incident, str(incident.state), why), tone=Tone.PAGE)
+
+
+def good_news_of(incident: Incident) -> Page | None:
+    """What whoever was paged hears of the end."""
+    if incident.is_flapping or incident.state not in GOOD_NEWS:
+        return None
+    return Page(name="end", message=_told(incident, str(incident.state), None), tone=Tone.GOOD)
+
+
+def _question(incident: Incident, asked: Sequence[Approval], why: Text | None) -> Text:
+    if not asked:
+        return _told(incident, IncidentState.NEEDS_APPROVAL, why)
+    if len(asked) == 1 and asked[0].says:
+        return text("card.reply.needs_plan", id=incident.id, target=incident.target, plan=asked[0].says[0])
+    return text("card.reply.needs_plans", id=incident.id, target=incident.target, count=len(asked))
+
+
+def _told(incident: Incident, state: str, why: Text | None) -> Text:
+    if why is not None:
+        return text("card.reply.because", id=incident.id, target=incident.target, why=why)
+    return text(f"card.reply.{state}", id=incident.id, target=incident.target)
