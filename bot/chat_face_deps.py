@@ -109,6 +109,7 @@ class BotDeps:
     @cached_property
     def views(self) -> CardViews:
         """What cards show."""
+        catalog = self.door.catalog
         return CardViews(
             calls=self.door.ledger,
             questions=self.knowledge.approvals,
@@ -116,6 +117,7 @@ class BotDeps:
             versions=self.knowledge.versions,
             inventory=self.inventory,
             names=self.names,
+            is_followed=lambda action: action in catalog and catalog.get(action).follow is not None,
             clock=self.clock,
         )
 

@@ -75,7 +75,8 @@ class TelegramApp:
             tasks=self._tasks,
             on_refused=self._refused,
         )
-        self.notices = IncidentNotices(SCHEME, self._notice_deps())
+        rest_s = parts.settings.telegram.edit_pace_s
+        self.notices = IncidentNotices(SCHEME, self._notice_deps(), rest_s=rest_s)
         self._replies = CallReplies(parts, self.writer, self._notifier, self.notices)
         self._deploy_cards = DeployNotifier(parts, self.writer, self._replies, self.notices)
         self._access = Access(parts.people, parts.settings)

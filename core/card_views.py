@@ -66,6 +66,8 @@ class CardViews:
     inventory: Callable[[], Inventory]
     names: Callable[[], Awaitable[Mapping[str, str]]]
     """People's names by actor id."""
+    is_followed: Callable[[str], bool]
+    """Whether what an action begins is followed, as deploys are."""
     clock: Clock
 
     async def incident(self, incident: Incident, zone: tzinfo) -> IncidentView:
@@ -73,7 +75,8 @@ class CardViews:
         calls = await self.calls.of_incident(incident.id)
         is_asking = any(record.approval_id for record in calls)
         approvals = await self.questions.of_incident(incident.id) if is_asking else []
-        deploys = await self.deploys.of_keys(*(record.call.key for record in calls)) if calls else []
+        followed = [record.call.key for record in calls if self.is_followed(record.call.action)]
+        deploys = await self.deploys.of_keys(*followed) if followed else []
         now = self.clock.now()
         is_asked = any(one.state is ApprovalState.PENDING for one in approvals)
         return IncidentView(

@@ -30,6 +30,8 @@ from core.views.incident_card import IncidentView, incident_card
 
 JOIN_S = 0.1
 """Changes of one incident within that time are shown together; its very first card goes at once."""
+REST_S = 1.5
+"""Between two versions of a card, unless somebody waits for the news: a channel would hold it back all the same."""
 SHOWN_AGAIN = timedelta(hours=24)
 """At a start, closed incidents so old still get the last edit they may have missed."""
 RECENT = 50
@@ -114,9 +116,11 @@ class IncidentNotices:
     A mark needs no record of its own: after a start `resync` marks everything that may not have been shown.
     """
 
-    def __init__(self, scheme: str, deps: NoticeDeps) -> None:
+    def __init__(self, scheme: str, deps: NoticeDeps, *, rest_s: float = REST_S) -> None:
         self._scheme = scheme
         self._deps = deps
+        self._rest_s = rest_s
+        self._shown_at: dict[int, float] = {}
         self._marks: dict[int, _Mark] = {}
         self._news = asyncio.Event()
         self._is_idle = asyncio.Event()
@@ -136,11 +140,17 @@ class IncidentNotices:
         bus.subscribe(CallStarted, self._called)
         bus.subscribe(CallFinished, self._called)
 
-    def mark(self, incident_id: int, *, why: Text | None = None, is_first: bool = False) -> None:
+    def mark(self, incident_id: int, *, why: Text | None = None, is_urgent: bool = False) -> None:
         """Have an incident shown soon; `why`: what a person must hear of."""
-        due_s = asyncio.get_running_loop().time() + (0.0 if is_first else JOIN_S)
+        now = asyncio.get_running_loop().time()
+        due_s = now + JOIN_S
+        if not is_urgent and incident_id in self._shown_at:
+            due_s = max(due_s, self._shown_at[incident_id] + self._rest_s)
+        self._mark(incident_id, due_s, why)
+
+    def _mark(self, incident_id: int, due_s: float, why: Text | None) -> None:
         known = self._marks.setdefault(incident_id, _Mark(due_s=due_s))
-        known.why = why or known.why
+        known.due_s, known.why = min(due_s, known.due_s), why or known.why
         self._is_idle.clear()
         self._news.set()
 
@@ -185,7 +195,7 @@ class IncidentNotices:
         try:
             await self._show(incident_id, mark.why)
         except BaseException:
-            self.mark(incident_id, why=mark.why)
+            self.mark(incident_id, why=mark.why, is_urgent=True)
             raise
 
     # -- one incident ------------------------------------------------------------------------------------------------
@@ -203,8 +213,10 @@ class IncidentNotices:
             await self._tell(replace(view, zone=recipient.zone), recipient, why, is_telling=is_telling)
         if is_telling and incident.diagnosis is not None:
             self._explained.add(incident.id)
+        self._shown_at[incident.id] = asyncio.get_running_loop().time()
         if not incident.is_open:
             self._explained.discard(incident.id)
+            self._shown_at.pop(incident.id)
 
     def _reaches(self, recipient: Recipient) -> bool:
         return recipient.destination.partition(":")[0] == self._scheme
@@ -254,21 +266,22 @@ class IncidentNotices:
     # -- events ------------------------------------------------------------------------------------------------------
 
     async def _opened(self, event: IncidentOpened) -> None:
-        self.mark(event.incident.id, is_first=True)
+        self._mark(event.incident.id, asyncio.get_running_loop().time(), None)
 
     async def _changed(self, event: IncidentChanged) -> None:
-        self.mark(event.incident.id, why=event.pages)
+        is_urgent = event.pages is not None or self._is_telling(event.incident)
+        self.mark(event.incident.id, why=event.pages, is_urgent=is_urgent)
 
     async def _touched(self, event: AlertRepeated | AlertJoined | IncidentRecovered) -> None:
-        self.mark(event.incident.id)
+        self.mark(event.incident.id, is_urgent=self._is_telling(event.incident))
 
     async def _merged(self, event: IncidentMerged) -> None:
-        self.mark(event.incident.id)
+        self.mark(event.incident.id, is_urgent=True)
         self.mark(event.into.id)
 
     async def _asked(self, event: ApprovalAsked | ApprovalClosed) -> None:
         if event.approval.incident_id is not None:
-            self.mark(event.approval.incident_id)
+            self.mark(event.approval.incident_id, is_urgent=True)
 
     async def _called(self, event: CallStarted | CallFinished) -> None:
         if event.record.call.incident_id is not None:

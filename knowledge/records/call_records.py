@@ -36,6 +36,9 @@ class RecordedLedger:
         self._database = database
         self._vault = vault
         self._clock = clock
+        self._acts: tuple[datetime, list[OwnAct]] | None = None
+        """What was started since a moment, until something is: it is asked at every look of every watcher."""
+        self._starts = 0
 
     async def get(self, key: str) -> CallRecord | None:
         """The record, or None."""
@@ -81,9 +84,10 @@ class RecordedLedger:
                 .where(calls.c.key == key, calls.c.state == CallState.APPROVED)
                 .values(state=CallState.STARTED, started_at=at)
             )
-            if moved.rowcount == 1:
-                return StartOutcome.STARTED
-            return await _why_not(connection, key) or StartOutcome.ALREADY
+            if moved.rowcount == 0:
+                return await _why_not(connection, key) or StartOutcome.ALREADY
+        self._acts, self._starts = None, self._starts + 1
+        return StartOutcome.STARTED
 
     async def put_back(self, key: str) -> None:
         """started → approved, adding one to `tries`: for a retry after a failure that is certain."""
@@ -127,6 +131,14 @@ class RecordedLedger:
 
     async def acts_since(self, at: datetime) -> list[OwnAct]:
         """What was really started since then, oldest first."""
+        known, starts = self._acts, self._starts
+        if known is None or at < known[0]:
+            known = (at, await self._started_since(at))
+            # not where other processes start calls too, nor what was read while one was started
+            self._acts = known if self._database.is_sqlite and starts == self._starts else None
+        return [act for act in known[1] if act.at >= at]
+
+    async def _started_since(self, at: datetime) -> list[OwnAct]:
         query = select(calls.c.started_at, calls.c.target, calls.c.action, calls.c.by).where(
             calls.c.started_at >= at, calls.c.target.is_not(None)
         )

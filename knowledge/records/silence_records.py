@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 
 from core.incidents.alerts import Silence
 from knowledge.database import Database
+from knowledge.kept import Kept
 from knowledge.tables import silences
 
 
@@ -17,20 +18,26 @@ class RecordedSilences:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._known = Kept(self._load, is_shared=not database.is_sqlite)
 
     async def add(self, silence: Silence) -> Silence:
         """Write it; returns it with its id."""
         values = {"target": silence.target, "until": silence.until, "by": silence.by, "why": silence.why}
         async with self._database.write() as connection:
             written = await connection.execute(insert(silences).values(**values).returning(silences.c.id))
-            return replace(silence, id=int(written.scalar_one()))
+            added = replace(silence, id=int(written.scalar_one()))
+        self._known.forget()
+        return added
 
     async def active(self, now: datetime) -> list[Silence]:
         """Those that hold at `now`, oldest first."""
-        query = select(silences).where(silences.c.until > now).order_by(silences.c.id)
+        return [one for one in await self._known.get() if one.until > now]
+
+    async def _load(self) -> tuple[Silence, ...]:
+        query = select(silences).order_by(silences.c.id)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [Silence(id=row.id, target=row.target, until=row.until, by=row.by, why=row.why) for row in rows]
+        return tuple(Silence(id=row.id, target=row.target, until=row.until, by=row.by, why=row.why) for row in rows)
 
     async def end(self, silence_id: int, at: datetime) -> bool:
         """End one early; False: it was over."""
@@ -38,4 +45,5 @@ class RecordedSilences:
             ended = await connection.execute(
                 update(silences).where(silences.c.id == silence_id, silences.c.until > at).values(until=at)
             )
-            return ended.rowcount == 1
+        self._known.forget()
+        return ended.rowcount == 1
