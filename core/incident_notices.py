@@ -32,6 +32,8 @@ JOIN_S = 0.1
 """Changes of one incident within that time are shown together; its very first card goes at once."""
 REST_S = 1.5
 """Between two versions of a card, unless somebody waits for the news: a channel would hold it back all the same."""
+TICK_REST_S = 10.0
+"""The same where only the end of the verification window has moved."""
 SHOWN_AGAIN = timedelta(hours=24)
 """At a start, closed incidents so old still get the last edit they may have missed."""
 RECENT = 50
@@ -140,12 +142,14 @@ class IncidentNotices:
         bus.subscribe(CallStarted, self._called)
         bus.subscribe(CallFinished, self._called)
 
-    def mark(self, incident_id: int, *, why: Text | None = None, is_urgent: bool = False) -> None:
-        """Have an incident shown soon; `why`: what a person must hear of."""
-        now = asyncio.get_running_loop().time()
-        due_s = now + JOIN_S
-        if not is_urgent and incident_id in self._shown_at:
-            due_s = max(due_s, self._shown_at[incident_id] + self._rest_s)
+    def mark(
+        self, incident_id: int, *, why: Text | None = None, is_urgent: bool = False, rest_s: float | None = None
+    ) -> None:
+        """Have an incident shown soon; `why`: what a person must hear of; `rest_s`: since it was shown last."""
+        due_s = asyncio.get_running_loop().time() + JOIN_S
+        shown_at = self._shown_at.get(incident_id)
+        if not is_urgent and shown_at is not None:
+            due_s = max(due_s, shown_at + (self._rest_s if rest_s is None else rest_s))
         self._mark(incident_id, due_s, why)
 
     def _mark(self, incident_id: int, due_s: float, why: Text | None) -> None:
@@ -269,8 +273,9 @@ class IncidentNotices:
         self._mark(event.incident.id, asyncio.get_running_loop().time(), None)
 
     async def _changed(self, event: IncidentChanged) -> None:
-        is_urgent = event.pages is not None or self._is_telling(event.incident)
-        self.mark(event.incident.id, why=event.pages, is_urgent=is_urgent)
+        incident, is_urgent = event.incident, event.pages is not None or self._is_telling(event.incident)
+        rest_s = TICK_REST_S if _has_only_ticked(event) else self._rest_s
+        self.mark(incident.id, why=event.pages, is_urgent=is_urgent, rest_s=rest_s)
 
     async def _touched(self, event: AlertRepeated | AlertJoined | IncidentRecovered) -> None:
         self.mark(event.incident.id, is_urgent=self._is_telling(event.incident))
@@ -290,3 +295,10 @@ class IncidentNotices:
 
 def _pages(incident: Incident, destination: Destination) -> str:
     return f"page:{incident.id}:{destination}:"
+
+
+def _has_only_ticked(event: IncidentChanged) -> bool:
+    """Whether nothing but the end of the verification window has moved."""
+    before, after = event.before, event.incident
+    moved = replace(before, verify_until=after.verify_until, updated_at=after.updated_at)
+    return before.verify_until is not None and after.verify_until is not None and moved == after

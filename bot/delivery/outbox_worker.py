@@ -8,7 +8,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -48,8 +48,17 @@ class _Shown:
     """What was queued last under a key."""
 
     base: int
-    """Outbox id of the message itself."""
+    """Outbox id of the message itself; 0: not queued yet."""
     digest: str
+    message: OutgoingMessage | None = None
+    """As it was given; None: by an earlier process."""
+
+    def shows(self, message: OutgoingMessage) -> bool:
+        """Whether a message would look the same."""
+        if self.message is None or message.card.attachment is not None:
+            return False
+        how = {name: getattr(message, name) for name in (*HOW, "is_new", "only_once")}
+        return replace(self.message, **how) == message
 
 
 class OutboxWriter:
@@ -70,18 +79,9 @@ class OutboxWriter:
         async with self._turn:
             keys = [one.key for one in messages if not one.is_new]
             known = await self._known([*keys, *(one.under for one in messages if one.under)])
-            news: dict[str, tuple[QueuedMessage, _Shown | None, str]] = {}
-            for message in messages:
-                shown = known.get(message.key)
-                if message.only_once and shown is not None:
-                    continue
-                queued = self._queued(message)
-                digest = _digest(queued.payload)
-                if shown is None or shown.digest != digest:
-                    news[message.key] = (queued, shown, digest)
-            if news:
-                await self._add(news, known)
-        for destination in {queued.destination for queued, _, _ in news.values()}:
+            news = [one for one in messages if not _is_known(one, known.get(one.key))]
+            queued = await self._add([self._queued(one) for one in news], news, known)
+        for destination in {row.destination for row in queued}:
             self.wake(destination)
 
     async def was_said(self, key: str) -> bool:
@@ -116,14 +116,23 @@ class OutboxWriter:
             self._shown.popitem(last=False)
 
     async def _add(
-        self, news: dict[str, tuple[QueuedMessage, _Shown | None, str]], known: dict[str, _Shown | None]
-    ) -> None:
+        self, queued: list[QueuedMessage], messages: list[OutgoingMessage], known: dict[str, _Shown | None]
+    ) -> list[QueuedMessage]:
+        """Queue what looks different from what its key shows, in one transaction; returns it."""
         bases = {key: shown.base for key, shown in known.items() if shown is not None}
-        bases |= {key: shown.base if shown else 0 for key, (_, shown, _) in news.items()}
-        ids = await self._outbox.add(*(queued for queued, _, _ in news.values()), known=bases)
-        for row_id, (key, (queued, shown, digest)) in zip(ids, news.items(), strict=True):
-            is_edit = shown is not None and queued.kind is MessageKind.SEND
-            self._keep(key, _Shown(base=shown.base if shown and is_edit else row_id, digest=digest))
+        news: list[tuple[QueuedMessage, _Shown]] = []
+        for row, message in zip(queued, messages, strict=True):
+            shown = known.get(message.key)
+            now = _Shown(base=bases.setdefault(message.key, 0), digest=_digest(row.payload), message=message)
+            if shown is not None and shown.digest == now.digest:
+                self._keep(message.key, now)
+            else:
+                news.append((row, now))
+        ids = await self._outbox.add(*(row for row, _ in news), known=bases) if news else []
+        for row_id, (row, now) in zip(ids, news, strict=True):
+            is_edit = now.base and row.kind is MessageKind.SEND
+            self._keep(row.key or "", now if is_edit else replace(now, base=row_id))
+        return [row for row, _ in news]
 
     def _queued(self, message: OutgoingMessage) -> QueuedMessage:
         self.rendered += 1
@@ -300,6 +309,10 @@ class OutboxWorker:
         if result.is_another and row.base != row.id:
             await self._outbox.sent(row.base, version=-1, message_id=result.message_id)
         return is_over
+
+
+def _is_known(message: OutgoingMessage, shown: _Shown | None) -> bool:
+    return shown is not None and (message.only_once or shown.shows(message))
 
 
 def _digest(payload: JsonObject) -> str:
