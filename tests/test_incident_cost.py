@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.bench_incident_cost import READ_LIMIT, RENDER_LIMIT, WRITE_LIMIT, measure
 
-WRITES_OF_LOOKS = 10
+WRITES_OF_LOOKS = 14
 """A look at the repair moves its run twice, as long as looks are not made inside the run."""
 
 

@@ -36,7 +36,7 @@ LOOK_S = 30.0
 AT_ONCE = 20
 """So many destinations are served at once."""
 ROWS_AT_ONCE = 50
-KEYS_KEPT = 2000
+KEYS_KEPT = 500
 HOW = ("is_silent", "is_urgent")
 """How a message goes, which nobody sees: no reason to send it again."""
 OnRefused = Callable[[Destination, str], Awaitable[None]]

@@ -119,6 +119,18 @@ async def test_a_retry_is_counted_and_starts_again(ledger: RecordedLedger) -> No
     assert await ledger.acts_since(NOON + timedelta(seconds=1)) == []
 
 
+async def test_an_act_is_known_as_soon_as_it_is_started(ledger: RecordedLedger) -> None:
+    """A watcher that did not know our own restart would call it an alarm: also one that looks at that very moment."""
+    await ledger.insert([a_record(a_call(f"k{number}")) for number in range(20)])
+    assert await ledger.acts_since(NOON) == []
+    for number in range(20):
+        await asyncio.gather(ledger.acts_since(NOON), ledger.start(f"k{number}", NOON, None), ledger.acts_since(NOON))
+        assert len(await ledger.acts_since(NOON)) == number + 1
+    later = NOON + timedelta(seconds=1)
+    assert await ledger.acts_since(later) == []
+    assert len(await ledger.acts_since(NOON - timedelta(hours=1))) == 20
+
+
 async def test_undo_data_is_sealed_and_the_first_stays(ledger: RecordedLedger, database: Database) -> None:
     await ledger.save_snapshot("k1", {"compose": "password: hunter2"})
     await ledger.save_snapshot("k1", {"compose": "after the change"})

@@ -28,6 +28,21 @@ def people(database: Database, clock: SetClock) -> People:
     return People(database, clock, TelegramSettings(admins=(1,), viewers=(2,)))
 
 
+async def test_whoever_writes_people_is_heard_by_every_reader(people: People) -> None:
+    """The chat of the playground reads the same people under other settings."""
+    chat = people.with_roles_of(TelegramSettings(operators=(3,)))
+    assert [(one.user_id, one.role) for one in await chat.all()] == [(3, Role.OPERATOR)]
+    await people.save(Person(user_id=4, name="Dee", role=Role.ADMIN), by="tg:1")
+    assert [one.user_id for one in await chat.all()] == [3, 4]
+    assert await chat.remove(4)
+    assert await people.get(4) is None
+    token = await chat.invite(Role.VIEWER, by="tg:1")
+    assert await people.get(5) is None
+    await chat.enrol(token, user_id=5, name="Eve")
+    eve = await people.get(5)
+    assert eve is not None and eve.role is Role.VIEWER
+
+
 async def test_the_settings_name_people(people: People) -> None:
     ada = await people.get(1)
     assert ada is not None
