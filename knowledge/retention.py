@@ -160,9 +160,7 @@ RETENTION: Mapping[str, Retention] = {
         why="messages_days after it was handled: the chat server's numbers begin anew after a week of silence",
         due=lambda before: inbox.c.done_at < before.messages,
     ),
-    "outbox": Retention(
-        why="messages_days after it was sent; a card's messages as long as its incident", due=_outbox
-    ),
+    "outbox": Retention(why="messages_days after it was sent; a card's messages as long as its incident", due=_outbox),
     "audit": Retention(why="history_days: who decided what; of an open incident never", due=_audit),
     "start_times": Retention(
         why="the last 20 of a service, and of services that are gone history_days",

@@ -120,8 +120,8 @@ class _Compiler:
         evaluate = self._operation(node, depth) or self._value(node, depth)
         if evaluate is None:
             raise RunbookError(
-                f"the condition {self._source!r} uses {type(node).__name__.lower()!r}, which "
-                "conditions don't support; they support and, or, not, comparisons, in, + - * /, and the functions len, lower, matches"
+                f"the condition {self._source!r} uses {type(node).__name__.lower()!r}, which conditions don't support; "
+                "they support and, or, not, comparisons, in, + - * /, and the functions len, lower, matches"
             )
         return evaluate
 

@@ -19,7 +19,8 @@ from core.actions.catalog import JsonObject
 from core.bus import Bus
 from core.card_views import CardViews
 from core.incident_notices import IncidentNotices, NoticeDeps
-from core.incidents.alerts import Alert, AlertKind, Severity
+from core.incidents.alert_kinds import AlertKind
+from core.incidents.alerts import Alert, Severity
 from core.incidents.incident import Incident, IncidentState
 from core.incidents.tracker import IncidentTracker
 from core.monitoring.inventory import Inventory
@@ -157,7 +158,6 @@ class PaperWorld:
         now = datetime.now(UTC)
         alert = Alert(
             kind=AlertKind.CONTAINER_DIED,
-            detector="event",
             severity=Severity.CRITICAL,
             host="local",
             stack="granada",

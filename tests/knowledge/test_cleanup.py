@@ -16,10 +16,10 @@ from core.actions.calls import CallState
 from core.actions.catalog import Risk
 from core.deployments.deploys import DeployPhase
 from core.incidents.incident import IncidentState
+from core.notifications import QueuedMessage
 from core.runs import Done, Run, RunState
 from core.settings import Settings
 from knowledge.cleanup import BATCH
-from knowledge.records.message_records import CardPlace, NewMessage
 from knowledge.stores import Knowledge
 from knowledge.tables import audit, runs
 from tests.knowledge.test_database import count_up
@@ -57,9 +57,9 @@ class Story:
         await known.approvals.decide(question, ApprovalState.APPROVED, by="tg:1", at=now)
         await known.ledger.finish(f"{stem}:one", CallState.OK, None, now)
         await known.ledger.save_snapshot(f"{stem}:one", {"memory_mb": 512})
-        (row,) = await known.outbox.add(NewMessage(chat_id=1, payload={"text": "card"}))
-        await known.outbox.sent(row, version=1, message_id=500 + number)
-        await known.cards.place(CardPlace(incident_id=number, chat_id=1, outbox_id=row))
+        card = QueuedMessage(destination="telegram:1", payload={"text": "card"}, key=f"card:{number}:telegram:1")
+        (row,) = await known.outbox.add(card)
+        await known.outbox.sent(row, version=1, message_id=str(500 + number))
         await known.audit.add(ADA, "approve", question, incident_id=number)
         await known.deploys.put(
             a_deploy(f"{stem}:two", ordered_at=now, phase=DeployPhase.GOOD, over_at=now, incident_id=number)
@@ -77,7 +77,6 @@ WHOLE = {
     "undo_data": 1,
     "approvals": 1,
     "outbox": 1,
-    "cards": 1,
     "audit": 1,
     "deploys": 1,
     "runs": 1,

@@ -9,12 +9,13 @@ from core.actions.approvals import ApprovalState
 from core.actions.calls import CallState, StartOutcome
 from core.actions.catalog import Outcome, Result
 from core.errors import SystemUnavailable
+from core.notifications import MessageState, QueuedMessage
 from core.text import text
 from knowledge.records.approval_records import RecordedApprovals
 from knowledge.records.call_records import RecordedLedger
 from knowledge.records.inbox_records import Inbox, Update
 from knowledge.records.incident_records import RecordedIncidents
-from knowledge.records.message_records import MessageState, NewMessage, Outbox
+from knowledge.records.message_records import Outbox
 from knowledge.vault import Vault, load_key
 from tests.knowledge.failing_database import WRITING, FailingDatabase, Moment
 from tests.knowledge.tools import NOON, SetClock, a_call, a_record, an_approval, an_incident
@@ -154,14 +155,14 @@ async def test_an_update_that_was_not_confirmed_is_kept_once(
 async def test_a_message_is_ready_once_it_is_committed(
     database: FailingDatabase, outbox: Outbox, moment: Moment
 ) -> None:
-    message = NewMessage(chat_id=1, payload={"text": "a"}, coalesce="card:1")
+    message = QueuedMessage(destination="telegram:1", payload={"text": "a"}, key="card:1:telegram:1")
     await breaks(database, moment, lambda: outbox.add(message))
     assert len(await outbox.ready()) == (1 if moment is Moment.ANSWER else 0)
     (row_id,) = await outbox.add(message)
     (ready,) = await outbox.ready()  # the same card: said once, whatever became of the first try
-    await breaks(database, moment, lambda: outbox.sent(row_id, version=ready.version, message_id=5))
-    await outbox.sent(row_id, version=ready.version, message_id=5)
+    await breaks(database, moment, lambda: outbox.sent(row_id, version=ready.version, message_id="5"))
+    await outbox.sent(row_id, version=ready.version, message_id="5")
     sent = await outbox.get(row_id)
     assert sent is not None
-    assert (sent.state, sent.message_id) == (MessageState.SENT, 5)
+    assert (sent.state, sent.message_id) == (MessageState.SENT, "5")
     assert await outbox.ready() == []
