@@ -46,9 +46,9 @@ from integrations.dokploy import integration as dokploy
 from integrations.ollama import integration as ollama
 from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
-from knowledge.known_people import KnownPeople
 from knowledge.memory.incident_memory import Embedder
 from knowledge.ownership import Ownership
+from knowledge.records.known_people import KnownPeople
 from knowledge.stores import Knowledge
 from playground.opening import open_playground, with_playground
 from playground.server import BotApiServer

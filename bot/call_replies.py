@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.chat_face_deps import BotDeps
+from bot.delivery.destinations import chat_destination
 from bot.delivery.outbox_worker import OutboxWriter
-from bot.destinations import chat_destination
 from bot.notifier import TelegramNotifier
 from bot.views import zone_of
 from core.actions.approvals import Approval
@@ -19,7 +19,7 @@ from core.actions.executor import CallFinished
 from core.actions.gateway import ApprovalAsked, ApprovalClosed
 from core.actions.gateway import call_description as call_says
 from core.actions.policy import ActorKind
-from core.incident_notices import IncidentNotices
+from core.incidents.incident_notices import IncidentNotices
 from core.notifications import OutgoingMessage
 from core.text import LANGUAGES
 from core.views.call_cards import end_card, group_card, group_end_card, question_card, running_card

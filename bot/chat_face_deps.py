@@ -11,7 +11,6 @@ from agent.runbooks.runbook import Runbooks
 from core.actions.executor import RedactText
 from core.actions.gateway import ActionGateway
 from core.bus import Bus
-from core.card_views import CardViews
 from core.clock import Clock
 from core.deployments.deploys import Deploys, Versions
 from core.incidents.incident import Incident
@@ -23,6 +22,7 @@ from core.monitoring.usage_series import Series
 from core.runs import Runs
 from core.settings import Settings
 from core.text import Texts
+from core.views.card_views import CardViews
 from knowledge.memory.incident_memory import IncidentMemory
 from knowledge.records.audit_records import Audit
 from knowledge.records.inbox_records import Inbox

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from bot.destinations import chat_destination
+from bot.delivery.destinations import chat_destination
 from core.actions.catalog import JsonObject, Role
 from core.notifications import Destination
 from core.text import Language

@@ -14,7 +14,7 @@ from bot.views import zone_of
 from core.actions.calls import CallRecord
 from core.actions.executor import CallFinished
 from core.deployments.deploys import Deploy, DeployChanged, DeployPhase
-from core.incident_notices import IncidentNotices
+from core.incidents.incident_notices import IncidentNotices
 from core.views.deploy_card import deploy_card, verdict_line
 
 TICK_S = 5.0

@@ -6,9 +6,9 @@ import asyncio
 import hashlib
 from dataclasses import replace
 
+from bot.delivery.destinations import SCHEME, chat_and_thread, chat_destination
 from bot.delivery.pacing import ChatPace, OverallPace
 from bot.delivery.telegram_client import ApiAnswer, Obstacle, TelegramClient
-from bot.destinations import SCHEME, chat_and_thread, chat_destination
 from bot.rendering.buttons import keyboard
 from bot.rendering.telegram_html import CAPTION_LIMIT, MESSAGE_LIMIT, render
 from core.actions.catalog import JsonObject

@@ -16,10 +16,10 @@ import bot.commands.all_commands  # noqa: F401 - enters the commands into the ta
 from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
 from bot.decisions import Decisions
+from bot.delivery.destinations import SCHEME, chat_and_thread, chat_destination
 from bot.delivery.outbox_worker import OutboxWorker, OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
 from bot.deploy_notifier import DeployNotifier
-from bot.destinations import SCHEME, chat_and_thread, chat_destination
 from bot.incoming.access import Access
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.free_text import FreeTextResponder
@@ -31,9 +31,9 @@ from bot.notifier import TelegramNotifier
 from bot.replies import ReplySender
 from core.actions.catalog import Role
 from core.errors import SettingsError
-from core.incident_notices import IncidentNotices, NoticeDeps
+from core.incidents.incident_notices import IncidentNotices, NoticeDeps
+from core.incidents.paging import Recipients
 from core.notifications import Destination, OutgoingMessage
-from core.paging import Recipients
 from core.tasks import Tasks
 from core.text import Text, text
 from core.views.cards import Tone, said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from bot.chat_face_deps import BotDeps
-from core import paging
+from core.incidents import paging
 from core.incidents.incident import Incident
 from core.views.incident_card import IncidentView
 from knowledge.records.people_records import Person

@@ -25,7 +25,7 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
-from bot.destinations import chat_and_thread
+from bot.delivery.destinations import chat_and_thread
 from bot.rendering.buttons import markup
 from core.actions.catalog import JsonObject
 from core.errors import SettingsError

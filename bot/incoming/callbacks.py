@@ -15,8 +15,8 @@ from bot.chat_face_deps import BotDeps
 from bot.command_context import ChatLocation, CommandContext, CommandReply
 from bot.commands.command_table import COMMANDS, Command
 from bot.decisions import DecisionResult, Decisions
+from bot.delivery.destinations import chat_destination
 from bot.delivery.telegram_client import TelegramClient
-from bot.destinations import chat_destination
 from bot.incoming.access import Access, ChatUser, presser
 from bot.incoming.inbox import InboxWorker, Slow
 from bot.rendering import buttons

@@ -15,8 +15,8 @@ from bot.chat_face_deps import BotDeps
 from bot.command_context import ChatLocation, CommandContext
 from bot.commands.command_table import COMMANDS, Command, nearest
 from bot.commands.target_choice import ReplyOption, choices
+from bot.delivery.destinations import chat_destination
 from bot.delivery.telegram_client import TelegramClient
-from bot.destinations import chat_destination
 from bot.incoming.access import Access, ChatUser, NoOrder, author, presser
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import Slow

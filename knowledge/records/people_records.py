@@ -16,8 +16,8 @@ from core.actions.catalog import JsonObject, Role
 from core.clock import Clock
 from core.settings import TelegramSettings
 from core.text import LANGUAGES, Language
+from knowledge.cached_value import Kept
 from knowledge.database import Database
-from knowledge.kept import Kept
 from knowledge.tables import enrolments, people
 
 TOKEN_BYTES = 18

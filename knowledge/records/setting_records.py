@@ -13,8 +13,8 @@ from sqlalchemy import Row, delete, insert, select, update
 from core.clock import Clock
 from core.settings import Autonomy
 from core.text import LANGUAGES, Language
+from knowledge.cached_value import Kept
 from knowledge.database import Database
-from knowledge.kept import Kept
 from knowledge.tables import settings
 
 FREEZE = "freeze"

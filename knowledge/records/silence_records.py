@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 
 from core.incidents.alerts import Silence
+from knowledge.cached_value import Kept
 from knowledge.database import Database
-from knowledge.kept import Kept
 from knowledge.tables import silences
 
 

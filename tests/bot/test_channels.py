@@ -17,19 +17,19 @@ from bot.delivery.pacing import ChatPace
 from bot.rendering.telegram_html import render
 from core.actions.catalog import JsonObject
 from core.bus import Bus
-from core.card_views import CardViews
-from core.incident_notices import IncidentNotices, NoticeDeps
 from core.incidents.alert_kinds import AlertKind
 from core.incidents.alerts import Alert, Severity
 from core.incidents.incident import Incident, IncidentState
+from core.incidents.incident_notices import IncidentNotices, NoticeDeps
+from core.incidents.paging import Recipient
 from core.incidents.tracker import IncidentTracker
 from core.monitoring.inventory import Inventory
 from core.monitoring.topology import topology
 from core.notifications import Destination, Fate, MessageKind, OutgoingMessage, QueuedMessage, SendResult
-from core.paging import Recipient
 from core.settings import Settings
 from core.tasks import Tasks
 from core.text import text
+from core.views.card_views import CardViews
 from knowledge.config.text_files import load_texts
 from knowledge.stores import Knowledge
 from tests.testbed.world import eventually

@@ -16,7 +16,7 @@ from agent.chat.conversation import AnswerPart, ChatQuestion
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbooks
 from bot.chat_face_deps import BotDeps
-from bot.destinations import chat_destination
+from bot.delivery.destinations import chat_destination
 from bot.incoming.inbox import Patience
 from bot.telegram_app import TelegramApp
 from core.actions.calls import Call

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from core.incidents.alerts import Silence
 from core.settings import Autonomy
+from knowledge.cached_value import Kept
 from knowledge.database import Database
-from knowledge.kept import Kept
 from knowledge.records.setting_records import SettingRecords
 from knowledge.records.silence_records import RecordedSilences
 from tests.knowledge.tools import NOON, SetClock

@@ -22,8 +22,8 @@ from core.incidents.incident_events import (
     IncidentOpened,
     IncidentRecovered,
 )
+from core.incidents.paging import PAGING, Page, Recipient, good_news_of, is_silent, page_of
 from core.notifications import Destination, OutgoingMessage
-from core.paging import PAGING, Page, Recipient, good_news_of, is_silent, page_of
 from core.text import Text
 from core.views.cards import Card, line
 from core.views.incident_card import IncidentView, incident_card
