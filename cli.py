@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 from dotenv import dotenv_values
 
 from core.actions.action_docs import action_docs
@@ -120,7 +120,7 @@ async def _guard(settings: Settings, *, is_demo: bool) -> int:
         for line in await guardian.greeting():
             print(line, flush=True)
         await ended.wait()
-        logging.getLogger(__name__).info("stopping")
+        structlog.get_logger(__name__).info("stopping")
     return 0
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import replace
 from datetime import timedelta
+
+import structlog
 
 from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
@@ -24,7 +25,7 @@ SHOWN_AGAIN = timedelta(hours=24)
 RECENT = 50
 UNTOLD = frozenset({DeployPhase.CANCELLED})
 """Ends that somebody here ordered, and sees in the card."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class DeployNotifier:

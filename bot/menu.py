@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 
+import structlog
 from telegram import Bot, BotCommand, BotCommandScope, BotCommandScopeChat, BotCommandScopeDefault
 
 from bot.chat_face_deps import BotDeps
@@ -16,7 +16,7 @@ from core.text import LANGUAGES, Language, text
 
 DESCRIPTION_LIMIT = 256
 SEEN = "menu"
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Menu:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import structlog
 from telegram import Bot
 from telegram.constants import ChatAction
 
@@ -19,7 +19,7 @@ from core.notifications import OutgoingMessage
 from core.tasks import Tasks
 from core.views.cards import Card, Tone, said
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 TYPING_EVERY_S = 4.5
 """A chat action is shown for five seconds at most."""
 
@@ -70,7 +70,7 @@ class ReplySender:
         try:
             yield
         except Exception as error:  # whatever it is, it is shown where the answer was expected
-            log.exception("an answer failed", extra={"command": ask.command})
+            log.exception("an answer failed", command=ask.command)
             await show(said(explained(error), Tone.BAD))
 
     async def _post(

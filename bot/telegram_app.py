@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+import structlog
 from aiohttp import web
 from telegram.error import NetworkError
 
@@ -43,7 +43,7 @@ DRAIN_S = 2.0
 """At the end, for what is being handled; what is not done by then is handled again at the next start."""
 FIRST_REST_S = 1.0
 LONGEST_REST_S = 30.0
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class TelegramApp:
@@ -174,7 +174,7 @@ class TelegramApp:
             await self.client.open()
             self._is_logged_in.set()
         except NetworkError as error:
-            log.warning("Telegram cannot be reached yet; trying on", extra={"why": str(error)})
+            log.warning("Telegram cannot be reached yet; trying on", why=str(error))
             self._tasks.start("log in to Telegram", self._keep_logging_in)
         self._invitation = await self._access.first_invitation()
 
@@ -187,7 +187,7 @@ class TelegramApp:
                 await self.client.open()
                 self._is_logged_in.set()
             except SettingsError as error:
-                log.error("the chat stays closed", extra={"why": str(error)})
+                log.error("the chat stays closed", why=str(error))
                 return
             except NetworkError:
                 continue

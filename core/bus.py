@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
+
 E = TypeVar("E")
 Listener = Callable[[E], Awaitable[None]]
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,4 @@ class Bus:
             try:
                 await listener(event)
             except Exception:
-                log.exception("a listener failed", extra={"event": type(event).__name__})
+                log.exception("a listener failed", about=type(event).__name__)

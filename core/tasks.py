@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.get_logger(__name__)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 OnDeath = Callable[[str, Exception], Awaitable[None]]
@@ -55,7 +56,7 @@ class Tasks:
             return
         _, resisting = await asyncio.wait(tasks, timeout=STOP_LIMIT_S)
         for task in resisting:
-            log.error("a task does not end after being cancelled", extra={"task": task.get_name()})
+            log.error("a task does not end after being cancelled", task=task.get_name())
 
     async def _supervise(self, name: str, work: Work, *, restarts: bool) -> None:
         rest_s = FIRST_REST_S
@@ -64,7 +65,7 @@ class Tasks:
             try:
                 await work()
             except Exception as error:
-                log.exception("a background task died", extra={"task": name, "restarts": restarts})
+                log.exception("a background task died", task=name, restarts=restarts)
                 await self._tell(name, error)
                 if not restarts:
                     return
@@ -81,4 +82,4 @@ class Tasks:
         try:
             await self._on_death(name, error)
         except Exception:
-            log.exception("nobody could be told of a task's death", extra={"task": name})
+            log.exception("nobody could be told of a task's death", task=name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import Table, delete, select
 
 from core.clock import Clock
@@ -25,7 +25,7 @@ BATCH = 200
 """Rows a transaction."""
 PAUSE_S = 0.02
 """Between two transactions: others write too."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Cleanup:
@@ -56,7 +56,7 @@ class Cleanup:
         }
         gone["threads"] = await self._forget_threads()
         await self._records.put(DONE_AT, self._clock.now().isoformat(), by="guardian")
-        log.info("cleaned up", extra={"gone": {name: count for name, count in gone.items() if count}})
+        log.info("cleaned up", gone={name: count for name, count in gone.items() if count})
         return gone
 
     async def _forget(self, table: Table, due: Due) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import docker
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 
 from tests.standins.dokploy import DokployStandin
@@ -23,6 +24,16 @@ def network_is_closed() -> Iterator[None]:
     """Let no test reach a machine outside."""
     with closed_network():
         yield
+
+
+@pytest.fixture(autouse=True)
+def log_is_seen() -> None:
+    """Let the program's log flow into the standard library's, where pytest's `caplog` sees it."""
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
 @pytest.fixture(scope="session")

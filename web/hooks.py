@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from functools import partial
@@ -14,6 +13,7 @@ from hmac import compare_digest
 from types import TracebackType
 from typing import Self
 
+import structlog
 from aiohttp import web
 
 from core.errors import GuardianError
@@ -32,7 +32,7 @@ FLOOD_S = 10.0
 TAKE_LIMIT_S = 60.0
 END_LIMIT_S = 3.0
 """So long a stop waits for what was taken and is not worked off yet."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Hooks:
@@ -122,7 +122,7 @@ class Hooks:
                 async with asyncio.timeout(TAKE_LIMIT_S):
                     await hook.take(body)
             except (GuardianError, TimeoutError) as error:
-                log.warning("a notification could not be acted on", extra={"hook": name, "why": type(error).__name__})
+                log.warning("a notification could not be acted on", hook=name, why=type(error).__name__)
             finally:
                 queue.task_done()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+import structlog
 
 from agent.deploys.deploy_verdict import image_ids
 from core.actions.calls import Call, CallRecord, CallState
@@ -31,7 +32,7 @@ _VERDICTS = {
     DeployPhase.FAILED: VersionVerdict.BAD,
     DeployPhase.CRASHED: VersionVerdict.BAD,
 }
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ class DeployConclusion:
         try:
             receipt = await self.door.submit(_undo(record.call))
         except GuardianError as error:
-            log.warning("a deploy could not be taken back", extra={"deploy": deploy.key, "error": str(error)})
+            log.warning("a deploy could not be taken back", deploy=deploy.key, error=str(error))
             return text("deploys.cannot_go_back", problem=problem_of(error, self.redact))
         if receipt.state is CallState.ASKED:
             return text("deploys.asks_back")

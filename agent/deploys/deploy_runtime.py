@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import structlog
 
 from agent.deploys.deploy_outcome import DeployConclusion, never, result_of, undo_key
 from agent.deploys.deploy_outcome import instead as saying_instead
@@ -48,7 +49,7 @@ GOING_BACK_LIMIT = timedelta(minutes=3)
 """So long a deploy that takes another one back may wait; what its stack shows meanwhile is held back."""
 TOLD_LIMIT = 500
 _AT_WORK = (DeployPhase.RUNNING, DeployPhase.SETTLING)
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +264,7 @@ class DeployRuntime:
         """The guardian's own failure is said, never hidden."""
         key = str(run.payload["call"])
         self._seen.pop(run.key, None)
-        log.error("a deploy could not be followed", extra={"deploy": key, "error": run.error})
+        log.error("a deploy could not be followed", deploy=key, error=run.error)
         deploy = await self._parts.deploys.get(key)
         if deploy is None or deploy.phase.is_over:
             return

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
 
 from agent.incident.graph_state import CallsEnd, RepairCheck, RepairVerdict, Wait
 from agent.incident.incident_deps import IncidentDeps
@@ -37,7 +38,7 @@ SAFETY_LOOK_S = 30.0
 OVER = (RunState.DONE, RunState.DEAD, RunState.CANCELLED)
 _BEFORE_ACTING = (IncidentState.DETECTED, IncidentState.DIAGNOSING, IncidentState.NEEDS_APPROVAL)
 """A decision may be quicker than the graph, which says only afterwards that it has asked."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Checkpoints(Protocol):
@@ -171,7 +172,7 @@ class IncidentRuntime:
     async def _give_up(self, run: Run) -> None:
         """The guardian's own failure is said, never hidden."""
         incident_id = _incident_id(run)
-        log.error("an incident's run has failed for good", extra={"incident": incident_id, "error": run.error})
+        log.error("an incident's run has failed for good", incident=incident_id, error=run.error)
         now = self._mind.clock.now()
         reason = text("agent.own_failure", problem=self._mind.redact(run.error)[:300])
 

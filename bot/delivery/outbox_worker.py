@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+
+import structlog
 
 from core.actions.catalog import JsonObject
 from core.clock import Clock
@@ -40,7 +41,7 @@ KEYS_KEPT = 500
 HOW = ("is_silent", "is_urgent")
 """How a message goes, which nobody sees: no reason to send it again."""
 OnRefused = Callable[[Destination, str], Awaitable[None]]
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +293,7 @@ class OutboxWorker:
         elif result.fate is Fate.UNKNOWN:
             await self._outbox.unknown(row.id, error=result.problem)
         else:
-            log.warning("a message was refused", extra={"destination": row.destination, "why": result.problem})
+            log.warning("a message was refused", destination=row.destination, why=result.problem)
             await self._writer.refused(row, result.problem)
             await self._on_refused(row.destination, result.problem)
         return None
@@ -301,7 +302,7 @@ class OutboxWorker:
         rest_s = result.wait_s or min(FIRST_REST_S * 2**row.attempts, LONGEST_REST_S)
         pace.close(asyncio.get_running_loop().time(), rest_s)
         until = self._clock.now() + timedelta(seconds=rest_s)
-        log.info("a message must wait", extra={"destination": row.destination, "rest_s": rest_s, "why": result.problem})
+        log.info("a message must wait", destination=row.destination, rest_s=rest_s, why=result.problem)
         await self._outbox.postpone(row.id, until=until, error=result.problem)
 
     async def _sent(self, row: QueuedMessage, result: SendResult) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 import httpx
+import structlog
 from telegram import Bot, InputFile, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import (
@@ -39,7 +39,7 @@ CONNECTIONS = 32
 R = TypeVar("R")
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 # the library's spans are timedeltas from its next version on; until then it warns of whole seconds unless told so
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
@@ -163,7 +163,7 @@ class TelegramClient:
         try:
             return await call(self.bot)
         except TelegramError as error:
-            log.info("Telegram did not take it", extra={"what": what, "error": str(error)})
+            log.info("Telegram did not take it", what=what, error=str(error))
             return None
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from telegram import Bot, CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.constants import ChatType
 
@@ -39,7 +39,7 @@ JUST_SENT_S = 1.5
 SILENCE_SPAN = timedelta(hours=1)
 TOAST_LIMIT = 190
 """answerCallbackQuery takes 200 characters."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class CallbackQueries:
                 ask = self.ask(query, visitor, received)
                 outcome = await self._act(ask, query, received)
         except GuardianError as error:
-            log.warning("a tap was not carried out", extra={"error": str(error)})
+            log.warning("a tap was not carried out", error=str(error))
             outcome = _Outcome(toast=explained(error), is_alert=True)
         finally:
             await self._toast(query, outcome, visitor)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import structlog
 from telegram import Bot
 
 from agent.chat.conversation import (
@@ -57,7 +57,7 @@ SHOW_LIMIT_S = 20.0
 """For what is being shown at that moment to have been shown."""
 ANSWER_S = 900.0
 """Longest answer; the model has its own limits far below."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -205,7 +205,7 @@ class FreeTextResponder:
         """A command that only looks, as if it had been typed."""
         command = COMMANDS.get(wanted.name)
         if command is None or command.changes:
-            log.error("the dialogue wants a command that it may not run", extra={"command": wanted.name})
+            log.error("the dialogue wants a command that it may not run", command=wanted.name)
             await self._post(ask, said(text("chat.no_answer"), Tone.UNKNOWN))
             return
         key = None if has_text else self._key(ask)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
+import structlog
 from telegram.error import Conflict, EndPointNotFound, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from bot.delivery.telegram_client import TelegramClient
@@ -31,7 +32,7 @@ BACKLOG = 2000
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 30.0
 CONFLICT_REST_S = 5.0
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 Slow = Callable[[], Awaitable[None]]
 
@@ -186,7 +187,7 @@ class InboxWorker:
             async with asyncio.timeout(self._patience.quiet_s):
                 await is_over.wait()
         except TimeoutError:
-            log.warning("an order takes long", extra={"update": received.update.update_id})
+            log.warning("an order takes long", update=received.update.update_id)
             name = f"say that update {received.update.update_id} takes long"
             self._tasks.start(name, partial(self._handler.tell, received, text("chat.takes_long"), is_interim=True))
 
@@ -208,7 +209,7 @@ class InboxWorker:
         try:
             async with asyncio.timeout(self._patience.order_s) as limit:
                 if is_left and await self._inbox.begun(received.id) > TRIES:
-                    log.error("an update is put aside: it ended the process", extra={"update": received.id})
+                    log.error("an update is put aside: it ended the process", update=received.id)
                     return f"put aside after {TRIES} tries", text("chat.put_aside")
                 await self._handled(received, is_over, limit)
         except asyncio.CancelledError:
@@ -216,7 +217,7 @@ class InboxWorker:
                 raise  # the program stops: the update is handled again at the next start
             return "cancelled by a person", None
         except Exception as problem:  # the boundary of all that people order: they hear of it, and the chat goes on
-            log.exception("an update could not be handled", extra={"update": received.update.update_id})
+            log.exception("an update could not be handled", update=received.update.update_id)
             message = text("chat.cut_off") if limit.expired() else explained(problem)
             return f"{type(problem).__name__}: {problem}", message
         return "", None
@@ -242,7 +243,7 @@ class InboxWorker:
                 finally:
                     await self._inbox.done(received.id, error=error)
             except SystemUnavailable as problem:
-                log.warning("an update cannot be marked done now; trying on", extra={"why": str(problem)})
+                log.warning("an update cannot be marked done now; trying on", why=str(problem))
             else:
                 self._at_hand.discard(received.id)
                 return

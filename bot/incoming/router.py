@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+import structlog
 from telegram import Chat, ChatMemberUpdated, Message, Update, User
 from telegram.constants import ChatMemberStatus, ChatType
 
@@ -30,7 +30,7 @@ from knowledge.records.inbox_records import Received
 
 COMMAND_PATTERN = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{3,40}))?(?:\s+(.*))?", re.DOTALL)
 TEXT_LIMIT = 4096
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Talk(Protocol):
@@ -240,7 +240,7 @@ class Router:
             return
         if event.chat.id in self._own_chats() or await self._face.changed.get(key):
             return
-        log.warning("left a group that nobody here knows", extra={"chat": event.chat.id, "by": event.from_user.id})
+        log.warning("left a group that nobody here knows", chat=event.chat.id, by=event.from_user.id)
         await self._parts.client.attempt(lambda bot: bot.leave_chat(event.chat.id), "leaving a group")
 
 

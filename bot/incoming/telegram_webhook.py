@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from hmac import compare_digest
 
+import structlog
 from aiohttp import web
 
 from bot.delivery.telegram_client import TelegramClient
@@ -18,7 +18,7 @@ HEADER = "X-Telegram-Bot-Api-Secret-Token"
 BODY_LIMIT_BYTES = 512 * 1024
 """A Telegram update is far below."""
 CONNECTIONS = 20
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class TelegramWebhook:
@@ -72,6 +72,6 @@ class TelegramWebhook:
         try:
             await self._reception.take([raw])
         except SystemUnavailable as error:
-            log.warning("an update could not be stored; Telegram sends it again", extra={"why": str(error)})
+            log.warning("an update could not be stored; Telegram sends it again", why=str(error))
             return web.Response(status=503, headers={"Retry-After": "2"})
         return web.Response()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
+
+import structlog
 
 from core.actions.calls import CallRecord
 from core.actions.catalog import Action, Outcome, Params
@@ -15,7 +16,7 @@ LOOKS = (0.0, 0.05, 0.15, 0.4, 1.0)
 """When the world is asked: shares of the time for it."""
 _OF_UNDO = {Outcome.OK: Outcome.FAILED, Outcome.FAILED: Outcome.OK}
 """A change that is still there was not undone."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,5 +57,5 @@ async def _shown(action: Action, look: Awaitable[Outcome], limits: CallLimits) -
         async with asyncio.timeout(min(limits.answer_s, action.time_limit_s)):
             return await look
     except (GuardianError, TimeoutError) as error:
-        log.warning("the world did not answer", extra={"action": action.name, "error": str(error)})
+        log.warning("the world did not answer", action=action.name, error=str(error))
         return Outcome.UNKNOWN

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol, TypeVar
+
+import structlog
 
 from core.actions.call_context import CurrentCall, as_current_call
 from core.actions.call_outcome import CallLimits, took_effect
@@ -30,7 +31,7 @@ NEVER = "never"
 FOLLOW_LOOK_S = 1.5
 """How often a call looks whether what it began has ended."""
 RUN_KIND = "call"
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 
@@ -107,7 +108,7 @@ class ActionExecutor:
         try:
             return await self._advance(key)
         except SystemUnavailable as error:
-            log.warning("a call waits for the records", extra={"call": key, "why": str(error)})
+            log.warning("a call waits for the records", call=key, why=str(error))
             return self._later(self._limits.records_s)
 
     async def _advance(self, key: str) -> Done | Waiting:
@@ -303,9 +304,7 @@ class ActionExecutor:
     async def _end(self, record: CallRecord, state: CallState, result: Result) -> Done:
         await self._finish(record, state, result)
         ended = await self._ledger.get(record.call.key) or record
-        log.info(
-            "a call has ended", extra={"call": record.call.key, "action": record.call.action, "state": ended.state}
-        )
+        log.info("a call has ended", call=record.call.key, action=record.call.action, state=ended.state)
         return await self._told(ended)
 
     async def _finish(
@@ -328,7 +327,7 @@ class ActionExecutor:
         record = await self._ledger.get(str(run.payload["key"]))
         if record is None or record.state.is_final:
             return
-        log.error("a call could not be carried out", extra={"call": record.call.key, "error": run.error})
+        log.error("a call could not be carried out", call=record.call.key, error=run.error)
         if record.state is CallState.STARTED:
             unknown = Result(outcome=Outcome.UNKNOWN, message=text("door.unknown"))
             await self._end(record, CallState.UNKNOWN, unknown)

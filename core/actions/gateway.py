@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+
+import structlog
 
 from core.actions.approvals import Approval, ApprovalState, call_hash
 from core.actions.call_policy import denial, weigh
@@ -21,7 +22,7 @@ from core.text import Text, text
 
 PREVIEW_S = 20.0
 """How long an action may take to show what it would do."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,9 @@ class ActionGateway:
         for record in records:
             log.info(
                 "a call was recorded",
-                extra={"call": record.call.key, "action": record.call.action, "state": record.state},
+                call=record.call.key,
+                action=record.call.action,
+                state=record.state,
             )
             if record.state is CallState.APPROVED:
                 await self._carrier.enqueue(record)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import structlog
 from pydantic import JsonValue, SecretStr
 
 from core.clock import Clock
@@ -18,7 +18,7 @@ from core.incidents.incident import Incident
 from core.monitoring.topology import Topology
 from core.text import Text, text
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 ON_LIMIT = 1000
 """Alerts that may be on at once; a further one is refused, and the log says so."""
@@ -166,7 +166,7 @@ class ExternalAlerts:
         now = self._clock.now()
         for key, on in tuple(self._on.items()):
             if now - on.heard_at >= self._kept_for:
-                log.warning("nothing was heard of an alert for long; it counts as over", extra={"alert": key})
+                log.warning("nothing was heard of an alert for long; it counts as over", alert=key)
                 self._end(key, now, is_unheard=True)
         await self._tell()
 
@@ -178,9 +178,9 @@ class ExternalAlerts:
             self._on[key] = replace(on, heard_at=now, began_at=began_at)
             self._take_better(key, on.alert, alert)
         elif ended is not None and at is not None and at <= ended.ended_at:
-            log.info("an alert that was over already was reported late", extra={"alert": key})
+            log.info("an alert that was over already was reported late", alert=key)
         elif len(self._on) >= ON_LIMIT or len(self._untold) >= ON_LIMIT:
-            log.error("too many reported alerts are on; a further one is left out", extra={"alert": key})
+            log.error("too many reported alerts are on; a further one is left out", alert=key)
         else:
             raised = replace(alert, reported_as=key, at=min(at or now, now))
             self._on[key] = _On(alert=raised, heard_at=now, began_at=at)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
 from typing import Protocol
+
+import structlog
 
 from core.actions.executor import CallFinished, CallStarted
 from core.actions.gateway import ApprovalAsked, ApprovalClosed
@@ -37,7 +38,7 @@ TICK_REST_S = 10.0
 SHOWN_AGAIN = timedelta(hours=24)
 """At a start, closed incidents so old still get the last edit they may have missed."""
 RECENT = 50
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Incidents(Protocol):
@@ -184,7 +185,7 @@ class IncidentNotices:
             async with asyncio.timeout(limit_s):
                 await self._is_idle.wait()
         except TimeoutError:
-            log.warning("not every card could be shown in time", extra={"incidents": sorted(self._marks)})
+            log.warning("not every card could be shown in time", incidents=sorted(self._marks))
 
     async def _until_due(self) -> None:
         next_s = min((mark.due_s for mark in self._marks.values()), default=None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
+
+import structlog
 
 from core.bus import Bus
 from core.clock import Clock
@@ -29,7 +30,7 @@ from core.monitoring.topology import Topology
 from core.settings import WatchSettings
 from core.text import Text, text
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 IncidentChange = Callable[[Incident], Incident]
 _Taken = tuple[Incident, list[object]]
@@ -276,7 +277,7 @@ class IncidentTracker:
             incident = incident.note(now, text("incident.note.flapping"))
         incident = await self._store.open(incident)
         self._remember(incident)
-        log.info("an incident was opened", extra={"incident": incident.id, "fingerprint": alert.fingerprint})
+        log.info("an incident was opened", incident=incident.id, fingerprint=alert.fingerprint)
         return incident, [IncidentOpened(incident=incident)]
 
     async def _join(self, found: Grouping, alert: Alert) -> _Taken | None:
@@ -386,7 +387,7 @@ class IncidentTracker:
         async with self._lock(incident_id):
             before, after = await self._change(incident_id, recover)
         if after.state is IncidentState.RECOVERED and before.is_open:
-            log.info("an incident recovered by itself", extra={"incident": incident_id})
+            log.info("an incident recovered by itself", incident=incident_id)
             await self._bus.publish(IncidentRecovered(incident=after, before=before))
         return after
 

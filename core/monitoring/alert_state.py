@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import structlog
 
 from core.incidents.alert_kinds import AlertKind
 from core.incidents.alerts import Alert, Evidence, Firing, Severity
@@ -13,7 +14,7 @@ from core.monitoring.recovery import back_off_s, is_wanted_down, not_recovered, 
 from core.monitoring.snapshot import Detector, View
 from core.text import Text, text
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 SAME_MOMENT = timedelta(seconds=1)
 """Inspect and event tell of the same end with a small difference."""
@@ -125,11 +126,11 @@ class AlertState:
             said.extend(detector(view))
         except Exception as error:  # it reads what others wrote: the other detectors go on, whatever it meets
             if detector not in self._broken:
-                log.exception("a detector failed", extra={"detector": detector.name, "problem": repr(error)})
+                log.exception("a detector failed", detector=detector.name, problem=repr(error))
                 self._broken[detector] = view.now.at
         else:
             if self._broken.pop(detector, None) is not None:
-                log.warning("a detector works again", extra={"detector": detector.name})
+                log.warning("a detector works again", detector=detector.name)
         return said
 
     def _unseen_kinds(self) -> frozenset[AlertKind]:

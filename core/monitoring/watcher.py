@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
+
+import structlog
 
 from core.clock import Clock
 from core.errors import SystemUnavailable
@@ -26,7 +27,7 @@ from core.settings import WatchSettings
 from core.tasks import Tasks
 from core.text import Text, text
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 URGENT = frozenset({EventKind.DIE, EventKind.DESTROY})
 FORETELLING = frozenset({EventKind.KILL, EventKind.OOM})
@@ -213,7 +214,7 @@ class Watcher:
                     if taken % BREATH == 0:
                         await asyncio.sleep(0)  # a flood that has already arrived must not hold up everybody else
             except SystemUnavailable as error:
-                log.debug("the event stream broke", extra={"host": self.name, "problem": str(error)})
+                log.debug("the event stream broke", host=self.name, problem=str(error))
             self._buffer.has_gap = True
             rest_s = 0.2 if loop.time() - began >= STEADY_S else min(max(rest_s * 2, 0.2), LONGEST_REST_S)
             await asyncio.sleep(rest_s)
@@ -293,7 +294,7 @@ class Watcher:
             self._be_blind(str(error) or f"no answer within {CALL_LIMIT_S:.0f} s")
             return
         if self._lost_since is not None:
-            log.warning("the engine answers again", extra={"host": self.name})
+            log.warning("the engine answers again", host=self.name)
             self._lost_since = None
             if names:
                 self.poke()
@@ -321,7 +322,7 @@ class Watcher:
         self._problem = problem
         self._has_news = True
         if self._lost_since is None:
-            log.warning("the engine does not answer", extra={"host": self.name, "problem": problem})
+            log.warning("the engine does not answer", host=self.name, problem=problem)
             self._lost_since = self._clock.now()
 
     async def _tell(self) -> None:
@@ -353,7 +354,7 @@ class Watcher:
                 async with asyncio.timeout(CALL_LIMIT_S):
                     samples = await self._source.sample()
             except (SystemUnavailable, TimeoutError) as error:
-                log.debug("no samples", extra={"host": self.name, "problem": str(error)})
+                log.debug("no samples", host=self.name, problem=str(error))
             else:
                 self._buffer.take_samples(samples)
                 if self._series is not None and samples:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import structlog
 
 from core.errors import GuardianError
 from core.incidents.incident import Incident
@@ -27,7 +28,7 @@ EMBED_LIMIT_S = 10.0
 LEAST_LIKENESS = 0.12
 """Below this cosine of the built-in embedding two texts share nothing but a letter triple."""
 RedactText = Callable[[str], str]
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+import structlog
 
 from core.errors import GuardianError
 from core.incidents.lessons import Lesson
@@ -20,7 +21,7 @@ BUILTIN_COLLECTION = f"lessons_{builtin.IDENTITY}"
 Hits = list[tuple[int, float]]
 """Lesson ids with their likeness (cosine), nearest first."""
 R = TypeVar("R")
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class LessonIndex:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+import structlog
 
 from core.errors import GuardianError
 
@@ -18,7 +19,7 @@ BATCH = 10
 OPENING = ".opening"
 DAMAGED_KEPT = 1
 CALL_LIMIT_S = 60.0
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Row
 
 from core.actions.catalog import JsonObject
@@ -22,7 +22,7 @@ from knowledge.runs.run_records import UNFINISHED, Kind, RunLimits, RunRecords, 
 
 LONGEST_SLEEP_S = 1.0
 """Due times are looked at again this often: the wall clock may jump, a laptop may have slept."""
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -166,7 +166,7 @@ class LocalRuns:
         if row.key in self._live:
             return
         if row.kind not in self._kinds:
-            log.warning("a run has no handler here and stays as it is", extra={"run": row.key, "kind": row.kind})
+            log.warning("a run has no handler here and stays as it is", run=row.key, kind=row.kind)
             return
         live = self._enter(as_run(row))
         if row.state == RunState.RUNNING:
@@ -284,7 +284,7 @@ class LocalRuns:
         run, kind = live.run, self._kinds[live.run.kind]
         tries = run.tries + 1
         problem = f"{type(error).__name__}: {error}"
-        log.warning("a run failed", extra={"run": run.key, "try": tries, "of": kind.tries}, exc_info=error)
+        log.warning("a run failed", run=run.key, attempt=tries, of=kind.tries, exc_info=error)
         live.cut_off = 0
         if tries >= kind.tries:
             await self._bury(live, problem)

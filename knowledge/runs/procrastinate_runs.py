@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from core.actions.catalog import JsonObject
 from core.clock import Clock
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 TASK = "run"
 SCHEMA_LOCK = lock_number("procrastinate schema")
 POOL = 6
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +180,7 @@ class ProcrastinateRuns:
         except AlreadyEnqueued:
             return
         except ConnectorException as error:
-            log.warning("no job was made; the next sweep makes it", extra={"run": run.key}, exc_info=error)
+            log.warning("no job was made; the next sweep makes it", run=run.key, exc_info=error)
 
     async def _work(self, app: App) -> None:
         """Work until stopped; a worker that dies with its connection is started again."""
@@ -210,7 +211,7 @@ class ProcrastinateRuns:
 
     async def _sweep_once(self, app: App) -> None:
         for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._delivery.stall_s):
-            log.warning("a worker died; its run is taken over", extra={"run": job.lock})
+            log.warning("a worker died; its run is taken over", run=job.lock)
             await _take_over(app, job)
         for run in await self._records.undelivered(self._clock.now(), list(self._kinds)):
             await self._defer(run, None)
@@ -277,7 +278,7 @@ class ProcrastinateRuns:
     async def _failed(self, run: Run, error: Exception) -> None:
         tries, limit = run.tries + 1, self._kinds[run.kind].tries
         problem = f"{type(error).__name__}: {error}"
-        log.warning("a run failed", extra={"run": run.key, "try": tries, "of": limit}, exc_info=error)
+        log.warning("a run failed", run=run.key, attempt=tries, of=limit, exc_info=error)
         if tries >= limit:
             await self._bury(run, problem)
             return

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, Row, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
@@ -32,7 +32,7 @@ FIRST_REST_S = 0.1
 LONGEST_REST_S = 5.0
 """Between two tries to write, while the database is away."""
 NO_JOB = "NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = runs.key AND status IN ('todo', 'doing'))"
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class Kind:
                     await self.on_dead(run)
                 return
             except Exception as error:  # the run must become dead, whatever its owner makes of it
-                log.error("a run's death could not be told", extra={"run": run.key, "try": told}, exc_info=error)
+                log.error("a run's death could not be told", run=run.key, attempt=told, exc_info=error)
             await asyncio.sleep(pace.back_off(told).total_seconds())
 
 
@@ -133,7 +133,7 @@ class RunRecords:
             try:
                 return await self.move(key, if_wakes=if_wakes, **values)
             except SystemUnavailable as error:
-                log.warning("a run's state cannot be written now; trying on", extra={"run": key, "why": str(error)})
+                log.warning("a run's state cannot be written now; trying on", run=key, why=str(error))
             await asyncio.sleep(rest_s)
             rest_s = min(rest_s * 2, LONGEST_REST_S)
 

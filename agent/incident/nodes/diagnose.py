@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
+
+import structlog
 
 from agent.incident.evidence.gather import gather_for_runbook
 from agent.incident.evidence.incident_context import Context, context_of
@@ -19,7 +20,7 @@ from core.incidents.incident import Diagnosis, Incident
 from core.language_model import explain as explain_failure
 from core.text import Text, text
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 async def diagnose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
@@ -76,7 +77,7 @@ async def _ask_model(
             known=[one for one in STACK_ACTIONS if _can(one, mind)],
         )
     except ModelFailed as error:
-        log.info("the model gave no usable diagnosis", extra={"incident": incident.id, "problem": str(error)})
+        log.info("the model gave no usable diagnosis", incident=incident.id, problem=str(error))
         return None, explain_failure(error)
     return said, None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
+import structlog
 import urllib3
 from docker import auth
 from docker.api.client import APIClient
@@ -28,7 +28,7 @@ from integrations.docker_engine.refusals import (
 )
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 HUB = "docker.io"
 WAITING_LIMIT = 64
@@ -93,9 +93,7 @@ def credentials(registry: str) -> str | None:
     try:
         found = auth.load_config().resolve_authconfig(None if registry == HUB else registry)
     except (DockerException, OSError, ValueError) as error:
-        log.warning(
-            "the login for a registry cannot be read", extra={"registry": registry, "error": type(error).__name__}
-        )
+        log.warning("the login for a registry cannot be read", registry=registry, error=type(error).__name__)
         return None
     return auth.encode_header(found).decode() if found else None
 

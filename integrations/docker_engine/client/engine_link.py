@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import structlog
 
 from core.errors import ActionFailed, GuardianError, NotFound, SettingsError, SystemUnavailable, TimeLimitExceeded
 from core.settings import EngineSettings
@@ -17,7 +18,7 @@ from integrations.docker_engine.client.engine_http import EngineHttp
 from integrations.docker_engine.client.json_fields import count, mapping, string
 from integrations.docker_engine.client.ssh_tunnel import Tunnel
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 NEWEST_API = (1, 47)
 """The newest version whose answers this package knows; engines speak older ones on request."""
@@ -134,14 +135,14 @@ class Connector:
         """Note that the engine is away, said once in the log; returns the error, to be raised."""
         if not self._is_away:
             self._is_away = True
-            log.warning("%s is gone: %s", self.title, error.problem, extra={"engine": self.name})
+            log.warning("a Docker engine is gone", engine=self.name, problem=error.problem)
         return error
 
     def answered(self, link: Link) -> None:
         """Note that the engine answers, said once in the log after it was away."""
         if self._is_away:
             self._is_away = False
-            log.warning("%s is back, version %s", self.title, link.engine_version, extra={"engine": self.name})
+            log.warning("a Docker engine is back", engine=self.name, version=link.engine_version)
 
     async def drop(self, link: Link) -> None:
         """Forget a link that broke, so that the next call opens a new one."""
