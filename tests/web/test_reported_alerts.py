@@ -118,7 +118,11 @@ async def test_what_is_reported_down_is_an_incident_and_recovers_when_it_is_repo
         assert await _post(guardian, "up") == 204
         await _one(guardian, IncidentState.RECOVERED)
         assert not guardian.watch.firing()
-        assert not await guardian.knowledge.approvals.pending()
+
+        async def nothing_is_asked() -> bool:
+            return not await guardian.knowledge.approvals.pending()
+
+        await eventually(nothing_is_asked)
 
 
 async def test_a_restart_between_down_and_up_loses_neither(tmp_path: Path) -> None:
