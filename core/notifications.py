@@ -1,7 +1,7 @@
 """Telling people: what is said to a destination, and what a channel to people (a chat, mail, push) must be able to do.
 
-Who is told, how loudly and when is decided above a channel (`core/incidents/paging.py`, `core/incidents/incident_notices.py`); the outbox
-keeps the order and tries again. A new channel is one class, a `Notifier`, and its name in the composition root.
+Who is told, how loudly and when is decided above a channel, in `core/incidents/paging.py` and `incident_notices.py`;
+the outbox keeps the order and tries again. A new channel is one class, a `Notifier`, and its name in the root.
 """
 
 from __future__ import annotations

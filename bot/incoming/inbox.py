@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -300,7 +299,7 @@ class Polling:
             )
         if problem != self.problem:
             known = isinstance(error, NetworkError | Conflict | RetryAfter | SystemUnavailable)
-            log.log(logging.WARNING if known else logging.ERROR, "Telegram is not heard", extra={"why": problem})
+            (log.warning if known else log.error)("Telegram is not heard", why=problem)
         self.problem = problem
 
 
