@@ -37,7 +37,6 @@ STANDS = timedelta(seconds=30)
 """A restarted container that has run this long has come back."""
 SKEW = timedelta(seconds=5)
 """The clocks of the platform and of an engine may differ so much."""
-"""Exit codes that a stop leaves as well; a kill for memory is told apart."""
 LEAST_LIMIT_S = 600.0
 TIMES_USUAL = 5
 LEAST_KNOWN = 3
