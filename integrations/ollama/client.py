@@ -1,4 +1,4 @@
-"""The language model behind Ollama: one waiting line, a breaker, bounded retries, and typed failures.
+"""Client of the language model behind Ollama: one queue, a circuit breaker, bounded retries and typed failures.
 
 Build one per process: it holds the only waiting line. LangChain is imported on the first question, in a thread.
 """
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 RETRIES = 2
 BACK_OFF_S = (1.0, 4.0)
-"""Waits between tries while the server says 503."""
+"""Pauses between tries while the server answers 503."""
 _COUNTED = (ModelFailure.UNREACHABLE, ModelFailure.BUSY)
-"""What the breaker counts."""
+"""Failures that count towards opening the circuit breaker."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Draft:
-    """What is asked in one try."""
+    """Prompt and limits of one try."""
 
     request: ModelRequest
     messages: tuple[ChatMessage, ...]
@@ -47,7 +47,7 @@ class _Draft:
     deadline: float
 
     def after(self, fault: Unusable, most: int) -> _Draft:
-        """The next try: corrected, and with less thinking or more room where tokens ran out."""
+        """Build the next try: with the correction, and less thinking or more room where tokens ran out."""
         changed = replace(self, messages=prompt_budget.corrected(self.messages, fault))
         if not fault.shrink:
             return changed
@@ -56,7 +56,7 @@ class _Draft:
 
 
 class _Meter:
-    """Tokens and tries of one question."""
+    """Counter of the tokens and tries of one question."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
@@ -83,7 +83,7 @@ class _Meter:
 
 
 class OllamaModel:
-    """Implements `core.model.LanguageModel`."""
+    """Language model served by Ollama; implements `core.model.LanguageModel`."""
 
     def __init__(self, settings: OllamaSettings, *, clock: Clock, back_off_s: Sequence[float] = BACK_OFF_S) -> None:
         check_address(settings)
@@ -103,17 +103,17 @@ class OllamaModel:
 
     @property
     def is_up(self) -> bool:
-        """Whether the server answered when it was last talked to."""
+        """True if the server answered the last request."""
         return self._presence.is_up
 
     @property
     def since(self) -> datetime:
-        """Since when `is_up` is what it is."""
+        """Moment of the last change of `is_up`."""
         return self._presence.since
 
     @property
     def waiting(self) -> int:
-        """How many questions wait in line."""
+        """Number of questions waiting in line."""
         return self._turns.waiting
 
     async def aclose(self) -> None:
@@ -123,23 +123,23 @@ class OllamaModel:
             await self._wire.aclose()
 
     async def probe(self) -> bool:
-        """Whether the server answers now; cheap, asks no model. For a job that notices its return."""
+        """Ask the server for its version and return whether it answered; cheap, for the job that notices its return."""
         with suppress(ModelFailed):
             await self.api.version()
         return self.is_up
 
     async def preload(self) -> None:
-        """Import LangChain in a thread, so that the first question need not wait for it."""
+        """Import LangChain in a thread, so that the first question does not wait for it."""
         await self._opened()
 
     async def warm_up(self) -> None:
-        """Load the model with the one context size that is used everywhere; raises ModelFailed."""
+        """Load the model with the one context size used everywhere; raises ModelFailed."""
         deadline = self._deadline(None)
         async with self._turns.turn(deadline=deadline):
             await self.api.load()
 
     async def ask(self, request: ModelRequest) -> ModelAnswer:
-        """The whole answer, checked; asks again at most twice when it cannot be used. Raises ModelFailed."""
+        """Return the whole answer, checked; ask again at most twice if it cannot be used. Raises ModelFailed."""
         deadline = self._deadline(request)
         self._breaker.refuse_if_open()
         meter = _Meter()
@@ -156,9 +156,9 @@ class OllamaModel:
                     raise
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[str, None]:
-        """The visible text piece by piece; asks again only while nothing was shown. Raises ModelFailed.
+        """Yield the visible text piece by piece; ask again only while nothing was shown. Raises ModelFailed.
 
-        Close it (`contextlib.aclosing`) when you stop early: that stops the model.
+        Close it (`contextlib.aclosing`) if you stop early: that stops the model.
         """
         if request.answer is not None or request.tools:
             raise ValueError("only plain text can be streamed: use `ask` for objects and tools")
@@ -222,7 +222,7 @@ class OllamaModel:
         raise ModelFailed(ModelFailure.UNREACHABLE, "the answer stopped before its end")
 
     async def _pieces(self, draft: _Draft, meter: _Meter) -> AsyncGenerator[str | ModelReply, None]:
-        """One try over the wire; waits and repeats while the server is busy and nothing has come."""
+        """Send one try; wait and repeat while the server is busy and nothing has arrived."""
         wire = await self._opened()
         question = self._question(draft)
         meter.tries += 1
@@ -244,7 +244,7 @@ class OllamaModel:
     async def _guarded(
         self, wire: ChatConnection, question: ChatRequest, deadline: float
     ) -> AsyncGenerator[str | ModelReply, None]:
-        """Pieces within the time limit, with the breaker and the presence told how it went."""
+        """Yield the pieces within the time limit; report success or failure to breaker and presence."""
         self._breaker.enter()
         is_settled = False
         try:
@@ -274,7 +274,7 @@ class OllamaModel:
         self._presence.seen()
 
     def _note_failure(self, failure: ModelFailed) -> bool:
-        """Tell breaker and presence; returns whether the failure says anything about the server."""
+        """Report the failure to breaker and presence; return False if it says nothing about the server."""
         if failure.kind is ModelFailure.TIMED_OUT:
             return False
         if failure.kind not in _COUNTED:

@@ -20,7 +20,7 @@ _DOCUMENT_PREFIXES = {"nomic-embed-text": "search_document: "}
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingIdentity:
-    """What an index must have been made with to be compared; another one means to make it anew."""
+    """Identity of the model an index was made with; an index of another identity must be rebuilt."""
 
     model: str
     digest: str
@@ -38,7 +38,7 @@ class OllamaEmbeddings:
         self.model = model
 
     async def embed(self, texts: Sequence[str], *, as_query: bool = False) -> list[list[float]]:
-        """One vector of length 1 per text, in order; an empty or blank text is embedded as "-". Raises ModelFailed."""
+        """Return a vector of length 1 per text, in order; a blank text is embedded as "-". Raises ModelFailed."""
         prefix = _prefix(self.model, _QUERY_PREFIXES if as_query else _DOCUMENT_PREFIXES)
         inputs = [prefix + (text.strip() or "-") for text in texts]
         vectors: list[list[float]] = []
@@ -53,7 +53,7 @@ class OllamaEmbeddings:
         return vectors
 
     async def identity(self) -> EmbeddingIdentity:
-        """The model, its digest and its dimensions, as the server has it now. Raises ModelFailed."""
+        """Return the model, its digest and its dimensions as the server has it now. Raises ModelFailed."""
         installed = await self._api.installed(self.model)
         if installed is None:
             raise ModelFailed(

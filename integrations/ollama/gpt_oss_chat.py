@@ -1,4 +1,4 @@
-"""GPT-OSS through LangChain's Ollama client; imported on the first question only, because it weighs a second.
+"""GPT-OSS through LangChain's Ollama client; imported on the first question only, since the import takes a second.
 
 One answer at a time: the stream is turned into pieces, every fault of the wire into a ModelFailed.
 """
@@ -32,7 +32,7 @@ from integrations.ollama.ollama_address import shown_address
 
 
 class GptOssChat(ChatOllama):
-    """ChatOllama that says which tool a tool message comes from.
+    """ChatOllama that names the tool each tool message comes from.
 
     Expected: tool messages carry `tool_name`. Actual (langchain-ollama 1.1.0): they carry none, and GPT-OSS reads
     `functions. to=assistant`. Delete when the wire test passes without it.
@@ -73,7 +73,7 @@ class _Collected:
     output_tokens: int = 0
 
     def add(self, chunk: AIMessageChunk) -> str:
-        """Take a chunk in; returns its visible text."""
+        """Add a chunk; return its visible text."""
         visible = chunk.text
         self.content.append(visible)
         self.thinking.append(chunk.additional_kwargs.get("reasoning_content") or "")
@@ -100,7 +100,7 @@ class _Collected:
 
 
 class ChatConnection:
-    """The open client; made in a thread because of what it imports."""
+    """Open client; made in a thread because its import is slow."""
 
     def __init__(self, settings: OllamaSettings) -> None:
         self._settings = settings
@@ -124,7 +124,7 @@ class ChatConnection:
         await self._chat.aclose()
 
     async def pieces(self, question: ChatRequest) -> AsyncGenerator[str | ModelReply, None]:
-        """Visible text as it comes, then the whole Reply; raises ModelFailed, or Unusable where asking again helps."""
+        """Yield visible text as it comes, then the ModelReply; raises ModelFailed, or Unusable if a retry may help."""
         collected = _Collected()
         messages = [_to_langchain(message) for message in question.messages]
         try:

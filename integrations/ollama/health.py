@@ -1,4 +1,4 @@
-"""Is the model there, the right one, able, and running as it was asked to? One line each, with the next step."""
+"""Checks of the model server: it answers, has the right model with its abilities, and runs it as configured."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NEEDED = ("tools", "thinking")
 
 
 async def check(model: OllamaModel, *, load: bool = True) -> AsyncIterator[CheckLine]:
-    """Server, model and digest, capabilities, then (with `load`, slow when cold) how it runs, then the embedder.
+    """Check server, model and digest, capabilities, with `load` (slow when cold) the loaded model, then the embedder.
 
-    Stops at the first line after which the rest makes no sense. Never raises ModelFailed.
+    Stops at the first line that makes the rest pointless. Never raises ModelFailed.
     """
     settings = model.settings
     try:

@@ -17,31 +17,31 @@ from integrations.ollama.health import check
 
 
 def install(deps: IntegrationDeps) -> Integration:
-    """With a model, or without where the settings want none."""
+    """Return the integration with a model, or without one if the settings want none."""
     settings = deps.settings.ollama
     return NoModel(deps) if settings is None else OllamaIntegration(deps, settings)
 
 
 class NoModel(Integration):
-    """Rules alone."""
+    """Integration without a model: rules alone."""
 
     def health(self) -> Mapping[str, object]:
-        """There is none to be up."""
+        """Return no facts: there is no model to be up."""
         return {"model": None}
 
     async def greeting(self) -> Sequence[Text]:
-        """That the model is off."""
+        """Say that the model is off."""
         return [text("start.model_off")]
 
 
 class MemoryEmbeddings:
-    """core.integration.Embeddings over a model that may be down."""
+    """Embeddings from a model that may be down; implements `core.integration.Embeddings`."""
 
     def __init__(self, embeddings: OllamaEmbeddings) -> None:
         self._embeddings = embeddings
 
     async def current(self) -> str | None:
-        """`name@digest`; None: it is down."""
+        """Return `name@digest` of the model; None while it is down."""
         try:
             found = await self._embeddings.identity()
         except ModelFailed:
@@ -49,12 +49,12 @@ class MemoryEmbeddings:
         return f"{found.model}@{found.digest}"
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text. Raises ModelFailed."""
+        """Return one vector per text. Raises ModelFailed."""
         return await self._embeddings.embed(texts)
 
 
 class OllamaIntegration(Integration):
-    """A model server that may come and go."""
+    """Integration with a model server that may come and go."""
 
     def __init__(self, deps: IntegrationDeps, settings: OllamaSettings) -> None:
         super().__init__(deps)
@@ -62,33 +62,33 @@ class OllamaIntegration(Integration):
         self._model = OllamaModel(settings, clock=deps.clock)
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Close it at the end; it connects when it is asked."""
+        """Close the client at the end; it connects on the first request."""
         stack.push_async_callback(self._model.aclose)
 
     def model(self) -> LanguageModel:
-        """The model, up or down."""
+        """Return the model, up or down."""
         return self._model
 
     def embeddings(self) -> Embeddings | None:
-        """With the model that the settings name for it."""
+        """Return the embeddings of the model that the settings name; None if they name none."""
         name = self._settings.embedding_model
         return MemoryEmbeddings(OllamaEmbeddings(self._model.api, name)) if name is not None else None
 
     async def preload(self) -> None:
-        """Have the server load the model, where it answers."""
+        """Import LangChain ahead of the first question, if the server answers."""
         if await self._model.probe():
             await self._model.preload()
 
     def health(self) -> Mapping[str, object]:
-        """Whether it answered when it was last talked to."""
+        """Return whether the server answered the last request."""
         return {"model": self._model.is_up}
 
     async def greeting(self) -> Sequence[Text]:
-        """That it does not answer."""
+        """Say that the server does not answer, if so."""
         return [] if await self._model.probe() else [text("start.no_model")]
 
     async def checks(self, *, quick: bool) -> AsyncIterator[CheckLine]:
-        """Server, model and embedder; how it runs only where there is time to load it."""
+        """Check server, model and embedder; the running model only where there is time to load it."""
         async with aclosing(OllamaModel(self._settings, clock=self.deps.clock)) as model:
             async for line in check(model, load=not quick):
                 yield line

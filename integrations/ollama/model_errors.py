@@ -1,4 +1,4 @@
-"""What goes wrong between us and Ollama, as ModelFailed."""
+"""Faults of the connection to Ollama and of its answers, as ModelFailed."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ _UNREADABLE_CALL = "error parsing tool call"
 
 
 class Unusable(ModelFailed):
-    """An answer that cannot be used, where asking once more with a word of correction often helps."""
+    """Raised for an answer that cannot be used, if asking again with a correction may help."""
 
     def __init__(self, kind: ModelFailure, problem: str, *, note: str, said: str = "", shrink: bool = False) -> None:
         super().__init__(kind, problem)
         self.note = note
-        """Told to the model."""
+        """Correction sent to the model."""
         self.said = said
-        """What the model answered, repeated to it before the note."""
+        """The model's own answer, sent back to it before the note."""
         self.shrink = shrink
-        """It ran out of tokens: think less, and leave more room."""
+        """True if it ran out of tokens: think less, and leave more room."""
 
 
 def from_status(status: int, problem: str, model: str) -> ModelFailed:
-    """The failure behind an HTTP status, or behind an error line within a stream (status below 0)."""
+    """Return the failure for an HTTP status, or for an error line within a stream (status below 0)."""
     if _UNREADABLE_CALL in problem:
         return Unusable(
             ModelFailure.MALFORMED,

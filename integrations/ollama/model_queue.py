@@ -1,4 +1,4 @@
-"""The one waiting line before the model: so many at a time, so many in line, and everybody told the place."""
+"""Queue before the model: a limited number run, a limited number wait, and each one waiting learns its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Waiter:
 
 
 class ModelQueue:
-    """First come, first served."""
+    """Queue in order of arrival."""
 
     def __init__(self, *, parallel: int, queue: int) -> None:
         self._free = parallel
@@ -28,7 +28,7 @@ class ModelQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """Number of questions that wait."""
         return len(self._waiting)
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""One raw answer of the model, and the judgement whether it is what was asked for."""
+"""Raw reply of the model, and the check that it is what was asked for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from integrations.ollama.model_errors import Unusable
 
 @dataclass(frozen=True, kw_only=True)
 class RawCall:
-    """A tool call as the server gave it."""
+    """Tool call as the server sent it."""
 
     id: str
     name: str
@@ -25,7 +25,7 @@ class RawCall:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelReply:
-    """One complete answer, unchecked."""
+    """Complete reply, unchecked."""
 
     content: str = ""
     thinking: str = ""
@@ -36,20 +36,20 @@ class ModelReply:
 
     @property
     def is_cut(self) -> bool:
-        """Whether it ran into the token limit."""
+        """True if it ran into the token limit."""
         return self.done_reason == "length"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedReply:
-    """What a good reply holds."""
+    """Content of a reply that passed the check."""
 
     parsed: BaseModel | None = None
     tool_call: ToolCall | None = None
 
 
 def judge(reply: ModelReply, request: ModelRequest) -> CheckedReply:
-    """What the reply gives for the request; raises Unusable with what to tell the model."""
+    """Check the reply against the request and return its content; raises Unusable with a note for the model."""
     if reply.calls and request.tools:
         return CheckedReply(tool_call=_checked_call(reply.calls[0], request.tools))
     if request.must_call:
@@ -68,7 +68,7 @@ def judge(reply: ModelReply, request: ModelRequest) -> CheckedReply:
 
 
 def clean_name(name: str) -> str:
-    """The tool's name without what the harmony format sometimes leaves on it (`x<|channel|>commentary`)."""
+    """Return the tool's name without harmony markup that sometimes sticks to it (`x<|channel|>commentary`)."""
     return name.partition("<|")[0].strip().removeprefix("functions.")
 
 
@@ -87,7 +87,7 @@ def _checked_call(call: RawCall, tools: Sequence[ToolSpec]) -> ToolCall:
 
 
 def _as_told(arguments: Mapping[str, Any], spec: ToolSpec) -> dict[str, Any]:
-    """LangChain parses strings that look like JSON; a parameter of type string gets its text back."""
+    """Restore strings that LangChain parsed because they look like JSON, for parameters of type string."""
     properties = spec.parameters.get("properties")
     known = properties if isinstance(properties, dict) else {}
     told: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What Ollama's other endpoints answer, as far as it is used."""
+"""Replies of Ollama's other endpoints, limited to the fields that are used."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LoadedModel(_Payload):
     size: int = 0
     size_vram: int = 0
     context_length: int | None = None
-    """What it really runs with; the server lowers it when memory is short. Older servers do not tell."""
+    """Context size it really runs with; the server lowers it if memory is short. None from older servers."""
 
 
 class LoadedModels(_Payload):
@@ -65,5 +65,5 @@ class Embeddings(_Payload):
 
 
 def full_name(model: str) -> str:
-    """The name as the server lists it: without a tag it is `:latest`."""
+    """Return the name as the server lists it: without a tag it is `:latest`."""
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"

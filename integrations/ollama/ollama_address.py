@@ -1,4 +1,4 @@
-"""Where Ollama is, as it may be shown."""
+"""Address of Ollama: checked, and shown without credentials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.settings import OllamaSettings
 
 
 def check_address(settings: OllamaSettings) -> None:
-    """Raise SettingsError when `ollama.url` is no address."""
+    """Raise SettingsError if `ollama.url` is not a valid address."""
     try:
         parts = urlsplit(settings.url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -20,6 +20,6 @@ def check_address(settings: OllamaSettings) -> None:
 
 
 def shown_address(settings: OllamaSettings) -> str:
-    """The address without user and password."""
+    """Return the address without user and password."""
     parts = urlsplit(settings.url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")

@@ -1,4 +1,4 @@
-"""Ollama's plain endpoints (everything but conversation), with its faults as ModelFailed."""
+"""Ollama's endpoints other than chat; faults are raised as ModelFailed."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ ANSWER_BYTES_LIMIT = 32 * 1024 * 1024
 LOOK_S = 15.0
 """Time limit of the endpoints that only look something up."""
 SLOW = ("/api/chat", "/api/embed")
-"""Loading and embedding may take long; being late there does not mean that the server is gone."""
+"""Endpoints that load or embed and may take long: a timeout there does not mean that the server is down."""
 
 
 class OllamaApi:
-    """Connections are opened on first use; close with `aclose`."""
+    """Client of the endpoints; connects on first use, close with `aclose`."""
 
     def __init__(self, settings: OllamaSettings, presence: Presence) -> None:
         self._settings = settings
@@ -50,29 +50,29 @@ class OllamaApi:
             self._session = None
 
     async def version(self) -> str:
-        """The server's version."""
+        """Return the server's version."""
         return (await self._get("/api/version", ServerVersion)).version
 
     async def installed(self, model: str) -> InstalledModel | None:
-        """The model as it lies on the server, or None."""
+        """Return the model as installed on the server; None if it is not there."""
         wanted = full_name(model)
         tags = await self._get("/api/tags", Tags)
         return next((found for found in tags.models if full_name(found.name) == wanted), None)
 
     async def capabilities(self, model: str) -> tuple[str, ...]:
-        """What the model can do: completion, tools, thinking, embedding …"""
+        """Return the model's capabilities: completion, tools, thinking, embedding …"""
         return (
             await self._post("/api/show", {"model": model}, Shown, model=model, time_limit_s=self._look_s)
         ).capabilities
 
     async def loaded(self, model: str) -> LoadedModel | None:
-        """The model as it runs, or None."""
+        """Return the model as loaded now; None if it is not loaded."""
         wanted = full_name(model)
         found = await self._get("/api/ps", LoadedModels)
         return next((running for running in found.models if full_name(running.name) == wanted), None)
 
     async def load(self) -> None:
-        """Load the conversation model, with the same context size as every question."""
+        """Load the chat model with the same context size as every question."""
         settings = self._settings
         body = {
             "model": settings.model,
@@ -84,7 +84,7 @@ class OllamaApi:
         await self._post("/api/chat", body, LoadReply, model=settings.model, time_limit_s=settings.timeout_s)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
-        """One vector per text, as the server gives them."""
+        """Return one vector per text, as the server sends them."""
         body = {
             "model": model,
             "input": list(texts),

@@ -1,4 +1,4 @@
-"""Whether the model's server is there: said once when it goes and once when it is back."""
+"""Record of the model server being up or down; logs once when it goes and once when it is back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 class Presence:
-    """Taken to be there until it was missed."""
+    """Up or down state of the server; up until a request fails."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._url = url
@@ -21,14 +21,14 @@ class Presence:
         self.since: datetime = clock.now()
 
     def seen(self) -> None:
-        """It answered."""
+        """Note that the server answered."""
         if not self.is_up:
             away_s = (self._clock.now() - self.since).total_seconds()
             self._turn(True)
             log.info("the model is back", action="model_back", url=self._url, away_s=round(away_s))
 
     def missed(self, problem: str) -> None:
-        """It could not be reached."""
+        """Note that the server could not be reached."""
         if self.is_up:
             self._turn(False)
             log.warning("the model is gone", action="model_gone", url=self._url, problem=problem)

@@ -1,4 +1,4 @@
-"""The prompt as it goes out: schema told, old thinking dropped, and never larger than the context.
+"""Prompt assembly: adds the schema, drops old thinking and keeps the prompt within the context.
 
 Ollama drops the oldest messages of a prompt that is too large without a word, so it is cut here, and marked.
 """
@@ -22,22 +22,22 @@ _MESSAGE_TOKENS = 12
 _MARGIN = 0.05
 _MOST_CHARS_PER_TOKEN = 6
 _FLOOR_CHARS = 240
-"""No message is cut below this."""
+"""Length below which no message is cut."""
 _SAID_CHARS = 2000
 _WORDS = re.compile(r"[^\W\d_]+")
 _DIGITS_AND_SIGNS = re.compile(r"\d{1,3}|[^\w\s]|_")
-"""As the model's tokenizer splits them: digits by threes, signs by themselves."""
+"""Pieces the model's tokenizer splits off: digits by threes, signs by themselves."""
 
 
 def estimate_tokens(content: str) -> int:
-    """About as many tokens as the model counts, rather more: ids, times and hashes take more than words."""
+    """Estimate the model's token count, erring high: ids, times and hashes take more tokens than words."""
     words = sum(max(1.0, len(word.encode()) / 4) for word in _WORDS.findall(content))
     split = words + len(_DIGITS_AND_SIGNS.findall(content))
     return int(max(len(content.encode()) / CHARS_PER_TOKEN, split)) + 1
 
 
 def first_messages(request: ModelRequest) -> tuple[ChatMessage, ...]:
-    """The messages with the wanted schema told in the instructions: the server enforces it only after thinking."""
+    """Return the messages with the wanted schema in the instructions: the server enforces it only after thinking."""
     if request.answer is None:
         return request.messages
     schema = json.dumps(request.answer.model_json_schema(), ensure_ascii=False)
@@ -51,15 +51,15 @@ def first_messages(request: ModelRequest) -> tuple[ChatMessage, ...]:
 
 
 def corrected(messages: Sequence[ChatMessage], fault: Unusable) -> tuple[ChatMessage, ...]:
-    """The conversation with what the model said and what was wrong with it."""
+    """Return the conversation with the model's answer and the correction added."""
     said = (assistant(_shortened(fault.said, _SAID_CHARS)),) if fault.said.strip() else ()
     return (*messages, *said, user(fault.note))
 
 
 def fitted(messages: Sequence[ChatMessage], tools: Sequence[ToolSpec], room: int) -> tuple[ChatMessage, ...]:
-    """The messages within `room` tokens: tool outputs are cut first, the longest first, the newest and people's last.
+    """Return the messages cut to `room` tokens: tool outputs first, longest first; the newest and people's last.
 
-    Instructions are never cut; raises ModelFailed (too long) when nothing more can be.
+    Instructions are never cut; raises ModelFailed (too long) if the rest cannot be cut enough.
     """
     kept = [_bounded(message, room) for message in _without_old_thinking(messages)]
     budget = int(room * (1 - _MARGIN)) - _FRAME_TOKENS - sum(estimate_tokens(_tool_text(tool)) for tool in tools)
@@ -81,13 +81,13 @@ def fitted(messages: Sequence[ChatMessage], tools: Sequence[ToolSpec], room: int
 
 
 def prompt_tokens(messages: Sequence[ChatMessage], tools: Sequence[ToolSpec]) -> int:
-    """The estimate for the whole prompt."""
+    """Estimate the tokens of the whole prompt."""
     said = sum(_message_tokens(message) for message in messages)
     return said + sum(estimate_tokens(_tool_text(tool)) for tool in tools) + _FRAME_TOKENS
 
 
 def _without_old_thinking(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
-    """Thinking belongs to the turn that is under way: what lies before the last user message is dropped."""
+    """Drop thinking from before the last user message: it belongs to the turn under way only."""
     last = max((i for i, message in enumerate(messages) if message.role is ChatRole.USER), default=-1)
     return tuple(
         replace(message, thinking="") if index < last and message.thinking else message
@@ -96,7 +96,7 @@ def _without_old_thinking(messages: Sequence[ChatMessage]) -> tuple[ChatMessage,
 
 
 def _bounded(message: ChatMessage, room: int) -> ChatMessage:
-    """A message that cannot fit anyway, cut roughly first: counting the tokens of megabytes would take seconds."""
+    """Cut a message that cannot fit anyway, roughly: counting the tokens of megabytes would take seconds."""
     most = room * _MOST_CHARS_PER_TOKEN
     if message.role is ChatRole.SYSTEM or len(message.content) <= most:
         return message
@@ -119,7 +119,7 @@ def _tool_text(tool: ToolSpec) -> str:
 
 
 def _cut(message: ChatMessage, excess: int) -> ChatMessage:
-    """The message shorter by `excess` tokens, or as far as the floor allows."""
+    """Shorten the message by `excess` tokens, or as far as the floor allows."""
     content = message.content
     tokens = estimate_tokens(content)
     per_token = len(content) / tokens
@@ -131,7 +131,7 @@ def _cut(message: ChatMessage, excess: int) -> ChatMessage:
 
 
 def _shortened(content: str, chars: int) -> str:
-    """Head and tail, the tail the larger part: in logs the end tells."""
+    """Keep head and tail, more of the tail: a log's end tells most."""
     if len(content) <= chars:
         return content
     room = max(chars - len(CUT) - 2, 0)
