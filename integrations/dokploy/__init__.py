@@ -1,1 +1,1 @@
-"""Dokploy's HTTP API: what it manages, its deployments and its containers."""
+"""Dokploy through its HTTP API: the services it manages, their deployments and their containers."""

@@ -1,4 +1,4 @@
-"""The first look at a Dokploy: which version, whose key, and what the guardian needs and the key may not do."""
+"""Check of the access to a Dokploy: its version, the owner of the key, and the needed rights that the key lacks."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from core.text import text
 from integrations.dokploy.client.dokploy_client import Dokploy
 
 NEEDED = (("docker", "read"), ("service", "read"), ("service", "create"), ("deployment", "read"))
-"""Looking at containers and restarting them, looking at services, changing their files (a rollback), deployments."""
+"""Rights to see and restart containers, to see services, to change their files (rollback), and to deploy."""
 KNOWN_VERSION = "v0.30."
-"""What this client was checked against."""
+"""Version this client was tested against."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessCheck:
-    """How a Dokploy introduced itself."""
+    """Version of a Dokploy, and the owner and rights of the key."""
 
     version: str
     organization_id: str | None
     role: str
     missing_rights: tuple[str, ...]
-    """`docker:read` …: what needs these will be refused."""
+    """Missing rights such as `docker:read`; calls that need them will be refused."""
 
     @property
     def is_known_version(self) -> bool:
-        """Whether this client was checked against that version."""
+        """True if this client was tested against that version."""
         return self.version.startswith(KNOWN_VERSION)
 
 
 async def greet(dokploy: Dokploy) -> AccessCheck:
-    """Three calls; raises Refused for a key of another organization than the settings expect."""
+    """Check version, key and rights in three calls; raises Refused for a key of an unexpected organization."""
     version, member, rights = await asyncio.gather(
         dokploy.instance.version(), dokploy.users.me(), dokploy.users.permissions()
     )
@@ -51,5 +51,5 @@ async def greet(dokploy: Dokploy) -> AccessCheck:
 
 
 def missing_rights(rights: Mapping[str, Mapping[str, bool]]) -> tuple[str, ...]:
-    """`docker:read` …: those of NEEDED that `user.getPermissions` does not grant."""
+    """Return the rights of NEEDED (`docker:read` …) that `user.getPermissions` does not grant."""
     return tuple(f"{what}:{verb}" for what, verb in NEEDED if not rights.get(what, {}).get(verb, False))

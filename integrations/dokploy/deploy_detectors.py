@@ -1,4 +1,4 @@
-"""What can be wrong with deployments: they fail, crash after `done`, never end, or wait behind one that never ends."""
+"""Detectors of deployments that fail, crash after `done`, never end, or wait behind a stuck one."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from integrations.dokploy.platform_alerts import (
 )
 
 CRASH_WITHIN = timedelta(minutes=15)
-"""A crash so soon after a deployment is counted as its result."""
+"""Time after a deployment within which a crash counts as its result."""
 SETTLES = timedelta(seconds=3)
 STANDS = timedelta(seconds=30)
-"""A restarted container that has run this long has come back."""
+"""Run time after which a restarted container counts as recovered."""
 SKEW = timedelta(seconds=5)
-"""The clocks of the platform and of an engine may differ so much."""
+"""Tolerated difference between the clocks of the platform and of an engine."""
 LEAST_LIMIT_S = 600.0
 TIMES_USUAL = 5
 LEAST_KNOWN = 3
@@ -44,9 +44,9 @@ LEAST_KNOWN = 3
 
 @detector(AlertKind.DEPLOY_FAILED)
 def deploy_failed(view: View) -> Iterator[Alert]:
-    """Yield an alert for each stack whose newest ended deployment failed while it was watched.
+    """Yield an alert for each stack whose newest finished deployment failed while it was watched.
 
-    A new one under way does not change that until it has ended. What ran before usually runs on: then it is a warning.
+    A new deployment changes that only once it has ended. The old version usually keeps running: then it is a warning.
     """
     since = watched_since(view)
     for managed in guarded(view):
@@ -74,10 +74,10 @@ def _says_failed(managed: ManagedResource, last: Deployment) -> Text:
 
 @detector(AlertKind.DEPLOY_CRASHED)
 def deploy_crashed(view: View) -> Iterator[Alert]:
-    """Yield an alert for each stack that was deployed lately, is called done, and whose containers crash.
+    """Yield an alert for each stack that was deployed lately, is reported done, and whose containers crash.
 
-    Begins within 15 minutes of the deployment's end and stays while they do. A crash that came before the deployment,
-    a stop, and a container that has come back and stands are none.
+    Starts within 15 minutes of the deployment's end and stays while they crash. A crash before the deployment, a stop,
+    and a container that has recovered do not count.
     """
     kept = _kept("deploy_crashed", view)
     for managed in guarded(view):
@@ -109,7 +109,7 @@ def _is_crash_time(last: Deployment, ended: datetime, kept: _DetectorMemo, view:
 
 
 def _is_crashed(container: Container, began: datetime, now: datetime) -> bool:
-    """Whether it crashes, and did so in what this deployment made or started."""
+    """Return whether the container crashed, and was made or started by this deployment."""
     moments = [at for at in (container.created_at, container.started_at) if at is not None]
     if not moments or max(moments) < began - SKEW:
         return False
@@ -127,7 +127,7 @@ def _is_crashed(container: Container, began: datetime, now: datetime) -> bool:
 
 @detector(AlertKind.DEPLOY_STUCK)
 def deploy_stuck(view: View) -> Iterator[Alert]:
-    """Yield an alert for each deployment that runs far too long, or that the platform calls running and has forgotten.
+    """Yield an alert for each deployment that runs far too long, or is reported running but forgotten by the platform.
 
     Too long: `stuck_after_s`, or five times what that stack's deployments usually take (10 minutes at least).
     Forgotten: after a restart of Dokploy the row stays `running` for ever; only another restart frees it.
@@ -178,7 +178,7 @@ def _limit_s(managed: ManagedResource, stuck_after_s: float) -> float:
 
 
 def _usual_s(managed: ManagedResource) -> float | None:
-    """How long its deployments take; None: too few are known."""
+    """Return the median duration of its deployments; None if too few are known."""
     lasted = [
         (one.finished_at - one.started_at).total_seconds()
         for one in managed.deployments
@@ -188,9 +188,9 @@ def _usual_s(managed: ManagedResource) -> float | None:
 
 
 def _forgotten(view: View) -> set[str]:
-    """Ids of deployments that run and that nobody works at.
+    """Return the ids of deployments that are reported running but have no job in the queue.
 
-    One was seen to run, then the queue was read without it, then it was still said to run: no clock is compared.
+    One must be seen running, then missing from the queue, then still be reported running: no clocks are compared.
     """
     kept = _kept("forgotten", view)
     now, before = platform(view), view.before.platform if view.before else None
@@ -210,7 +210,7 @@ def _forgotten(view: View) -> set[str]:
 
 
 def _is_own_queue(now: PlatformView) -> bool:
-    """Whether the queue tells of which service its jobs are."""
+    """Return whether every job of the queue names its service."""
     return all(one.managed_id for one in now.queue)
 
 
@@ -218,7 +218,7 @@ def _is_own_queue(now: PlatformView) -> bool:
 def queue_blocked(view: View) -> Iterator[Alert]:
     """Yield one alert while deployments wait behind one that is stuck, or have waited for `stuck_after_s`.
 
-    It is said of the stack that is stuck, else of the platform.
+    Its subject is the stuck stack, else the platform.
     """
     seen = platform(view)
     waiting = [one for one in seen.queue if not one.is_active]
@@ -245,7 +245,7 @@ def queue_blocked(view: View) -> Iterator[Alert]:
 
 
 class _DetectorMemo:
-    """What a detector remembers from one snapshot to the next, in their `memo`."""
+    """Values a detector keeps from one snapshot to the next, in their `memo`."""
 
     def __init__(self, before: set[str], now: set[str]) -> None:
         self.before = before
@@ -260,4 +260,4 @@ def _kept(name: str, view: View) -> _DetectorMemo:
 
 
 DEPLOY_DETECTORS: tuple[Detector, ...] = (deploy_failed, deploy_crashed, deploy_stuck, queue_blocked)
-"""In the order in which their alerts are raised."""
+"""Detectors in the order in which their alerts are raised."""

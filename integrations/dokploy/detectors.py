@@ -1,4 +1,4 @@
-"""What can be wrong with what Dokploy manages: pure detectors over its view and the containers that really run."""
+"""Detectors of problems with what Dokploy manages; pure functions of its view and the running containers."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from integrations.dokploy.platform_alerts import (
 )
 
 HOLDS = timedelta(seconds=60)
-"""A contradiction must stand this long: Dokploy writes its status after the containers have changed."""
+"""Time a contradiction must last: Dokploy writes its status after the containers have changed."""
 REST_AFTER_DEPLOY = timedelta(minutes=2)
 IN_A_ROW = 2
-"""Failing answers of a domain before it is an alarm."""
+"""Failures in a row after which a domain raises an alert."""
 PROBLEM_LIMIT = 300
 _ROUTER = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
 
 
 @detector(AlertKind.STATUS_CONTRADICTS)
 def status_contradicts(view: View) -> Iterator[Alert]:
-    """Yield an alert for each stack that Dokploy calls done while nothing of it runs, or idle while something does.
+    """Yield an alert for each stack that Dokploy reports done while nothing of it runs, or idle while something does.
 
-    Dokploy remembers what it did last, not how its containers are. Not during a deployment nor just after one, not for
-    one that our own stop ended, nor for a stack of jobs that have all ended well.
+    Dokploy's status is what it did last, not the state of the containers. No alert during a deployment or just after
+    one, after our own stop, or for a stack of jobs that have all succeeded.
     """
     before = view.before.memo if view.before is not None else {}
     held, pardoned = before.get("contradicts"), before.get("excused")
@@ -102,20 +102,20 @@ def _contradiction(managed: ManagedResource, view: View) -> str | None:
 
 
 def _has_finished(containers: Iterable[Container]) -> bool:
-    """Whether they are jobs that have done their work."""
+    """Return whether they are jobs that have all succeeded."""
     own = tuple(containers)
     return bool(own) and all(status_of(one) is Status.FINISHED for one in own)
 
 
 def _was_ours(managed: ManagedResource, view: View) -> bool:
-    """Whether the guardian itself has just started or stopped it, at a person's wish or a runbook's."""
+    """Return whether the guardian itself has just started or stopped it, for a person or a runbook."""
     refs = {f"stack:{managed.name}", *(one.ref for one in containers_of(managed, view))}
     return any(act.ref in refs for act in view.now.own_acts)
 
 
 @detector(AlertKind.DOMAIN_FAILING)
 def domain_failing(view: View) -> Iterator[Alert]:
-    """Yield an alert for each service whose domain did not answer well twice in a row, asked from here."""
+    """Yield an alert for each service whose domain failed twice in a row, asked from here."""
     states = platform(view).domains
     for managed in guarded(view):
         failing: dict[str | None, list[tuple[Domain, DomainState]]] = {}
@@ -130,9 +130,9 @@ def domain_failing(view: View) -> Iterator[Alert]:
 
 
 def _is_routed(domain: Domain, managed: ManagedResource, view: View) -> bool:
-    """Whether a container that Traefik takes in asks for that host: then the 404 in the same words is its own.
+    """Return whether a running container routes that host: then the 404 comes from it and not from Traefik.
 
-    Programs in Go answer so where they have no page. Traefik leaves out what does not run or is not healthy.
+    Programs in Go answer like Traefik for a missing page. Traefik leaves out what does not run or is not healthy.
     """
     return any(
         status_of(one) is Status.WELL and _ROUTER.fullmatch(name) and quoted in rule
@@ -185,14 +185,14 @@ def _is_still_good(state: DomainState) -> bool:
 
 
 def _severity(state: DomainState) -> Severity:
-    """What only this machine may see so (names, routes of the network) and what is still to come: a warning."""
+    """Return warning for faults that only this machine may see (names, network routes) or that are still to come."""
     is_mild = state.problem in ("dns", "unreachable", "http_error") or _is_still_good(state)
     return Severity.WARNING if is_mild else Severity.CRITICAL
 
 
 @detector(AlertKind.BACKUP_FAILED)
 def backup_failed(view: View) -> Iterator[Alert]:
-    """Yield an alert for each service a planned backup of which failed in its last run, while it was watched."""
+    """Yield an alert for each service with a planned backup whose last run failed while it was watched."""
     seen, since = platform(view), watched_since(view)
     owners = {one.id: one for one in guarded(view)}
     for backup in seen.backups:
@@ -220,7 +220,7 @@ def backup_failed(view: View) -> Iterator[Alert]:
 
 @detector(AlertKind.PLATFORM_UNREACHABLE)
 def platform_unreachable(view: View) -> Iterator[Alert]:
-    """Yield an alert when Dokploy has not answered, or not taken the key, for `unreachable_after_s`."""
+    """Yield an alert if Dokploy has not answered, or not accepted the key, for `unreachable_after_s`."""
     since = view.now.unreachable_since
     if since is None or (view.now.at - since).total_seconds() < view.settings.unreachable_after_s:
         return
@@ -246,7 +246,7 @@ _BECAUSE = (
 
 
 def unreachable_because(problem: str) -> str:
-    """The class of the cause, by the client's own words: key, limit, proxy, elsewhere, slow or network."""
+    """Return the class of the cause, from the client's message: key, limit, proxy, elsewhere, slow or network."""
     found = [name for name, pattern in _BECAUSE if pattern.search(problem)]
     return "limit" if "limit" in found else (found[0] if found else "network")
 
@@ -258,4 +258,4 @@ DETECTORS: tuple[Detector, ...] = (
     backup_failed,
     platform_unreachable,
 )
-"""All of them, in the order in which their alerts are raised when several are new at once."""
+"""Detectors in the order in which their alerts are raised."""

@@ -1,4 +1,4 @@
-"""Does Dokploy answer, does it take the key, and what may that key not do? One line each, with the next step."""
+"""Checks of Dokploy: it answers, accepts the key, and grants the rights. One line each, with the next step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from integrations.dokploy.client.dokploy_client import Dokploy
 
 
 async def check(settings: DokploySettings) -> AsyncIterator[CheckLine]:
-    """Server and key, the rights it lacks, what it sees, and whether Dokploy can announce deployments; never raises."""
+    """Check server and key, missing rights, the stacks it sees, and the announcements of deployments; never raises."""
     async with Dokploy(settings) as dokploy:
         try:
             greeting = await greet(dokploy)
@@ -43,7 +43,7 @@ async def check(settings: DokploySettings) -> AsyncIterator[CheckLine]:
 
 
 def rights(greeting: AccessCheck) -> list[CheckLine]:
-    """One line for each right that the key lacks, saying what is refused without it."""
+    """Return one line for each right that the key lacks, with what is refused without it."""
     return [
         CheckLine(
             name=text("dokploy_check.right", right=right),

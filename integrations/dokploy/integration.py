@@ -1,4 +1,4 @@
-"""Dokploy behind the integration protocol: names for stacks, actions, a watcher, its announcements, its deploys."""
+"""Integration of Dokploy: names for stacks, actions, a watcher, its announcements, its deploys."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ LOOK_LIMIT_S = 3.0
 
 
 def install(deps: IntegrationDeps) -> Integration:
-    """With a Dokploy, or without where the settings have none."""
+    """Return the integration with a Dokploy, or without one if the settings have none."""
     settings = deps.settings.dokploy
     return NoDokploy(deps) if settings is None else DokployIntegration(deps, settings)
 
 
 class NoDokploy(Integration):
-    """What is known of a Dokploy that is not configured: what it called the stacks, and its actions by name."""
+    """Integration while no Dokploy is configured: the stack names of the last run, and the actions by name."""
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Call stacks as in the last run."""
+        """Load the stack names of the last run."""
         known = await self.deps.values.get(NAMES_KEY)
         self.deps.shared.names.restore(
             {name: str(value) for name, value in known.items()} if isinstance(known, dict) else {}
         )
 
     def toolsets(self) -> Sequence[Toolset]:
-        """The actions `dokploy.…`, unavailable."""
+        """Return the actions `dokploy.…`, unavailable."""
         return self._toolsets(None)
 
     def _toolsets(self, client: Dokploy | None) -> Sequence[Toolset]:
@@ -68,7 +68,7 @@ class NoDokploy(Integration):
 
 
 class DokployIntegration(NoDokploy):
-    """One Dokploy, asked for everything once before anything is watched, so that stacks have their names."""
+    """Integration with one Dokploy; everything is loaded before watching starts, so that stacks have their names."""
 
     _system: DokploySystem
     _watcher: Watcher
@@ -81,7 +81,7 @@ class DokployIntegration(NoDokploy):
         self._notices: list[Text] = []
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Ask it for everything."""
+        """Open the client and load everything."""
         await super().open(stack)
         names = self.deps.shared.names
         self._kept = names.to_json()
@@ -101,11 +101,11 @@ class DokployIntegration(NoDokploy):
         await self.tick()
 
     def toolsets(self) -> Sequence[Toolset]:
-        """The actions `dokploy.…`"""
+        """Return the actions `dokploy.…`."""
         return self._toolsets(self._client)
 
     async def _since(self) -> datetime:
-        """When this program first met a Dokploy: what ended before is history."""
+        """Return the time this program first met a Dokploy: earlier events are history."""
         known = await self.deps.values.get(SINCE_KEY)
         if known is None:
             known = self.deps.clock.now().isoformat()
@@ -113,14 +113,14 @@ class DokployIntegration(NoDokploy):
         return datetime.fromisoformat(str(known))
 
     async def tick(self) -> None:
-        """Let the next run know what stacks are called, should Dokploy not answer then."""
+        """Save the stack names, for a next run in which Dokploy does not answer."""
         names = self.deps.shared.names.to_json()
         if names != self._kept:
             await self.deps.values.put(NAMES_KEY, dict(names), by=BY)
             self._kept = names
 
     def watchers(self, sink: AlertSink) -> Sequence[Watcher]:
-        """One, which looks at what runs on all hosts."""
+        """Return one watcher, which also sees the containers of all hosts."""
         settings = self.deps.settings.watch.model_copy(update={"poll_s": self._settings.poll_s})
         self._watcher = Watcher(
             self._system.source,
@@ -134,11 +134,11 @@ class DokployIntegration(NoDokploy):
         return [self._watcher]
 
     def hooks(self, alerts: ExternalAlerts) -> Mapping[str, Hook]:
-        """Its announcements make the next look ask at once: alerts come from its watcher alone."""
+        """Return the hook for its announcements: they only trigger a look, alerts come from the watcher alone."""
         return {NAME: DokployHook(self._settings.webhook_secret, self._system.source.announce, self._watcher.poke)}
 
     def followed(self) -> FollowedPlatform:
-        """Its deploys are followed."""
+        """Return the platform whose deploys are followed."""
         return FollowedPlatform(platform=self._system.follower, settings=self._settings, look=self._look)
 
     async def _look(self) -> None:
@@ -147,16 +147,16 @@ class DokployIntegration(NoDokploy):
                 await self._watcher.look()
 
     def reactions(self) -> Sequence[Reaction]:
-        """What we did there shows at once."""
+        """Return the reactions that look again at what our own actions changed."""
         return [on(DeployChanged, self._on_deploy), on(CallFinished, self._on_call)]
 
     async def _on_deploy(self, event: DeployChanged) -> None:
-        """A deploy of ours has taken a step: its status and its detectors are to know now."""
+        """Look again after a step of one of our deploys, so that status and detectors are current."""
         if event.before is None or event.before.phase is not event.deploy.phase:
             await self._ask_about(event.deploy.managed_id)
 
     async def _on_call(self, event: CallFinished) -> None:
-        """Something of ours has changed there: stopped, started, edited."""
+        """Look again after a call of ours changed something there: a stop, a start, an edit."""
         call, stack = event.record.call, event.record.stack
         if call.action.startswith(f"{NAME}.") and stack is not None:
             managed = self.deps.inventory().managed_one(stack)
@@ -168,14 +168,14 @@ class DokployIntegration(NoDokploy):
         self._watcher.poke()
 
     async def begin(self, tasks: Tasks) -> None:
-        """Ask the domains from now on."""
+        """Start asking the domains."""
         await self._system.watch_domains()
 
     async def greeting(self) -> Sequence[Text]:
-        """How many stacks it has, what its key may not do, or that it does not answer."""
+        """Return the number of stacks, the missing rights, or that it does not answer."""
         return self._notices
 
     async def checks(self, *, quick: bool) -> AsyncIterator[CheckLine]:
-        """Server, key, rights and announcements."""
+        """Check server, key, rights and announcements."""
         async for line in check(self._settings):
             yield line

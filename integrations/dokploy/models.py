@@ -1,4 +1,4 @@
-"""What Dokploy manages: projects, environments, composes, applications, databases, deployments, domains."""
+"""Rows of Dokploy's API: projects, environments, composes, applications, databases, deployments, domains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class DokployStatus(Word):
-    """What Dokploy last did with a service; not the state of its containers."""
+    """Status of Dokploy's last operation on a service; not the state of its containers."""
 
     IDLE = "idle"
     RUNNING = "running"
@@ -25,7 +25,7 @@ class DokployStatus(Word):
 
 
 class DeploymentStatus(Word):
-    """How far a deployment is. One that waits in the queue has no row yet."""
+    """Progress of a deployment. One that waits in the queue has no row yet."""
 
     RUNNING = "running"
     DONE = "done"
@@ -35,21 +35,21 @@ class DeploymentStatus(Word):
 
     @property
     def is_final(self) -> bool:
-        """Whether it will not change any more."""
+        """True if it will not change any more."""
         return self in (DeploymentStatus.DONE, DeploymentStatus.ERROR, DeploymentStatus.CANCELLED)
 
 
 class ComposeType(Word):
-    """How a compose is run."""
+    """Way a compose is run."""
 
     DOCKER_COMPOSE = "docker-compose"
     STACK = "stack"
-    """Swarm; `compose.start` runs nothing for these."""
+    """Swarm stack; `compose.start` runs nothing for these."""
     UNKNOWN = "unknown"
 
 
 class SourceType(Word):
-    """Where the definition comes from."""
+    """Source of the definition."""
 
     RAW = "raw"
     GIT = "git"
@@ -74,13 +74,13 @@ class DatabaseKind(StrEnum):
 
 
 class DeploymentRow(Row):
-    """One run of a deploy, redeploy, schedule or backup."""
+    """Run of a deploy, redeploy, schedule or backup."""
 
     deployment_id: str
     title: str = ""
-    """For git sources overwritten at the end with the commit's message: find a deployment by its id."""
+    """Title; for git sources overwritten at the end with the commit's message: find a deployment by its id."""
     description: str | None = None
-    """For git sources `Commit: <full hash>` at the end."""
+    """Description; for git sources `Commit: <full hash>` at the end."""
     status: DeploymentStatus | None = None
     compose_id: str | None = None
     application_id: str | None = None
@@ -93,14 +93,14 @@ class DeploymentRow(Row):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     rollback: Rollback | None = None
-    """Only from `by_type`, and only where the application's rollback is set up."""
+    """Rollback target; only from `by_type`, and only if the application's rollback is set up."""
     compose: ComposeRow | None = None
-    """Only from `all`; then with its environment and project."""
+    """Compose with its environment and project; only from `all`."""
     application: ApplicationRow | None = None
 
 
 class Rollback(Row):
-    """An image an application can go back to."""
+    """Image an application can go back to."""
 
     rollback_id: str
     deployment_id: str | None = None
@@ -110,34 +110,34 @@ class Rollback(Row):
 
 
 class QueuedData(Row):
-    """What a job of the queue is about."""
+    """Subject of a job in the queue."""
 
     compose_id: str | None = None
     application_id: str | None = None
     server_id: str | None = None
     title_log: str = ""
     type: str = ""
-    """deploy or redeploy"""
+    """Type of the job: deploy or redeploy."""
 
 
 class QueuedJob(Row):
-    """A deployment that waits or runs. The queue lives in Dokploy's memory: a restart of Dokploy loses it."""
+    """Deployment that waits or runs. The queue is in Dokploy's memory: a restart of Dokploy loses it."""
 
     id: str
     data: QueuedData
     state: str = ""
-    """waiting or active"""
+    """State of the job: waiting or active."""
     timestamp: int | None = None
-    """Milliseconds since 1970, when it was queued."""
+    """Time it was queued, in milliseconds since 1970."""
 
     @property
     def is_active(self) -> bool:
-        """Whether it runs; else it waits."""
+        """True if it runs, False if it waits."""
         return self.state == "active"
 
 
 class DeployAccepted(Row):
-    """The answer to a deploy: it waits. There is no id of the deployment to come."""
+    """Answer to a deploy: it is queued. The id of the coming deployment is not in it."""
 
     success: bool
     message: str = ""
@@ -145,7 +145,7 @@ class DeployAccepted(Row):
 
 
 class DomainRow(Row):
-    """A host name that is routed to a service; for a compose, from its next deploy on."""
+    """Host name that is routed to a service; for a compose, from its next deploy on."""
 
     domain_id: str
     host: str
@@ -161,22 +161,22 @@ class DomainRow(Row):
 
 
 class DomainCheck(Row):
-    """Whether a name resolves (IPv4 only; neither HTTP nor the certificate is looked at)."""
+    """Result of resolving a name (IPv4 only; neither HTTP nor the certificate is checked)."""
 
     is_valid: bool
     error: str | None = None
 
 
 class ServiceRow(Row):
-    """What composes, applications and databases share."""
+    """Fields that composes, applications and databases share."""
 
     name: str = ""
     app_name: str | None = None
-    """Compose project, stack or Swarm service of that name; some lists leave it out."""
+    """Name of its Compose project, stack or Swarm service; None from some lists."""
     description: str | None = None
     environment_id: str | None = None
     server_id: str | None = None
-    """None: the machine Dokploy runs on."""
+    """Server it runs on; None is the machine Dokploy runs on."""
     created_at: datetime | None = None
     env: Secret[str] | None = None
     command: Secret[str] | None = None
@@ -185,14 +185,14 @@ class ServiceRow(Row):
 
 
 class ComposeRow(ServiceRow):
-    """A stack."""
+    """Stack as Dokploy stores it."""
 
     compose_id: str
     compose_status: DokployStatus | None = None
     compose_type: ComposeType | None = None
     source_type: SourceType | None = None
     compose_file: Secret[str] | None = None
-    """Empty for git sources."""
+    """Compose file; empty for git sources."""
     compose_path: str | None = None
     auto_deploy: bool | None = None
     custom_git_branch: str | None = None
@@ -202,12 +202,12 @@ class ComposeRow(ServiceRow):
     bitbucket_branch: str | None = None
     gitea_branch: str | None = None
     deployments: tuple[DeploymentRow, ...] = ()
-    """Not sorted."""
+    """Deployments, not sorted."""
     domains: tuple[DomainRow, ...] = ()
 
     @property
     def branch_field(self) -> str | None:
-        """The field that names its branch or tag (`custom_git_branch` …); None for what comes from no repository."""
+        """Name of the field with its branch or tag (`custom_git_branch` …); None if it comes from no repository."""
         fields = {
             SourceType.GIT: "custom_git_branch",
             SourceType.GITHUB: "branch",
@@ -219,7 +219,7 @@ class ComposeRow(ServiceRow):
 
 
 class ApplicationRow(ServiceRow):
-    """One Swarm service called `app_name`, built or pulled by Dokploy."""
+    """Application: one Swarm service called `app_name`, built or pulled by Dokploy."""
 
     application_id: str
     application_status: DokployStatus | None = None
@@ -231,7 +231,7 @@ class ApplicationRow(ServiceRow):
 
 
 class DatabaseRow(ServiceRow):
-    """A database; one of its ids is set and tells its kind."""
+    """Database; the one id that is set tells its kind."""
 
     postgres_id: str | None = None
     mysql_id: str | None = None
@@ -243,12 +243,12 @@ class DatabaseRow(ServiceRow):
 
     @property
     def kind(self) -> DatabaseKind | None:
-        """Which database it is."""
+        """Kind of the database; None if no id is set."""
         return next((kind for kind in DatabaseKind if getattr(self, f"{kind}_id") is not None), None)
 
     @property
     def id(self) -> str:
-        """Its id, whatever its kind; empty when Dokploy sent none."""
+        """Id of the database, whatever its kind; empty if Dokploy sent none."""
         return str(getattr(self, f"{self.kind}_id")) if self.kind else ""
 
 
@@ -273,12 +273,12 @@ class EnvironmentRow(Row):
 
     @property
     def databases(self) -> tuple[DatabaseRow, ...]:
-        """Of every kind."""
+        """Databases of every kind."""
         return (*self.postgres, *self.mysql, *self.mariadb, *self.mongo, *self.redis, *self.libsql)
 
 
 class ProjectRow(Row):
-    """A project with its environments, where the call gives them."""
+    """Project with its environments, if the call returns them."""
 
     project_id: str
     name: str = ""
@@ -290,7 +290,7 @@ class ProjectRow(Row):
 
 
 class BackupRow(Row):
-    """A planned backup of a database, a compose's database or Dokploy itself."""
+    """Planned backup of a database, a compose's database or Dokploy itself."""
 
     backup_id: str
     database: str | None = None
@@ -302,5 +302,5 @@ class BackupRow(Row):
     service_name: str | None = None
     compose_id: str | None = None
     metadata: Secret[Any] | None = None
-    """Holds the database's user and password for a compose's database."""
+    """Metadata; for a compose's database its user and password."""
     deployments: tuple[DeploymentRow, ...] = ()

@@ -1,4 +1,4 @@
-"""What the detectors over a platform's view share: whom to look at, which containers are whose, building alerts."""
+"""Shared parts of the platform's detectors: the resources to watch, their containers, and building alerts."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from core.text import Text
 
 _NOTHING = PlatformView()
 _TASK = re.compile(r"(.+\.\d+)\.[a-z0-9]{20,}")
-"""A Swarm container: service, slot and task. Ended tasks stay beside the one that replaced them."""
+"""Name of a Swarm container: service, slot and task. Finished tasks stay beside the one that replaced them."""
 
 
 def platform(view: View) -> PlatformView:
-    """What the platform says; nothing before its first look."""
+    """Return the platform's view; an empty one before its first look."""
     return view.now.platform or _NOTHING
 
 
 def there(view: View) -> datetime:
-    """Now, by the platform's clock: what it says of moments is compared with this."""
+    """Return the current time by the platform's clock, for comparison with the times it reports."""
     return view.now.at + platform(view).clock_ahead
 
 
 def watched_since(view: View) -> datetime | None:
-    """What ended before is history; by the platform's clock."""
+    """Return the start of watching by the platform's clock: earlier events are history. None before the first look."""
     since = platform(view).since
     return since + platform(view).clock_ahead if since is not None else None
 
 
 def guarded(view: View) -> Iterator[ManagedResource]:
-    """What the platform manages and the settings want watched, each with the host of its containers."""
+    """Yield the managed resources that the settings watch."""
     settings = view.settings
     for one in view.inventory.managed:
         if one.system != view.now.host.name or any(fnmatchcase(one.name, pattern) for pattern in settings.ignore):
@@ -50,7 +50,7 @@ def guarded(view: View) -> Iterator[ManagedResource]:
 
 
 def containers_of(managed: ManagedResource, view: View) -> tuple[Container, ...]:
-    """Its containers; of a Swarm slot only the newest, with its ended predecessors counted as restarts."""
+    """Return its containers; of a Swarm slot only the newest, with its failed predecessors counted as restarts."""
     memo = view.now.memo.get("containers")
     if not isinstance(memo, dict):
         memo = view.now.memo["containers"] = _by_project(view)
@@ -83,7 +83,7 @@ def _newest(tasks: list[Container]) -> Container:
 
 
 def is_watched(managed: ManagedResource, view: View) -> bool:
-    """Whether its containers would be seen if there were any: its host answers, and bears others of its server."""
+    """Return whether its containers would be seen: its host answers and runs other containers of its server."""
     host = next((one for one in view.inventory.hosts if one.name == managed.host), None)
     if host is None or host.is_platform or not host.is_reachable:
         return False
@@ -94,33 +94,33 @@ def is_watched(managed: ManagedResource, view: View) -> bool:
 
 
 def last_final(managed: ManagedResource) -> Deployment | None:
-    """The newest deployment that has ended."""
+    """Return the newest finished deployment."""
     return next((one for one in managed.deployments if one.status.is_final), None)
 
 
 def under_way(managed: ManagedResource) -> Deployment | None:
-    """The newest deployment, if it runs."""
+    """Return the newest deployment if it is running."""
     last = managed.last_deployment
     return last if last is not None and last.status is DeployStatus.RUNNING else None
 
 
 def ended_at(deployment: Deployment) -> datetime | None:
-    """When it ended, as well as that is known."""
+    """Return the time it ended; if that is unknown, its start or creation."""
     return deployment.finished_at or deployment.started_at or deployment.created_at
 
 
 def began_at(deployment: Deployment) -> datetime | None:
-    """When it began to run."""
+    """Return the time it started; if that is unknown, its creation."""
     return deployment.started_at or deployment.created_at
 
 
 def minutes(since: datetime | None, now: datetime) -> float | None:
-    """Whole and tenths; never below 0, for the platform's clock may be ahead."""
+    """Return the minutes since then, with one decimal; never below 0, because the platform's clock may be ahead."""
     return None if since is None else round(max(0.0, (now - since).total_seconds()) / 60, 1)
 
 
 def deploy_facts(managed: ManagedResource, deployment: Deployment, view: View) -> dict[str, JsonValue]:
-    """Evidence of a deployment that has ended and of what runs now."""
+    """Return the evidence of a finished deployment and of what runs now."""
     containers = containers_of(managed, view)
     return {
         "deploy_status": str(deployment.status),
@@ -144,7 +144,7 @@ def stack_alert(
     source: str,
     service: str | None = None,
 ) -> Alert:
-    """A `state` alert about something managed; facts that are None are left out."""
+    """Build a `state` alert about a managed resource; facts that are None are left out."""
     return Alert(
         kind=kind,
         severity=severity,
@@ -158,7 +158,7 @@ def stack_alert(
 
 
 def evidence(facts: Mapping[str, JsonValue], at: datetime, source: str) -> tuple[Evidence, ...]:
-    """Facts as evidence of one source; None is left out."""
+    """Return the facts as evidence of one source; None is left out."""
     return tuple(
         Evidence(name=name, value=value, at=at, source=source) for name, value in facts.items() if value is not None
     )

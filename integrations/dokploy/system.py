@@ -1,4 +1,4 @@
-"""One Dokploy, whole: client, watched source, domains, follower and announcements, opened and closed together."""
+"""Parts of one Dokploy, opened and closed together: client, watched source, domains, follower, announcements."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from integrations.dokploy.polling.platform_source import DokploySource
 from integrations.dokploy.polling.poll_rotation import PollTopic
 
 PATIENCE_S = 6.0
-"""How long the start waits for the first answers: names of stacks come from them."""
+"""Time the start waits for the first answers, because the names of stacks come from them."""
 
 
 class DokploySystem:
-    """An async context manager; `warm_up` asks for everything once, before anything is watched."""
+    """Context manager of all parts; `warm_up` loads everything once, before anything is watched."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class DokploySystem:
         read: ReadContainer,
         on_names: Callable[[], None] | None = None,
     ) -> None:
-        """`read`: a container out of a `docker inspect`. `since`: what ended before is history, not news."""
+        """Take `read`, which builds a container from a `docker inspect`, and `since`: earlier events are history."""
         self.client = client
         self._settings = settings = client.settings
         self.domains = DomainWatch(settings, lambda: self.source.managed(), clock=clock)
@@ -66,7 +66,7 @@ class DokploySystem:
         await self._stack.aclose()
 
     async def warm_up(self) -> list[Text]:
-        """Ask for everything, within a time; what is to be said about it at the start."""
+        """Load everything within a time limit; return the notices for the start."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self.source.look()
@@ -82,7 +82,7 @@ class DokploySystem:
         ]
 
     async def _lacks(self) -> list[Text]:
-        """Each right that the key lacks, with what is refused without it; nothing where Dokploy does not tell."""
+        """Return each missing right with what is refused without it; none if Dokploy does not send them."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 rights = await self.client.users.permissions()
@@ -94,7 +94,7 @@ class DokploySystem:
         ]
 
     async def watch_domains(self) -> None:
-        """Begin to ask the domains; to be called once everything else runs."""
+        """Start asking the domains; call it once everything else runs."""
         await self._stack.enter_async_context(self.domains)
 
 

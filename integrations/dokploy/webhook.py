@@ -1,4 +1,4 @@
-"""Reads what Dokploy's custom notification posts: what happened and to which service, never its error text."""
+"""Parses Dokploy's custom notifications: the event and its service, never its error text."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from core.deployments.platform import ManagedKind
 
 NAME_LIMIT = 200
 SANE_YEARS = range(2000, 2200)
-"""A moment outside cannot be told in every time zone."""
+"""Years accepted: a time outside cannot be shown in every time zone."""
 
 
 class NoticeKind(StrEnum):
-    """What Dokploy tells of. Their `type` field changes its meaning from one to the next: the title tells."""
+    """Kind of notification, told by its title: the field `type` has a different meaning in each."""
 
     BUILD = "build"
     DATABASE_BACKUP = "database_backup"
     VOLUME_BACKUP = "volume_backup"
     OWN_BACKUP = "own_backup"
-    """Of Dokploy itself."""
+    """Backup of Dokploy itself."""
     RESTARTED = "restarted"
     CLEANUP = "cleanup"
     SERVER_LOAD = "server_load"
@@ -33,18 +33,18 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DokployNotice:
-    """One notification, without its free texts: those hold the failing script and its environment."""
+    """Notification without its free texts, which hold the failing script and its environment."""
 
     kind: NoticeKind
     is_failure: bool = False
     at: datetime | None = None
     managed_id: str | None = None
-    """Of the compose or application, for a build; for others only the names are told."""
+    """Id of the compose or application of a build; None for others, which only have names."""
     managed_kind: ManagedKind | None = None
     project_id: str | None = None
     project: str = ""
     name: str = ""
-    """The service as Dokploy calls it."""
+    """Name of the service in Dokploy."""
 
 
 _TITLES: tuple[tuple[str, NoticeKind], ...] = (
@@ -65,7 +65,7 @@ LINK_LIMIT = 1000
 
 
 def parse(body: Mapping[str, object]) -> DokployNotice | None:
-    """What a notification says; None: it is none that Dokploy is known to send."""
+    """Parse a notification; None if it is not one that Dokploy is known to send."""
     title = _word(body, "title")
     kind = next((kind for begins, kind in _TITLES if title.startswith(begins)), None)
     if kind is None and _word(body, "alertType") == "server-threshold":
@@ -100,7 +100,7 @@ def _moment(value: str) -> datetime | None:
 
 
 class DokployHook:
-    """Takes the notifications that arrive at `/hooks/dokploy` (`core.integration.Hook`)."""
+    """Receiver of the notifications at `/hooks/dokploy` (`core.integration.Hook`)."""
 
     def __init__(
         self,
@@ -108,13 +108,13 @@ class DokployHook:
         announce: Callable[[DokployNotice], Awaitable[None]],
         look: Callable[[], None],
     ) -> None:
-        """`announce`: `DokploySource.announce`. `look`: makes its watcher look now."""
+        """Take `announce` (`DokploySource.announce`) and `look`, which makes the watcher look now."""
         self.secret = secret.get_secret_value() if secret else None
         self._announce = announce
         self._look = look
 
     async def take(self, body: Mapping[str, object]) -> None:
-        """Pass it on; what is not understood is dropped."""
+        """Pass the notification on; one that cannot be parsed is dropped."""
         notice = parse(body)
         if notice is None:
             return

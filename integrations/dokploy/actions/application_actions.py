@@ -20,7 +20,7 @@ SLOW_S = 240.0
 
 
 class ApplicationActions(DokployToolset):
-    """Deploying, rolling back, starting, stopping, restarting."""
+    """Deploy, roll back, start, stop and restart an application."""
 
     system = "dokploy.application"
 
@@ -38,13 +38,13 @@ class ApplicationActions(DokployToolset):
         return await self._order(params, DeployKind.REDEPLOY)
 
     async def rollback_before(self, params: NamedDeployParams) -> JsonObject:
-        """The image that it could go back to."""
+        """Record the image that it could go back to."""
         managed = self._application(params.name)
         kept = await self._rollbacks(managed)
         return {"rollback_id": kept[0].rollback_id if kept else None, "image": kept[0].image if kept else None}
 
     async def back(self, params: NamedDeployParams, snapshot: JsonObject) -> Result:
-        """Put the image back that it had."""
+        """Restore the previous image."""
         managed = self._application(params.name)
         wanted = snapshot.get("rollback_id")
         kept = next((one for one in await self._rollbacks(managed) if one.rollback_id == wanted), None)
@@ -69,12 +69,12 @@ class ApplicationActions(DokployToolset):
         return await self._go_back(managed, (await self._two_images(managed))[1], "dokploy.rolled_back")
 
     async def image_before(self, params: NamedDeployParams) -> JsonObject:
-        """The newest image."""
+        """Record the newest image."""
         newest = (await self._two_images(self._application(params.name)))[0]
         return {"rollback_id": newest.rollback_id, "image": newest.image}
 
     async def forward_again(self, params: NamedDeployParams, snapshot: JsonObject) -> Result:
-        """Put the newest image back."""
+        """Restore the newest image."""
         managed = self._application(params.name)
         wanted = snapshot.get("rollback_id")
         kept = next((one for one in await self._rollbacks(managed) if one.rollback_id == wanted), None)
@@ -86,7 +86,7 @@ class ApplicationActions(DokployToolset):
         return await self._go_back(managed, kept, "dokploy.rolled_forward")
 
     async def rollback_preview(self, params: NamedDeployParams) -> Preview:
-        """From which image to which."""
+        """Name the image it leaves and the one it goes back to."""
         now, then = await self._two_images(self._application(params.name))
         return Preview(
             lines=(f"- {now.image}", f"+ {then.image}"),
@@ -102,7 +102,7 @@ class ApplicationActions(DokployToolset):
         return await self._told(managed, "dokploy.one_started", is_wanted=True)
 
     async def is_started(self, params: NamedParams, started_at: datetime) -> Outcome:
-        """Whether any of it runs."""
+        """Return OK if any task of the application runs."""
         return Outcome.OK if await is_up(self._parts, self._application(params.name)) else Outcome.FAILED
 
     @action(
@@ -120,18 +120,18 @@ class ApplicationActions(DokployToolset):
         return await self._told(managed, "dokploy.one_stopped", is_wanted=False)
 
     async def state_before(self, params: NamedParams) -> JsonObject:
-        """Whether it ran."""
+        """Record whether it ran."""
         return {"was_running": await is_up(self._parts, self._application(params.name))}
 
     async def run_again(self, params: NamedParams, snapshot: JsonObject) -> Result:
-        """Bring it back with all its replicas if it ran."""
+        """Start it with all its replicas if it ran before."""
         managed = self._application(params.name)
         if snapshot.get("was_running") is True:
             return await self.reload(params)
         return self._result(text("dokploy.was_stopped_before", stack=managed.name), {"name": managed.name})
 
     async def is_stopped(self, params: NamedParams, started_at: datetime) -> Outcome:
-        """Whether none of it runs."""
+        """Return OK if no task of the application runs."""
         return Outcome.FAILED if await is_up(self._parts, self._application(params.name)) else Outcome.OK
 
     @action(Risk.DISRUPTIVE, time_limit_s=SLOW_S)
@@ -164,12 +164,12 @@ class ApplicationActions(DokployToolset):
         )
 
     async def _rollbacks(self, managed: ManagedResource) -> list[Rollback]:
-        """What it can go back to, newest first."""
+        """Return the images it can go back to, newest first."""
         found = newest_first(await self._dokploy.deployments.of("application", managed.id))
         return [one.rollback for one in found if one.rollback is not None]
 
     async def _two_images(self, managed: ManagedResource) -> tuple[Rollback, Rollback]:
-        """The newest image and the one before it."""
+        """Return the newest image and the one before it."""
         kept = await self._rollbacks(managed)
         if not kept:
             raise _not_set_up(managed)

@@ -1,4 +1,4 @@
-"""Deploying a stack: as it is, with another image tag, with newer images. Each is followed to its verdict."""
+"""Deploys of a stack: unchanged, with another image tag, or with newer images. Each is followed to its verdict."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PULLED_WITHIN_S = 1200.0
 
 
 class ComposeDeploys(DokployToolset):
-    """What brings a version of a stack up."""
+    """Deploys of a stack: the actions that start a version of it."""
 
     system = "dokploy.compose"
 
@@ -77,14 +77,14 @@ class ComposeDeploys(DokployToolset):
         return await self._deploy(params, DeployKind.REDEPLOY)
 
     async def good_before(self, params: DeployParams) -> JsonObject:
-        """The last good version, kept now if what runs is not kept yet."""
+        """Record the last good version; keep the running one first if it is not kept yet."""
         managed, row = await ready(self._parts, params.stack)
         await keep_present(self._parts, managed, row, only_good=True)
         good = await self._parts.versions.last_good(managed.id)
         return {"version": good.id if good is not None else None}
 
     async def back_to_good(self, params: DeployParams, snapshot: JsonObject) -> Result:
-        """Go back to the version that was good before it; itself a deploy that is followed."""
+        """Roll back to the recorded good version, with a deploy that is followed."""
         with before_sending():
             managed, row = await ready(self._parts, params.stack)
             number = snapshot.get("version")
@@ -99,7 +99,7 @@ class ComposeDeploys(DokployToolset):
         return await go(self._parts, managed, row, way, why=f"back to version {version.id}")
 
     async def deploy_preview(self, params: DeployParams) -> Preview:
-        """What is deployed, with what would make it fail."""
+        """Show what is deployed, and the reasons why it may fail."""
         managed, row = await ready(self._parts, params.stack)
         warnings = await self._warnings(managed, row)
         lines = await self._what_is_new(managed, row) if is_raw(row) else [f"{managed.source}: {branch_of(row) or '–'}"]
@@ -132,12 +132,12 @@ class ComposeDeploys(DokployToolset):
             return await order_compose(self._parts, managed, row, order)
 
     async def before_tag(self, params: TagParams) -> JsonObject:
-        """The row as it is."""
+        """Record the row as it is."""
         _, row = await ready(self._parts, params.stack)
         return snapshot_of(row, RollbackPlan(content=content_of(row)))
 
     async def tag_preview(self, params: TagParams) -> Preview:
-        """The changed line."""
+        """Show the changed line."""
         managed, row = await ready(self._parts, params.stack)
         before = content_of(row)
         after = self._tagged(managed, row, params)
@@ -171,7 +171,7 @@ class ComposeDeploys(DokployToolset):
         return await order_compose(self._parts, managed, row, order)
 
     async def images_before(self, params: UpdateImagesParams) -> JsonObject:
-        """Which images its references mean now, and the row as it is."""
+        """Record the image ids its references resolve to now, and the row as it is."""
         managed, row = await ready(self._parts, params.stack)
         await keep_present(self._parts, managed, row, only_good=True)
         host = self._host(managed)
@@ -183,7 +183,7 @@ class ComposeDeploys(DokployToolset):
         return {**snapshot_of(row, way), "had_images": bool(way.tags_now)}
 
     async def update_preview(self, params: UpdateImagesParams) -> Preview:
-        """The images that are asked for."""
+        """Name the images that will be pulled."""
         managed, row = await ready(self._parts, params.stack)
         references = await self._references(managed, row, params.service)
         lines = [f"{service}: {reference}" for service, reference in references.items()]
@@ -191,7 +191,7 @@ class ComposeDeploys(DokployToolset):
         return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(content_of(row)))
 
     async def put_back(self, params: TagParams | UpdateImagesParams, snapshot: JsonObject) -> Result:
-        """Write the old file back, name the old images again, and deploy; followed."""
+        """Restore the old file and tag the old images again, then deploy and follow."""
         with before_sending():
             managed, row = await ready(self._parts, params.stack)
             if is_stack(managed) and "had_images" in snapshot:
@@ -225,7 +225,7 @@ class ComposeDeploys(DokployToolset):
         return warnings + [text("dokploy.warn.lost_domain", domain=one) for one in lost]
 
     async def _what_is_new(self, managed: ManagedResource, row: ComposeRow) -> list[str]:
-        """What differs from the version kept last, which is what runs or was tried; masked."""
+        """Return the changes since the last kept version, which is what runs or was tried; secrets masked."""
         newest = next(iter(await self._parts.versions.of(managed.id, 1)), None)
         then = await self._parts.versions.content(newest.id) if newest is not None else None
         if then is None:
@@ -237,7 +237,7 @@ class ComposeDeploys(DokployToolset):
         return [self._parts.redact(line) for line in [*lines, *(f"~ {key}" for key in changed.changed)]]
 
     def _runs_tag(self, managed: ManagedResource, params: TagParams) -> bool:
-        """Whether all its containers were started from that tag."""
+        """Return whether all containers of the service were started from that tag."""
         images = [one.image for one in self._parts.containers(managed) if one.service == params.service]
         return bool(images) and all(image.endswith(f":{params.tag}") for image in images)
 
@@ -258,7 +258,7 @@ class ComposeDeploys(DokployToolset):
         return managed.host
 
     async def _references(self, managed: ManagedResource, row: ComposeRow, service: str | None) -> dict[str, str]:
-        """Service → image as its containers were started from, or as the file writes it; those that can be newer."""
+        """Return service → image in the file, else of its containers; images that are built or pinned are left out."""
         self._host(managed)
         services = services_in(await file_of(self._parts, row))
         running = {one.service: one.image for one in self._parts.containers(managed)}
@@ -278,7 +278,7 @@ class ComposeDeploys(DokployToolset):
         }
 
     async def _pull(self, managed: ManagedResource, references: Mapping[str, str]) -> list[str]:
-        """Fetch all; the references that mean something newer than what runs. What fails puts the others back."""
+        """Pull all; return the references with an image newer than the running one. A failure restores the old tags."""
         host, images = self._host(managed), self._parts.images
         before = {one: await images.id_of(host, one) for one in references.values()}
         ran = {one.service: one.image_id for one in self._parts.containers(managed)}

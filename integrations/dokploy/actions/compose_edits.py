@@ -1,4 +1,4 @@
-"""Changing one setting in a stack's Compose file, without deploying it."""
+"""Edits of one setting in a stack's Compose file, without deploying it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from integrations.dokploy.deploys.deployed_content import content_of, is_stack
 
 EDITED_WITHIN_S = 60.0
 LEAST_FOR_HOST_MB = 256
-"""So much memory a limit leaves to the host."""
+"""Memory a limit must leave to the host."""
 
 
 T = TypeVar("T", bound=DokployToolset)
@@ -47,7 +47,7 @@ P = TypeVar("P", bound=Params)
 def _edit(
     outcome: str = "would_change_nothing",
 ) -> Callable[[Callable[[T, P], Awaitable[Result]]], Callable[[T, P], Awaitable[Result]]]:
-    """Mark a method as an edit of the file: they share all but how a lost one is looked for."""
+    """Mark a method as an edit of the file; edits differ only in `outcome`, the check whether a lost one was made."""
     return action(
         Risk.CHANGE,
         snapshot="file_before",
@@ -59,7 +59,7 @@ def _edit(
 
 
 class ComposeEdits(DokployToolset):
-    """Edits keep comments, order and anchors; each is shown as a difference before, and undone from its snapshot.
+    """Edits that keep comments, order and anchors; each shows a diff first and is undone from its snapshot.
 
     They take effect at the next `redeploy`.
     """
@@ -85,7 +85,7 @@ class ComposeEdits(DokployToolset):
         return await edit.carry_out(message, data)
 
     async def has_memory_limit(self, params: MemoryLimitParams, started_at: datetime) -> Outcome:
-        """Whether the file has it; a multiple is told by the limit that the containers still have."""
+        """Return OK if the file has the limit; a multiple is checked against the limit the containers run with."""
         now = (await self._service(params)).memory_limit_bytes or 0
         if params.limit_mb is not None:
             return _as_wished(now == params.limit_mb * MB)
@@ -124,13 +124,13 @@ class ComposeEdits(DokployToolset):
         return edit
 
     def _limits(self, edit: FileEdit, service: str) -> tuple[int | None, int]:
-        """Before and after, in MB; before None: there is no limit."""
+        """Return the limits before and after, in MB; None before if there is no limit."""
         old = _facts(edit.before, service).memory_limit_bytes
         held = self._held_mb(edit.managed, service)
         return (old // MB if old else held or None), (_facts(edit.after, service).memory_limit_bytes or 0) // MB
 
     def _held_mb(self, managed: ManagedResource, service: str) -> int:
-        """The limit that its containers have; 0: none, or there are none."""
+        """Return the limit its containers run with, in MB; 0 if they have none or there are none."""
         held = [one.memory_limit_bytes for one in self._parts.containers(managed) if one.service == service]
         return max(held, default=0) // MB
 
@@ -147,7 +147,7 @@ class ComposeEdits(DokployToolset):
         return await edit.carry_out(message, {"service": params.service, "old_cpus": old, "new_cpus": params.cpus})
 
     async def has_cpu_limit(self, params: CpuLimitParams, started_at: datetime) -> Outcome:
-        """Whether the file has it."""
+        """Return OK if the file has the CPU limit."""
         now = (await self._service(params)).cpu_limit
         return _as_wished(now is not None and abs(now - params.cpus) < 0.001)
 
@@ -183,7 +183,7 @@ class ComposeEdits(DokployToolset):
         return await edit.carry_out(message, {"service": params.service, "old_image": old, "new_image": new})
 
     async def has_tag(self, params: TagParams, started_at: datetime) -> Outcome:
-        """Whether the file has it."""
+        """Return OK if the file has the tag."""
         return _as_wished(((await self._service(params)).image or "").endswith(f":{params.tag}"))
 
     async def _image(self, params: TagParams) -> FileEdit:
@@ -266,21 +266,21 @@ class ComposeEdits(DokployToolset):
     # -- shared ----------------------------------------------------------------------------------------------------
 
     async def changed_lines(self, params: ServiceParams) -> Preview:
-        """What the edit changes."""
+        """Show the lines the edit changes."""
         hidden = [text("dokploy.warn.volume", target=params.target_path)] if isinstance(params, VolumeParams) else []
         return (await self._edit(params)).preview(*hidden)
 
     async def file_before(self, params: ServiceParams) -> JsonObject:
-        """The file before and after."""
+        """Record the file before and after."""
         return (await self._edit(params)).snapshot()
 
     async def would_change_nothing(self, params: ServiceParams, started_at: datetime) -> Outcome:
-        """Whether making the change once more would change nothing."""
+        """Return OK if repeating the change would change nothing."""
         edit = await self._edit(params)
         return _as_wished(edit.before == edit.after)
 
     async def _edit(self, params: ServiceParams) -> FileEdit:
-        """The edit that these parameters are for."""
+        """Return the edit for these parameters."""
         makers: dict[type[ServiceParams], Callable[[Any], Awaitable[FileEdit]]] = {
             MemoryLimitParams: self._memory,
             CpuLimitParams: self._cpu,
@@ -292,7 +292,7 @@ class ComposeEdits(DokployToolset):
         return await makers[type(params)](params)
 
     async def take_back(self, params: ServiceParams, snapshot: JsonObject) -> Result:
-        """Put the file back, without deploying it."""
+        """Restore the file, without deploying it."""
         return await take_file_back(self._parts, params.stack, snapshot)
 
     async def _service(self, params: ServiceParams) -> ServiceFacts:

@@ -1,4 +1,4 @@
-"""Stopping, starting and restarting what is deployed already, and taking waiting deployments out of the queue."""
+"""Stop, start and restart of stacks that are already deployed, and removal of waiting deployments from the queue."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from integrations.dokploy.deploys.submit_deploy import DeployOrder, before_sendi
 from integrations.dokploy.models import QueuedJob
 
 SLOW_S = 240.0
-"""Dokploy answers when it is done; a container that ignores SIGTERM takes 10 s."""
+"""Time limit of slow calls: Dokploy answers when done, and a container that ignores SIGTERM takes 10 s."""
 SETTLE_PAUSES_S = (0.0, 0.5, 1.0, 2.0)
-"""A container that was just started may end at once."""
+"""Pauses between looks: a container just started may exit at once."""
 _SERVICE_LABELS = ("com.docker.compose.service", "com.docker.swarm.service.name")
 
 
 class ComposeRuns(DokployToolset):
-    """Orders that leave no deployment behind, but for the start of a `stack`."""
+    """Actions that create no deployment, except the start of a `stack`."""
 
     system = "dokploy.compose"
 
@@ -52,12 +52,12 @@ class ComposeRuns(DokployToolset):
         return await self._as_it_stands(managed, is_wanted=False)
 
     async def state_before(self, params: StackParams) -> JsonObject:
-        """Whether any of it ran."""
+        """Record whether any of its containers ran."""
         found = await self._rows(self._parts.managed(params.stack))
         return {"was_running": any(_runs(one) for one in found)}
 
     async def run_again(self, params: StackParams, snapshot: JsonObject) -> Result:
-        """Start it if it ran before; of type `stack` that is a deploy, which must be ordered as one."""
+        """Start it if it ran before; raises Refused for a Swarm stack, which must be deployed."""
         managed = self._parts.managed(params.stack)
         if snapshot.get("was_running") is not True:
             return self._result(text("dokploy.was_stopped_before", stack=managed.name), {"stack": managed.name})
@@ -71,7 +71,7 @@ class ComposeRuns(DokployToolset):
         return await self._as_it_stands(managed, is_wanted=True)
 
     async def is_stopped(self, params: StackParams, started_at: datetime) -> Outcome:
-        """Whether none of its containers runs. Dokploy's empty list may be a failure, so it proves nothing."""
+        """Return OK if no container runs, UNKNOWN for an empty list: Dokploy sends one on errors too."""
         found = await self._rows(self._parts.managed(params.stack))
         if not found:
             return Outcome.UNKNOWN
@@ -103,7 +103,7 @@ class ComposeRuns(DokployToolset):
         return await self._as_it_stands(managed, is_wanted=True)
 
     async def is_started(self, params: StackParams, started_at: datetime) -> Outcome:
-        """Whether any of its containers runs, none having ended badly."""
+        """Return OK if any of its containers runs and none has failed."""
         found = await self._rows(self._parts.managed(params.stack))
         return Outcome.OK if any(_runs(one) for one in found) and not _troubled(found) else Outcome.FAILED
 
@@ -134,7 +134,7 @@ class ComposeRuns(DokployToolset):
         return self._result(said, data, query)
 
     async def was_restarted(self, params: ServiceParams, started_at: datetime) -> Outcome:
-        """Whether all its containers started after the call did."""
+        """Return OK if all its containers started after the call did."""
         found = await self._of_service(self._parts.managed(params.stack), params.service)
         begun = [_moment(one.state.started_at) for one in found]
         return Outcome.OK if all(at is not None and at > started_at for at in begun) else Outcome.FAILED
@@ -174,12 +174,12 @@ class ComposeRuns(DokployToolset):
         return [one for one in await self._dokploy.deployments.queue() if owner_of(one) == managed.id]
 
     async def _rows(self, managed: ManagedResource) -> list[ContainerRow]:
-        """Its containers as Dokploy lists them, stopped ones too."""
+        """Return its containers as Dokploy lists them, stopped ones too."""
         kind: Literal["stack", "docker-compose"] = "stack" if is_stack(managed) else "docker-compose"
         return await self._dokploy.containers.of_app(managed.app_name, kind, server_id=managed.server)
 
     async def _as_it_stands(self, managed: ManagedResource, *, is_wanted: bool) -> Result:
-        """What became of a start (`is_wanted`) or stop, once the containers have settled."""
+        """Report the result of a start (`is_wanted`) or stop, once the containers have settled."""
         found: list[ContainerRow] = []
         for pause_s in SETTLE_PAUSES_S:
             await asyncio.sleep(pause_s)
@@ -206,7 +206,7 @@ class ComposeRuns(DokployToolset):
         return self._result(said, data, query, outcome=Outcome.OK if is_good else Outcome.FAILED, ends_here=True)
 
     async def _of_service(self, managed: ManagedResource, service: str) -> list[Inspection]:
-        """The containers of a service, inspected; NotFound where there is none."""
+        """Inspect the containers of a service; raises NotFound if it has none."""
         seen = [one.id for one in self._parts.containers(managed)]  # of a `stack` Dokploy lists tasks by their own ids
         ids = dict.fromkeys(one[:12] for one in [*seen, *(row.container_id for row in await self._rows(managed))])
         inspected = await asyncio.gather(
@@ -230,7 +230,7 @@ def _runs(one: ContainerRow) -> bool:
 
 
 def _troubled(found: list[ContainerRow]) -> bool:
-    """Whether any restarts in a circle or has ended with an error; one that ended well has done its work."""
+    """Return whether any is in a restart loop or exited with an error; exit code 0 is a finished job."""
     return any(one.state in ("restarting", "dead") or _ended_badly(one) for one in found)
 
 
@@ -246,7 +246,7 @@ def _service_of(one: Inspection, managed: ManagedResource) -> str:
 
 
 def _moment(written: str) -> datetime | None:
-    """Docker writes nanoseconds."""
+    """Parse Docker's time, which has nanoseconds; None if it is no time."""
     found = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?\d*(Z|[+-]\d\d:\d\d)$", written)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""All stacks that Dokploy manages, at a glance."""
+"""Overview of all stacks that Dokploy manages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from integrations.dokploy.actions.stack_params import NoParams
 
 
 class ComposeList(DokployToolset):
-    """In a file of its own: `list` hides Python's within its class."""
+    """Toolset of its own, because its method `list` hides the built-in within the class."""
 
     system = "dokploy.compose"
 

@@ -1,4 +1,4 @@
-"""Looking at the stacks that Dokploy manages. Files are masked, of environments only the keys are shown."""
+"""Reads about the stacks that Dokploy manages. Secrets in files are masked; of environments only the keys are shown."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from integrations.dokploy.deploys.version_keeping import commit_of, newest_first
 from integrations.dokploy.models import DeploymentRow, DeploymentStatus, DomainRow, QueuedJob
 
 LINE_LIMIT = 400
-"""So many lines of a file or difference are given."""
+"""Most lines of a file or diff that are returned."""
 LOG_READ_LINES = 1000
-"""A failed deployment's error may stand far above its end."""
+"""Lines read of a failed deployment's log; the error may be far above the end."""
 
 
 class ComposeReads(DokployToolset):
-    """What can be seen of a stack without changing anything."""
+    """Reads about one stack; they change nothing."""
 
     system = "dokploy.compose"
 
@@ -274,7 +274,7 @@ class ComposeReads(DokployToolset):
         return self._result(text(key, stack=managed.name), {"stack": managed.name}, outcome=Outcome.NO_DATA)
 
     async def _ours(self, managed: ManagedResource) -> dict[str, Deploy]:
-        """Our own deploys by the id of their deployment."""
+        """Return our own deploys by the id of their deployment."""
         found = await self._parts.deploys.recent(20, managed_id=managed.id)
         return {one.deployment_id: one for one in found if one.deployment_id is not None}
 
@@ -302,7 +302,7 @@ class ComposeReads(DokployToolset):
 
 
 def place_of(managed: ManagedResource) -> JsonObject:
-    """Where it is in Dokploy and on which machine."""
+    """Return its place in Dokploy and the machine it runs on."""
     return {
         "stack": managed.name,
         "id": managed.id,
@@ -315,7 +315,7 @@ def place_of(managed: ManagedResource) -> JsonObject:
 
 
 def domain_data(one: DomainRow) -> JsonObject:
-    """A domain as data."""
+    """Return a domain as data."""
     return {
         "id": one.domain_id,
         "url": f"{'https' if one.https else 'http'}://{one.host}{one.path if one.path not in (None, '/') else ''}",
@@ -327,7 +327,7 @@ def domain_data(one: DomainRow) -> JsonObject:
 
 
 def iso(at: datetime | None) -> str | None:
-    """A moment as text."""
+    """Return a time as ISO text; None stays None."""
     return at.isoformat(timespec="seconds") if at is not None else None
 
 
@@ -358,7 +358,7 @@ def _service(one: ServiceFacts, containers: tuple[Container, ...]) -> JsonObject
 
 
 def _memory_place(one: ServiceFacts) -> str:
-    """mem_limit, deploy, variable or none."""
+    """Return the place of the limit: mem_limit, deploy, variable or none."""
     if one.memory_variable is not None:
         return "variable"
     return one.memory_written_at.partition(".")[0]

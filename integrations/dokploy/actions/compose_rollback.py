@@ -1,4 +1,4 @@
-"""Rolling a compose back, which Dokploy itself cannot."""
+"""Rollback of a stack, which Dokploy itself does not have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _AT = "%Y-%m-%d %H:%M UTC"
 
 
 class ComposeRollback(DokployToolset):
-    """Back to an earlier version of a stack."""
+    """Rollback to an earlier version of a stack."""
 
     system = "dokploy.compose"
 
@@ -59,18 +59,18 @@ class ComposeRollback(DokployToolset):
         return await go(self._parts, managed, row, way, why=why)
 
     async def where_it_is(self, params: RollbackParams) -> JsonObject:
-        """The row and the images as they are."""
+        """Record the row and the images as they are."""
         _, row, way = await self._way(params)
         return snapshot_of(row, way)
 
     async def forward_again(self, params: RollbackParams, snapshot: JsonObject) -> Result:
-        """Write back what was there before the rollback, and deploy it; followed."""
+        """Restore the state before the rollback, and deploy it; followed."""
         with before_sending():
             managed, row = await ready(self._parts, params.stack)
         return await go(self._parts, managed, row, way_from(snapshot), why="undo the rollback")
 
     async def rollback_preview(self, params: RollbackParams) -> Preview:
-        """The difference between now and then, and what going back does not bring back."""
+        """Show the diff between now and then, and what the rollback does not restore."""
         managed, row, way = await self._way(params)
         now = content_of(row)
         lines = diff(now.compose_file, way.content.compose_file) if is_raw(row) else []
@@ -132,7 +132,7 @@ class ComposeRollback(DokployToolset):
         return [*warnings, text("dokploy.warn.volumes")]
 
     async def _says(self, version: StackVersion) -> Text:
-        """Which version it is, since when, by whom, and whether it held."""
+        """Describe a version: its number, date, author, and whether it stayed healthy."""
         at = version.at.strftime(_AT)
         if version.by == FOUND:
             return text("dokploy.warn.found_version", number=version.id, at=at, verdict=_verdict(version))

@@ -1,4 +1,4 @@
-"""Databases of Dokploy: starting, stopping, restarting. Their rebuild is left out: it removes the data."""
+"""Databases of Dokploy: start, stop, restart. Rebuild is left out, because it deletes the data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLOW_S = 240.0
 
 
 class DatabaseActions(DokployToolset):
-    """Each is one Swarm service; its data stay in its volume."""
+    """Actions on databases: each is one Swarm service with its data in a volume."""
 
     system = "dokploy.database"
 
@@ -29,7 +29,7 @@ class DatabaseActions(DokployToolset):
         return await self._told(managed, "dokploy.one_started", is_wanted=True)
 
     async def is_started(self, params: NamedParams, started_at: datetime) -> Outcome:
-        """Whether it runs."""
+        """Return OK if the database runs."""
         return Outcome.OK if await is_up(self._parts, self._database(params.name)[0]) else Outcome.FAILED
 
     @action(
@@ -46,18 +46,18 @@ class DatabaseActions(DokployToolset):
         return await self._told(managed, "dokploy.one_stopped", is_wanted=False)
 
     async def state_before(self, params: NamedParams) -> JsonObject:
-        """Whether it ran."""
+        """Record whether it ran."""
         return {"was_running": await is_up(self._parts, self._database(params.name)[0])}
 
     async def run_again(self, params: NamedParams, snapshot: JsonObject) -> Result:
-        """Start it if it ran."""
+        """Start it if it ran before."""
         if snapshot.get("was_running") is True:
             return await self.start(params)
         managed, _ = self._database(params.name)
         return self._result(text("dokploy.was_stopped_before", stack=managed.name), {"name": managed.name})
 
     async def is_stopped(self, params: NamedParams, started_at: datetime) -> Outcome:
-        """Whether it does not run."""
+        """Return OK if the database does not run."""
         return Outcome.FAILED if await is_up(self._parts, self._database(params.name)[0]) else Outcome.OK
 
     @action(Risk.DISRUPTIVE, time_limit_s=SLOW_S)

@@ -1,4 +1,4 @@
-"""What the actions on Dokploy share: their parts, finding what a name means, and results without secrets."""
+"""Dependencies of the actions on Dokploy, the lookup of names, and results without secrets."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _A = {
 
 @dataclass(frozen=True, kw_only=True)
 class DokployDeps:
-    """What every toolset of Dokploy needs."""
+    """Dependencies of every Dokploy toolset."""
 
     client: Dokploy | None
-    """None: Dokploy is not configured."""
+    """Client; None if Dokploy is not configured."""
     inventory: Callable[[], Inventory]
     deploys: Deploys
     versions: Versions
@@ -39,13 +39,13 @@ class DokployDeps:
 
     @property
     def dokploy(self) -> Dokploy:
-        """The client; Refused where there is none."""
+        """Return the client; raises Refused if there is none."""
         if self.client is None:
             raise Refused("Dokploy is not configured (setting `dokploy`)", says=text("dokploy_error.not_configured"))
         return self.client
 
     def managed(self, name: str, kind: ManagedKind = ManagedKind.COMPOSE) -> ManagedResource:
-        """What Dokploy calls by that name; UnknownTarget with the nearest one, Refused for a plain Compose project."""
+        """Return the resource of that name; raises UnknownTarget with the nearest one, Refused for a plain project."""
         inventory = self.inventory()
         found = next((one for one in inventory.managed if name in (one.name, one.id) and one.kind is kind), None)
         if found is not None:
@@ -64,17 +64,17 @@ class DokployDeps:
         raise UnknownTarget(name, [one.name for one in inventory.managed if one.kind is kind])
 
     def containers(self, managed: ManagedResource) -> tuple[Container, ...]:
-        """Its containers on the watched hosts; none also where its host is not watched."""
+        """Return its containers on the watched hosts; none if its host is not watched."""
         return tuple(one for one in self.inventory().containers if one.project == managed.app_name)
 
     def memory_of_host(self, managed: ManagedResource) -> int:
-        """Bytes of memory of the machine it runs on; 0: not known."""
+        """Return the memory in bytes of the machine it runs on; 0 if unknown."""
         hosts = self.inventory().hosts
         return next((one.memory_total_bytes for one in hosts if one.name == managed.host and not one.is_platform), 0)
 
 
 def listed(names: Iterable[str]) -> Text | str:
-    """Names for a sentence; a word of people's language where there is none."""
+    """Join names for a sentence; the translated word for none if there are none."""
     return ", ".join(names) or text("dokploy_error.none")
 
 
@@ -83,7 +83,7 @@ def _kind(kind: ManagedKind) -> Text:
 
 
 class DokployToolset(Toolset):
-    """A family of actions on one Dokploy."""
+    """Toolset on one Dokploy."""
 
     def __init__(self, parts: DokployDeps) -> None:
         self._parts = parts
@@ -93,7 +93,7 @@ class DokployToolset(Toolset):
         return self._parts.dokploy
 
     def unavailable(self) -> str | None:
-        """Without a client there is nothing to act on."""
+        """Return the reason why the toolset cannot be used without a client; None if there is one."""
         return None if self._parts.client is not None else "Dokploy is not configured (setting `dokploy`)"
 
     def _result(
@@ -117,7 +117,7 @@ def result(
     outcome: Outcome = Outcome.OK,
     ends_here: bool = False,
 ) -> Result:
-    """A result whose every text has passed the redactor."""
+    """Return a result with every text redacted."""
     clean = {name: redacted(parts, value) for name, value in (data or {}).items()}
     return Result(
         outcome=outcome,
@@ -129,7 +129,7 @@ def result(
 
 
 def redacted(parts: DokployDeps, value: JsonValue) -> JsonValue:
-    """The same with every string redacted; names of fields stay."""
+    """Return the value with every string redacted; field names stay."""
     if isinstance(value, str):
         return parts.redact(value)
     if isinstance(value, list):

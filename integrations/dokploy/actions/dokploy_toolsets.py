@@ -1,6 +1,6 @@
-"""What the guardian can do with Dokploy: the actions `dokploy.…`.
+"""Toolsets of Dokploy: the actions `dokploy.…`.
 
-Left out on purpose, because nobody can take them back or they hit more than they name: deleting anything,
+Left out on purpose, because they cannot be undone or affect more than they name: deleting anything,
 `compose.killBuild` (it ends the compose commands of every stack), `<database>.rebuild` (it removes the data), pruning
 volumes, and schedules of hosts (any shell command).
 """
@@ -38,5 +38,5 @@ TOOLSETS = (
 
 
 def toolsets(parts: DokployDeps) -> list[Toolset]:
-    """All of them; without a client they are unavailable, and their names are known all the same."""
+    """Return all toolsets; without a client they are unavailable, but their names are known."""
     return [made(parts) for made in TOOLSETS]

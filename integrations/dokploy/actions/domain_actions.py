@@ -1,4 +1,4 @@
-"""Domains: the port that one leads to. Certificates are renewed by the proxy itself; Dokploy has no call for it."""
+"""Domains: the port each one routes to. The proxy renews certificates itself; Dokploy has no call for that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from integrations.dokploy.models import DomainRow
 
 
 class DomainActions(DokployToolset):
-    """A change takes effect at the stack's next redeploy."""
+    """Changes of domains; they take effect at the stack's next redeploy."""
 
     system = "dokploy.domain"
 
@@ -42,11 +42,11 @@ class DomainActions(DokployToolset):
         return self._result(said, data, f"domain.update {domain.domain_id}")
 
     async def port_before(self, params: PortParams) -> JsonObject:
-        """The port as it is."""
+        """Record the current port."""
         return {"port": (await self._domain(params)).port}
 
     async def port_back(self, params: PortParams, snapshot: JsonObject) -> Result:
-        """Lead it to the port that it had."""
+        """Restore the previous port."""
         domain = await self._domain(params)
         held = snapshot.get("port")
         old = held if isinstance(held, int) else None
@@ -56,11 +56,11 @@ class DomainActions(DokployToolset):
         return self._result(said, {"domain": domain.host, "new_port": old})
 
     async def has_port(self, params: PortParams, started_at: datetime) -> Outcome:
-        """Whether it leads there."""
+        """Return OK if the domain routes to that port."""
         return Outcome.OK if (await self._domain(params)).port == params.port else Outcome.FAILED
 
     async def port_preview(self, params: PortParams) -> Preview:
-        """From which port to which."""
+        """Show the old port and the new one."""
         domain = await self._domain(params)
         lines = (f"@@ {domain.host} → {domain.service_name or '–'}", f"- port: {domain.port}", f"+ port: {params.port}")
         warning = "dokploy.warn.no_change" if domain.port == params.port else "dokploy.warn.port"
@@ -88,7 +88,7 @@ class DomainActions(DokployToolset):
 
 
 def _kept(domain: DomainRow, port: int | None) -> DomainChanges:
-    """The whole route with another port: what an update leaves out may be taken for its default."""
+    """Return the whole route with another port: fields left out of an update could be reset to their defaults."""
     changes = DomainChanges(port=port, https=domain.https, path=domain.path, service_name=domain.service_name)
     if domain.certificate_type is not None:
         changes["certificate_type"] = domain.certificate_type

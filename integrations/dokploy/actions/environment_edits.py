@@ -1,4 +1,4 @@
-"""Setting one value of a stack's environment in Dokploy, without deploying it. Values are never shown."""
+"""Edits of one value in a stack's environment in Dokploy, without deploying it. Values are never shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from integrations.dokploy.models import ComposeRow
 
 
 class EnvironmentEdits(DokployToolset):
-    """The environment of a stack, as Dokploy keeps it; works for files from git too."""
+    """Edits of a stack's environment in Dokploy; works for files from git too."""
 
     system = "dokploy.compose"
 
@@ -52,7 +52,7 @@ class EnvironmentEdits(DokployToolset):
         return self._result(message, data, f"compose.saveEnvironment {managed.id}")
 
     async def environment_preview(self, params: EnvironmentParams) -> Preview:
-        """The key, and whether the file uses it."""
+        """Show the key, and whether the file uses it."""
         _, row, after = await self._edited(params)
         now = content_of(row)
         changed = changed_keys(now.env, after)
@@ -63,17 +63,17 @@ class EnvironmentEdits(DokployToolset):
         return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(now))
 
     async def environment_before(self, params: EnvironmentParams) -> JsonObject:
-        """The environment before and after; secret."""
+        """Record the environment before and after; secret."""
         _, row, after = await self._edited(params)
         return {"before": content_of(row).env, "after": after}
 
     async def has_value(self, params: EnvironmentParams, started_at: datetime) -> Outcome:
-        """Whether setting it once more would change nothing."""
+        """Return OK if setting it again would change nothing."""
         _, row, after = await self._edited(params)
         return Outcome.OK if content_of(row).env == after else Outcome.FAILED
 
     async def take_environment_back(self, params: EnvironmentParams, snapshot: JsonObject) -> Result:
-        """Put the environment back, without deploying it; Refused where it was changed since."""
+        """Restore the environment, without deploying it; raises Refused if it was changed since."""
         managed = self._parts.managed(params.stack)
         now = content_of(await self._dokploy.composes.one(managed.id)).env
         before, after = str(snapshot.get("before", "")), str(snapshot.get("after", ""))

@@ -1,4 +1,4 @@
-"""One edit of a stack's file or environment in Dokploy: shown, proved, written, taken back."""
+"""Edit of a stack's file in Dokploy: previewed, validated, written, restored."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from integrations.dokploy.deploys.version_keeping import keep_present
 from integrations.dokploy.models import ComposeRow
 
 TextEdit = Callable[[str], str]
-"""The file before → the file after; raises ComposeFileError."""
+"""Function from the file before to the file after; raises ComposeFileError."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileEdit:
-    """A change of the file kept in Dokploy. It takes effect at the next deploy or redeploy."""
+    """Change of the file kept in Dokploy. It takes effect at the next deploy or redeploy."""
 
     parts: DokployDeps
     managed: ManagedResource
     row: ComposeRow
     after: str
-    """Secret."""
+    """New file; secret."""
 
     @property
     def before(self) -> str:
-        """The file as it is; secret."""
+        """Current file; secret."""
         return content_of(self.row).compose_file
 
     async def carry_out(self, message: Text, data: JsonObject) -> Result:
-        """Write it, once what runs is kept as a version."""
+        """Write the file, after keeping what runs as a version."""
         if self.before == self.after:
             said = text("dokploy.edit_same", stack=self.managed.name)
             return result(self.parts, said, data, outcome=Outcome.NO_DATA)
@@ -46,22 +46,22 @@ class FileEdit:
         return result(self.parts, message, told, f"compose.update {self.managed.id}")
 
     def lines(self) -> list[str]:
-        """The difference, masked."""
+        """Return the diff, masked."""
         return diff(self.before, self.after)
 
     def preview(self, *warnings: Text) -> Preview:
-        """The difference, and what it rests on."""
+        """Return the diff with its warnings, based on the row as it is."""
         lines = tuple(self.parts.redact(line) for line in self.lines())
         empty = () if lines else (text("dokploy.warn.no_change"),)
         return Preview(lines=lines, warnings=(*warnings, *empty), basis=digest_of(content_of(self.row)))
 
     def snapshot(self) -> JsonObject:
-        """What takes it back; secret."""
+        """Return the state that undoes the edit; secret."""
         return {"before": self.before, "after": self.after}
 
 
 async def file_edit(parts: DokployDeps, stack: str, change: Callable[[ManagedResource, str], str]) -> FileEdit:
-    """The edit that `change(managed, file)` makes; Refused for files from git, ComposeFileError where it cannot be."""
+    """Build the edit `change(managed, file)`; raises Refused for files from git, ComposeFileError if it fails."""
     managed = parts.managed(stack)
     row = await parts.dokploy.composes.one(managed.id)
     refuse_git(row, managed)
@@ -71,9 +71,9 @@ async def file_edit(parts: DokployDeps, stack: str, change: Callable[[ManagedRes
 
 
 async def take_file_back(parts: DokployDeps, stack: str, snapshot: JsonObject) -> Result:
-    """Put the file back that was there before an edit, without deploying it.
+    """Restore the file from before an edit, without deploying it.
 
-    It may be there again already: undoing the deploy that applied the edit writes it back. Refused where somebody
+    It may be restored already: undoing the deploy that applied the edit writes it back. Raises Refused if somebody
     changed it since.
     """
     managed = parts.managed(stack)

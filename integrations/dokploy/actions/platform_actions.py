@@ -1,4 +1,4 @@
-"""Dokploy itself: how it is, and its backups."""
+"""Dokploy itself: its health and its backups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RUNS = {
 
 
 class PlatformActions(DokployToolset):
-    """What restarts, updates or prunes Dokploy is left out."""
+    """Health and backups of Dokploy; restart, update and prune are left out."""
 
     system = "dokploy.platform"
 
@@ -69,7 +69,7 @@ class PlatformActions(DokployToolset):
         return self._result(said, data, "settings.health")
 
     async def _infrastructure(self) -> dict[str, str]:
-        """Dokploy's own parts with the state of each; none where the key may not see them."""
+        """Return the state of Dokploy's own parts; empty if the key may not see them."""
         try:
             found = await self._dokploy.instance.infrastructure_health()
         except RightMissing:
@@ -96,7 +96,7 @@ class PlatformActions(DokployToolset):
         return self._result(text("dokploy.backups_shown", count=len(rows), failed=failed), data)
 
     async def _of(self, owner: ManagedResource) -> Iterable[BackupRow] | None:
-        """The backups of a database or stack; None: they cannot be seen."""
+        """Return the backups of a database or stack; None if they cannot be seen."""
         try:
             if owner.kind is ManagedKind.COMPOSE:
                 return (await self._dokploy.composes.one(owner.id)).backups

@@ -1,4 +1,4 @@
-"""Whether an application or database runs: Dokploy hides failures of its own orders, so the containers are asked."""
+"""Container state of applications and databases, asked directly because Dokploy hides failed starts and stops."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from core.deployments.platform import ManagedResource
 from integrations.dokploy.actions.dokploy_deps import DokployDeps
 
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Swarm takes some seconds to start or end a task."""
+"""Pauses between looks: Swarm takes some seconds to start or end a task."""
 
 
 async def is_up(parts: DokployDeps, managed: ManagedResource) -> bool:
-    """Whether any task of its Swarm service runs."""
+    """Return whether any task of its Swarm service runs."""
     found = await parts.dokploy.containers.running_of_app(managed.app_name, "swarm", server_id=managed.server)
     return any(one.state == "running" for one in found)
 
 
 async def settled(parts: DokployDeps, managed: ManagedResource, *, is_wanted: bool) -> bool:
-    """Whether it runs, or not, as wanted, within some seconds."""
+    """Wait some seconds until it runs (`is_wanted`) or has stopped; return whether it got there."""
     for pause_s in PAUSES_S:
         await asyncio.sleep(pause_s)
         if await is_up(parts, managed) is is_wanted:

@@ -1,4 +1,4 @@
-"""What the actions on Dokploy take."""
+"""Parameters of the actions on Dokploy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.text import text
 from integrations.compose_file.edits.limit_edits import LEAST_MB
 
 _NAME_OF_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
-"""Dokploy writes it into a shell command."""
+"""Allowed form of a tag or branch, because Dokploy puts it into a shell command."""
 _HASH = re.compile(r"[0-9a-f]{7,40}")
 
 StackName = Annotated[str, Field(min_length=1, max_length=200, description="the stack's name in Dokploy")]
@@ -24,7 +24,7 @@ DeployReason = Annotated[
 
 
 class NoParams(Params):
-    """Nothing to choose."""
+    """No parameters."""
 
 
 class StackParams(Params):
@@ -33,7 +33,7 @@ class StackParams(Params):
     stack: StackName
 
     def target(self) -> str:
-        """The stack."""
+        """Return `stack:<name>`."""
         return f"stack:{self.stack}"
 
 
@@ -44,26 +44,26 @@ class ServiceParams(StackParams):
 
 
 class DeploymentsParams(StackParams):
-    """How many of its deployments."""
+    """Number of deployments to list."""
 
     limit: Annotated[int, Field(ge=1, le=20)] = 5
 
 
 class DeploymentLogParams(StackParams):
-    """Which deployment's log."""
+    """Deployment to read the log of."""
 
     deployment_id: Annotated[str | None, Field(description="none: the newest one")] = None
     tail: Annotated[int, Field(ge=1, le=1000, description="how many of the last lines")] = 100
 
 
 class VersionsParams(StackParams):
-    """How many versions."""
+    """Number of versions to list."""
 
     limit: Annotated[int, Field(ge=1, le=50)] = 10
 
 
 class ChangesParams(StackParams):
-    """What to compare with what Dokploy has now."""
+    """Version to compare with the current state in Dokploy."""
 
     version: Annotated[int | None, Field(description="number of a saved version; none: the last good one")] = None
 
@@ -75,7 +75,7 @@ class DeployParams(StackParams):
 
 
 class RollbackParams(DeployParams):
-    """Where to go back to; neither: the last good version before what runs."""
+    """Version, tag or branch to go back to; with neither, the last good version before the running one."""
 
     version: Annotated[int | None, Field(description="number of a saved version (dokploy.compose.versions)")] = None
     ref: Annotated[str | None, Field(description="tag or branch, for stacks from git; never a commit's hash")] = None
@@ -98,7 +98,7 @@ class RollbackParams(DeployParams):
 
 
 def is_commit_hash(ref: str) -> bool:
-    """Whether a tag or branch is called like a commit; a date (`20260314`) is none."""
+    """Return whether a tag or branch has the form of a commit hash; a date (`20260314`) has not."""
     if len(ref) == 8 and ref.isdigit():
         try:
             date(int(ref[:4]), int(ref[4:6]), int(ref[6:]))
@@ -109,19 +109,19 @@ def is_commit_hash(ref: str) -> bool:
 
 
 class TagParams(ServiceParams):
-    """A service and the tag its image should have."""
+    """Service and the new tag of its image."""
 
     tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
 
 
 class UpdateImagesParams(StackParams):
-    """Which images to fetch anew."""
+    """Images to pull again."""
 
     service: Annotated[str | None, Field(description="only this service; none: all of them")] = None
 
 
 class MemoryLimitParams(ServiceParams):
-    """The new limit: in MB, or as a multiple of what the file says."""
+    """New memory limit: in MB, or as a multiple of the one in the file."""
 
     limit_mb: Annotated[int | None, Field(ge=LEAST_MB)] = None
     factor: Annotated[float | None, Field(gt=0, le=16)] = None
@@ -134,20 +134,20 @@ class MemoryLimitParams(ServiceParams):
 
 
 class CpuLimitParams(ServiceParams):
-    """The new limit in processors."""
+    """New CPU limit."""
 
     cpus: Annotated[float, Field(ge=0.01, le=1024, description="1.5 is one and a half CPUs")]
 
 
 class EnvironmentParams(StackParams):
-    """One value of the stack's environment in Dokploy."""
+    """Key and value in the stack's environment in Dokploy."""
 
     key: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=200)]
     value: SecretStr
 
 
 class HealthcheckParams(ServiceParams):
-    """A health check; what is not given stays as it is."""
+    """Health check; fields left out stay as they are."""
 
     test: Annotated[str | list[str], Field(description='a shell command, or a list ["CMD", "curl", …]')]
     interval_s: Annotated[float | None, Field(gt=0, le=86_400)] = None
@@ -163,7 +163,7 @@ class RestartPolicyParams(ServiceParams):
 
 
 class VolumeParams(ServiceParams):
-    """What to mount where."""
+    """Volume or folder to mount, and the path in the container."""
 
     source: Annotated[str, Field(min_length=1, max_length=500, description="a volume's name or a folder")]
     target_path: Annotated[
@@ -173,7 +173,7 @@ class VolumeParams(ServiceParams):
 
 
 class PortParams(StackParams):
-    """A domain and the port of the container that it should lead to."""
+    """Domain and the container port it should route to."""
 
     domain_id: Annotated[str, Field(min_length=1, max_length=100)]
     port: Annotated[int, Field(ge=1, le=65_535)]
@@ -185,7 +185,7 @@ class NamedParams(Params):
     name: Annotated[str, Field(min_length=1, max_length=200, description="its name in Dokploy")]
 
     def target(self) -> str:
-        """The same lock as a stack of that name."""
+        """Return the same target, and so the same lock, as a stack of that name."""
         return f"stack:{self.name}"
 
 
@@ -196,6 +196,6 @@ class NamedDeployParams(NamedParams):
 
 
 class BackupParams(Params):
-    """One planned backup."""
+    """Planned backup to run."""
 
     backup_id: Annotated[str, Field(min_length=1, max_length=100)]

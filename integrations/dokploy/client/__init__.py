@@ -1,1 +1,1 @@
-"""Dokploy's API: how it is spoken to, and its calls by noun."""
+"""Client of Dokploy's API: the connection, and the calls by noun."""

@@ -12,19 +12,19 @@ class ContainerRow(Row):
     """A container as Dokploy lists it."""
 
     container_id: str
-    """12 characters."""
+    """First 12 characters of the id."""
     name: str
     state: str = ""
-    """Docker's word: created, running, paused, restarting, removing, exited, dead."""
+    """State in Docker's words: created, running, paused, restarting, removing, exited, dead."""
     status: str = ""
-    """`Up 8 seconds (healthy)`: the only place where a list shows health."""
+    """Status such as `Up 8 seconds (healthy)`: the only field of a list that shows health."""
     image: str | None = None
     ports: str | None = None
     server_id: str | None = None
 
 
 class HealthLogEntry(DockerRow):
-    """One run of a health check."""
+    """Run of a health check."""
 
     start: str = ""
     end: str = ""
@@ -32,14 +32,14 @@ class HealthLogEntry(DockerRow):
 
 
 class HealthState(DockerRow):
-    """What the health check says."""
+    """Health check state and its latest runs."""
 
     status: str = ""
     log: tuple[HealthLogEntry, ...] | None = None
 
 
 class InspectedState(DockerRow):
-    """How a container runs or ended."""
+    """Run state of a container: status, exit code, times and health."""
 
     status: str = ""
     oom_killed: bool = Field(default=False, alias="OOMKilled")
@@ -51,14 +51,14 @@ class InspectedState(DockerRow):
 
 
 class InspectedConfig(DockerRow):
-    """What a container was made from."""
+    """Configuration a container was created with."""
 
     image: str = ""
     env: Secret[list[str]] | None = None
 
 
 class Inspection(DockerRow):
-    """`docker inspect` of one container; `raw_of` gives it whole."""
+    """Output of `docker inspect` for one container; `raw_of` gives it whole."""
 
     id: str
     name: str = ""

@@ -1,4 +1,4 @@
-"""One Dokploy server: its API as methods, grouped by noun.
+"""Client of one Dokploy server: its API as methods, grouped by noun.
 
 Every method raises the errors of `failures`: SystemUnavailable and its kinds when Dokploy does not answer, Refused for
 key and rights, NotFound, ActionFailed. Orders (POST) are sent at most once; reads (GET) are tried again.
@@ -25,7 +25,7 @@ from integrations.dokploy.client.transport import BACK_OFF_S, Transport
 
 
 class Dokploy:
-    """Making one sends nothing; connections are opened on first use and closed with `aclose` or `async with`."""
+    """Client of one server; connects on first use, close with `aclose` or `async with`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Says Dokploy's refusals in this program's errors: what was asked, what went wrong, what to do next.
+"""Translates Dokploy's refusals into this program's errors: the call, the fault, the next step.
 
 SystemUnavailable: it does not answer, or something else does.
 ├── BreakerOpen, LineFull   not tried
@@ -31,32 +31,32 @@ from integrations.dokploy.client.secret_values import Secret
 
 SYSTEM = "Dokploy"
 BODY_LIMIT_BYTES = 1024 * 1024
-"""Dokploy takes no larger body (answer 413)."""
+"""Largest body Dokploy accepts (otherwise 413)."""
 DEFAULT_KEY_CALLS = 5
-"""What a key made without `rateLimitEnabled: false` lets through in 24 hours: 10 checks, and each call checks twice."""
+"""Calls in 24 hours with a key made without `rateLimitEnabled: false`: 10 checks, and each call checks twice."""
 GATEWAY_STATUSES = frozenset({502, 503, 504, *range(520, 528)})
-"""A proxy's word for a Dokploy that it cannot reach; 520 and up are Cloudflare's."""
+"""Statuses of a proxy that cannot reach Dokploy; 520 and up are Cloudflare's."""
 NEVER_REACHED = frozenset({503, 521, 522, 523, 525, 526})
-"""… and the ones that say it passed nothing on."""
+"""Statuses of a proxy that certainly passed nothing on."""
 QUOTE_LIMIT = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One call."""
+    """Call of Dokploy's API."""
 
     method: Literal["GET", "POST"]
     procedure: str
-    """compose.deploy"""
+    """Name of the procedure, such as `compose.deploy`."""
     what: str
-    """The call and its object, for messages; never holds more of the body."""
+    """Call and its object, for messages; never holds more of the body."""
     query: dict[str, str] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpResponse:
-    """One answer, whatever it is."""
+    """Answer of the server, success or not."""
 
     status: int
     content: bytes = field(repr=False)
@@ -65,31 +65,31 @@ class HttpResponse:
     retry_after: str = ""
     is_login_wanted: bool = False
     date: str = ""
-    """When it was answered, by the clock there (RFC 9110, `Date`)."""
+    """Time of the answer by the server's clock (RFC 9110, `Date`)."""
 
 
 class BreakerOpen(SystemUnavailable):
-    """Not tried: it failed several times in a row and is left alone for a moment."""
+    """Not tried: several calls in a row failed, so the server is left alone for a moment."""
 
 
 class AnswerUnreadable(SystemUnavailable):
-    """It answered 200, but not what this call is known to answer."""
+    """Answer with status 200 whose content is not the one known for this call."""
 
 
 class AnswerLost(TimeLimitExceeded):
-    """It was sent and no answer came; whether it acted is unknown. Look, do not repeat."""
+    """Call that was sent and not answered: unknown if it took effect. Look, do not repeat."""
 
 
 class KeyRejected(Refused):
-    """Dokploy does not take the key."""
+    """Key rejected by Dokploy."""
 
 
 class KeyLimited(KeyRejected):
-    """Dokploy does not take the key any more: its limit of requests is used up."""
+    """Key rejected after it worked: its limit of requests is used up."""
 
 
 class RightMissing(Refused):
-    """The key is good; the role of its user does not allow this."""
+    """Right missing: the key is valid, but its user's role does not allow this."""
 
 
 class NotSent(ActionFailed):
@@ -101,7 +101,7 @@ class ProcedureMissing(ActionFailed):
 
 
 class CallFailed(ActionFailed):
-    """Dokploy refused or failed the call."""
+    """Call refused or failed by Dokploy."""
 
     def __init__(self, message: str, *, status: int, detail: str = "", says: Text | None = None) -> None:
         super().__init__(message, says=says)
@@ -112,27 +112,27 @@ class CallFailed(ActionFailed):
 
 @dataclass(frozen=True, kw_only=True)
 class _ErrorBody:
-    """An error as Dokploy writes it."""
+    """Error body as Dokploy writes it."""
 
     message: str
     code: str | None
     path: str | None
     fields: tuple[str, ...]
-    """The fields that do not fit, each with what was expected."""
+    """Invalid fields, each with the expected type."""
 
 
 _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.:;'()/-]{1,150}")
-"""A refusal that may be quoted. Others may be an error of a program that Dokploy ran, secrets and all."""
+"""Refusal that may be quoted. Others may be the output of a program that Dokploy ran, secrets included."""
 
 
 def lost(problem: str, says: Text) -> AnswerLost:
-    """The error for an order that was sent and not answered; `says`: what came instead of an answer."""
+    """Return the error for an order that was sent and not answered; `says` describes the fault."""
     unknown = text("dokploy_error.unknown_outcome", problem=says)
     return AnswerLost(SYSTEM, f"{problem}; whether it was done is unknown, look before repeating it", says=unknown)
 
 
 def translate(reply: HttpResponse, request: Request, *, url: str, accepted: int) -> GuardianError:
-    """What an answer that is no success means. `accepted`: calls the same key has passed since it was last refused."""
+    """Return the error for a failed answer. `accepted`: calls the same key passed since it was last refused."""
     problem = _problem_in(reply.content)
     if 300 <= reply.status < 400:
         where = re.match(r"https?://[^/?#@\s]+(?=[/?#]|$)", reply.location)
@@ -267,7 +267,7 @@ def _too_many(reply: HttpResponse, request: Request) -> GuardianError:
 
 
 def _foreign(reply: HttpResponse, request: Request, url: str) -> GuardianError:
-    """An answer that Dokploy's API does not give."""
+    """Return the error for an answer that does not come from Dokploy's API."""
     if reply.status == 400 and b"Invalid JSON" in reply.content:
         problem = f"{request.what}: what arrived at Dokploy was no JSON; a proxy changed it"
         return CallFailed(problem, status=400, says=text("dokploy_error.no_json"))
@@ -292,7 +292,7 @@ def _wrong_place(request: Request, words: str, url: str, what: Text) -> Guardian
 
 
 def unreadable(reply: HttpResponse, request: Request, url: str, wrong: str) -> GuardianError:
-    """A success whose content is not what the call answers. What changes something has changed it all the same."""
+    """Return the error for a success with unknown content. An order has taken effect all the same."""
     if "html" in reply.content_type:
         problem = "what answers there is a web page, not Dokploy's API"
         return _wrong_place(request, problem, url, text("dokploy_error.web_page"))

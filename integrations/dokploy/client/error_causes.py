@@ -1,4 +1,4 @@
-"""What Dokploy's own words mean: texts that are understood without being shown, and refusals with a next step."""
+"""Known texts of Dokploy: causes that are recognised without being shown, and refusals with a next step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """A text of Dokploy's that is understood without showing it; `{1}` stands for the pattern's first group."""
+    """Known cause of a failure, recognised in Dokploy's text; `{1}` stands for the pattern's first group."""
 
     name: str
-    """`dokploy_error.cause.<name>` is its sentence for people."""
+    """Name of the cause; `dokploy_error.cause.<name>` is its sentence for people."""
     pattern: re.Pattern[str]
     says: str
     is_missing: bool = False
@@ -76,4 +76,4 @@ NEXT_STEPS = {
         "the stored image or its registry is gone, or there is no such rollback",
     ),
 }
-"""By Dokploy's message: `dokploy_error.<name>` for people, and the same in English."""
+"""Next steps by Dokploy's message: `dokploy_error.<name>` for people, and the same in English."""

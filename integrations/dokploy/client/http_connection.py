@@ -15,7 +15,7 @@ from integrations.dokploy.client.dokploy_errors import HttpResponse, Request
 
 ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 KEEP_ALIVE_S = 4.0
-"""Below the 5 s after which Node closes an idle connection: an order is never written into one that just closed."""
+"""Keep-alive below the 5 s after which Node closes an idle connection, so that no order hits one just closed."""
 
 # first match counts: the special before the general
 _BROKE: tuple[tuple[type[aiohttp.ClientError], str, str], ...] = (
@@ -47,7 +47,7 @@ _OTHERWISE = ("connection_broke", "the connection to {url} broke; Dokploy may be
 
 
 class ConnectionBroke(Exception):
-    """No connection, or it broke. Holds no trace of the request: aiohttp's own errors quote its key and its query."""
+    """Connection failed or broke. Holds no trace of the request: aiohttp's own errors quote its key and its query."""
 
     def __init__(self, problem: str, says: Text) -> None:
         self.says = says
@@ -56,14 +56,14 @@ class ConnectionBroke(Exception):
 
 @dataclass(kw_only=True)
 class Sending:
-    """How far a request has got."""
+    """Progress of sending a request."""
 
     has_begun: bool = False
-    """Something of it was written to the network: from here on Dokploy may have acted on it."""
+    """True once any of it was written to the network: from then on Dokploy may have acted on it."""
 
 
 class Connection:
-    """Close with `aclose`. Sends the key to the address of the settings and nowhere else."""
+    """HTTP connection to one Dokploy; sends the key to the configured address only. Close with `aclose`."""
 
     def __init__(self, settings: DokploySettings) -> None:
         self._settings = settings
@@ -77,7 +77,7 @@ class Connection:
             self._session = None
 
     async def exchange(self, request: Request, sending: Sending) -> HttpResponse:
-        """The reply, whatever it says; raises ConnectionBroke. A read is sent again once by aiohttp where it broke."""
+        """Return the reply to the request, whatever its status; raises ConnectionBroke. aiohttp retries a read once."""
         session = self._opened()
         try:
             return await self._exchanged(session, request, sending)

@@ -1,4 +1,4 @@
-"""Dokploy itself: its health, its volume backups, and whose key it is given."""
+"""Dokploy itself: its health, its volume backups, and the owner of the key."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from integrations.dokploy.models import DeploymentRow
 
 
 class PartHealth(Row):
-    """One of Dokploy's own parts."""
+    """Health of one of Dokploy's own parts."""
 
     status: str = ""
-    """healthy or unhealthy"""
+    """Health: `healthy` or `unhealthy`."""
     message: str | None = None
 
 
 class InfrastructureHealth(Row):
-    """Dokploy's database and proxy."""
+    """Health of Dokploy's database and proxy."""
 
     postgres: PartHealth = Field(default_factory=PartHealth)
     traefik: PartHealth = Field(default_factory=PartHealth)
 
 
 class VolumeBackup(Row):
-    """A planned backup of a volume."""
+    """Planned backup of a volume."""
 
     volume_backup_id: str
     name: str = ""
@@ -35,7 +35,7 @@ class VolumeBackup(Row):
 
 
 class Member(Row):
-    """Who the key belongs to, and what that role may do."""
+    """Owner of the key, with role and organization."""
 
     id: str
     organization_id: str | None = None

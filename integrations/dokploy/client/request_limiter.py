@@ -1,4 +1,4 @@
-"""How many requests run and wait at once, and how closely they follow one another."""
+"""Limits on requests: running at once, waiting at once, and the least time between two."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from core.text import text
 
 
 class LineFull(SystemUnavailable):
-    """Our own waiting line is full; nothing was sent."""
+    """Queue of requests full; nothing was sent."""
 
 
 class RequestLimiter:
-    """Two lanes, so that calls which take minutes never hold up the quick ones."""
+    """Limiter with two lanes, so that calls of minutes never hold up the quick ones."""
 
     def __init__(
         self, *, at_once: int, slow_at_once: int, waiting: int, interval_s: float, monotonic: Callable[[], float]
@@ -30,7 +30,7 @@ class RequestLimiter:
 
     @asynccontextmanager
     async def turn(self, *, is_slow: bool) -> AsyncIterator[None]:
-        """Wait for a turn and hold it; raises LineFull when too many wait already."""
+        """Wait for a turn and hold it; raises LineFull if too many wait already."""
         lane = self._slow if is_slow else self._quick
         if self._waiting >= self._waiting_limit:
             raise LineFull(
@@ -50,7 +50,7 @@ class RequestLimiter:
             lane.release()
 
     async def space(self) -> None:
-        """Wait until the least time since the request before has passed."""
+        """Wait until the least time since the last request has passed."""
         now = self._monotonic()
         begin = max(now, self._next_at)
         self._next_at = begin + self._interval_s

@@ -1,4 +1,4 @@
-"""Reads what Dokploy answered into the models, quoting nothing of it when it does not fit."""
+"""Parses Dokploy's answers into the models, without quoting content that does not fit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 _HALF_LETTER = re.compile(rb"\\u[dD][89a-fA-F]")
 NAMED_PLACES = 5
-"""Fields that do not fit and are named in an error."""
+"""Most invalid fields named in an error."""
 
 
 def read(reply: HttpResponse, request: Request, answer: type[T], url: str) -> T:
-    """The content as the model; AnswerUnreadable names the fields that do not fit."""
+    """Return the content as the model; AnswerUnreadable names the invalid fields."""
     if not reply.content.strip():
         raise unreadable(reply, request, url, "nothing came")
     try:
@@ -36,7 +36,7 @@ def read(reply: HttpResponse, request: Request, answer: type[T], url: str) -> T:
 
 
 def read_rows(reply: HttpResponse, request: Request, row: type[T], url: str) -> list[T]:
-    """The rows of a list that fit the model; AnswerUnreadable where none does, or where it is no list."""
+    """Return the rows of a list that fit the model; raises AnswerUnreadable if none does, or if it is no list."""
     try:
         return read(reply, request, list[row], url)  # type: ignore[valid-type]
     except AnswerUnreadable:
@@ -64,7 +64,7 @@ def _fitting(raw: Any, row: type[T]) -> T | None:
 
 
 def _parsed(content: bytes) -> Any:
-    """The content; half a letter (what is left of an emoji cut in two) becomes a question mark: no text can hold it."""
+    """Parse the content; a lone surrogate (half of a cut emoji) becomes a question mark: no text can hold it."""
     try:
         found = json.loads(content)
     except RecursionError as error:

@@ -1,4 +1,4 @@
-"""What every answer of Dokploy has in common: unknown fields are kept, secrets are hidden, no input is quoted."""
+"""Base of every answer of Dokploy: unknown fields are kept, secrets are hidden, no input is quoted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pydantic.alias_generators import to_camel, to_pascal
 from integrations.dokploy.client.secret_values import hidden, written
 
 Kept = Annotated[Any, PlainSerializer(written)]
-"""A value no model declares."""
+"""Value of a field that no model declares."""
 
 
 class Row(BaseModel):
-    """An object of Dokploy's. Fields have Python's names here and Dokploy's in `raw_of`; others are kept beside them.
+    """Object of Dokploy's API, with Python's field names (Dokploy's in `raw_of`); unknown fields are kept beside them.
 
-    Everything that some call leaves out has a default: the same thing comes with more or fewer fields.
+    A field that some call leaves out has a default: the same object comes with more or fewer fields.
     """
 
     __pydantic_extra__: dict[str, Kept]
@@ -36,7 +36,7 @@ class Row(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _hide_undeclared(cls, data: Any) -> Any:
-        """Wrap secrets that no field declares; a null where a field has a default means the default."""
+        """Hide secrets that no field declares, and replace null by the default where a field has one."""
         if not isinstance(data, dict):
             return data
         declared, never_null = _names_of(cls)
@@ -49,7 +49,7 @@ class Row(BaseModel):
 
 @cache
 def _names_of(model: type[Row]) -> tuple[frozenset[str], frozenset[str]]:
-    """The names under which its fields come, and those of them that have a default other than None."""
+    """Return the wire names of its fields, and those with a default other than None."""
     fields = model.model_fields.items()
     never_null = {name for name, field in fields if not field.is_required() and field.get_default() is not None}
     never_null |= {name for name, field in fields if field.default_factory is not None}
@@ -61,13 +61,13 @@ def _names_of(model: type[Row]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 class DockerRow(Row):
-    """An object of Docker's that Dokploy passes on; its names begin with a capital."""
+    """Object of Docker's that Dokploy passes on; its field names begin with a capital."""
 
     model_config = ConfigDict(alias_generator=to_pascal)
 
 
 class Word(StrEnum):
-    """A word of a fixed list; a newer Dokploy's new word reads as `unknown` where the list has one."""
+    """Value of a fixed list; a value added by a newer Dokploy reads as `unknown` if the list has one."""
 
     @classmethod
     def _missing_(cls, value: object) -> Word | None:

@@ -1,4 +1,4 @@
-"""Values nobody may see by accident: Dokploy hands out environments, files, tokens and keys in clear."""
+"""Values that must not be shown by accident: Dokploy sends environments, files, tokens and keys in clear."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from core.redaction import MASK, is_secret_name, redact
 T = TypeVar("T")
 
 _REVEALED = object()
-"""The context under which `raw_of` writes a row; no other code can ask for it."""
+"""Context under which `raw_of` writes a row; no other code can ask for it."""
 
 _SECRET_FIELDS = frozenset(
     {"env", "previewenv", "buildargs", "previewbuildargs", "composefile", "errormessage", "fullcontext", "content"}
     | {"github", "gitlab", "bitbucket", "gitea", "headers", "webhookurl", "customgiturl"}
     | {"command", "args", "cmd", "entrypoint", "script"}
 )
-"""Fields of Dokploy and of `docker inspect` that hold secrets though their names do not say so."""
+"""Fields of Dokploy and of `docker inspect` that hold secrets though their names do not show it."""
 _SECRET_LABEL = re.compile(r"basicauth|digestauth", re.IGNORECASE)
 
 
 class Secret(Generic[T]):
-    """A value that shows itself as [secret] wherever it is printed, logged or dumped; `reveal` gives it.
+    """Value that shows as [secret] wherever it is printed, logged or dumped; `reveal` returns it.
 
     What is empty shows as empty: that there is nothing is no secret.
     """
@@ -88,18 +88,18 @@ def reveal(secret: Secret[T] | None) -> T | None: ...
 
 
 def reveal(secret: Secret[T] | None) -> T | None:
-    """The value itself. Whoever calls this answers for where it goes."""
+    """Return the value itself. The caller is responsible for where it goes."""
     return None if secret is None else secret._value
 
 
 def raw_of(row: BaseModel) -> dict[str, Any]:
-    """The row as Dokploy sent it: its own names, unknown fields, and every secret in clear."""
+    """Return the row as Dokploy sent it: its own names, unknown fields, and every secret in clear."""
     dumped = row.model_dump(by_alias=True, exclude_unset=True, context={"reveal": _REVEALED})
     return {name: _as_sent(value) for name, value in dumped.items()}
 
 
 def _as_sent(value: Any) -> Any:
-    """The value as JSON had it."""
+    """Return the value as JSON had it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, StrEnum):
@@ -113,14 +113,14 @@ def _as_sent(value: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def is_secret_field(name: str) -> bool:
-    """Whether a field of that name is hidden when no model declares it. Ids are none, whatever they are ids of."""
+    """Return whether a field of that name is hidden if no model declares it. Ids never are."""
     if name.endswith(("Id", "Ids", "_id")):
         return False
     return name.casefold() in _SECRET_FIELDS or is_secret_name(name) or bool(_SECRET_LABEL.search(name))
 
 
 def hidden(name: str, value: Any) -> Any:
-    """The value of an undeclared field with every secret in it wrapped, by its name or by its form."""
+    """Return the value of an undeclared field with every secret in it hidden, recognised by name or form."""
     if value is None or isinstance(value, bool | Secret) or value in ("", [], {}):
         return value
     if is_secret_field(name):
@@ -135,7 +135,7 @@ def hidden(name: str, value: Any) -> Any:
 
 
 def written(value: Any, info: SerializationInfo) -> Any:
-    """How an undeclared value is dumped: with [secret] for what `hidden` wrapped."""
+    """Dump an undeclared value, with [secret] where `hidden` wrapped it."""
     if isinstance(value, Secret):
         return _written(value, info)
     if isinstance(value, dict):

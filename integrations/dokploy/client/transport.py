@@ -1,4 +1,4 @@
-"""One HTTP door to Dokploy: key, pace, time limits, retries of reads, breaker, errors in this program's words."""
+"""HTTP calls to Dokploy: key, pace, time limits, retries of reads, circuit breaker, translated errors."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ Param = str | int | bool | None
 BACK_OFF_S = (0.3, 1.0, 3.0)
 LONG_ANSWER_BYTES = 64 * 1024
 CLOCKS_AGREE = timedelta(seconds=5)
-"""A date tells whole seconds, and an answer takes its time."""
+"""Difference that still counts as equal clocks: a date has whole seconds, and an answer takes time."""
 NO_CLOCK = timedelta(days=366)
-"""What is so far off was not read from one."""
+"""Difference too large to come from a clock."""
 
 
 class Patience(StrEnum):
-    """How long a call may take."""
+    """Class of time limit of a call."""
 
     QUICK = "quick"
     SLOW = "slow"
-    """Dokploy answers when the work is done: stop, start, restart."""
+    """Dokploy answers once the work is done: stop, start, restart."""
     LONG = "long"
-    """… and the work may include pulling images or copying data."""
+    """The work may also include pulling images or copying data."""
 
 
 class Transport:
-    """Connections are opened on first use; close with `aclose`. Needs a running loop from the first call on."""
+    """Transport of every call; connects on first use, close with `aclose`. The first call needs a running loop."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Transport:
     ) -> None:
         self.url = settings.url
         self.clock_ahead = timedelta()
-        """How far the clock there is ahead of the one here, where it is worth a word."""
+        """Lead of the server's clock over ours; zero if it is within the tolerance."""
         self._settings = settings
         self._back_off_s = back_off_s[: settings.retries]
         self._pace = RequestLimiter(
@@ -87,7 +87,7 @@ class Transport:
         self._last_failure: tuple[str, Text | str] = ("", "")
         self._connection = Connection(settings)
         self._polled: dict[str, tuple[bytes, list[Any]]] = {}
-        """By procedure, the last answer to a question that is put again and again, and what it was read as."""
+        """Last answer to each polled procedure, and its parsed rows."""
         self._accepted = 0
         self._is_refused = False
 
@@ -103,19 +103,19 @@ class Transport:
         *,
         patience: Patience = Patience.QUICK,
     ) -> T:
-        """Ask; tried again when Dokploy cannot be reached, within the same time limit."""
+        """Send a read; retried if Dokploy cannot be reached, within the same time limit."""
         request = _request("GET", procedure, params or {})
         reply = await self._answered(request, patience)
         return await self._read(reply, lambda: read(reply, request, answer, self.url))
 
     async def get_rows(self, procedure: str, row: type[T], params: Mapping[str, Param] | None = None) -> list[T]:
-        """Ask for a list; a row that does not fit is left out, and said."""
+        """Read a list; a row that does not fit is left out and logged."""
         request = _request("GET", procedure, params or {})
         reply = await self._answered(request, Patience.QUICK)
         return await self._read(reply, lambda: read_rows(reply, request, row, self.url))
 
     async def poll_rows(self, procedure: str, row: type[T]) -> list[T]:
-        """The same without parameters, for what is asked every few seconds: an answer like the last one is not read."""
+        """Read a list without parameters, every few seconds; an answer equal to the last one is not parsed again."""
         request = _request("GET", procedure, {})
         reply = await self._answered(request, Patience.QUICK)
         before = self._polled.get(procedure)
@@ -126,7 +126,7 @@ class Transport:
         return rows
 
     async def get_or_none(self, procedure: str, answer: type[T], params: Mapping[str, Param]) -> T | None:
-        """Ask for what may not be there: an empty answer and null are None."""
+        """Read something that may not exist: an empty answer and null are None."""
         request = _request("GET", procedure, params)
         reply = await self._answered(request, Patience.QUICK)
         if reply.content.strip() in (b"", b"null"):
@@ -141,14 +141,14 @@ class Transport:
         *,
         patience: Patience = Patience.QUICK,
     ) -> T:
-        """Order; sent at most once, whatever happens. AnswerLost: whether it was done is unknown."""
+        """Send an order at most once. Raises AnswerLost if it is unknown whether it took effect."""
         request = _request("POST", procedure, body or {})
         return read(await self._answered(request, patience), request, answer, self.url)
 
     async def order(
         self, procedure: str, body: Mapping[str, Any] | None = None, *, patience: Patience = Patience.QUICK
     ) -> None:
-        """Order what answers nothing of use (`true`, nothing, or the row as it was before)."""
+        """Send an order whose answer is of no use (`true`, nothing, or the row as it was before)."""
         request = _request("POST", procedure, body or {})
         reply = await self._answered(request, patience)
         if "html" in reply.content_type:
@@ -156,11 +156,11 @@ class Transport:
 
     @staticmethod
     async def _read(reply: HttpResponse, read_it: Callable[[], T]) -> T:
-        """A long answer is read beside the loop, which must not stand still for it."""
+        """Parse a long answer in a thread, so that it does not block the loop."""
         return read_it() if len(reply.content) < LONG_ANSWER_BYTES else await asyncio.to_thread(read_it)
 
     async def _answered(self, request: Request, patience: Patience) -> HttpResponse:
-        """The successful reply to a request, or what its failure means."""
+        """Return the successful reply to a request, or raise its error."""
         if request.body is not None and len(request.body) > BODY_LIMIT_BYTES:
             raise NotSent(
                 f"{request.what}: {len(request.body) // 1024} kB are more than the 1024 kB that Dokploy takes; "
@@ -190,7 +190,7 @@ class Transport:
         return reply
 
     def _count(self, *, has_passed: bool | None) -> None:
-        """Note whether the key was taken (None: nobody looked at it); a key refused and taken again counts anew."""
+        """Count calls with an accepted key (None: not checked); starts anew once a refused key is accepted again."""
         if has_passed:
             self._accepted = 1 if self._is_refused else self._accepted + 1
         if has_passed is not None:

@@ -1,4 +1,4 @@
-"""How far one deploy of ours is, by Dokploy's queue, its deployments and their logs; never another's deployment."""
+"""Progress of one of our deploys, from Dokploy's queue, its deployments and their logs; never from another deploy."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from integrations.dokploy.deploys.deployment_history import shown_title
 from integrations.dokploy.models import DeploymentRow, QueuedJob
 
 TAIL = TAIL_LINES + 4
-"""Lines asked for while it runs: some of them are decoration."""
+"""Lines read while it runs: some of them are decoration."""
 WHOLE = 200
-"""Lines asked for once it has failed: the error may stand far above the end."""
+"""Lines read once it has failed: the error may be far above the end."""
 CLOCKS_APART = timedelta(seconds=2)
-"""How far Dokploy's clock may be behind this one."""
+"""Tolerated delay of Dokploy's clock behind ours."""
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{7,64})\b")
 _EXIT_CODE = re.compile(r"\((\d{1,3})\)")
 _HEALTH = (
@@ -35,11 +35,11 @@ _HEALTH = (
 )
 
 ReadContainer = Callable[[str, dict[str, Any]], Container]
-"""A container of a host's name and a `docker inspect`."""
+"""Function from the name of a host and a `docker inspect` to a container."""
 
 
 class DokployFollower:
-    """core.deploys.DeployPlatform over a Dokploy."""
+    """Source of a deploy's progress, from Dokploy; implements `core.deploys.DeployPlatform`."""
 
     def __init__(self, client: Dokploy, redact: Callable[[str], str], read: ReadContainer) -> None:
         self._client = client
@@ -47,7 +47,7 @@ class DokployFollower:
         self._read = read
 
     async def look(self, deploy: Deploy) -> DeployObservation:
-        """How far it is. Raises SystemUnavailable, NotFound (the stack is gone) and Refused (key, rights)."""
+        """Return its progress. Raises SystemUnavailable, NotFound (the stack is gone) and Refused (key, rights)."""
         queue, rows = await self._asked(deploy)
         job = next((one for one in queue if _is_of(one, deploy) and one.data.title_log == deploy.title), None)
         look = DeployObservation(at=datetime.now(UTC), job_seen=job is not None)
@@ -60,9 +60,9 @@ class DokployFollower:
         return look if row is None else await self._seen(look, deploy, row, rows)
 
     async def containers(self, deploy: Deploy) -> Sequence[Container]:
-        """Its containers, stopped ones too, as Dokploy sees them. None does not prove that there are none.
+        """Return its containers as Dokploy lists them, stopped ones too. An empty list does not prove there are none.
 
-        A key without the right to Docker shows less: no restart counts and no times.
+        Without the right to Docker, restart counts and times are missing.
         """
         app_type = deploy.type if deploy.type in ("docker-compose", "stack") else None
         rows = await self._client.containers.of_app(
@@ -80,10 +80,10 @@ class DokployFollower:
         return [one for one in read if one.project == deploy.app_name]
 
     async def _asked(self, deploy: Deploy) -> tuple[list[QueuedJob], list[DeploymentRow]]:
-        """The queue, oldest first, and the deployments.
+        """Return the queue, oldest first, and the deployments.
 
-        While ours is not found they are read in this order: a job that has left the queue is among the deployments
-        then, unless it was thrown away.
+        While our deployment is not found they are read in this order: a job that has left the queue is then among the
+        deployments, unless it was discarded.
         """
         if deploy.deployment_id is None:
             return sorted(await self._client.deployments.queue(), key=_age), await self._rows(deploy)
@@ -117,7 +117,7 @@ class DokployFollower:
         )
 
     async def _log(self, deployment_id: str, tail: int) -> list[str]:
-        """The end of its log; a log that is gone or may not be read is an empty one."""
+        """Return the end of its log; empty if the log is gone or may not be read."""
         try:
             return log_lines(await self._client.deployments.log(deployment_id, tail=tail), self._redact)
         except (NotFound, ActionFailed, Refused):
@@ -130,10 +130,10 @@ class DokployFollower:
 def find(
     deploy: Deploy, rows: Sequence[DeploymentRow], *, is_waiting: bool = False, ahead: timedelta = timedelta()
 ) -> DeploymentRow | None:
-    """The deployment of a deploy: by the id known already, else a new one of our title.
+    """Return the deployment of a deploy: by its id if known, else a new one with our title.
 
-    A git source's title is overwritten at its end: of the new ones that ended so, the first that began after our
-    order, unless ours `is_waiting` in the queue. `ahead`: how far Dokploy's clock is ahead of the one here.
+    A git source's title is overwritten at its end: of the new ones that ended so, take the first that began after our
+    order, unless ours `is_waiting` in the queue. `ahead`: lead of Dokploy's clock over ours.
     """
     if deploy.deployment_id is not None:
         return next((row for row in rows if row.deployment_id == deploy.deployment_id), None)
@@ -147,7 +147,7 @@ def find(
 
 
 def glanced(host: str, deploy: Deploy, row: ContainerRow) -> Container:
-    """A container from Dokploy's list alone, for keys that may not inspect: state, health and exit code."""
+    """Build a container from Dokploy's list alone, for keys that may not inspect: state, health and exit code."""
     state = ContainerState(row.state) if row.state in tuple(ContainerState) else ContainerState.DEAD
     name = row.name.removeprefix("/")
     own = name.removeprefix(deploy.app_name)
@@ -177,6 +177,6 @@ def _is_of(job: QueuedJob, deploy: Deploy) -> bool:
 
 
 def _age(job: QueuedJob) -> tuple[int, int]:
-    """The order in which they were queued: several may have come in the same millisecond."""
+    """Return the order in which they were queued: several may have come in the same millisecond."""
     number = job.id.rpartition("-")[2]
     return (job.timestamp or 0, int(number) if number.isdigit() else 0)

@@ -1,4 +1,4 @@
-"""Reads the log of a deployment: its last lines, the one line that names the error, and what kind of error that is."""
+"""Log of a deployment: its last lines, the line that names the error, and the class of that error."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from core.redaction import MASK
 from core.sanitize import sanitize
 
 LINE_LIMIT = 300
-"""Longer lines are cut: one of them must fit on a phone."""
+"""Longest line kept, so that it fits on a phone."""
 TAIL_LINES = 8
 END_KEPT = 1000
-"""Of a longer line so much of its begin and of its end is read: progress is written over and over into one line."""
+"""Characters read from each end of a longer line: progress bars are written over and over into one line."""
 READ_LIMIT = 256 * 1024
-"""Of a longer log the end is read."""
+"""Bytes read from the end of a longer log."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,40}+[ -/]{0,4}+[@-~]|\][^\x07\x1b]{0,400}+(?:\x07|\x1b\\)|[@-Z\\-_])")
 _BOX = re.compile(r"^\s*[╔║╚]")
 _UNREAD = re.compile(r"\becho\s+[\"']?([A-Za-z0-9+/]{4,200000}+={0,2})[\"']?\s*\|\s*base64\b")
-"""Dokploy writes the file and the environment this way; both may hold secrets."""
+"""Command by which Dokploy writes the file and the environment; both may hold secrets."""
 _BLOB = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{48,200000}+={0,2}(?![A-Za-z0-9+/=])")
 _STEP_OUTPUT = re.compile(r"^#\d+ (?:\d+\.\d+|\[)")
-"""BuildKit's plain progress: what a build's own commands print, and the titles of its steps."""
+"""BuildKit's plain progress: the output of a build's own commands, and the titles of its steps."""
 _LEAD = re.compile(
     r"^\s*(?:#\d+ (?:ERROR: )?(?:\d+\.\d+ )?|❌\s*|\[ERROR\]\s*|Has occurred an error:\s*|Error:\s+(?=❌)"
     r"|time=\S+ level=\w+ msg=|Error response from daemon:\s*|ERROR:\s*|failed to deploy a stack:\s*)+"
@@ -32,7 +32,7 @@ _CLOSING = re.compile(
     r"Error occurred ❌|Docker command failed|Script execution failed|Fail to clone the repository"
     r"|Initializing deployment|^File '.*' created|^-{4,}$"
 )
-"""What every failed deployment says; it names nothing."""
+"""Closing phrases of every failed deployment, which do not name the error."""
 _SOUNDS_BAD = re.compile(
     r"(?i)\berr(?:or)?\b|\bfail(?:ed|ure)?\b|\bfatal\b|\bcannot\b|\bdenied\b|\binvalid\b|\bnot found\b"
     r"|exception|panic|❌"
@@ -43,7 +43,7 @@ _CODE_LISTING = re.compile(r"^\s*\d+ \|")
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """A kind of error and how it reads; `is_anywhere`: what a build's own commands print counts too."""
+    """Class of error and its pattern; `is_anywhere`: output of a build's own commands counts too."""
 
     name: str
     pattern: re.Pattern[str]
@@ -186,9 +186,9 @@ _UNSET_BREAKS = re.compile(
 
 
 def log_lines(text: str, redact: Callable[[str], str]) -> list[str]:
-    """A log as lines fit to be shown: no colours, no progress overwritten, no banner, no blobs, no secrets.
+    """Return the log as lines fit to be shown: no colours, overwritten progress, banner, blobs or secrets.
 
-    Redacted as a whole before it is cut into lines: a private key has many.
+    Redacted as a whole before it is split into lines: a private key spans many.
     """
     plain = _ANSI.sub("", "\n".join(map(_ends, text[-READ_LIMIT:].split("\n")))).replace("\r\n", "\n")
     hidden = _BLOB.sub(_masked, _UNREAD.sub(_masked_echo, plain))
@@ -197,17 +197,17 @@ def log_lines(text: str, redact: Callable[[str], str]) -> list[str]:
 
 
 def last_lines(lines: Sequence[str], limit: int = TAIL_LINES) -> tuple[str, ...]:
-    """The last of them, for a card."""
+    """Return the last lines, for a card."""
     return tuple(line.strip() for line in lines[-limit:])
 
 
 def error_line(lines: Sequence[str]) -> str:
-    """The line that names the error, without the decoration before it; empty where there is none."""
+    """Return the line that names the error, without the decoration before it; empty if there is none."""
     return _found(lines)[1]
 
 
 def error_class(lines: Sequence[str]) -> str:
-    """What kind of error: a value of the evidence `deploy_error`; `other` when no kind is recognised."""
+    """Return the class of the error, a value of the evidence `deploy_error`; `other` if none is recognised."""
     return _found(lines)[0]
 
 
@@ -229,7 +229,7 @@ def _found(lines: Sequence[str]) -> tuple[str, str]:
 
 
 def _without_steps(lines: Sequence[str]) -> list[str]:
-    """Without what the commands of a build printed, there and repeated at its end: they may say anything."""
+    """Drop the output of a build's commands, and its repetition at the end: it may contain anything."""
     kept: list[str] = []
     is_repeated = False
     for line in lines:
@@ -241,17 +241,17 @@ def _without_steps(lines: Sequence[str]) -> list[str]:
 
 
 def _said(lines: Sequence[str]) -> list[str]:
-    """What they say, the last one first, without decoration."""
+    """Return the lines with content, the last one first, without decoration."""
     return [_bare(line) for line in reversed(lines) if _is_said(line)]
 
 
 def _is_said(line: str) -> bool:
-    """Whether it is neither a closing phrase nor a listing of the Dockerfile."""
+    """Return whether the line is neither a closing phrase nor a listing of the Dockerfile."""
     return _CODE_LISTING.match(line) is None and _CLOSING.search(line) is None
 
 
 def _likely(lines: Sequence[str]) -> str:
-    """The last line that sounds like an error; of a log that ends in failure else the last one that says something."""
+    """Return the last line that sounds like an error; in a failed log without one, the last line with content."""
     speaking = [line for line in lines if not _CLOSING.search(line)]
     bad = [line for line in speaking if _SOUNDS_BAD.search(line) and not _UNSET.search(line)]
     has_failed = any("❌" in line for line in lines)
@@ -259,7 +259,7 @@ def _likely(lines: Sequence[str]) -> str:
 
 
 def _build_error(lines: Sequence[str]) -> str:
-    """What the failing step of a build printed last that sounds like an error: BuildKit repeats its output."""
+    """Return the last error-like line of the failing build step, whose output BuildKit repeats."""
     begin = next((index for index, line in enumerate(lines) if _STEP_TITLE.match(line)), None)
     if begin is None:
         return ""
@@ -281,7 +281,7 @@ def _ends(line: str) -> str:
 
 
 def _last_written(line: str) -> str:
-    """A line as a terminal would show it after its carriage returns."""
+    """Return the line as a terminal shows it after its carriage returns."""
     parts: Iterable[str] = (sanitize(part) for part in line.split("\r"))
     return next((part for part in reversed(list(parts)) if part.strip()), "")
 
@@ -291,7 +291,7 @@ def _masked_echo(match: re.Match[str]) -> str:
 
 
 def _masked(match: re.Match[str]) -> str:
-    """A long run of letters is a blob unless it is a plain hash or a path."""
+    """Mask a long run of letters unless it is a plain hash or a path."""
     run = match.group()
     is_hash = re.fullmatch(r"[0-9a-f]+", run) is not None
     is_mixed = any(sign.isdigit() for sign in run) and any(sign.isupper() for sign in run)

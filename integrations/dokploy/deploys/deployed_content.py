@@ -1,4 +1,4 @@
-"""What a stack is deployed from, as Dokploy's row holds it now: read, compared, written back."""
+"""Content a stack is deployed from, as Dokploy's row holds it now: read, compared, written back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from integrations.dokploy.models import ComposeRow, ComposeType, SourceType
 
 
 def content_of(row: ComposeRow) -> VersionContent:
-    """The part of the row that decides what a deploy brings up; secret."""
+    """Return the part of the row that determines a deploy; secret."""
     settings: JsonObject = {}
     if row.branch_field is not None:
         settings[row.branch_field] = getattr(row, row.branch_field)
@@ -38,38 +38,38 @@ def content_of(row: ComposeRow) -> VersionContent:
 
 
 def is_raw(row: ComposeRow) -> bool:
-    """Whether its file is kept in Dokploy."""
+    """Return whether its file is kept in Dokploy."""
     return row.source_type is SourceType.RAW
 
 
 def is_stack(managed: ManagedResource) -> bool:
-    """Whether it runs on Swarm."""
+    """Return whether it runs on Swarm."""
     return managed.type == ComposeType.STACK
 
 
 def source_of(row: ComposeRow) -> str:
-    """raw, git, github …"""
+    """Return the source: raw, git, github …"""
     return str(row.source_type or SourceType.UNKNOWN)
 
 
 def source_said(source: str) -> Text | str:
-    """The same for people; git and its hosts are called so in every language."""
+    """Return the source for people; git and its hosts keep their names in every language."""
     return text("dokploy_error.raw") if source == SourceType.RAW else source
 
 
 def branch_of(row: ComposeRow) -> str | None:
-    """Its branch or tag, where it comes from git."""
+    """Return its branch or tag; None if it does not come from git."""
     return getattr(row, row.branch_field) if row.branch_field else None
 
 
 def digest_of(content: VersionContent, *marks: str) -> str:
-    """SHA-256 over file, environment and settings; `marks` tell apart what these do not."""
+    """Return the SHA-256 of file, environment and settings; `marks` separate versions whose content is the same."""
     told = [content.compose_file, content.env, content.settings, *marks]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 async def file_of(parts: DokployDeps, row: ComposeRow) -> str | None:
-    """The Compose file: Dokploy's own, else the one last fetched from git, as it is deployed. None: not to be had.
+    """Return the Compose file: Dokploy's own, else the last one fetched from git, as deployed. None if unavailable.
 
     Holds secrets.
     """
@@ -82,7 +82,7 @@ async def file_of(parts: DokployDeps, row: ComposeRow) -> str | None:
 
 
 def services_in(text: str | None) -> list[ServiceFacts]:
-    """The services of a file; none where it is not to be had or cannot be read."""
+    """Return the services of a file; none if it is missing or unreadable."""
     if not text:
         return []
     try:
@@ -92,15 +92,16 @@ def services_in(text: str | None) -> list[ServiceFacts]:
 
 
 async def write_file(parts: DokployDeps, row: ComposeRow, text: str) -> None:
-    """Put another file into a raw compose; where Dokploy cannot convert it, the old one is put back and it fails."""
+    """Replace the file of a raw compose; if Dokploy cannot convert it, restore the old one and raise ActionFailed."""
     before = content_of(row)
     await write(parts, row, VersionContent(compose_file=text, env=before.env, settings=before.settings))
 
 
 async def write(parts: DokployDeps, row: ComposeRow, content: VersionContent) -> bool:
-    """Make the row's content this one; whether anything had to be written.
+    """Write the content into the row; return whether anything changed.
 
-    A file is proved by Dokploy's own converter: what it cannot convert is taken back, and ActionFailed says why.
+    Dokploy's own converter validates a file: if it cannot convert it, the old one is restored and ActionFailed names
+    the reason.
     """
     before = content_of(row)
     if before == content:
@@ -120,7 +121,7 @@ async def write(parts: DokployDeps, row: ComposeRow, content: VersionContent) ->
 
 @asynccontextmanager
 async def or_put_back(parts: DokployDeps, row: ComposeRow, written: VersionContent) -> AsyncIterator[None]:
-    """Put back what the row held when what was written surely was not deployed; a lost answer changes nothing."""
+    """Restore the row if what was written certainly was not deployed; after a lost answer it stays."""
     try:
         yield
     except SystemUnavailable:
@@ -165,7 +166,7 @@ async def _put(parts: DokployDeps, compose_id: str, before: VersionContent, afte
 
 
 def refuse_git(row: ComposeRow, managed: ManagedResource) -> None:
-    """Refused unless Dokploy itself keeps the file."""
+    """Raise Refused unless Dokploy itself keeps the file."""
     if not is_raw(row):
         where = f"branch or tag {branch_of(row)!r}" if branch_of(row) else "its repository"
         raise Refused(

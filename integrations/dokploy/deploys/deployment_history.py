@@ -1,4 +1,4 @@
-"""Dokploy's deployments and queue in this program's words: titles redacted, commits found, newest first."""
+"""Dokploy's deployments and queue as core types: titles redacted, commits found, newest first."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ RedactText = Callable[[str], str]
 TITLE_LIMIT = 200
 READ_LIMIT = 2000
 KEPT = 15
-"""Of each service; Dokploy itself keeps about ten."""
+"""Deployments kept of each service; Dokploy itself keeps about ten."""
 _COMMIT = re.compile(r"\b(?:Commit|Hash): ([0-9a-f]{7,64})\b")
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class History:
-    """Turns rows into deployments; a row that has not changed is not redacted again."""
+    """Converter of rows into deployments; an unchanged row is not redacted again."""
 
     def __init__(self, redact: RedactText) -> None:
         self._redact = redact
         self._made: dict[str, tuple[Row, Deployment]] = {}
 
     def all(self, rows: Iterable[Row]) -> Mapping[str, tuple[Deployment, ...]]:
-        """By the id of their compose or application, newest first; what is in none of the rows is forgotten."""
+        """Return the deployments by id of their compose or application, newest first; forget those not in the rows."""
         before, self._made = self._made, {}
         grouped: dict[str, list[Deployment]] = {}
         for row in rows:
@@ -38,7 +38,7 @@ class History:
         return {owner: newest_first(own) for owner, own in grouped.items()}
 
     def of_one(self, rows: Iterable[Row]) -> tuple[Deployment, ...]:
-        """Of one compose or application, newest first."""
+        """Return those of one compose or application, newest first."""
         return newest_first(self._one(row, self._made) for row in rows if _is_deploy(row))
 
     def _one(self, row: Row, known: Mapping[str, tuple[Row, Deployment]]) -> Deployment:
@@ -50,14 +50,14 @@ class History:
 
 
 def newest_first(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
-    """By the moment they were made."""
+    """Sort by the time of creation, newest first."""
     return tuple(sorted(deployments, key=lambda one: one.created_at or one.started_at or _BEGINNING, reverse=True))[
         :KEPT
     ]
 
 
 def deployment_of(row: Row, redact: RedactText) -> Deployment:
-    """One row; its error text is left out, for it is a whole script with the environment."""
+    """Convert one row; its error text is left out, because it is a whole script with the environment."""
     commit = _COMMIT.search(row.description or "")
     return Deployment(
         id=row.deployment_id,
@@ -71,17 +71,17 @@ def deployment_of(row: Row, redact: RedactText) -> Deployment:
 
 
 def shown_title(title: str, redact: RedactText) -> str:
-    """A title or a commit's message as it may be shown: anybody who pushes writes it, as long as they like."""
+    """Redact and shorten a title or commit message: anybody who pushes can write it, at any length."""
     return sanitize_line(redact(title[:READ_LIMIT]), TITLE_LIMIT)
 
 
 def owner_of(row: Row) -> str | None:
-    """The compose or application that was deployed; None: it is the run of a schedule, a backup or a preview."""
+    """Return the id of the deployed compose or application; None for the run of a schedule, a backup or a preview."""
     return row.compose_id or row.application_id if _is_deploy(row) else None
 
 
 def queued(jobs: Iterable[QueuedJob], own: Callable[[str], bool], redact: RedactText) -> tuple[QueuedDeployment, ...]:
-    """The queue in its order. It holds every organization's: of one that is not `own`, the title is left out."""
+    """Return the queue in its order. It covers every organization: titles of jobs that are not `own` are left out."""
     return tuple(_queued(job, own, redact) for job in jobs)
 
 

@@ -1,4 +1,4 @@
-"""Whether a database migration ran since a moment: known lines of migration tools in the logs of a stack."""
+"""Search for database migrations since a given time: known lines of migration tools in the logs of a stack."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from integrations.dokploy.deploys.version_keeping import newest_first
 from integrations.dokploy.models import ComposeRow
 
 LOOK_S = 8.0
-"""A preview may take 20 seconds in all."""
+"""Time limit of the search; a preview may take 20 seconds in all."""
 LOGS_LIMIT = 8
 _TAIL = 1000
 _TOOLS = {
@@ -36,19 +36,19 @@ _TOOLS = {
     "entity framework": r"Applying migration '\d{14}_",
     "migration": r"(?i)\bapplying (?:database )?migration:? +[\"'\w]",
 }
-"""Lines of a migration that is carried out; not those that every start prints, whether there is one or not."""
+"""Lines of a migration that runs, by tool; not the lines printed at every start."""
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _TOOLS.items()}
 
 
 def migration_in(text: str) -> str | None:
-    """The tool whose migration a log tells of; None: no known line."""
+    """Return the tool whose migration the log shows; None if no line is known."""
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(text)), None)
 
 
 async def migration_since(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, since: datetime) -> str | None:
-    """The tool that migrated since then, as the logs of its deployments and containers tell; None: nothing seen.
+    """Return the tool that migrated since then, by the logs of deployments and containers; None if none is seen.
 
-    A log that cannot be read says nothing.
+    A log that cannot be read counts as empty.
     """
     deployments = [
         one

@@ -1,4 +1,4 @@
-"""The way back to an earlier version of a compose: what to write, which images to name again, and how to deploy it."""
+"""Plan of a rollback to an earlier version of a compose: content to write, images to tag, and the deploy."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from integrations.dokploy.models import ComposeRow
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackPlan:
-    """What going back does. `content` is secret."""
+    """Steps of a rollback. `content` is secret."""
 
     content: VersionContent
     file: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Reference → id of the image that it shall mean again on the stack's host."""
+    """Reference → id of the image to tag with it on the stack's host."""
     tags_now: Mapping[str, str] = field(default_factory=dict)
-    """What those references mean now, where they mean anything."""
+    """Reference → id of the image it resolves to now, if any."""
     fetches: bool = True
     gone: tuple[str, ...] = ()
-    """References whose image of then is not on the host any more: another may come instead."""
+    """References whose old image is no longer on the host: another one may be used instead."""
     version: StackVersion | None = None
 
     def to_json(self) -> JsonObject:
-        """What undoes something; secret."""
+        """Return the plan as JSON, for a snapshot; secret."""
         content = self.content
         return {
             "compose_file": content.compose_file,
@@ -59,7 +59,7 @@ class RollbackPlan:
 
 
 def way_from(snapshot: JsonObject) -> RollbackPlan:
-    """The way that `to_json` wrote."""
+    """Read the plan that `to_json` wrote."""
     settings, tags = snapshot.get("settings"), snapshot.get("tags")
     compose_file = str(snapshot.get("compose_file") or "")
     return RollbackPlan(
@@ -75,7 +75,7 @@ def way_from(snapshot: JsonObject) -> RollbackPlan:
 
 
 async def last_good_before(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> StackVersion | None:
-    """The newest version that held and is not what runs."""
+    """Return the newest version that stayed healthy and is not the running one."""
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
     if newest is None:
         return None
@@ -89,12 +89,12 @@ async def last_good_before(parts: DokployDeps, managed: ManagedResource, row: Co
 
 
 def _same(then: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Whether no service is known to have run another image; a registry's digest cannot be compared to an id."""
+    """Return whether no service is known to have run another image; a registry's digest cannot be compared to an id."""
     return all("@" in image or now.get(service, image) == image for service, image in then.items())
 
 
 async def way_to_ref(managed: ManagedResource, row: ComposeRow, ref: str, parts: DokployDeps) -> RollbackPlan:
-    """To a tag or branch of the repository; Refused for a commit's hash."""
+    """Plan a rollback to a tag or branch of the repository; raises Refused for a commit's hash."""
     if row.branch_field is None:
         raise Refused(
             f"{managed.name!r} does not come from git ({source_of(row)}), so it has no tags or branches; give a "
@@ -113,7 +113,7 @@ async def way_to_ref(managed: ManagedResource, row: ComposeRow, ref: str, parts:
 
 
 async def way_to(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion) -> RollbackPlan:
-    """To a version; Refused, naming why, where there is none."""
+    """Plan a rollback to a version; raises Refused with the reason if it is impossible."""
     kept = await parts.versions.content(version.id)
     if kept is None:
         raise Refused(
@@ -159,7 +159,7 @@ async def _raw_way(
 
 
 async def _is_other(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> bool:
-    """Whether what was deployed last is not what the row holds: writing nothing and deploying changes something."""
+    """Return whether the row differs from the last deploy, so that deploying it unchanged would change something."""
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
     return newest is not None and newest.digest != digest_of(content_of(row))
 
@@ -167,7 +167,7 @@ async def _is_other(parts: DokployDeps, managed: ManagedResource, row: ComposeRo
 async def _way_by_images(
     parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion, kept: VersionContent
 ) -> RollbackPlan:
-    """From git, on the same branch: the images of then, under the names that the file has now."""
+    """Plan for git on the same branch: tag the old images with the names the file has now."""
     text = await file_of(parts, row)
     advice = "give a tag or branch of the repository that holds the earlier state (`ref`), or revert the commit there"
     told: dict[str, Value | Text] = {
@@ -210,7 +210,7 @@ async def _way_by_images(
 async def _tags(
     parts: DokployDeps, managed: ManagedResource, references: Mapping[str, str], version: StackVersion
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """References to name again, what they mean now, and by service those whose image of then is gone."""
+    """Return the references to tag, the images they resolve to now, and by service those whose old image is gone."""
     tags: dict[str, str] = {}
     tags_now: dict[str, str] = {}
     gone: dict[str, str] = {}
@@ -241,7 +241,7 @@ async def go(
     why: str,
     what: DeployKind = DeployKind.ROLLBACK,
 ) -> Result:
-    """Write, name the images, deploy. What Dokploy held and no version kept is kept before it is written over."""
+    """Write, tag the images and deploy. Content in Dokploy that is in no version is kept first."""
     with before_sending():
         await _keep_edits(parts, managed, row)
         written: dict[str, str] = {}
@@ -270,7 +270,7 @@ async def _tag(parts: DokployDeps, managed: ManagedResource, reference: str, ima
 
 
 async def _keep_edits(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> None:
-    """Keep a file that somebody wrote into Dokploy and nobody deployed."""
+    """Keep a file that was edited in Dokploy and never deployed."""
     content = content_of(row)
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
     if not is_raw(row) or (newest is not None and newest.digest == digest_of(content)):
@@ -282,17 +282,17 @@ async def _keep_edits(parts: DokployDeps, managed: ManagedResource, row: Compose
 
 
 def snapshot_of(row: ComposeRow, way: RollbackPlan) -> JsonObject:
-    """What brings the stack back to where it is now, after `way` was gone."""
+    """Return the state that restores the stack to what it is now, after the rollback `way`."""
     return replace(way, content=content_of(row), file=None, tags=way.tags_now, version=None).to_json()
 
 
 def image_lines(way: RollbackPlan) -> list[str]:
-    """The images that are named again, for a preview."""
+    """Return the images that are tagged again, for a preview."""
     return [f"{reference} → {image.removeprefix('sha256:')[:12]}" for reference, image in way.tags.items()]
 
 
 def settings_lines(before: VersionContent, after: VersionContent) -> list[str]:
-    """Changed fields of the row beside file and environment; never a command, which may hold secrets."""
+    """Return the changed fields other than file and environment; a command is not shown, it may hold secrets."""
     lines: list[str] = []
     for name in {**before.settings, **after.settings}:
         old, new = before.settings.get(name), after.settings.get(name)

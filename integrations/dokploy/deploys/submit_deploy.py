@@ -1,4 +1,4 @@
-"""Orders a deploy: once, with a title by which it is found again, and with everything written down before."""
+"""Sends a deploy once, with a title that identifies it, after everything is recorded."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from integrations.dokploy.deploys.version_keeping import keep_present, new_versi
 from integrations.dokploy.models import ComposeRow, DeploymentStatus, QueuedJob
 
 TITLE_LIMIT = 80
-"""What Dokploy's list of deployments shows in one line."""
+"""Length that Dokploy's list of deployments shows in one line."""
 ENDING_PAUSES_S = (0.2, 0.4, 0.8, 1.6)
-"""Between looks whether a job that has ended leaves the queue: it names its deployment and notifies before."""
+"""Pauses while a finished job leaves the queue: before that it names its deployment and notifies."""
 Send = Callable[..., Awaitable[object]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployOrder:
-    """What to deploy, and why."""
+    """Content to deploy, and the reason."""
 
     what: DeployKind
     fetches: bool = True
-    """Fetch the source first, where it comes from git; a rebuild of what is there does not."""
+    """Fetch the source first if it comes from git; False rebuilds what is there."""
     why: str = ""
     content: VersionContent
-    """What Dokploy's row holds now."""
+    """Content of Dokploy's row."""
     file: str | None = None
-    """The Compose file where it is known already."""
+    """Compose file, if it is known already."""
 
 
 def caller() -> CurrentCall:
-    """The call under way; Refused outside of one: a deploy that nobody wrote down could not be followed."""
+    """Return the current call; raises Refused outside of one: a deploy must be recorded to be followed."""
     found = current_call()
     if found is None:
         raise Refused(
@@ -56,7 +56,7 @@ def caller() -> CurrentCall:
 
 @contextmanager
 def before_sending() -> Iterator[None]:
-    """What does not answer before anything was sent has failed; nobody need ask whether it took effect."""
+    """Turn an unavailable system into ActionFailed: nothing was sent yet, so the outcome is known."""
     try:
         yield
     except SystemUnavailable as error:
@@ -65,16 +65,16 @@ def before_sending() -> Iterator[None]:
 
 
 class DeployUnderWay(Refused):
-    """Something of it is under way."""
+    """Deploy refused because another one of the same stack waits or runs."""
 
     def __init__(self, message: str, *, says: Text, is_active: bool = False) -> None:
         super().__init__(message, says=says)
         self.is_active = is_active
-        """A job of Dokploy's queue that runs, and does not wait."""
+        """True if a job of Dokploy's queue runs, False if it waits."""
 
 
 async def refuse_if_busy(parts: DokployDeps, managed: ManagedResource) -> None:
-    """Busy while Dokploy's queue, or one of our deploys, has this one under way."""
+    """Raise DeployUnderWay while Dokploy's queue or one of our deploys has this one under way."""
     job = next((one for one in await parts.dokploy.deployments.queue() if managed.id == owner_of(one)), None)
     if job is not None:
         state = "runs" if job.is_active else "waits"
@@ -94,9 +94,9 @@ async def refuse_if_busy(parts: DokployDeps, managed: ManagedResource) -> None:
 
 
 async def ready(parts: DokployDeps, stack: str) -> tuple[ManagedResource, ComposeRow]:
-    """The stack and its row; Busy while anything of it is under way.
+    """Return the stack and its row; raises DeployUnderWay while a deploy of it waits or runs.
 
-    A job stays in the queue for a moment after its deployment has ended: that one is waited for.
+    A job stays in the queue for a moment after its deployment has ended: that is waited out.
     """
     managed = parts.managed(stack)
     pauses = iter(ENDING_PAUSES_S)
@@ -119,12 +119,12 @@ def _is_running(row: ComposeRow) -> bool:
 
 
 def owner_of(job: QueuedJob) -> str | None:
-    """The id of the compose or application that a job deploys."""
+    """Return the id of the compose or application that a job deploys."""
     return job.data.compose_id or job.data.application_id
 
 
 async def order_compose(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, order: DeployOrder) -> Result:
-    """Keep the version, write the deploy down, then send it. AnswerLost: whether it is queued is unknown."""
+    """Keep the version, record the deploy, then send it. Raises AnswerLost if it is unknown whether it is queued."""
     with before_sending():
         await keep_present(parts, managed, row, only_good=True)
         good = await parts.versions.last_good(managed.id)
@@ -150,7 +150,7 @@ async def order_compose(parts: DokployDeps, managed: ManagedResource, row: Compo
 def new_deploy(
     parts: DokployDeps, managed: ManagedResource, *, what: DeployKind, why: str, known_ids: tuple[str, ...]
 ) -> Deploy:
-    """The record of a deploy that the call under way orders now."""
+    """Build the record of a deploy that the current call orders."""
     by = caller()
     return Deploy(
         key=by.key,
@@ -175,7 +175,7 @@ def new_deploy(
 
 
 def title_of(parts: DokployDeps, by: CurrentCall, what: DeployKind, why: str) -> str:
-    """`Ada: new version · ig-1a2b3c4d`: who, why, and a mark of the call; at most 80 characters."""
+    """Return the title `Ada: new version · ig-1a2b3c4d`: who, why, and a mark of the call; at most 80 characters."""
     mark = f" · ig-{hashlib.sha256(by.key.encode()).hexdigest()[:8]}"
     said = " ".join(parts.redact(f"{by.actor.name}: {why or what}").split())
     room = TITLE_LIMIT - len(mark)
@@ -183,7 +183,7 @@ def title_of(parts: DokployDeps, by: CurrentCall, what: DeployKind, why: str) ->
 
 
 async def place(parts: DokployDeps, deploy: Deploy, send: Send) -> Result:
-    """Write the deploy down, then send it; one that surely did not arrive is closed at once."""
+    """Record the deploy, then send it; one that certainly did not arrive is closed at once."""
     with before_sending():
         await parts.deploys.put(deploy)
     described = " ".join(

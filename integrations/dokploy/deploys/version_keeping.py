@@ -1,4 +1,4 @@
-"""Keeps the versions that stacks are deployed from, also the one that ran before we were asked anything."""
+"""Keeps the versions that stacks are deployed from, including the one that ran before our first action."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from integrations.dokploy.models import ComposeRow, DeploymentRow, DeploymentSta
 
 _COMMIT = re.compile(r"Commit:\s*([0-9a-f]{40})")
 FOUND = "found"
-"""Who deployed what ran before we were asked anything."""
+"""Author of a version that ran before our first action."""
 
 
 def newest_first(deployments: Iterable[DeploymentRow]) -> list[DeploymentRow]:
-    """Dokploy gives those of a compose unsorted."""
+    """Sort deployments, newest first; Dokploy gives those of a compose unsorted."""
     return sorted(deployments, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True)
 
 
 def commit_of(deployment: DeploymentRow | None) -> str | None:
-    """The full hash, once a deployment from git has ended."""
+    """Return the full commit hash of a finished deployment from git; None otherwise."""
     found = _COMMIT.search(deployment.description or "") if deployment is not None else None
     return found.group(1) if found else None
 
 
 async def is_kept(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> bool:
-    """Whether a version was kept since Dokploy last deployed: what runs is that one, or older than all."""
+    """Return whether a version was kept since Dokploy's last deploy: what runs is that one, or older than all."""
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
     deployments = newest_first(row.deployments)
     if newest is None:
@@ -90,7 +90,7 @@ def new_version(
     text: str | None,
     deploy_key: str | None = None,
 ) -> StackVersion:
-    """A version not kept yet. From git each deploy is one of its own: the same row may bring up another commit."""
+    """Build a version to keep. From git each deploy is a version: the same row may deploy another commit."""
     now = parts.clock.now()
     return StackVersion(
         managed_id=managed.id,
@@ -108,7 +108,7 @@ def new_version(
 
 
 def runs_well(containers: Sequence[Container], services: Sequence[ServiceFacts], *, must_fit: bool) -> bool:
-    """Whether every container is well and, with `must_fit`, they are those that the file describes."""
+    """Return whether every container is healthy and, with `must_fit`, matches a service of the file."""
     if not containers or not all(status_of(one).is_fine for one in containers):
         return False
     if not must_fit:
@@ -127,7 +127,7 @@ def _fits(container: Container, service: ServiceFacts) -> bool:
 
 
 def _means(written: str, image: str) -> bool:
-    """Whether an image as the file writes it may be that one; a variable may stand for anything."""
+    """Return whether an image in the file may be that one; a variable may stand for any."""
     pattern, position = "", 0
     for one in variables(written):
         pattern += re.escape(written[position : one.start]) + ".*"

@@ -1,1 +1,1 @@
-"""What is asked of Dokploy, how often, and what its answers mean."""
+"""Polling of Dokploy: the questions, their frequency, and the meaning of the answers."""

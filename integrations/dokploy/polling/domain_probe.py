@@ -1,4 +1,4 @@
-"""Asks a domain over HTTP as its visitors do, and says in one word what is wrong with it."""
+"""Requests a domain over HTTP as its visitors do, and classifies its problem in one word."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from core.errors import plain_reason
 
 TIME_LIMIT_S = 5.0
 NO_ROUTER = b"404 page not found"
-"""Traefik's whole answer for a host that no router knows."""
+"""Whole answer of Traefik for a host that no router knows."""
 BAD_GATEWAY = frozenset({502, 503, 504})
 DETAIL_LIMIT = 200
 TRAEFIK_DEFAULT = "TRAEFIK DEFAULT CERT"
-"""What Traefik shows while it has no certificate for a host."""
+"""Certificate that Traefik shows while it has none for a host."""
 AGENT = "InfraGuardian (domain check)"
 
 Resolve = Callable[[str], Awaitable[list[str]]]
 
 
 async def resolve(host: str) -> list[str]:
-    """The addresses of a name, by this machine's resolver; raises socket.gaierror."""
+    """Resolve a name with this machine's resolver; raises socket.gaierror."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 class _Fixed(AbstractResolver):
-    """Leads every name to addresses that are known already."""
+    """Resolver that returns addresses known already."""
 
     def __init__(self, addresses: list[str], ports: dict[int, int]) -> None:
         self._addresses = addresses
@@ -59,11 +59,11 @@ class _Fixed(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 class _Response(aiohttp.ClientResponse):
-    """Keeps the certificate: a connection whose short answer has come is given back before anybody can ask it."""
+    """Response that keeps the certificate: a connection whose short answer has arrived is released at once."""
 
     certificate: object = None
 
@@ -74,7 +74,7 @@ class _Response(aiohttp.ClientResponse):
 
 
 class DomainProbe:
-    """Sends one GET without cookies, keys or redirects; a second connection only reads a refused certificate."""
+    """Probe by one GET without cookies, keys or redirects; a second connection only reads a refused certificate."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ class DomainProbe:
         trusted: ssl.SSLContext | None = None,
         time_limit_s: float = TIME_LIMIT_S,
     ) -> None:
-        """`http_port`, `https_port`: where the proxy listens.
+        """Set the ports where the proxy listens: `http_port`, `https_port`.
 
-        `trusted`: which authorities count; None: this machine's.
+        `trusted`: the trusted authorities; None: this machine's.
         """
         self._clock = clock
         self._certificate_s = certificate_days * 86400
@@ -99,7 +99,7 @@ class DomainProbe:
         self._time_limit_s = time_limit_s
 
     async def ask(self, domain: Domain) -> DomainState:
-        """How it answers now; every failure is a state."""
+        """Return the state of the domain; every failure is a state too."""
         try:
             async with asyncio.timeout(self._time_limit_s):
                 return await self._ask(domain)
@@ -139,7 +139,7 @@ class DomainProbe:
         return self._state(domain, problem, f"HTTP {status}" if problem else "", status=status, ends=ends)
 
     async def _refused(self, domain: Domain, resolver: _Fixed, error: Exception) -> DomainState:
-        """Why a browser refuses the certificate, and when it ends, read over a connection that is not trusted."""
+        """Return the reason for the refused certificate and its end, read over an unverified connection."""
         why = getattr(error, "verify_message", "") or plain_reason(error)
         address = (await resolver.resolve(domain.host, 443))[0]
         context = ssl.create_default_context()
@@ -206,6 +206,6 @@ def _ends(certificate: object) -> datetime | None:
 
 
 def _reason(error: Exception) -> str:
-    """Why, without the address: `Connection refused`."""
+    """Return the reason without the address: `Connection refused`."""
     number = getattr(error, "errno", None)
     return os.strerror(number) if isinstance(number, int) and number > 0 else plain_reason(error).partition(" ssl:")[0]

@@ -1,4 +1,4 @@
-"""Keeps asking the domains of what is meant to run, a few at once, and remembers how they answered."""
+"""Keeps probing the domains of resources that should run, a few at once, and remembers the results."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 4
 STEP_S = 5.0
 AGAIN_AFTER_S = 30.0
-"""A failing domain is asked again so soon: one failure is no alarm, and its end should be seen."""
+"""Interval for a failing domain: one failure is no alarm, and its end should be seen soon."""
 ALL_FAIL = 3
-"""So many domains of which none can be reached tell of the network here, not of them."""
+"""Fewest domains, all unreachable, that show that this machine's own network is down."""
 _NETWORK = frozenset({"dns", "unreachable"})
 
 ProbeDomain = Callable[[Domain], Awaitable[DomainState]]
 
 
 class DomainWatch:
-    """An async context manager that asks while it is entered; `ask_domains` off: nothing."""
+    """Context manager that probes domains while it is entered; does nothing if `ask_domains` is off."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class DomainWatch:
         clock: Clock,
         ask: ProbeDomain | None = None,
     ) -> None:
-        """`managed`: `DokploySource.managed`. `ask`: how one domain is asked; None: a DomainProbe."""
+        """Take `managed` (`DokploySource.managed`) and `ask`, the probe of one domain; None: a DomainProbe."""
         self._settings = settings
         self._managed = managed
         self._clock = clock
@@ -64,11 +64,11 @@ class DomainWatch:
         await self._tasks.stop()
 
     def states(self) -> Mapping[str, DomainState]:
-        """How each answered last, by the domain's id."""
+        """Return the last state of each domain, by its id."""
         return self._states
 
     async def ask_due(self) -> None:
-        """One round: what is due is asked; what is not meant to run any more is forgotten."""
+        """Probe the domains that are due; forget those that should not run any more."""
         if not self._settings.ask_domains:
             return
         wanted = {domain.id: domain for one in self._managed() if _should_answer(one) for domain in _askable(one)}
@@ -90,7 +90,7 @@ class DomainWatch:
             return await self._ask(domain)
 
     def _take(self, found: list[DomainState]) -> None:
-        """Remember the answers; when nothing at all can be reached it is this machine that is cut off."""
+        """Remember the states; if no domain at all can be reached, it is this machine that is cut off."""
         is_cut_off = len(found) >= ALL_FAIL and all(state.problem in _NETWORK for state in found)
         if is_cut_off != self._is_cut_off:
             log.warning("no domain can be reached from here", was_any_reached=not is_cut_off)
@@ -120,5 +120,5 @@ def _should_answer(managed: ManagedResource) -> bool:
 
 
 def _askable(managed: ManagedResource) -> Iterable[Domain]:
-    """Its enabled domains; one with a wildcard has no address of its own."""
+    """Return its enabled domains; one with a wildcard has no address of its own."""
     return (one for one in managed.domains if one.is_enabled and "*" not in one.host and one.host)

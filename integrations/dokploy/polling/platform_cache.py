@@ -1,4 +1,4 @@
-"""All that is known of a Dokploy at one moment: what was asked last stays until it is asked again."""
+"""Everything known of a Dokploy: each answer stays until the next one to the same question."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATUS_OF = {DeployStatus.RUNNING: "running", DeployStatus.DONE: "done", Deploy
 
 
 class PlatformCache:
-    """Takes answers, gives a PlatformView; asks nothing itself."""
+    """Cache that takes answers and returns a PlatformView; it asks nothing itself."""
 
     def __init__(self, names: StackNames, *, since: datetime, stuck_after_s: float) -> None:
         self.is_loaded = False
@@ -33,7 +33,7 @@ class PlatformCache:
         self.status_at: datetime | None = None
         self.project_ids: frozenset[str] = frozenset()
         self.clock_ahead = timedelta()
-        """Of Dokploy."""
+        """Lead of Dokploy's clock over ours."""
         self._names = names
         self._since = since
         self._stuck_after_s = stuck_after_s
@@ -49,7 +49,7 @@ class PlatformCache:
     # -- answers ----------------------------------------------------------------------------------------------------
 
     def take_tree(self, tree: ProjectTree, at: datetime) -> None:
-        """All of it, anew."""
+        """Replace all managed resources."""
         self._leaves = {leaf.id: leaf for leaf in tree.leaves}
         self.project_ids = tree.project_ids
         self.status_at = at
@@ -57,7 +57,7 @@ class PlatformCache:
         self._forget()
 
     def take_project(self, project_id: str, leaves: Iterable[ManagedRow]) -> None:
-        """One project anew: what it holds no more is gone, unless it moved to another."""
+        """Replace one project: resources it no longer holds are dropped, unless they moved to another."""
         kept = {key: leaf for key, leaf in self._leaves.items() if leaf.project_id != project_id}
         self._leaves = kept | {leaf.id: leaf for leaf in leaves}
         self.project_ids |= {project_id}
@@ -66,7 +66,7 @@ class PlatformCache:
     def take_headings(
         self, found: Mapping[str, ManagedHeading], projects: Iterable[str], at: datetime
     ) -> frozenset[str]:
-        """Statuses of all; what is listed no more is gone. Returns the projects that hold something unknown here."""
+        """Update all statuses and drop what is no longer listed; return the projects that hold something unknown."""
         strange = {
             one.project_id
             for one in found.values()
@@ -83,24 +83,24 @@ class PlatformCache:
         return frozenset(strange)
 
     def take_deployments(self, found: Mapping[str, tuple[Deployment, ...]]) -> None:
-        """Those of everything."""
+        """Replace the deployments of all resources."""
         self._deployments = found
         self._follow_statuses(found)
         listed = {one.id for own in found.values() for one in own} | {one.run_id for one in self.backups()}
         self._errors = {key: error for key, error in self._errors.items() if key in listed}
 
     def take_own_deployments(self, managed_id: str, own: tuple[Deployment, ...]) -> None:
-        """Those of one compose or application."""
+        """Replace the deployments of one compose or application."""
         self._deployments = {**self._deployments, managed_id: own}
         self._follow_statuses({managed_id: own})
 
     def take_error(self, deployment_id: str, error: str, line: str) -> None:
-        """What the log of a failed deployment or backup says."""
+        """Store the error class and line from the log of a failed deployment or backup."""
         self._errors[deployment_id] = (error, line)
         self._managed = None
 
     def take_detail(self, managed_id: str, detail: ServiceDetails) -> None:
-        """What was asked of one."""
+        """Store the details of one resource."""
         self._details[managed_id] = detail
         leaf = self._leaves.get(managed_id)
         if leaf is not None and detail.status:
@@ -108,21 +108,21 @@ class PlatformCache:
         self._managed = None
 
     def take_volume_backups(self, managed_id: str, backups: tuple[BackupSchedule, ...]) -> None:
-        """Those of one compose's volumes."""
+        """Store the volume backups of one compose."""
         self._volume_backups[managed_id] = backups
 
     def take_runs(self, plan: BackupSchedule) -> None:
-        """How a backup went whose runs do not come with it."""
+        """Store the last run of a backup whose runs do not come with it."""
         self._runs[plan.state.id] = plan
 
     def take_own_backup(self, state: BackupState) -> None:
-        """How Dokploy's backup of itself went; only its notification tells."""
+        """Store the result of Dokploy's backup of itself, known only from its notification."""
         self._own_backup = state
 
     # -- what is known ----------------------------------------------------------------------------------------------
 
     def view(self, domains: Mapping[str, DomainState]) -> PlatformView:
-        """As the detectors see it."""
+        """Return the view for the detectors."""
         return PlatformView(
             managed=self.managed(),
             queue=self.queue,
@@ -136,34 +136,34 @@ class PlatformCache:
         )
 
     def managed(self) -> tuple[ManagedResource, ...]:
-        """Everything it manages, with what is known of each."""
+        """Return every managed resource, with all that is known of it."""
         if self._managed is None:
             named = managed_of(self._leaves.values(), self._names)
             self._managed = tuple(self._whole(one) for one in named)
         return self._managed
 
     def one(self, managed_id: str) -> ManagedResource | None:
-        """By the id of a compose, application or database."""
+        """Return the compose, application or database of that id; None if it is unknown."""
         return next((one for one in self.managed() if one.id == managed_id), None)
 
     def has(self, managed_id: str) -> bool:
-        """Whether it is one that this key may see."""
+        """Return whether the key may see that resource."""
         return managed_id in self._leaves
 
     def called(self, name: str, project: str) -> list[str]:
-        """Ids of what Dokploy itself calls so, in a project of that name."""
+        """Return the ids of the resources with that name in Dokploy, in a project of that name."""
         wanted = (sanitize_line(name, PLACE_LIMIT), sanitize_line(project, PLACE_LIMIT))
         named = ((leaf.id, (sanitize_line(leaf.name, PLACE_LIMIT), leaf.project)) for leaf in self._leaves.values())
         return [managed_id for managed_id, own in named if own == wanted]
 
     def backups(self) -> tuple[BackupState, ...]:
-        """Every planned backup that was seen, and Dokploy's own."""
+        """Return every planned backup that was seen, and Dokploy's own."""
         planned = [self._runs.get(plan.state.id, plan).state for plan in self._plans()]
         own = [self._own_backup] if self._own_backup else []
         return tuple(self._explained(one) for one in (*planned, *own))
 
     def untold(self, managed_id: str | None = None) -> list[BackupSchedule]:
-        """Planned backups whose runs have to be asked for, of one service or of all."""
+        """Return the planned backups whose runs must be asked for, of one service or of all."""
         return [one for one in self._plans() if not one.is_told and managed_id in (None, one.state.managed_id)]
 
     def _plans(self) -> list[BackupSchedule]:
@@ -171,7 +171,7 @@ class PlatformCache:
         return of_services + [plan for own in self._volume_backups.values() for plan in own]
 
     def is_busy(self, now: datetime) -> bool:
-        """Whether a deployment waits or runs; one that has run for far too long is not waited for."""
+        """Return whether a deployment waits or runs; one that has run far too long does not count."""
         oldest = now - timedelta(seconds=self._stuck_after_s)
         return bool(self.queue) or any(
             one.status is DeployStatus.RUNNING and (one.started_at or one.created_at or oldest) > oldest
@@ -180,7 +180,7 @@ class PlatformCache:
         )
 
     def unexplained(self) -> list[str]:
-        """Ids of deployments and backups that failed while they were watched and whose log was not read yet."""
+        """Return the ids of deployments and backups that failed while watched and whose log was not read yet."""
         newest = (next((one for one in own if one.status.is_final), None) for own in self._deployments.values())
         failed = [
             (one.id, one.finished_at or one.created_at)
@@ -208,7 +208,7 @@ class PlatformCache:
         return replace(one, detail=line) if line else one
 
     def _follow_statuses(self, found: Mapping[str, tuple[Deployment, ...]]) -> None:
-        """A deployment that is newer than the statuses tells what Dokploy did since."""
+        """Take the status from a deployment that is newer than the statuses."""
         for managed_id, own in found.items():
             leaf = self._leaves.get(managed_id)
             if leaf is None or not own or self.status_at is None:

@@ -1,4 +1,4 @@
-"""The questions a watched Dokploy is asked, one request each; an answer that fails loses nothing of what is known."""
+"""Polls a watched Dokploy, one request per question; a failed answer loses nothing that is known."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ LOG_TAIL = 300
 LOGS_AT_ONCE = 4
 LOG_TRIES = 2
 FORBIDDEN_FOR = timedelta(hours=1)
-"""Rights may be given meanwhile."""
+"""Pause after a refusal for missing rights: they may be granted meanwhile."""
 STRANGERS_LIMIT = 1000
 
 _NO_REASON = re.compile(r"(?i)\berror: (?:backup|upload to s3) failed\W*$")
-"""A backup's log says so beside the reason."""
+"""Line of a failed backup's log that does not name the reason."""
 
 PollCall = Callable[[], Awaitable[None]]
 
 
 class PlatformPoller:
-    """Puts questions to the client and the answers into `known`. KeyRejected passes through everywhere."""
+    """Poller that asks the client and puts the answers into `known`. KeyRejected passes through everywhere."""
 
     def __init__(self, client: Dokploy, known: PlatformCache, *, clock: Clock, redact: Callable[[str], str]) -> None:
         self._client = client
@@ -52,21 +52,21 @@ class PlatformPoller:
         self._log_tries: dict[str, int] = {}
         self.version = ""
         self.limits: dict[PollTopic, str] = {}
-        """What the key may not ask, with Dokploy's refusal."""
+        """Questions the key may not ask, with Dokploy's refusal."""
 
     async def load(self) -> None:
-        """Everything but details: 3 + number of projects requests."""
+        """Ask for everything except details: 3 requests and one per project."""
         tree, _ = await asyncio.gather(load_tree(self._client), self.side(DuePoll(PollTopic.QUEUE)))
         self._known.take_tree(tree, self._clock.now())
         await self.deployments()
 
     async def deployments(self) -> None:
-        """All deployments; where the key may not ask for them, the projects: something must tell that it is there."""
+        """Ask for all deployments; without the right to them, for the projects: some answer must show it is up."""
         if not await self._allowed(PollTopic.DEPLOYMENTS, self._ask_deployments):
             await self._ask_projects()
 
     async def side(self, turn: DuePoll) -> None:
-        """One of the other questions; that it fails is noted, no more."""
+        """Ask one of the other questions; a failure is only noted."""
         try:
             await self._allowed(turn.topic, lambda: self._ask(turn))
         except (SystemUnavailable, ActionFailed, NotFound) as error:
@@ -77,14 +77,14 @@ class PlatformPoller:
             self._failing.discard(turn.topic)
 
     async def service(self, managed_id: str, kind: ManagedKind) -> None:
-        """The deployments of one compose or application."""
+        """Ask for the deployments of one compose or application."""
         client = self._client.deployments
         is_compose = kind is ManagedKind.COMPOSE
         rows = await (client.of_compose(managed_id) if is_compose else client.of_application(managed_id))
         self._known.take_own_deployments(managed_id, self._history.of_one(rows))
 
     async def project(self, project_id: str) -> None:
-        """What one project holds."""
+        """Ask for the content of one project."""
         try:
             leaves = await load_project(self._client, project_id)
         except NotFound:
@@ -92,13 +92,13 @@ class PlatformPoller:
         self._known.take_project(project_id, leaves)
 
     async def backups(self, managed_id: str, topic: PollTopic, limit: int) -> None:
-        """How the backups of one service or its volumes went; `topic`: `detail` or `volumes`."""
+        """Ask for the last runs of a service's or its volumes' backups; `topic`: `detail` or `volumes`."""
         await self.side(DuePoll(topic, managed_id))
         for plan in self._known.untold(managed_id)[:limit]:
             await self.side(DuePoll(PollTopic.RUNS, plan.state.id))
 
     async def failures(self) -> None:
-        """Read the log of what has failed since the last look, for the line that names the error."""
+        """Read the logs of new failures, for the line that names the error."""
         wanted = [key for key in self._known.unexplained() if self._log_tries.get(key, 0) < LOG_TRIES]
         for key in wanted[:LOGS_AT_ONCE]:
             self._log_tries[key] = self._log_tries.get(key, 0) + 1
@@ -137,7 +137,7 @@ class PlatformPoller:
         self._known.queue_at = self._clock.now()
 
     async def _ask_projects(self) -> None:
-        """Statuses of everything; a project that holds something new is asked for, too."""
+        """Ask for the statuses of everything, and for each project that holds something new."""
         found = await self._client.projects.all()
         project_ids = [one.project_id for one in found]
         changed = self._known.take_headings(headings(found), project_ids, self._clock.now())
@@ -166,7 +166,7 @@ class PlatformPoller:
     # -- rights -----------------------------------------------------------------------------------------------------
 
     async def _allowed(self, topic: PollTopic, ask: PollCall) -> bool:
-        """Ask, unless the key was refused that lately; whether it was allowed. A refusal is said once."""
+        """Ask, unless the key was refused that lately; return whether it was allowed. A refusal is logged once."""
         until = self._forbidden_until.get(topic)
         if until is not None and self._clock.now() < until:
             return False

@@ -1,4 +1,4 @@
-"""A watched Dokploy: few, steady questions, and a snapshot of what is known."""
+"""Snapshots of a watched Dokploy, from few and steady requests."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ log = structlog.get_logger(__name__)
 NAME = "dokploy"
 NOTICES_LIMIT = 64
 AT_ONCE = 8
-"""Announced services that one look asks for; the rest waits for the next."""
+"""Announced services asked in one look; the others wait for the next."""
 REFUSED_FOR = timedelta(minutes=1)
 LIMITED_FOR = timedelta(minutes=15)
-"""A key over its limit stays over it while it is used: it needs a pause."""
+"""Pause for a key over its limit, which stays over it while it is used."""
 
 
 def _no_domains() -> Mapping[str, DomainState]:
@@ -46,7 +46,7 @@ def _no_domains() -> Mapping[str, DomainState]:
 
 
 class DokploySource:
-    """`SnapshotSource` over Dokploy. The first look loads everything; later ones ask at most what is due."""
+    """Source of snapshots (`SnapshotSource`). The first look loads everything; later ones ask at most what is due."""
 
     def __init__(
         self,
@@ -61,9 +61,9 @@ class DokploySource:
         domain_states: Callable[[], Mapping[str, DomainState]] = _no_domains,
         on_names: Callable[[], None] | None = None,
     ) -> None:
-        """`since`: what ended before is history. `version`: Dokploy's, where it is known already.
+        """Take `since` (earlier events are history) and `version`, Dokploy's if it is known already.
 
-        `domain_states`: how the domains answer (`DomainWatch.states`). `on_names`: called when `names` learnt some.
+        `domain_states`: the states of the domains (`DomainWatch.states`). `on_names`: called when `names` has new ones.
         """
         self._client = client
         self._names = names
@@ -83,11 +83,11 @@ class DokploySource:
 
     @property
     def name(self) -> str:
-        """`dokploy`"""
+        """Name of the source: `dokploy`."""
         return NAME
 
     async def look(self, *, only: Sequence[str] = ()) -> Snapshot:
-        """What is known now, after asking what is due; raises SystemUnavailable when Dokploy or the key fails."""
+        """Ask what is due and return the snapshot; raises SystemUnavailable if Dokploy or the key fails."""
         async with self._looking:
             await self._asked(self._clock.now())
             self._tell_names()
@@ -95,47 +95,47 @@ class DokploySource:
         return Snapshot(at=self._clock.now(), host=host, platform=self.view())
 
     async def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
-        """Dokploy tells no events of containers: this only waits."""
+        """Wait only: Dokploy sends no container events."""
         await asyncio.Event().wait()
         nothing: tuple[EngineEvent, ...] = ()
         for event in nothing:
             yield event
 
     async def sample(self) -> dict[str, Sample]:
-        """Nothing: it has no containers of its own."""
+        """Return no samples: it has no containers of its own."""
         return {}
 
     async def oom_kills(self) -> dict[str, int]:
-        """Nothing: it has no containers of its own."""
+        """Return no kills: it has no containers of its own."""
         return {}
 
     # -- what others ask --------------------------------------------------------------------------------------------
 
     @property
     def limits(self) -> Mapping[PollTopic, str]:
-        """What the key may not ask, with Dokploy's refusal."""
+        """Questions the key may not ask, with Dokploy's refusal."""
         return self._questions.limits
 
     def view(self) -> PlatformView:
-        """What is known, without asking."""
+        """Return the current view, without asking."""
         return self._known.view(self._domain_states())
 
     def managed(self) -> tuple[ManagedResource, ...]:
-        """Everything it manages, as last told."""
+        """Return every managed resource as last reported."""
         return self._known.managed()
 
     async def announce(self, notice: DokployNotice) -> None:
-        """Let the next look ask at once for what the notice is about; the oldest of too many is dropped."""
+        """Make the next look ask for the subject of the notice; the oldest of too many is dropped."""
         self._notices.append(notice)
 
     async def changed(self, managed_id: str) -> None:
-        """Let the next look ask at once how that one's deployments stand: we had it deployed, or stopped it."""
+        """Make the next look ask for the deployments of a resource that we deployed or stopped."""
         found = self._known.one(managed_id)
         kind = found.kind if found else ManagedKind.COMPOSE
         await self.announce(DokployNotice(kind=NoticeKind.BUILD, managed_id=managed_id, managed_kind=kind))
 
     async def detail(self, managed_id: str) -> ManagedResource | None:
-        """That one with its domains, source and branch asked for now; None: it is not known here."""
+        """Ask for the domains, source and branch of a resource, and return it; None if it is unknown here."""
         found = self._known.one(managed_id)
         if found is None:
             return None
@@ -145,7 +145,7 @@ class DokploySource:
     # -- asking -----------------------------------------------------------------------------------------------------
 
     async def _asked(self, now: datetime) -> None:
-        """Ask what is due; a key that was not taken is left alone for a while, with the same cause."""
+        """Ask what is due; after a rejected key, pause and repeat the same error."""
         if self._refusal is not None and now < self._refusal[0]:
             raise _unavailable(self._refusal[1])
         try:
@@ -178,9 +178,9 @@ class DokploySource:
         await self._questions.failures()
 
     async def _poll(self, now: datetime) -> None:
-        """All deployments; before them the queue while anything waits or runs.
+        """Ask for all deployments; before them for the queue while anything waits or runs.
 
-        In this order: what still runs and was in no queue a moment before has been forgotten by Dokploy.
+        In this order, a deployment that runs but was in no queue just before has been forgotten by Dokploy.
         """
         if not self._rounds.poll(now):
             return
@@ -235,7 +235,7 @@ class DokploySource:
 
 
 def _subject(notice: DokployNotice) -> tuple[object, ...]:
-    """What it is about: of several that tell of the same, the last one is asked about."""
+    """Return the subject of the notice: of several with the same one, only the last is asked about."""
     if notice.kind is NoticeKind.BUILD:
         return (notice.kind, notice.managed_id)
     return (notice.kind, notice.project, notice.name)

@@ -1,4 +1,4 @@
-"""Which question is due: all deployments every few seconds, and the others one at a time, going round."""
+"""Order of the questions: all deployments every few seconds, the others one at a time, in rotation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from enum import StrEnum
 from core.deployments.platform import ManagedKind, ManagedResource
 
 EARLY = timedelta(seconds=0.5)
-"""A look that comes by so much too early is not sent away."""
+"""Tolerance for a look that comes a little too early."""
 
 
 class PollTopic(StrEnum):
-    """What Dokploy is asked about."""
+    """Question that Dokploy is asked."""
 
     DEPLOYMENTS = "deployments"
     QUEUE = "queue"
@@ -24,13 +24,13 @@ class PollTopic(StrEnum):
     DETAIL = "detail"
     VOLUMES = "volumes"
     RUNS = "runs"
-    """Of a planned backup."""
+    """Runs of a planned backup."""
     LOG = "log"
 
 
 @dataclass(frozen=True)
 class DuePoll:
-    """One question of the round."""
+    """Next question of the rotation."""
 
     topic: PollTopic
     about: str = ""
@@ -38,11 +38,11 @@ class DuePoll:
 
 
 _ROUND = (PollTopic.PROJECTS, PollTopic.DETAIL, PollTopic.QUEUE, PollTopic.DETAIL, PollTopic.DETAIL)
-"""Statuses and queue come back soon; what is asked of each service one by one takes the rest."""
+"""Rotation in which statuses and queue return often; the questions about single services take the other places."""
 
 
 class PollRotation:
-    """Keeps to one question every `poll_s` and one every `sweep_s`, however often it is asked."""
+    """Rotation of one poll every `poll_s` and one other question every `sweep_s`, however often it is called."""
 
     def __init__(self, *, poll_s: float, sweep_s: float) -> None:
         self._poll = timedelta(seconds=poll_s)
@@ -53,18 +53,18 @@ class PollRotation:
         self._details: deque[DuePoll] = deque()
 
     def poll(self, now: datetime) -> bool:
-        """Whether to ask for the deployments now; if so, the next time is counted from here."""
+        """Return whether the deployments are due; if so, start the next interval."""
         if self._polled_at is not None and now - self._polled_at < self._poll - EARLY:
             return False
         self._polled_at = now
         return True
 
     def missed(self) -> None:
-        """The deployments were not told: ask again with the next look."""
+        """Make the deployments due again with the next look, because they did not come."""
         self._polled_at = None
 
     def sweep(self, now: datetime) -> bool:
-        """Whether one of the other questions is due; a long pause is not made up for."""
+        """Return whether one of the other questions is due; those missed in a long pause are skipped."""
         if self._swept_at is None:
             self._swept_at = now
             return False
@@ -75,7 +75,7 @@ class PollRotation:
         return True
 
     def next(self, managed: Iterable[ManagedResource], backups: Iterable[str], *, wants_version: bool) -> DuePoll:
-        """The next one of the round; `backups`: ids of those whose runs have to be asked for."""
+        """Return the next question; `backups`: ids of those whose runs must be asked for."""
         if wants_version:
             return DuePoll(PollTopic.VERSION)
         self._keep(tuple(managed), tuple(backups))
@@ -90,12 +90,12 @@ class PollRotation:
         return turn
 
     def hurry(self, managed_id: str) -> None:
-        """Ask for what is known of that one first."""
+        """Move the questions about that resource to the front."""
         wanted = [turn for turn in self._details if turn.about == managed_id]
         self._details = deque([*wanted, *(turn for turn in self._details if turn.about != managed_id)])
 
     def _keep(self, managed: tuple[ManagedResource, ...], backups: tuple[str, ...]) -> None:
-        """New ones come first, composes before databases, backups last; what is gone is dropped."""
+        """Put new questions in front, composes before databases, backups last; drop those about what is gone."""
         ordered = sorted(managed, key=lambda one: list(ManagedKind).index(one.kind))
         turns = [
             DuePoll(PollTopic.DETAIL, one.id) for one in ordered if one.kind is not ManagedKind.DATABASE or one.type

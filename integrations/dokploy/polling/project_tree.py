@@ -1,4 +1,4 @@
-"""Dokploy's projects as what it manages: each compose, application and database under the name people know it by."""
+"""Tree of Dokploy's projects: each compose, application and database under the name people know."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from integrations.dokploy.models import (
 )
 
 PLACE_LIMIT = 60
-"""Of the name of a project or an environment, as it is shown."""
+"""Longest name of a project or an environment that is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ManagedRow:
-    """One managed thing as the tree of projects tells it, without domains and deployments."""
+    """Managed resource in the tree of projects, without domains and deployments."""
 
     id: str
     kind: ManagedKind
     name: str
-    """Dokploy's; two projects may use the same."""
+    """Name in Dokploy; two projects may use the same."""
     app_name: str
     project_id: str = ""
     project: str = ""
@@ -39,30 +39,30 @@ class ManagedRow:
     server: str | None = None
     status: str = ""
     type: str = ""
-    """Of a database, which one; else not told here."""
+    """Type of a database; empty for others."""
 
     @property
     def named(self) -> StackName:
-        """What its name is made from."""
+        """Parts its name is made from."""
         return StackName(app_name=self.app_name, name=self.name, environment=self.environment, project=self.project)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectTree:
-    """Everything Dokploy manages, of the projects that the key may see."""
+    """Managed resources of all projects that the key may see."""
 
     leaves: tuple[ManagedRow, ...] = ()
     project_ids: frozenset[str] = frozenset()
 
     def managed(self, names: StackNames) -> tuple[ManagedResource, ...]:
-        """Named; names new to `names` are learnt."""
+        """Return the resources with their names; new ones are added to `names`."""
         return managed_of(self.leaves, names)
 
 
 async def load_tree(client: Dokploy) -> ProjectTree:
-    """Ask for all of it: 1 + number of projects requests, as many at once as the client sends.
+    """Load all projects with 1 request and one per project, as many at once as the client sends.
 
-    A project that goes meanwhile is left out. Raises the client's errors.
+    A project deleted meanwhile is left out. Raises the client's errors.
     """
     projects = await client.projects.all()
     answers = await asyncio.gather(*(load_project(client, one.project_id) for one in projects), return_exceptions=True)
@@ -77,13 +77,13 @@ async def load_tree(client: Dokploy) -> ProjectTree:
 
 
 async def load_project(client: Dokploy, project_id: str) -> tuple[ManagedRow, ...]:
-    """Ask for one project: one request."""
+    """Load one project: one request."""
     environments = await client.environments.of_project(project_id)
     return tuple(leaf for environment in environments for leaf in leaves_of(environment, project_id))
 
 
 def leaves_of(environment: EnvironmentRow, project_id: str = "") -> Iterator[ManagedRow]:
-    """What is in an environment; rows without `app_name` (of calls that leave it out) are skipped."""
+    """Yield the resources of an environment; rows without `app_name` (of calls that leave it out) are skipped."""
     project = environment.project
     for row in (*environment.compose, *environment.applications, *environment.databases):
         leaf = leaf_of(row, environment, project, project_id)
@@ -94,7 +94,7 @@ def leaves_of(environment: EnvironmentRow, project_id: str = "") -> Iterator[Man
 def leaf_of(
     row: ServiceRow, environment: EnvironmentRow | None, project: ProjectRow | None, project_id: str = ""
 ) -> ManagedRow | None:
-    """One row of Dokploy's with the place it came from; None: it does not tell its `app_name`."""
+    """Convert one row with its place in Dokploy; None if it has no `app_name`."""
     if row.app_name is None:
         return None
     service_id, kind, status = _identity(row)
@@ -124,17 +124,17 @@ def _identity(row: ServiceRow) -> tuple[str, ManagedKind, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ManagedHeading:
-    """What the list of all projects tells of one managed thing."""
+    """Entry of a managed resource in the list of all projects."""
 
     id: str
     project_id: str
     name: str = ""
     status: str = ""
-    """Empty where it is not told (databases, for an owner's key)."""
+    """Status; empty if it is not sent (databases, for an owner's key)."""
 
 
 def headings(projects: Iterable[ProjectRow]) -> Mapping[str, ManagedHeading]:
-    """By id, all that the list of projects names."""
+    """Return every resource in the list of projects, by id."""
     found: dict[str, ManagedHeading] = {}
     for project in projects:
         for environment in project.environments:
@@ -147,7 +147,7 @@ def headings(projects: Iterable[ProjectRow]) -> Mapping[str, ManagedHeading]:
 
 
 def managed_of(leaves: Iterable[ManagedRow], names: StackNames) -> tuple[ManagedResource, ...]:
-    """The leaves under the names that people know, by project, environment and name; new names are learnt."""
+    """Name the resources and sort them by project, environment and name; new names are added to `names`."""
     known = tuple(leaves)
     names.learn(leaf.named for leaf in known)
     databases: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""What Dokploy tells only of one service at a time: domains, source, branch, and how its backups went."""
+"""Details that Dokploy sends of one service at a time: domains, source, branch, and backup runs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from integrations.dokploy.client.instance_models import VolumeBackup
 from integrations.dokploy.models import ApplicationRow, BackupRow, ComposeRow, DatabaseKind, DeploymentRow, DomainRow
 
 HOST_LIMIT = 253
-"""Of a name in DNS."""
+"""Longest host name, as in DNS."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackupSchedule:
-    """A planned backup and how it went last."""
+    """Planned backup and its last run."""
 
     state: BackupState
     owner: Owner
-    """What its runs are asked for as."""
+    """Kind of owner its runs are asked for by."""
     is_told: bool = False
-    """Whether its runs came with it; else they are to be asked for."""
+    """True if its runs came with it; otherwise they must be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceDetails:
-    """What one look at a compose, an application or a database told."""
+    """Details from one request about a compose, an application or a database."""
 
     at: datetime
     domains: tuple[Domain, ...] = ()
@@ -41,14 +41,14 @@ class ServiceDetails:
     backups: tuple[BackupSchedule, ...] = ()
 
     def added_to(self, managed: ManagedResource) -> ManagedResource:
-        """The managed thing with what this tells of it."""
+        """Return the resource with these details added."""
         return replace(
             managed, domains=self.domains, source=self.source, type=self.type or managed.type, branch=self.branch
         )
 
 
 async def ask_detail(client: Dokploy, managed: ManagedResource, now: datetime) -> ServiceDetails:
-    """One request; the secrets in the answer are dropped with it."""
+    """Ask for the details with one request; the secrets in the answer are dropped with it."""
     if managed.kind is ManagedKind.COMPOSE:
         return _of_compose(await client.composes.one(managed.id), managed, now)
     if managed.kind is ManagedKind.APPLICATION:
@@ -59,13 +59,13 @@ async def ask_detail(client: Dokploy, managed: ManagedResource, now: datetime) -
 
 
 async def ask_volume_backups(client: Dokploy, managed: ManagedResource) -> tuple[BackupSchedule, ...]:
-    """One request: the planned backups of a compose's volumes."""
+    """Ask for the planned backups of a compose's volumes with one request."""
     rows = await client.volume_backups.of("compose", managed.id)
     return tuple(_volume_plan(row, managed) for row in rows if row.enabled is not False)
 
 
 async def ask_runs(client: Dokploy, plan: BackupSchedule) -> BackupSchedule:
-    """One request: how a planned backup went."""
+    """Ask for the last run of a planned backup with one request."""
     return _with_runs(plan, await client.deployments.of(plan.owner, plan.state.id))
 
 
@@ -94,7 +94,7 @@ def _of_application(row: ApplicationRow, now: datetime) -> ServiceDetails:
 
 
 def domain_of(row: DomainRow) -> Domain:
-    """A domain."""
+    """Convert a domain."""
     return Domain(
         id=row.domain_id,
         host=sanitize_line(row.host, HOST_LIMIT),
@@ -124,7 +124,7 @@ def _volume_plan(row: VolumeBackup, managed: ManagedResource) -> BackupSchedule:
 
 
 def _with_runs(plan: BackupSchedule, runs: Iterable[DeploymentRow]) -> BackupSchedule:
-    """With its newest run; the text of its error is left out, for it may hold the database's password."""
+    """Return the plan with its newest run; the error text is left out, for it may hold the database's password."""
     dated = ((run.created_at or run.started_at, run) for run in runs)
     known = [(at, run) for at, run in dated if at is not None]
     if not known:

@@ -1,1 +1,1 @@
-"""Dokploy's API calls, one file per noun."""
+"""Calls of Dokploy's API, one file per noun."""

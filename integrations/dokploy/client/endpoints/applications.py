@@ -8,31 +8,31 @@ from integrations.dokploy.models import ApplicationRow
 
 
 class Applications:
-    """Nothing here deletes an application."""
+    """Calls about applications; none deletes one."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def one(self, application_id: str) -> ApplicationRow:
-        """All of it, secrets included."""
+        """Return all of it, secrets included."""
         return await self._transport.get("application.one", ApplicationRow, {"applicationId": application_id})
 
     async def deploy(self, application_id: str, *, title: str | None = None, description: str | None = None) -> None:
-        """Queue a deployment; answers at once and with nothing."""
+        """Queue a deployment; returns at once, without an id."""
         body = job_body("applicationId", application_id, title, description)
         await self._transport.order("application.deploy", body)
 
     async def redeploy(self, application_id: str, *, title: str | None = None, description: str | None = None) -> None:
-        """Queue a rebuild without fetching the source; a failure of it is notified to nobody."""
+        """Queue a rebuild without fetching the source; Dokploy sends no notification if it fails."""
         body = job_body("applicationId", application_id, title, description)
         await self._transport.order("application.redeploy", body)
 
     async def start(self, application_id: str) -> None:
-        """Scale to one replica, also a service that had more; `reload` brings those back."""
+        """Scale to one replica, even if it had more; `reload` brings those back."""
         await self._transport.order("application.start", {"applicationId": application_id}, patience=Patience.SLOW)
 
     async def stop(self, application_id: str) -> None:
-        """Scale to none. Dokploy hides failures: look at the containers afterwards."""
+        """Scale to zero. Dokploy hides failures: check the containers afterwards."""
         await self._transport.order("application.stop", {"applicationId": application_id}, patience=Patience.SLOW)
 
     async def reload(self, application_id: str, app_name: str) -> None:

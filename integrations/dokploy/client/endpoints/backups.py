@@ -1,4 +1,4 @@
-"""Backups of databases and volumes, and where they go. There is no list of backups: they hang on their service."""
+"""Backups of databases and volumes. Dokploy has no list of backups: they are fields of their service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VolumeOwner = Literal["application", "compose", "postgres", "mysql", "mariadb", 
 
 
 class BackupRun(StrEnum):
-    """What is backed up, as Dokploy's calls name it."""
+    """Kind of backup, as Dokploy's calls name it."""
 
     POSTGRES = "manualBackupPostgres"
     MYSQL = "manualBackupMySql"
@@ -25,27 +25,27 @@ class BackupRun(StrEnum):
 
 
 class Backups:
-    """Restoring is not in the API."""
+    """Calls about backup plans; the API has no restore."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def one(self, backup_id: str) -> BackupRow:
-        """One backup plan."""
+        """Return one backup plan."""
         return await self._transport.get("backup.one", BackupRow, {"backupId": backup_id})
 
     async def run(self, run: BackupRun, backup_id: str) -> None:
-        """Make a backup now; answers when done."""
+        """Make a backup now; returns when it is done."""
         await self._transport.order(f"backup.{run}", {"backupId": backup_id}, patience=Patience.LONG)
 
 
 class VolumeBackups:
-    """Those with `turn_off` stop their service meanwhile."""
+    """Calls about volume backups; those with `turn_off` stop their service meanwhile."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def of(self, owner: VolumeOwner, owner_id: str) -> list[VolumeBackup]:
-        """Of one service."""
+        """Return the volume backups of one service."""
         params = {"id": owner_id, "volumeBackupType": owner}
         return await self._transport.get("volumeBackups.list", list[VolumeBackup], params)

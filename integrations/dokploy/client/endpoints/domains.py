@@ -1,4 +1,4 @@
-"""Domains: where they point, and whether they resolve."""
+"""Domains: their targets, and the check that they resolve."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from integrations.dokploy.models import DomainCheck, DomainRow
 
 
 class Domains:
-    """A change to a compose's domain takes effect at its next deploy."""
+    """Calls about domains; a compose's domain changes at its next deploy."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def of_compose(self, compose_id: str) -> list[DomainRow]:
-        """Its domains."""
+        """Return the domains of a compose."""
         return await self._transport.get("domain.byComposeId", list[DomainRow], {"composeId": compose_id})
 
     async def one(self, domain_id: str) -> DomainRow:
-        """One domain."""
+        """Return one domain."""
         return await self._transport.get("domain.one", DomainRow, {"domainId": domain_id})
 
     async def check(self, domain: str, *, server_ip: str | None = None) -> DomainCheck:
-        """Whether the name resolves, and to that address where given; nothing is changed."""
+        """Check that the name resolves, to `server_ip` if given; changes nothing."""
         body = {"domain": domain} if server_ip is None else {"domain": domain, "serverIp": server_ip}
         return await self._transport.post("domain.validateDomain", DomainCheck, body)
 
     async def update(self, domain_id: str, host: str, **changes: Unpack[DomainChanges]) -> DomainRow:
-        """Change its route, for example the port; `host` stays unless another is given."""
+        """Change its route, such as the port; `host` stays unless another is given."""
         body = {"domainId": domain_id, "host": host, **wire(changes)}
         return await self._transport.post("domain.update", DomainRow, body)

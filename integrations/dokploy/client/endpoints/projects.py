@@ -7,13 +7,13 @@ from integrations.dokploy.models import EnvironmentRow, ProjectRow
 
 
 class Projects:
-    """Every project is born with an environment called `production`."""
+    """Calls about projects; each project is created with an environment `production`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def all(self) -> list[ProjectRow]:
-        """Every project the key may see: ids, names and statuses of its services, without `app_name`.
+        """Return every project the key may see: ids, names and statuses of its services, without `app_name`.
 
         Of databases an owner's or admin's key gets only the ids; see `Environments.of_project`.
         """
@@ -21,11 +21,11 @@ class Projects:
 
 
 class Environments:
-    """Where services live."""
+    """Calls about environments: the parts of a project that hold services."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def of_project(self, project_id: str) -> list[EnvironmentRow]:
-        """Its environments with `app_name`, status and server of every service, databases too."""
+        """Return its environments with `app_name`, status and server of every service, databases included."""
         return await self._transport.get("environment.byProjectId", list[EnvironmentRow], {"projectId": project_id})

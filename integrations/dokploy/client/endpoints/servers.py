@@ -7,19 +7,19 @@ from integrations.dokploy.client.transport import Transport
 
 
 class Instance:
-    """Dokploy itself. What prunes volumes, restarts or updates it is left out."""
+    """Calls about Dokploy itself; those that prune volumes, restart or update it are left out."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def version(self) -> str:
-        """`v0.30.2`"""
+        """Return the version, such as `v0.30.2`."""
         return await self._transport.get("settings.getDokployVersion", str)
 
     async def is_healthy(self) -> bool:
-        """Whether Dokploy reaches its own database."""
+        """Return whether Dokploy reaches its own database."""
         return (await self._transport.get("settings.health", dict[str, str])).get("status") == "ok"
 
     async def infrastructure_health(self) -> InfrastructureHealth:
-        """Dokploy's database and proxy; needs an admin's key."""
+        """Return the health of Dokploy's database and proxy; needs an admin's key."""
         return await self._transport.get("settings.checkInfrastructureHealth", InfrastructureHealth)

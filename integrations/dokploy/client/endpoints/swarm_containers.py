@@ -9,7 +9,7 @@ from integrations.dokploy.client.transport import Patience, Transport
 
 
 class Containers:
-    """`server_id` None: the machine Dokploy runs on. `restart` works on every container of the host, if any does."""
+    """Calls about containers; `server_id` None: Dokploy's own machine. `restart` takes any container of the host."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -21,9 +21,9 @@ class Containers:
         *,
         server_id: str | None = None,
     ) -> list[ContainerRow]:
-        """Of one compose, stopped ones too. Without a type names with that beginning count, other stacks' too.
+        """Return the containers of one compose, stopped ones too. Without a type, `app_name` matches as a prefix.
 
-        An error reads as none: an empty list does not prove that there are none.
+        Dokploy returns an empty list on errors too, so it does not prove that there are none.
         """
         params = {"appName": app_name, "appType": app_type, "serverId": server_id}
         return await self._transport.get("docker.getContainersByAppNameMatch", list[ContainerRow], params)
@@ -31,16 +31,16 @@ class Containers:
     async def running_of_app(
         self, app_name: str, kind: Literal["standalone", "swarm"], *, server_id: str | None = None
     ) -> list[ContainerRow]:
-        """Running ones only."""
+        """Return the running containers."""
         params = {"appName": app_name, "type": kind, "serverId": server_id}
         return await self._transport.get("docker.getContainersByAppLabel", list[ContainerRow], params)
 
     async def inspect(self, container_id: str, *, server_id: str | None = None) -> Inspection | None:
-        """`docker inspect`; None: there is no such container."""
+        """Return `docker inspect`; None if there is no such container."""
         params = {"containerId": container_id, "serverId": server_id}
         return await self._transport.get_or_none("docker.getConfig", Inspection, params)
 
     async def restart(self, container_id: str, *, server_id: str | None = None) -> None:
-        """Restart by id or name; answers when done (10 s where SIGTERM is ignored)."""
+        """Restart by id or name; returns when done (10 s if SIGTERM is ignored)."""
         body = {"containerId": container_id} | ({"serverId": server_id} if server_id is not None else {})
         await self._transport.order("docker.restartContainer", body, patience=Patience.SLOW)

@@ -1,4 +1,4 @@
-"""What can be changed of a service: Python's names here, Dokploy's on the wire."""
+"""Fields of a service that can be changed: Python's names here, Dokploy's on the wire."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pydantic.alias_generators import to_camel
 
 
 class ComposeChanges(TypedDict, total=False):
-    """Fields of a compose; what is left out stays. Dokploy ignores `appName`, and a compose keeps its server."""
+    """Fields of a compose; fields left out stay. Dokploy ignores `appName`, and a compose keeps its server."""
 
     env: str | None
     compose_file: str
-    """Not checked by Dokploy: broken YAML is stored, see `Composes.converted_file`."""
+    """Compose file; Dokploy stores broken YAML unchecked, see `Composes.converted_file`."""
     compose_path: str
     branch: str | None
     gitlab_branch: str | None
     bitbucket_branch: str | None
     gitea_branch: str | None
     custom_git_branch: str | None
-    """A branch or a tag. Never a commit: the clone fails and leaves the code folder empty."""
+    """Branch or tag. Never a commit: the clone fails and leaves the code folder empty."""
     command: str
 
 
 class DomainChanges(TypedDict, total=False):
-    """Fields of a domain; what is left out stays, but `host` is always sent."""
+    """Fields of a domain; fields left out stay, but `host` is always sent."""
 
     path: str | None
     port: int | None
@@ -35,5 +35,5 @@ class DomainChanges(TypedDict, total=False):
 
 
 def wire(changes: Mapping[str, object]) -> dict[str, object]:
-    """The changes under Dokploy's names."""
+    """Return the changes under Dokploy's names."""
     return {to_camel(name): value for name, value in changes.items()}

@@ -1,4 +1,4 @@
-"""Who our key is and what it may do."""
+"""Owner of the key, and its rights."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from integrations.dokploy.client.instance_models import Member
 from integrations.dokploy.client.transport import Transport
 
 Permissions = dict[str, dict[str, bool]]
-"""For each resource (`docker`, `service` …) what the key may do with it (`read`, `create` …)."""
+"""Rights of the key: for each resource (`docker`, `service` …) the operations (`read`, `create` …)."""
 
 
 class UserCalls:
-    """A key has no rights of its own: it may what its user may in its organization."""
+    """Calls about the key's user; a key has the rights of its user in its organization."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def me(self) -> Member:
-        """The key's user as a member of its organization."""
+        """Return the key's user as a member of its organization."""
         return await self._transport.get("user.get", Member)
 
     async def permissions(self) -> Permissions:
-        """What the key may do."""
+        """Return the rights of the key."""
         return await self._transport.get("user.getPermissions", Permissions)
