@@ -1,4 +1,4 @@
-"""Takes secrets out of command lines and other free text of a Compose file."""
+"""Masks secrets in command lines and other free text of a Compose file."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _VARIABLE = re.compile(r"(?:\$\$?\{[A-Za-z_][A-Za-z0-9_]*\}|\$\$?[A-Za-z_][A-Za-
 
 
 def is_harmless(value: str) -> bool:
-    """Whether a value says nothing secret by its form: a small number, a boolean, a duration, or only a variable."""
+    """Return whether a value can be no secret by its form: a small number, a boolean, a duration or only a variable."""
     return _HARMLESS.fullmatch(value.strip()) is not None or _VARIABLE.fullmatch(value.strip()) is not None
 
 
 def is_secret_key(name: str) -> bool:
-    """Whether a key, label, flag or variable of that name holds a secret."""
+    """Return whether the name of a key, label, flag or variable suggests a secret."""
     return is_secret_name(name) or _SECRET_PART.search(name) is not None
 
 
 def without_secrets(text: str) -> str:
-    """The text with its passwords, tokens and keys masked; keeps its line breaks."""
+    """Return the text with passwords, tokens and keys masked; its line breaks stay."""
     text = _CRYPT.sub(MASK, text)
     text = _HTPASSWD.sub(MASK, text)
     text = _without_flags(text)
@@ -56,7 +56,7 @@ BREAKS = re.compile(r"(\r\n|\r|\n)")
 
 
 def words_without_secrets(words: Sequence[str]) -> tuple[str, ...]:
-    """The words of a command line, masked each for itself and where the one before asks for a secret."""
+    """Return the words of a command line with secrets masked, within a word or as the value of the flag before it."""
     shown: list[str] = []
     for position, word in enumerate(words):
         before = words[position - 1] if position else ""
@@ -66,14 +66,14 @@ def words_without_secrets(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def takes_secret(flag: str) -> bool:
-    """Whether the word behind such a flag is a secret: `--requirepass`, `-p`."""
+    """Return whether the word after this flag is a secret, as after `--requirepass` or `-p`."""
     if not flag.startswith("-") or "=" in flag:
         return False
     return flag in _SHORT_FLAGS if len(flag) == 2 else is_secret_key(flag.lstrip("-"))
 
 
 def _without_flags(text: str) -> str:
-    """Mask what stands behind such flags; what stands behind others is looked into as well: `sh -c "mysql -p x"`."""
+    """Mask the values of secret flags, also inside the values of other flags: `sh -c "mysql -p x"`."""
     parts: list[str] = []
     position = 0
     while (found := _FLAG.search(text, position)) is not None:

@@ -13,7 +13,7 @@ from integrations.compose_file.yaml_tree import YamlNode, read
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 SET_BY_DOKPLOY = frozenset({"APP_NAME", "COMPOSE_PROJECT_NAME", "PATH", "HOME", "PWD"})
-"""Dokploy writes the first two into the .env file, and the shell of a deploy has the others."""
+"""Variables a deploy overrides: Dokploy writes the first two into the .env file, its shell has the others."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SETTING = re.compile(r"(?P<head>[ \t]*(?:export[ \t]+)?)(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)(?P<sign>[ \t]*[=:][ \t]*)")
 _BARE = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(?=\r|\n|$)")
@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=?&~*^-]+(?: [A-Za-z0-9_./:@%+,=?&~*^-]+
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedKeys:
-    """Names of variables, never values; each in the order of the file."""
+    """Names of the variables that differ, never values; each group in the order of the file."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -33,7 +33,7 @@ class ChangedKeys:
 
     @property
     def is_empty(self) -> bool:
-        """Whether both say the same."""
+        """True when nothing differs."""
         return not (self.added or self.removed or self.changed)
 
 
@@ -41,18 +41,18 @@ class ChangedKeys:
 class _Setting:
     key: str
     raw: str
-    """The value as written, quotes included, a comment behind it not."""
+    """The value as written, with its quotes, without a trailing comment."""
     start: int
     end: int
 
 
 def keys(env: str) -> list[str]:
-    """The names it sets, in order, each once."""
+    """Return the names that are set, in order, each once."""
     return list(dict.fromkeys(setting.key for setting in _settings(env)))
 
 
 def changed_keys(before: str, after: str) -> ChangedKeys:
-    """Which names came, went or got another value; of a name that stands twice the last one counts."""
+    """Return the names that were added, removed or changed; of a name that is set twice the last one counts."""
     old, new = _values(before), _values(after)
     return ChangedKeys(
         added=tuple(key for key in new if key not in old),
@@ -62,7 +62,7 @@ def changed_keys(before: str, after: str) -> ChangedKeys:
 
 
 def set_value(env: str, key: str, value: str) -> str:
-    """The environment with one value set where its key stands, or in a new line at the end; the rest stays.
+    """Return the environment with one value set, in its line or in a new one at the end; the rest stays.
 
     The value is taken literally: what a .env file would read otherwise is quoted.
     """
@@ -90,7 +90,7 @@ def set_value(env: str, key: str, value: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """A value as a .env file must write it to be read back literally."""
+    """Quote a value so that a .env file reads it back literally."""
     if value == "" or _PLAIN.fullmatch(value):
         return value
     if "'" not in value and "\\" not in value and "\n" not in value and "\r" not in value:
@@ -100,7 +100,7 @@ def quoted(value: str) -> str:
 
 
 def unset_variables(compose_text: str, env: str) -> list[str]:
-    """The variables that the file needs and the environment does not set, in order.
+    """Return the variables that the file needs and the environment does not set, in order.
 
     One with a default (`${X:-y}`) is not needed; `${X:?…}` also needs a value that is not empty; `$$X` is no variable.
     ComposeFileError when the file cannot be read.
@@ -115,7 +115,7 @@ def unset_variables(compose_text: str, env: str) -> list[str]:
 
 
 def _scalars(node: YamlNode) -> Iterator[str]:
-    """Every value of a file, keys left out: Compose puts no variables there."""
+    """Yield every value of a file; keys are left out, since Compose substitutes no variables there."""
     stack = [node]
     while stack:
         one = stack.pop()
@@ -144,7 +144,7 @@ def _settings(env: str) -> Iterator[_Setting]:
 
 
 def _value_at(env: str, start: int) -> tuple[str, int]:
-    """The value as written, and where the line that ends it is looked for."""
+    """Return the value as written, and the position from which to look for the end of its line."""
     quoted_value = _QUOTED.match(env, start)
     if quoted_value is not None:
         return quoted_value.group(), quoted_value.end()

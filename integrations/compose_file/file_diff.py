@@ -1,4 +1,4 @@
-"""Shows what an edit changes, short enough for a telephone and without secrets."""
+"""Shows what an edit changes, short enough for a phone and without secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["diff", "masked"]
 LINE_LIMIT = 20
 WIDTH = 60
 _COMPARED_LINES = 4000
-"""Beyond these, what differs is shown as one block: comparing takes the square of it."""
+"""Longer files are shown as one changed block: comparing takes time that grows with the square of their length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class _LineChange:
 
 
 def diff(before: str, after: str, *, context: int = 1) -> list[str]:
-    """Unified lines (`-`, `+`, blank), secrets masked, each hunk behind a line with the service's name: `@@ api`.
+    """Return unified lines (`-`, `+`, blank), secrets masked, each hunk after a line with the service's name: `@@ api`.
 
     At most 20 lines of at most 60 characters; a last line `… -3 +8` counts what does not fit. Empty: no change.
     A value that changed and is masked shows as `- KEY: [secret]` and `+ KEY: [secret]`.
@@ -73,7 +73,7 @@ def _changes(old: Sequence[str], new: Sequence[str]) -> list[_LineChange]:
 
 
 def _hunks(changes: list[_LineChange], context: int, total: int) -> Iterator[list[_LineChange]]:
-    """Changes whose surroundings touch, together."""
+    """Group the changes whose context lines touch."""
     hunk: list[_LineChange] = []
     for one in changes:
         if hunk and one.start - hunk[-1].stop > 2 * context:
@@ -119,7 +119,7 @@ def _limited(lines: list[str]) -> list[str]:
 
 
 def _section(old: list[str], new: list[str], first: _LineChange) -> str:
-    """The service (or top-level section) that the first changed line belongs to."""
+    """Return the service (or top-level section) that the first changed line belongs to."""
     lines, position = (old, first.start) if first.start < first.stop else (new, first.new_start)
     outer, inner, inner_column = "", "", 0
     for line in lines[: position + 1]:

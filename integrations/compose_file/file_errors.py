@@ -1,4 +1,4 @@
-"""What is wrong with a Compose file, in words that never quote a value: values may be secret."""
+"""Errors in a Compose file, worded so that they never quote a value: values may be secret."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class ComposeFileError(ActionFailed):
         column: int | None = None,
         variable: str | None = None,
     ) -> None:
-        """`says`: the problem for people; the place is put before it."""
+        """`says`: the problem for people; line and column are put before it."""
         self.problem = problem
-        """What is wrong and the next step, without the place."""
+        """The problem and the next step, without line and column."""
         self.line = line
         """Counted from 1."""
         self.column = column
         """Counted from 1."""
         self.variable = variable
-        """The environment variable that holds what was to be changed: change it there."""
+        """The environment variable that holds the value: change it there."""
         where = f", line {line}, column {column}" if line is not None else ""
         super().__init__(f"the compose file{where}: {problem}", says=_placed(says, line, column))
 
@@ -44,17 +44,17 @@ def _placed(says: Text, line: int | None, column: int | None) -> Text:
 
 
 def named(name: str) -> str:
-    """The name of a key or service for a message; one that looks like a secret or like no name is left out."""
+    """Return the name of a key or service for a message; left out when it looks like a secret or is no valid name."""
     return repr(name) if _NAME.fullmatch(name) and redact(name) == name else "(a name not shown here)"
 
 
 def shown(name: str) -> Text | str:
-    """The same for people."""
+    """Return the name for a message to people, hidden in the same cases."""
     return name if named(name) == repr(name) else text("compose_error.name_hidden")
 
 
 def no_service(name: str, known: Iterable[str]) -> ComposeFileError:
-    """The error for a service that the file does not have, with the nearest name."""
+    """Return the error for a service that the file does not have, with the nearest name."""
     names = sorted(known)
     near = closest(name, names)
     if near is not None:

@@ -1,4 +1,4 @@
-"""Finds the variables that Compose puts into a value: $NAME, ${NAME}, ${NAME:-default}; `$$` is a dollar sign."""
+"""Finds the variables that Compose substitutes: $NAME, ${NAME}, ${NAME:-default}; `$$` is a dollar sign."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Variable:
     start: int
     end: int
     sign: str = ""
-    """What stands behind the name: `:-` and `-` a default, `:?` and `?` an error, `:+` and `+` a replacement."""
+    """Operator after the name: `:-` and `-` a default, `:?` and `?` an error, `:+` and `+` a replacement."""
     rest: str = ""
-    """What stands behind the sign."""
+    """Text after the operator."""
 
     @property
     def has_default(self) -> bool:
-        """Whether it is meant to work without the variable."""
+        """True when the value works without the variable."""
         return self.sign.endswith(("-", "+"))
 
 
 def variables(value: str) -> list[Variable]:
-    """The variables of a value, the outermost ones; what their defaults hold is in `rest`."""
+    """Return the outermost variables of a value; those inside their defaults are in `rest`."""
     return list(_variables(value))
 
 
@@ -70,7 +70,7 @@ def _closing(value: str, position: int) -> int | None:
 
 
 def needed(value: str, is_set: dict[str, bool], depth: int = 0) -> Iterator[str]:
-    """The names without which the value cannot be as meant; `is_set` says of each known name whether it has a value."""
+    """Yield the variables a value needs that have no value; `is_set`: known name → whether its value is not empty."""
     for variable in variables(value) if depth < DEPTH_LIMIT else ():
         has_value = is_set.get(variable.name)
         if variable.has_default:

@@ -1,4 +1,4 @@
-"""Shows a Compose file without its secrets: every line stays where it is, values that may be secret are masked.
+"""Shows a Compose file without its secrets: every line stays in place, values that may be secret are masked.
 
 Fails closed: environment values are masked whatever they are called, and a file that is no YAML line by line.
 """
@@ -27,23 +27,23 @@ _LABELS = frozenset({"labels", "annotations"})
 
 
 class _As(Enum):
-    """How the values of a place are read."""
+    """Way in which the values of a section are masked."""
 
     PLAIN = auto()
     ENVIRONMENT = auto()
     LABELS = auto()
     SECRET = auto()
     NAMES = auto()
-    """Names of Compose secrets and configs, and where their files are: no secrets themselves."""
+    """Names of Compose secrets and configs, and the paths of their files: no secrets themselves."""
 
 
 def masked(text: str) -> str:
-    """The whole file for people to read: comments, keys and lines stay, what may be secret is `[secret]`."""
+    """Return the whole file for people to read: comments, keys and lines stay, possible secrets become `[secret]`."""
     return "".join(part for line in zip_lines(text) for part in line)
 
 
 def zip_lines(text: str) -> list[tuple[str, str]]:
-    """The masked lines, each with its line break; as many as the text has."""
+    """Return (line, line break) pairs of the masked text; as many as the text has lines."""
     try:
         document = read(text)
         shown = _Mask(document).text()
@@ -58,7 +58,7 @@ def zip_lines(text: str) -> list[tuple[str, str]]:
 
 
 class _Mask:
-    """Collects what of a file is replaced by what."""
+    """Collects the replacements for the secrets of a file."""
 
     def __init__(self, document: ComposeDocument) -> None:
         self._document = document
@@ -75,7 +75,7 @@ class _Mask:
         return "".join([*parts, self._gap(position, len(self._source))])
 
     def _gap(self, start: int, end: int) -> str:
-        """What stands between two scalars: signs and comments."""
+        """Return the text between two scalars: punctuation and comments, with the comments masked."""
         return _COMMENT.sub(lambda found: comment(found.group()), self._source[start:end])
 
     def _walk(self, node: YamlNode, how: _As, path: tuple[str, ...]) -> None:
@@ -155,7 +155,7 @@ class _Mask:
 
 
 def _reading(name: str, how: _As, path: tuple[str, ...]) -> _As:
-    """How what stands under a key is read."""
+    """Return the way to mask the values under a key."""
     if how in (_As.SECRET, _As.ENVIRONMENT):
         return how
     if name == "<<":
@@ -180,7 +180,7 @@ def _is_secret_label(name: str) -> bool:
 
 
 def _masked_lines(source: str, shown: str, *, style: str = "") -> str:
-    """As many lines as the source has, each masked; the head of a block scalar stays."""
+    """Mask each line of the source and keep their number; the head of a block scalar stays."""
     first, *rest = BREAKS.split(source)
     head = first.split("#")[0].rstrip() if style in ("|", ">") else shown
     lines = [head]
@@ -192,7 +192,7 @@ def _masked_lines(source: str, shown: str, *, style: str = "") -> str:
 
 
 def comment(text: str) -> str:
-    """A comment without what may be secret: values commented out, and what follows words such as password."""
+    """Return a comment without possible secrets: commented-out values, and the text after words such as password."""
     setting = _COMMENTED_SETTING.fullmatch(text)
     if setting is not None:
         name = setting.group(1).strip("#-=: \t\"'")
@@ -218,7 +218,7 @@ _PORT = re.compile(r"[\"']?[0-9.:]{1,30}(?:/tcp|/udp)?[\"']?")
 
 
 def _conservative(lines: list[str]) -> Iterator[str]:
-    """The lines of a file that is no YAML: keys, and the values of few keys; everything else masked."""
+    """Yield the lines of a file that is not YAML: keys and the values of a few keys stay, everything else is masked."""
     for line in lines:
         if not line.strip():
             yield line
@@ -243,7 +243,7 @@ def _open(head: str, value: str) -> str:
 
 
 def _without_keys(lines: list[str]) -> Iterator[str]:
-    """Mask the lines of private keys that stand in the clear, in comments for instance."""
+    """Mask the lines of private keys that appear in plain text, for instance in comments."""
     is_inside = False
     for line in lines:
         begins, ends = "-----BEGIN" in line, "-----END" in line

@@ -1,4 +1,4 @@
-"""What a Compose file says about its services, free of secrets."""
+"""Reads the services of a Compose file into facts free of secrets."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ DEPLOY_CPUS = ("deploy", "resources", "limits", "cpus")
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceFacts:
-    """One service; merges, aliases and `extends` within the file followed, variables left as `${NAME}`."""
+    """Facts of one service: merges, aliases and `extends` within the file followed, variables left as `${NAME}`."""
 
     name: str
     image: str | None
     build: str | None
-    """The folder it is built from, `.` where only other things of the build are said."""
+    """Build folder; `.` when only other build options are given. None: it is not built."""
     memory_limit_bytes: int | None
     memory_written_at: MemoryPlace
     memory_is_inherited: bool
-    """The limit comes from an anchor, a merge or `extends`; an edit writes it into the service itself."""
+    """True when the limit comes from an anchor, a merge or `extends`; an edit writes it into the service itself."""
     memory_variable: str | None
-    """The environment variable that holds the limit, when one does."""
+    """The environment variable that holds the limit; None: the limit is no variable."""
     cpu_limit: float | None
     restart: str | None
     ports: tuple[str, ...]
     """Short form: `8080:80`, `127.0.0.1:5432:5432/tcp`."""
     expose: tuple[str, ...]
     healthcheck_test: tuple[str, ...] | None
-    """`CMD` or `CMD-SHELL` and what follows; secrets masked. None: the file says none (the image may have one)."""
+    """`CMD` or `CMD-SHELL` and its arguments, secrets masked. None: not in the file (the image may have one)."""
     environment_keys: tuple[str, ...]
     env_files: tuple[str, ...]
     volumes: tuple[str, ...]
@@ -49,7 +49,7 @@ class ServiceFacts:
 
 
 def services(text: str) -> list[ServiceFacts]:
-    """The services of a file, in its order; ComposeFileError when it cannot be read."""
+    """Return the services of a file, in its order; ComposeFileError when it cannot be read."""
     document = read(text)
     return [_facts(document, name) for name in service_nodes(document)]
 
@@ -90,7 +90,7 @@ def _memory(document: ComposeDocument, service: str) -> tuple[MemoryPlace, YamlN
 
 
 def environment_keys(node: YamlNode | None) -> tuple[str, ...]:
-    """The names an `environment:` sets, in map or list style."""
+    """Return the names that an `environment:` sets, in map or list style."""
     if node is None:
         return ()
     if node.kind == "mapping":

@@ -1,4 +1,4 @@
-"""Changes single values of a file's text and leaves every other character where it is."""
+"""Changes single values in the text of a file and leaves every other character alone."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _COMMENT_LINE = re.compile(r"(\r\n|\r|\n)([ \t]*)#[^\r\n]*")
 
 @dataclass(frozen=True)
 class Source:
-    """A scalar as the file shall write it, quotes included; or an alias."""
+    """A scalar as it is written in the file, quotes included; or an alias."""
 
     text: str
 
 
 ValueTree = Source | Sequence["ValueTree"] | Mapping[str, "ValueTree"]
-"""What shall be written; the keys of a mapping are sources too."""
+"""Tree to write; the keys of a mapping are sources too."""
 
 
 def scalar(value: str, *, style: str = "") -> Source:
-    """A string as a YAML scalar, in the given quotes where it fits, quoted where it must be."""
+    """Return a string as a YAML scalar, in the given quotes where it fits, quoted where it must be."""
     if style == "'" and "\n" not in value and value.isprintable():
         return Source("'" + value.replace("'", "''") + "'")
     if style != '"' and _PLAIN.fullmatch(value) and not _SPECIAL.fullmatch(value):
@@ -35,7 +35,7 @@ def scalar(value: str, *, style: str = "") -> Source:
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./$](?:[A-Za-z0-9_./@=+${}-]|:(?=[^\s:])|,(?=\S)|(?<=\S) (?=[A-Za-z0-9_./-]))*")
-"""Written without quotes whatever stands around it; `{`, `}` and `,` only outside of flow collections."""
+"""Needs no quotes anywhere; `{`, `}` and `,` only outside flow collections."""
 _SPECIAL = re.compile(
     r"(?i)~|null|true|false|yes|no|on|off|y|n|[-+]?[0-9_.,:]+(?:e[-+]?[0-9]+)?|0[xob][0-9a-f_]+|[-+]?\.(?:inf|nan)"
     r"|[0-9]{4}-[0-9].*"
@@ -54,7 +54,7 @@ def _escaped(character: str) -> str:
 
 
 def flow(tree: ValueTree) -> str:
-    """The tree on one line."""
+    """Return the tree on one line."""
     if isinstance(tree, Source):
         is_bare = tree.text[:1] not in ('"', "'", "[", "{")
         return flow_scalar(tree.text) if is_bare and re.search(r"[,\[\]{}]", tree.text) else tree.text
@@ -64,12 +64,12 @@ def flow(tree: ValueTree) -> str:
 
 
 def flow_scalar(text: str) -> str:
-    """A plain scalar that holds signs of a flow collection, quoted."""
+    """Return text with flow punctuation as a quoted scalar."""
     return scalar(text, style='"').text
 
 
 def block(tree: ValueTree, indent: int, step: int) -> list[str]:
-    """The lines of a mapping or list, indented."""
+    """Return the lines of a mapping or list, indented."""
     blanks = " " * indent
     lines: list[str] = []
     if isinstance(tree, Mapping):
@@ -91,7 +91,7 @@ def block(tree: ValueTree, indent: int, step: int) -> list[str]:
 
 
 def copied(document: ComposeDocument, node: YamlNode, *, by_name: bool = True) -> ValueTree:
-    """A node of the file as a tree that means the same; `by_name`: what has an anchor is written as its alias."""
+    """Return a node of the file as a tree of the same meaning; `by_name`: an anchored node becomes its alias."""
     if by_name and (node.kind == "alias" or node.anchor):
         return Source(f"*{node.value if node.kind == 'alias' else node.anchor}")
     if node.kind == "sequence":
@@ -105,14 +105,14 @@ def copied(document: ComposeDocument, node: YamlNode, *, by_name: bool = True) -
 
 
 def opened(document: ComposeDocument, node: YamlNode) -> dict[str, ValueTree]:
-    """A mapping, or an alias of one, as a tree whose entries can be changed without changing anything else."""
+    """Return a mapping, or the target of an alias, as a tree whose entries can change without affecting others."""
     if node.kind == "alias" or node.anchor:
         return {"<<": copied(document, node)}
     return {document.source(key): copied(document, value) for key, value in node.entries}
 
 
 def replace(document: ComposeDocument, key: YamlNode, value: YamlNode, tree: ValueTree, *, in_flow: bool) -> str:
-    """The text with the value of `key` replaced; a comment on its line stays."""
+    """Return the text with the value of `key` replaced; a comment on its line stays."""
     text = document.text
     is_block = value.style in ("|", ">") or (
         value.kind in ("mapping", "sequence") and (not value.is_flow or value.start > _line_end(text, key.end))
@@ -138,7 +138,7 @@ def replace(document: ComposeDocument, key: YamlNode, value: YamlNode, tree: Val
 
 
 def add(document: ComposeDocument, mapping: YamlNode, key: str, tree: ValueTree) -> str:
-    """The text with one more entry at the end of a mapping that has some already, or is an empty `{}`."""
+    """Return the text with an entry added at the end of a mapping that has entries or is an empty `{}`."""
     text = document.text
     if mapping.is_flow:
         entry = f"{key}: {flow(tree)}"
@@ -162,7 +162,7 @@ def _last_leaf(node: YamlNode) -> YamlNode:
 
 
 def append(document: ComposeDocument, sequence: YamlNode, tree: ValueTree) -> str:
-    """The text with one more item at the end of a list."""
+    """Return the text with an item added at the end of a list."""
     text = document.text
     if sequence.is_flow:
         if not sequence.items:
@@ -174,13 +174,13 @@ def append(document: ComposeDocument, sequence: YamlNode, tree: ValueTree) -> st
 
 
 def dash_column(document: ComposeDocument, sequence: YamlNode) -> int:
-    """Where the dashes of a block list stand."""
+    """Return the column of the dashes of a block list."""
     dash = document.text.rindex("-", 0, max(sequence.items[0].start, sequence.content + 1))
     return dash - _line_start(document.text, dash)
 
 
 def remove(document: ComposeDocument, collection: YamlNode, position: int) -> str:
-    """The text without one entry or item of a mapping or list; of a block, its whole lines go."""
+    """Return the text without one entry or item of a mapping or list; in block style its whole lines go."""
     text = document.text
     spans = [(key.start, value.end) for key, value in collection.entries] or [
         (item.start, item.end) for item in collection.items
@@ -198,7 +198,7 @@ def remove(document: ComposeDocument, collection: YamlNode, position: int) -> st
 
 
 def _after(document: ComposeDocument, end: int, column: int, lines: list[str]) -> str:
-    """The text with lines behind the one that holds `end` and behind the comments that belong to it."""
+    """Return the text with lines added after the line of offset `end` and the comments that belong to it."""
     text = document.text
     if text[end - 1 : end] in ("\n", "\r"):  # behind a block scalar that keeps its last line breaks
         return text[:end] + "".join(line + document.line_break for line in lines) + text[end:]
@@ -219,10 +219,10 @@ def _line_start(text: str, at: int) -> int:
 
 
 def put(document: ComposeDocument, path: Sequence[str], tree: ValueTree, *, start: YamlNode | None = None) -> str:
-    """The text with the value at the end of `path` set, from the root or the given mapping on.
+    """Return the text with the value at the end of `path` set, from the root or the given mapping on.
 
-    What a mapping on the way merges in, or is an alias of, stays as it is: what was inherited is written out or
-    merged where it is changed. Raises ComposeFileError when something on the way is no mapping.
+    Mappings that are merged in or aliased on the way stay as they are: an inherited value is written out or merged
+    where it is changed. Raises ComposeFileError when something on the way is not a mapping.
     """
     node = start if start is not None else document.root
     in_flow = node.is_flow
@@ -254,7 +254,7 @@ def _key(name: str) -> str:
 
 
 def _grown(document: ComposeDocument, node: YamlNode | None, rest: Sequence[str], tree: ValueTree) -> ValueTree:
-    """What stands at `node`, with the rest of the path set in it."""
+    """Return the tree of `node` with the value set at the end of the path."""
     if not rest:
         return tree
     found: dict[str, ValueTree] = {} if node is None or node.is_null else opened(document, node)
@@ -273,7 +273,7 @@ def _inner(node: YamlNode, name: str) -> YamlNode | None:
 
 
 def _inherited(mapping: YamlNode, name: str) -> YamlNode | None:
-    """The value a mapping gets for a key through its merges."""
+    """Return the value that a mapping inherits for a key through its merges."""
     for key, value in mapping.real.entries:
         if is_merge(key):
             for source in value.real.items if value.real.kind == "sequence" else (value,):

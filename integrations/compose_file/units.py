@@ -10,13 +10,13 @@ _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024*
 
 
 def memory_bytes(written: str) -> int | None:
-    """The bytes of `512m`, `2G`, `1.5gb`, `536870912`; None when it is no such amount."""
+    """Return the bytes of `512m`, `2G`, `1.5gb`, `536870912`; None when it is no such amount."""
     found = _MEMORY.fullmatch(written.strip())
     return round(float(found["number"]) * _UNITS[found["unit"].casefold()]) if found else None
 
 
 def memory_like(written: str, limit_bytes: int) -> str:
-    """The amount in the unit of `written`, or the next smaller one in which it is whole."""
+    """Return the amount in the unit of `written`, or in the largest smaller unit in which it is whole."""
     found = _MEMORY.fullmatch(written.strip())
     if found is None:
         return f"{limit_bytes // MB}m"
@@ -32,11 +32,11 @@ def memory_like(written: str, limit_bytes: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as Compose writes them: `90s`, `1m30s` stays `90s`, `500ms`."""
+    """Return seconds as Compose writes them: `90s` (not `1m30s`), `500ms`."""
     milliseconds = round(seconds * 1000)
     return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 
 def decimal(number: float) -> str:
-    """A number without superfluous digits: 2, 0.5."""
+    """Return a number without superfluous digits: 2, 0.5."""
     return f"{number:.3f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""What a YAML parser's complaints mean, and how to cure them."""
+"""Explains the errors of the YAML parser and their cure."""
 
 from __future__ import annotations
 
@@ -49,4 +49,4 @@ EXPLAINED = (
     ("control characters", "control", "it holds a control character; remove it"),
     ("special characters", "control", "it holds a control character; remove it"),
 )
-"""Part of the parser's words; `compose_error.yaml.<name>` is its sentence for people; the same in English."""
+"""Part of the parser's message, key of the sentence for people (`compose_error.yaml.<name>`), the same in English."""

@@ -1,4 +1,4 @@
-"""Reads a Compose file into nodes that know where in the text they stand.
+"""Reads a Compose file into nodes that know their place in the text.
 
 libyaml does the scanning: Compose's own parser is a port of it, so both read the same file alike.
 """
@@ -18,10 +18,10 @@ from integrations.compose_file.file_errors import ComposeFileError, named, shown
 from integrations.compose_file.yaml_errors import EXPLAINED
 
 SIZE_LIMIT_BYTES = 1024 * 1024
-"""Dokploy takes no larger body."""
+"""Dokploy accepts no larger body."""
 DEPTH_LIMIT = 40
 NODE_LIMIT = 200_000
-"""After every alias is expanded: more is an alias bomb, no Compose file."""
+"""Counted with aliases expanded: more is an alias bomb, not a Compose file."""
 _LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*\s*)*")
 _BREAK = re.compile(r"\r\n|\r|\n")
@@ -31,79 +31,79 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class YamlNode:
-    """One value of the file and its place; offsets count characters of the text."""
+    """One value of the file with its place; offsets count characters of the text."""
 
     kind: Literal["scalar", "mapping", "sequence", "alias"]
     start: int
-    """Of its tag or anchor where it has one."""
+    """Offset of its tag or anchor, if it has one."""
     content: int
-    """Where it begins after tag and anchor."""
+    """Offset of the value itself, after tag and anchor."""
     end: int
-    """Behind its last character; trailing blanks and comments are not its own."""
+    """Offset after its last character; trailing blanks and comments are not part of it."""
     column: int
     value: str = ""
-    """A scalar's value, an alias's name."""
+    """Value of a scalar, name of an alias."""
     style: str = ""
-    """How a scalar is written: plain is empty, else one of ' " | >."""
+    """Style of a scalar: empty for plain, else one of ' " | >."""
     is_flow: bool = False
     tag: str = ""
     anchor: str = ""
     entries: tuple[tuple[YamlNode, YamlNode], ...] = ()
     items: tuple[YamlNode, ...] = ()
     target: YamlNode | None = None
-    """What an alias stands for."""
+    """Node that an alias refers to."""
     size: int = 1
     """Number of values in it, aliases expanded."""
 
     @property
     def real(self) -> YamlNode:
-        """The node itself, or what the alias stands for."""
+        """The node itself, or the target of the alias."""
         return self.target.real if self.target is not None else self
 
     @property
     def is_null(self) -> bool:
-        """Whether it says nothing: empty, ~, null, or reset."""
+        """True for an empty value, ~, null or reset."""
         is_word = self.kind == "scalar" and self.style == "" and self.value in ("", "~", "null", "Null", "NULL")
         return is_word or self.tag == "!reset"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ComposeDocument:
-    """A Compose file that was read."""
+    """A Compose file that has been read."""
 
     text: str
     root: YamlNode
 
     @property
     def line_break(self) -> str:
-        """The file's own line end."""
+        """Line break of the file."""
         found = _BREAK.search(self.text)
         return found.group() if found else "\n"
 
     @property
     def step(self) -> int:
-        """How many blanks the file indents by."""
+        """Number of spaces by which the file indents."""
         services = reach(self.root, "services")
         if services is None or services.is_flow or not services.entries:
             return 2
         return max(1, services.entries[0][0].column - self.root.entries[0][0].column)
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Line and column, both counted from 1."""
+        """Return line and column, both counted from 1."""
         return _place(self.text, offset)
 
     def error(self, problem: str, node: YamlNode, says: Text, *, variable: str | None = None) -> ComposeFileError:
-        """The error that points at a node."""
+        """Return an error that points at a node."""
         line, column = self.place(node.content)
         return ComposeFileError(problem, says=says, line=line, column=column, variable=variable)
 
     def source(self, node: YamlNode) -> str:
-        """A node as the file writes it, without tag and anchor."""
+        """Return a node as the file writes it, without tag and anchor."""
         return self.text[node.content : node.end]
 
 
 def read(text: str) -> ComposeDocument:
-    """Read a file; ComposeFileError with line and column when it is no Compose file that can be trusted."""
+    """Read a file; ComposeFileError with line and column when it is no Compose file or cannot be edited safely."""
     if len(text) > SIZE_LIMIT_BYTES or len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT_BYTES:
         raise ComposeFileError(
             "it is larger than 1 MB, which Dokploy does not take; make it smaller", says=said("compose_error.too_large")
@@ -129,7 +129,7 @@ def read(text: str) -> ComposeDocument:
 
 
 class _Reader:
-    """Builds the nodes out of the parser's events."""
+    """Builds the nodes from the parser's events."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -253,7 +253,7 @@ class _Reader:
         )
 
     def _own(self, event: Any, end: int) -> dict[str, Any]:
-        """What every kind of node has."""
+        """Return the fields that every kind of node has."""
         start = _start(event)
         content = start
         if event.anchor or event.tag:
@@ -309,17 +309,17 @@ def _has_tab_indent(text: str, line: int) -> bool:
 
 
 def is_merge(key: YamlNode) -> bool:
-    """Whether the key is YAML's merge key."""
+    """Return whether the key is YAML's merge key."""
     return key.kind == "scalar" and key.value == _MERGE and key.style == ""
 
 
 def own(node: YamlNode, name: str) -> tuple[YamlNode, YamlNode] | None:
-    """The entry that a mapping itself writes, without what it merges in."""
+    """Return the entry that a mapping writes itself, merges left out."""
     return next(((key, value) for key, value in node.entries if key.real.value == name), None)
 
 
 def fields(node: YamlNode) -> dict[str, YamlNode]:
-    """Everything a mapping has, merged mappings included; values as written, so possibly aliases."""
+    """Return all entries of a mapping, merged ones included; values as written, so possibly aliases."""
     found: dict[str, YamlNode] = {}
     for key, value in node.real.entries:
         if not is_merge(key):
@@ -333,7 +333,7 @@ def fields(node: YamlNode) -> dict[str, YamlNode]:
 
 
 def reach(node: YamlNode | None, *path: str) -> YamlNode | None:
-    """The value at the end of a path, aliases and merges followed; None where there is none."""
+    """Return the value at the end of a path, aliases and merges followed; None when there is none."""
     for name in path:
         if node is None or node.real.kind != "mapping":
             return None

@@ -1,4 +1,4 @@
-"""What can be done to a Compose file: read its services, and change one setting and nothing else."""
+"""Edits of a Compose file: read its services, or change one setting and nothing else."""
 
 from integrations.compose_file.edits.image_edits import pin_digest, set_image_tag
 from integrations.compose_file.edits.limit_edits import LimitStyle, set_cpu_limit, set_memory_limit

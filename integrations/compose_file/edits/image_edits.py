@@ -1,4 +1,4 @@
-"""Sets the tag or the digest of a service's image and keeps registry and name."""
+"""Sets the tag or digest of a service's image; registry and name stay."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def set_image_tag(text: str, service: str, tag: str) -> str:
-    """The file with another tag for a service's image; a digest goes, since it would win over the tag."""
+    """Return the file with another image tag for a service; a digest is dropped, since it would override the tag."""
     if not _TAG.fullmatch(tag):
         raise ComposeFileError(
             "that is no image tag; one has up to 128 letters, digits, dots, dashes and underscores",
@@ -28,7 +28,7 @@ def set_image_tag(text: str, service: str, tag: str) -> str:
 
 
 def pin_digest(text: str, service: str, digest: str) -> str:
-    """The file with the image of a service pinned to `sha256:…`; its tag stays, for people to read."""
+    """Return the file with a service's image pinned to `sha256:…`; the tag stays, for people to read."""
     if not _DIGEST.fullmatch(digest):
         raise ComposeFileError(
             "that is no image digest; one is `sha256:` and 64 hexadecimal digits", says=said("compose_error.bad_digest")
@@ -56,7 +56,7 @@ def _image(text: str, service: str) -> tuple[ComposeDocument, YamlNode]:
 
 
 def _parts(document: ComposeDocument, node: YamlNode, service: str) -> tuple[str, str]:
-    """Registry with name, and tag; the digest left out."""
+    """Return the image name with its registry, and the tag; the digest is left out."""
     image = node.value
     signs = list(image)
     found = variables(image)

@@ -1,4 +1,4 @@
-"""Sets the memory and CPU limit of a service where the file already writes it, in the file's own style."""
+"""Sets the memory and CPU limits of a service where the file already has them, in the file's own style."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from integrations.compose_file.units import MB, decimal, memory_bytes, memory_li
 from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, read
 
 LimitStyle = Literal["compose", "swarm"]
-"""Swarm reads only what stands under `deploy:`."""
+"""Swarm reads only the limits under `deploy:`."""
 LEAST_MB = 6
 """Docker starts no container with less memory."""
 MEMSWAP = ("memswap_limit",)
@@ -39,10 +39,10 @@ def set_memory_limit(
     current_mb: int | None = None,
     style: LimitStyle = "compose",
 ) -> str:
-    """The file with another memory limit for one service: `limit_mb`, or `factor` times what the file says.
+    """Return the file with another memory limit for one service: `limit_mb`, or `factor` times the present limit.
 
     `current_mb` stands in for `factor` where the file has no limit. A limit that the service inherits is written into
-    the service; services that inherit from it keep theirs. `memswap_limit` is raised along, by the same swap.
+    the service; services that inherit from it keep theirs. `memswap_limit` rises too, so that swap stays the same.
     ComposeFileError: unknown service, a limit in a variable (`.variable` names it), below 6 MB or what is reserved.
     """
     document = read(text)
@@ -69,7 +69,7 @@ def set_memory_limit(
 
 
 def set_cpu_limit(text: str, service: str, cpus: float, *, style: LimitStyle = "compose") -> str:
-    """The file with another CPU limit for one service, in processors (1.5)."""
+    """Return the file with another CPU limit for one service, in processors (1.5)."""
     document = read(text)
     service_node(document, service)
     if not (math.isfinite(cpus) and cpus >= 0.01):

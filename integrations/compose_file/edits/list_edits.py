@@ -1,4 +1,4 @@
-"""Changes one item of a list that belongs to a service: environment in list style, volumes."""
+"""Changes one item of a service's list: environment in list style, volumes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, reach
 def with_item(
     document: ComposeDocument, service: str, name: str, item: ValueTree, *, at: int | None
 ) -> ComposeDocument:
-    """The file with an item of a service's list replaced, or with one more at the end (`at` None).
+    """Return the file with one item of a service's list replaced, or added at the end (`at` None).
 
     A list that the service inherits is written out in the service.
     """

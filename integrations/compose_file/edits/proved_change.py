@@ -1,4 +1,4 @@
-"""Makes one change to a service and proves that nothing else changed: not for it, not for any other service."""
+"""Makes one change to a service and proves that no other setting and no other service changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BY_HAND = "this cannot be changed without touching something else; change it by
 
 @lru_cache(maxsize=4)
 def service_nodes(document: ComposeDocument) -> Mapping[str, YamlNode]:
-    """The services by name, aliases followed."""
+    """Return the services by name, with aliases followed."""
     services = reach(document.root, "services")
     if services is None or services.kind != "mapping":
         raise ComposeFileError(
@@ -40,7 +40,7 @@ def service_nodes(document: ComposeDocument) -> Mapping[str, YamlNode]:
 
 
 def service_node(document: ComposeDocument, service: str) -> YamlNode:
-    """One service; ComposeFileError with the nearest name where there is none."""
+    """Return one service; ComposeFileError with the nearest name when there is none."""
     services = service_nodes(document)
     if service not in services:
         raise no_service(service, services)
@@ -48,7 +48,7 @@ def service_node(document: ComposeDocument, service: str) -> YamlNode:
 
 
 def setting(document: ComposeDocument, service: str, *path: str) -> YamlNode | None:
-    """What holds for a service, by itself, by a merge, or by `extends` of another service of this file."""
+    """Return a setting of a service: its own, merged in, or from a service of this file that it `extends`."""
     services = service_nodes(document)
     for _ in range(_EXTENDS_LIMIT):
         node = services.get(service)
@@ -68,7 +68,7 @@ def setting(document: ComposeDocument, service: str, *path: str) -> YamlNode | N
 
 
 def is_own(document: ComposeDocument, service: str, *path: str) -> bool:
-    """Whether the service writes the setting itself, not by alias, merge or `extends`."""
+    """Return whether the service writes the setting itself, not by alias, merge or `extends`."""
     node: YamlNode = document.root
     for name in ("services", service, *path):
         found = next((value for key, value in node.entries if key.real.value == name), None)
@@ -79,7 +79,7 @@ def is_own(document: ComposeDocument, service: str, *path: str) -> bool:
 
 
 def change(document: ComposeDocument, service: str, path: YamlPath, tree: ValueTree) -> ComposeDocument:
-    """The file with one setting of a service set. Services that shared it keep what they had, written out."""
+    """Return the file with one setting of a service set. Services that shared it keep their value, written out."""
     wanted = {("services", service, *path): view_of(tree)}
     new = read_again(put(document, ("services", service, *path), tree))
     for other in service_nodes(document):
@@ -97,7 +97,7 @@ def change(document: ComposeDocument, service: str, path: YamlPath, tree: ValueT
 
 
 def prove(before: ComposeDocument, after: ComposeDocument, wanted: Mapping[YamlPath, Any]) -> None:
-    """Raise ComposeFileError unless exactly the wanted views differ; None stands for a value that is gone."""
+    """Raise ComposeFileError unless exactly the wanted views differ; None stands for a removed value."""
     expected = view(before.root)
     for path, seen in wanted.items():
         expected = _with(expected, path, seen)
@@ -106,7 +106,7 @@ def prove(before: ComposeDocument, after: ComposeDocument, wanted: Mapping[YamlP
 
 
 def view(node: YamlNode | None) -> Any:
-    """What a node means, for comparing: aliases and merges followed; a plain `no` differs from a quoted one."""
+    """Return a node's meaning, for comparison: aliases and merges followed; a plain `no` differs from a quoted one."""
     return None if node is None else _view(node.real, {})
 
 
@@ -127,12 +127,12 @@ def _view(node: YamlNode, known: dict[int, Any]) -> Any:
 
 
 def view_of(tree: ValueTree) -> Any:
-    """What a tree will mean once it is written."""
+    """Return the meaning that a tree will have once it is written."""
     return view(reach(read(f"x: {flow(tree)}").root, "x"))
 
 
 def _with(data: Any, path: Sequence[str], value: Any) -> Any:
-    """The data with the value at the end of the path; None takes it away, and the section it leaves empty."""
+    """Return the data with the value set at the end of the path; None removes it, and any section left empty."""
     name, *rest = path
     if isinstance(data, tuple) and data[0].startswith("!"):
         return data[0], _with(data[1], path, value)
@@ -146,7 +146,7 @@ def _with(data: Any, path: Sequence[str], value: Any) -> Any:
 
 
 def read_again(text: str) -> ComposeDocument:
-    """The file after an edit."""
+    """Read the file again after an edit."""
     try:
         return read(text)
     except ComposeFileError:

@@ -1,4 +1,4 @@
-"""Sets the environment, the health check and the restart policy of a service."""
+"""Sets the environment, health check and restart policy of a service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _IN_SWARM = {"no": "none", "always": "any", "unless-stopped": "any"}
 
 
 def set_environment(text: str, service: str, key: str, value: str) -> str:
-    """The file with one environment value of a service set, in the style (map or list) the file has.
+    """Return the file with one environment value of a service set, in the style (map or list) the file has.
 
     The value is what Compose reads: `${X}` is replaced from the environment, `$$` is a dollar sign.
     """
@@ -51,7 +51,7 @@ def set_environment(text: str, service: str, key: str, value: str) -> str:
 
 
 def remove_environment(text: str, service: str, key: str) -> str:
-    """The file without one environment value of a service; one that is not there, or inherited, is an error."""
+    """Return the file without one environment value of a service; a missing or inherited one is an error."""
     _check_key(key)
     document = read(text)
     environment = reach(service_node(document, service), "environment")
@@ -85,7 +85,7 @@ def set_healthcheck(
     retries: int | None = None,
     start_period_s: float | None = None,
 ) -> str:
-    """The file with the health check of a service set; what is not given stays as it is.
+    """Return the file with the health check of a service set; options not given stay as they are.
 
     `test`: a shell command, or a list `["CMD", "curl", …]`; a list without CMD, CMD-SHELL or NONE gets CMD.
     """
@@ -117,7 +117,7 @@ def set_healthcheck(
 
 
 def set_restart(text: str, service: str, policy: str, *, style: LimitStyle = "compose") -> str:
-    """The file with the restart policy of a service: no, always, unless-stopped, on-failure, on-failure:3.
+    """Return the file with a service's restart policy set: no, always, unless-stopped, on-failure, on-failure:3.
 
     For Swarm it is `deploy.restart_policy`, which knows no difference between always and unless-stopped.
     """

@@ -20,9 +20,9 @@ _TARGET = re.compile(r"/[^:\0\r\n]*")
 
 
 def set_volume(text: str, service: str, source: str, target: str, mode: Mode = "rw") -> str:
-    """The file with `source` mounted at `target` of a service, instead of what was mounted there.
+    """Return the file with `source` mounted at `target` of a service, replacing any mount there.
 
-    `source` is the name of a volume, which is declared at the end of the file where it is not yet, or a folder
+    `source` is the name of a volume, declared at the end of the file if it is not declared yet, or a folder
     (`/x`, `./x`, `~/x`). A mount in long form keeps its form and its other options.
     """
     is_named = _VOLUME_NAME.fullmatch(source) is not None
@@ -50,7 +50,7 @@ def set_volume(text: str, service: str, source: str, target: str, mode: Mode = "
 
 
 def _position(mounts: YamlNode | None, target: str) -> int | None:
-    """Where in the list something is mounted at the target."""
+    """Return the position of the mount at the target in the list; None when there is none."""
     for position, item in enumerate(mounts.items if mounts is not None else ()):
         found = reach(item, "target") if item.real.kind == "mapping" else None
         mounted = found.value if found is not None else _short_target(item.real.value)
@@ -98,7 +98,7 @@ def _long(
 
 
 def _declared(document: ComposeDocument, name: str) -> ComposeDocument:
-    """The file with the volume among its `volumes:`."""
+    """Return the file with the volume declared under its `volumes:`."""
     volumes = reach(document.root, "volumes")
     if volumes is not None and name in fields(volumes):
         return document
