@@ -1,4 +1,4 @@
-"""The one aiohttp application on the one port: health from the start, other faces mount their routes on it."""
+"""The one aiohttp application on the one port: serves health from the start; other faces add their routes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from core.errors import SettingsError
 from core.settings import WebSettings
 
 BODY_LIMIT_BYTES = 1_000_000
-"""No caller has more to say: a Telegram update is far below."""
+"""More than any caller needs: a Telegram update is far smaller."""
 
 HealthReport = Callable[[], Awaitable[dict[str, object]]]
-"""Gives `{"ok": bool, …}` with one entry a part."""
+"""Returns `{"ok": bool, …}` with one entry per part."""
 
 
 class WebApp:
-    """Serves while it is entered; routes are added before."""
+    """Web server that runs while it is entered; routes are added before."""
 
     def __init__(self, settings: WebSettings, health: HealthReport) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""Notifications of other systems: `POST /hooks/<name>` takes them quickly and hands them on."""
+"""Webhooks of other systems: `POST /hooks/<name>` accepts notifications quickly and queues them."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from core.tasks import Tasks
 HEADER = "X-InfraGuardian-Secret"
 BODY_LIMIT_BYTES = 256 * 1024
 READ_LIMIT_S = 10.0
-"""For the whole body; whoever sends slower is cut off."""
+"""Time for the whole body; slower senders are cut off."""
 WAITING_LIMIT = 64
-"""Of each name; the next one is refused until one was worked off."""
+"""Queue length per name; further notifications are refused until there is room."""
 FLOOD_LIMIT = 60
 FLOOD_S = 10.0
-"""More than so many in so many seconds is a flood; one that comes again within that time is no second one."""
+"""FLOOD_LIMIT new notifications within this time are a flood; a repeated one within it is accepted and dropped."""
 TAKE_LIMIT_S = 60.0
 END_LIMIT_S = 3.0
-"""So long a stop waits for what was taken and is not worked off yet."""
+"""Time that a stop waits for accepted notifications to be processed."""
 log = structlog.get_logger(__name__)
 
 
 class Hooks:
-    """An async context manager: while it is entered, what has arrived is worked off one by one for each name.
+    """Async context manager: while it is entered, notifications are processed one by one for each name.
 
-    Answers: 204 taken, now or a moment ago; 404 no such name or none wanted, 401 wrong secret, 413, 415,
-    400 not a JSON object, 429 flood.
+    Answers: 204 accepted, now or a moment ago; 404 unknown name or no secret set, 401 wrong secret, 413 too large
+    or too slow, 415 not JSON or compressed, 400 not a JSON object, 429 flood or full queue.
     A sender without the secret learns no more than that; no body is ever logged.
     """
 
     def __init__(self, hooks: Mapping[str, Hook], *, waiting: int = WAITING_LIMIT) -> None:
-        """By name; `waiting`: how many of one name may wait."""
+        """`hooks`: by name; `waiting`: queue length per name."""
         self._hooks = {name: hook for name, hook in hooks.items() if hook.secret}
         self._queues: dict[str, asyncio.Queue[Mapping[str, object]]] = {
             name: asyncio.Queue(maxsize=waiting) for name in self._hooks
@@ -54,7 +54,7 @@ class Hooks:
         self._tasks = Tasks()
 
     def mount(self, application: web.Application) -> None:
-        """Add the route."""
+        """Add the route `/hooks/{name}`."""
         application.router.add_post("/hooks/{name}", self._take)
 
     async def __aenter__(self) -> Self:
@@ -65,7 +65,7 @@ class Hooks:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """What was taken was promised: work it off, but do not hold up the end."""
+        """Process the accepted notifications for at most END_LIMIT_S, then stop."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_LIMIT_S):
                 await asyncio.gather(*(queue.join() for queue in self._queues.values()))
@@ -91,7 +91,7 @@ class Hooks:
         return web.Response(status=204) if self._is_put(name, body, sha256(content).digest()) else _too_many()
 
     def _is_put(self, name: str, body: Mapping[str, object], digest: bytes) -> bool:
-        """Whether it is in hand: put into the queue now, or a moment ago when it came the first time."""
+        """Return True once the notification is queued, now or a moment ago when it first arrived."""
         taken, now = self._taken[name], asyncio.get_running_loop().time()
         if now - taken.get(digest, -FLOOD_S) < FLOOD_S:
             return True
@@ -128,7 +128,7 @@ class Hooks:
 
 
 def _has_secret(request: web.Request, secret: str) -> bool:
-    """Whether the header is there once and holds it; it may hold any bytes."""
+    """Return whether the header is there exactly once and holds the secret, which may be any bytes."""
     brought = request.headers.getall(HEADER, [])
     return len(brought) == 1 and compare_digest(brought[0].encode(errors="surrogateescape"), secret.encode())
 
@@ -138,7 +138,7 @@ def _too_many() -> web.Response:
 
 
 async def _read(request: web.Request) -> bytes | None:
-    """The body; None: it is too large or comes too slowly."""
+    """Return the body; None when it is too large or comes too slowly."""
     content = bytearray()
     try:
         async with asyncio.timeout(READ_LIMIT_S):
