@@ -1,4 +1,4 @@
-"""Opens the playground beside the bot: who is in the chat, and the settings that make the bot talk to it."""
+"""Opens the playground beside the bot: people of the chat, and settings that connect the bot to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ADMIN, VIEWER, STRANGER = 1, 2, 3
 
 
 async def open_playground(settings: Settings, stack: AsyncExitStack) -> BotApiServer:
-    """The chat page and its server, on this machine only; the person of the settings is admin there.
+    """Start the chat page and its server, on this machine only; the person named in the settings is admin.
 
     Raises SettingsError when the port is taken.
     """
@@ -36,7 +36,7 @@ async def open_playground(settings: Settings, stack: AsyncExitStack) -> BotApiSe
 
 
 def with_playground(settings: Settings, server: BotApiServer) -> Settings:
-    """The same settings, talking to the playground instead of Telegram."""
+    """Return the settings with the playground in place of Telegram."""
     telegram = settings.telegram.model_copy(
         update={
             "token": SecretStr(TOKEN),

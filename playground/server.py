@@ -1,4 +1,4 @@
-"""The playground's server: a local Bot API server, the chat page, and the hand that drives both in tests."""
+"""Server of the playground: a local Bot API server, the chat page, and the controls for tests."""
 
 import asyncio
 import contextlib
@@ -36,9 +36,9 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class BotApiServer:
-    """A Bot API server on this machine for one bot; an async context manager.
+    """Bot API server on this machine for one bot; an async context manager.
 
-    With `state_path` everything outlives the process, ids included; without it the state lives in memory.
+    With `state_path` all state outlives the process, ids included; without it the state is kept in memory.
     """
 
     def __init__(
@@ -86,22 +86,22 @@ class BotApiServer:
 
     @property
     def base_url(self) -> str:
-        """For python-telegram-bot's `.base_url()`."""
+        """Base URL for python-telegram-bot's `.base_url()`."""
         return f"{self._origin}/bot"
 
     @property
     def base_file_url(self) -> str:
-        """For python-telegram-bot's `.base_file_url()`."""
+        """Base URL for python-telegram-bot's `.base_file_url()`."""
         return f"{self._origin}/file/bot"
 
     @property
     def page_url(self) -> str:
-        """The chat page, with the key that admits to it."""
+        """Address of the chat page, with the key that admits to it."""
         return f"{self._origin}/chat?key={self._page.key}"
 
     @property
     def calls(self) -> deque[ApiCall]:
-        """What the bot called, oldest first."""
+        """Calls of the bot, oldest first."""
         return self._api.calls
 
     def calls_of(self, method: str) -> list[ApiCall]:
@@ -117,12 +117,12 @@ class BotApiServer:
 
     @property
     def pending_update_count(self) -> int:
-        """Updates the bot has not confirmed yet."""
+        """Number of updates the bot has not confirmed yet."""
         return len(self._updates.pending)
 
     @property
     def is_polled(self) -> bool:
-        """Tell whether a getUpdates call is waiting now."""
+        """True while a getUpdates call is waiting."""
         return self._updates.is_polled
 
     @property
@@ -159,7 +159,7 @@ class BotApiServer:
 
     @web.middleware
     async def _only_this_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse requests under a foreign name, as after DNS rebinding; a forwarded port may have another number."""
+        """Refuse requests under a foreign name, as after DNS rebinding; any port passes: it may be forwarded."""
         name, _, port = request.headers.get("Host", "").rpartition(":")
         if name not in LOOPBACK_NAMES | {self._host} or not port.isdigit():
             return web.Response(status=403, text="the playground answers only to its own loopback address\n")
@@ -175,7 +175,7 @@ class BotApiServer:
         note: str = "",
         has_started: bool = True,
     ) -> PlaygroundPerson:
-        """Return the person, made when unknown; `note` shows beside the name on the page."""
+        """Return the person, created if unknown; `note` is shown beside the name on the page."""
         known = self._world.users.get(user_id)
         if known is None:
             known = UserRecord(id=user_id, first_name=first_name, language_code=language_code, has_started=has_started)
@@ -195,9 +195,9 @@ class BotApiServer:
         bot_is_admin: bool | None = None,
         administrators: Iterable[PlaygroundPerson] = (),
     ) -> Group:
-        """Return the group, made when unknown; ids from -100… on are supergroups.
+        """Return the group, created if unknown; ids from -100… on are supergroups.
 
-        The bot is administrator where told so, by default only in forums: elsewhere privacy mode holds, and it gets
+        `bot_is_admin` None: the bot is administrator only in forums. Where it is not, privacy mode applies: it gets
         only commands, replies to it and mentions.
         """
         admins = [person.id for person in administrators]
@@ -222,22 +222,22 @@ class BotApiServer:
         return update_id
 
     def redeliver(self, update_id: int) -> None:
-        """Deliver an update once more under its old id."""
+        """Deliver an update again under its old id."""
         self._updates.redeliver(update_id)
         self._world.commit()
 
     def hold_updates(self) -> None:
-        """Keep new updates back until `release_updates`."""
+        """Hold back new updates until `release_updates`."""
         self._updates.hold()
 
     def release_updates(self, *, reverse: bool = False) -> list[int]:
-        """Deliver what was kept back, latest first with `reverse`; returns the update ids."""
+        """Deliver the updates held back, latest first with `reverse`; returns their ids."""
         ids = self._updates.release(reverse=reverse)
         self._world.commit()
         return ids
 
     async def wait_until(self, condition: Callable[[], object], *, timeout_s: float = 10, what: str = "") -> None:
-        """Wait until `condition` holds, whatever it is about: it is looked at after every change and every 20 ms."""
+        """Wait until `condition` holds; it is checked after every change and every 20 ms."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             remaining = deadline - time.monotonic()

@@ -1,4 +1,4 @@
-"""What every Bot API method works with: the world, the queue of updates, and the state of the connection."""
+"""Everything a Bot API method works with: chats, the update queue, and the state of the connection."""
 
 from collections.abc import Awaitable, Callable
 
@@ -27,7 +27,7 @@ def method(name: str) -> Callable[[Method], Method]:
 
 
 class Backend:
-    """One bot account on the server."""
+    """One bot account on the server, with everything its methods need."""
 
     def __init__(
         self, world: PlaygroundState, updates: UpdateQueue, webhook: WebhookDelivery, ephemera: Ephemera
@@ -46,12 +46,12 @@ class Backend:
 
     @property
     def is_listening(self) -> bool:
-        """Tell whether a bot is there: it polls, has a webhook, or called lately."""
+        """True while a bot is there: it polls, has a webhook, or called lately."""
         recent = self.world.clock.now() - self.last_call_at < LISTENING_S
         return self.updates.is_polled or bool(self.webhook.url) or recent
 
     def known_chat(self, arguments: Arguments, name: str = "chat_id") -> ChatRecord:
-        """Return the chat that an argument names, whether or not the bot may write there."""
+        """Return the chat named by an argument, even if the bot may not write there."""
         raw = arguments.text(name)
         if not raw:
             raise bad_request(f"{name} is empty")
@@ -63,7 +63,7 @@ class Backend:
         return chat
 
     def writable_chat(self, arguments: Arguments) -> ChatRecord:
-        """Return the chat to write to, refused as the server refuses when the bot may not."""
+        """Return the chat to write to; refuse as the real server does when the bot may not write there."""
         chat = self.known_chat(arguments)
         if chat.is_private:
             user = self.world.users[chat.id]
@@ -80,7 +80,7 @@ class Backend:
         return chat
 
     def thread(self, chat: ChatRecord, arguments: Arguments) -> int:
-        """Return the topic the message goes to, 0 for none."""
+        """Return the topic that the message goes to, 0 for none."""
         thread_id = arguments.integer("message_thread_id")
         if not thread_id or (chat.is_forum and thread_id == 1):
             return 0
@@ -92,7 +92,7 @@ class Backend:
         return thread_id
 
     def own_message(self, arguments: Arguments) -> MessageRecord:
-        """Return the message to edit, which must be the bot's own."""
+        """Return the message to edit; refuse one that is not the bot's own."""
         chat = self.writable_chat(arguments)
         record = self.world.message(chat.id, arguments.integer("message_id"))
         if record is None:
@@ -102,7 +102,7 @@ class Backend:
         return record
 
     def require_right(self, chat: ChatRecord, refusal: str) -> None:
-        """Refuse in a group where the bot is no administrator."""
+        """Refuse in a group where the bot is not an administrator."""
         if not chat.is_private and chat.bot_status != "administrator":
             raise bad_request(refusal)
 

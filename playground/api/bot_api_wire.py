@@ -1,4 +1,4 @@
-"""What travels over the Bot API wire: JSON objects, arguments of a call, and refusals in the server's own words."""
+"""Data on the Bot API wire: JSON objects, arguments of a call, and errors in the server's own words."""
 
 import json
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
-"""A Bot API object as documented at https://core.telegram.org/bots/api; its shape is the protocol's, not ours."""
+"""A Bot API object as documented at https://core.telegram.org/bots/api; the protocol defines its shape."""
 
 
 class ApiError(Exception):
-    """The Bot API refuses a call: status code, description, and the optional `parameters` object."""
+    """Refusal of a call by the Bot API: status code, description, and the optional `parameters` object."""
 
     def __init__(self, code: int, description: str, parameters: Json | None = None) -> None:
         super().__init__(f"{code} {description}")
@@ -38,7 +38,7 @@ def forbidden(description: str) -> ApiError:
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """A file that came as a multipart part."""
+    """A file that arrived as a multipart part."""
 
     filename: str
     content_type: str
@@ -46,7 +46,7 @@ class Upload:
 
 
 class Arguments:
-    """The arguments of one call, whatever way they came: query, form, multipart or JSON."""
+    """Arguments of one call, however they were sent: query, form, multipart or JSON."""
 
     def __init__(self, values: Mapping[str, str], uploads: Mapping[str, Upload] | None = None) -> None:
         self.values = dict(values)
@@ -56,7 +56,7 @@ class Arguments:
         return self.values.get(name, default)
 
     def integer(self, name: str, default: int = 0) -> int:
-        """Return the argument as a number; like the real server, what is no number counts as absent."""
+        """Return the argument as a number; like the real server, treat anything that is no number as absent."""
         try:
             return int(self.values.get(name, ""))
         except ValueError:
@@ -93,7 +93,7 @@ class Arguments:
 
 
 def as_argument(value: object) -> str:
-    """Return a JSON body's value the way a form would have carried it."""
+    """Return a value of a JSON body as a form would have carried it."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)

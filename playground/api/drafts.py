@@ -1,4 +1,4 @@
-"""What a chat shows for seconds only: chat actions ("typing") and streamed drafts."""
+"""Things a chat shows for seconds only: chat actions ("typing") and streamed drafts."""
 
 import time
 from collections import deque
@@ -22,7 +22,7 @@ class ChatAction:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A message in the making, as the person sees it grow."""
+    """A message being written, as the person sees it grow."""
 
     chat_id: int
     draft_id: int
@@ -33,7 +33,7 @@ class Draft:
 
 @dataclass
 class Ephemera:
-    """The latest actions and drafts; nothing of it survives a restart, as on the real server."""
+    """The latest actions and drafts; they do not survive a restart, as on the real server."""
 
     changes: Changes
     actions: deque[ChatAction] = field(default_factory=lambda: deque(maxlen=LOG_LIMIT))
@@ -57,5 +57,5 @@ class Ephemera:
         return draft if draft is not None and time.monotonic() - draft.at < DRAFT_SHOWN_S else None
 
     def message_came(self, chat_id: int) -> None:
-        """A message of the bot takes the place of its draft and of its action."""
+        """Replace the draft and the action by the bot's message."""
         self._current.pop(chat_id, None)

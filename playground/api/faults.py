@@ -1,4 +1,4 @@
-"""Faults on demand: what the real server and the network do on a bad day, for the calls a test names."""
+"""Faults on demand: bad days of the real server and the network, for the calls that a test names."""
 
 import time
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Stage = Literal["before", "after"]
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong; `stage` says whether the method was carried out before it did."""
+    """One fault; `stage` is "after" when the method is carried out before it strikes."""
 
     error: ApiError | None = None
     html_status: int = 0
@@ -31,28 +31,28 @@ class Fault:
 
     @staticmethod
     def too_many(*, retry_after: int, holds: bool = False) -> "Fault":
-        """429; with `holds` every call that the rule matches is refused until the seconds are over."""
+        """Answer 429; with `holds`, every call that the rule matches is refused until the seconds are over."""
         error = ApiError(429, f"Too Many Requests: retry after {retry_after}", {"retry_after": retry_after})
         return Fault(error=error, holds_s=float(retry_after) if holds else 0.0)
 
     @staticmethod
     def bad_gateway(*, stage: Stage = "before") -> "Fault":
-        """A 502 with an HTML body, as the proxy before the real server answers."""
+        """Answer 502 with an HTML body, as the proxy in front of the real server does."""
         return Fault(html_status=502, stage=stage)
 
     @staticmethod
     def reset(*, stage: Stage) -> "Fault":
-        """The connection breaks; "after": the method was carried out and the bot does not know."""
+        """Break the connection; "after": the method was carried out and the bot does not know."""
         return Fault(is_reset=True, stage=stage)
 
     @staticmethod
     def slow(seconds: float, *, stage: Stage = "after") -> "Fault":
-        """The answer comes late; by default the method was carried out at once."""
+        """Answer late; by default the method was carried out at once."""
         return Fault(delay_s=seconds, stage=stage)
 
     @staticmethod
     def refuse(code: int, description: str, parameters: Json | None = None) -> "Fault":
-        """Any refusal; `description` with its prefix, as it travels."""
+        """Refuse with any error; `description` is sent as is, so it includes its prefix."""
         return Fault(error=ApiError(code, description, parameters))
 
     @staticmethod
@@ -107,7 +107,7 @@ class _Rule:
 
 @dataclass
 class RateLimits:
-    """Limits like the real server's, which are not published: figures of its FAQ, and edits count with sends."""
+    """Rate limits like the real server's, which are not published: figures from its FAQ; edits count like sends."""
 
     burst: int = PER_CHAT_BURST
     per_chat_per_s: float = PER_CHAT_PER_S
@@ -140,14 +140,14 @@ def _wait(moments: list[float], limit: int, window_s: float, now: float) -> floa
 
 
 class Faults:
-    """The faults to come; `rates` switches the real limits on."""
+    """Faults still to come; `rates` switches on the real server's limits."""
 
     def __init__(self) -> None:
         self._rules: list[_Rule] = []
         self.rates: RateLimits | None = None
 
     def add(self, method: str, fault: Fault, *, times: int = 1, skip: int = 0, chat_id: int | None = None) -> None:
-        """Let the next `times` calls of `method` ("*": any) meet `fault`, after `skip` good ones."""
+        """Let the next `times` calls of `method` ("*": any) meet `fault`, after `skip` calls that succeed."""
         self._rules.append(_Rule(method=method.lower(), fault=fault, times=times, skip=skip, chat_id=chat_id))
 
     def limit_rates(self, rates: RateLimits | None = None) -> None:
@@ -160,7 +160,7 @@ class Faults:
 
     @property
     def outstanding(self) -> int:
-        """How many calls are still going to meet a fault."""
+        """Number of calls that are still going to meet a fault."""
         return sum(rule.times for rule in self._rules)
 
     def take(self, method: str, chat_id: int | None) -> Fault | None:
@@ -183,7 +183,7 @@ class Faults:
         return None
 
     def check_rate(self, method: str, chat_id: int | None) -> None:
-        """Refuse the call when its chat got too many messages lately."""
+        """Refuse the call when its chat has had too many messages lately."""
         method = method.lower()
         if self.rates is not None and chat_id and method.startswith(_LIMITED) and method not in _FREE:
             self.rates.check(chat_id)

@@ -1,4 +1,4 @@
-"""The HTTP side of the Bot API: reads the four ways of arguments, applies faults, answers as the server does."""
+"""HTTP side of the Bot API: reads arguments in all four forms, applies faults, answers as the server does."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ BAD_GATEWAY = "<html>\r\n<head><title>{0} {1}</title></head>\r\n<body>\r\n<cente
 
 @dataclass(frozen=True, kw_only=True)
 class ApiCall:
-    """One call the bot made; `status` 0 means that the connection was broken on purpose."""
+    """One call the bot made; `status` 0: the connection was broken on purpose."""
 
     method: str
     params: Mapping[str, str]
@@ -47,7 +47,7 @@ def _chat_id(params: Mapping[str, str]) -> int | None:
 
 
 class HttpApi:
-    """Routes of one bot token."""
+    """HTTP routes of one bot token."""
 
     def __init__(self, backend: Backend, faults: Faults, token: str) -> None:
         self._backend = backend
@@ -110,7 +110,7 @@ class HttpApi:
         return web.json_response({"ok": True, "result": result})
 
     async def download(self, request: web.Request) -> web.Response:
-        """Serve a file that getFile named."""
+        """Serve a file at the path that getFile returned."""
         if (refusal := self._refuse_token(request.match_info["token"])) is not None:
             return refusal
         path = request.match_info["path"]
@@ -122,7 +122,7 @@ class HttpApi:
 
 
 class _ConnectionBroken(Exception):
-    """The fault has closed the connection; there is nobody to answer."""
+    """Raised once a fault has closed the connection; nobody is there to answer."""
 
 
 async def _suffer(request: web.Request, fault: Fault) -> None:
@@ -159,7 +159,7 @@ def _answer_html(status: int) -> web.Response:
 
 
 async def read_arguments(request: web.Request) -> Arguments:
-    """Collect the arguments from the query and from whatever body came with it."""
+    """Collect the arguments from the query and from the body, whatever its type."""
     values = dict(request.query)
     uploads: dict[str, Upload] = {}
     if request.content_type == "application/json" and request.can_read_body:

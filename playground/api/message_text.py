@@ -1,4 +1,4 @@
-"""Text arguments of a call turned into what a message shows: cleaned, parsed, measured."""
+"""Turns the text arguments of a call into the text a message shows: cleaned, parsed, measured."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ RAW_TEXT_LIMIT = 32768  # bytes of the argument as sent
 
 @dataclass(frozen=True, kw_only=True)
 class FormattedText:
-    """A text with the entities that the server stores for it."""
+    """A text with its entities as the server stores them."""
 
     text: str
     entities: tuple[Entity, ...] = ()
@@ -24,13 +24,13 @@ class FormattedText:
 
 
 def plain(text: str) -> FormattedText:
-    """Return what a person typed, with the entities Telegram detects in it."""
+    """Return a text typed by a person, with the entities Telegram detects in it."""
     clean = cleaned(text).strip()
     return FormattedText(text=clean, entities=tuple(tidy(clean, [])))
 
 
 def cleaned(text: str) -> str:
-    """Replace what no message can hold: carriage returns vanish, other control characters become spaces."""
+    """Return the text without forbidden characters: carriage returns go, other control characters become spaces."""
     return "".join(" " if character < " " and character != "\n" else character for character in text.replace("\r", ""))
 
 
@@ -56,7 +56,7 @@ def formatted(
 
 
 def message_text(arguments: Arguments) -> FormattedText:
-    """Return the text of a message, refused when it is empty or too long."""
+    """Return the text of a message; refuse an empty or too long one."""
     result = formatted(arguments)
     if not result.text:
         raise bad_request("message text is empty")
@@ -66,7 +66,7 @@ def message_text(arguments: Arguments) -> FormattedText:
 
 
 def caption(arguments: Arguments) -> FormattedText:
-    """Return the caption of a medium, which may be empty."""
+    """Return the caption of a photo or file, which may be empty."""
     result = formatted(arguments, "caption", entities="caption_entities")
     if len(result.text) > CAPTION_LIMIT:
         raise bad_request("message caption is too long")

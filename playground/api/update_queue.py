@@ -1,4 +1,4 @@
-"""The queue of updates for the bot: remembered filter, offsets, expiry, and one long poll at a time."""
+"""Queue of updates for the bot: remembered filter, offsets, expiry, and one long poll at a time."""
 
 import asyncio
 import copy
@@ -39,7 +39,7 @@ class Pending:
 
 
 class UpdateQueue:
-    """Updates in delivery order; written through to the store."""
+    """Updates in delivery order; every change is written to the store."""
 
     def __init__(self, store: Store, clock: PlaygroundClock) -> None:
         self._store = store
@@ -61,12 +61,12 @@ class UpdateQueue:
         return kind in self.allowed if self.allowed else kind not in NOT_BY_DEFAULT
 
     def allow(self, kinds: Iterable[str]) -> None:
-        """Remember the kinds the bot wants from now on; an empty list stands for the default."""
+        """Remember the kinds of update the bot wants; an empty list restores the default."""
         self.allowed = [str(kind) for kind in kinds]
         self._store.put("setting", "allowed_updates", self.allowed)
 
     def add(self, kind: str, content: Json) -> int:
-        """Queue an update and return its id; 0 where the bot does not want this kind or updates are held back."""
+        """Queue an update and return its id; 0 when the bot does not want this kind or updates are held back."""
         if self._held is not None:
             self._held.append((kind, content))
             return 0
@@ -91,7 +91,7 @@ class UpdateQueue:
         return update_id
 
     def redeliver(self, update_id: int) -> None:
-        """Queue a delivered update once more, under its old id and before all others."""
+        """Queue a delivered update again, under its old id and before all others."""
         waiting = next((pending.wire() for pending in self.pending if pending.update_id == update_id), None)
         update = self.delivered.get(update_id, waiting)
         if update is None:
@@ -104,7 +104,7 @@ class UpdateQueue:
         self._held = self._held if self._held is not None else []
 
     def release(self, *, reverse: bool = False) -> list[int]:
-        """Queue what was held back, in the given order; returns the update ids."""
+        """Queue the updates held back, in the order they came or reversed; returns their ids."""
         held, self._held = self._held or [], None
         return [self.add(kind, content) for kind, content in (reversed(held) if reverse else held)]
 
@@ -114,7 +114,7 @@ class UpdateQueue:
         self._arrived.set()
 
     def drop(self, dropped: Iterable[Pending]) -> None:
-        """Forget updates: the bot has confirmed them, or they are too old."""
+        """Forget updates that the bot has confirmed or that are too old."""
         gone = {id(pending): pending for pending in dropped}
         self.pending = [pending for pending in self.pending if id(pending) not in gone]
         waiting = {pending.update_id for pending in self.pending}
@@ -140,7 +140,7 @@ class UpdateQueue:
             self.drop(self.pending[:offset])
 
     async def fetch(self, *, offset: int, limit: int, timeout_s: float) -> list[Json]:
-        """Answer one getUpdates: at once when something waits, else when it comes, at the latest after `timeout_s`."""
+        """Answer one getUpdates: at once when an update waits, else when one arrives or `timeout_s` is over."""
         self.end_poll(OTHER_POLL)
         self.confirm(offset)
         self.drop_expired()
@@ -179,7 +179,7 @@ class UpdateQueue:
         self._arrived.set()
 
     def end_poll(self, conflict: str) -> None:
-        """End the waiting poll with a conflict; with "" it returns empty-handed."""
+        """End the waiting poll with a conflict; with "" it returns no updates."""
         if self._poll is not None and not self._poll.done():
             self._poll.set_result(conflict)
         self._poll = None

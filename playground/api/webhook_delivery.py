@@ -24,7 +24,7 @@ CallMethod = Callable[[str, Arguments], Awaitable[object]]
 
 
 class WebhookDelivery:
-    """The webhook that is set, and the task that feeds it."""
+    """The webhook that is set, and the loop that delivers to it."""
 
     def __init__(self, store: Store, clock: PlaygroundClock, updates: UpdateQueue) -> None:
         self._store = store
@@ -42,7 +42,7 @@ class WebhookDelivery:
         return str(self._settings.get("url", ""))
 
     def set(self, url: str, *, secret: str, max_connections: int) -> None:
-        """Remember the webhook; like a server in local mode it takes plain HTTP, but only on this machine."""
+        """Set the webhook; like a server in local mode it accepts plain HTTP, but only on this machine."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
@@ -76,7 +76,7 @@ class WebhookDelivery:
         return info | self._last_error
 
     async def run(self, call: CallMethod) -> None:
-        """Deliver for ever; ends by cancellation."""
+        """Deliver until cancelled."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DELIVERY_TIMEOUT_S)) as session:
             try:
                 while True:
@@ -107,7 +107,7 @@ class WebhookDelivery:
             task.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self, session: aiohttp.ClientSession, call: CallMethod, pending: Pending, lane: str) -> None:
-        """Send one update until it is accepted or the webhook changes; the lane's next one waits for it."""
+        """Send one update until it is accepted or the webhook changes; later updates of its lane wait."""
         url, delay_s = self.url, RETRY_FIRST_S
         try:
             while self.url == url:
@@ -124,7 +124,7 @@ class WebhookDelivery:
             self._updates.wake()
 
     async def _attempt(self, session: aiohttp.ClientSession, call: CallMethod, pending: Pending) -> float | None:
-        """Post once; None when accepted, else the seconds the receiver asks for (0: it does not say)."""
+        """Post once; None when accepted, else the seconds the receiver asks to wait (0: it names none)."""
         headers = {"X-Telegram-Bot-Api-Secret-Token": secret} if (secret := self._settings.get("secret")) else {}
         try:
             async with session.post(self.url, json=pending.wire(), headers=headers, allow_redirects=False) as response:
@@ -155,7 +155,7 @@ class WebhookDelivery:
 
 
 async def _carry_out(body: bytes, call: CallMethod) -> None:
-    """Carry out the method that a webhook's answer may name; what fails there stays unsaid, as on the server."""
+    """Carry out the method in a webhook's answer, if any; errors are ignored, as on the server."""
     try:
         order = json.loads(body or b"null")
     except ValueError:
@@ -169,7 +169,7 @@ async def _carry_out(body: bytes, call: CallMethod) -> None:
 
 
 def _lane(pending: Pending) -> str:
-    """Name what must stay in order: the updates of one chat, else of one person."""
+    """Return the key of updates that must stay in order: their chat, else their person."""
     content = pending.content
     chat = content.get("chat") or content.get("message", {}).get("chat") or content.get("from") or content.get("user")
     return str((chat or {}).get("id", pending.kind))

@@ -1,4 +1,4 @@
-"""News of every change in the playground: wakes waiting tests and feeds the pages that are open."""
+"""Publishes every change in the playground: wakes waiting tests and feeds the open pages."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ FEED_LIMIT = 2000  # events a page may lag behind before it has to load everythi
 
 
 class Feed:
-    """The events of one open page, in order; a page too slow for them is told to reconnect."""
+    """The events of one open page, in order; it ends when the page falls too far behind, so that it reconnects."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Json | None] = asyncio.Queue(FEED_LIMIT + 1)

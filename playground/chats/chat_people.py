@@ -1,4 +1,4 @@
-"""People who use the bot: they write, edit, tap, react, vote, block; the page and the tests act through them alike."""
+"""People who use the bot: they write, edit, tap, react, vote, block; the page and the tests both use them."""
 
 import copy
 import time
@@ -18,7 +18,7 @@ _ANONYMOUS = UserRecord(id=ANONYMOUS_ADMIN_ID, first_name="Group", username="Gro
 
 @dataclass(frozen=True, kw_only=True)
 class TapAnswer:
-    """What the bot answered to a tap: a toast, an alert to be closed, or a link."""
+    """The bot's answer to a tap: a toast, an alert to close, or a link."""
 
     text: str
     show_alert: bool
@@ -45,7 +45,7 @@ class CallbackTap:
         return self._tap.answer is not None
 
     async def answer(self, timeout_s: float = 10) -> TapAnswer:
-        """Return what answerCallbackQuery said."""
+        """Return the bot's answerCallbackQuery; wait for it at most `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while self._tap.answer is None:
             remaining = deadline - time.monotonic()
@@ -57,7 +57,7 @@ class CallbackTap:
 
 
 class PlaygroundPerson:
-    """One person; every act is durable and queued for the bot when it returns."""
+    """One person; by the time an act returns, it is durable and queued for the bot."""
 
     def __init__(self, backend: Backend, user_id: int) -> None:
         self._backend = backend
@@ -102,7 +102,7 @@ class PlaygroundPerson:
     ) -> int:
         """Write a message and return its id.
 
-        A client splits what is longer than 4096 characters; then the id is the last part's.
+        Text longer than 4096 characters is split, as clients do; the id is the last part's.
         """
         place = self._place(chat)
         message_id = 0
@@ -290,7 +290,7 @@ class PlaygroundPerson:
 
 
 def announce_bot_status(backend: Backend, place: ChatRecord, by: UserRecord, old: str, new: str) -> None:
-    """Queue the `my_chat_member` update of a change of the bot's own membership."""
+    """Queue the `my_chat_member` update for a change of the bot's own membership."""
     member = member_wire(backend.world, place, backend.bot)
     states = [member_wire_of(member, status) for status in (old, new)]
     backend.updates.add("my_chat_member", {
@@ -313,7 +313,7 @@ def member_wire_of(member: Json, status: str) -> Json:
 
 
 def bot_sees(backend: Backend, place: ChatRecord, record: MessageRecord) -> bool:
-    """Tell whether the bot gets this message: privacy mode is on, as BotFather leaves it."""
+    """Return whether the bot gets this message: privacy mode is on, as BotFather leaves it."""
     if place.is_private:
         return True
     if place.bot_status not in {"member", "administrator"}:

@@ -1,4 +1,4 @@
-"""What the playground remembers: people, chats, messages, taps; each knows its stored form."""
+"""Records of the playground: people, chats, messages, taps; each knows its stored form."""
 
 from dataclasses import asdict, dataclass, field
 
@@ -9,7 +9,7 @@ ANONYMOUS_ADMIN_ID = 1087968824  # GroupAnonymousBot, the sender of every anonym
 
 @dataclass(kw_only=True)
 class UserRecord:
-    """An account; `note` is what the person switcher of the page shows behind the name."""
+    """An account; `note` is shown after the name in the page's list of people."""
 
     id: int
     first_name: str
@@ -64,7 +64,7 @@ class ChatRecord:
 
     @property
     def id_space(self) -> str:
-        """Name the counter of message ids: a supergroup has its own, all other chats share the account's."""
+        """Name of the counter of message ids: a supergroup has its own, all other chats share the account's."""
         return f"messages of {self.id}" if self.type in {"supergroup", "channel"} else "messages of the account"
 
     def stored(self) -> Json:
@@ -78,7 +78,7 @@ def chat_from_store(stored: Json) -> ChatRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class MessageVersion:
-    """A state a message was shown in; `at` is the monotonic clock."""
+    """A state in which a message was shown; `at` is the monotonic clock."""
 
     text: str
     entities: list[Json] = field(default_factory=list)
@@ -88,7 +88,7 @@ class MessageVersion:
 
 @dataclass(kw_only=True)
 class MessageRecord:
-    """A message: its Bot API object and what only the chat knows about it."""
+    """A message: its Bot API object and the facts that only the chat knows."""
 
     chat_id: int
     message_id: int

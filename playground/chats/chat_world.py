@@ -1,4 +1,4 @@
-"""The world behind the Bot API: accounts, chats, messages, files; in memory, and written through to the store."""
+"""State behind the Bot API: accounts, chats, messages, files; in memory, and written to the store."""
 
 import time
 from collections.abc import Iterable
@@ -70,7 +70,7 @@ class PlaygroundState:
         self.changes.publish({"type": "message", "chat_id": record.chat_id, "message_id": record.message_id})
 
     def note_version(self, record: MessageRecord) -> None:
-        """Remember the state in which the message is shown from now on."""
+        """Add the message's present state to its versions."""
         record.versions.append(
             MessageVersion(text=record.text, entities=record.entities, buttons=record.keyboard, at=time.monotonic())
         )
@@ -80,7 +80,7 @@ class PlaygroundState:
         return None if record is None or record.deleted else record
 
     def next_message_id(self, chat: ChatRecord) -> int:
-        """Count up; the first id of a supergroup went to its creation, and 1 names the General topic."""
+        """Return the next message id; in a supergroup ids start at 2, since 1 is its creation and the General topic."""
         return self.store.count_up(chat.id_space, 2 if chat.type == "supergroup" else 1)
 
     def chat_wire(self, chat: ChatRecord) -> Json:
@@ -97,7 +97,7 @@ class PlaygroundState:
         return wire
 
     def private_chat(self, user: UserRecord) -> ChatRecord:
-        """Return the person's chat with the bot, opened when there is none."""
+        """Return the person's chat with the bot; create it if there is none."""
         chat = self.chats.get(user.id)
         if chat is None:
             chat = ChatRecord(id=user.id, type="private", members=[user.id])

@@ -1,4 +1,4 @@
-"""Groups and supergroups as a test shapes them: members, topics, the bot's rights, migration."""
+"""Groups and supergroups that a test can change: members, topics, the bot's rights, migration."""
 
 from playground.api.backend import Backend
 from playground.api.bot_api_wire import Json
@@ -58,14 +58,14 @@ class Group(Chat):
         return record.message_id
 
     async def delete_topic(self, thread_id: int) -> None:
-        """Delete a topic as a person does: the bot is not told, and its next message there is refused."""
+        """Delete a topic as a person does: the bot gets no update, and its next message there is refused."""
         chat = self.record
         del chat.topics[str(thread_id)]
         self._backend.world.save_chat(chat)
         self._backend.world.commit()
 
     async def migrate(self, new_chat_id: int, by: PlaygroundPerson) -> "Group":
-        """Upgrade the group to a supergroup: both service messages, and the old id is refused from now on."""
+        """Upgrade the group to a supergroup: both service messages are posted, the old id is refused from now on."""
         old = self.record
         new = ChatRecord(
             id=new_chat_id,

@@ -1,4 +1,4 @@
-"""The playground's time: the wall clock, which a test can set forward."""
+"""Clock of the playground: wall time, which a test can set forward."""
 
 import time
 
@@ -13,5 +13,5 @@ class PlaygroundClock:
         return time.time() + self._ahead_s
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass at once, so that queries and updates grow old."""
+        """Set the clock forward, so that queries and updates expire."""
         self._ahead_s += seconds

@@ -1,4 +1,4 @@
-"""Where the playground keeps its state: one SQLite file of JSON documents and uploaded files."""
+"""Store of the playground: one SQLite file of JSON documents and uploaded files."""
 
 import json
 import sqlite3
@@ -40,7 +40,7 @@ class Store:
         return default if row is None else json.loads(row[0])
 
     def count_up(self, counter: str, start: int = 1) -> int:
-        """Return the counter's next value, which no later run repeats."""
+        """Return the counter's next value; a later process does not repeat it."""
         value = int(self.get("counter", counter, start - 1)) + 1
         self.put("counter", counter, value)
         return value

@@ -1,4 +1,4 @@
-"""Puts messages into chats: ids, dates, replies, topics; the same for the bot and for people."""
+"""Adds messages to chats with ids, dates, replies and topics; for the bot and for people alike."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from playground.formatting.keyboards import reply_markup
 
 @dataclass(frozen=True, kw_only=True)
 class ReplyTarget:
-    """The message answered to, and the part of it that is quoted."""
+    """The message replied to, and the quoted part of it."""
 
     message: MessageRecord
     quote: Json | None = None
@@ -38,7 +38,7 @@ def put_message(
     reply: ReplyTarget | None = None,
     silent: bool = False,
 ) -> MessageRecord:
-    """Add a message to the chat and return it; `fields` is what is special about it."""
+    """Add a message to the chat and return it; `fields`: its content as fields of a Message object."""
     body: Json = {
         "message_id": world.next_message_id(chat),
         "from": sender.wire(),
@@ -61,7 +61,7 @@ def put_message(
 
 
 def reply_of(backend: Backend, chat: ChatRecord, arguments: Arguments) -> ReplyTarget | None:
-    """Return the message that a call answers to, by `reply_parameters` or by the older argument."""
+    """Return the message that a call replies to, by `reply_parameters` or by the older argument."""
     parameters = arguments.object("reply_parameters", "reply parameters") or {}
     message_id = int(parameters.get("message_id") or arguments.integer("reply_to_message_id"))
     if not message_id:
@@ -81,7 +81,7 @@ def reply_of(backend: Backend, chat: ChatRecord, arguments: Arguments) -> ReplyT
 
 
 def bot_message(backend: Backend, chat: ChatRecord, arguments: Arguments, fields: Json) -> MessageRecord:
-    """Send a message of the bot with the arguments that all send methods share."""
+    """Send a message of the bot, with the arguments that all send methods share."""
     thread_id = backend.thread(chat, arguments)
     reply = reply_of(backend, chat, arguments)
     markup = reply_markup(arguments)

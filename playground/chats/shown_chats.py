@@ -1,4 +1,4 @@
-"""A chat as a person sees it: its messages in their current state, and ways to wait for them."""
+"""A chat as a person sees it: its messages in their present state, and ways to wait for them."""
 
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class ShownFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownMessage:
-    """A message in the state in which it is shown now."""
+    """A message in its present state."""
 
     id: int
     chat_id: int
@@ -66,12 +66,12 @@ class ShownMessage:
 
     @property
     def sent_at(self) -> float:
-        """When it was first shown, on the monotonic clock."""
+        """Monotonic time at which the message was first shown."""
         return self.versions[0].at
 
     @property
     def delivered_at(self) -> float:
-        """When its current state was first shown, on the monotonic clock."""
+        """Monotonic time at which its present state was first shown."""
         return self.versions[-1].at
 
     @property
@@ -103,11 +103,11 @@ class ShownMessage:
 
 
 class NotShown(AssertionError):
-    """What a test waited for did not appear in the chat."""
+    """The chat did not show in time the thing that a test waited for."""
 
 
 def shown(backend: Backend, record: MessageRecord) -> ShownMessage:
-    """Return the message as it is shown now."""
+    """Return the message in its present state."""
     body = record.body
     return ShownMessage(
         id=record.message_id,
@@ -140,7 +140,7 @@ def _button(button: Json) -> ShownButton:
 
 
 class Chat:
-    """One chat; what is deleted is no longer shown."""
+    """One chat; deleted messages are not shown."""
 
     def __init__(self, backend: Backend, chat_id: int) -> None:
         self._backend = backend
@@ -161,11 +161,11 @@ class Chat:
 
     @property
     def last_id(self) -> int:
-        """The id of the newest message, 0 in an empty chat; a natural `after`."""
+        """The id of the newest message, 0 in an empty chat; use it as `after`."""
         return max(self._backend.world.messages.get(self.id, {}), default=0)
 
     def message(self, message_id: int) -> ShownMessage:
-        """Return one message in its current state."""
+        """Return one message in its present state."""
         record = self._backend.world.message(self.id, message_id)
         if record is None:
             raise NotShown(f"there is no message {message_id} in chat {self.id}\n{self.transcript()}")
@@ -183,9 +183,9 @@ class Chat:
     async def wait_for(
         self, wanted: str | Callable[[ShownMessage], object], *, after: int = 0, timeout_s: float = 10
     ) -> ShownMessage:
-        """Return the first of the bot's messages after id `after` that fits, be it new or by an edit.
+        """Return the first of the bot's messages after id `after` that matches, whether new or edited.
 
-        `wanted` is a part of the text or a predicate.
+        `wanted` is part of the text or a predicate.
         """
         fits = wanted if callable(wanted) else _contains(wanted)
         deadline = time.monotonic() + timeout_s

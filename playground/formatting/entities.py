@@ -1,4 +1,4 @@
-"""Message entities: UTF-16 offsets, automatic detection, and the rules by which Telegram tidies them."""
+"""Message entities: UTF-16 offsets, automatic detection, and Telegram's rules for tidying them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ class Entity:
         return self.offset + self.length
 
     def wire(self) -> Json:
-        """Return the MessageEntity object; a mentioned user is added by the caller, who knows the people."""
+        """Return the MessageEntity object; the caller, who knows the people, adds a mentioned user."""
         wire: Json = {"offset": self.offset, "length": self.length, "type": self.type}
         for name in ("url", "language", "custom_emoji_id", "unix_time", "date_time_format"):
             if value := getattr(self, name):
@@ -80,7 +80,7 @@ def utf16_length(text: str) -> int:
 
 
 def detect(text: str) -> list[Entity]:
-    """Find what Telegram marks by itself: commands, links, addresses, mentions, hashtags."""
+    """Find the entities Telegram detects itself: commands, links, addresses, mentions, hashtags."""
     found: list[tuple[int, int, str]] = []
     for kind, pattern in _DETECTORS:
         for match in pattern.finditer(text):

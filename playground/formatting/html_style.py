@@ -1,4 +1,4 @@
-"""Telegram's HTML style: text and entities out of markup, refused with the server's exact words.
+"""Telegram's HTML style: text and entities from markup, refused in the server's exact words.
 
 Source: `do_parse_html` in https://github.com/tdlib/td/blob/master/td/telegram/MessageEntity.cpp
 """
@@ -215,7 +215,7 @@ def _decoded(match: re.Match[str]) -> str | None:
 
 
 def checked_link(url: str) -> str:
-    """Return the link as Telegram keeps it, "" where it is none: such an `<a>` stays plain text."""
+    """Return the link as Telegram keeps it; "" for an invalid one: such an `<a>` stays plain text."""
     url = url.strip()
     match = re.match(r"(?i)(?:([a-z][a-z0-9+.-]*):(?://)?)?([^/?#\s]+)(.*)", url, re.DOTALL)
     if match is None or any(character.isspace() for character in url):
@@ -233,7 +233,7 @@ def checked_link(url: str) -> str:
 
 
 def parse_html(source: str) -> tuple[str, list[Entity]]:
-    """Return the text and the raw entities of `source`; refuse what the real server refuses."""
+    """Return the text and the raw entities of `source`; refuse markup that the real server refuses."""
     text, entities = _HtmlParser(source).run()
     plain_code = [
         Entity(type="code", offset=entity.offset, length=entity.length) if entity.type == "code" else entity

@@ -1,4 +1,4 @@
-"""The `reply_markup` argument: checked as the server checks it, and returned as it is shown."""
+"""Reads the `reply_markup` argument, checked as the server checks it."""
 
 from playground.api.bot_api_wire import Arguments, Json, bad_request
 
@@ -11,7 +11,7 @@ _ACTIONS = ("callback_data", "url", "web_app", "login_url", "copy_text", "switch
 
 
 def reply_markup(arguments: Arguments) -> Json | None:
-    """Return the markup to keep with the message; None where there is none or where it is no inline keyboard."""
+    """Return the markup to keep with the message; None when it is missing or an empty inline keyboard."""
     markup = arguments.object("reply_markup", "reply keyboard markup")
     if not markup:
         return None

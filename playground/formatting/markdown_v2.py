@@ -1,4 +1,4 @@
-"""Telegram's MarkdownV2 style: text and entities out of markup, refused with the server's exact words.
+"""Telegram's MarkdownV2 style: text and entities from markup, refused in the server's exact words.
 
 Source: `do_parse_markdown_v2` in https://github.com/tdlib/td/blob/master/td/telegram/MessageEntity.cpp
 """
@@ -149,5 +149,5 @@ class _MarkdownParser:
 
 
 def parse_markdown_v2(source: str) -> tuple[str, list[Entity]]:
-    """Return the text and the raw entities of `source`; refuse what the real server refuses."""
+    """Return the text and the raw entities of `source`; refuse markup that the real server refuses."""
     return _MarkdownParser(source).run()

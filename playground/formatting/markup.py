@@ -1,4 +1,4 @@
-"""Turns text and entities back into markup, so that a test can compare what a person sees in one string."""
+"""Turns text and entities back into markup, so that a test can compare a shown message as one string."""
 
 from html import escape
 
@@ -31,7 +31,7 @@ def _tags(entity: Json) -> tuple[str, str] | None:
 
 
 def as_html(text: str, entities: list[Json]) -> str:
-    """Return the text as Telegram HTML; what Telegram detects by itself stays unmarked."""
+    """Return the text as Telegram HTML; entities that Telegram detects itself are not marked."""
     marked = [(entity, tags) for entity in entities if (tags := _tags(entity)) is not None]
     opening: dict[int, str] = {}
     closing: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""The chat page's own API: a key in the address admits to it, a WebSocket carries the news, and acts are posted."""
+"""API of the chat page: a key in the address admits to it, a WebSocket carries the changes, actions are posted."""
 
 import asyncio
 import hmac
@@ -28,7 +28,7 @@ _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif"})
 
 
 class PageApi:
-    """Routes below /chat."""
+    """HTTP routes below /chat."""
 
     def __init__(self, backend: Backend, key: str) -> None:
         self._backend = backend
@@ -46,11 +46,11 @@ class PageApi:
         ]
 
     def _cookie(self, request: web.Request) -> str:
-        """Name the cookie; browsers do not tell ports apart, and several playgrounds may run side by side."""
+        """Return the cookie's name, which holds the port: browsers share cookies between the ports of a host."""
         return f"playground_{request.host.rpartition(':')[2]}"
 
     def _admit(self, request: web.Request) -> None:
-        """Refuse whoever lacks the key, and other sites' pages even with it."""
+        """Refuse requests without the key, and other sites' pages even with it."""
         given = request.cookies.get(self._cookie(request), "")
         if not hmac.compare_digest(given.encode(), self.key.encode()):
             raise web.HTTPForbidden(
@@ -74,7 +74,7 @@ class PageApi:
         raise web.HTTPSeeOther("/chat")
 
     async def page(self, request: web.Request) -> web.Response:
-        """Serve the page; the key in the address is exchanged for a cookie, and the page wipes it from the address.
+        """Serve the page; the key in the address becomes a cookie, and the page removes it from the address.
 
         No redirect: one that began on another site would arrive without the strict cookie.
         """
@@ -97,7 +97,7 @@ class PageApi:
         return web.Response(text=text, content_type=_STATIC[name], headers=_security(request.host))
 
     async def file(self, request: web.Request) -> web.Response:
-        """Serve an uploaded file: pictures to be shown, everything else only to be saved."""
+        """Serve an uploaded file: pictures inline, everything else as a download."""
         self._admit(request)
         file = self._backend.world.files.get(request.match_info["file_id"])
         content = self._backend.world.store.file(file.file_id) if file else None
@@ -112,7 +112,7 @@ class PageApi:
         return web.Response(body=content, content_type=kind, headers=headers)
 
     async def live(self, request: web.Request) -> web.WebSocketResponse:
-        """Send the whole state, then every change, until the page goes away."""
+        """Send the whole state, then every change, until the page is closed."""
         self._admit(request)
         if request.headers.get("Origin") != f"http://{request.host}":
             raise web.HTTPForbidden(text="Requests from other sites are refused.\n")
@@ -158,7 +158,7 @@ class PageApi:
                 await socket.send_json({"type": "listening", "value": listening})
 
     def _news(self, event: Json, user: UserRecord) -> Json | None:
-        """Return what an event means to this person, None for nothing."""
+        """Return the event as this person's page shows it; None when it does not concern them."""
         kind = event["type"]
         if kind in {"people", "chats", "commands", "profile"}:
             return page_view.frame(self._backend, user)
@@ -176,7 +176,7 @@ class PageApi:
         return {"type": "message", "message": page_view.message(self._backend, record, user)}
 
     async def act(self, request: web.Request) -> web.Response:
-        """Carry out what the person does on the page."""
+        """Carry out an action of the person on the page."""
         self._admit(request)
         try:
             order = await request.json()

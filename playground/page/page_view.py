@@ -1,4 +1,4 @@
-"""What the chat page shows to one person, as JSON."""
+"""View of the chat page for one person, as JSON."""
 
 from playground.api.backend import Backend
 from playground.api.bot_api_wire import Json
@@ -16,7 +16,7 @@ def visible_chats(backend: Backend, user: UserRecord) -> list[ChatRecord]:
 
 
 def frame(backend: Backend, user: UserRecord) -> Json:
-    """Return all but the messages: the bot, the people, the chats and their commands."""
+    """Return everything but the messages: the bot, the people, the chats and their commands."""
     store = backend.world.store
     language = user.language_code
 
@@ -71,7 +71,7 @@ def preview(record: MessageRecord) -> str:
 
 
 def message(backend: Backend, record: MessageRecord, user: UserRecord) -> Json:
-    """Return one message as the page draws it."""
+    """Return one message as the page shows it."""
     if record.deleted:
         return {"id": record.message_id, "chat_id": record.chat_id, "is_deleted": True}
     body = record.body

@@ -1,4 +1,4 @@
-"""The methods of the Bot API, a file for each family; importing this package registers them all."""
+"""Methods of the Bot API, one file per family; importing this package registers them all."""
 
 from playground.api.methods import (
     bot_profile,

@@ -1,4 +1,4 @@
-"""The bot's own face: commands per scope and language, name, descriptions, menu button."""
+"""The bot's profile: commands per scope and language, name, descriptions, menu button."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _SCOPE_FIELDS = {
 
 
 def _scope(arguments: Arguments) -> Json:
-    """Return the scope reduced to what identifies it."""
+    """Return the scope reduced to the fields that identify it."""
     scope = arguments.object("scope", "BotCommandScope") or {"type": "default"}
     fields = _SCOPE_FIELDS.get(scope.get("type", ""))
     if fields is None:
@@ -86,7 +86,7 @@ def commands_for(world: PlaygroundState, chat: ChatRecord, user: UserRecord) -> 
 
 
 def _text_setting(name: str, limit: int) -> None:
-    """Register set… and get… of one text that the bot may have in several languages."""
+    """Register the set… and get… methods of a text that the bot may have in several languages."""
     field = {"Name": "name", "Description": "description", "ShortDescription": "short_description"}[name]
 
     @method(f"setMy{name}")

@@ -1,4 +1,4 @@
-"""What the bot can ask about chats and their members."""
+"""Methods about chats and their members, and leaving a chat."""
 
 from playground.api.backend import Backend, member_wire, method
 from playground.api.bot_api_wire import Arguments, Json, bad_request

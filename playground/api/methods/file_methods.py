@@ -1,4 +1,4 @@
-"""Photos and documents: uploading, sending again by id, albums, and the way to download them."""
+"""Photos and documents: uploading, sending again by id, albums, and downloading."""
 
 import hashlib
 import struct
@@ -19,7 +19,7 @@ WRONG_FILE = "wrong file_id or the file is temporarily unavailable"
 
 
 def keep_file(world: PlaygroundState, upload: Upload, folder: str) -> FileRecord:
-    """Store the file and return its record; the same content is a new file each time, with the same unique id."""
+    """Store the file and return its record; equal content gets a new file id but the same unique id."""
     number = world.store.count_up("file")
     digest = hashlib.sha256(upload.content).hexdigest()
     suffix = upload.filename.rpartition(".")[2] if "." in upload.filename else "bin"
@@ -38,7 +38,7 @@ def keep_file(world: PlaygroundState, upload: Upload, folder: str) -> FileRecord
 
 
 def picture_size(content: bytes) -> tuple[int, int]:
-    """Return width and height out of the header of a PNG, JPEG or GIF; (0, 0) for anything else."""
+    """Return width and height from the header of a PNG, JPEG or GIF; (0, 0) for anything else."""
     if content[:8] == b"\x89PNG\r\n\x1a\n" and len(content) >= 24:
         width, height = struct.unpack(">II", content[16:24])
         return width, height
@@ -56,7 +56,7 @@ def picture_size(content: bytes) -> tuple[int, int]:
 
 
 def photo_fields(world: PlaygroundState, upload: Upload) -> Json:
-    """Keep a picture and return the `photo` field."""
+    """Store a picture and return the `photo` field."""
     width, height = picture_size(upload.content)
     if not width or not height:
         raise bad_request("IMAGE_PROCESS_FAILED")
@@ -76,7 +76,7 @@ def _photo_size(file: FileRecord, width: int, height: int) -> Json:
 
 
 def document_fields(world: PlaygroundState, upload: Upload) -> Json:
-    """Keep a file and return the `document` field."""
+    """Store a file and return the `document` field."""
     return _document(keep_file(world, upload, "documents"))
 
 
@@ -86,7 +86,7 @@ def _document(file: FileRecord) -> Json:
 
 
 def _medium(backend: Backend, kind: str, arguments: Arguments, source: str) -> Json:
-    """Return the photo or document that `source` names: an upload, or the id of a file that is known."""
+    """Return the photo or document that `source` names: an upload, or the id of a known file."""
     upload = arguments.uploads.get(source.removeprefix("attach://") or kind)
     if upload is not None:
         make = photo_fields if kind == "photo" else document_fields

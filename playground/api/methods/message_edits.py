@@ -1,4 +1,4 @@
-"""Editing the bot's own messages in place."""
+"""Edits of the bot's own messages."""
 
 from playground.api.backend import Backend, method
 from playground.api.bot_api_wire import Arguments, Json, bad_request
@@ -15,7 +15,7 @@ _CONTENT = ("text", "entities", "caption", "caption_entities", "reply_markup")
 
 
 def _apply(backend: Backend, record: MessageRecord, content: Json) -> Json:
-    """Replace what the message says; an edit without a keyboard takes the old one away."""
+    """Replace the content of the message; an edit without a keyboard removes the old one."""
     if {key: record.body[key] for key in _CONTENT if key in record.body} == content:
         raise bad_request(NOT_MODIFIED)
     body = {key: value for key, value in record.body.items() if key not in _CONTENT} | content

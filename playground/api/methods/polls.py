@@ -1,4 +1,4 @@
-"""Polls: sending and stopping; people vote through the driver."""
+"""Polls: sending and stopping; people vote through `PlaygroundPerson`."""
 
 from playground.api.backend import Backend, method
 from playground.api.bot_api_wire import Arguments, Json, bad_request

@@ -1,4 +1,4 @@
-"""getUpdates, the webhook methods, and the life of the connection."""
+"""getUpdates, the webhook methods, logOut and close."""
 
 from playground.api.backend import Backend, method
 from playground.api.bot_api_wire import ApiError, Arguments, Json
@@ -9,7 +9,7 @@ YOUNG_S = 600  # close is refused during the first ten minutes
 
 
 def _remember_allowed(backend: Backend, arguments: Arguments) -> None:
-    """An omitted parameter keeps the previous setting, an empty list restores the default."""
+    """Keep the previous filter when the parameter is omitted; restore the default for an empty list."""
     allowed = arguments.parsed("allowed_updates", "allowed_updates")
     if isinstance(allowed, list):
         backend.updates.allow(allowed)
