@@ -1,1 +1,1 @@
-"""Docker engines: local socket, TCP with TLS, SSH; and the simulated one for the demo and fast tests."""
+"""Docker engines over a local socket, TCP with TLS or SSH; and a simulated one for the demo and fast tests."""

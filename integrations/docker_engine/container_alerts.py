@@ -1,4 +1,4 @@
-"""Building alerts with their evidence, for the detectors."""
+"""Builds alerts with their evidence for the detectors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def container_alert(
     facts: Mapping[str, JsonValue],
     source: str,
 ) -> Alert:
-    """An alert about one container; facts that are None are left out."""
+    """Return an alert about one container; facts that are None are left out."""
     return Alert(
         kind=kind,
         severity=severity,
@@ -44,14 +44,14 @@ def container_alert(
 
 
 def evidence(facts: Mapping[str, JsonValue], at: datetime, source: str) -> tuple[Evidence, ...]:
-    """Facts as evidence of one source; None is left out."""
+    """Return the facts as evidence from one source; None is left out."""
     return tuple(
         Evidence(name=name, value=value, at=at, source=source) for name, value in facts.items() if value is not None
     )
 
 
 def ending_facts(container: Container, end: ContainerExit, view: View) -> dict[str, JsonValue]:
-    """What is known of how it ended, its memory with it."""
+    """Return the facts about the end of a run: exit, memory, timing."""
     return {
         "exit_code": end.exit_code,
         "signal": end.signal,
@@ -70,7 +70,7 @@ def ending_facts(container: Container, end: ContainerExit, view: View) -> dict[s
 
 
 def memory_facts(container: Container, view: View, *, is_at_limit: bool) -> dict[str, JsonValue]:
-    """Limit, peak and shape of its memory in the last minutes."""
+    """Return limit, peak and shape of the container's memory in the last minutes."""
     samples = view.now.samples.get(container.name, ())
     limit = container.memory_limit_bytes
     peak = max((sample.memory_bytes for sample in samples), default=0)
@@ -85,12 +85,12 @@ def memory_facts(container: Container, view: View, *, is_at_limit: bool) -> dict
 
 
 def count_ooms(container: Container, snapshot: Snapshot) -> int:
-    """`oom` events of this very container in the snapshot's window."""
+    """Return the number of `oom` events of this very container in the snapshot's window."""
     return sum(event.kind is EventKind.OOM for event in snapshot.events_of(container.id))
 
 
 def run_seconds(container: Container, end: ContainerExit) -> float | None:
-    """How long the run that ended so lasted; None when the start of that run is not known any more."""
+    """Return the length of the run that ended; None when its start is no longer known."""
     if container.started_at is None or container.started_at > end.at:
         return None
     return round((end.at - container.started_at).total_seconds(), 1)

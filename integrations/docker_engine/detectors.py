@@ -1,4 +1,4 @@
-"""What can be wrong with containers: pure detectors over two snapshots of a host."""
+"""Detectors of container problems: pure functions over two snapshots of a host."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from integrations.docker_engine.container_alerts import (
 from integrations.docker_engine.resource_detectors import RESOURCE_DETECTORS
 
 CANNOT_RUN = frozenset({126, 127, 128})
-"""Not executable, not found, and the engine could not set it up (port, mount, user)."""
+"""Exit codes: not executable, not found, and could not be set up by the engine (port, mount, user)."""
 QUICK_S = 3.0
 LOOPING_RUN_S = 10.0
-"""The engine starts its back-off anew after a run this long: a shorter run under a high RestartCount is a loop."""
+"""A shorter run with a high RestartCount is a loop: after a run this long the engine resets its back-off."""
 OOM_SETTLES = timedelta(seconds=1)
-"""How long after an `oom` event a container that is still up is taken to have lost a child only."""
+"""A container that is still up this long after an `oom` event has lost only a child process."""
 PAUSE_SETTLES = timedelta(seconds=3)
 """`docker commit` and backups freeze a container for a moment."""
 UNSEEN_SETTLES = timedelta(seconds=5)
-"""An end found by looking waits this long for its event, which says who wanted it."""
+"""An exit found in a snapshot waits this long for its event, which tells whether it was deliberate."""
 RECENT = timedelta(minutes=5)
 _DOWN = frozenset({ContainerState.EXITED, ContainerState.DEAD})
 
 
 @detector(AlertKind.CONTAINER_DIED)
 def container_died(view: View) -> Iterator[Alert]:
-    """Yield an alert for each container that ended without anybody wanting it.
+    """Yield an alert for each container that ended although nobody wanted it.
 
-    No alarm: a stop through the API, our own act, exit code 0 (a finished job; with a restart policy that is the
-    crash loop's matter), a container that is being removed. Source: `facts` of each engine event, then inspect.
+    No alarm: a stop through the API, our own action, exit code 0 (a finished job; with a restart policy `crash_loop`
+    covers it), a container that is being removed. Source: engine events, then inspect.
     """
     for container in _present(view):
         end = last_exit(container, view.now)
@@ -110,7 +110,7 @@ def crash_loop(view: View) -> Iterator[Alert]:
 def child_oom(view: View) -> Iterator[Alert]:
     """Yield an alert for each container in which the kernel killed a process while the container stayed up.
 
-    `inspect` shows nothing of it: only the `oom` event tells, or the cgroup's own count where the engine is local.
+    `inspect` does not show it: only the `oom` event does, or the cgroup's own count when the engine is local.
     """
     for container in _present(view):
         if not container.is_running or container.started_at is None:
@@ -141,7 +141,7 @@ def child_oom(view: View) -> Iterator[Alert]:
 
 @detector(AlertKind.UNHEALTHY)
 def unhealthy(view: View) -> Iterator[Alert]:
-    """Yield an alert for each running container whose own health check says no; its probes are the evidence."""
+    """Yield an alert for each running container whose health check fails; its probes are the evidence."""
     for container in _present(view):
         if not container.is_running or container.health is not Health.UNHEALTHY:
             continue
@@ -164,7 +164,7 @@ def unhealthy(view: View) -> Iterator[Alert]:
 
 @detector(AlertKind.CANNOT_START)
 def cannot_start(view: View) -> Iterator[Alert]:
-    """Yield an alert for each container that the engine could not start: its log is empty, `State.Error` tells."""
+    """Yield an alert for each container that the engine could not start: no log, only `State.Error` names the cause."""
     for container in _present(view):
         end = last_exit(container, view.now)
         if end is not None and end.is_deliberate:
@@ -187,7 +187,7 @@ def cannot_start(view: View) -> Iterator[Alert]:
 
 @detector(AlertKind.PAUSED)
 def paused(view: View) -> Iterator[Alert]:
-    """Yield an alert for each container that stays frozen for longer than a backup's moment."""
+    """Yield an alert for each container that stays paused for longer than a backup takes."""
     for container in _present(view):
         if container.state is not ContainerState.PAUSED:
             continue
@@ -206,7 +206,7 @@ def paused(view: View) -> Iterator[Alert]:
 
 @detector(AlertKind.ENGINE_UNREACHABLE)
 def engine_unreachable(view: View) -> Iterator[Alert]:
-    """Yield an alert when the engine has not answered for `unreachable_after_s`: nothing on it is watched."""
+    """Yield an alert when the engine has not answered for `unreachable_after_s`: nothing on it is monitored."""
     since = view.now.unreachable_since
     if since is None or (view.now.at - since).total_seconds() < view.settings.unreachable_after_s:
         return
@@ -223,7 +223,7 @@ def engine_unreachable(view: View) -> Iterator[Alert]:
 
 
 def _present(view: View) -> Iterator[Container]:
-    """The containers that are not on their way out: `docker rm -f` kills without a stop signal, and is wanted."""
+    """Yield the containers that are not being removed: `docker rm -f` kills without a stop signal, on purpose."""
     return (one for one in view.now.containers.values() if one.state is not ContainerState.REMOVING)
 
 
@@ -232,12 +232,12 @@ def _should_run(container: Container) -> bool:
 
 
 def _comes_back(container: Container) -> bool:
-    """Its policy restarts it, or already has; an `exited` one has been given up or stopped."""
+    """True when its restart policy restarts it or has done so; an `exited` one was given up or stopped."""
     return _should_run(container) and container.state not in _DOWN
 
 
 def _is_untold(container: Container, end: ContainerExit, view: View) -> bool:
-    """Its event may still come, or it ended before anybody watched in a way that a stop of that time shares."""
+    """True while its event may still come, or when it ended unobserved in a way that a stop could explain."""
     if not end.was_seen and view.now.at - end.at < UNSEEN_SETTLES:
         return True
     is_telling = end.oom_killed or end.by is ExitOrigin.ITSELF
@@ -245,7 +245,7 @@ def _is_untold(container: Container, end: ContainerExit, view: View) -> bool:
 
 
 def _cannot_run(container: Container, end: ContainerExit) -> bool:
-    """It was started and ended at once with 126 or 127, for good."""
+    """True when it was started and ended at once with exit code 126 or 127, and stays down."""
     lasted = run_seconds(container, end)
     is_quick = lasted is not None and lasted <= QUICK_S
     return container.state in _DOWN and end.exit_code in CANNOT_RUN and (is_quick or bool(container.error))
@@ -271,7 +271,7 @@ def _says_died(container: Container, end: ContainerExit) -> Text:
 
 
 def _unwanted_ends(container: Container, view: View) -> int:
-    """Ends within `crash_loop_within_s` that no stop signal came before."""
+    """Count the exits within `crash_loop_within_s` that no stop signal preceded."""
     since = view.now.at - timedelta(seconds=view.settings.crash_loop_within_s)
     count, was_signalled = 0, False
     for event in view.now.events_of(container.id):
@@ -295,7 +295,7 @@ def _is_found_looping(container: Container, end: ContainerExit, view: View) -> b
 
 
 def _counted_kills(container: Container, view: View) -> tuple[datetime | None, int]:
-    """The moment and growth of the cgroup's own count since the snapshot before, when the run is the same."""
+    """Return time and growth of the cgroup's kill count since the last snapshot; (None, 0) if it did not grow."""
     before = view.before
     if before is None or container.name not in before.oom_kills:
         return None, 0
@@ -328,4 +328,4 @@ DETECTORS: tuple[Detector, ...] = (
     *RESOURCE_DETECTORS,
     engine_unreachable,
 )
-"""All of them, in the order in which their alerts are raised when several are new at once."""
+"""All detectors, in the order in which simultaneous new alerts are raised."""

@@ -1,4 +1,4 @@
-"""What a Docker engine can be asked: the interface that the real and the simulated engine share."""
+"""Interface of a Docker engine, shared by the real and the simulated one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from integrations.docker_engine.image_store import ImageStore
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """An engine and its machine."""
+    """An engine and its host machine."""
 
     version: str
     api_version: str
-    """The version that both sides speak."""
+    """The API version negotiated with the engine."""
     cpus: int
     memory_total_bytes: int
     memory_free_bytes: int | None
-    """MemAvailable of the machine; None where the engine is not local."""
+    """MemAvailable of the machine; None when the engine is not local."""
     cgroup_version: str
     is_local: bool
     is_simulated: bool = False
@@ -40,7 +40,7 @@ class LogLine:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecResult:
-    """A command run inside a container."""
+    """Result of a command run inside a container."""
 
     exit_code: int
     stdout: str
@@ -50,7 +50,7 @@ class ExecResult:
 
 @dataclass(frozen=True, kw_only=True)
 class DiskUsage:
-    """What fills the engine's disk, in bytes; `volumes` and `logs`: name → bytes, largest first."""
+    """Disk usage of an engine, in bytes; `volumes` and `logs`: name → bytes, largest first."""
 
     images_bytes: int
     images_reclaimable_bytes: int
@@ -59,7 +59,7 @@ class DiskUsage:
     volumes_bytes: int
     volumes: tuple[tuple[str, int], ...] = ()
     logs: tuple[tuple[str, int], ...] | None = None
-    """Containers' log files; None: they cannot be read from here."""
+    """The containers' log files; None: they cannot be read from here."""
     build_cache_reclaimable_bytes: int = 0
 
 
@@ -77,15 +77,15 @@ class Engine(Protocol):
 
     @property
     def store(self) -> ImageStore:
-        """Its images, build cache and networks, and the registries it asks."""
+        """The engine's images, build cache and networks, and the registries it asks."""
         ...
 
     async def info(self) -> EngineInfo:
-        """The engine and its machine; also serves as a ping."""
+        """Return facts of the engine and its machine; also serves as a ping."""
         ...
 
     async def containers(self, *, only: Sequence[str] = ()) -> list[Container]:
-        """All containers (stopped ones too) as inspected now, or just those named."""
+        """Return all containers (stopped ones too) as inspected now, or just those named."""
         ...
 
     async def logs(
@@ -98,43 +98,43 @@ class Engine(Protocol):
         grep: str | None = None,
         max_line: int = 4000,
     ) -> list[LogLine]:
-        """The last `tail` lines of both streams in order of time; `grep`: only lines that hold this (any case)."""
+        """Return the last `tail` lines of both streams in time order; `grep`: only lines containing this (any case)."""
         ...
 
     def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
-        """Container events as they come; from `since` on where given."""
+        """Yield container events as they come, from `since` on if given."""
         ...
 
     async def sample(self) -> dict[str, Sample]:
-        """One round of resources of all running containers, by name."""
+        """Return one resource sample of each running container, by name."""
         ...
 
     async def oom_kills(self) -> dict[str, int]:
-        """The cgroup's count of kernel kills by container name; empty where the engine is not local."""
+        """Return the cgroup's count of kernel OOM kills by container name; empty when the engine is not local."""
         ...
 
     async def top(self, container: str) -> list[dict[str, str]]:
-        """Its processes, one dict of column → value each."""
+        """Return the processes of a container, one dict of column → value each."""
         ...
 
     async def disk_usage(self) -> DiskUsage:
-        """What fills the disk."""
+        """Measure the disk usage."""
         ...
 
     async def exec(self, container: str, argv: Sequence[str], *, time_limit_s: float = 30.0) -> ExecResult:
-        """Run an argument list (no shell) inside; output is cut at 1 MB. On time-out the command may still run."""
+        """Run an argument list (no shell) inside; output is cut at 1 MB. After a time-out the command may still run."""
         ...
 
     async def restart(self, container: str, *, grace_s: int = 10) -> None:
-        """SIGTERM, then SIGKILL after the grace, then start."""
+        """Send SIGTERM, then SIGKILL after the grace period, then start."""
         ...
 
     async def start(self, container: str) -> None:
-        """Start; no effect on one that runs."""
+        """Start a container; no effect on a running one."""
         ...
 
     async def stop(self, container: str, *, grace_s: int = 10) -> None:
-        """SIGTERM, then SIGKILL after the grace; no effect on one that is stopped."""
+        """Send SIGTERM, then SIGKILL after the grace period; no effect on a stopped container."""
         ...
 
     async def unpause(self, container: str) -> None:
@@ -142,9 +142,9 @@ class Engine(Protocol):
         ...
 
     async def update_memory(self, container: str, *, limit_bytes: int) -> None:
-        """Set the memory limit of a container while it runs (swap limit kept at least as large)."""
+        """Set the memory limit of a container while it runs (the swap limit stays at least as large)."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Release connections and threads."""
         ...

@@ -1,4 +1,4 @@
-"""Looks at the start which engines answer; where none does, the simulated host is guarded, and said to be simulated."""
+"""Checks at start which engines answer; when none does, the simulated host takes their place, with a notice."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.simulated.demo_host import demo_engine
 
 PATIENCE_S = 3.0
-"""How long an engine may take to answer before it counts as absent."""
+"""An engine that takes longer to answer counts as absent."""
 SIMULATED = "simulated"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSurvey:
-    """What was found at the start, and what is to be said about it."""
+    """Engines found at start, and the notices for people about them."""
 
     engines: Mapping[str, Engine]
     is_simulated: bool
@@ -26,7 +26,7 @@ class EngineSurvey:
 
 
 async def survey(engines: Mapping[str, Engine], *, simulated: bool) -> EngineSurvey:
-    """These engines, also those that do not answer now; the simulated host instead where none does."""
+    """Return these engines, even if some do not answer now; when none does, the simulated host instead."""
     found = {} if simulated else await _problems(engines)
     if not simulated and len(found) < len(engines):
         notices = tuple(text("start.engine_down", name=name, problem=problem) for name, problem in found.items())
@@ -39,7 +39,7 @@ async def survey(engines: Mapping[str, Engine], *, simulated: bool) -> EngineSur
 
 
 async def _problems(engines: Mapping[str, Engine]) -> dict[str, str]:
-    """Of those that do not answer, by name."""
+    """Return the problems of the engines that do not answer, by name."""
     found = await asyncio.gather(*(_problem(engine) for engine in engines.values()))
     return {name: problem for name, problem in zip(engines, found, strict=True) if problem is not None}
 

@@ -1,4 +1,4 @@
-"""Does each configured engine answer, which version do both sides speak, and may we look and act?"""
+"""Checks each configured engine: that it answers, the API version, and the permission to list containers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIMIT_S = 10.0
 
 
 async def check(settings: Mapping[str, EngineSettings]) -> AsyncIterator[CheckLine]:
-    """One line an engine; never raises."""
+    """Yield one line per engine; never raises."""
     for name, one in settings.items():
         engine = RealEngine(name, one)
         try:

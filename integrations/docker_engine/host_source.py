@@ -1,4 +1,4 @@
-"""A watched host: snapshots out of any engine."""
+"""Takes snapshots of a watched host from any engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _utc_now() -> datetime:
 
 
 class EngineSource:
-    """`SnapshotSource` over an engine, the real or the simulated one."""
+    """`SnapshotSource` for one engine, real or simulated."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class EngineSource:
         ignore: Sequence[str] = (),
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """`only`, `ignore`: patterns of stacks (`core.inventory.is_guarded`)."""
+        """`only`, `ignore`: patterns of stacks (`core.monitoring.inventory.is_guarded`)."""
         self._engine = engine
         self._only = tuple(only)
         self._ignore = tuple(ignore)
@@ -41,7 +41,7 @@ class EngineSource:
         return self._engine.name
 
     async def look(self, *, only: Sequence[str] = ()) -> Snapshot:
-        """The host now, without events and samples; `only`: just these containers."""
+        """Return a snapshot of the host, without events and samples; `only`: just these containers."""
         info = await self._engine.info()
         at = self._now()
         found = await self._engine.containers(only=only)
@@ -58,12 +58,12 @@ class EngineSource:
         return Snapshot(at=at, host=host, containers={one.name: one for one in containers})
 
     def _note(self, found: Sequence[Container], kept: Sequence[Container], *, is_whole: bool) -> None:
-        """Remember by name whom nobody watches."""
+        """Remember the names of containers that are not watched."""
         left_out = {one.name for one in found} - {one.name for one in kept}
         self._left_out = left_out if is_whole else (self._left_out | left_out) - {one.name for one in kept}
 
     async def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
-        """Events as they come, from `since` on where given; a new container's too: the look decides about it."""
+        """Yield events as they come, from `since` on if given, also of containers that no snapshot has shown yet."""
         stream = self._engine.events(since)
         try:
             async for event in stream:
@@ -74,11 +74,11 @@ class EngineSource:
                 await stream.aclose()
 
     async def sample(self) -> dict[str, Sample]:
-        """One round of resources of all running containers."""
+        """Return one resource sample of each watched running container."""
         return self._kept(await self._engine.sample())
 
     async def oom_kills(self) -> dict[str, int]:
-        """The kernel's counts, where they can be read."""
+        """Return the kernel's OOM kill counts, where they can be read."""
         return self._kept(await self._engine.oom_kills())
 
     def _kept(self, by_name: dict[str, T]) -> dict[str, T]:

@@ -1,4 +1,4 @@
-"""What an engine says of its images, build cache and networks, in this program's words."""
+"""Turns an engine's answers about images, build cache and networks into models."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from integrations.docker_engine.image_store import CacheEntry, Image, Network, S
 _NOTHING = ("<none>:<none>", "<none>@<none>")
 
 UsersByImage = Mapping[str, Sequence[str]]
-"""Image id → names of containers."""
+"""Image id → container names."""
 
 
 def users_of(listed: object) -> dict[str, list[str]]:
-    """From an answer of `/containers/json?all=1`."""
+    """Read an answer of `/containers/json?all=1`: image id → container names."""
     users: dict[str, list[str]] = {}
     for one in map(mapping, sequence(listed)):
         names = [string(name).removeprefix("/") for name in sequence(one.get("Names"))]

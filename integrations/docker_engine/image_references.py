@@ -1,4 +1,4 @@
-"""Reads the names of images: registry, repository, tag and digest of `ghcr.io/shop/api:1.2@sha256:…`."""
+"""Parses image names: registry, repository, tag and digest of `ghcr.io/shop/api:1.2@sha256:…`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST = 400
 
 @dataclass(frozen=True, kw_only=True)
 class ImageReference:
-    """The name of an image, taken apart."""
+    """An image name in its parts."""
 
     name: str
     """Registry and repository, short as Docker shows it: `redis`, `shop/api`, `ghcr.io/shop/api`."""
@@ -35,28 +35,28 @@ class ImageReference:
 
     @property
     def registry(self) -> str:
-        """The host that holds it."""
+        """The registry's host."""
         first, slash, _ = self.name.partition("/")
         return first if slash and ("." in first or ":" in first or first == "localhost") else DOCKER_HUB
 
     @property
     def what(self) -> str:
-        """What the registry is asked for: the digest where one is given, else the tag."""
+        """The digest if there is one, else the tag: the part that a registry is asked for."""
         return self.digest or self.tag or DEFAULT_TAG
 
     @property
     def full(self) -> str:
-        """With its tag, also where that is the default one."""
+        """The name with its digest, or else its tag, even the default one."""
         return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag or DEFAULT_TAG}"
 
 
 def is_id(text: str) -> bool:
-    """Whether it is an image's id, whole or at least its first twelve digits."""
+    """Return whether the text is an image id, whole or at least its first twelve digits."""
     return bool(_ID.fullmatch(text))
 
 
 def parse(text: str) -> ImageReference:
-    """Take a name apart; raises NotFound for what no image can be called: it must not reach another page."""
+    """Parse an image name; raises NotFound for an impossible one, which must not reach another API path."""
     found = _REFERENCE.fullmatch(text.strip()) if len(text) <= LONGEST else None
     if found is None:
         raise NotFound(f"{text!r} isn't a valid image name; use one like shop/api:1.2 or ghcr.io/shop/api:1.2")

@@ -1,4 +1,4 @@
-"""What an engine stores beside containers: images, build cache, networks; and how it asks a registry."""
+"""Interface to the images, build cache and networks of an engine, and to the registries it asks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 PULL_LIMIT_S = 600.0
 REGISTRY_LIMIT_S = 10.0
-"""How long a registry may take to name a digest."""
+"""Time for a registry to name a digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,69 +20,69 @@ class Image:
     id: str
     """sha256:…"""
     tags: tuple[str, ...] = ()
-    """`shop/api:1.2`; none: nobody can name it (dangling)."""
+    """`shop/api:1.2`; empty: the image has no name (dangling)."""
     digests: tuple[str, ...] = ()
-    """`shop/api@sha256:…` for each registry that it was fetched from or pushed to; none: it was built here."""
+    """`shop/api@sha256:…` per registry that it was pulled from or pushed to; empty: it was built here."""
     size_bytes: int = 0
     unique_bytes: int | None = None
-    """What it shares with no other image; None: not measured."""
+    """Size not shared with any other image; None: not measured."""
     created_at: datetime | None = None
-    """When it was built."""
+    """Build time."""
     named_at: datetime | None = None
-    """When it last got a name here, by build or tag (engines may leave pulls out); None: not asked, or not noted."""
+    """Last time it got a name here, by build or tag (engines may omit pulls); None: not asked, or not recorded."""
     used_by: tuple[str, ...] = ()
-    """Names of the containers made from it, stopped ones too."""
+    """Names of the containers created from it, stopped ones too."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
-        """A name for it."""
+        """A name for it, or its short id."""
         return self.tags[0] if self.tags else self.id.removeprefix("sha256:")[:12]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheEntry:
-    """One step kept by the builder."""
+    """One step kept in the build cache."""
 
     id: str
     size_bytes: int
     is_in_use: bool = False
     is_shared: bool = False
-    """Its bytes are an image's too."""
+    """True when an image holds these bytes too."""
     used_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A network of one engine."""
+    """A network of an engine."""
 
     id: str
     name: str
     is_local: bool
-    """Not one that a swarm spans over several machines."""
+    """False for a swarm's network that spans several machines."""
     created_at: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSpace:
-    """Everything stored that could be fetched or made again."""
+    """Everything stored that can be pulled or built again."""
 
     layers_bytes: int
-    """All images together, shared layers counted once."""
+    """Size of all images, shared layers counted once."""
     images: tuple[Image, ...] = ()
     cache: tuple[CacheEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullStep:
-    """How far a pull is."""
+    """Progress of a pull."""
 
     layers: int
     layers_done: int
     bytes_done: int
     bytes_total: int
-    """Of the layers whose size is known so far."""
+    """Size of the layers whose size is known so far."""
 
 
 OnStep = Callable[[PullStep], None]
@@ -101,56 +101,56 @@ class PortBinding:
     address: str
     """0.0.0.0 or :: for every address of the machine."""
     port: int
-    """On the host; 0: whichever is free at the start."""
+    """Port on the host; 0: any free one at start."""
     inside: int
     protocol: str
     is_open: bool
-    """Published now; else only wished for."""
+    """True when published now; False when only configured."""
 
 
 class ImageStore(Protocol):
-    """Images of one engine. Raises as `Engine` does; registries that refuse: EngineRefused, EngineLacks."""
+    """Images of one engine. Raises as `Engine` does; a refusing registry raises EngineRefused or EngineNotFound."""
 
     async def images(self) -> list[Image]:
-        """All images with their users; sizes only as the image's whole."""
+        """Return all images with their users; sizes only of whole images."""
         ...
 
     async def image(self, reference: str) -> Image | None:
-        """The image of a name, digest reference or id, with `named_at`; None: it is not there."""
+        """Return the image of a name, digest reference or id, with `named_at`; None: it is not there."""
         ...
 
     async def tag(self, image_id: str, reference: str) -> None:
-        """Let a name mean that image; raises NotFound where the image is not there."""
+        """Point a name at that image; raises NotFound when the image is not there."""
         ...
 
     async def pull(self, reference: str, on_step: OnStep | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
-        """Fetch what the registry has under that name now. A cancelled pull ends; finished layers stay."""
+        """Pull the image that the registry has under that name now. Cancelling ends the pull; finished layers stay."""
         ...
 
     async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
-        """The registry's digest (sha256:…) of that name now, asked by the engine; nothing is fetched."""
+        """Return the registry's present digest (sha256:…) of that name, asked by the engine; nothing is pulled."""
         ...
 
     async def remove_image(self, image_id: str) -> bool:
-        """Take its names away and remove it, never by force; False: it was gone, or somebody uses it."""
+        """Remove an image with its names, never by force; False: it was gone, or a container uses it."""
         ...
 
     async def space(self) -> StoredSpace:
-        """Images and build cache with what each one alone takes."""
+        """Return images and build cache with the size that each takes alone."""
         ...
 
     async def prune_build_cache(self, unused_for_h: float) -> int:
-        """Remove cache that was not used for so long; returns the bytes freed."""
+        """Remove build cache unused for this long; returns the bytes freed."""
         ...
 
     async def networks(self) -> list[Network]:
-        """All networks."""
+        """Return all networks."""
         ...
 
     async def remove_network(self, network_id: str) -> bool:
-        """Remove a network; False: it was gone, or somebody uses it."""
+        """Remove a network; False: it was gone, or a container uses it."""
         ...
 
     async def bindings(self) -> list[PortBinding]:
-        """Every published port of every container, also those that stopped ones would take."""
+        """Return every published port of every container, including those that stopped ones would publish."""
         ...

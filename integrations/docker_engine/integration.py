@@ -1,4 +1,4 @@
-"""Docker engines behind the integration protocol: their actions, a watcher for each host, images for deploys."""
+"""Docker engines as an integration: their actions, a watcher per host, images for deployments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from integrations.docker_engine.simulated.simulated_engine import SimulatedEngin
 
 
 class DockerIntegration(Integration):
-    """The engines that the settings name, or the simulated host where none of them answers."""
+    """The engines named in the settings, or the simulated host when none of them answers."""
 
     def __init__(self, deps: IntegrationDeps) -> None:
         super().__init__(deps)
@@ -38,7 +38,7 @@ class DockerIntegration(Integration):
         self._notices: tuple[Text, ...] = ()
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """See which engines answer."""
+        """Check which engines answer."""
         found = await survey(self._engines, simulated=self.deps.settings.simulated)
         for engine in found.engines.values():
             stack.push_async_callback(engine.close)
@@ -51,7 +51,7 @@ class DockerIntegration(Integration):
         return docker_toolsets(self._engines, self.deps.redact, keep=self.deps.images_in_use)
 
     def watchers(self, sink: AlertSink) -> Sequence[Watcher]:
-        """One for each host."""
+        """Return one watcher per host."""
         return [self._watcher(engine, sink) for engine in self._engines.values()]
 
     def _watcher(self, engine: Engine, sink: AlertSink) -> Watcher:
@@ -68,25 +68,25 @@ class DockerIntegration(Integration):
         )
 
     def simulated_hosts(self) -> Collection[str]:
-        """The simulated host, where it stands in."""
+        """Return the simulated host, if it is in use."""
         return self._simulated
 
     async def begin(self, tasks: Tasks) -> None:
-        """Play the demo's incident."""
+        """Start the demo's incident."""
         for engine in self._engines.values():
             if self.deps.is_demo and isinstance(engine, SimulatedEngine):
                 tasks.start("demo", partial(self._play, engine))
 
     async def _play(self, engine: SimulatedEngine) -> None:
-        """A bulk insert needs more memory than the API may have."""
+        """Make the API need more memory than its limit, as by a bulk insert."""
         await asyncio.sleep(self.deps.settings.demo.incident_after_s)
         engine.oom("granada-api-1", over_s=6.0)
 
     async def greeting(self) -> Sequence[Text]:
-        """Which engines do not answer, and that the host is a simulated one."""
+        """Return the notices about engines that do not answer and about a simulated host."""
         return self._notices
 
     async def checks(self, *, quick: bool) -> AsyncIterator[CheckLine]:
-        """One line an engine."""
+        """Yield one line per engine."""
         async for line in check(self.deps.settings.engines):
             yield line

@@ -1,4 +1,4 @@
-"""What an engine says of a container, in this program's words."""
+"""Turns an engine's answers about containers into models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OURSELVES = frozenset({"localhost", "host", "true", "false", "none", "null", "y
 
 
 def container_of(host: str, raw: JsonAnswer, names: StackNames | None = None) -> Container:
-    """Read an answer of `inspect`. Environment values and labels that look secret are not taken over.
+    """Read an answer of `inspect`. Environment values and labels that look secret are left out.
 
     `names`: what people call a project or lone swarm service; without it they keep their own names.
     """
@@ -79,7 +79,7 @@ def container_of(host: str, raw: JsonAnswer, names: StackNames | None = None) ->
 
 
 def state_of(word: str) -> ContainerState:
-    """The state of that name; what is unknown counts as dead."""
+    """Return the state of that name; DEAD for an unknown one."""
     try:
         return ContainerState(word)
     except ValueError:
@@ -87,7 +87,7 @@ def state_of(word: str) -> ContainerState:
 
 
 def _home(labels: Mapping[str, str], name: str, names: StackNames) -> tuple[str | None, str | None, str]:
-    """Project, stack and service: Compose's, else a swarm service's (its name begins with the stack's), else none."""
+    """Return project, stack and service: from Compose, else from a swarm service (named after its stack), else none."""
     project = labels.get(f"{COMPOSE}.project")
     if project is not None:
         return project, names.of(project), labels.get(f"{COMPOSE}.service") or name
@@ -131,7 +131,7 @@ def _cpu_limit(host_config: JsonAnswer) -> float:
 
 
 def _aliases(network: JsonAnswer, container_id: str) -> Iterator[str]:
-    """Names under which others on its networks find it, without its own id."""
+    """Yield the names by which others on its networks reach it, without its own id."""
     seen: set[str] = set()
     for one in mapping(network.get("Networks")).values():
         for alias in (*sequence(mapping(one).get("Aliases")), *sequence(mapping(one).get("DNSNames"))):
@@ -142,7 +142,7 @@ def _aliases(network: JsonAnswer, container_id: str) -> Iterator[str]:
 
 
 def _dependencies(label: str) -> Iterator[Dependency]:
-    """Compose v2 writes `db:service_healthy:true,cache:service_started:false`."""
+    """Read Compose v2's `db:service_healthy:true,cache:service_started:false`."""
     for part in label.split(","):
         service, _, rest = part.strip().partition(":")
         if service:
@@ -150,7 +150,7 @@ def _dependencies(label: str) -> Iterator[Dependency]:
 
 
 def _links(host_config: JsonAnswer) -> Iterator[str]:
-    """`/db:/web/database` links to the container `db`."""
+    """Yield the containers it links to: `/db:/web/database` is `db`."""
     for link in sequence(host_config.get("Links")):
         target = string(link).partition(":")[0].strip("/")
         if target:
@@ -172,7 +172,7 @@ def _mounts(raw: JsonAnswer) -> Iterator[str]:
 
 
 def _env_hosts(environment: Sequence[object]) -> Iterator[str]:
-    """The host names that variables point to. Anything doubtful is left out: it might be a piece of a secret."""
+    """Yield the host names in variables. Doubtful ones are left out: they might be part of a secret."""
     seen: set[str] = set()
     for entry in environment:
         key, _, value = string(entry).partition("=")
@@ -186,7 +186,7 @@ def _env_hosts(environment: Sequence[object]) -> Iterator[str]:
 
 
 def _hosts_of_netloc(after_scheme: str) -> list[str]:
-    """`user:password@a:1,b:2/path` → a, b. An @ after the first slash may belong to a password: then nothing."""
+    """Return the hosts: `user:password@a:1,b:2/path` → a, b; none if an @ after the first slash may end a password."""
     netloc, _, rest = after_scheme.replace("?", "/", 1).replace("#", "/", 1).partition("/")
     if "@" in rest:
         return []

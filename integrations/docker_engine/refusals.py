@@ -1,4 +1,4 @@
-"""The common ways in which an engine or a registry refuses, each with a sentence for people in their language."""
+"""Common refusals by engines and registries, each with a sentence for people in their language."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from core.text import Text, text
 
 
 class RefusalReason(StrEnum):
-    """What was wrong; `docker.trouble.<value>` is its sentence."""
+    """Reason of a refusal; `docker.trouble.<value>` is its sentence."""
 
     NO_CONTAINER = "no_container"
     NO_HOST = "no_host"
     NOTHING_TO_DO = "nothing_to_do"
-    """Its sentence is the action's own."""
+    """Each action has its own sentence for it."""
     WHICH = "which"
-    """The name means several; its sentences are `which_host` and `which_container`."""
+    """The name is ambiguous; its sentences are `which_host` and `which_container`."""
     NAME_TAKEN = "name_taken"
     CONFLICT = "conflict"
     PORT_TAKEN = "port_taken"
@@ -33,7 +33,7 @@ class RefusalReason(StrEnum):
 
 
 class EngineRefused(ActionFailed):
-    """An engine or registry refused, for a reason that has a name."""
+    """An engine or registry refused, for a known reason."""
 
     says: Text
 
@@ -43,7 +43,7 @@ class EngineRefused(ActionFailed):
 
 
 class EngineNotFound(NotFound):
-    """The engine or registry does not have it; says so in people's language."""
+    """The engine or registry does not have the thing asked for; carries a sentence for people."""
 
     says: Text
 
@@ -96,7 +96,7 @@ _PORT = re.compile(r":(\d{1,5})(?::| failed)")
 
 
 def engine_trouble(status: int, reason: str) -> RefusalReason | None:
-    """What an engine's refusal means; None: nothing that has a name."""
+    """Return the reason of an engine's refusal; None when it is not a known one."""
     for trouble, pattern in _OF_ENGINE:
         if pattern.search(reason):
             return trouble
@@ -104,7 +104,7 @@ def engine_trouble(status: int, reason: str) -> RefusalReason | None:
 
 
 def engine_says(trouble: RefusalReason, reason: str) -> Text:
-    """The sentence for people."""
+    """Return the sentence for people."""
     if trouble is RefusalReason.PORT_TAKEN:
         port = _PORT.search(reason)
         return text("docker.trouble.port_taken", port=port[1] if port else None)
@@ -112,7 +112,7 @@ def engine_says(trouble: RefusalReason, reason: str) -> Text:
 
 
 def registry_trouble(status: int, reason: str) -> RefusalReason:
-    """What it means that an engine could not get something from a registry."""
+    """Return the reason that an engine could not get something from a registry."""
     for trouble, pattern in _OF_REGISTRY:
         if pattern.search(reason):
             return trouble
@@ -127,7 +127,7 @@ def registry_trouble(status: int, reason: str) -> RefusalReason:
 
 
 def registry_refusal(trouble: RefusalReason, image: str, registry: str, reason: str, what: str) -> GuardianError:
-    """The error that tells of it."""
+    """Return the error for a registry's refusal, with its sentence for people."""
     says = text(f"docker.trouble.{trouble}", image=image, registry=registry)
     problem = f"{what}: {reason.strip() or 'no reason was given'}"
     if trouble is RefusalReason.IMAGE_NOT_FOUND:

@@ -1,4 +1,4 @@
-"""Asks registries for digests through the engines: few at once, each within a bound, remembered for a while."""
+"""Asks registries for digests through the engines: few at a time, with a time limit, cached for a while."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from integrations.docker_engine.refusals import EngineNotFound, EngineRefused, R
 AT_ONCE = 8
 KEPT_FOR = timedelta(minutes=10)
 TROUBLE_KEPT_FOR = timedelta(minutes=1)
-"""A registry that did not answer is asked again sooner."""
+"""Time after which a registry that did not answer is asked again."""
 MOST_KEPT = 1000
 _PASSING = frozenset({RefusalReason.REGISTRY_UNREACHABLE, RefusalReason.RATE_LIMITED, RefusalReason.REGISTRY_OTHER})
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryAnswer:
-    """What a registry has under a name, or why it cannot be told."""
+    """A registry's digest for a name, or the reason that it is unknown."""
 
     digest: str = ""
-    """sha256:…; empty: not told."""
+    """sha256:…; empty: unknown."""
     trouble: RefusalReason | None = None
     at: datetime
 
 
 class RegistryLookup:
-    """See the module's docstring. Never raises for what a registry does."""
+    """Cached digests of registries. Never raises when a registry fails or refuses."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -38,7 +38,7 @@ class RegistryLookup:
         self._kept: dict[tuple[str, str], RegistryAnswer] = {}
 
     async def ask(self, engine: Engine, reference: str, *, fresh: bool = False) -> RegistryAnswer:
-        """The registry's digest of a name, as that engine sees it."""
+        """Return the registry's digest of a name, as seen by that engine; `fresh` bypasses the cache."""
         key = (engine.name, reference)
         async with self._gate:
             known = self._kept.get(key)

@@ -1,4 +1,4 @@
-"""Resources that stay at their edge: memory near the limit, processor pegged or throttled."""
+"""Detectors of exhausted resources: memory near the limit, CPU pegged or throttled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.text import Text, text
 from integrations.docker_engine.container_alerts import MIB, container_alert, memory_facts
 
 COVERED = 0.8
-"""The samples must span this share of `sustained_s`: the first one may have come late."""
+"""Share of `sustained_s` that the samples must span: the first one may be late."""
 LEAST_SAMPLES = 3
 
 
@@ -35,7 +35,7 @@ def memory_near_limit(view: View) -> Iterator[Alert]:
 
 @detector(AlertKind.CPU_PEGGED)
 def cpu_pegged(view: View) -> Iterator[Alert]:
-    """Yield an alert for each container that stays at all the processor time it may have."""
+    """Yield an alert for each container that keeps using all the CPU it may have."""
     for span in _sustained(view, view.settings.cpu_pegged_pct, lambda one, sample: _share(one, sample, view)):
         says = text("alert.cpu_pegged", service=span.container.title, pct=round(span.last))
         yield _alert(AlertKind.CPU_PEGGED, span, says, {"cpu_pct": round(span.last, 1)})
@@ -43,7 +43,7 @@ def cpu_pegged(view: View) -> Iterator[Alert]:
 
 @detector(AlertKind.CPU_THROTTLED)
 def cpu_throttled(view: View) -> Iterator[Alert]:
-    """Yield an alert for each container that its quota keeps holding back: it looks idle, but starves."""
+    """Yield an alert for each container that its CPU quota keeps throttling: it looks idle, but starves."""
     for span in _sustained(view, view.settings.cpu_throttled_pct, lambda container, sample: sample.throttled_pct):
         says = text("alert.cpu_throttled", service=span.container.title, pct=round(span.last))
         facts: dict[str, JsonValue] = {
@@ -61,7 +61,7 @@ class _Span:
 
 
 def _sustained(view: View, threshold: float, measure: Callable[[Container, Sample], float]) -> Iterator[_Span]:
-    """The running containers whose every sample of the last `sustained_s`, in this run, is at or above a threshold."""
+    """Yield the running containers whose every sample in the last `sustained_s` of this run reaches a threshold."""
     wanted_s = view.settings.sustained_s
     for container in view.now.containers.values():
         if not container.is_running:
@@ -80,7 +80,7 @@ def _sustained(view: View, threshold: float, measure: Callable[[Container, Sampl
 
 
 def _share(container: Container, sample: Sample, view: View) -> float:
-    """Processor time as a share of the container's own limit, or of the host where it has none."""
+    """Return CPU use as a share of the container's own limit, or of the host when it has none."""
     cores = container.cpu_limit or float(view.now.host.cpus or 1)
     return sample.cpu_pct / cores
 

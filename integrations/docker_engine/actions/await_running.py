@@ -1,4 +1,4 @@
-"""Looks what became of an order: a container that starts is not yet one that runs."""
+"""Waits until a started container has proved that it keeps running."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from integrations.docker_engine.engine import Engine
 
 UP_WITHIN_S = 10.0
 HOLDS_FOR_S = 0.5
-"""So long it must have been running in one piece: what dies at once was not up."""
+"""Time a container must run without a break to count as up."""
 PAUSE_S = 0.1
 EVENTS_WITHIN_S = 2.0
 
 
 async def wait_until_up(engine: Engine, name: str) -> Container | None:
-    """The container once it has run for a moment, has ended for good, or UP_WITHIN_S are over; None: it is gone."""
+    """Return the container once it stays up, has ended for good, or UP_WITHIN_S is over; None: it is gone."""
     clock = asyncio.get_running_loop().time
     give_up = clock() + UP_WITHIN_S
     started_at: datetime | None = None
@@ -37,7 +37,7 @@ async def wait_until_up(engine: Engine, name: str) -> Container | None:
 
 
 async def has_event_since(engine: Engine, name: str, kind: EventKind, since: datetime) -> bool:
-    """Whether the engine still tells of such an event; engines keep the last 256 or so."""
+    """Return whether the engine still has such an event; engines keep about the last 256."""
     try:
         async with asyncio.timeout(EVENTS_WITHIN_S):
             async for event in engine.events(since):

@@ -1,4 +1,4 @@
-"""What the guardian can do with Docker engines: the actions `docker.…`."""
+"""Actions on containers: `docker.…`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from integrations.docker_engine.actions.refusal_results import told
 from integrations.docker_engine.engine import Engine
 
 RUNS_UP_TO_S = 120.0
-"""Time limit of what stops or starts a container: its grace, the order itself and the look afterwards."""
+"""Time limit of actions that stop or start a container: grace period, the order itself and the check afterwards."""
 
 
 def _utc_now() -> datetime:
@@ -41,7 +41,7 @@ def _utc_now() -> datetime:
 
 
 class DockerToolset(Toolset):
-    """Actions on the containers of all engines. Every text in a result has passed `redact`."""
+    """Actions on the containers of all engines. Every text in a result has been through `redact`."""
 
     system = "docker"
 
@@ -53,7 +53,7 @@ class DockerToolset(Toolset):
         self._now = now
 
     def unavailable(self) -> str | None:
-        """Without an engine there is nothing to act on."""
+        """Return the missing setting when no engine is configured."""
         return None if self._engines.names else "no Docker engine is configured (setting `engines`)"
 
     # -- looking ---------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class DockerToolset(Toolset):
         return await self._as_it_runs(engine, found, "docker.restarted", f"docker restart {shlex.quote(found.name)}")
 
     async def was_restarted(self, params: GraceParams, started_at: datetime) -> Outcome:
-        """Whether the container started after the call did."""
+        """Return OK if the container started after the call did."""
         _, found = await self._engines.find(params.container)
         is_new = found.started_at is not None and found.started_at > started_at
         return Outcome.OK if is_new else Outcome.FAILED
@@ -226,7 +226,7 @@ class DockerToolset(Toolset):
         return await self._as_it_runs(engine, found, "docker.started", f"docker start {shlex.quote(found.name)}")
 
     async def is_running(self, params: ContainerParams, started_at: datetime) -> Outcome:
-        """Whether it runs now."""
+        """Return OK if the container is running."""
         _, found = await self._engines.find(params.container)
         return Outcome.OK if found.is_running else Outcome.FAILED
 
@@ -250,19 +250,19 @@ class DockerToolset(Toolset):
         return self._result(message, container_facts.brief(now), query, outcome=outcome)
 
     async def state_before(self, params: GraceParams) -> JsonObject:
-        """Whether it ran."""
+        """Record whether the container was running."""
         _, found = await self._engines.find(params.container)
         return {"was_running": found.state in (ContainerState.RUNNING, ContainerState.RESTARTING)}
 
     async def run_again(self, params: GraceParams, snapshot: JsonObject) -> Result:
-        """Start it again if it ran before."""
+        """Start the container again if it was running before."""
         if snapshot.get("was_running") is True:
             return await self.start(ContainerParams(container=params.container))
         _, found = await self._engines.find(params.container)
         return self._result(text("docker.was_not_running", container=found.ref), container_facts.brief(found), "")
 
     async def is_stopped(self, params: GraceParams, started_at: datetime) -> Outcome:
-        """Whether it is stopped now."""
+        """Return OK if the container is stopped."""
         _, found = await self._engines.find(params.container)
         return Outcome.OK if found.state in (ContainerState.EXITED, ContainerState.DEAD) else Outcome.FAILED
 
@@ -279,7 +279,7 @@ class DockerToolset(Toolset):
         return await self._as_it_runs(engine, found, "docker.unpaused", query)
 
     async def is_unpaused(self, params: ContainerParams, started_at: datetime) -> Outcome:
-        """Whether it is no longer paused."""
+        """Return OK if the container is not paused."""
         _, found = await self._engines.find(params.container)
         return Outcome.FAILED if found.state is ContainerState.PAUSED else Outcome.OK
 
@@ -310,12 +310,12 @@ class DockerToolset(Toolset):
         return self._result(message, data, query)
 
     async def limit_before(self, params: MemoryParams) -> JsonObject:
-        """The limit now."""
+        """Record the present limit."""
         _, found = await self._engines.find(params.container)
         return {"limit_bytes": found.memory_limit_bytes}
 
     async def put_limit_back(self, params: MemoryParams, snapshot: JsonObject) -> Result:
-        """Set the limit that was; where there was none, all of the host's memory, for an engine takes no limit away."""
+        """Restore the old limit; if there was none, set all of the host's memory: an engine cannot remove a limit."""
         engine, found = await self._engines.find(params.container)
         held = snapshot.get("limit_bytes")
         old = held if isinstance(held, int) and held > 0 else (await engine.info()).memory_total_bytes
@@ -325,7 +325,7 @@ class DockerToolset(Toolset):
         return self._result(message, data, f"docker update --memory {old} {shlex.quote(found.name)}")
 
     async def has_limit(self, params: MemoryParams, started_at: datetime) -> Outcome:
-        """Whether the limit is the wished one; a multiple is known only by the engine's own word that it was set."""
+        """Return OK if the limit is the requested one; for a multiple only the engine's event tells, else UNKNOWN."""
         engine, found = await self._engines.find(params.container)
         if params.limit_mb is not None:
             return Outcome.OK if found.memory_limit_bytes == params.limit_mb * container_facts.MB else Outcome.FAILED
@@ -335,7 +335,7 @@ class DockerToolset(Toolset):
     # -- results ---------------------------------------------------------------------------------------------------
 
     async def _as_it_runs(self, engine: Engine, before: Container, key: str, query: str) -> Result:
-        """The result of something that makes a container run, told once the engine shows what became of it."""
+        """Return the result of starting a container once the outcome is known."""
         now = await wait_until_up(engine, before.name)
         if now is None:
             raise NotFound(f"{before.ref!r} was removed in the meantime")
@@ -356,7 +356,7 @@ def _found(things: Sized) -> Outcome:
 
 
 async def _again(engine: Engine, before: Container) -> Container:
-    """The container as it is now."""
+    """Return the container in its present state."""
     found = await engine.containers(only=[before.name])
     if not found:
         raise NotFound(f"{before.ref!r} was removed in the meantime")

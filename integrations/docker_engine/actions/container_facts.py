@@ -1,4 +1,4 @@
-"""Containers, samples and disks as plain JSON for the model and for rules, with every text through the redactor."""
+"""Containers, samples and disks as plain JSON for the model and for rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOGS_SHOWN = 20
 
 
 def redacted(value: JsonValue, redact: RedactText) -> JsonValue:
-    """The same with every string redacted; names of fields stay."""
+    """Return the value with every string redacted; field names stay."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list):
@@ -32,7 +32,7 @@ def redacted(value: JsonValue, redact: RedactText) -> JsonValue:
 
 
 def brief(container: Container) -> JsonObject:
-    """What a list shows of it."""
+    """Return the facts for a list of containers."""
     return {
         "container": container.ref,
         "stack": container.stack,
@@ -50,7 +50,7 @@ def brief(container: Container) -> JsonObject:
 
 
 def whole(container: Container) -> JsonObject:
-    """Everything known of it; labels that look secret are left out."""
+    """Return everything known about the container; labels that look secret are left out."""
     return {
         **brief(container),
         "id": container.id[:12],
@@ -79,7 +79,7 @@ def whole(container: Container) -> JsonObject:
 
 
 def resources(ref: str, sample: Sample) -> JsonObject:
-    """A sample with units in its names."""
+    """Return a sample with units in its field names."""
     return {
         "container": ref,
         "at": sample.at.isoformat(),
@@ -97,7 +97,7 @@ def resources(ref: str, sample: Sample) -> JsonObject:
 
 
 def lines_of(lines: Sequence[LogLine]) -> list[JsonValue]:
-    """Log lines, oldest first."""
+    """Return log lines, oldest first."""
     return [
         {"at": _iso(line.at), "stream": line.stream, "text": line.text, **({"was_cut": True} if line.was_cut else {})}
         for line in lines
@@ -105,7 +105,7 @@ def lines_of(lines: Sequence[LogLine]) -> list[JsonValue]:
 
 
 def space(usage: DiskUsage) -> JsonObject:
-    """What fills a disk, in MB, with the largest volumes and log files; `logs_mb` None: they cannot be read."""
+    """Return a disk's usage in MB, with the largest volumes and log files; `logs_mb` None: they cannot be read."""
     logs = usage.logs
     return {
         "images_mb": mb(usage.images_bytes),
@@ -121,14 +121,14 @@ def space(usage: DiskUsage) -> JsonObject:
 
 
 def state_text(container: Container) -> Text:
-    """Its state and health in words for people."""
+    """Return state and health in words for people."""
     if container.state is ContainerState.RUNNING and container.health is not Health.NONE:
         return text(f"docker.now.running_{container.health}")
     return text(f"docker.now.{container.state}", code=container.exit_code)
 
 
 def mb(size: int) -> float:
-    """Bytes as MB (1024²), one decimal."""
+    """Return bytes as MB (1024²), one decimal."""
     return round(size / MB, 1)
 
 

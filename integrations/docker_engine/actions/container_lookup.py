@@ -1,4 +1,4 @@
-"""Finds the engine and the container that a reference means."""
+"""Finds the engine and the container for a reference."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from integrations.docker_engine.refusals import EngineNotFound, RefusalReason
 
 
 class Engines:
-    """All engines by the name of their host."""
+    """All engines by host name."""
 
     def __init__(self, engines: Mapping[str, Engine]) -> None:
         self._engines = engines
 
     @property
     def names(self) -> list[str]:
-        """The hosts, sorted."""
+        """Host names, sorted."""
         return sorted(self._engines)
 
     @property
     def all(self) -> list[Engine]:
-        """Every engine, by the names of their hosts."""
+        """Every engine, sorted by host name."""
         return [self._engines[name] for name in self.names]
 
     def one(self, host: str | None) -> Engine:
-        """The engine of a host, or the only one; raises NotFound naming those that exist."""
+        """Return the engine of a host, or the only one; raises NotFound naming those that exist."""
         if host is None and len(self._engines) == 1:
             return next(iter(self._engines.values()))
         known = ", ".join(self.names)
@@ -45,7 +45,7 @@ class Engines:
         return self._engines[host]
 
     async def find(self, reference: str) -> tuple[Engine, Container]:
-        """The container of `host/name`, or of a name that only one engine knows.
+        """Return engine and container for `host/name`, or for a name that exists on only one host.
 
         Raises NotFound (with the nearest name), or SystemUnavailable when an engine that might know it is silent.
         """
@@ -72,7 +72,7 @@ class Engines:
         raise EngineNotFound(f"there is no container {reference!r}; {hint}", says)
 
     async def everything(self, host: str | None) -> tuple[list[Container], list[str]]:
-        """All containers, sorted by reference, and the hosts that did not answer; raises when none answered."""
+        """Return all containers, sorted by reference, and the hosts that did not answer; raises when none answered."""
         engines = [self.one(host)] if host else list(self._engines.values())
         answers = await asyncio.gather(*(_all(engine) for engine in engines))
         away = [engine.name for engine, one in zip(engines, answers, strict=True) if isinstance(one, SystemUnavailable)]
@@ -83,7 +83,7 @@ class Engines:
         return sorted(found, key=lambda one: one.ref), away
 
     async def samples(self, host: str | None) -> list[tuple[str, Sample]]:
-        """A round of every engine, by reference, the hungriest first."""
+        """Return one sample per running container, by reference, largest memory first."""
         engines = [self.one(host)] if host else list(self._engines.values())
         rounds = await asyncio.gather(*(engine.sample() for engine in engines))
         pairs = [

@@ -1,4 +1,4 @@
-"""What the actions on Docker engines take."""
+"""Parameters of the actions on Docker engines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from integrations.docker_engine.image_references import parse
 
 _SPAN = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?")
 LEAST_LIMIT_MB = 6
-"""What an engine takes at least. https://docs.docker.com/engine/containers/resource_constraints/"""
+"""Lowest limit an engine accepts. https://docs.docker.com/engine/containers/resource_constraints/"""
 
 ContainerReference = Annotated[
     str, Field(min_length=1, max_length=300, description="host/name, or a name that is unique")
@@ -30,12 +30,12 @@ class ContainerParams(Params):
     container: ContainerReference
 
     def target(self) -> str:
-        """The reference as given."""
+        """Return the reference as given."""
         return self.container
 
 
 class ListParams(Params):
-    """Which containers to list."""
+    """Filter for a list of containers."""
 
     host: HostName = None
     stack: Annotated[str | None, Field(description="only this Compose project")] = None
@@ -43,7 +43,7 @@ class ListParams(Params):
 
 
 class LogsParams(ContainerParams):
-    """Which lines of a log."""
+    """Filter for the lines of a log."""
 
     tail: Annotated[int, Field(ge=1, le=2000, description="how many of the last lines, counted after grep")] = 100
     since: Annotated[str | None, Field(description="a span like 2h, 30m or 1d, or an ISO time")] = None
@@ -59,34 +59,34 @@ class LogsParams(ContainerParams):
 
 
 class StatsParams(Params):
-    """Whose resources: one container, or everything on one host or on all."""
+    """Containers to measure: one, all on one host, or all."""
 
     container: Annotated[str | None, Field(description="host/name or name; none: all containers")] = None
     host: HostName = None
 
     def target(self) -> str | None:
-        """The container, if one is named."""
+        """Return the container, if one is named."""
         return self.container
 
 
 class DiskParams(Params):
-    """Which host."""
+    """Host to examine."""
 
     host: OneHost = None
 
     def target(self) -> str | None:
-        """Nothing that needs a lock."""
+        """Return None: nothing needs a lock."""
         return None
 
 
 class ImagesParams(Params):
-    """Whose images."""
+    """Hosts whose images to list."""
 
     host: HostName = None
 
 
 class UpdatesParams(Params):
-    """Which running containers."""
+    """Running containers to check for newer images."""
 
     stack: Annotated[str | None, Field(max_length=200, description="only this stack")] = None
     service: Annotated[str | None, Field(max_length=200, description="only this service")] = None
@@ -110,7 +110,7 @@ class PullParams(Params):
 
 
 class PruneParams(Params):
-    """What to remove."""
+    """Things to remove."""
 
     host: OneHost = None
     parts: Annotated[list[PruneTarget] | None, Field(min_length=1, description="none: all of them")] = None
@@ -123,12 +123,12 @@ class PruneParams(Params):
     ] = None
 
     def target(self) -> str | None:
-        """Nothing in the inventory."""
+        """Return None: no target in the inventory."""
         return None
 
 
 class PortsParams(Params):
-    """Whose ports."""
+    """Hosts whose ports to list."""
 
     host: HostName = None
 
@@ -141,13 +141,13 @@ class ExecParams(ContainerParams):
 
 
 class GraceParams(ContainerParams):
-    """A container and how long it may take to end by itself."""
+    """A container and the time it may take to stop by itself."""
 
     grace_s: Annotated[int, Field(ge=0, le=60, description="seconds between SIGTERM and SIGKILL")] = 10
 
 
 class MemoryParams(ContainerParams):
-    """The new limit: in MB, or as a multiple of the present one."""
+    """New memory limit: in MB, or as a multiple of the present one."""
 
     limit_mb: Annotated[int | None, Field(ge=LEAST_LIMIT_MB)] = None
     factor: Annotated[float | None, Field(gt=0, le=16)] = None
@@ -160,7 +160,7 @@ class MemoryParams(ContainerParams):
 
 
 def moment_of(text: str, now: datetime) -> datetime:
-    """The moment that `2h`, `1d12h`, `90s`, `90` or an ISO time means; raises ValueError with what is expected."""
+    """Return the time for `2h`, `1d12h`, `90s`, `90` or an ISO time; raises ValueError saying what is expected."""
     match = _SPAN.fullmatch(text.strip().lower())
     if match is not None and any(match.groups()):
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())

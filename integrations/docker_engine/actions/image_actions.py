@@ -1,4 +1,4 @@
-"""Actions on images: which there are, which have something newer, and fetching it."""
+"""Actions on images: list them, find newer ones, pull them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _utc_now() -> datetime:
 
 
 class ImageToolset(Toolset):
-    """Images on all engines, and what registries have."""
+    """Images on all engines, and newer ones in their registries."""
 
     system = "docker"
 
@@ -48,7 +48,7 @@ class ImageToolset(Toolset):
         self._registries = registries or RegistryLookup(now)
 
     def unavailable(self) -> str | None:
-        """Without an engine there is nothing to ask."""
+        """Return the missing setting when no engine is configured."""
         return None if self._engines.names else "no Docker engine is configured (setting `engines`)"
 
     @action(Risk.READ)
@@ -120,7 +120,7 @@ class ImageToolset(Toolset):
         return self._result(message, data, f"docker pull {shlex.quote(name)}")
 
     async def is_pulled(self, params: PullParams, started_at: datetime) -> Outcome:
-        """Whether the name means there what it means in the registry."""
+        """Return OK if the name means the same image on the host as in the registry."""
         engine, name = self._engines.one(params.host), image_references.parse(params.image)
         found = await engine.store.image(name.full)
         answer = await self._registries.ask(engine, name.full, fresh=True)

@@ -1,4 +1,4 @@
-"""Compares the images of running containers with what their registries have now."""
+"""Compares the images of running containers with the present ones in their registries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY_S = 86_400.0
 
 
 class UnknownFreshness(StrEnum):
-    """Why nobody can say whether there is something newer, beside the troubles of registries."""
+    """Reason that a newer image cannot be looked for, besides a registry's refusal."""
 
     BUILT_HERE = "built_here"
     PINNED = "pinned"
@@ -31,26 +31,26 @@ class UnknownFreshness(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFreshness:
-    """One image that containers of a host run, and what its registry has."""
+    """An image that containers of a host run, compared with its registry."""
 
     host: str
     image: str
-    """As the containers name it."""
+    """Name in the containers' configuration."""
     image_id: str
     containers: tuple[Container, ...]
     running_digest: str = ""
-    """The registry's digest of what runs; empty: it has none."""
+    """The registry's digest of the running image; empty: it has none."""
     registry_digest: str = ""
     is_newer: bool | None = None
-    """Whether the registry has something else under that name; None: see `why`."""
+    """True when the registry has another image under that name; None: unknown, see `why`."""
     is_fetched: bool = False
-    """What is newer lies on the host already: only the containers must be made anew."""
+    """True when the newer image is already on the host: the containers only need to be recreated."""
     why: str = ""
-    """Untold or Trouble; its sentence is `docker.untold.<why>`."""
+    """An UnknownFreshness or RefusalReason; its sentence is `docker.untold.<why>`."""
     created_at: datetime | None = None
 
     def facts(self, now: datetime) -> JsonObject:
-        """As plain JSON; the age is that of the image that runs."""
+        """Return plain JSON; the age is that of the running image."""
         age = (now - self.created_at).total_seconds() / DAY_S if self.created_at else None
         return {
             "host": self.host,
@@ -71,7 +71,7 @@ class ImageFreshness:
 async def look(
     engine: Engine, containers: Sequence[Container], registries: RegistryLookup, *, fresh: bool = False
 ) -> list[ImageFreshness]:
-    """One entry for each image that these containers of one engine run."""
+    """Return one entry for each image that these containers of one engine run."""
     stored = await engine.store.images()
     by_id = {one.id: one for one in stored}
     groups: dict[tuple[str, str], list[Container]] = {}
@@ -86,7 +86,7 @@ async def look(
 
 
 def by_need(found: Sequence[ImageFreshness]) -> list[ImageFreshness]:
-    """Outdated ones first, then those that cannot be told, then the rest; each by name."""
+    """Sort outdated ones first, then unknown ones, then the rest; each by name."""
     rank = {True: 0, None: 1, False: 2}
     return sorted(found, key=lambda one: (rank[one.is_newer], one.image, one.host))
 
@@ -128,5 +128,5 @@ async def _compared(
 
 
 def _digests_under(image: Image, name: ImageReference) -> list[str]:
-    """Its digests in that very repository."""
+    """Return the image's digests in that very repository."""
     return [digest for held, _, digest in (one.partition("@") for one in image.digests) if held == name.name]

@@ -1,4 +1,4 @@
-"""Whether a container may get another memory limit."""
+"""Checks a new memory limit for a container."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from integrations.docker_engine.engine import Engine
 
 RESERVE_SHARE = 0.05
 RESERVE_LEAST_BYTES = 256 * MB
-"""The host keeps at least so much free, or RESERVE_SHARE of its memory if that is more."""
+"""Memory the host keeps free, or RESERVE_SHARE of its memory if that is more."""
 MARGIN = 1.05
-"""A limit lower than what is in use, and a little, would kill at once."""
+"""Factor over the memory in use: a lower limit would kill at once."""
 
 
 def wanted_bytes(params: MemoryParams, held_bytes: int) -> int:
-    """The new limit, in whole MB; raises InvalidParams for a multiple of no limit."""
+    """Return the new limit in bytes, whole MB; raises InvalidParams for a multiple when there is no limit."""
     if params.limit_mb is not None:
         return params.limit_mb * MB
     if held_bytes == 0:
@@ -26,7 +26,7 @@ def wanted_bytes(params: MemoryParams, held_bytes: int) -> int:
 
 
 async def problem_with(engine: Engine, container: Container, new_bytes: int) -> Text | None:
-    """Why the limit may not be set, or None: it must fit the host, and hold what the container uses now."""
+    """Return the reason against the limit, or None: it must fit the host and the memory the container uses now."""
     host = await engine.info()
     reserve = max(RESERVE_LEAST_BYTES, int(host.memory_total_bytes * RESERVE_SHARE))
     held = container.memory_limit_bytes

@@ -1,4 +1,4 @@
-"""Chooses what can be removed and fetched or made again: never a volume, a container, or what a container needs."""
+"""Selects things that can be removed and pulled or built again: never a volume, a container, or anything in use."""
 
 from __future__ import annotations
 
@@ -16,103 +16,103 @@ from integrations.docker_engine.registry_lookup import RegistryLookup
 DAY_H = 24.0
 WEEK_H = 168.0
 COMPOSE_NETWORK = "com.docker.compose.network"
-"""Compose makes a network with this label again; one made by hand nobody would."""
+"""Label of networks that Compose recreates; nobody would recreate one made by hand."""
 CHECKED_AT_MOST = 40
-"""Images whose registry is asked at one go; the rest waits for the next time."""
+"""Images whose registry is asked in one run; the rest waits for the next run."""
 CHECKS_WITHIN_S = 12.0
 INSPECTS_AT_ONCE = 8
 
 
 class PruneTarget(StrEnum):
-    """What can be removed."""
+    """Kind of thing that can be removed."""
 
     DANGLING = "dangling"
-    """Images without a name that no container needs."""
+    """Images without a name that no container uses."""
     UNUSED = "unused_images"
-    """Images with a name that no container needs, and that their registry still has."""
+    """Images with a name that no container uses, and that their registry still has."""
     CACHE = "build_cache"
     NETWORKS = "networks"
-    """Networks made by Compose that no container needs."""
+    """Networks made by Compose that no container uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PruneRequest:
-    """How much of it."""
+    """Targets, age and label of a prune."""
 
     parts: frozenset[PruneTarget] = frozenset(PruneTarget)
     older_than_h: float | None = None
-    """None: a day, and a week for images with a name."""
+    """Hours; None: a day, and a week for images with a name."""
     label: str = ""
-    """`name` or `name=value`; empty: whatever it has."""
+    """`name` or `name=value`; empty: any label."""
 
     def span(self, part: PruneTarget) -> timedelta:
-        """How old such a thing must be."""
+        """Return the minimum age for this target."""
         usual = WEEK_H if part is PruneTarget.UNUSED else DAY_H
         return timedelta(hours=usual if self.older_than_h is None else self.older_than_h)
 
     def fits(self, labels: Mapping[str, str]) -> bool:
-        """Whether it has the label."""
+        """Return whether the labels match."""
         name, equals, value = self.label.partition("=")
         return not name or (name in labels and (not equals or labels[name] == value))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PruneSelection:
-    """What would be removed."""
+    """Things that a prune would remove."""
 
     dangling: tuple[Image, ...] = ()
     unused: tuple[Image, ...] = ()
     cache: tuple[CacheEntry, ...] = ()
     networks: tuple[Network, ...] = ()
     kept: tuple[Image, ...] = ()
-    """Unused, but their registry does not have them any more, or could not be asked."""
+    """Unused images that stay: their registry no longer has them, or could not be asked."""
     layers_bytes: int = 0
-    """All images of the engine before it."""
+    """Size of all images on the engine before the prune."""
 
     @property
     def images(self) -> tuple[Image, ...]:
-        """With and without a name."""
+        """Images with and without a name."""
         return self.dangling + self.unused
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
+        """True when there is nothing to remove."""
         return not (self.images or self.cache or self.networks)
 
     def bytes_of(self, part: PruneTarget) -> int:
-        """At least so much is freed; layers that several of them share come on top."""
+        """Return the bytes freed at least; layers shared only among the removed images come on top."""
         images = {PruneTarget.DANGLING: self.dangling, PruneTarget.UNUSED: self.unused}.get(part, ())
         cache = self.cache if part is PruneTarget.CACHE else ()
         return sum(one.unique_bytes or 0 for one in images) + sum(one.size_bytes for one in cache if not one.is_shared)
 
     @property
     def bytes(self) -> int:
-        """Of all parts."""
+        """Bytes freed at least, all targets together."""
         return sum(self.bytes_of(part) for part in PruneTarget)
 
     @property
     def basis(self) -> str:
-        """A digest of which things it is about."""
+        """Digest of the selection, to recognise a change."""
         named = sorted([*(one.id for one in self.images), *(one.id for one in self.networks)])
         return hashlib.sha256("\n".join([*named, str(bool(self.cache))]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PruneResult:
-    """What was removed."""
+    """Things that a prune removed."""
 
     images: tuple[Image, ...] = ()
     networks: tuple[Network, ...] = ()
     images_bytes: int = 0
     cache_bytes: int = 0
     left: tuple[str, ...] = ()
-    """What was chosen and could not be removed: it has been used or changed since."""
+    """Selected but not removed: used or changed in the meantime."""
 
 
 async def choose(
     engine: Engine, wish: PruneRequest, registries: RegistryLookup, *, now: datetime, keep: Collection[str] = ()
 ) -> PruneSelection:
-    """What can go. `keep`: ids and digest references of images that must stay, as for going back to a version."""
+    """Select the things to remove. `keep`: ids and digest references of images that must stay, as for a rollback."""
     space = await engine.store.space()
     free = [
         one
@@ -138,10 +138,10 @@ async def choose(
 
 
 async def carry_out(engine: Engine, choice: PruneSelection, wish: PruneRequest) -> PruneResult:
-    """Remove exactly that, one by one and never by force; then measure what it freed.
+    """Remove exactly the selection, one by one and never by force; then measure the space freed.
 
-    What the engine's layers lost meanwhile, but no less than what these images shared with nobody: others may have
-    fetched images at the same time.
+    That is the loss in layers meanwhile, but at least the unshared bytes of these images: others may have pulled
+    images at the same time.
     """
     images = [one for one in choice.images if await engine.store.remove_image(one.id)]
     networks = [one for one in choice.networks if await engine.store.remove_network(one.id)]
@@ -160,7 +160,7 @@ async def carry_out(engine: Engine, choice: PruneSelection, wish: PruneRequest) 
 
 
 async def _old(engine: Engine, images: Sequence[Image], before: datetime) -> list[Image]:
-    """Those that were built and last named before then; who was fetched today may be about to be used."""
+    """Return the images built and last named before then; an image pulled today may be about to be used."""
     built = [one for one in images if one.created_at is None or one.created_at < before]
     gate = asyncio.Semaphore(INSPECTS_AT_ONCE)
 
@@ -174,7 +174,7 @@ async def _old(engine: Engine, images: Sequence[Image], before: datetime) -> lis
 
 
 async def _still_in_registry(engine: Engine, images: Sequence[Image], registries: RegistryLookup) -> set[str]:
-    """The ids of those that their registry would give again, as far as it said so in time."""
+    """Return the ids of images that their registry still has, as far as it answers in time."""
     there: set[str] = set()
 
     async def check(one: Image) -> None:

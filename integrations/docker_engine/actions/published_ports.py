@@ -1,4 +1,4 @@
-"""Published ports: who has them, who would take them, which collide, and which databases anybody can reach."""
+"""Published ports: their containers, collisions, and databases open to every network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DATABASES = {
 
 
 def bindings_of(container: Container, raw: JsonAnswer) -> Iterator[PortBinding]:
-    """The ports in an answer of `inspect`: those published now, else those it would publish when it starts."""
+    """Yield the ports in an answer of `inspect`: those published now, else those it would publish at start."""
     published = {
         inside: [mapping(one) for one in sequence(found)]
         for inside, found in mapping(mapping(raw.get("NetworkSettings")).get("Ports")).items()
@@ -54,7 +54,7 @@ def bindings_of(container: Container, raw: JsonAnswer) -> Iterator[PortBinding]:
 
 
 def conflicts(bindings: Sequence[PortBinding]) -> list[tuple[PortBinding, PortBinding]]:
-    """Pairs of containers of one host that cannot both run: they want the same port of overlapping addresses."""
+    """Return pairs of containers on one host that cannot both run: same port, overlapping addresses."""
     return [
         (one, other)
         for one, other in combinations(sorted(bindings, key=_order), 2)
@@ -67,7 +67,7 @@ def conflicts(bindings: Sequence[PortBinding]) -> list[tuple[PortBinding, PortBi
 
 
 def exposed_databases(bindings: Sequence[PortBinding]) -> list[tuple[PortBinding, str]]:
-    """Databases that listen on every address of their machine, with the name of the program: a risk.
+    """Return databases that listen on every address of their host, each with the name of its program: a risk.
 
     Docker publishes past the machine's own firewall. https://docs.docker.com/engine/network/packet-filtering-firewalls/
     """

@@ -1,4 +1,4 @@
-"""Lets a refusal that has a name reach people in their own language, as the failed Result of an action."""
+"""Turns a known refusal by an engine into the failed Result of an action, in people's language."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ P = TypeVar("P", bound=Params)
 
 
 def told(method: Callable[[S, P], Awaitable[Result]]) -> Callable[[S, P], Awaitable[Result]]:
-    """Turn such an error of an action's method into its failed Result; the engine's own words go to `data`."""
+    """Return the method with known refusals turned into failed Results; the engine's message goes to `data`."""
 
     @wraps(method)
     async def run(self: S, params: P) -> Result:

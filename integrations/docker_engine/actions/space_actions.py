@@ -1,4 +1,4 @@
-"""Actions on what fills a host and what it publishes: pruning, and ports."""
+"""Actions on disk space and published ports."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def _utc_now() -> datetime:
 
 
 async def keep_nothing() -> Collection[str]:
-    """No image must stay."""
+    """Return nothing: no image must stay."""
     return ()
 
 
 class SpaceToolset(Toolset):
-    """Free space that can be filled again, and see who is reachable from where."""
+    """Frees disk space, and lists published ports."""
 
     system = "docker"
 
@@ -51,7 +51,7 @@ class SpaceToolset(Toolset):
         registries: RegistryLookup | None = None,
         keep: Keep = keep_nothing,
     ) -> None:
-        """`keep`: images that no prune may take, such as those of the versions that one could go back to."""
+        """`keep`: images that no prune may remove, such as those of versions to roll back to."""
         self._engines = Engines(engines)
         self._redact = redact
         self._now = now
@@ -59,7 +59,7 @@ class SpaceToolset(Toolset):
         self._keep = keep
 
     def unavailable(self) -> str | None:
-        """Without an engine there is nothing to act on."""
+        """Return the missing setting when no engine is configured."""
         return None if self._engines.names else "no Docker engine is configured (setting `engines`)"
 
     # -- pruning ---------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class SpaceToolset(Toolset):
         return self._result(message, data, "; ".join(_commands(choice, wish)))
 
     async def would_prune(self, params: PruneParams) -> Preview:
-        """Exactly what, and at least how much; raises EngineLacks where there is nothing to ask anybody about."""
+        """Preview the selection and the least space freed; raises EngineNotFound when there is nothing to remove."""
         engine, wish = self._engines.one(params.host), _wish(params)
         choice = await self._choose(engine, wish)
         if choice.is_empty:
@@ -124,7 +124,7 @@ class SpaceToolset(Toolset):
         return Preview(lines=tuple(map(self._redact, shown)), warnings=tuple(warnings), basis=choice.basis)
 
     async def is_pruned(self, params: PruneParams, started_at: datetime) -> Outcome:
-        """Whether nothing of it is left."""
+        """Return OK if nothing is left to remove."""
         engine = self._engines.one(params.host)
         left = await self._choose(engine, _wish(params))
         return Outcome.OK if left.is_empty else Outcome.FAILED
@@ -182,7 +182,7 @@ def _choice_facts(choice: PruneSelection) -> JsonObject:
 
 
 def _commands(choice: PruneSelection, wish: PruneRequest) -> list[str]:
-    """What a person would type for the same, biggest first."""
+    """Return the equivalent shell commands, largest first."""
     images = sorted(choice.images, key=lambda one: -(one.unique_bytes or 0))
     lines = [
         f"docker image rm {shlex.quote(one.title)}  # {container_facts.mb(one.unique_bytes or 0)} MB" for one in images

@@ -1,4 +1,4 @@
-"""Everything that can be done with engines, as toolsets that share what registries have answered."""
+"""All toolsets for Docker engines; they share one cache of registry answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def docker_toolsets(
     now: Callable[[], datetime] = _utc_now,
     keep: Keep = keep_nothing,
 ) -> list[Toolset]:
-    """`keep`: images that no prune may take, such as those of the versions that one could go back to."""
+    """Return the toolsets. `keep`: images that no prune may remove, such as those of versions to roll back to."""
     registries = RegistryLookup(now)
     return [
         DockerToolset(engines, redact, now=now),

@@ -1,1 +1,1 @@
-"""Docker engines over the wire: the SDK, HTTP streams, samples."""
+"""Client of a Docker engine: the SDK, HTTP streams, samples."""

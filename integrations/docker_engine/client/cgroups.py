@@ -1,4 +1,4 @@
-"""Reads a local container's counters out of the kernel's files: cgroup version 1 and 2, and /proc for the network."""
+"""Reads a local container's counters from the kernel's files: cgroup versions 1 and 2, and /proc for the network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "blkio")
 
 @dataclass(frozen=True, kw_only=True)
 class Cgroup:
-    """Where one container's files are. On version 2 all controllers share one directory."""
+    """Directories of one container's counters. On version 2 all controllers share one."""
 
     pid: int
     is_v2: bool
@@ -24,11 +24,11 @@ class Cgroup:
     has_own_network: bool
 
     def read(self, memory_total: int) -> CounterReading:
-        """The counters now; raises OSError or ValueError when the container is gone."""
+        """Read the counters now; raises OSError or ValueError when the container is gone."""
         return self._read_v2(memory_total) if self.is_v2 else self._read_v1(memory_total)
 
     def oom_kills(self) -> int:
-        """How many processes in it the kernel has killed for memory."""
+        """Return the number of its processes that the kernel has killed for memory."""
         name = "memory.events" if self.is_v2 else "memory.oom_control"
         return _field(_read(self.directories["memory"], name), b"oom_kill")
 
@@ -74,7 +74,7 @@ class Cgroup:
         )
 
     def _network(self) -> tuple[int, int]:
-        """Bytes received and sent in its network namespace, the loopback left out; zeros where it shares the host's."""
+        """Return bytes received and sent in its network namespace, without loopback; zeros if it shares the host's."""
         if not self.has_own_network:
             return 0, 0
         received = sent = 0
@@ -88,7 +88,7 @@ class Cgroup:
 
 
 def find(root: Path, pid: int, container_id: str, *, has_own_network: bool) -> Cgroup | None:
-    """The files of the container whose first process is `pid`; None where they are not readable from here."""
+    """Return the cgroup of the container whose first process is `pid`; None when it cannot be read from here."""
     try:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
     except OSError:
@@ -103,7 +103,7 @@ def find(root: Path, pid: int, container_id: str, *, has_own_network: bool) -> C
 
 
 def _paths(lines: list[str]) -> Iterator[tuple[list[str], str]]:
-    """`4:cpu,cpuacct:/docker/…` and `0::/docker/…`; steps up, as seen from a cgroup namespace, are left out."""
+    """Read `4:cpu,cpuacct:/docker/…` and `0::/docker/…`; leading `..`, as seen from a cgroup namespace, are dropped."""
     for line in lines:
         _, names, path = line.split(":", 2)
         yield names.split(","), "/".join(part for part in path.split("/") if part != "..")
@@ -130,7 +130,7 @@ def _read(directory: str, name: str) -> bytes:
 
 
 def _field(text: bytes, name: bytes) -> int:
-    """The number after a name at the head of a line; 0 where there is none."""
+    """Return the number after a name at the start of a line; 0 when there is none."""
     at = 0 if text.startswith(name + b" ") else text.find(b"\n" + name + b" ") + 1
     if at == 0 and not text.startswith(name + b" "):
         return 0
@@ -152,7 +152,7 @@ def _v1_disk(directory: str | None) -> tuple[int, int]:
 
 
 def _v2_disk(directory: str) -> tuple[int, int]:
-    """io.stat: `8:0 rbytes=1 wbytes=2 …`; the file is missing where the controller is off."""
+    """Read io.stat, `8:0 rbytes=1 wbytes=2 …`; the file is missing when the controller is off."""
     read = written = 0
     try:
         text = _read(directory, "io.stat")
@@ -168,7 +168,7 @@ def _v2_disk(directory: str) -> tuple[int, int]:
 
 
 def memory_available() -> tuple[int, int]:
-    """Total and available memory of this machine in bytes; zeros where it does not tell."""
+    """Return total and available memory of this machine in bytes; zeros when unknown."""
     try:
         text = _read("/proc", "meminfo").replace(b":", b" ").replace(b" kB", b"")
     except OSError:

@@ -1,4 +1,4 @@
-"""Reads the engine's answer about its disk, and measures log files beside it."""
+"""Reads the engine's answer about its disk, and measures log files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def usage_of(raw: JsonAnswer) -> DiskUsage:
 
 
 def log_sizes(files: Mapping[str, str]) -> tuple[tuple[str, int], ...] | None:
-    """Bytes of each container's log files, rotated ones too, largest first; None: not one can be read. For a thread.
+    """Return the size of each container's log files, rotated ones too, largest first; None: none can be read. Blocks.
 
     `files`: container → `LogPath` of its inspect; empty where its log driver writes none.
     """
@@ -43,7 +43,7 @@ def log_sizes(files: Mapping[str, str]) -> tuple[tuple[str, int], ...] | None:
 
 
 def _size_of(log: Path) -> int | None:
-    """With `…-json.log.1` and so on beside it; None: it cannot be read."""
+    """Return its size with `…-json.log.1` and so on; None: it cannot be read."""
     try:
         with os.scandir(log.parent) as entries:
             found = [one.stat().st_size for one in entries if one.name.startswith(log.name)]
@@ -57,10 +57,10 @@ def _objects(raw: JsonAnswer, name: str) -> Sequence[JsonAnswer]:
 
 
 def _used(images: Sequence[JsonAnswer]) -> int:
-    """Bytes of images that containers use, what they share with others left out."""
+    """Return the bytes of images that containers use, shared bytes left out."""
     return sum(_size(one, "Size") - _size(one, "SharedSize") for one in images if count(one.get("Containers")) > 0)
 
 
 def _size(raw: JsonAnswer, name: str) -> int:
-    """-1 means not counted."""
+    """Return the size; -1 in the answer means not counted."""
     return max(0, count(raw.get(name)))

@@ -1,4 +1,4 @@
-"""The Docker SDK, and the only place that touches it: orders to an engine, each in a thread of its own pool."""
+"""The Docker SDK, used nowhere else: sends orders to an engine, each in a thread of its own pool."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ log = structlog.get_logger(__name__)
 
 HUB = "docker.io"
 WAITING_LIMIT = 64
-"""Orders that may wait for a thread; the next one is refused at once."""
+"""Orders that may wait for a thread; more are refused at once."""
 SDK_MARGIN_S = 2.0
-"""How much longer than its caller a thread may wait before its socket gives up and frees it."""
+"""Time by which a thread outlasts its caller before its socket gives up and frees it."""
 _START_FAILURE = re.compile(r"oci runtime|shim|executable|network", re.IGNORECASE)
-"""Engines say 404 also of a program or network that a container lacks; that is no missing container."""
+"""Engines also answer 404 when a container lacks a program or network; that is no missing container."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """Files for TLS: the authority that signed the engine, and our own certificate where it asks for one."""
+    """TLS files: the CA that signed the engine's certificate, and a client certificate if the engine asks for one."""
 
     ca: Path | None
     cert: Path | None
@@ -49,7 +49,7 @@ class Tls:
 
 
 class Control:
-    """One SDK client, fixed to an API version; making one sends nothing."""
+    """One SDK client, fixed to an API version; creating it sends nothing."""
 
     def __init__(self, url: str, api_version: str, *, tls: Tls | None, timeout_s: float) -> None:
         self._api = APIClient(
@@ -81,14 +81,14 @@ class Control:
         self._api.unpause(container)
 
     def update_memory(self, container: str, limit_bytes: int, swap_bytes: int) -> None:
-        """Set both limits in one request; -1: none."""
+        """Set both limits in one request; swap -1: unlimited."""
         self._api.update_container(container, mem_limit=limit_bytes, memswap_limit=swap_bytes)
 
 
 def credentials(registry: str) -> str | None:
-    """The X-Registry-Auth header from Docker's own logins (DOCKER_CONFIG, ~/.docker); None: nobody has logged in.
+    """Return the X-Registry-Auth header from Docker's own logins (DOCKER_CONFIG, ~/.docker); None: no login.
 
-    May run a credential helper: for a thread. Read anew each time, so that a `docker login` counts at once.
+    Blocks: it may run a credential helper. Read again each time, so that a `docker login` takes effect at once.
     """
     try:
         found = auth.load_config().resolve_authconfig(None if registry == HUB else registry)
@@ -104,9 +104,9 @@ def _tls_config(tls: Tls) -> TLSConfig:
 
 
 class Pool:
-    """A bounded thread pool for one engine. Threads stuck in a hung engine are counted; when all are, calls fail fast.
+    """Bounded thread pool for one engine. Threads stuck in a hung engine are counted; when all are, calls fail fast.
 
-    A call that runs out of time leaves its thread behind: it is free again when the SDK's socket gives up.
+    A call that times out leaves its thread busy until the SDK's socket gives up.
     """
 
     def __init__(self, system: str, threads: int) -> None:
@@ -118,7 +118,7 @@ class Pool:
 
     @property
     def stuck(self) -> int:
-        """Threads that still wait for an answer which nobody wants any more."""
+        """Number of threads still waiting for an answer that nobody needs any more."""
         self._open = {future for future in self._open if not future.done()}
         self._stuck &= self._open
         return len(self._stuck)
@@ -146,18 +146,18 @@ class Pool:
                 self._stuck.add(future)
 
     def close(self) -> None:
-        """Take no more orders; threads end as soon as they can."""
+        """Accept no more orders; threads end as soon as they can."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _look_at(answer: asyncio.Future[T]) -> None:
-    """Take note of how a call ended that nobody waits for any more, so that asyncio does not complain."""
+    """Read the exception of an abandoned call, so that asyncio does not complain."""
     if not answer.cancelled():
         answer.exception()
 
 
 def translate(error: Exception, system: str, what: str) -> GuardianError:
-    """Say an SDK error in this program's words."""
+    """Return the project's own error for an SDK error."""
     if isinstance(error, APIError):
         return refusal(error.status_code or 500, str(error.explanation or error), system, what)
     if isinstance(error, requests.Timeout | TimeoutError):
@@ -166,7 +166,7 @@ def translate(error: Exception, system: str, what: str) -> GuardianError:
 
 
 def refusal(status: int, reason: str, system: str, what: str) -> GuardianError:
-    """What an answer with a status of 400 or more means."""
+    """Return the error for an answer with a status of 400 or more."""
     reason = reason.strip() or f"HTTP {status}"
     trouble = engine_trouble(status, reason)
     if trouble is RefusalReason.NO_CONTAINER:

@@ -1,4 +1,4 @@
-"""The engine's HTTP interface without threads: many questions side by side, and streams that a cancellation ends."""
+"""HTTP client of an engine without threads: many requests in parallel, and streams that end on cancellation."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from integrations.docker_engine.client.docker_sdk import refusal
 from integrations.docker_engine.client.json_fields import mapping, string
 
 CONNECTIONS = 256
-"""At most so many at once."""
+"""Connections open at once, at most."""
 READ_BUFFER = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 Refusal = Callable[[int, str, str, str], GuardianError]
-"""What a status, the engine's reason, its name and the question mean."""
+"""Builds an error from a status, the engine's reason, its name and the request."""
 
 
 class EngineHttp:
-    """HTTP to one engine over a unix socket or TCP. Raises the errors of `Engine` only."""
+    """HTTP to one engine over a unix socket or TCP. Raises only the errors of `Engine`."""
 
     def __init__(self, system: str, path: Path | None, host: str, port: int, context: ssl.SSLContext | None) -> None:
         self._system = system
@@ -38,7 +38,7 @@ class EngineHttp:
         )
         self._session: aiohttp.ClientSession | None = None
         self.api_version = ""
-        """Once negotiated."""
+        """Set once negotiated."""
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -63,13 +63,13 @@ class EngineHttp:
         what: str = "",
         may_be_empty: bool = False,
     ) -> object:
-        """The JSON answer to a question; `what` names it in errors; None for an empty answer where that may be."""
+        """Return the JSON answer to a GET; `what` names it in errors; None for an empty answer if that is allowed."""
         async with self.stream("GET", path, query, limit_s=limit_s, what=what) as response:
             body = await response.read()
         return None if may_be_empty and not body else self._parse(body, what or path)
 
     async def post(self, path: str, body: Mapping[str, object], *, limit_s: float, what: str = "") -> object:
-        """The JSON answer to an order."""
+        """Return the JSON answer to a POST."""
         async with self.stream("POST", path, body=body, limit_s=limit_s, what=what) as response:
             raw = await response.read()
         return self._parse(raw, what or path)
@@ -77,7 +77,7 @@ class EngineHttp:
     async def order(
         self, method: str, path: str, query: Mapping[str, str] | None = None, *, limit_s: float, what: str
     ) -> object:
-        """Give an order without a body; its JSON answer, None where the answer is empty."""
+        """Send a request without a body; returns its JSON answer, None when the answer is empty."""
         async with self.stream(method, path, query, limit_s=limit_s, what=what) as response:
             raw = await response.read()
         return self._parse(raw, what) if raw else None
@@ -102,9 +102,9 @@ class EngineHttp:
         what: str = "",
         refuse: Refusal = refusal,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer to be read piece by piece; `limit_s` bounds everything done inside the block (None: no bound).
+        """Open an answer to be read piece by piece; `limit_s` bounds everything inside the block (None: no bound).
 
-        `refuse` says what an answer of 300 or more means.
+        `refuse` builds the error for a status of 300 or more.
         """
         what = what or path
         version = f"/v{self.api_version}" if self.api_version else ""
@@ -137,14 +137,14 @@ class EngineHttp:
         return refuse(response.status, reason, self._system, what)
 
     async def close(self) -> None:
-        """Close every connection; what waits on one fails."""
+        """Close every connection; pending requests fail."""
         if self._session is not None:
             await self._session.close()
 
 
 @asynccontextmanager
 async def _released(response: aiohttp.ClientResponse) -> AsyncIterator[None]:
-    """Give the connection back when its answer was read to the end, close it when it was left early."""
+    """Return the connection to the pool when its answer was read to the end, close it otherwise."""
     try:
         yield
     finally:
@@ -152,7 +152,7 @@ async def _released(response: aiohttp.ClientResponse) -> AsyncIterator[None]:
 
 
 def _socket_that_notices_death(info: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that finds out within half a minute that its peer's machine is gone, also on a silent event stream."""
+    """Return a socket that notices within half a minute that its peer is gone, even on a silent event stream."""
     family, kind, protocol, _, _ = info
     made = socket.socket(family=family, type=kind, proto=protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -167,12 +167,12 @@ def _in_url(host: str) -> str:
 
 
 def of_container(name: str, rest: str = "") -> str:
-    """The path of a container's page; raises NotFound for what no container can be called."""
+    """Return the API path of a container; raises NotFound for an impossible name."""
     return f"/containers/{checked(name)}{rest}"
 
 
 def checked(name: str) -> str:
-    """The name itself, if an engine could have given it: a crafted one must not reach another page."""
+    """Return the name if it is a possible one; raises NotFound: a crafted name must not reach another API path."""
     if not _NAME.fullmatch(name):
         raise NotFound(f"{name!r} isn't a valid container name")
     return name

@@ -1,4 +1,4 @@
-"""Ways to an engine: a unix socket, TCP with or without TLS, SSH; opened anew after the engine was away."""
+"""Connections to an engine: unix socket, TCP with or without TLS, SSH; reopened after the engine was away."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from integrations.docker_engine.client.ssh_tunnel import Tunnel
 log = structlog.get_logger(__name__)
 
 NEWEST_API = (1, 47)
-"""The newest version whose answers this package knows; engines speak older ones on request."""
+"""The newest API version whose answers this package knows; engines speak older ones on request."""
 OLDEST_API = (1, 24)
-"""What the Docker SDK still speaks (docker.constants.MINIMUM_DOCKER_API_VERSION)."""
+"""Oldest API version of the Docker SDK (docker.constants.MINIMUM_DOCKER_API_VERSION)."""
 DEFAULT_SSH_SOCKET = "/var/run/docker.sock"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where an engine listens, checked."""
+    """A validated engine address."""
 
     socket: Path | None = None
     host: str = ""
     port: int = 0
     tls: Tls | None = None
     ssh: str | None = None
-    """user@host[:port] of a machine on which `socket` is."""
+    """user@host[:port] of the machine with the `socket`."""
 
     @property
     def sdk_url(self) -> str:
-        """For the Docker SDK."""
+        """URL for the Docker SDK."""
         if self.socket is not None:
             return f"unix://{self.socket}"
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
 
 def address_of(name: str, settings: EngineSettings) -> Address:
-    """Read the address in the settings; raises SettingsError naming the engine and the part that is wrong."""
+    """Parse the address in the settings; raises SettingsError naming the engine and the wrong part."""
     url = urlsplit(settings.url)
     if url.scheme == "unix":
         path = Path(settings.url.removeprefix("unix://"))
@@ -80,7 +80,7 @@ def _tls(name: str, settings: EngineSettings) -> Tls | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """An open way to an engine, with the API version that both sides speak."""
+    """An open connection to an engine, with the negotiated API version."""
 
     api_version: str
     engine_version: str
@@ -97,7 +97,7 @@ class Link:
 
 
 class Connector:
-    """Keeps one link to an engine: opened on first use, dropped when it breaks, then negotiated afresh."""
+    """Keeps one link to an engine: opened on first use, dropped when it breaks, then opened and negotiated again."""
 
     def __init__(self, name: str, settings: EngineSettings, *, ssh_program: str = "ssh") -> None:
         self.name = name
@@ -109,7 +109,7 @@ class Connector:
         self._is_away = False
 
     async def link(self) -> Link:
-        """The open link; raises SystemUnavailable or TimeLimitExceeded when there is no engine."""
+        """Return the open link; raises SystemUnavailable or TimeLimitExceeded when the engine does not answer."""
         if self._link is not None and (self._link.tunnel is None or self._link.tunnel.is_open):
             return self._link
         try:
@@ -128,30 +128,30 @@ class Connector:
 
     @property
     def title(self) -> str:
-        """How errors name the engine."""
+        """Name of the engine in errors."""
         return f"Docker engine {self.name!r}"
 
     def lost(self, error: SystemUnavailable) -> SystemUnavailable:
-        """Note that the engine is away, said once in the log; returns the error, to be raised."""
+        """Note that the engine is away, logged once; returns the error, to be raised."""
         if not self._is_away:
             self._is_away = True
             log.warning("a Docker engine is gone", engine=self.name, problem=error.problem)
         return error
 
     def answered(self, link: Link) -> None:
-        """Note that the engine answers, said once in the log after it was away."""
+        """Note that the engine answers, logged once after it was away."""
         if self._is_away:
             self._is_away = False
             log.warning("a Docker engine is back", engine=self.name, version=link.engine_version)
 
     async def drop(self, link: Link) -> None:
-        """Forget a link that broke, so that the next call opens a new one."""
+        """Forget a broken link, so that the next call opens a new one."""
         if self._link is link:
             self._link = None
         await link.close()
 
     async def close(self) -> None:
-        """Close the link if there is one."""
+        """Close the link if one is open."""
         if self._link is not None:
             await self.drop(self._link)
 
@@ -199,7 +199,7 @@ class Connector:
 
 
 def choose_version(newest: str, oldest: str) -> str:
-    """The API version to speak with an engine that knows these: the newest that we know, never below its oldest."""
+    """Return the API version to use with such an engine: the newest both know, never below the engine's oldest."""
     wanted = min(_number(newest), NEWEST_API)
     return ".".join(str(part) for part in max(wanted, _number(oldest)))
 

@@ -15,7 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def filters() -> str:
-    """What the engine is to send: containers only; probe `exec_*`, `top`, `attach` … are not asked for."""
+    """Return the event filter: containers only; noisy events of probes (`exec_*`, `top`, `attach` …) are left out."""
     return json.dumps({"type": ["container"], "event": [kind.value for kind in EventKind]})
 
 
@@ -47,7 +47,7 @@ def _at(raw: JsonAnswer) -> datetime:
 
 
 def _signal(text: str) -> int | None:
-    """`15`, and `SIGTERM` as some engines write."""
+    """Return the signal's number from `15`, or from `SIGTERM` as some engines write it; None when unknown."""
     if text.isdigit():
         return int(text)
     try:
@@ -57,13 +57,13 @@ def _signal(text: str) -> int | None:
 
 
 class JsonLines:
-    """Cuts a stream of JSON objects, one per line, into objects; drops a line that is none."""
+    """Splits a stream of JSON objects, one per line; drops a line that is not one."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> Iterator[JsonAnswer]:
-        """The objects completed by this chunk."""
+        """Yield the objects completed by this chunk."""
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LINE_LIMIT:
             self._rest = b""

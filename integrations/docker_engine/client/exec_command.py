@@ -1,4 +1,4 @@
-"""Runs an argument list inside a container and collects what it says, within a bound."""
+"""Runs a command inside a container and collects its output, up to a limit."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from integrations.docker_engine.client.log_reader import Demultiplexer, clean_li
 from integrations.docker_engine.engine import ExecResult
 
 OUTPUT_LIMIT = 1_000_000
-"""Bytes kept of both streams together; the rest is read and dropped, so that the command is not held up."""
+"""Bytes kept of both streams together; the rest is read and dropped, so that the command is not blocked."""
 STEP_LIMIT_S = 10.0
 CODE_TRIES = 40
 CODE_PAUSE_S = 0.05
 
 
 async def run(wire: EngineHttp, container: str, argv: Sequence[str], *, limit_s: float) -> ExecResult:
-    """Run the command; raises TimeLimitExceeded when it does not end within `limit_s` (it may still run then)."""
+    """Run the command; raises TimeLimitExceeded when it does not end within `limit_s` (it may still be running)."""
     what = f"exec in {container!r}"
     body = {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True, "Tty": False}
     made = mapping(await wire.post(of_container(container, "/exec"), body, limit_s=STEP_LIMIT_S, what=what))
@@ -43,7 +43,7 @@ async def run(wire: EngineHttp, container: str, argv: Sequence[str], *, limit_s:
 
 
 async def _exit_code(wire: EngineHttp, path: str, what: str) -> int:
-    """The command's code; an engine may need a moment after the end of the stream to know it."""
+    """Return the exit code; an engine may know it only a moment after the end of the stream."""
     for _ in range(CODE_TRIES):
         state = mapping(await wire.get(f"{path}/json", limit_s=STEP_LIMIT_S, what=what))
         if state.get("Running") is not True and state.get("ExitCode") is not None:

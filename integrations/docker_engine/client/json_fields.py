@@ -1,4 +1,4 @@
-"""Reads an engine's JSON without trusting its shape: what is missing or of another type becomes the empty value."""
+"""Reads an engine's JSON without trusting its shape: a missing value or one of another type becomes empty."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ JsonAnswer = Mapping[str, object]
 
 
 def mapping(value: object) -> JsonAnswer:
-    """An object, or an empty one."""
+    """Return an object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: object) -> Sequence[object]:
-    """A list, or an empty one."""
+    """Return a list, or an empty one."""
     return value if isinstance(value, list) else ()
 
 
 def string(value: object) -> str:
-    """A string, or the empty one."""
+    """Return a string, or an empty one."""
     return value if isinstance(value, str) else ""
 
 
 def count(value: object) -> int:
-    """A whole number, also from its digits; else 0."""
+    """Return a whole number, also from its digits; else 0."""
     if isinstance(value, int | float):
         return int(value)
     try:
@@ -34,7 +34,7 @@ def count(value: object) -> int:
 
 
 def moment(value: object) -> datetime | None:
-    """An engine's time (nanoseconds are cut to microseconds) in UTC; None for its zero time, year 1."""
+    """Return an engine's time (nanoseconds cut to microseconds) in UTC; None for its zero time, year 1."""
     text = string(value)
     if not text or text.startswith("0001-"):
         return None
@@ -46,6 +46,6 @@ def moment(value: object) -> datetime | None:
 
 
 def epoch(at: datetime) -> str:
-    """A time as the engine's `since` and `until` take it: seconds with microseconds."""
+    """Return a time as the engine's `since` and `until` expect it: seconds with microseconds."""
     whole = int(at.timestamp())
     return f"{whole}.{at.microsecond:06d}"

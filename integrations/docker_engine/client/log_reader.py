@@ -1,4 +1,4 @@
-"""Reads container logs piece by piece: frames, lines of any size, bytes of any kind, within a bound of memory."""
+"""Reads container logs in pieces: frames, lines of any length, any bytes, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from integrations.docker_engine.engine import LogLine
 Stream = Literal["stdout", "stderr"]
 
 SCAN_LINES = 50_000
-"""With `grep` or `until`, so many of the last lines are searched."""
+"""Number of last lines searched with `grep` or `until`."""
 SCAN_BYTES = 64 * 1024 * 1024
-"""Reading ends here, whatever was asked."""
+"""Size at which reading stops in any case."""
 KEPT_CHARS = 2_000_000
-"""Of all lines together; the oldest are dropped first."""
+"""Length of all lines together; the oldest are dropped first."""
 # stream, three zeros, length. https://docs.docker.com/reference/api/engine/version/v1.47/ (ContainerAttach)
 HEADER = 8
 STREAMS: dict[int, Stream] = {0: "stdout", 1: "stdout", 2: "stderr"}
@@ -31,11 +31,11 @@ _ANSI = re.compile(
     r"|[ -/]*[0-~])"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Left over control characters, and those that turn the direction of writing."""
+"""Remaining control characters, and those that change the direction of writing."""
 
 
 class Demultiplexer:
-    """Cuts a multiplexed stream into (stream, piece, begins_frame); keeps at most one header."""
+    """Splits a multiplexed stream into (stream, piece, begins_frame); keeps at most one header."""
 
     def __init__(self) -> None:
         self._header = bytearray()
@@ -44,7 +44,7 @@ class Demultiplexer:
         self._is_new = False
 
     def feed(self, chunk: bytes) -> Iterator[tuple[Stream, bytes, bool]]:
-        """The pieces that this chunk of the connection holds."""
+        """Yield the pieces in this chunk of the connection."""
         at = 0
         while at < len(chunk):
             if self._left == 0:
@@ -66,18 +66,18 @@ class Demultiplexer:
 
 @dataclass(kw_only=True)
 class _PartialLine:
-    """A line that has begun and not ended."""
+    """A line that is not complete yet."""
 
     kept: bytearray = field(default_factory=bytearray)
     at: datetime | None = None
     was_cut: bool = False
     has_begun: bool = False
     stamp: bytearray | None = None
-    """Collects the time at the head of a frame; None once it is read."""
+    """Collects the timestamp at the start of a frame; None once it has been read."""
 
 
 class Lines:
-    """Puts frames together to lines; keeps the last `tail` that hold `grep`."""
+    """Assembles frames into lines; keeps the last `tail` that contain `grep`."""
 
     def __init__(self, *, tail: int, grep: str | None, max_line: int) -> None:
         self._lines: deque[LogLine] = deque(maxlen=max(1, tail))
@@ -89,7 +89,7 @@ class Lines:
         self._chars = 0
 
     def feed(self, stream: Stream, piece: bytes, *, begins_frame: bool) -> None:
-        """Take a piece of a stream. The engine puts a time before every message, a long line being several."""
+        """Add a piece of a stream. The engine puts a timestamp before each message; a long line is several messages."""
         line = self._open[stream]
         if begins_frame:
             line.stamp = bytearray()
@@ -107,7 +107,7 @@ class Lines:
             piece = piece[end + 1 :]
 
     def _read_stamp(self, line: _PartialLine, piece: bytes) -> bytes:
-        """Move the time at the head of `piece` to the line; what is no time is text."""
+        """Move the timestamp at the start of `piece` to the line; anything else is text."""
         assert line.stamp is not None
         space = piece.find(b" ")
         line.stamp += piece if space < 0 else piece[:space]
@@ -140,7 +140,7 @@ class Lines:
             self._chars -= len(self._lines.popleft().text)
 
     def result(self) -> list[LogLine]:
-        """All kept lines in order of time, an unfinished last one included."""
+        """Return all kept lines in time order, including an unfinished last one."""
         for stream, line in tuple(self._open.items()):
             if line.stamp:
                 self._keep_of(line, bytes(line.stamp))
@@ -153,7 +153,7 @@ class Lines:
 
 
 def clean(raw: bytes) -> str:
-    """Text for people: bad bytes replaced, colours and control characters out, the last state of a progress line."""
+    """Return text for people: bad bytes replaced, control codes removed, progress lines in their last state."""
     text = raw.decode("utf-8", "replace").rstrip("\r")
     if "\r" in text:
         text = text.rpartition("\r")[2] or text
@@ -163,7 +163,7 @@ def clean(raw: bytes) -> str:
 
 
 def clean_lines(raw: bytes) -> str:
-    """`clean` for a text of several lines."""
+    """Return `clean` of every line."""
     return "\n".join(clean(line) for line in raw.split(b"\n"))
 
 

@@ -1,4 +1,4 @@
-"""Reads what an engine tells while it pulls: how far it is, and what went wrong."""
+"""Reads an engine's messages during a pull: its progress, and errors."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _IS_LAYER = frozenset({"Pulling fs layer", "Waiting", "Downloading", "Verifying 
 
 
 class PullReader:
-    """Takes the answer of `/images/create` piece by piece."""
+    """Reads the answer of `/images/create` piece by piece."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._layers: dict[str, tuple[int, int]] = {}
         self._done: set[str] = set()
         self.problem = ""
-        """What the engine said went wrong; empty: nothing."""
+        """The engine's error message; empty: none."""
 
     def feed(self, chunk: bytes) -> PullStep | None:
-        """Take a piece; how far it is when that has changed."""
+        """Read a piece; returns the progress when it has changed."""
         before = self.step
         for raw in self._lines(chunk):
             self._read(raw)
@@ -33,7 +33,7 @@ class PullReader:
 
     @property
     def step(self) -> PullStep:
-        """How far it is."""
+        """Return the progress so far."""
         return PullStep(
             layers=len(self._layers),
             layers_done=len(self._done),

@@ -1,4 +1,4 @@
-"""A real Docker engine: questions and streams over the wire, orders through the SDK, one link that heals itself."""
+"""A real Docker engine: queries and streams over HTTP, orders through the SDK, one link that reopens after a break."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from integrations.docker_engine.models import container_of
 T = TypeVar("T")
 
 SIDE_BY_SIDE = 8
-"""Inspects at once: more do not come back sooner, and would hold the loop while their answers are read."""
+"""Inspects in parallel: more would not be faster, and would block the event loop while answers are parsed."""
 LEAST_ID = 12
 _ID_LIKE = re.compile(rf"[0-9a-f]{{1,{LEAST_ID - 1}}}")
-"""An engine takes such a name, where no container has it, for the beginning of an id: `db` might stop `db41…`."""
+"""Short hex names: when no container has one, an engine takes it as the start of an id: `db` might stop `db41…`."""
 LOGS_LIMIT_S = 20.0
 DISK_LIMIT_S = 60.0
 
@@ -42,7 +42,7 @@ class RealEngine:
     def __init__(
         self, name: str, settings: EngineSettings, *, ssh_program: str = "ssh", names: StackNames | None = None
     ) -> None:
-        """`names`: what people call a project that a platform has named."""
+        """`names`: names that people use for projects a platform has named."""
         self._name = name
         self._names = names or StackNames()
         self._settings = settings
@@ -59,13 +59,13 @@ class RealEngine:
 
     @property
     def store(self) -> RealStore:
-        """Its images, build cache and networks, and the registries it asks."""
+        """The engine's images, build cache and networks, and the registries it asks."""
         return self._store
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     async def info(self) -> EngineInfo:
-        """The engine and its machine; also serves as a ping."""
+        """Return facts of the engine and its machine; also serves as a ping."""
         link, machine = await self._ask(self._ping)
         is_local = self._is_local(machine)
         return EngineInfo(
@@ -79,21 +79,21 @@ class RealEngine:
         )
 
     async def _ping(self, link: Link) -> tuple[Link, JsonAnswer]:
-        """Describe the machine; a link to an engine that has been replaced meanwhile counts as broken."""
+        """Describe the machine; raises for a link to an engine that has been replaced meanwhile."""
         versions = mapping(await link.wire.get("/version", limit_s=self._settings.timeout_s, what="ping"))
         if string(versions.get("Version")) != link.engine_version:
             raise SystemUnavailable(self._connector.title, "it was replaced by another version")
         return link, await self._described(link)
 
     async def _described(self, link: Link) -> JsonAnswer:
-        """What the engine says of its machine, asked once per link."""
+        """Return the engine's description of its machine, asked once per link."""
         if self._machine is None or self._machine[0] is not link:
             raw = await link.wire.get("/info", limit_s=self._settings.timeout_s, what="info")
             self._machine = (link, mapping(raw))
         return self._machine[1]
 
     def _is_local(self, machine: JsonAnswer) -> bool:
-        """Whether the engine's machine is this one: a unix socket may well have been forwarded from elsewhere."""
+        """Return whether the engine runs on this machine: a unix socket may be forwarded from elsewhere."""
         address = self._connector.address
         if address.socket is None or address.ssh is not None:
             return False
@@ -101,7 +101,7 @@ class RealEngine:
         return same_kernel and count(machine.get("MemTotal")) == cgroups.memory_available()[0]
 
     async def containers(self, *, only: Sequence[str] = ()) -> list[Container]:
-        """All containers as inspected now, or just those named; who vanishes meanwhile is left out."""
+        """Return all containers as inspected now, or just those named; any that vanish meanwhile are left out."""
         return await self._ask(lambda link: self._inspect_all(link.wire, only))
 
     async def _inspect_all(self, wire: EngineHttp, only: Sequence[str]) -> list[Container]:
@@ -126,7 +126,7 @@ class RealEngine:
         return container_of(self._name, await self._raw(wire, name), self._names)
 
     async def _raw(self, wire: EngineHttp, name: str) -> JsonAnswer:
-        """The engine's own words; raises NotFound where it took a name for the beginning of an id."""
+        """Return the engine's answer; raises NotFound when it took the name for the start of an id."""
         what = f"inspect {name!r}"
         raw = mapping(await wire.get(of_container(name, "/json"), limit_s=self._settings.timeout_s, what=what))
         is_exact = string(raw.get("Name")) == f"/{name}" or len(name) >= LEAST_ID
@@ -135,7 +135,7 @@ class RealEngine:
         return raw
 
     async def _sure(self, name: str) -> str:
-        """The name, once it is certain that the engine will not take it for the beginning of an id."""
+        """Return the name once the engine cannot take it for the start of an id."""
         if _ID_LIKE.fullmatch(name):
             await self._ask(lambda link: self._raw(link.wire, name))
         return checked(name)
@@ -150,7 +150,7 @@ class RealEngine:
         grep: str | None = None,
         max_line: int = 4000,
     ) -> list[LogLine]:
-        """The last `tail` lines of both streams in order of time."""
+        """Return the last `tail` lines of both streams in time order."""
         searched = max(tail, log_reader.SCAN_LINES) if grep or until else tail
         query = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(searched)}
         query |= {"since": epoch(since)} if since else {}
@@ -167,7 +167,7 @@ class RealEngine:
         return await self._ask(read, may_take_long=True)
 
     async def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
-        """Container events as they come; raises SystemUnavailable when the stream breaks."""
+        """Yield container events as they come; raises SystemUnavailable when the stream breaks."""
         query = {"filters": event_stream.filters()} | ({"since": epoch(since)} if since else {})
         link = await self._connector.link()
         answer_s = self._settings.timeout_s
@@ -187,7 +187,7 @@ class RealEngine:
             raise
 
     async def sample(self) -> dict[str, Sample]:
-        """One round of resources of all running containers, by name."""
+        """Return one resource sample of each running container, by name."""
 
         async def take(link: Link) -> dict[str, Sample]:
             machine = await self._described(link)
@@ -201,7 +201,7 @@ class RealEngine:
         return await self._ask(take)
 
     async def oom_kills(self) -> dict[str, int]:
-        """The cgroup's count of kernel kills by container name; empty where the engine is not local."""
+        """Return the cgroup's count of kernel OOM kills by container name; empty when the engine is not local."""
 
         async def read(link: Link) -> dict[str, int]:
             machine = await self._described(link)
@@ -212,7 +212,7 @@ class RealEngine:
         return await self._ask(read)
 
     async def top(self, container: str) -> list[dict[str, str]]:
-        """Its processes, one dict of column → value each."""
+        """Return its processes, one dict of column → value each."""
         name = await self._sure(container)
 
         async def read(link: Link) -> object:
@@ -225,7 +225,7 @@ class RealEngine:
         return [dict(zip(titles, row, strict=False)) for row in rows]
 
     async def disk_usage(self) -> DiskUsage:
-        """What fills the disk."""
+        """Measure the disk usage."""
 
         async def read(link: Link) -> DiskUsage:
             raw = await link.wire.get("/system/df", limit_s=DISK_LIMIT_S, what="disk usage")
@@ -234,7 +234,7 @@ class RealEngine:
         return await self._ask(read, may_take_long=True)
 
     async def _log_sizes(self, link: Link) -> tuple[tuple[str, int], ...] | None:
-        """Of a local engine's containers; None: they cannot be read from here."""
+        """Return log sizes of a local engine's containers; None: they cannot be read from here."""
         if not self._is_local(await self._described(link)):
             return None
         gate = asyncio.Semaphore(SIDE_BY_SIDE)
@@ -263,17 +263,17 @@ class RealEngine:
             raise
 
     async def restart(self, container: str, *, grace_s: int = 10) -> None:
-        """SIGTERM, then SIGKILL after the grace, then start."""
+        """Send SIGTERM, then SIGKILL after the grace period, then start."""
         name = await self._sure(container)
         await self._order(f"restart {container!r}", lambda control: control.restart(name, grace_s), grace_s)
 
     async def start(self, container: str) -> None:
-        """Start; no effect on one that runs."""
+        """Start a container; no effect on a running one."""
         name = await self._sure(container)
         await self._order(f"start {container!r}", lambda control: control.start(name))
 
     async def stop(self, container: str, *, grace_s: int = 10) -> None:
-        """SIGTERM, then SIGKILL after the grace; no effect on one that is stopped."""
+        """Send SIGTERM, then SIGKILL after the grace period; no effect on a stopped container."""
         name = await self._sure(container)
         await self._order(f"stop {container!r}", lambda control: control.stop(name, grace_s), grace_s)
 
@@ -283,7 +283,7 @@ class RealEngine:
         await self._order(f"unpause {container!r}", lambda control: control.unpause(name))
 
     async def update_memory(self, container: str, *, limit_bytes: int) -> None:
-        """Set the memory limit while it runs; the swap it may use beside it stays the same."""
+        """Set the memory limit while it runs; the swap it may use on top stays the same."""
         what = f"update the memory limit of {container!r}"
         raw = await self._ask(lambda link: self._raw(link.wire, container))
         held = mapping(raw.get("HostConfig"))
@@ -295,14 +295,14 @@ class RealEngine:
         await self._order(what, lambda control: control.update_memory(container, limit_bytes, both))
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Release connections and threads."""
         await self._connector.close()
         self._pool.close()
 
     # -- the link --------------------------------------------------------------------------------------------------
 
     async def _ask(self, question: Callable[[Link], Awaitable[T]], *, may_take_long: bool = False) -> T:
-        """Put a question; when the link proves broken, once more over a new one."""
+        """Run a query; if the link turns out broken, once more over a new one."""
         link = await self._connector.link()
         try:
             return await self._answered(link, question)
@@ -325,13 +325,13 @@ class RealEngine:
         return answer
 
     async def _broke(self, link: Link, error: SystemUnavailable) -> None:
-        """Give up a link, unless the call only took too long."""
+        """Drop a link, unless the call only took too long."""
         if not isinstance(error, TimeLimitExceeded):
             await self._connector.drop(link)
             self._connector.lost(error)
 
     async def _order(self, what: str, order: Callable[[Control], None], grace_s: int = 0) -> None:
-        """Give an order, once: whether one that got no answer took effect, nobody here can say."""
+        """Send an order once: without an answer nobody can know whether it took effect."""
         link = await self._connector.link()
         limit_s = self._settings.timeout_s + grace_s
         try:

@@ -1,4 +1,4 @@
-"""Images, build cache and networks of a real engine, and the registries that it asks."""
+"""Images, build cache and networks of a real engine, and the registries it asks."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ PULLS_WAITING = 8
 INSPECTS_AT_ONCE = 8
 LOGIN_LIMIT_S = 10.0
 MOST_NAMES = 100
-"""Of one image that is removed; one with more stays."""
+"""Names of an image to be removed; one with more stays."""
 DISK_LIMIT_S = 60.0
 REMOVAL_LIMIT_S = 60.0
 PRUNE_LIMIT_S = 240.0
 PARTS_SINCE = (1, 42)
-"""The API version from which `/system/df` can leave out volumes, whose measuring takes longest."""
+"""The API version from which `/system/df` can leave out volumes, which take longest to measure."""
 
 
 class LinkQuery(Protocol):
-    """Puts a question over the engine's link, once more when the link proves broken."""
+    """Runs a query over the engine's link, once more when the link turns out broken."""
 
     async def __call__(self, question: Callable[[Link], Awaitable[T]], *, may_take_long: bool = False) -> T:
-        """Its answer."""
+        """Return the answer."""
         ...
 
 
@@ -70,7 +70,7 @@ class RealStore:
     # -- images ----------------------------------------------------------------------------------------------------
 
     async def images(self) -> list[Image]:
-        """All images with their users."""
+        """Return all images with their users."""
 
         async def read(link: Link) -> list[Image]:
             listed = await link.wire.get("/images/json", limit_s=self._timeout_s, what="list images")
@@ -84,7 +84,7 @@ class RealStore:
         return image_models.users_of(listed)
 
     async def image(self, reference: str) -> Image | None:
-        """The image of a name, digest reference or id."""
+        """Return the image of a name, digest reference or id."""
         asked = _in_path(reference)
 
         async def read(link: Link) -> Image:
@@ -99,14 +99,14 @@ class RealStore:
         return found if _is_meant(found, asked) else None
 
     async def tag(self, image_id: str, reference: str) -> None:
-        """Let a name mean that image."""
+        """Point a name at that image."""
         name, what = image_references.parse(reference), f"tag {image_id!r} as {reference!r}"
         path = f"/images/{_in_path(image_id)}/tag"
         query = {"repo": name.name, "tag": name.tag or image_references.DEFAULT_TAG}
         await self._ask(lambda link: link.wire.order("POST", path, query, limit_s=self._timeout_s, what=what))
 
     async def remove_image(self, image_id: str) -> bool:
-        """Take its names away and remove it, never by force; what it was built upon stays."""
+        """Remove an image with its names, never by force; its parent images stay."""
         taken: list[str] = []
         for _ in range(MOST_NAMES):
             found = await self.image(image_id)
@@ -136,7 +136,7 @@ class RealStore:
     # -- registries ------------------------------------------------------------------------------------------------
 
     async def pull(self, reference: str, on_step: OnStep | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
-        """Fetch what the registry has under that name now."""
+        """Pull the image that the registry has under that name now."""
         name = image_references.parse(reference)
         if self._waiting >= PULLS_WAITING:
             raise SystemUnavailable(
@@ -180,7 +180,7 @@ class RealStore:
             raise _refuse(name, 500, problem, self._connector.title, what)
 
     async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
-        """The registry's digest of that name now."""
+        """Return the registry's present digest of that name."""
         name = image_references.parse(reference)
         headers, what, refuse = await self._login(name), f"ask for {name.full!r}", partial(_refuse, name)
 
@@ -210,7 +210,7 @@ class RealStore:
     # -- space -----------------------------------------------------------------------------------------------------
 
     async def space(self) -> StoredSpace:
-        """Images and build cache with what each one alone takes."""
+        """Return images and build cache with the size that each takes alone."""
 
         async def read(link: Link) -> StoredSpace:
             is_new = tuple(count(part) for part in link.api_version.split(".")) >= PARTS_SINCE
@@ -221,7 +221,7 @@ class RealStore:
         return await self._ask(read, may_take_long=True)
 
     async def prune_build_cache(self, unused_for_h: float) -> int:
-        """Remove cache that was not used for so long."""
+        """Remove build cache unused for this long."""
         filters = {"until": [f"{max(1, int(unused_for_h * 3600))}s"]}
         query = {"all": "1", "filters": json.dumps(filters)}
 
@@ -231,7 +231,7 @@ class RealStore:
         return count(mapping(await self._ask(order, may_take_long=True)).get("SpaceReclaimed"))
 
     async def networks(self) -> list[Network]:
-        """All networks."""
+        """Return all networks."""
 
         async def read(link: Link) -> object:
             return await link.wire.get("/networks", limit_s=self._timeout_s, what="list networks")
@@ -244,7 +244,7 @@ class RealStore:
         return await self._removed(path, what)
 
     async def bindings(self) -> list[PortBinding]:
-        """Every published port of every container, also those that stopped ones would take."""
+        """Return every published port of every container, including those that stopped ones would publish."""
         return await self._ask(self._read_bindings)
 
     async def _read_bindings(self, link: Link) -> list[PortBinding]:
@@ -265,17 +265,17 @@ class RealStore:
 
 
 def _refuse(name: ImageReference, status: int, reason: str, system: str, what: str) -> GuardianError:
-    """What a refusal means of something that a registry was asked for."""
+    """Return the error for a request that needed a registry."""
     return registry_refusal(registry_trouble(status, reason), name.full, name.registry, reason, what)
 
 
 def _in_path(text: str) -> str:
-    """An id or a name, if it can be one; raises NotFound."""
+    """Return an id or a name if it is a possible one; raises NotFound otherwise."""
     return text if image_references.is_id(text) else image_references.parse(text).full
 
 
 def _is_meant(found: Image, asked: str) -> bool:
-    """Whether the engine has not taken a name for the beginning of an id."""
+    """Return False when the engine took a name for the start of an id."""
     is_same = found.id.removeprefix("sha256:").startswith(asked.removeprefix("sha256:")) and image_references.is_id(
         asked
     )

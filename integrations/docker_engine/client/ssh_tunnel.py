@@ -1,4 +1,4 @@
-"""A remote engine's socket brought here by the system's own `ssh`, which knows the user's keys and known hosts."""
+"""Forwards a remote engine's socket with the system's own `ssh`, which knows the user's keys and known hosts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STOP_GRACE_S = 3.0
 
 
 class Tunnel:
-    """One `ssh -N -L` child. It asks nobody (BatchMode), notices a dead peer, and ends with this process."""
+    """One `ssh -N -L` child. It never prompts (BatchMode), notices a dead peer, and ends with this process."""
 
     def __init__(self, system: str, target: str, remote: Path, settings: EngineSettings, *, program: str) -> None:
         self._system = system
@@ -29,13 +29,13 @@ class Tunnel:
 
     @property
     def is_open(self) -> bool:
-        """Whether the child lives."""
+        """True while the child process lives."""
         return self._child is not None and self._child.returncode is None
 
     async def open(self) -> Path:
         """Start the child and return the local socket once it accepts connections.
 
-        Raises SystemUnavailable with what ssh said when it ends first.
+        Raises SystemUnavailable with ssh's message when it ends first.
         """
         self._home = Path(tempfile.mkdtemp(prefix="guardian-ssh-"))
         local = self._home / "docker.sock"
@@ -113,7 +113,7 @@ class Tunnel:
 
 
 def _with_parent() -> list[str]:
-    """Words before the command that make it end with us even when we are killed; none where that is not possible."""
+    """Return a command prefix that ends the child with this process, even if killed; empty when not possible."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 

@@ -1,4 +1,4 @@
-"""A reading of a container's counters, and the sample that two of them make."""
+"""A reading of a container's counters, and the sample calculated from two of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from core.monitoring.snapshot import Sample
 from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, moment, sequence, string
 
 LEAST_LIFE_S = 0.5
-"""What starting cost counts as spread over so long: over the first milliseconds of a life it would be 300 %."""
+"""Shortest time for a CPU share: start-up cost over the first milliseconds alone would show as 300 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CounterReading:
-    """Counters since the container's start, and levels, at one moment."""
+    """Counters since the container's start, and present levels, at one moment."""
 
     at: datetime
     cpu_ns: int
@@ -31,7 +31,7 @@ class CounterReading:
 
 
 def sample_of(now: CounterReading, before: CounterReading | None, started_at: datetime | None) -> Sample:
-    """The resources between two readings; without one before, over the container's life so far."""
+    """Return the resource use between two readings; without an earlier one, over the container's life so far."""
     elapsed_ns = _elapsed_s(now, before, started_at) * 1e9
     cpu_ns = now.cpu_ns - (before.cpu_ns if before else 0)
     periods = now.periods - (before.periods if before else 0)
@@ -57,12 +57,12 @@ def _elapsed_s(now: CounterReading, before: CounterReading | None, started_at: d
 
 
 def working_set(usage: int, inactive_file: int) -> int:
-    """Memory without the page cache that the kernel would give up first, as `docker stats` counts it."""
+    """Return memory without the page cache that the kernel would free first, as `docker stats` counts it."""
     return usage - inactive_file if inactive_file < usage else usage
 
 
 def reading_of(raw: JsonAnswer, memory_total: int) -> CounterReading | None:
-    """Read an answer of the engine's `stats`; None: the container does not run (any more)."""
+    """Read an answer of the engine's `stats`; None: the container is not running."""
     cpu, memory = mapping(raw.get("cpu_stats")), mapping(raw.get("memory_stats"))
     throttling, details = mapping(cpu.get("throttling_data")), mapping(memory.get("stats"))
     if "usage" not in memory:

@@ -1,4 +1,4 @@
-"""Rounds of resource samples: out of cgroup files where the engine is local, else through its API side by side."""
+"""Takes resource samples in rounds: from cgroup files if the engine is local, else through its API in parallel."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from integrations.docker_engine.client.json_fields import count, mapping, moment
 from integrations.docker_engine.client.stats_counters import CounterReading, reading_of, sample_of
 
 SIDE_BY_SIDE = 128
-"""Requests for stats at once: an engine answers each only at its next tick, up to a second later."""
+"""Parallel requests for stats: an engine answers each only at its next tick, up to a second later."""
 INSPECTS_SIDE_BY_SIDE = 8
 LEAST_INTERVAL_S = 0.5
-"""A CPU share over less says nothing; a round that comes sooner is compared with the reading before the last."""
+"""A CPU share over less is meaningless; an earlier round is compared with the reading before the last."""
 READING_LIMIT_S = 10.0
 
 
 @dataclass(kw_only=True)
 class _LastSample:
-    """A running container between two rounds."""
+    """A running container between two rounds, with its last readings."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class _LastSample:
     last: CounterReading | None = None
 
     def take(self, reading: CounterReading) -> Sample:
-        """The sample up to this reading, which becomes the one to compare with."""
+        """Return the sample up to this reading, and keep the reading for the next comparison."""
         if self.last is None:
             self.last = reading
         elif (reading.at - self.last.at).total_seconds() >= LEAST_INTERVAL_S:
@@ -45,12 +45,12 @@ class _LastSample:
         return sample_of(reading, self.base, self.started_at)
 
     def begin_anew(self) -> None:
-        """Forget the readings of the life before; what it has used since then fell after the last of them."""
+        """Forget the readings of the previous run; use since then came after the last of them."""
         self.started_at = self.last.at if self.last is not None else self.started_at
         self.base = self.last = None
 
     def was_restarted(self, reading: CounterReading) -> bool:
-        """Whether its counters began anew."""
+        """Return whether its counters started again."""
         return self.last is not None and reading.cpu_ns < self.last.cpu_ns
 
 
@@ -64,7 +64,7 @@ class Sampler:
         self._one_round = asyncio.Lock()
 
     async def round(self, wire: EngineHttp, *, is_local: bool, memory_total: int, limit_s: float) -> dict[str, Sample]:
-        """One sample of each running container, by name; those that vanish meanwhile are left out."""
+        """Return one sample of each running container, by name; those that vanish meanwhile are left out."""
         async with self._one_round:
             running = await self._refresh(wire, is_local=is_local, limit_s=limit_s)
             taken, missed = await self._from_files(running, memory_total)
@@ -77,13 +77,13 @@ class Sampler:
             return taken | await self._from_api(wire, missed, memory_total, limit_s)
 
     async def oom_kills(self, wire: EngineHttp, *, is_local: bool, limit_s: float) -> dict[str, int]:
-        """The kernel's count of kills in each running container, by name, as far as it is readable."""
+        """Return the kernel's OOM kill count of each running container, by name, as far as it can be read."""
         async with self._one_round:
             running = await self._refresh(wire, is_local=is_local, limit_s=limit_s)
             return await self._pool.run("reading cgroup files", lambda: _kills(running), limit_s=READING_LIMIT_S)
 
     async def _refresh(self, wire: EngineHttp, *, is_local: bool, limit_s: float) -> list[_LastSample]:
-        """What runs now; containers not seen before are inspected once."""
+        """Return the running containers; new ones are inspected once."""
         listed = [mapping(one) for one in sequence(await wire.get("/containers/json", limit_s=limit_s))]
         names = {string(one.get("Id")): _name(one) for one in listed if one.get("State") != "restarting"}
         self._known = {key: one for key, one in self._known.items() if key in names}
@@ -123,7 +123,7 @@ class Sampler:
     async def _from_files(
         self, wanted: list[_LastSample], memory_total: int
     ) -> tuple[dict[str, Sample], list[_LastSample]]:
-        """Samples out of files, and the containers that gave none."""
+        """Return samples from files, and the containers that gave none."""
         if not any(one.cgroup for one in wanted):
             return {}, wanted
         readings = await self._pool.run(
@@ -163,7 +163,7 @@ class Sampler:
 
 
 def _name(listed: object) -> str:
-    """A container's own name among those that its links give it."""
+    """Return a container's own name from the list with its link aliases."""
     names = [string(one).removeprefix("/") for one in sequence(mapping(listed).get("Names"))]
     return next((name for name in names if "/" not in name), names[0] if names else "")
 

@@ -9,7 +9,7 @@ from integrations.docker_engine.simulated.simulated_container import SimulatedCo
 
 
 def with_age(container: SimulatedContainer, age_s: float) -> SimulatedContainer:
-    """The same container as if it had run well for so long."""
+    """Return the container as if it had run well for that long."""
     container.state = ContainerState.RUNNING
     container.created_at = container.created_at - timedelta(seconds=age_s + 3)
     container.started_at = container.created_at + timedelta(seconds=3)

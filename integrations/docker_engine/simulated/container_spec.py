@@ -1,4 +1,4 @@
-"""What a simulated container is made of: image, limits, health check, and how its program behaves."""
+"""Specification of a simulated container: image, limits, health check, and the behaviour of its program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """A health check; its probe fails while the program is sick or something it needs is away."""
+    """A health check; its probe fails while the program is sick or a dependency is down."""
 
     command: str = "curl -fsS http://127.0.0.1:8000/health"
     interval_s: float = 5.0
@@ -23,7 +23,7 @@ class HealthCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramExit:
-    """A program that ends by itself."""
+    """Exit of a program by itself."""
 
     exit_code: int
     after_s: float = 0.05
@@ -33,7 +33,7 @@ class ProgramExit:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryGrowth:
-    """Memory that a program wants beyond its usual, over a time; `recurs`: again at every start, a little later."""
+    """Memory that a program needs on top of its usual, growing over a time; `recurs`: a little after every start."""
 
     bytes: int
     over_s: float
@@ -64,15 +64,15 @@ class ContainerSpec:
     health: HealthCheck | None = None
     ends: ProgramExit | None = None
     is_stubborn: bool = False
-    """Ignores SIGTERM."""
+    """True when it ignores SIGTERM."""
     start_problem: str = ""
-    """Why the engine cannot start it; empty: it can."""
+    """Reason that the engine cannot start it; empty: it can."""
     usual_mb: int = 24
     """Working set in ordinary times."""
     usual_cpu_pct: float = 2.0
     greeting: tuple[str, ...] = ("listening on 8000",)
     chatter: tuple[str, ...] = ()
-    """Lines it writes in turn, every `chatter_s`."""
+    """Lines that it writes in turn, one every `chatter_s`."""
     chatter_s: float = 7.0
 
     @property
@@ -82,11 +82,11 @@ class ContainerSpec:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The services it depends on, without conditions."""
+        """Services it depends on, without conditions."""
         return tuple(one.partition(":")[0] for one in self.depends_on)
 
 
 def wave(seconds: float, seed: int) -> float:
-    """A lively but repeatable curve between -1 and 1: two slow swings and a little roughness."""
+    """Return a lively but repeatable curve between -1 and 1: two slow swings and a little noise."""
     slow = 0.55 * math.sin(seconds / 47 + seed) + 0.3 * math.sin(seconds / 11 + 2.1 * seed)
     return slow + 0.15 * math.sin(seconds * 1.7 + 5.3 * seed)

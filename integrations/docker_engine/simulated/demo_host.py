@@ -1,4 +1,4 @@
-"""The host that the demo shows: `granada`, a knowledge application, and `automation`, an n8n beside it."""
+"""The demo's host: `granada`, a knowledge application, and `automation`, an n8n beside it."""
 
 from __future__ import annotations
 
@@ -145,5 +145,5 @@ AUTOMATION = (
 
 
 def demo_engine(name: str = "simulated") -> SimulatedEngine:
-    """The host of the demo, well and running for three days."""
+    """Return the demo's host, healthy and running for three days."""
     return SimulatedEngine(name, (*GRANADA, *AUTOMATION), stored=stored_example())

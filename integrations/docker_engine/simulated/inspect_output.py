@@ -1,4 +1,4 @@
-"""A simulated container in the words of the engine's `inspect`, so that one reader serves both engines."""
+"""A simulated container in the format of the engine's `inspect`, so that one reader serves both engines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEVER = "0001-01-01T00:00:00Z"
 
 
 def inspect(container: SimulatedContainer) -> dict[str, Any]:
-    """What `GET /containers/<id>/json` would answer, as far as anybody reads it."""
+    """Return the answer of `GET /containers/<id>/json`, limited to the fields in use."""
     recipe = container.recipe
     ports = {inside: [{"HostIp": "0.0.0.0", "HostPort": port}] for inside, port in recipe.ports.items()}
     return {

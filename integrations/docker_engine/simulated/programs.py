@@ -1,4 +1,4 @@
-"""The few programs that can be run inside a simulated container, and what fills the simulated disk."""
+"""Programs that can run inside a simulated container, and the simulated disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PROGRAMS: Mapping[str, Program] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Disk:
-    """The simulated disk: `volumes` by name where their size matters."""
+    """The simulated disk; `volumes`: those whose size matters, by name."""
 
     usage: DiskUsage
     volumes: Mapping[str, int]
@@ -44,7 +44,7 @@ DISK = Disk(
 
 
 def run_program(argv: Sequence[str], recipe: ContainerSpec) -> ExecResult:
-    """What the program says; 127 for one that the image does not have."""
+    """Return the program's output; exit code 127 for one that the image lacks."""
     if not argv or argv[0] not in {*_PROGRAMS, "false"}:
         problem = f'exec: "{argv[0] if argv else ""}": executable file not found in $PATH'
         return ExecResult(exit_code=NOT_FOUND, stdout="", stderr=problem)

@@ -23,7 +23,7 @@ PROBES_KEPT = 5
 FIRST_BACK_OFF_S = 0.1
 LONGEST_BACK_OFF_S = 60.0
 STEADY_RUN_S = 10.0
-"""After a run this long the back-off begins anew, as moby's restart manager does it."""
+"""After a run this long the back-off starts again, as in moby's restart manager."""
 STOPS_WITHIN_S = 0.03
 CHILD_LINE = "Worker (pid:9) was sent SIGKILL! Perhaps out of memory?"
 Stream = Literal["stdout", "stderr"]
@@ -31,7 +31,7 @@ Stream = Literal["stdout", "stderr"]
 
 @dataclass(kw_only=True)
 class SimulatedContainer:
-    """See the module's docstring. The engine's methods call these; what happens by itself comes from timers."""
+    """See the module's docstring. The engine's methods call these methods; timers do the rest."""
 
     recipe: ContainerSpec
     id: str
@@ -52,7 +52,7 @@ class SimulatedContainer:
     lines: deque[tuple[Stream, datetime, bytes]] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     is_sick: bool = False
     hunger: MemoryGrowth | None = None
-    """What it wants now, or, if it recurs, at every start."""
+    """Present need for memory, or, if it recurs, the need at every start."""
     ends: ProgramExit | None = None
     _hungry_since: datetime | None = None
     _was_stopped: bool = False
@@ -63,18 +63,18 @@ class SimulatedContainer:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Container name."""
         return self.recipe.name
 
     @property
     def runs(self) -> bool:
-        """Whether it has processes (paused ones too)."""
+        """True when it has processes (paused ones too)."""
         return self.state in (ContainerState.RUNNING, ContainerState.PAUSED)
 
     # -- orders -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start it by hand; no effect on one that runs. Raises ActionFailed when its program cannot be started."""
+        """Start it by hand; no effect on a running one. Raises ActionFailed when its program cannot start."""
         if self.runs:
             return
         self._cancel_timers()
@@ -86,7 +86,7 @@ class SimulatedContainer:
         self._run()
 
     async def stop(self, grace_s: float) -> None:
-        """SIGTERM, SIGKILL after the grace; no effect on one that is stopped."""
+        """Send SIGTERM, then SIGKILL after the grace period; no effect on a stopped container."""
         if self.state is ContainerState.RESTARTING:
             self._cancel_timers()
             self._was_stopped = True
@@ -116,21 +116,21 @@ class SimulatedContainer:
             self._later(STOPS_WITHIN_S / 2, lambda: self._end(0))
 
     def pause(self) -> None:
-        """Freeze it."""
+        """Pause it."""
         if self.state is not ContainerState.RUNNING:
             raise ActionFailed(f"pause {self.name!r}: the engine refused: it does not run")
         self.state = ContainerState.PAUSED
         self.world.emit(self, EventKind.PAUSE)
 
     def unpause(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         if self.state is not ContainerState.PAUSED:
             raise ActionFailed(f"unpause {self.name!r}: the engine refused: it is not paused")
         self.state = ContainerState.RUNNING
         self.world.emit(self, EventKind.UNPAUSE)
 
     def update_memory(self, limit_bytes: int) -> None:
-        """Set the limit; refused below what it uses."""
+        """Set the limit; refused below its present use."""
         if self.runs and limit_bytes < self.memory_bytes(self.world.now()):
             raise ActionFailed(f"update {self.name!r}: the engine refused: it uses more than that now")
         self.limit_bytes = limit_bytes
@@ -138,7 +138,7 @@ class SimulatedContainer:
         self._watch_memory()
 
     def remove(self) -> None:
-        """By force, as `docker rm -f`: no stop signal first."""
+        """Remove it by force, as `docker rm -f`: no stop signal first."""
         was_running = self.runs
         self.state = ContainerState.REMOVING
         self._was_stopped = True
@@ -151,19 +151,19 @@ class SimulatedContainer:
     # -- trouble ----------------------------------------------------------------------------------------------------
 
     def crash(self, ends: ProgramExit) -> None:
-        """Let it end now and after every start, until `ends` is taken away."""
+        """End it now and after every start, until `ends` is cleared."""
         self.ends = ends
         if self.state is ContainerState.RUNNING:
             self._later(0.0, lambda: self._finish(ends))
 
     def eat(self, hunger: MemoryGrowth) -> None:
-        """Let the program want more memory: the kernel kills it when that is more than the limit."""
+        """Make the program need more memory: the kernel kills it once that exceeds the limit."""
         self.hunger, self._hungry_since = hunger, self.world.now()
         self.say("stdout", hunger.says)
         self._watch_memory()
 
     def lose_child(self) -> None:
-        """Let the kernel kill a process inside, not the main one."""
+        """Simulate the kernel killing a process inside other than the main one."""
         self.oom_kills += 1
         self.world.emit(self, EventKind.OOM)
         self.say("stderr", CHILD_LINE)
@@ -176,7 +176,7 @@ class SimulatedContainer:
     # -- resources --------------------------------------------------------------------------------------------------
 
     def memory_bytes(self, now: datetime) -> int:
-        """Working set: the usual with a little movement, and what it wants beyond; never above the limit."""
+        """Return the working set: the usual with a little movement, plus any extra need; never above the limit."""
         up_s = (now - self.started_at).total_seconds() if self.started_at else 0.0
         grown = min(1.0, 0.6 + up_s / 60)
         usual = self.recipe.usual_mb * MIB * grown * (1 + 0.05 * wave(now.timestamp(), self._seed))
@@ -184,7 +184,7 @@ class SimulatedContainer:
         return int(min(wanted, self.limit_bytes) if self.limit_bytes else wanted)
 
     def sample(self, now: datetime, host_memory: int) -> Sample:
-        """Its resources at this moment."""
+        """Return its present resource use."""
         up_s = max(0.0, (now - self.started_at).total_seconds()) if self.started_at else 0.0
         is_busy = self._wanted_extra(now) > 0
         cpu = self.recipe.usual_cpu_pct * (1 + 0.5 * wave(now.timestamp() * 1.3, self._seed)) + (60.0 if is_busy else 0)
@@ -214,7 +214,7 @@ class SimulatedContainer:
         return self.hunger.bytes * min(1.0, max(0.0, eaten_s) / max(self.hunger.over_s, 0.001))
 
     def _watch_memory(self) -> None:
-        """Set the timer for the moment at which what it wants meets the limit, or at which it has had enough."""
+        """Set the timer for the moment at which its need reaches the limit, or ends."""
         if self._memory_timer is not None:
             self._memory_timer.cancel()
             self._memory_timer = None
@@ -245,7 +245,7 @@ class SimulatedContainer:
     # -- its life ---------------------------------------------------------------------------------------------------
 
     def resume(self) -> None:
-        """Take up the timers of one that ran before the simulation began."""
+        """Start the timers of a container that ran before the simulation began."""
         if self.state is ContainerState.RUNNING:
             self._begin()
 
@@ -357,5 +357,5 @@ class SimulatedContainer:
             self._memory_timer = None
 
     def let_go(self) -> None:
-        """Cancel everything that would still happen by itself."""
+        """Cancel all timers."""
         self._cancel_timers()

@@ -1,4 +1,4 @@
-"""A simulated host for the demo and fast tests: an Engine whose containers live, fail and are repaired truthfully."""
+"""Simulated host for the demo and fast tests: an Engine whose containers run, fail and recover realistically."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from integrations.docker_engine.simulated.simulated_images import SimulatedImage
 from integrations.docker_engine.simulated.simulated_world import Emitter
 
 EVENTS_KEPT = 256
-"""As many as a real engine tells again."""
+"""Number of past events that a real engine keeps."""
 LISTENER_LIMIT = 10_000
 HOST_MEMORY = 16 * 1024 * MIB
 HOST_CPUS = 8
 ORDER_TAKES_S = 0.002
-"""No engine acts before its caller has let go of the loop."""
+"""Duration of an order: no real engine acts before its caller has yielded to the loop."""
 BASE_MEMORY = 1400 * MIB
-"""What the machine itself uses."""
+"""Memory used by the machine itself."""
 
 
 def _utc_now() -> datetime:
@@ -42,7 +42,7 @@ def _utc_now() -> datetime:
 
 
 class SimulatedEngine:
-    """See `Engine`. Besides it has the trouble that a script or a test makes: `oom`, `crash_loop`, `unhealthy` …"""
+    """See `Engine`. For scripts and tests it also has methods that cause trouble: `oom`, `crash_loop`, `unhealthy` …"""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class SimulatedEngine:
         now: Callable[[], datetime] = _utc_now,
         stored: SimulatedImages | None = None,
     ) -> None:
-        """`recipes`: containers that have run well for `age_s`; `stored`: what lies on its disk and in registries."""
+        """`recipes`: containers that have run well for `age_s`; `stored`: contents of its disk and of registries."""
         self._name = name
         self._now = now
         self._numbers = itertools.count(1)
@@ -69,15 +69,15 @@ class SimulatedEngine:
     # -- the world of its containers ---------------------------------------------------------------------------------
 
     def now(self) -> datetime:
-        """The moment."""
+        """Return the present time."""
         return self._now()
 
     def later(self, delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        """Call it after a while."""
+        """Call it after a delay."""
         return asyncio.get_running_loop().call_later(delay_s, call)
 
     def emit(self, container: Emitter, kind: EventKind, **details: Any) -> None:
-        """Tell the listeners; no two events have the same moment."""
+        """Send an event to the listeners; no two events have the same time."""
         self._last_at = max(self._now(), self._last_at + timedelta(microseconds=1))
         event = EngineEvent(at=self._last_at, kind=kind, container_id=container.id, name=container.name, **details)
         self._history.append(event)
@@ -86,7 +86,7 @@ class SimulatedEngine:
                 listener.put_nowait(event)
 
     def is_up(self, stack: str, service: str) -> bool:
-        """Whether a service of that name answers."""
+        """Return whether a service of that name answers."""
         return any(
             one.state is ContainerState.RUNNING and not one.is_sick
             for one in self._containers.values()
@@ -108,7 +108,7 @@ class SimulatedEngine:
         return made
 
     def _begin(self) -> None:
-        """Start the timers of what ran before, at the first call inside a loop."""
+        """Start the timers of earlier containers, at the first call inside a loop."""
         if not self._has_begun:
             self._has_begun = True
             for container in self._containers.values():
@@ -136,16 +136,16 @@ class SimulatedEngine:
 
     @property
     def store(self) -> SimulatedStore:
-        """Its images, build cache and networks, and the registries that exist."""
+        """The images, build cache and networks, and the simulated registries."""
         return self._store
 
     def _inspected(self) -> list[tuple[Container, JsonAnswer]]:
-        """Every container, with the words of `inspect` it was read from."""
+        """Return every container with the `inspect` answer it was read from."""
         answers = [inspect(one) for one in self._containers.values()]
         return [(container_of(self._name, answer), answer) for answer in answers]
 
     async def info(self) -> EngineInfo:
-        """The simulated machine."""
+        """Return facts of the simulated machine."""
         self._begin()
         now = self._now()
         used = BASE_MEMORY + sum(one.memory_bytes(now) for one in self._containers.values() if one.runs)
@@ -161,7 +161,7 @@ class SimulatedEngine:
         )
 
     async def containers(self, *, only: Sequence[str] = ()) -> list[Container]:
-        """All containers as inspected now, or just those named by name or id; unknown ones are left out."""
+        """Return all containers as inspected now, or just those named by name or id; unknown ones are left out."""
         self._begin()
         chosen = self._containers.values()
         wanted = [one for one in chosen if not only or one.name in only or one.id in only]
@@ -177,7 +177,7 @@ class SimulatedEngine:
         grep: str | None = None,
         max_line: int = 4000,
     ) -> list[LogLine]:
-        """The last `tail` lines of both streams in order of time."""
+        """Return the last `tail` lines of both streams in time order."""
         lines = Lines(tail=tail, grep=grep, max_line=max_line)
         for stream, at, raw in self._find(container).lines:
             if (since is None or at >= since) and (until is None or at <= until):
@@ -185,7 +185,7 @@ class SimulatedEngine:
         return lines.result()
 
     async def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
-        """Container events as they come; from `since` on where given, as far as they are kept."""
+        """Yield container events as they come; from `since` on if given, as far as they are kept."""
         self._begin()
         queue: asyncio.Queue[EngineEvent] = asyncio.Queue(maxsize=LISTENER_LIMIT)
         told_again = [event for event in self._history if since is not None and event.at >= since]
@@ -199,18 +199,18 @@ class SimulatedEngine:
             self._listeners.discard(queue)
 
     async def sample(self) -> dict[str, Sample]:
-        """One round of resources of all running containers."""
+        """Return one resource sample of each running container."""
         self._begin()
         now = self._now()
         return {one.name: one.sample(now, HOST_MEMORY) for one in self._containers.values() if one.runs}
 
     async def oom_kills(self) -> dict[str, int]:
-        """The simulated kernel's counts."""
+        """Return the simulated kernel's OOM kill counts."""
         self._begin()
         return {one.name: one.oom_kills for one in self._containers.values() if one.runs}
 
     async def top(self, container: str) -> list[dict[str, str]]:
-        """Its processes."""
+        """Return its processes."""
         found = self._find(container)
         if not found.runs:
             raise ActionFailed(f"top of {found.name!r}: the engine refused: it does not run")
@@ -219,7 +219,7 @@ class SimulatedEngine:
         return [{**main, "CMD": found.recipe.command}, {**main, "PID": "1460", "PPID": "1412", "CMD": "worker"}]
 
     async def disk_usage(self) -> DiskUsage:
-        """What fills the simulated disk."""
+        """Measure the simulated disk."""
         self._begin()
         sizes = {
             volume: DISK.volumes.get(volume, 40 * MIB)
@@ -249,18 +249,18 @@ class SimulatedEngine:
     # -- Engine: orders -----------------------------------------------------------------------------------------------
 
     async def restart(self, container: str, *, grace_s: int = 10) -> None:
-        """SIGTERM, SIGKILL after the grace, start."""
+        """Send SIGTERM, SIGKILL after the grace period, then start."""
         found = await self._ordered(container)
         await found.stop(grace_s)
         found.start()
         self.emit(found, EventKind.RESTART)
 
     async def start(self, container: str) -> None:
-        """Start; no effect on one that runs."""
+        """Start a container; no effect on a running one."""
         (await self._ordered(container)).start()
 
     async def stop(self, container: str, *, grace_s: int = 10) -> None:
-        """SIGTERM, SIGKILL after the grace; no effect on one that is stopped."""
+        """Send SIGTERM, then SIGKILL after the grace period; no effect on a stopped container."""
         await (await self._ordered(container)).stop(grace_s)
 
     async def unpause(self, container: str) -> None:
@@ -272,7 +272,7 @@ class SimulatedEngine:
         (await self._ordered(container)).update_memory(limit_bytes)
 
     async def close(self) -> None:
-        """Let go of the timers."""
+        """Cancel the timers."""
         for container in self._containers.values():
             container.let_go()
 
@@ -291,35 +291,35 @@ class SimulatedEngine:
         return made.name
 
     def oom(self, name: str, *, extra_mb: int | None = None, over_s: float = 2.0, recurs: bool = False) -> None:
-        """Let its main process need more than its limit (`extra_mb` beyond the usual; None: half the limit more).
+        """Make its main process need more than its limit (`extra_mb` above the usual; None: half the limit more).
 
-        Once: after a restart all is well. `recurs`: every start leads there again, until the limit is high enough.
+        Once: a restart cures it. `recurs`: it happens again after every start, until the limit is high enough.
         """
         found = self._find(name)
         extra = extra_mb * MIB if extra_mb is not None else int(found.limit_bytes * 1.5) or 512 * MIB
         found.eat(MemoryGrowth(bytes=extra, over_s=over_s, recurs=recurs))
 
     def child_oom(self, name: str) -> None:
-        """Let the kernel kill a process inside; the container stays up."""
+        """Simulate the kernel killing a process inside; the container stays up."""
         self._find(name).lose_child()
 
     def crash_loop(self, name: str, *, exit_code: int = 1, says: Sequence[str] = ()) -> None:
-        """Let it end at every start, with a traceback; only `mend` ends it."""
+        """Make it end at every start, with a traceback; only `mend` stops it."""
         usual = ("Traceback (most recent call last):", '  File "/app/main.py", line 12, in <module>')
         lines = tuple(says) or (*usual, '    url = os.environ["DATABASE_URL"]', "KeyError: 'DATABASE_URL'")
         self._find(name).crash(ProgramExit(exit_code=exit_code, after_s=0.2, says=lines))
 
     def unhealthy(self, name: str) -> None:
-        """Let it hang: it runs, but its health check fails; a restart cures it."""
+        """Make it hang: it runs, but its health check fails; a restart cures it."""
         self._find(name).is_sick = True
 
     def mend(self, name: str) -> None:
-        """Take away what makes it crash or hang."""
+        """Remove the cause of its crashes or hangs."""
         found = self._find(name)
         found.ends, found.is_sick, found.hunger = None, False, None
 
     async def stop_dependency(self, name: str) -> None:
-        """Stop it as a person would: those that need it cannot find it any more."""
+        """Stop it as a person would: its dependents can no longer resolve its name."""
         await self._find(name).stop(1.0)
 
     def kill(self, name: str, signal: int = 9) -> None:
@@ -327,7 +327,7 @@ class SimulatedEngine:
         self._find(name).signal(signal)
 
     def pause(self, name: str) -> None:
-        """Freeze it, as `docker pause`."""
+        """Pause it, as `docker pause`."""
         self._find(name).pause()
 
     def remove(self, name: str) -> None:

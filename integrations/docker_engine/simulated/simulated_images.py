@@ -31,21 +31,21 @@ ORDER_TAKES_S = 0.002
 LAYERS = 5
 LAYER_TAKES_S = 0.05
 BUILT_BEFORE = timedelta(days=40)
-"""Age of what runs; a newer one in the registry is younger."""
+"""Age of the running images; a newer one in the registry is younger."""
 SHARED_PART = 0.6
-"""So much of an image is its base, which others have too."""
+"""Share of an image that is its base, which other images share."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedImages:
-    """What lies on the disk beside the images of the containers, and what registries say."""
+    """Contents of the disk besides the containers' images, and of the registries."""
 
     built_here: frozenset[str] = frozenset()
     """References that no registry has."""
     newer: frozenset[str] = frozenset()
-    """References under which the registry has something newer."""
+    """References under which the registry has a newer image."""
     refused: Mapping[str, RefusalReason] = field(default_factory=dict)
-    """By reference, or by registry: why the registry gives nothing."""
+    """Reason for a registry's refusal, by reference or by registry."""
     images: tuple[Image, ...] = ()
     cache: tuple[CacheEntry, ...] = ()
     networks: tuple[Network, ...] = ()
@@ -74,7 +74,7 @@ class SimulatedStore:
     # -- images ----------------------------------------------------------------------------------------------------
 
     async def images(self) -> list[Image]:
-        """All images with their users."""
+        """Return all images with their users."""
         await asyncio.sleep(ORDER_TAKES_S)
         return self._all()
 
@@ -103,7 +103,7 @@ class SimulatedStore:
         )
 
     async def image(self, reference: str) -> Image | None:
-        """The image of a name, digest reference or id."""
+        """Return the image of a name, digest reference or id."""
         asked = reference if image_references.is_id(reference) else image_references.parse(reference).full
         for one in await self.images():
             is_id = image_references.is_id(asked) and one.id[7:].startswith(asked.removeprefix("sha256:"))
@@ -112,7 +112,7 @@ class SimulatedStore:
         return None
 
     async def tag(self, image_id: str, reference: str) -> None:
-        """Let a name mean that image."""
+        """Point a name at that image."""
         found = await self.image(image_id)
         if found is None:
             raise NotFound(f"tag {image_id!r} as {reference!r}: {self._host!r} has no such image")
@@ -125,7 +125,7 @@ class SimulatedStore:
         self._images[image_id] = replace(owner, tags=tuple(sorted({*owner.tags, name})), named_at=self._now())
 
     async def remove_image(self, image_id: str) -> bool:
-        """Remove it, unless a container is made from it."""
+        """Remove an image, unless a container uses it."""
         found = await self.image(image_id)
         if found is None or found.used_by:
             return False
@@ -134,7 +134,7 @@ class SimulatedStore:
     # -- registries ------------------------------------------------------------------------------------------------
 
     async def pull(self, reference: str, on_step: OnStep | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
-        """Fetch what the registry has under that name now."""
+        """Pull the image that the registry has under that name now."""
         name = image_references.parse(reference)
         digest = await self.distribution(reference)
         known = await self.image(f"{name.name}@{digest}")
@@ -153,7 +153,7 @@ class SimulatedStore:
         return await self.image(known.id) or known
 
     async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
-        """The registry's digest of that name now."""
+        """Return the registry's present digest of that name."""
         await asyncio.sleep(ORDER_TAKES_S)
         name = image_references.parse(reference)
         trouble = self._stored.refused.get(name.full) or self._stored.refused.get(name.registry)
@@ -165,18 +165,18 @@ class SimulatedStore:
         return name.digest or _digest(name.full, self._published.get(name.full, 0))
 
     def publish(self, reference: str) -> None:
-        """Somebody pushes a newer image under that name."""
+        """Push a newer image under that name."""
         name = image_references.parse(reference).full
         self._published[name] = self._published.get(name, 0) + 1
 
     def put(self, image: Image) -> None:
-        """Let an image lie on the disk."""
+        """Add an image to the disk."""
         self._images[image.id] = replace(image, host=self._host)
 
     # -- space -----------------------------------------------------------------------------------------------------
 
     async def space(self) -> StoredSpace:
-        """Images and build cache with what each one alone takes."""
+        """Return images and build cache with the size that each takes alone."""
         await asyncio.sleep(ORDER_TAKES_S)
         images = self._all()
         base = max((int(one.size_bytes * SHARED_PART) for one in images), default=0)
@@ -184,7 +184,7 @@ class SimulatedStore:
         return StoredSpace(layers_bytes=layers, images=tuple(images), cache=tuple(self._cache))
 
     async def prune_build_cache(self, unused_for_h: float) -> int:
-        """Remove cache that was not used for so long."""
+        """Remove build cache unused for this long."""
         await asyncio.sleep(ORDER_TAKES_S)
         before = self._now() - timedelta(hours=unused_for_h)
         old = [one for one in self._cache if not one.is_in_use and (one.used_at is None or one.used_at < before)]
@@ -192,7 +192,7 @@ class SimulatedStore:
         return sum(one.size_bytes for one in old if not one.is_shared)
 
     async def networks(self) -> list[Network]:
-        """All networks."""
+        """Return all networks."""
         await asyncio.sleep(ORDER_TAKES_S)
         return list(self._networks.values())
 
@@ -202,13 +202,13 @@ class SimulatedStore:
         return self._networks.pop(network_id, None) is not None
 
     async def bindings(self) -> list[PortBinding]:
-        """Every published port of every container, also those that stopped ones would take."""
+        """Return every published port of every container, including those that stopped ones would publish."""
         await asyncio.sleep(ORDER_TAKES_S)
         return [one for container, answer in self._containers() for one in bindings_of(container, answer)]
 
 
 def stored_example(now: datetime | None = None) -> SimulatedImages:
-    """What has gathered on the disk of the demo's host."""
+    """Return leftovers on the disk of the demo's host, and newer images in its registries."""
     at = now or datetime.now(UTC)
     earlier = [
         Image(
@@ -251,5 +251,5 @@ def stored_example(now: datetime | None = None) -> SimulatedImages:
 
 
 def _digest(reference: str, turn: int = 0) -> str:
-    """What a registry has under a name after so many pushes."""
+    """Return the registry's digest for a name after this many pushes."""
     return "sha256:" + hashlib.sha256(f"registry {reference} {turn}".encode()).hexdigest()

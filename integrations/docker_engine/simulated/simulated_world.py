@@ -1,4 +1,4 @@
-"""What simulated containers share: the world around them, their probes, and the rules of restart and name."""
+"""Surroundings that simulated containers share: clock, events, probes, restart policy and name lookup."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from core.monitoring.snapshot import EventKind
 
 
 class Emitter(Protocol):
-    """Whoever an event is about."""
+    """Container that an event is about."""
 
     @property
     def id(self) -> str:
-        """Its full id."""
+        """Full id."""
         ...
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Container name."""
         ...
 
 
 class SimulatedWorld(Protocol):
-    """What a container needs from the engine around it."""
+    """The parts of the engine that a simulated container needs."""
 
     def now(self) -> datetime:
-        """The moment."""
+        """Return the present time."""
         ...
 
     def later(self, delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
-        """Call it after a while."""
+        """Call it after a delay."""
         ...
 
     def emit(self, container: Emitter, kind: EventKind, **details: object) -> None:
-        """Tell the listeners."""
+        """Send an event to the listeners."""
         ...
 
     def is_up(self, stack: str, service: str) -> bool:
-        """Whether a service of that name answers."""
+        """Return whether a service of that name answers."""
         ...
 
 
@@ -55,10 +55,10 @@ class Probe:
 
 
 def policy_restarts(policy: str, code: int) -> bool:
-    """Whether a restart policy brings back what ended with that code."""
+    """Return whether a restart policy restarts a container after that exit code."""
     return policy in ("always", "unless-stopped") or (policy == "on-failure" and code != 0)
 
 
 def unresolved(service: str | None) -> str:
-    """What a client says that cannot find a service: a stopped container is gone from the name server."""
+    """Return a client's error for an unknown service: a stopped container is gone from the name server."""
     return f'could not translate host name "{service}" to address: Temporary failure in name resolution'
