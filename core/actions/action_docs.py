@@ -1,4 +1,4 @@
-"""Writes the catalogue as Markdown: what `infraguardian actions` prints and docs/actions.md holds."""
+"""Renders the catalogue as Markdown, for `infraguardian actions` and docs/actions.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ gateway: the table in [README.md](../README.md#what-it-can-and-cant-do-to-a-host
 
 
 def action_docs(catalog: Catalog) -> str:
-    """One section for each action, by name."""
+    """Render one section for each action, by name."""
     return "\n".join([HEAD, *(_section(catalog.get(name)) for name in catalog.names())])
 
 

@@ -1,4 +1,4 @@
-"""An approval: a person's leave for exact calls, once, within a time."""
+"""Approvals: a person's permission for exact calls, valid once and for a limited time."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from core.text import Text
 
 
 class ApprovalState(StrEnum):
-    """pending → one of the others; the first change wins."""
+    """State of an approval: pending → one of the others; the first change wins."""
 
     PENDING = "pending"
     APPROVED = "approved"
     DENIED = "denied"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
-    """What it was for is over: the alert cleared, the plan changed, a person took over."""
+    """No longer needed: the alert cleared, the plan changed, or a person took over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """A question to people. Its `call_hash` fixes the exact calls and plan it stands for."""
+    """A request for people's approval. Its `call_hash` fixes the exact calls and plan it is for."""
 
     id: str
     """Short and unguessable; travels in button payloads."""
@@ -36,18 +36,18 @@ class Approval:
     call_hash: str
     risk: Risk
     role: Role
-    """Least role that may decide."""
+    """Lowest role that may decide."""
     says: tuple[Text, ...]
-    """What will be done, one line a call."""
+    """The actions to be approved, one sentence a call."""
     reason: Text
-    """Why it is asked."""
+    """The reason why approval is required."""
     state: ApprovalState = ApprovalState.PENDING
     asked_at: datetime
     expires_at: datetime
     incident_id: int | None = None
     stack: str | None = None
     asked_by: str = ""
-    """Actor id of whoever wished it."""
+    """Actor id of the requester."""
     confirmations_needed: int = 1
     confirmed_by: tuple[str, ...] = ()
     """Actor ids, in order; one person may confirm twice unless `needs_second_person`."""
@@ -56,11 +56,11 @@ class Approval:
     decided_at: datetime | None = None
     why: str = ""
     preview: tuple[str, ...] = ()
-    """What exactly would be done (`Preview.lines`)."""
+    """Exact effect of the action (`Preview.lines`)."""
     warnings: tuple[Text, ...] = ()
 
 
 def call_hash(calls: Sequence[tuple[str, dict[str, JsonValue]]], plan_hash: str | None = None) -> str:
-    """A fingerprint of exact calls (action, parameters) and the plan they belong to; 32 hexadecimal digits."""
+    """Return a fingerprint of exact calls (action, parameters) and their plan: 32 hexadecimal digits."""
     exact = json.dumps([plan_hash, [[name, params] for name, params in calls]], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(exact.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Which call is being carried out: for actions whose effect must be found again, and told from everybody else's."""
+"""Context of the running call, for actions whose effect must be found again and told apart from other people's."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from core.actions.policy import Actor
 
 @dataclass(frozen=True, kw_only=True)
 class CurrentCall:
-    """The call under way."""
+    """The call that is being executed."""
 
     key: str
     actor: Actor
-    """Who wished it."""
+    """The requester."""
     approved_by: str | None = None
     incident_id: int | None = None
     undo_of: str | None = None
@@ -29,13 +29,13 @@ _calling: ContextVar[CurrentCall | None] = ContextVar("calling", default=None)
 
 
 def current_call() -> CurrentCall | None:
-    """The call that the running action belongs to; None outside one (a READ asked for directly)."""
+    """Return the call that the running action belongs to; None outside one (a READ run directly)."""
     return _calling.get()
 
 
 @contextmanager
 def as_current_call(call: CurrentCall) -> Iterator[None]:
-    """Everything awaited inside belongs to this call."""
+    """Make everything awaited inside belong to this call."""
     token = _calling.set(call)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Asks the world whether a call that was cut off took effect, for a bounded time."""
+"""Asks the outside system, for a limited time, if a call that was cut off took effect."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from core.actions.catalog import Action, Outcome, Params
 from core.errors import GuardianError
 
 LOOKS = (0.0, 0.05, 0.15, 0.4, 1.0)
-"""When the world is asked: shares of the time for it."""
+"""Moments at which the outside system is asked, as shares of `CallLimits.settle_s`."""
 _OF_UNDO = {Outcome.OK: Outcome.FAILED, Outcome.FAILED: Outcome.OK}
-"""A change that is still there was not undone."""
+"""Outcome of an undo: a change that is still there was not undone."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallLimits:
-    """How long a call may wait for what is not its action. Seconds."""
+    """Time limits of a call besides its action's own. Seconds."""
 
     lock_s: float = 60.0
-    """For another call on the same target."""
+    """Wait for another call on the same target."""
     settle_s: float = 20.0
-    """For the world to show whether a call that was cut off took effect: a restart needs its grace period."""
+    """Wait for the outside system to show if a call that was cut off took effect: a restart needs its grace period."""
     answer_s: float = 10.0
-    """For each of its answers. The target stays locked for both together at most: far less than `lock_s`."""
+    """Wait for each of its answers. Both together keep the target locked, so they must stay far below `lock_s`."""
     records_s: float = 1.0
-    """Before the next look, while the records are away."""
+    """Pause before the next try while the records are unavailable."""
 
 
 async def took_effect(record: CallRecord, action: Action, params: Params, limits: CallLimits) -> Outcome:
-    """Whether a started call took effect, by what the world shows last; no answer is no knowledge.
+    """Find out if a started call took effect, by the last answer of the outside system; UNKNOWN without an answer.
 
-    The target stays locked meanwhile, or another call would run beside one that may still be at work.
+    The target stays locked meanwhile, so that no other call runs beside one that may still be at work.
     """
     if action.outcome is None or record.started_at is None:
         return Outcome.UNKNOWN
@@ -57,5 +57,5 @@ async def _shown(action: Action, look: Awaitable[Outcome], limits: CallLimits) -
         async with asyncio.timeout(min(limits.answer_s, action.time_limit_s)):
             return await look
     except (GuardianError, TimeoutError) as error:
-        log.warning("the world did not answer", action=action.name, error=str(error))
+        log.warning("the outside system did not answer", action=action.name, error=str(error))
         return Outcome.UNKNOWN

@@ -1,4 +1,4 @@
-"""The policy's word on one call: whether it may run, what is said when not, and the budget that it takes from."""
+"""Applies the policy to one call: the decision, the sentence for a denial, and the budget it uses."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from core.text import Text, text
 
 
 def weigh(action: Action, call: Call, facts: Facts, policy: PolicySettings) -> PolicyDecision:
-    """The policy's verdict over a call of an action."""
+    """Return the policy's decision on a call of an action."""
     reason = action.unavailable()
     if reason is not None:
         problem = text("door.unavailable", system=action.name.split(".")[0], problem=reason)
         return PolicyDecision(decision=Decision.DENY, reason=problem)
     taking_back = call.undo_of is not None and call.actor.kind is ActorKind.RUNBOOK
-    risk = Risk.SAFE if taking_back else action.risk  # leave for a change includes leave to take it back
+    risk = Risk.SAFE if taking_back else action.risk  # approval of a change includes its undo
     if taking_back:
         facts = replace(facts, attempts=0)
     return decide(risk, action.role, call.actor, facts, policy)
 
 
 def denial(reason: Text) -> Text:
-    """What is said of a wish that is not carried out; what cannot be done at all is no matter of leave."""
+    """Return the sentence for a refused call; an action that cannot work is not called denied."""
     return reason if reason.key == "door.impossible" else text("door.denied", reason=reason)
 
 
 def budget_of(record: CallRecord, action: Action, policy: PolicySettings, now: datetime) -> Budget | None:
-    """The budget that a call takes from when it starts; None: a person ordered or approved it."""
+    """Return the budget that a call uses when it starts; None: a person requested or approved it."""
     if record.call.actor.kind is ActorKind.PERSON or record.approved_by is not None:
         return None
     if action.risk is Risk.DISRUPTIVE:

@@ -17,7 +17,7 @@ from core.text import Text
 
 
 class CallState(StrEnum):
-    """asked → approved → started → ok | failed | unknown; or it ends before it starts, by the other four."""
+    """State of a call: asked → approved → started → ok | failed | unknown; the other four end it before it starts."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -29,17 +29,17 @@ class CallState(StrEnum):
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
     SKIPPED = "skipped"
-    """What it needed did not work."""
+    """A call that it needs did not succeed."""
 
     @property
     def is_final(self) -> bool:
-        """Whether it will not change any more."""
+        """True once the state cannot change any more."""
         return self not in (CallState.ASKED, CallState.APPROVED, CallState.STARTED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A wish to act. The key names the wish: the same key is the same wish, however often it is submitted."""
+    """A request to act. The key names the request: submitting the same key again returns what is recorded."""
 
     key: str
     action: str
@@ -48,26 +48,26 @@ class Call:
     incident_id: int | None = None
     plan_hash: str | None = None
     cause: str | None = None
-    """The cause a runbook's plan is for; with the runbook's name and the stack it decides what is proven."""
+    """The cause that a runbook's plan is for; with the runbook's name and the stack it decides what is proven."""
     attempt: int = 1
-    """Which plan of the incident this belongs to, from 1."""
+    """Number of the incident's plan that this call belongs to, from 1."""
     needs: tuple[str, ...] = ()
-    """Keys of calls that must have worked before."""
+    """Keys of calls that must have succeeded before."""
     undo_of: str | None = None
-    """Key of the finished call that this one takes back, from its snapshot."""
+    """Key of the finished call that this one undoes, from its snapshot."""
     retries: int = 0
     retry_wait_s: float = 0.0
     says: Text | None = None
-    """What it will do, in one line; None: from the action's text `action.<name>`."""
+    """One sentence that says what the call will do; None: the action's text `action.<name>`."""
     secret_params: tuple[str, ...] = ()
-    """Parameters that are sealed at rest and never shown; the door fills it in."""
+    """Parameters that are encrypted at rest and never shown; filled in by the gateway."""
     basis: str = ""
-    """What the shown preview rested on (`Preview.basis`); empty: none was shown."""
+    """Digest of the state that the shown preview was based on (`Preview.basis`); empty: no preview was shown."""
     origin: JsonObject = field(default_factory=dict)
-    """Whom to tell about the end: chat id, message id, language; empty for incidents (the card tells)."""
+    """Destination of the final reply: chat id, message id, language; empty for incidents, whose card shows the end."""
 
     def shown_params(self) -> dict[str, str | int | float]:
-        """Its parameters as far as they may be shown, for sentences."""
+        """Return the parameters that may be shown, for sentences."""
         return {
             name: value
             for name, value in self.params.items()
@@ -77,11 +77,11 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class CallRecord:
-    """A call as the ledger holds it."""
+    """A call as recorded in the ledger."""
 
     call: Call
     risk: Risk
-    """Its action's, for the budgets."""
+    """The action's risk, for the budgets."""
     state: CallState
     target: str | None
     """Inventory reference, for the lock, the budget and attribution."""
@@ -97,14 +97,14 @@ class CallRecord:
 
 
 class CallLedger(Protocol):
-    """Every wish to act and how it ended. Each method is one transaction."""
+    """Ledger of all calls and their results. Each method is one transaction."""
 
     async def get(self, key: str) -> CallRecord | None:
-        """The record, or None."""
+        """Return the record, or None."""
         ...
 
     async def of_incident(self, incident_id: int) -> list[CallRecord]:
-        """All calls of an incident, oldest first."""
+        """Return all calls of an incident, oldest first."""
         ...
 
     async def insert(self, records: Sequence[CallRecord], approvals: Sequence[Approval] = ()) -> bool:
@@ -112,43 +112,43 @@ class CallLedger(Protocol):
         ...
 
     async def start(self, key: str, at: datetime, budget: Budget | None) -> StartOutcome:
-        """approved → started, only once, and only while the budget allows (counted in the same transaction)."""
+        """Start an approved call, only once and only while the budget allows it (counted in the same transaction)."""
         ...
 
     async def put_back(self, key: str) -> None:
-        """started → approved, adding one to `tries`: for a retry after a failure that is certain."""
+        """Mark a started call as approved again and add one to `tries`: for a retry after a certain failure."""
         ...
 
     async def finish(
         self, key: str, state: CallState, result: Result | None, at: datetime, *, only_from: CallState | None = None
     ) -> bool:
-        """The end of a call; False: it had ended already (the first end stays), or is not in the state `only_from`."""
+        """Record the end of a call; False: it had ended before (the first end stays), or is not in `only_from`."""
         ...
 
     async def save_snapshot(self, key: str, snapshot: JsonObject) -> None:
-        """Undo data, encrypted at rest; written before the action runs."""
+        """Save undo data, encrypted at rest, before the action runs."""
         ...
 
     async def snapshot(self, key: str) -> JsonObject | None:
-        """The undo data of a call, or None."""
+        """Return the undo data of a call, or None."""
         ...
 
     async def unfinished(self) -> list[CallRecord]:
-        """Calls that are approved or started."""
+        """Return the calls that are approved or started."""
         ...
 
     async def dependants(self, key: str) -> list[CallRecord]:
-        """Calls that need this one."""
+        """Return the calls that need this one."""
         ...
 
     async def acts_since(self, at: datetime) -> list[OwnAct]:
-        """What was really started since then, for attribution."""
+        """Return the actions started since then, to attribute their effects."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """At most `limit` machine-made calls of `risks` on `scope` since `since`; reserved when the call starts."""
+    """A limit on automation: at most `limit` calls of these risks since `since`, reserved when a call starts."""
 
     risks: tuple[str, ...]
     stack: str | None
@@ -159,43 +159,43 @@ class Budget:
 
 
 class StartOutcome(StrEnum):
-    """What `CallLedger.start` found."""
+    """Answer of `CallLedger.start`."""
 
     STARTED = "started"
     ALREADY = "already"
-    """Somebody started it before."""
+    """The call was started before."""
     OVER_BUDGET = "over_budget"
     NOT_APPROVED = "not_approved"
 
 
 class Approvals(Protocol):
-    """The questions to people."""
+    """Approval requests and their decisions."""
 
     async def get(self, approval_id: str) -> Approval | None:
-        """The approval, or None."""
+        """Return the approval, or None."""
         ...
 
     async def pending(self) -> list[Approval]:
-        """All open ones, oldest first."""
+        """Return all pending ones, oldest first."""
         ...
 
     async def decide(
         self, approval_id: str, state: ApprovalState, *, by: str, at: datetime, why: str = ""
     ) -> Approval | None:
-        """Move pending → state in one conditional update, its calls with it; None: it was decided before.
+        """Decide a pending approval, with its calls, in one conditional update; None: it was decided before.
 
-        APPROVED when more confirmations are needed only adds one and returns it still pending. An approval whose
-        time is over becomes EXPIRED instead, and is returned so.
+        APPROVED with more confirmations needed only adds one and returns the approval still pending. An overdue one
+        becomes EXPIRED instead, and is returned as such.
         """
         ...
 
     async def expire(self, now: datetime) -> list[Approval]:
-        """Expire all whose time is over; returns them."""
+        """Expire all that are overdue, and return them."""
         ...
 
 
 class Locks(Protocol):
-    """One call at a time per target, across every worker."""
+    """One call at a time per target, across all workers."""
 
     def hold(self, target: str, *, wait_s: float) -> AbstractAsyncContextManager[None]:
         """Hold the target's lock; raises TimeLimitExceeded when it is not free within `wait_s`."""
@@ -203,8 +203,8 @@ class Locks(Protocol):
 
 
 class PolicyFacts(Protocol):
-    """The facts of the moment, for the policy."""
+    """The current facts that the policy decides on."""
 
     async def load(self, call: Call, target: str | None) -> tuple[Facts, str | None, str | None]:
-        """Facts, and the stack and the service that the target belongs to."""
+        """Return the facts, and the stack and service that the target belongs to."""
         ...

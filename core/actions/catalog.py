@@ -1,6 +1,6 @@
-"""What the guardian can do: actions, marked on the methods of toolsets, gathered in one catalogue.
+"""Catalogue of all actions, which are marked methods of toolsets.
 
-Everything else is derived from here: agent tools, runbook steps, chat aliases, REST routes, documentation, audit.
+Everything else is derived from it: agent tools, runbook steps, chat aliases, REST routes, documentation, audit.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ JsonObject = dict[str, JsonValue]
 
 
 class Risk(StrEnum):
-    """How much an action can hurt, least first."""
+    """Damage an action can do, least first."""
 
     READ = "read"
     """Observes only."""
     SAFE = "safe"
-    """Nobody notices."""
+    """Has no effect that anybody notices."""
     DISRUPTIVE = "disruptive"
-    """A short interruption."""
+    """Interrupts a service for a short time."""
     CHANGE = "change"
-    """Configuration or version; undone from its snapshot."""
+    """Changes configuration or version; can be undone from its snapshot."""
     DESTRUCTIVE = "destructive"
     """Loses data or cannot be undone."""
 
 
 class Role(StrEnum):
-    """What a person may do, least first; each includes the ones before it."""
+    """Permissions of a person, least first; each role includes the ones before it."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMIN = "admin"
 
     def covers(self, needed: Role) -> bool:
-        """Whether somebody with this role may do what `needed` may."""
+        """Return whether this role includes `needed`."""
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
@@ -58,61 +58,61 @@ ROLE_FOR_RISK: Mapping[Risk, Role] = {
 
 
 class Params(BaseModel):
-    """The parameters of one action; unknown names are refused."""
+    """Parameters of one action; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def target(self) -> str | None:
-        """What the action touches, as an inventory reference (`host/container`); the key of its lock. None: nothing."""
+        """Return the inventory reference (`host/container`) of its target, the key of its lock, or None."""
         return None
 
     @classmethod
     def names(cls) -> list[str]:
-        """The parameters as callers write them."""
+        """Return the parameter names as callers write them."""
         return [one.alias or name for name, one in cls.model_fields.items()]
 
 
 class Outcome(StrEnum):
-    """How a call ended."""
+    """End of a call."""
 
     OK = "ok"
     FAILED = "failed"
     NO_DATA = "no_data"
-    """Looked, found nothing: an answer, not an error."""
+    """Nothing was found: an answer, not an error."""
     UNKNOWN = "unknown"
-    """Started, and nobody can say whether it took effect."""
+    """Started, and nobody can tell if it took effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What an action did or saw."""
+    """Result of an action."""
 
     outcome: Outcome = Outcome.OK
     message: Text
     """One sentence for people."""
     data: JsonObject = field(default_factory=dict)
-    """The facts, for the model and for rules; plain JSON, already free of secrets."""
+    """The facts, for the model and for rules; plain JSON, free of secrets."""
     query: str = ""
-    """The exact question asked of the system, so that a person can repeat it."""
+    """The exact query sent to the system, so that a person can repeat it."""
     ends_here: bool = False
-    """Of an action that is followed: there is nothing left to follow."""
+    """True for a followed action that leaves nothing to follow."""
 
     @property
     def is_ok(self) -> bool:
-        """Whether it worked (no data counts as worked)."""
+        """True when it worked; no data counts as worked."""
         return self.outcome in (Outcome.OK, Outcome.NO_DATA)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What an action would do, for whoever is asked."""
+    """Preview of an action's effect, for the person who is asked to approve it."""
 
     lines: tuple[str, ...] = ()
     """A diff or a list, free of secrets, short enough for a phone."""
     warnings: tuple[Text, ...] = ()
-    """What should be known before saying yes."""
+    """Warnings to read before approving."""
     basis: str = ""
-    """A digest of what it rests on: where that has changed by the time of the yes, nothing is done."""
+    """Digest of the state it is based on: if that has changed by the time of approval, the action is not run."""
 
 
 P = TypeVar("P", bound=Params)
@@ -143,15 +143,15 @@ def action(
     follow: str | None = None,
     time_limit_s: float = 30.0,
 ) -> Callable[[Callable[[T, P], Awaitable[Result]]], Callable[[T, P], Awaitable[Result]]]:
-    """Mark a Toolset method `async def name(self, params: SomeParams) -> Result` as an action. Only marks.
+    """Mark a Toolset method `async def name(self, params: SomeParams) -> Result` as an action.
 
     `snapshot`, `undo`, `outcome`, `preview` name methods of the same toolset:
     snapshot(params) -> JsonObject, taken before the action; kept encrypted.
-    undo(params, snapshot) -> Result, puts it back.
-    outcome(params, started_at: datetime) -> Outcome, asks the world whether a call that was cut off took effect.
-    preview(params) -> Preview, what exactly would be done, shown to whoever is asked; raises GuardianError where it
-    cannot be done, which refuses the wish before anybody is asked.
-    `follow` names a kind of runs: the action only begins something, and a run of that kind says how it ends.
+    undo(params, snapshot) -> Result, restores that state.
+    outcome(params, started_at: datetime) -> Outcome, asks the system if a call that was cut off took effect.
+    preview(params) -> Preview, the exact effect, shown to the person who is asked; raises GuardianError if the action
+    cannot work, which refuses the call before anybody is asked.
+    `follow` names a kind of runs: the action only begins the work, and a run of that kind decides how it ends.
     `role` overrides the role that follows from the risk. `time_limit_s` bounds one run in seconds.
     """
     mark = _ActionMark(
@@ -173,19 +173,19 @@ def action(
 
 
 class Toolset:
-    """A family of actions over one system; takes its client in the constructor."""
+    """Actions on one system; takes its client in the constructor."""
 
     system: ClassVar[str]
     """First part of every action's name: `docker` gives `docker.restart`."""
 
     def unavailable(self) -> str | None:
-        """Why its actions cannot run now (not configured), or None when they can. A passing fault is not a reason."""
+        """Return the reason why its actions cannot run (not configured), or None. A temporary fault is not a reason."""
         return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One thing that can be done, as the catalogue holds it."""
+    """One action as recorded in the catalogue."""
 
     name: str
     risk: Risk
@@ -200,17 +200,17 @@ class Action:
     outcome: Callable[[Params, datetime], Awaitable[Outcome]] | None = None
     preview: Callable[[Params], Awaitable[Preview]] | None = None
     follow: str | None = None
-    """Kind of the run that says how it ends; None: its own result does."""
+    """Kind of the run that decides how the action ends; None: its own result does."""
 
     @property
     def secret_params(self) -> tuple[str, ...]:
-        """Parameters of the type SecretStr, by the names that callers write: never shown, and sealed at rest."""
+        """Return the names of the parameters of type SecretStr: never shown, and encrypted at rest."""
         fields = self.params.model_fields.items()
         return tuple(field.alias or name for name, field in fields if _holds_secret(field.annotation))
 
     @property
     def tool_name(self) -> str:
-        """The name an agent tool may have: dots are not allowed there."""
+        """Return the name of its agent tool, where dots are not allowed."""
         return self.name.replace(".", "__")
 
     def parse(self, raw: Mapping[str, object]) -> Params:
@@ -227,7 +227,7 @@ class Action:
 
 
 def _unfit(error: ValidationError) -> Text:
-    """What does not fit, for people: a check's own sentence, else the names of the parameters."""
+    """Describe invalid parameters for people: a check's own sentence, else the names of the parameters."""
     found = error.errors(include_url=False, include_input=False)
     causes = [item.get("ctx", {}).get("error") for item in found]
     own = next((one.says for one in causes if isinstance(one, Unfit)), None)
@@ -236,7 +236,7 @@ def _unfit(error: ValidationError) -> Text:
 
 
 class Unfit(ValueError):
-    """A parameter's own check says no, in people's language too."""
+    """A parameter's own check failed; carries a sentence for people."""
 
     def __init__(self, problem: str, says: Text) -> None:
         self.says = says
@@ -244,7 +244,7 @@ class Unfit(ValueError):
 
 
 class Catalog:
-    """Every action of every installed system, by name."""
+    """All actions of all installed systems, by name."""
 
     def __init__(self, toolsets: Iterable[Toolset]) -> None:
         self._actions: dict[str, Action] = {}
@@ -259,11 +259,11 @@ class Catalog:
         return name in self._actions
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """Return all names, sorted."""
         return sorted(self._actions)
 
     def get(self, name: str) -> Action:
-        """The action of that name or tool name; raises UnknownAction with the nearest one."""
+        """Return the action of that name or tool name; raises UnknownAction with the closest one."""
         found = self._actions.get(name) or self._actions.get(name.replace("__", "."))
         if found is None:
             raise UnknownAction(name, self._actions)
@@ -271,7 +271,7 @@ class Catalog:
 
 
 def actions_of(toolset: Toolset) -> Iterator[Action]:
-    """The actions that a toolset's methods are marked as."""
+    """Yield the actions that a toolset's methods are marked as."""
     for name, function in inspect.getmembers(type(toolset), inspect.isfunction):  # of the class: asks no property
         mark = getattr(function, _MARK, None)
         if not isinstance(mark, _ActionMark):

@@ -1,4 +1,4 @@
-"""Carries approved calls out: lock, last look at the policy, snapshot, journal, action, and the truth about its end."""
+"""Executes approved calls: lock, second policy check, snapshot, ledger, action, and a reliable result."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ from core.text import Text, text
 
 PROBLEM_LIMIT = 300
 NEVER = "never"
-"""What a following run says of something that was not begun."""
+"""Outcome that a following run reports when the work was never begun."""
 FOLLOW_LOOK_S = 1.5
-"""How often a call looks whether what it began has ended."""
+"""Interval at which a call checks the run that follows it."""
 RUN_KIND = "call"
 log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 
 class RedactText(Protocol):
-    """Takes secrets out of a text."""
+    """Redacts the secrets in a text."""
 
     def __call__(self, text: str) -> str:
-        """The text without them."""
+        """Return the text without secrets."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallStarted:
-    """An action is under way."""
+    """An action is being run."""
 
     record: CallRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallFinished:
-    """A call has ended, whatever way."""
+    """A call has ended, with whatever result."""
 
     record: CallRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorDeps:
-    """What carrying out needs."""
+    """Everything the executor needs."""
 
     catalog: Catalog
     ledger: CallLedger
@@ -88,9 +88,9 @@ class ActionExecutor:
         self._redact = carriage.redact
         self._limits = carriage.limits
         self._answers: dict[str, Result] = {}
-        """What actions answered, by call, until what follows from it is written."""
+        """Answers of actions by call key, kept until their result is recorded."""
         self._untold: set[str] = set()
-        """Calls whose end may be written and was not told yet."""
+        """Keys of calls whose end may be recorded but has not been published."""
         self._runs.register(RUN_KIND, self._carry_out, on_dead=self._give_up)
 
     async def enqueue(self, record: CallRecord) -> None:
@@ -99,10 +99,10 @@ class ActionExecutor:
             await self._runs.wake(key)
 
     async def _carry_out(self, run: Run) -> Done | Waiting:
-        """The handler of a call's run: harmless when delivered twice.
+        """Handle a call's run; harmless when delivered twice.
 
-        Only the records can be unavailable here: what a system fails at is its action's answer. Then the call stays
-        as it is written, and is looked at again; an action that ran is not repeated, nor is its answer lost.
+        SystemUnavailable can only come from the records: a failing system is the action's answer. The call then stays
+        as recorded and is tried again later; an action that ran is not repeated, and its answer is kept.
         """
         key = str(run.payload["key"])
         try:
@@ -132,7 +132,7 @@ class ActionExecutor:
             return await self._under_lock(key)
 
     async def _busy(self, record: CallRecord) -> Done | Waiting:
-        """Another call held the target all the time: what was not begun is not carried out, the rest waits on."""
+        """Handle a target that stayed locked: a call that has not started fails, a started one waits."""
         busy = _failure(text("door.busy", target=record.target or ""))
         await self._finish(record, CallState.FAILED, busy, only_from=CallState.APPROVED)
         after = await self._ledger.get(record.call.key)
@@ -165,7 +165,7 @@ class ActionExecutor:
             return await self._start(record, action, params)
 
     async def _has_moved(self, record: CallRecord, action: Action, params: Params) -> Result | None:
-        """Why what was approved is not what would be done now; None: it is."""
+        """Return a failure if the preview no longer matches the approved one; None: it does."""
         if action.preview is None:
             return None
         try:
@@ -194,7 +194,7 @@ class ActionExecutor:
         return await self._conclude(started, action, params, answer)
 
     async def _conclude(self, record: CallRecord, action: Action, params: Params, answer: Result) -> Done | Waiting:
-        """What follows from an action's answer; the answer is kept here until that is written."""
+        """Record the result of an action's answer; the answer is kept until that is written."""
         key = record.call.key
         is_refused = answer.outcome is Outcome.FAILED
         after: Done | Waiting
@@ -211,7 +211,7 @@ class ActionExecutor:
         return after
 
     async def _prepared(self, record: CallRecord, action: Action, params: Params) -> Action:
-        """The action, or its undo, with its snapshot taken. Raises ActionFailed or TimeoutError: it cannot be begun."""
+        """Return the action or its undo, after the snapshot. Raises ActionFailed or TimeoutError: it cannot begin."""
         undone = record.call.undo_of
         if undone is None:
             await self._keep_snapshot(record.call.key, action, params)
@@ -233,7 +233,7 @@ class ActionExecutor:
         await self._ledger.save_snapshot(key, taken)
 
     async def run(self, action: Action, params: Params) -> Result:
-        """Run an action within its time; its system's faults become a failed Result, a cut-off an unknown one."""
+        """Run an action within its time limit; a system's fault gives a failed result, a cut-off an unknown one."""
         try:
             return await self._bounded(action.run(params), action)
         except TimeoutError:
@@ -250,9 +250,9 @@ class ActionExecutor:
             return await work
 
     async def _take_up(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
-        """A call that the last process left started: begun again where the world shows that it never took effect.
+        """Resume a call that the last process left started; it is run again only if it certainly never took effect.
 
-        Only once more, and only here: after a time-out in this process the system may still be at it.
+        Once more at most, and only here: after a time-out in this process the system may still be working on it.
         """
         if action.follow is not None and (gone := action.unavailable()) is not None:
             problem = text("door.unavailable", system=action.name.split(".")[0], problem=gone)
@@ -266,9 +266,9 @@ class ActionExecutor:
         return await self._settle(record, action, params)
 
     async def _follow(self, record: CallRecord, kind: str, *, is_cut_off: bool) -> Done | Waiting:
-        """Wait for the run that says how what was begun ends; `is_cut_off`: it may not have been begun at all.
+        """Wait for the run that decides how the action ends; `is_cut_off`: the work may not have been begun at all.
 
-        That run's result: `outcome` (ok, failed, unknown, or never: it was not begun), `message`, `data`.
+        That run's result: `outcome` (ok, failed, unknown, or never: not begun), `message`, `data`.
         """
         key = follow_key(kind, record.call.key, record.tries)
         run = await self._runs.get(key)
@@ -292,7 +292,7 @@ class ActionExecutor:
         return await self._end(record, states.get(result.outcome, CallState.OK), result)
 
     async def _settle(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
-        """A call that was started and cut off: ask the world; never repeat blindly."""
+        """Ask the outside system about a call that was started and cut off; never repeat it blindly."""
         found = await took_effect(record, action, params, self._limits)
         if found is Outcome.OK:
             return await self._end(record, CallState.OK, Result(message=text("door.settled_ok")))
@@ -314,7 +314,7 @@ class ActionExecutor:
         await self._ledger.finish(record.call.key, state, result, self._clock.now(), only_from=only_from)
 
     async def _told(self, record: CallRecord | None) -> Done:
-        """The end of a call's run, once everybody knows of it."""
+        """End a call's run, after publishing the end of the call."""
         if record is None:
             return Done()
         if record.call.key in self._untold:
@@ -323,7 +323,7 @@ class ActionExecutor:
         return Done(result={"state": str(record.state)})
 
     async def _give_up(self, run: Run) -> None:
-        """End a call whose run is dead by a failure of ours: nobody may wait for it for ever."""
+        """End a call whose run failed for good, so that nobody waits for it for ever."""
         record = await self._ledger.get(str(run.payload["key"]))
         if record is None or record.state.is_final:
             return
@@ -348,12 +348,12 @@ class ActionExecutor:
 
 
 def run_key(call_key: str) -> str:
-    """The key of a call's run."""
+    """Return the key of a call's run."""
     return f"call:{call_key}"
 
 
 def follow_key(kind: str, call_key: str, tries: int = 0) -> str:
-    """The key of the run that follows what a call began, at its first try or a later one."""
+    """Return the key of the run that follows a call, at its first try or a later one."""
     return f"{kind}:{call_key}:{tries}" if tries else f"{kind}:{call_key}"
 
 

@@ -1,4 +1,4 @@
-"""The one way to act: policy, approval, lock, journal, and the action itself, for people, runbooks and models alike."""
+"""The one way to act, for people, runbooks and models alike: policy, approval, lock, ledger, and the action itself."""
 
 from __future__ import annotations
 
@@ -21,56 +21,56 @@ from core.errors import GuardianError, Refused
 from core.text import Text, text
 
 PREVIEW_S = 20.0
-"""How long an action may take to show what it would do."""
+"""Time limit of a preview."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApprovalAsked:
-    """A question to people is open."""
+    """People were asked for an approval."""
 
     approval: Approval
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApprovalClosed:
-    """A question was decided, expired or withdrawn."""
+    """An approval was decided, expired or withdrawn."""
 
     approval: Approval
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallReceipt:
-    """What became of a wish so far."""
+    """Current state of a submitted call."""
 
     key: str
     state: CallState
     verdict: PolicyDecision | None = None
-    """None: the wish was known before."""
+    """None: the call was submitted before."""
     approval: Approval | None = None
     result: Result | None = None
 
     @property
     def is_final(self) -> bool:
-        """Whether it will not change any more."""
+        """True once the state cannot change any more."""
         return self.state.is_final
 
 
 @dataclass(frozen=True, kw_only=True)
 class TapResult:
-    """What a tap did."""
+    """Effect of a person's decision on an approval."""
 
     approval: Approval | None
-    """As it stands now; None: there is no such approval."""
+    """The approval as it is now; None: there is none."""
     is_first: bool
-    """Whether this very tap changed it."""
+    """True if this very decision changed it."""
     problem: Text | None = None
-    """Why it did not count."""
+    """The reason why it did not count; None: it did."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Weighed:
-    """A call with all that was found out about it."""
+    """A call with everything that was found out about it."""
 
     call: Call
     action: Action
@@ -79,11 +79,11 @@ class _Weighed:
     stack: str | None
     service: str | None
     preview: Preview | None = None
-    """Only where somebody is asked, and the action can show it."""
+    """Only where approval is required and the action has a preview."""
 
 
 class ActionGateway:
-    """Submit wishes, decide questions; approved calls are carried out as durable runs of kind `call`."""
+    """Accepts calls and decisions on approvals; approved calls are executed as durable runs of kind `call`."""
 
     def __init__(self, carriage: ExecutorDeps, approvals: Approvals) -> None:
         self.catalog = carriage.catalog
@@ -97,16 +97,16 @@ class ActionGateway:
         self._carrier = ActionExecutor(carriage)
 
     async def recover(self) -> None:
-        """After a start: queue every call that was approved or started and has no end yet."""
+        """Queue every call that was approved or started and has not ended; called after a start."""
         for record in await self.ledger.unfinished():
             await self._carrier.enqueue(record)
 
-    # -- wishes ----------------------------------------------------------------------------------------------------
+    # -- calls -----------------------------------------------------------------------------------------------------
 
     async def read(self, name: str, params: dict[str, object], actor: Actor) -> Result:
-        """Observe: run a READ action now. What goes wrong is a failed Result, never an exception of the system.
+        """Run a READ action now. A fault of its system is a failed Result, never an exception.
 
-        Raises UnknownAction, InvalidParams, and Refused when the action is not READ or the actor may not.
+        Raises UnknownAction, InvalidParams, and Refused when the action is not READ or the actor's role is too low.
         """
         action = self.catalog.get(name)
         if action.risk is not Risk.READ:
@@ -118,7 +118,7 @@ class ActionGateway:
         return await self._carrier.run(action, parsed)
 
     async def submit(self, call: Call) -> CallReceipt:
-        """One wish; READ runs at once, anything else is a run."""
+        """Submit one call; READ runs at once, anything else becomes a run."""
         action = self.catalog.get(call.action)
         if action.risk is Risk.READ and call.undo_of is None:
             result = await self.read(call.action, dict(call.params), call.actor)
@@ -126,9 +126,9 @@ class ActionGateway:
         return (await self.submit_plan([call]))[0]
 
     async def submit_plan(self, calls: Sequence[Call]) -> list[CallReceipt]:
-        """Several wishes that belong together, weighed together: one that is denied denies them all.
+        """Submit several calls that belong together; one denial denies them all.
 
-        Each call that must be asked gets an approval of its own; what may run starts as soon as what it needs is done.
+        Each call that needs approval gets one of its own; the others start once the calls they need have succeeded.
         """
         known = await self.ledger.get(calls[0].key)
         if known is not None:
@@ -172,7 +172,7 @@ class ActionGateway:
         return await self._previewed(weighed) if _asks(weighed) else weighed
 
     async def _previewed(self, one: _Weighed) -> _Weighed:
-        """With what would be done; what cannot be done is refused before anybody is asked."""
+        """Add the preview; a call that cannot work is refused before anybody is asked."""
         if one.action.preview is None or one.call.undo_of is not None:
             return one
         try:
@@ -238,7 +238,7 @@ class ActionGateway:
     # -- decisions -------------------------------------------------------------------------------------------------
 
     async def decide(self, approval_id: str, actor: Actor, *, approve: bool, why: str = "") -> TapResult:
-        """A person's decision; the first one wins, later ones change nothing."""
+        """Record a person's decision; the first one wins, later ones change nothing."""
         approval = await self.approvals.get(approval_id)
         if approval is None:
             return TapResult(approval=None, is_first=False, problem=text("approval.gone"))
@@ -267,7 +267,7 @@ class ActionGateway:
         return None
 
     async def withdraw(self, incident_id: int) -> int:
-        """Close every open question of an incident: what it was for is over. Returns how many."""
+        """Withdraw all pending approvals of an incident; returns how many."""
         count = 0
         for approval in await self.approvals.pending():
             if approval.incident_id == incident_id:
@@ -280,7 +280,7 @@ class ActionGateway:
         return count
 
     async def expire(self) -> None:
-        """Close the questions whose time is over."""
+        """Expire the approvals that are overdue."""
         for approval in await self.approvals.expire(self._clock.now()):
             await self._closed(approval)
 
@@ -297,7 +297,7 @@ class ActionGateway:
 
 
 def call_description(call: Call) -> Text:
-    """What a call will do, in one line."""
+    """Return one sentence that says what a call will do."""
     if call.says is not None:
         return call.says
     return Text(f"action.{call.action}", dict(call.shown_params()))

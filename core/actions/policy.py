@@ -1,4 +1,4 @@
-"""Who may do what: a pure verdict over a risk, an actor and the facts of the moment, always with its reason."""
+"""The policy: a pure decision over a risk, an actor and the current facts, always with its reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.text import Text, text
 
 
 class ActorKind(StrEnum):
-    """Who wishes an act."""
+    """Kind of requester."""
 
     PERSON = "person"
     RUNBOOK = "runbook"
@@ -20,7 +20,7 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Somebody or something that wishes an act."""
+    """A person, runbook or model that requests an action."""
 
     kind: ActorKind
     id: str
@@ -32,25 +32,25 @@ class Actor:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the verdict needs to know; loaded under the target's lock."""
+    """Facts that the decision depends on; loaded under the target's lock."""
 
     autonomy: Autonomy = Autonomy.GUARDED
     is_frozen: bool = False
     is_critical: bool = False
     is_proven: bool = False
-    """This runbook has cured this cause on this stack often enough, and never failed since."""
+    """This runbook has repaired this cause on this stack often enough, and never failed since."""
     attempts: int = 0
     """Plans already tried for this incident."""
     disruptive_last_hour: int = 0
-    """Disruptive actions of the machine on this service."""
+    """Disruptive actions by automation on this service."""
     changes_today: int = 0
-    """Changes that the machine made alone on this stack."""
+    """Changes that automation made without approval on this stack."""
     is_with_a_person: bool = False
     """The incident was acknowledged, denied or escalated."""
 
 
 class Decision(StrEnum):
-    """What the policy says."""
+    """Decision of the policy."""
 
     ALLOW = "allow"
     ASK = "ask"
@@ -59,7 +59,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyDecision:
-    """A decision with its reason; `confirmations` people's taps are needed when it asks."""
+    """A decision with its reason; `confirmations` is the number of confirmations that an approval needs."""
 
     decision: Decision
     reason: Text
@@ -68,7 +68,7 @@ class PolicyDecision:
 
 
 def decide(risk: Risk, needed: Role, actor: Actor, facts: Facts, policy: PolicySettings) -> PolicyDecision:
-    """The policy matrix (architecture section 2), first for people, then for machines."""
+    """Apply the policy matrix (architecture section 2), first for people, then for machines."""
     if actor.kind is ActorKind.PERSON:
         return _for_person(risk, needed, actor, policy)
     if risk is Risk.READ:
