@@ -1,1 +1,1 @@
-"""Deployments: what a platform manages, deploys followed to a verdict, versions to go back to."""
+"""Deployments: the platform's stacks, deploys followed to a verdict, and versions to roll back to."""

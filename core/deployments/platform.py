@@ -1,4 +1,4 @@
-"""What a deployment platform manages: stacks with their deployments and domains, beside the containers that run."""
+"""Model of a deployment platform: its stacks with their deployments and domains, beside the running containers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NAME_LIMIT = 60
 """Longer names are cut: each must fit on a button and in a lock's key, with environment and project before it."""
 READ_LIMIT = 500
 NAMES_KEPT = 20_000
-"""Of stacks, services and containers, each folded once and not at every question."""
+"""Number of names (of stacks, services and containers) whose folded form is cached."""
 
 
 class ManagedKind(StrEnum):
-    """What a platform can manage."""
+    """Kind of a managed resource."""
 
     COMPOSE = "compose"
     APPLICATION = "application"
@@ -27,30 +27,30 @@ class ManagedKind(StrEnum):
 
 
 class DeployStatus(StrEnum):
-    """How far a deployment is, in the platform's words; UNKNOWN for one that is new to us."""
+    """Status of a deployment, in the platform's words; UNKNOWN for one that is new to us."""
 
     RUNNING = "running"
     DONE = "done"
-    """The deploy command ended with 0. Says nothing of the containers."""
+    """The deploy command ended with exit code 0. Tells nothing about the containers."""
     ERROR = "error"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
 
     @property
     def is_final(self) -> bool:
-        """Whether it will not change any more."""
+        """True once the status cannot change any more."""
         return self in (DeployStatus.DONE, DeployStatus.ERROR, DeployStatus.CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One deployment as the platform remembers it."""
+    """One deployment in the platform's history."""
 
     id: str
     title: str = ""
     """Redacted. For git sources the commit's message."""
     commit: str | None = None
-    """Full hash, where it came from git."""
+    """Full hash, for git sources."""
     status: DeployStatus = DeployStatus.UNKNOWN
     created_at: datetime | None = None
     started_at: datetime | None = None
@@ -63,13 +63,13 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class QueuedDeployment:
-    """One that waits or runs in the platform's queue."""
+    """One entry of the platform's queue, running or waiting."""
 
     job_id: str
     managed_id: str
     title: str = ""
     is_active: bool = False
-    """Runs now; else it waits."""
+    """True while it runs; otherwise it waits."""
     queued_at: datetime | None = None
 
 
@@ -82,7 +82,7 @@ class Domain:
     path: str = "/"
     https: bool = False
     port: int | None = None
-    """The port of the container that is asked."""
+    """The container's port that requests are routed to."""
     service: str | None = None
     certificate: str = "none"
     """letsencrypt, custom or none."""
@@ -90,36 +90,37 @@ class Domain:
 
     @property
     def url(self) -> str:
-        """As a person would open it."""
+        """The address as a person would open it."""
         return f"{'https' if self.https else 'http'}://{self.host}{'' if self.path in ('', '/') else self.path}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DomainState:
-    """How a domain answered when it was last asked from here."""
+    """Result of the last check of a domain from here."""
 
     domain_id: str
     at: datetime
     problem: str = ""
-    """dns, unreachable, router (404: nobody routes it), bad_gateway (502: wrong port or no process), certificate,
-    http_error; empty: it answers."""
+    """dns, unreachable, router (404: no route), bad_gateway (502: wrong port or no process), certificate, http_error;
+    empty: no problem.
+    """
     detail: str = ""
     """One line, redacted: the status, the name that does not resolve, the certificate's end."""
     http_status: int | None = None
     certificate_ends: datetime | None = None
     failures: int = 0
-    """How often in a row it had a problem, whichever."""
+    """Number of checks in a row with a problem, of whatever kind."""
     since: datetime | None = None
-    """When that row began."""
+    """Time of the first of those checks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackupState:
-    """How the last run of a planned backup ended."""
+    """Result of the last run of a scheduled backup."""
 
     id: str
     name: str
-    """What is backed up, as people know it."""
+    """Name of the backed-up resource, as people know it."""
     managed_id: str | None = None
     status: DeployStatus = DeployStatus.UNKNOWN
     at: datetime | None = None
@@ -135,19 +136,19 @@ class ManagedResource:
 
     system: str = "dokploy"
     id: str
-    """The platform's: `composeId`, `applicationId`, `postgresId` …"""
+    """The platform's id: `composeId`, `applicationId`, `postgresId` …"""
     kind: ManagedKind
     name: str
-    """What everybody here calls it, one name for one thing: `Container.stack` of a compose's containers."""
+    """Name used everywhere here, one name for one thing: `Container.stack` of a compose's containers."""
     app_name: str
     """Compose project, swarm stack or swarm service: `Container.project`."""
     project: str = ""
     environment: str = ""
     environment_id: str = ""
     server: str | None = None
-    """The platform's id of a remote server; None: the machine it runs on."""
+    """The platform's id of a remote server; None: the platform's own machine."""
     host: str | None = None
-    """The watched host where its containers are; None: not seen on any."""
+    """The watched host that runs its containers; None: not seen on any."""
     source: str = ""
     """raw, git, github, gitlab, bitbucket, gitea, docker …"""
     type: str = ""
@@ -155,7 +156,7 @@ class ManagedResource:
     branch: str | None = None
     """Branch or tag, for git sources."""
     status: str = ""
-    """What the platform last did (idle, running, done, error); not how its containers are."""
+    """Status of the platform's last operation (idle, running, done, error), not of the containers."""
     domains: tuple[Domain, ...] = ()
     deployments: tuple[Deployment, ...] = ()
     """Newest first, as many as the platform keeps (about ten)."""
@@ -164,13 +165,13 @@ class ManagedResource:
 
     @property
     def last_deployment(self) -> Deployment | None:
-        """The newest one; None: never deployed, or forgotten."""
+        """The newest deployment; None: never deployed, or no longer in the platform's history."""
         return self.deployments[0] if self.deployments else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackName:
-    """What a name is made from."""
+    """Parts of a stack's name."""
 
     app_name: str
     name: str
@@ -179,27 +180,28 @@ class StackName:
 
 
 class StackNames:
-    """What people call a Compose project or swarm service whose own name is made by a platform.
+    """Readable names for Compose projects and swarm services whose own names were generated by a platform.
 
-    A name once given stays as long as the program runs, for incidents and locks are kept under it. Read by the threads
-    of the engines.
+    A name stays the same as long as the program runs, for incidents and locks are stored under it. Read by the
+    engines' threads.
     """
 
     def __init__(self, known: Mapping[str, str] | None = None) -> None:
-        """`known`: those of the last run, by `app_name`; what was renamed or deleted since loses its name with the
-        first `learn`, unless `settle` was before it.
+        """Start with the names of the last run, by `app_name`.
+
+        After renames and deletions the first `learn` drops outdated names, unless `settle` was called before.
         """
         self._lock = threading.Lock()
         self.restore(known or {})
 
     def restore(self, known: Mapping[str, str]) -> None:
-        """Begin with the names of the last run."""
+        """Load the names of the last run."""
         with self._lock:
             self._names: dict[str, str] = dict(known)
             self._is_settled = not known
 
     def of(self, app_name: str) -> str:
-        """The name; a project that no platform manages keeps its own, marked where a managed one bears it."""
+        """Return the name; an unmanaged project keeps its own, with a suffix if a managed one has the same."""
         with self._lock:
             found = self._names.get(app_name)
             if found is not None:
@@ -207,10 +209,10 @@ class StackNames:
             return f"{app_name}-compose" if app_name in self._names.values() else app_name
 
     def learn(self, found: Iterable[StackName]) -> bool:
-        """Name what has no name yet; whether there was any.
+        """Name the resources that have no name yet; returns whether there were any.
 
-        `granada`; where that is taken `granada-staging` (environment), `shop-granada-staging` (project too), else the
-        platform's own. Names that people would type alike (`Granada`, `granada!`) count as one.
+        `granada`; if that is taken `granada-staging` (environment), then `shop-granada-staging` (project too), else the
+        platform's own name. Names that people would type alike (`Granada`, `granada!`) count as one.
         """
         with self._lock:
             listed = list(found)
@@ -237,12 +239,12 @@ class StackNames:
             return True
 
     def settle(self) -> None:
-        """From here on no name changes: who watches and acts relies on them."""
+        """Fix all names from now on: incidents and locks rely on them."""
         with self._lock:
             self._is_settled = True
 
     def _check(self, listed: Sequence[StackName]) -> None:
-        """A stack that was renamed must not answer to a name that a new one may bear."""
+        """Drop the old names of renamed stacks, so that a new stack can take one."""
         if self._is_settled or not listed:
             return
         possible = {one.app_name: (*_spellings(one), one.app_name) for one in listed}
@@ -250,7 +252,7 @@ class StackNames:
         self._is_settled = True
 
     def to_json(self) -> dict[str, str]:
-        """All names, to be given to the next run."""
+        """Return all names, for the next run."""
         with self._lock:
             return dict(self._names)
 
@@ -263,14 +265,14 @@ def _spellings(one: StackName) -> tuple[str, str, str]:
 
 @lru_cache(maxsize=NAMES_KEPT)
 def folded(name: str) -> str:
-    """The words of a name as people type them: no case, no accents, no signs."""
+    """Return the words of a name as people type them: without case, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", name.casefold())
     kept = "".join(char for char in plain if not unicodedata.combining(char))
     return " ".join("".join(char if char.isalnum() else " " for char in kept).split())
 
 
 def _clean(name: str) -> str:
-    """What is left of a name that anybody may have written: letters, figures, spaces and `-_.+`; perhaps nothing."""
+    """Clean a name that anybody may have written: keep letters, digits, spaces and `-_.+`; the result may be empty."""
     kept = "".join(map(_kept, unicodedata.normalize("NFC", name[:READ_LIMIT])))
     short = "-".join(part for part in kept.split("-") if part.strip())
     short = " ".join(short.split())[:NAME_LIMIT].strip(" -_.+")

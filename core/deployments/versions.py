@@ -1,4 +1,4 @@
-"""What differs between two versions of a stack, in a few words; says nothing of values."""
+"""Compares two versions of a stack in a few words, without showing any values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES_SHOWN = 4
 
 
 def version_changes(before: StackVersion, after: StackVersion) -> tuple[Text, ...]:
-    """Images, source and names of variables that differ; or that only the file or a value does; empty: nothing."""
+    """Return changed images, source and names of variables, else that only the file or a value differs, or nothing."""
     if before.digest == after.digest and before.commit == after.commit and before.branch == after.branch:
         return tuple(_images(before, after))
     found = [*_source(before, after), *_images(before, after), *_names(before, after)]
@@ -57,12 +57,12 @@ def _listed(names: list[str]) -> str:
 
 
 def short_image(image: str) -> str:
-    """Registry and digest left out: what one recognises on a phone."""
+    """Return the image's name as people recognise it on a phone: without registry and digest."""
     return image.split("@", 1)[0].rsplit("/", 1)[-1][:40]
 
 
 def _tag(image: str, other: str) -> str:
-    """The tag alone where the two differ in nothing else."""
+    """Return the tag alone if the two differ in nothing else."""
     name, _, tag = short_image(image).partition(":")
     same = name == short_image(other).partition(":")[0]
     return tag if same and tag else short_image(image)
