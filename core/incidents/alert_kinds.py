@@ -1,4 +1,4 @@
-"""The kinds of alerts, one row each: what a kind is about, how it ends and how it relates to other trouble."""
+"""Table of alert kinds, one row each: the target of a kind, its end and its relations to other alerts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 
 class AlertScope(StrEnum):
-    """The thing an alert is about. The engine tells of containers and hosts, the platform of stacks and itself."""
+    """Kind of target an alert has: the engine reports containers and hosts, the platform stacks and itself."""
 
     CONTAINER = "container"
     HOST = "host"
@@ -18,7 +18,7 @@ class AlertScope(StrEnum):
 
 
 DetectorKind = Literal["state", "event"]
-"""`state`: quiet when its condition is false. `event`: quiet when the target runs well and nothing recurred."""
+"""`state`: quiet when its condition is false. `event`: quiet when the target is healthy and nothing recurred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,51 +28,51 @@ class KindTraits:
     scope: AlertScope
     detector: DetectorKind = "state"
     repeats: bool = False
-    """A `state` that another happening brings about anew while it lasts: its moment tells."""
+    """A `state` that can occur anew while it lasts; a later time makes it a repeat."""
     is_resource: bool = False
-    """A measured level: one sample under the threshold is not its end."""
+    """A measured level: one sample under the threshold does not end it."""
     is_about_memory: bool = False
     is_down: bool = False
-    """While it is on, later victims belong to it however late they come."""
+    """While it is firing, later victims belong to it however late they come."""
     is_unreachable: bool = False
-    """About the watched system itself: all that can still be said when it does not answer."""
+    """About the watched system itself: the only alert that is possible while the system does not respond."""
     is_about_watch: bool = False
-    """About how a system is watched, not about what runs there: its own watcher alone says so."""
+    """About the monitoring of a system, not its containers: raised by the system's own watcher alone."""
     can_cause: bool = False
-    """May be why something that depends on its target is in trouble."""
+    """May be the cause of trouble in services that depend on its target."""
     can_be_caused: bool = False
-    """May come from something its target depends on, or from a deployment."""
+    """May be caused by something its target depends on, or by a deployment."""
     sums_up_containers: bool = False
-    """Shown by a stack as a whole when some of its containers do not run."""
+    """Raised for a stack as a whole when some of its containers do not run."""
     has_cause_inside: bool = False
-    """Has its cause in one of the stack's containers where one of those is in trouble too."""
+    """Caused by one of the stack's containers if one of those is in trouble too."""
     stands_apart: bool = False
-    """Has nothing to do with whatever else is wrong with the same stack or host."""
+    """Unrelated to any other trouble of the same stack or host."""
     is_about_deploys: bool = False
     is_bad_deploy: bool = False
-    """A deployment has ended badly: a way back is offered."""
+    """A deployment has ended badly: a rollback is offered."""
     is_explained_by_deploy: bool = True
     """Held back while a deployment of its stack is under way."""
 
     @property
     def is_seen_on_platform(self) -> bool:
-        """Only a look at the platform can tell that it is over."""
+        """True if only a poll of the platform can tell that it is over."""
         return self.scope in (AlertScope.STACK, AlertScope.PLATFORM)
 
     @property
     def needs_whole_stack(self) -> bool:
-        """Over only when all containers of its stack are well."""
+        """True if it is over only when all containers of its stack are healthy."""
         return self.sums_up_containers or self.is_bad_deploy
 
 
 class AlertKind(StrEnum):
-    """What can be wrong. The runbooks' `trigger.event` names one of these."""
+    """Kind of alert. The runbooks' `trigger.event` names one of these."""
 
     CONTAINER_DIED = "container_died"
-    """Exited unexpectedly, whatever the cause (the kernel's memory killer too)."""
+    """Exited unexpectedly, whatever the cause (the OOM killer too)."""
     CRASH_LOOP = "crash_loop"
     CHILD_OOM = "child_oom"
-    """The kernel killed a process inside; the container itself runs on."""
+    """The kernel killed a process inside; the container itself keeps running."""
     UNHEALTHY = "unhealthy"
     CANNOT_START = "cannot_start"
     KILLED_BY_API = "killed_by_api"
@@ -84,24 +84,24 @@ class AlertKind(StrEnum):
     DEPLOY_FAILED = "deploy_failed"
     """A deployment ended with an error."""
     DEPLOY_CRASHED = "deploy_crashed"
-    """A deployment was called done, and its containers crashed or never became well."""
+    """A deployment was reported done, but its containers crashed or never became healthy."""
     DEPLOY_STUCK = "deploy_stuck"
     """A deployment runs far longer than it should."""
     QUEUE_BLOCKED = "queue_blocked"
     """Deployments wait behind one that does not end."""
     STATUS_CONTRADICTS = "status_contradicts"
-    """The platform says that a stack runs, and its containers do not, or the other way round."""
+    """The platform reports a stack as running but its containers are down, or the other way round."""
     DOMAIN_FAILING = "domain_failing"
-    """A domain does not answer: its name, its router, its port or its certificate."""
+    """A domain does not respond: its name, its router, its port or its certificate."""
     BACKUP_FAILED = "backup_failed"
     PLATFORM_UNREACHABLE = "platform_unreachable"
-    """The platform (Dokploy) does not answer, or does not take the key."""
+    """The platform (Dokploy) does not respond, or rejects the key."""
     DETECTOR_FAILED = "detector_failed"
-    """A detector of the guardian's own raises errors: what it looks for goes unseen."""
+    """One of the guardian's own detectors raises errors: the alerts it would raise are missed."""
 
     @property
     def traits(self) -> KindTraits:
-        """Its row."""
+        """Its row of the table."""
         return ALERT_KINDS[self]
 
 

@@ -1,4 +1,4 @@
-"""What a detector says: an alert about one thing, with the evidence it saw."""
+"""Alerts: a detector's finding about one target, with its evidence; and silences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.text import Text
 
 
 class Severity(StrEnum):
-    """How loud, least first."""
+    """Urgency of an alert, least first."""
 
     INFO = "info"
     WARNING = "warning"
@@ -29,12 +29,12 @@ class Evidence:
     value: JsonValue
     at: datetime
     source: str
-    """Where it was read, so that a person can look again: `inspect local/api-1`, `events`, `logs …`."""
+    """Origin of the fact, so that a person can look again: `inspect local/api-1`, `events`, `logs …`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """Something is wrong with one target."""
+    """A problem of one target."""
 
     kind: AlertKind
     severity: Severity
@@ -44,20 +44,20 @@ class Alert:
     container: str | None = None
     """The container's name; `ref` gives host/name."""
     at: datetime
-    """When it happened, by the system's own clock where it tells."""
+    """Time of the problem, by the system's own clock if it has one."""
     says: Text
     evidence: tuple[Evidence, ...] = ()
     reported_as: str = ""
-    """`source/id` of the other system that reported it (core/incidents/external_alerts.py); empty: a watcher saw it."""
+    """`source/id` in the other system that reported it (core/incidents/external_alerts.py); empty: a watcher saw it."""
 
     @property
     def detector(self) -> DetectorKind:
-        """How it becomes quiet; a reported one when whoever reported it says so."""
+        """Kind of its end; an alert from another system is quiet when that system reports it over."""
         return "state" if self.reported_as else self.kind.traits.detector
 
     @property
     def fingerprint(self) -> str:
-        """Equal for repeats of the same trouble: `kind:host/stack/service`, reported ones `kind@source/id:…`."""
+        """Equal for repeats of the same problem: `kind:host/stack/service`, `kind@source/id:…` if reported."""
         kind = f"{self.kind}@{self.reported_as}" if self.reported_as else self.kind
         return f"{kind}:{self.host}/{self.stack or '-'}/{self.service or '-'}"
 
@@ -68,17 +68,17 @@ class Alert:
 
     @property
     def ref(self) -> str | None:
-        """`host/container`, or None when the alert is about a host."""
+        """`host/container`, or None if the alert is about a host."""
         return f"{self.host}/{self.container}" if self.container else None
 
     def facts(self) -> Mapping[str, JsonValue]:
-        """Its evidence by name."""
+        """Return its evidence by name."""
         return {item.name: item.value for item in self.evidence}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Silence:
-    """No alarms for a target until a moment; `target` is a stack, a `stack/service` or a host."""
+    """A mute on a target's alerts until a moment; `target` is a stack, a `stack/service` or a host."""
 
     id: int = 0
     target: str
@@ -87,7 +87,7 @@ class Silence:
     why: str = ""
 
     def covers(self, alert: Alert, now: datetime) -> bool:
-        """Whether it holds the alert back at `now`."""
+        """Return whether it holds the alert back at `now`."""
         if now >= self.until:
             return False
         own = {alert.host, alert.stack or "", f"{alert.stack}/{alert.service}" if alert.stack else alert.service or ""}
@@ -96,7 +96,7 @@ class Silence:
 
 @dataclass(frozen=True, kw_only=True)
 class Firing:
-    """An alert that is on, as the desk remembers it."""
+    """An alert that is firing, as the tracker remembers it."""
 
     alert: Alert
     since: datetime

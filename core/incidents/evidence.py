@@ -1,4 +1,4 @@
-"""The names that evidence may have: type, unit and producer; what runbooks' conditions are checked against."""
+"""Names of evidence with type, unit and producer; the conditions of runbooks are checked against them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class EvidenceName:
     type: EvidenceType
     unit: str = ""
     producer: str
-    """Who writes it: `detectors` with the alert, `context` while the incident's context is gathered."""
+    """Origin of the fact: `detectors` with the alert, `context` while the incident's context is gathered."""
     says: str
 
 
@@ -29,7 +29,7 @@ def _gathered(type: EvidenceType, says: str, unit: str = "") -> EvidenceName:
 
 
 EVIDENCE_NAMES: Mapping[str, EvidenceName] = {
-    # how it ended
+    # exit
     "exit_code": _seen("int", "last exit code"),
     "signal": _seen("int", "last signal sent through the Docker API, else the one in the exit code"),
     "oom_killed": _seen("bool", "the kernel killed the container's main process (out of memory)"),
@@ -61,19 +61,19 @@ EVIDENCE_NAMES: Mapping[str, EvidenceName] = {
     "unreachable_s": _seen("float", "how long Docker has not responded", "s"),
     "host_memory_free_mb": _gathered("int", "free memory of the host", "MB"),
     "host_memory_total_mb": _gathered("int", "total memory of the host", "MB"),
-    # what the logs say
+    # logs
     "log_errors": _gathered("list", "known error patterns found in the last lines, most specific first"),
     "log_template": _gathered("str", "the most frequent error line, without its changing parts"),
     "log_last": _gathered("str", "the last line of the log"),
     "log_before_end": _gathered("str", "the last log line before the problem"),
-    # what it depends on
+    # dependencies
     "dependency": _gathered("str", "the dependency that has a problem, `stack/service`"),
     "dependency_state": _gathered("str", "state of that dependency in Docker's words, or `missing`"),
     "dependency_exit_code": _gathered("int", "exit code of that dependency"),
     "dependency_health": _gathered("str", "health of that dependency in Docker's words"),
     "dependency_stopped_by": _gathered("str", "who stopped that dependency, as in `stopped_by`"),
     "dependency_host_unresolved": _gathered("str", "host name in the logs that couldn't be resolved"),
-    # what changed
+    # changes
     "image_changed_min": _gathered("float", "minutes since the service got a different image", "min"),
 }
 
@@ -89,7 +89,7 @@ PLATFORM_NAMES: Mapping[str, EvidenceName] = {
     "deploy_by": _gathered("str", "who started the last deployment, according to InfraGuardian's records"),
     "deploy_changed": _gathered("list", "what that deployment changed: settings, environment, image or commit"),
     "queue_waiting": _seen("int", "deployments waiting in the platform's queue"),
-    # the stack as the platform sees it
+    # the stack on the platform
     "managed_by": _gathered("str", "the platform that manages the stack; missing for a plain Compose project"),
     "file_source": _gathered("str", "source of its Compose file: raw, git, github, gitlab, bitbucket, gitea …"),
     "platform_status": _seen("str", "the platform's status of the stack: idle, running, done or error"),
@@ -122,10 +122,10 @@ PLATFORM_NAMES: Mapping[str, EvidenceName] = {
     "platform_unreachable_s": _seen("float", "how long the platform has not responded", "s"),
     "broken_detectors": _seen("list", "InfraGuardian's own checks that fail"),
 }
-"""What a platform that manages stacks tells, and what is asked of it."""
+"""Facts that a platform managing stacks reports, or is asked for."""
 
 GATHERED_NAMES: Mapping[str, EvidenceName] = {
-    # what the logs say
+    # logs
     "log_lines": _gathered("list", "the last lines of the log, at most 20, each cut at 300 characters"),
     "error_line": _gathered(
         "str", "the line with the error: the end of the last stack trace, else the last known error"
@@ -147,11 +147,11 @@ GATHERED_NAMES: Mapping[str, EvidenceName] = {
     "was_healthy": _gathered("bool", "a health check has succeeded since the container started"),
     "health_port": _gathered("int", "port the health check couldn't reach"),
     "health_tool": _gathered("str", "program the health check calls that is not in the image"),
-    # why it could not start
+    # start
     "start_problem": _gathered(
         "str", "port_taken, not_executable, not_found, wrong_platform, mount, user, network or other: from state_error"
     ),
-    # what it depends on
+    # dependencies
     "dependency_container": _gathered("str", "container of that dependency, `host/name`"),
     "dependency_running": _gathered("bool", "that container is running"),
     "dependency_host_known": _gathered("bool", "a container on this host has the unresolved name"),
@@ -159,13 +159,13 @@ GATHERED_NAMES: Mapping[str, EvidenceName] = {
     "dependency_error_line": _gathered("str", "the line of that dependency's log with the error"),
     "dependencies": _gathered("list", "services it depends on, `stack/service`"),
     "affected": _gathered("list", "services that depend on this one, `stack/service`"),
-    # memory of before
+    # past incidents
     "similar_count": _gathered("int", "similar incidents in the past"),
     "similar_helped": _gathered("list", "what helped then"),
-    # what could not be found out
+    # gaps
     "missing": _gathered("list", "what couldn't be gathered, and why"),
 }
-"""What gathering finds besides."""
+"""Further facts, found while the context is gathered."""
 
 WORD_FAMILIES: Mapping[str, str] = {
     "memory_shape": "memory_shape",
@@ -184,22 +184,22 @@ WORD_FAMILIES: Mapping[str, str] = {
     "domain_problem": "domain_problem",
     "domain_certificate": "domain_certificate",
 }
-"""Facts whose values are words of a fixed list, each with a text of its own; two may share their texts."""
+"""Facts whose values are words of a fixed list, each with a text of its own; two facts may share their texts."""
 
 
 def word_key(name: str, word: str) -> str | None:
-    """The text of a fact's word, or None for a fact whose values are shown as they are."""
+    """Return the text key of a fact's word, or None for a fact whose values are shown as they are."""
     family = WORD_FAMILIES.get(name)
     return f"evidence.word.{family}.{word}" if family else None
 
 
 def name_key(name: str) -> str | None:
-    """The text of a fact's name, or None for one that no list holds."""
+    """Return the text key of a fact's name, or None for an unlisted one."""
     return f"evidence.name.{name}" if _known(name) else None
 
 
 def unit_of(name: str) -> str:
-    """The unit of its value; empty: none."""
+    """Return the unit of a fact's value; empty: none."""
     known = _known(name)
     return known.unit if known else ""
 

@@ -1,4 +1,4 @@
-"""Alerts that other systems report through webhooks: on until reported over, or until nothing is heard for long."""
+"""Alerts that other systems report through webhooks: firing until reported over, or until no report comes for long."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from core.text import Text, text
 log = structlog.get_logger(__name__)
 
 ON_LIMIT = 1000
-"""Alerts that may be on at once; a further one is refused, and the log says so."""
+"""Maximum number of alerts firing at once; a further one is refused and logged."""
 ENDED_LIMIT = 500
-"""Ends that are remembered: a report of what was over already, delivered late, raises nothing."""
+"""Number of ended alerts that are remembered, so that a late report of one raises nothing."""
 ID_LIMIT = 120
 KEY = "external_alerts.ended"
 BY = "guardian"
 
 
 class Incidents(Protocol):
-    """Where alerts become incidents (the desk)."""
+    """The tracker, which turns alerts into incidents."""
 
     async def raise_alert(self, alert: Alert, topology: Topology) -> object:
-        """An alert is new, or is now known better (same moment, other words)."""
+        """Raise a new alert, or one that is now known better (same moment, other words)."""
         ...
 
     async def clear_alert(self, fingerprint: str) -> object:
-        """An alert is over."""
+        """Clear an alert."""
         ...
 
     def open_ones(self) -> Sequence[Incident]:
-        """All open incidents."""
+        """Return all open incidents."""
         ...
 
     async def update(self, incident_id: int, change: Callable[[Incident], Incident]) -> object:
-        """Change one."""
+        """Change an incident."""
         ...
 
 
@@ -53,11 +53,11 @@ class Values(Protocol):
     """Small values that outlive the process."""
 
     async def get(self, key: str) -> JsonValue:
-        """The value, or None."""
+        """Return the value, or None."""
         ...
 
     async def put(self, key: str, value: JsonValue, *, by: str) -> None:
-        """Write it."""
+        """Write the value."""
         ...
 
 
@@ -66,20 +66,20 @@ class AlertReport:
     """One alert in a notification of another system: firing, or over."""
 
     id: str
-    """The other system's own, the same for the start and the end of one trouble."""
+    """The other system's id, the same for the start and the end of one alert."""
     alert: Alert | None = None
-    """What is firing; None: it is over."""
+    """The firing alert; None: it is over."""
     at: datetime | None = None
-    """When it began or ended, by the other system's clock; None: it does not tell."""
+    """Time of its start or end by the other system's clock; None: not given."""
 
 
 Read = Callable[[Mapping[str, object]], Iterable[AlertReport]]
-"""What one notification reports; nothing where it is not understood."""
+"""Returns the alerts in one notification; none if it is not understood."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertHook:
-    """Takes the notifications of one system that reports alerts (`core.integration.Hook`)."""
+    """Receives the notifications of one system that reports alerts (`core.integration.Hook`)."""
 
     source: str
     secret: str | None
@@ -87,7 +87,7 @@ class AlertHook:
     report: Callable[[str, Iterable[AlertReport]], Awaitable[None]]
 
     async def take(self, body: Mapping[str, object]) -> None:
-        """Read it and hand on what it reports."""
+        """Read one notification and report its alerts."""
         await self.report(self.source, self.read(body))
 
 
@@ -95,17 +95,17 @@ class AlertHook:
 class _On:
     alert: Alert
     heard_at: datetime
-    """When its system last spoke of it."""
+    """Time of the last report."""
     began_at: datetime | None
-    """When it last began or was reported to last, by the other system's clock: an earlier end is a late one."""
+    """Last start, or last report as still firing, by the other system's clock; an earlier end was delivered late."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Ended:
     fired_at: datetime | None
-    """When it last began, by our clock at the latest; None: it was never seen to be on."""
+    """Last start, by our clock at the latest; None: it was never seen firing."""
     ended_at: datetime
-    """By the other system's clock, where it told."""
+    """End, by the other system's clock if given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +113,14 @@ class _Change:
     alert: Alert
     is_over: bool = False
     is_unheard: bool = False
-    """It is over because nothing was heard of it."""
+    """It counts as over because no report came for long."""
 
 
 class ExternalAlerts:
-    """Owns every alert that no watcher sees: adopts, raises, clears and verifies it.
+    """Owns the alerts that other systems report: adopts, raises, clears and verifies them.
 
-    A report that comes twice, late or in the wrong order changes nothing. What the incidents cannot take now is kept
-    and handed on later, in order.
+    A report that comes twice, late or in the wrong order changes nothing. A change that the tracker cannot take now is
+    kept and passed on later, in order.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class ExternalAlerts:
         topology: Callable[[str], Topology],
         kept_for: timedelta,
     ) -> None:
-        """`kept_for`: an alert of which nothing was heard for so long counts as over."""
+        """Create it; `kept_for`: an alert without a report for this long counts as over."""
         self._incidents = incidents
         self._values = values
         self._clock = clock
@@ -145,14 +145,14 @@ class ExternalAlerts:
         self._telling = asyncio.Lock()
 
     def hook(self, source: str, secret: SecretStr | None, read: Read) -> AlertHook:
-        """The hook of one system, for `Integration.hooks`."""
+        """Return the hook of one system, for `Integration.hooks`."""
         plain = secret.get_secret_value() if secret else None
         return AlertHook(source=source, secret=plain, read=read, report=self.report)
 
-    # -- what is reported -------------------------------------------------------------------------------------------
+    # -- reports ----------------------------------------------------------------------------------------------------
 
     async def report(self, source: str, reports: Iterable[AlertReport]) -> None:
-        """Take what a system reports; when this returns, incidents have been opened, changed or closed."""
+        """Process a system's reports; on return, incidents have been opened, changed or closed."""
         for one in reports:
             key = f"{source}/{one.id[:ID_LIMIT].replace(':', '_')}"
             if one.alert is None:
@@ -162,7 +162,7 @@ class ExternalAlerts:
         await self._tell()
 
     async def review(self) -> None:
-        """To be called now and then: ends what was not heard of for long, hands on what could not be taken before."""
+        """End alerts without a report for long, and retry changes that failed to be passed on; call it periodically."""
         now = self._clock.now()
         for key, on in tuple(self._on.items()):
             if now - on.heard_at >= self._kept_for:
@@ -187,7 +187,7 @@ class ExternalAlerts:
             self._untold[key] = _Change(alert=raised)
 
     def _take_better(self, key: str, known: Alert, alert: Alert) -> None:
-        """The same trouble in other words, or louder: the incident shows it; it has not happened again."""
+        """Update an alert that is reported with other words or a higher severity; it counts as the same occurrence."""
         if (known.says, known.severity) == (alert.says, alert.severity):
             return
         better = replace(known, says=alert.says, severity=alert.severity, evidence=alert.evidence)
@@ -243,11 +243,11 @@ class ExternalAlerts:
     # -- after a start ----------------------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Remember what had ended before the program did; to be done before `adopt`."""
+        """Load the alerts that ended in earlier runs; call it before `adopt`."""
         self._ended = _from_json(await self._values.get(KEY))
 
     def adopt(self, alerts: Iterable[Alert]) -> None:
-        """Take up the reported alerts of open incidents; those that had ended are cleared by the next `review`."""
+        """Adopt the reported alerts of open incidents; those that had ended are cleared by the next `review`."""
         now = self._clock.now()
         for alert in alerts:
             if not alert.reported_as:
@@ -258,39 +258,39 @@ class ExternalAlerts:
             else:
                 self._on[alert.reported_as] = _On(alert=alert, heard_at=now, began_at=alert.at)
 
-    # -- what others ask --------------------------------------------------------------------------------------------
+    # -- queries ----------------------------------------------------------------------------------------------------
 
     def firing(self) -> tuple[Firing, ...]:
-        """The alerts that are on."""
+        """Return the alerts that are firing."""
         return tuple(Firing(alert=on.alert, since=on.alert.at, last=on.alert.at) for on in self._on.values())
 
     def is_about(self, fingerprint: str) -> bool:
-        """Whether another system reports that trouble, and not a watcher."""
+        """Return whether another system reports this alert, not a watcher."""
         return _key_of(fingerprint) != ""
 
     def is_firing(self, fingerprint: str) -> bool:
-        """Whether it is on."""
+        """Return whether it is firing."""
         return _key_of(fingerprint) in self._on
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
-        """Whether it began anew after a moment; being reported once more while it is on is no new beginning."""
+        """Return whether it began anew after `since`; another report while it is firing is no new beginning."""
         key = _key_of(fingerprint)
         on, ended = self._on.get(key), self._ended.get(key)
         fired_at = on.alert.at if on else ended.fired_at if ended else None
         return fired_at is not None and fired_at > since
 
     def is_quiet(self, fingerprint: str, since: datetime) -> bool:
-        """Whether that trouble is over."""
+        """Return whether it is over."""
         return self.why_not_quiet(fingerprint, since) is None
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
-        """What still speaks against it being over; None: its system has reported the end."""
+        """Return the reason why it is not over; None: its system has reported the end."""
         on = self._on.get(_key_of(fingerprint))
         return text("watch.quiet.reported", source=on.alert.reported_by) if on else None
 
 
 def _key_of(fingerprint: str) -> str:
-    """`source/id`; empty: a watcher's alert."""
+    """Return `source/id`; empty for a watcher's alert."""
     return fingerprint.partition("@")[2].partition(":")[0] if "@" in fingerprint.partition(":")[0] else ""
 
 

@@ -1,4 +1,4 @@
-"""Which open incident an alert belongs to: its own target's, its root's, or its victims'."""
+"""Groups alerts into incidents: with the same target's, the root's, or the victims' open incident."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.settings import WatchSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Grouping:
-    """Where an alert goes: into `incident`, `absorbing` others into it; as its root when `is_root`."""
+    """Result of grouping: the incident that an alert joins (as its root if `is_root`), and those merged into it."""
 
     incident: Incident
     is_root: bool = False
@@ -23,7 +23,7 @@ class Grouping:
 
 
 def alert_title(alert: Alert) -> str:
-    """`stack/service`, a service or a stack alone, or the host: as `Incident.target` and the topology name it."""
+    """Return `stack/service`, a service or a stack alone, or the host, as in `Incident.target` and the topology."""
     if alert.service is None:
         return alert.stack or alert.host
     return f"{alert.stack}/{alert.service}" if alert.stack else alert.service
@@ -32,7 +32,7 @@ def alert_title(alert: Alert) -> str:
 def place(
     alert: Alert, open_ones: Sequence[Incident], topology: Topology, is_firing: Iterable[str], settings: WatchSettings
 ) -> Grouping | None:
-    """The open incident (oldest first given) that a new alert joins; None: it is a trouble of its own."""
+    """Return the open incident (oldest first given) that a new alert joins; None: it needs one of its own."""
     here = [incident for incident in open_ones if incident.host == alert.host]
     own = next((one for one in here if one.target == alert_title(alert) and _is_akin(alert, one)), None)
     if own is not None:
@@ -54,15 +54,15 @@ def place(
 
 
 def _is_akin(alert: Alert, incident: Incident) -> bool:
-    """Whether they are of one sort: a failed backup is no part of a failed deployment."""
+    """Return whether they may belong together: a failed backup is no part of a failed deployment."""
     apart = [one for one in incident.alerts if alert.kind.traits.stands_apart or one.kind.traits.stands_apart]
     return all(alert.kind == one.kind for one in apart)
 
 
 def _of_whole(alert: Alert, here: Sequence[Incident], settings: WatchSettings) -> list[Incident]:
-    """The trouble of its containers that a stack's own alert joins, or the stack's that theirs joins; oldest first.
+    """Return the incidents, oldest first, that a stack's own alert shares with its containers' alerts.
 
-    One deploy, one card: what its containers have opened until then is taken into one, but for what is under repair.
+    One deploy, one card: the incidents opened by its containers are merged into one, except those under repair.
     """
     within = timedelta(seconds=settings.group_within_s)
     near = [
@@ -88,14 +88,14 @@ def _has_cause_inside(alert: Alert) -> bool:
 
 
 def _is_for_a_container(alert: Alert) -> bool:
-    """A deployment that failed because one of its containers did not become well."""
+    """Return whether a deployment failed because one of its containers did not become healthy."""
     return alert.kind is AlertKind.DEPLOY_FAILED and alert.facts().get("deploy_error") == "unhealthy_dependency"
 
 
 def _of_root(
     alert: Alert, here: Sequence[Incident], topology: Topology, firing: frozenset[str], settings: WatchSettings
 ) -> Incident | None:
-    """The incident that holds an alert of something this one stands on."""
+    """Return the incident that holds an alert of a service this one depends on."""
     if not can_be_caused(alert):
         return None
     for root in topology.roots(alert_title(alert)):
@@ -114,7 +114,7 @@ def _explains(other: Alert, root: str, alert: Alert, firing: frozenset[str], set
 
 
 def _of_victims(alert: Alert, here: Sequence[Incident], topology: Topology, settings: WatchSettings) -> list[Incident]:
-    """The incidents of victims whose root this alert is, oldest first; one under repair is left alone."""
+    """Return the incidents of this alert's victims, oldest first, without those under repair."""
     if not alert.kind.traits.can_cause:
         return []
     victims = set(topology.victims(alert_title(alert)))
@@ -130,5 +130,5 @@ def _of_victims(alert: Alert, here: Sequence[Incident], topology: Topology, sett
 
 
 def can_be_caused(alert: Alert) -> bool:
-    """Whether something it needs may be the cause; a kill for memory has its cause in itself."""
+    """Return whether a dependency may be the cause; a container killed for memory is its own cause."""
     return alert.kind.traits.can_be_caused and not alert.facts().get("oom_killed")

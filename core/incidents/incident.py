@@ -1,4 +1,4 @@
-"""An incident: one trouble with one card, from detected to its end."""
+"""Incidents: one problem with one card, from its detection to its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.text import Text
 
 
 class IncidentState(StrEnum):
-    """Where an incident stands."""
+    """State of an incident."""
 
     DETECTED = "detected"
     DIAGNOSING = "diagnosing"
@@ -27,32 +27,32 @@ class IncidentState(StrEnum):
     RECOVERED = "recovered"
     """The alert cleared by itself; open approvals were withdrawn."""
     DENIED = "denied"
-    """A person said no; stays open, with a person."""
+    """Denied by a person; stays open, left to people."""
     EXPIRED = "expired"
-    """Nobody decided in time; stays open, with a person."""
+    """Nobody decided in time; stays open, left to people."""
     ACKNOWLEDGED = "acknowledged"
-    """A person has it; automation has stopped."""
+    """Taken over by a person; automation has stopped."""
     MERGED = "merged"
     """Belongs to an older incident, which goes on."""
     CLOSED = "closed"
-    """Closed by hand, or nobody watches what it is about any more; its alerts may still be on."""
+    """Closed by hand, or its target is no longer watched; its alerts may still be firing."""
 
 
 _OVER = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED, IncidentState.CLOSED})
 WITH_A_PERSON = frozenset(
     {IncidentState.ESCALATED, IncidentState.DENIED, IncidentState.EXPIRED, IncidentState.ACKNOWLEDGED}
 )
-"""Open, but the machine has stopped: only the world (the alert clears) or a person ends it."""
+"""Open, but automation has stopped: it ends when the alert clears or a person closes it."""
 
 BUSY = frozenset({IncidentState.ACTING, IncidentState.VERIFYING})
-"""A repair is under way: its own end decides, not the alert that clears."""
+"""A repair is under way: its result ends the incident, not a cleared alert."""
 CULPRIT = "culprit:"
 ALERT_IS_ON = "alert_is_on"
-"""Tag of an incident that was closed by hand while an alert of it was on, until that clears."""
+"""Tag of an incident closed by hand while one of its alerts was firing, until that clears."""
 
 
 class Decider(StrEnum):
-    """Who named the cause."""
+    """Author of the diagnosis."""
 
     RULE = "rule"
     MODEL = "model"
@@ -61,27 +61,27 @@ class Decider(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Why it happened; every sentence rests on evidence."""
+    """Cause of an incident; every sentence is backed by evidence."""
 
     cause: str
     """A cause class: memory_limit, missing_env, dependency_stopped …"""
     says: Text
     culprit: str
-    """Service that is the root, `stack/service`."""
+    """Service at the root of the problem, `stack/service`."""
     confidence: float
     """0–1."""
     evidence: tuple[str, ...]
-    """Names (ids) of the evidence it rests on."""
+    """Names (ids) of the evidence behind it."""
     affected: tuple[str, ...] = ()
     decided_by: Decider = Decider.RULE
     runbook: str | None = None
     explanation: str = ""
-    """The model's own words, when it was asked to explain; free of secrets."""
+    """The model's explanation, if it was asked for one; free of secrets."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineEntry:
-    """One thing that happened to the incident."""
+    """One event in the incident's history."""
 
     at: datetime
     says: Text
@@ -89,19 +89,19 @@ class TimelineEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """How far the verification of a repair has come; kept, so that a restart in its midst loses nothing of it."""
+    """Progress of a repair's verification; stored, so that a restart in its midst loses nothing of it."""
 
     acted_at: datetime
-    """When the repair took effect."""
+    """Time at which the repair took effect."""
     good_since: datetime | None = None
-    """Since when all has been well; None: it is not yet."""
+    """Start of the time for which all has been well; None: it is not yet."""
     restarts: dict[str, int] = field(default_factory=dict)
-    """Restart counts when all was well first, by container (`host/name`)."""
+    """Restart counts at `good_since`, by container (`host/name`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Incident:
-    """One trouble. `id` is 0 until the records give it one."""
+    """One problem with all its alerts. `id` is 0 until it is recorded."""
 
     id: int = 0
     state: IncidentState = IncidentState.DETECTED
@@ -111,35 +111,35 @@ class Incident:
     service: str | None
     container: str | None
     says: Text
-    """What is wrong, in one sentence (the first alert's)."""
+    """The problem in one sentence (the first alert's)."""
     kind: str
     """The first alert's kind."""
     opened_at: datetime
     occurred_at: datetime
-    """When it happened, by the system's clock."""
+    """Time of the problem, by the system's clock."""
     updated_at: datetime
     closed_at: datetime | None = None
     alerts: tuple[Alert, ...] = ()
-    """Every alert that belongs to it, one per fingerprint, first first."""
+    """All its alerts, one per fingerprint, in order of arrival."""
     repeats: int = 0
-    """How often its alerts fired again."""
+    """Number of times its alerts fired again."""
     is_flapping: bool = False
     gathered: tuple[Evidence, ...] = ()
-    """What the agent found out besides the alerts; kept whole, so that the incident can be replayed."""
+    """Evidence that the agent gathered besides the alerts; stored whole, so that the incident can be replayed."""
     context: JsonValue = None
     """Results of the runbook's own gathering, by id."""
     attempt: int = 0
-    """Plans tried so far."""
+    """Number of plans tried so far."""
     verify_until: datetime | None = None
     """End of the verification window while it is open."""
     verification: Verification | None = None
-    """Of the last repair that was verified."""
+    """Verification of the last repair."""
     diagnosis: Diagnosis | None = None
     plan: JsonValue = None
     """The rendered plan, as `agent/runbooks/plans.py` writes it."""
     plan_says: tuple[Text, ...] = ()
     outcome_says: Text | None = None
-    """How the repair ended, in one sentence."""
+    """Result of the repair, or reason of the end, in one sentence."""
     acknowledged_by: str | None = None
     merged_into: int | None = None
     is_simulated: bool = False
@@ -149,12 +149,12 @@ class Incident:
 
     @property
     def is_open(self) -> bool:
-        """Whether anything may still happen to it."""
+        """True until it has ended."""
         return self.state not in _OVER
 
     @property
     def key(self) -> str:
-        """The key of its run and the stem of its calls' keys: `inc-7`."""
+        """Key of its run and prefix of its calls' keys: `inc-7`."""
         return f"inc-{self.id}"
 
     @property
@@ -166,27 +166,27 @@ class Incident:
 
     @property
     def culprit(self) -> str | None:
-        """`stack/service` of the root that grouping found; None: its own target, as far as grouping can tell."""
+        """`stack/service` of the root that grouping found; None: its own target, as far as grouping knows."""
         found = (tag.removeprefix(CULPRIT) for tag in reversed(self.tags) if tag.startswith(CULPRIT))
         return next(found, None)
 
     def with_culprit(self, title: str) -> Incident:
-        """The same incident with another root."""
+        """Return the incident with another root."""
         kept = tuple(tag for tag in self.tags if not tag.startswith(CULPRIT))
         return replace(self, tags=(*kept, f"{CULPRIT}{title}"))
 
     def facts(self) -> dict[str, JsonValue]:
-        """All its evidence by name; what was found later wins."""
+        """Return all its evidence by name; later evidence wins."""
         return {item.name: item.value for item in self.evidence()}
 
     def evidence(self) -> Iterable[Evidence]:
-        """The evidence of all its alerts in their order, then what was gathered."""
+        """Return the evidence of all its alerts in their order, then the gathered evidence."""
         return (*(item for alert in self.alerts for item in alert.evidence), *self.gathered)
 
     def closed(self, at: datetime, says: Text) -> Incident:
-        """The same incident, ended for another reason than that its trouble is over."""
+        """Return the incident closed for another reason than that its problem is over."""
         return replace(self, state=IncidentState.CLOSED, outcome_says=says, verify_until=None).note(at, says)
 
     def note(self, at: datetime, says: Text) -> Incident:
-        """The same incident with one more line in its timeline (the last 100 are kept)."""
+        """Return the incident with one more entry in its timeline (the last 100 are kept)."""
         return replace(self, updated_at=at, timeline=(*self.timeline, TimelineEntry(at=at, says=says))[-100:])

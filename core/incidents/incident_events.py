@@ -1,4 +1,4 @@
-"""What the desk tells over the bus. An event carries the incident as it was at that moment; ask the desk for it now."""
+"""Events of the tracker on the bus. Each carries the incident as it was at that moment; ask the tracker for it now."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from core.text import Text
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentOpened:
-    """A new incident; a flapping one (`incident.is_flapping`) wants a quiet card."""
+    """A new incident was opened; a flapping one (`incident.is_flapping`) gets a quiet card."""
 
     incident: Incident
 
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentChanged:
-    """An incident is not what it was."""
+    """An incident has changed."""
 
     incident: Incident
     before: Incident
     pages: Text | None = None
-    """What a person must hear of now, in one line; None: the card that changes is enough."""
+    """One sentence that a person must hear now; None: the updated card is enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class AlertRepeated:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertJoined:
-    """Another alert belongs to an open incident: a victim's, or (`is_root`) the root's, found later."""
+    """Another alert was added to an open incident: a victim's, or (`is_root`) the root's, found later."""
 
     incident: Incident
     alert: Alert
@@ -45,7 +45,7 @@ class AlertJoined:
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentMerged:
-    """`incident` belongs to the older `into`: its questions are to be withdrawn, its run is over."""
+    """`incident` was merged into the older `into`: its approvals are to be withdrawn, its run is over."""
 
     incident: Incident
     into: Incident
@@ -53,7 +53,7 @@ class IncidentMerged:
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentRecovered:
-    """All its alerts cleared by themselves: its questions are to be withdrawn, its run is over."""
+    """All its alerts cleared by themselves: its approvals are to be withdrawn, its run is over."""
 
     incident: Incident
     before: Incident

@@ -1,4 +1,4 @@
-"""Keeps an incident's card at its destinations what the records say, and pages people, off everybody else's path."""
+"""Keeps the cards of incidents up to date and pages people, in a task of its own."""
 
 from __future__ import annotations
 
@@ -30,72 +30,72 @@ from core.views.cards import Card, line
 from core.views.incident_card import IncidentView, incident_card
 
 JOIN_S = 0.1
-"""Changes of one incident within that time are shown together; its very first card goes at once."""
+"""Changes of one incident within this time are shown together; its very first card is sent at once."""
 REST_S = 1.5
-"""Between two versions of a card, unless somebody waits for the news: a channel would hold it back all the same."""
+"""Minimum time between two versions of a card, except for urgent news: a channel would hold it back anyway."""
 TICK_REST_S = 10.0
-"""The same where only the end of the verification window has moved."""
+"""The same if only the end of the verification window has moved."""
 SHOWN_AGAIN = timedelta(hours=24)
-"""At a start, closed incidents so old still get the last edit they may have missed."""
+"""After a start, incidents closed within this time still get the last edit they may have missed."""
 RECENT = 50
 log = structlog.get_logger(__name__)
 
 
 class Incidents(Protocol):
-    """The incidents as they are now."""
+    """The current incidents."""
 
     def open_ones(self) -> Sequence[Incident]:
-        """All open incidents, oldest first."""
+        """Return all open incidents, oldest first."""
         ...
 
     async def get(self, incident_id: int) -> Incident | None:
-        """The incident, open or closed; None: there is none."""
+        """Return the incident, open or closed; None: there is none."""
         ...
 
 
 class PastIncidents(Protocol):
-    """Incidents as records."""
+    """Records of incidents."""
 
     async def recent(self, limit: int) -> Sequence[Incident]:
-        """Newest first, closed ones too."""
+        """Return the newest first, closed ones too."""
         ...
 
 
 class Views(Protocol):
-    """What a card shows."""
+    """Views for the cards."""
 
     async def incident(self, incident: Incident, zone: tzinfo) -> IncidentView:
-        """The incident with everything its card tells."""
+        """Return the incident with all data for its card."""
         ...
 
 
 class Audience(Protocol):
-    """Who gets the cards of a stack."""
+    """Destinations of a stack's cards."""
 
     async def of_stack(self, stack: str | None) -> Sequence[Recipient]:
-        """Every destination that gets them."""
+        """Return every destination of the stack's cards."""
         ...
 
 
 class Messages(Protocol):
-    """The way to a channel's outbox."""
+    """The outbox of a channel."""
 
     async def post(self, *messages: OutgoingMessage) -> None:
-        """Commit messages, or newer versions of them, together."""
+        """Queue messages, or newer versions of them, in one transaction."""
         ...
 
     async def was_said(self, key: str) -> bool:
-        """Whether something was said under that key."""
+        """Return whether a message was sent or queued under that key."""
         ...
 
     async def keys(self, stem: str) -> set[str]:
-        """Every key that begins with `stem` under which something was said."""
+        """Return all keys in use that begin with `stem`."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoticeDeps:
-    """What the notices work with."""
+    """Everything the notices need."""
 
     incidents: Incidents
     past: PastIncidents
@@ -107,14 +107,14 @@ class NoticeDeps:
 
 @dataclass(kw_only=True)
 class _Mark:
-    """An incident whose card may not show what the records say."""
+    """An incident whose card may be out of date."""
 
     due_s: float
     why: Text | None = None
 
 
 class IncidentNotices:
-    """Shows incidents over one channel: events only mark what has changed, `run` reads, renders and posts.
+    """Shows incidents over one channel: events only mark the changed ones, `run` reads, renders and posts.
 
     A mark needs no record of its own: after a start `resync` marks everything that may not have been shown.
     """
@@ -131,7 +131,7 @@ class IncidentNotices:
         self._explained: set[int] = set()
 
     def subscribe(self, bus: Bus) -> None:
-        """Hear of everything that changes a card."""
+        """Listen to every event that changes a card."""
         bus.subscribe(IncidentOpened, self._opened)
         bus.subscribe(IncidentChanged, self._changed)
         bus.subscribe(AlertRepeated, self._touched)
@@ -146,7 +146,7 @@ class IncidentNotices:
     def mark(
         self, incident_id: int, *, why: Text | None = None, is_urgent: bool = False, rest_s: float | None = None
     ) -> None:
-        """Have an incident shown soon; `why`: what a person must hear of; `rest_s`: since it was shown last."""
+        """Mark an incident to be shown soon; `why`: a sentence to page with; `rest_s`: time since it was last shown."""
         due_s = asyncio.get_running_loop().time() + JOIN_S
         shown_at = self._shown_at.get(incident_id)
         if not is_urgent and shown_at is not None:
@@ -160,7 +160,7 @@ class IncidentNotices:
         self._news.set()
 
     async def resync(self) -> None:
-        """After a start: have every card brought to what the records say; what was never said is said."""
+        """Bring every card up to date after a start; messages that were never sent are sent."""
         since = self._deps.clock.now() - SHOWN_AGAIN
         recent = await self._deps.past.recent(RECENT)
         closed = [one for one in recent if not one.is_open and one.updated_at >= since]
@@ -168,7 +168,7 @@ class IncidentNotices:
             self.mark(incident.id)
 
     async def run(self) -> None:
-        """Show what is marked, until cancelled; what could not be shown stays marked."""
+        """Show the marked incidents, until cancelled; those that could not be shown stay marked."""
         loop = asyncio.get_running_loop()
         while True:
             self._news.clear()
@@ -180,7 +180,7 @@ class IncidentNotices:
             await self._until_due()
 
     async def settle(self, limit_s: float) -> None:
-        """Wait until everything that was marked is shown, for so long at most."""
+        """Wait until every marked incident is shown, for `limit_s` at most."""
         try:
             async with asyncio.timeout(limit_s):
                 await self._is_idle.wait()
@@ -227,7 +227,7 @@ class IncidentNotices:
         return recipient.destination.partition(":")[0] == self._scheme
 
     async def _tell(self, view: IncidentView, recipient: Recipient, why: Text | None, *, is_telling: bool) -> None:
-        """The card, and under it what must be heard, in one step."""
+        """Post the card and the page under it, in one transaction."""
         incident, destination = view.incident, recipient.destination
         key = f"card:{incident.id}:{destination}"
         card = OutgoingMessage(
@@ -264,7 +264,7 @@ class IncidentNotices:
         return news
 
     def _is_telling(self, incident: Incident) -> bool:
-        """Whether the card brings what somebody waits for: a question, the end, or, for the first time, the cause."""
+        """Return whether the card has news that somebody waits for: a question, the end, or the cause if it is new."""
         is_news = incident.diagnosis is not None and incident.id not in self._explained
         return not incident.is_open or is_news or incident.state in PAGING
 
@@ -299,7 +299,7 @@ def _pages(incident: Incident, destination: Destination) -> str:
 
 
 def _has_only_ticked(event: IncidentChanged) -> bool:
-    """Whether nothing but the end of the verification window has moved."""
+    """Return whether only the end of the verification window has moved."""
     before, after = event.before, event.incident
     moved = replace(before, verify_until=after.verify_until, updated_at=after.updated_at)
     return before.verify_until is not None and after.verify_until is not None and moved == after

@@ -1,4 +1,4 @@
-"""What one incident taught: what was seen, what was done, and whether it held."""
+"""Lessons of past incidents: findings, actions, and the proof that they helped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.incidents.incident import Decider
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What one incident taught."""
+    """Lesson of one incident."""
 
     id: int = 0
     incident_id: int | None
@@ -23,12 +23,12 @@ class Lesson:
     cause: str
     """The cause class; empty: it was never found."""
     text: str
-    """What was seen, in plain words; free of secrets."""
+    """Findings in plain words; free of secrets."""
     runbook: str | None = None
     actions: tuple[str, ...] = ()
-    """What was done, in order: `docker.restart local/api-1`."""
+    """Actions in order: `docker.restart local/api-1`."""
     held: bool | None = None
-    """True: proved to have helped. False: it did not. None: nothing was done, or nobody knows."""
+    """True: proved to have helped. False: did not help. None: nothing was done, or it is unknown."""
     decided_by: Decider = Decider.RULE
 
     @property

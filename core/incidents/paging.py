@@ -1,4 +1,4 @@
-"""Who is told of an incident, how loudly, and of what a person must hear beside the card that changes."""
+"""Paging rules: recipients of an incident's messages, their loudness, and the pages sent besides its card."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from core.views.cards import Tone
 PAGING = frozenset(
     {IncidentState.NEEDS_APPROVAL, IncidentState.ESCALATED, IncidentState.ROLLED_BACK, IncidentState.EXPIRED}
 )
-"""States of which a person should hear, not only see a card change."""
+"""States that page a person; for the others an updated card is enough."""
 GOOD_NEWS = frozenset({IncidentState.RESOLVED, IncidentState.RECOVERED})
 HANDED_OVER = frozenset({IncidentState.ESCALATED, IncidentState.EXPIRED})
 """States whose outcome is the reason why a person is needed."""
 CHAT = "telegram"
-"""The channel that chats of the settings and people's user ids belong to."""
+"""Channel of the chats in the settings and of people's user ids."""
 
 
 class Person(Protocol):
-    """Somebody the guardian knows, as far as paging needs it."""
+    """A known person, as far as paging needs it."""
 
     @property
     def user_id(self) -> int:
-        """Their private chat."""
+        """Id of their private chat."""
         ...
 
     @property
     def role(self) -> Role | None:
-        """For every stack."""
+        """Role on every stack."""
         ...
 
     @property
     def language(self) -> Language | None:
-        """As they chose it."""
+        """Language they have chosen, or None."""
         ...
 
     @property
@@ -53,12 +53,12 @@ class Person(Protocol):
 
     @property
     def quiet_to(self) -> str | None:
-        """`HH:MM`."""
+        """`HH:MM`; None: no quiet hours."""
         ...
 
     @property
     def preferences(self) -> JsonObject:
-        """`timezone` and the like."""
+        """Further preferences, such as `timezone`."""
         ...
 
 
@@ -74,7 +74,7 @@ class Recipient:
     quiet_to: str | None = None
 
     def is_resting(self, now: datetime) -> bool:
-        """Whether these are its quiet hours."""
+        """Return whether `now` is within its quiet hours."""
         if not self.quiet_from or not self.quiet_to:
             return False
         clock = now.astimezone(self.zone).strftime("%H:%M")
@@ -85,16 +85,16 @@ class Recipient:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """One line under a card that a person must hear of."""
+    """One message under a card that a person must hear."""
 
     name: str
-    """Part of the message's key: each is said once."""
+    """Part of the message's key: each page is sent once."""
     message: Text
     tone: Tone
 
 
 class Recipients:
-    """Who gets the cards of a stack."""
+    """Finds the destinations of a stack's cards."""
 
     def __init__(
         self,
@@ -103,14 +103,14 @@ class Recipients:
         chat_language: Callable[[int], Awaitable[Language | None]],
         current: Callable[[Destination], Destination],
     ) -> None:
-        """`chat_language`: what a chat has chosen; `current`: where a destination is now."""
+        """Create it; `chat_language`: a chat's chosen language; `current`: a destination's current address."""
         self._settings = settings
         self._people = people
         self._chat_language = chat_language
         self._current = current
 
     async def of_stack(self, stack: str | None) -> list[Recipient]:
-        """The stack's own chat, the chats of the settings, or every admin's private chat."""
+        """Return the stack's own chat, the chats of the settings, or every admin's private chat."""
         own = self._settings.stacks.get(stack or "")
         chats = [own.chat] if own is not None and own.chat is not None else self._settings.telegram.alert_chats
         if chats:
@@ -118,7 +118,7 @@ class Recipients:
         return [await self._admin(person) for person in await self._people() if person.role is Role.ADMIN]
 
     async def language(self, chat_id: int) -> Language:
-        """What a chat has chosen, or the settings' language."""
+        """Return the chat's chosen language, or the settings' one."""
         return await self._chat_language(chat_id) or self._settings.language
 
     async def _chat(self, chat_id: int) -> Recipient:
@@ -139,7 +139,7 @@ class Recipients:
 
 
 def zone_of(*names: object) -> tzinfo:
-    """The first of these time zones that exists; UTC where none does."""
+    """Return the first of these time zones that exists, else UTC."""
     for name in names:
         if isinstance(name, str):
             try:
@@ -150,14 +150,14 @@ def zone_of(*names: object) -> tzinfo:
 
 
 def is_silent(incident: Incident, recipient: Recipient, now: datetime) -> bool:
-    """Critical is loud; routine is silent, and in a person's quiet hours warnings are too."""
+    """Return whether the messages are silent: critical ones never, routine ones always, warnings in quiet hours."""
     if incident.is_flapping or incident.severity is Severity.INFO:
         return True
     return incident.severity is Severity.WARNING and recipient.is_resting(now)
 
 
 def page_of(incident: Incident, asked: Sequence[Approval], why: Text | None = None) -> Page | None:
-    """What an open incident pages for now, once for each state and attempt; `why`: in a sentence of its own."""
+    """Return the page of an open incident, one per state and attempt, or None; `why`: a sentence to page with."""
     is_paging = incident.state in PAGING
     if incident.is_flapping or not incident.is_open or not (is_paging or why is not None):
         return None
@@ -166,12 +166,12 @@ def page_of(incident: Incident, asked: Sequence[Approval], why: Text | None = No
     if incident.state is IncidentState.NEEDS_APPROVAL:
         return Page(name=name, message=_question(incident, asked, why), tone=Tone.ASK)
     if why is None and incident.state in HANDED_OVER and incident.outcome_says is not None:
-        why = text("agent.page.escalated", reason=incident.outcome_says)  # as it was said, should that have been lost
+        why = text("agent.page.escalated", reason=incident.outcome_says)  # again, in case the first page was lost
     return Page(name=name, message=_told(incident, str(incident.state), why), tone=Tone.PAGE)
 
 
 def good_news_of(incident: Incident) -> Page | None:
-    """What whoever was paged hears of the end."""
+    """Return the page about a good end, for whoever was paged before; None: no page."""
     if incident.is_flapping or incident.state not in GOOD_NEWS:
         return None
     return Page(name="end", message=_told(incident, str(incident.state), None), tone=Tone.GOOD)

@@ -1,4 +1,4 @@
-"""The incident desk: opens, groups and closes incidents; the only place that changes one."""
+"""The incident tracker: opens, groups and closes incidents, and is the only place that changes one."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ log = structlog.get_logger(__name__)
 
 IncidentChange = Callable[[Incident], Incident]
 _Taken = tuple[Incident, list[object]]
-"""Where an alert went, and what is to be told of it."""
+"""The incident that took an alert, and the events to publish."""
 HELD_LIMIT = 1000
 _LOUDNESS = {severity: place for place, severity in enumerate(Severity)}
 
 
 class IncidentTracker:
-    """Keeps the open incidents, writes every change to the store first, then tells the bus.
+    """Keeps the open incidents, saves every change first, then publishes it on the bus.
 
     One writer at a time per incident: `update` reads, changes and saves under the incident's lock, so that graph,
     decisions and alerts never overwrite each other. Events are published outside the locks: a listener may update.
@@ -57,7 +57,7 @@ class IncidentTracker:
         simulated_hosts: Collection[str] = (),
         is_planned: Callable[[Alert], bool] | None = None,
     ) -> None:
-        """`is_planned`: whether a deploy that is under way explains an alert: it waits for the verdict then."""
+        """Create it; `is_planned` tells if a deploy under way explains an alert, which then waits for its verdict."""
         self._store = store
         self._silences = silences
         self._bus = bus
@@ -76,9 +76,9 @@ class IncidentTracker:
     # -- reading ----------------------------------------------------------------------------------------------------
 
     async def take_up(self) -> tuple[Alert, ...]:
-        """Load what the last run left; returns the alerts that were on, for the watchers to adopt before they start.
+        """Load the incidents of earlier runs; returns the alerts that were firing, to be adopted by the watchers.
 
-        The watchers clear what is not so any more: such an incident becomes *recovered* by the usual way.
+        The watchers clear those that are over: such an incident becomes *recovered* in the usual way.
         """
         alerts: dict[str, Alert] = {}
         for incident in await self._store.closed_by_hand():
@@ -92,19 +92,19 @@ class IncidentTracker:
         return tuple(alerts.values())
 
     def open_ones(self) -> tuple[Incident, ...]:
-        """All open incidents, oldest first."""
+        """Return all open incidents, oldest first."""
         return tuple(self._open[number] for number in sorted(self._open))
 
     async def get(self, incident_id: int) -> Incident | None:
-        """The incident as it is now, open or closed; None: there is none."""
+        """Return the incident as it is now, open or closed; None: there is none."""
         return self._open.get(incident_id) or await self._store.get(incident_id)
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
     async def update(self, incident_id: int, change: IncidentChange, *, pages: Text | None = None) -> Incident:
-        """Change an incident: `change` gets it as it is now and returns it as it shall be.
+        """Change an incident: `change` gets it as it is now and returns its new version.
 
-        `pages`: a sentence that a person must hear of now, beside the card that changes.
+        `pages`: a sentence that a person must hear now, besides the updated card.
         A closed incident may get notes, but no other state: Refused. NotFound: there is none of that number.
         """
         async with self._lock(incident_id):
@@ -146,7 +146,7 @@ class IncidentTracker:
     # -- alerts -----------------------------------------------------------------------------------------------------
 
     async def raise_alert(self, alert: Alert, topology: Topology) -> Incident | None:
-        """Take an alert: open an incident or add to one.
+        """Raise an alert: open an incident or add to one.
 
         None: a silence or a deploy holds it back, or its incident was closed by hand and it has not happened again.
         """
@@ -156,7 +156,7 @@ class IncidentTracker:
         return incident
 
     async def _take(self, alert: Alert, topology: Topology) -> tuple[Incident | None, list[object]]:
-        """Choose where it goes, and again when what was chosen has ended before its lock was free."""
+        """Find the alert's incident, and search again if that one has ended before its lock was free."""
         self._firing.add(alert.fingerprint)
         while True:
             if alert.fingerprint in self._left:
@@ -177,7 +177,7 @@ class IncidentTracker:
                 return taken
 
     async def clear_alert(self, fingerprint: str) -> None:
-        """Take it that an alert is over; its incident recovers when none of its alerts is on and no repair runs."""
+        """Clear an alert; its incident recovers when none of its alerts is firing and no repair is running."""
         async with self._placing:
             self._firing.discard(fingerprint)
             self._held.pop(fingerprint, None)
@@ -187,7 +187,7 @@ class IncidentTracker:
             await self._close_if_calm(holder.id)
 
     async def review(self) -> None:
-        """To be called now and then: raises what a silence or deploy held back until it ended, ends what is calm."""
+        """Raise alerts whose silence or deploy is over, and close calm incidents; to be called periodically."""
         now = self._clock.now()
         active = await self._silences.active(now)
         for alert, _ in tuple(self._held.values()):
@@ -197,7 +197,7 @@ class IncidentTracker:
             await self._close_if_calm(incident.id)
 
     async def _let_go(self, fingerprint: str) -> None:
-        """Raise what was held back, unless it has cleared meanwhile."""
+        """Raise an alert that was held back, unless it has cleared meanwhile."""
         events: list[object] = []
         async with self._placing:
             if fingerprint in self._held:
@@ -205,7 +205,7 @@ class IncidentTracker:
         await self._publish(events)
 
     def _holder(self, fingerprint: str) -> Incident | None:
-        """The open incident that holds an alert of that fingerprint."""
+        """Return the open incident that holds an alert of that fingerprint."""
         return next(
             (one for one in self.open_ones() if any(alert.fingerprint == fingerprint for alert in one.alerts)), None
         )
@@ -220,7 +220,7 @@ class IncidentTracker:
         self._held[alert.fingerprint] = (alert, topology)
 
     async def _again(self, known: Incident, alert: Alert) -> _Taken | None:
-        """The same trouble once more, or the same moment better known; None: the incident has ended."""
+        """Record a repeat of an alert, or better details of the same occurrence; None: the incident has ended."""
         old = next(one for one in known.alerts if one.fingerprint == alert.fingerprint)
         is_repeat = alert.at > old.at
 
@@ -281,7 +281,7 @@ class IncidentTracker:
         return incident, [IncidentOpened(incident=incident)]
 
     async def _join(self, found: Grouping, alert: Alert) -> _Taken | None:
-        """Into an open incident, with those that it absorbs; None: it has ended, or a repair of it has begun."""
+        """Add an alert to an open incident and merge others into it; None: it has ended, or its repair has begun."""
         now = self._clock.now()
         title = alert_title(alert)
         key = "incident.note.culprit" if found.is_root else "incident.note.joined"
@@ -309,7 +309,7 @@ class IncidentTracker:
         return after, [AlertJoined(incident=after, alert=alert, is_root=found.is_root), *events]
 
     async def _absorb(self, older: Incident, other_id: int) -> _Taken:
-        """Make one of two, under the locks of both, the older one's first; what has ended or is at work stays."""
+        """Merge an incident into an older one, under the locks of both; one that has ended or is under repair stays."""
         other = self._open.get(other_id)
         if other is None or other.state in BUSY:
             return older, []
@@ -334,10 +334,10 @@ class IncidentTracker:
         _, ended = await self._change(other.id, end)
         return older, [IncidentMerged(incident=ended, into=older)]
 
-    # -- the end ----------------------------------------------------------------------------------------------------
+    # -- closing ----------------------------------------------------------------------------------------------------
 
     async def close_unwatched(self, is_watched: Callable[[str], bool]) -> list[Incident]:
-        """End the incidents of what was taken out of the settings: nobody would ever clear their alerts."""
+        """Close the incidents whose targets were removed from the settings: nothing would ever clear their alerts."""
         closed: list[Incident] = []
         for incident in self.open_ones():
             away = {alert.fingerprint for alert in incident.alerts if not is_watched(alert.fingerprint)}
@@ -354,7 +354,7 @@ class IncidentTracker:
         return incident.closed(self._clock.now(), text("incident.outcome.unwatched", target=incident.target))
 
     def _left_on(self, incident: Incident) -> Incident:
-        """Closed while some of its alerts are on: they are no news until they happen again."""
+        """Tag an incident closed while alerts of it are firing: these count as new only if they happen again."""
         on = [alert for alert in incident.alerts if alert.fingerprint in self._firing]
         self._leave(incident, on)
         return replace(incident, tags=(*incident.tags, ALERT_IS_ON)) if on else incident
@@ -363,7 +363,7 @@ class IncidentTracker:
         self._left.update({alert.fingerprint: (incident.id, alert.at) for alert in alerts})
 
     async def _is_left_no_more(self, fingerprint: str) -> None:
-        """An alert whose incident was closed by hand has cleared, or has happened again."""
+        """Forget an alert of an incident that was closed by hand: it has cleared, or has happened again."""
         incident_id, _ = self._left.pop(fingerprint, (0, None))
         if not incident_id or any(incident_id == number for number, _ in self._left.values()):
             return
@@ -373,7 +373,7 @@ class IncidentTracker:
             )
 
     async def _close_if_calm(self, incident_id: int) -> Incident | None:
-        """Let an incident recover when none of its alerts is on: never under a repair, a flapping one after a while."""
+        """Close an incident as recovered if none of its alerts is firing: not during a repair, a flapping one later."""
         incident = self._open.get(incident_id)
         if incident is None or not self._is_calm(incident):
             return None
