@@ -1,1 +1,1 @@
-"""Monitoring: what runs where, snapshots of it, and the watchers that compare them."""
+"""Monitoring: the inventory, snapshots of hosts, and the watchers that compare them."""

@@ -1,4 +1,4 @@
-"""Which alerts of a host are on: raised once, repeated when it happens again, cleared when it has been calm."""
+"""Alerts that are firing on a host: raised once, repeated when they happen again, cleared after a calm time."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from core.text import Text, text
 log = structlog.get_logger(__name__)
 
 SAME_MOMENT = timedelta(seconds=1)
-"""Inspect and event tell of the same end with a small difference."""
+"""Difference allowed between inspect and event for the time of the same exit."""
 RESOURCE_CALM_S = 60.0
-"""One sample under the threshold is not the end of it."""
+"""A single sample under the threshold does not end the alert."""
 GONE_CALM_S = 60.0
-"""A container that is gone may be being recreated."""
+"""A container that is gone may be in the middle of a recreation."""
 BACK_OFF_MARGIN_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertChange:
-    """What the board found: an alert to raise, or, with `is_over`, to clear."""
+    """An alert to raise, or, with `is_over`, to clear."""
 
     alert: Alert
     is_over: bool = False
@@ -40,15 +40,15 @@ class _On:
 
 
 class AlertState:
-    """Compares what the detectors say with what is on. Keeps no time of its own: moments come from the views.
+    """Compares the detectors' findings with the firing alerts. Takes all times from the views.
 
-    A detector that raises has not said that all is well: its alerts stay on, and an alert of its own tells of it.
+    The alerts of a failing detector stay firing, and an alert of its own reports the failure.
     """
 
     def __init__(self, detectors: Sequence[Detector], *, settle_s: float) -> None:
         self._detectors = tuple(detectors)
         self.raises = frozenset({AlertKind.DETECTOR_FAILED, *(one.raises for one in detectors)})
-        """What it can say."""
+        """Kinds of alerts that it can raise."""
         self._event_kinds = frozenset(one.raises for one in detectors if one.raises.traits.detector == "event")
         self._settle_s = settle_s
         self._on: dict[str, _On] = {}
@@ -58,33 +58,33 @@ class AlertState:
 
     @property
     def broken_detectors(self) -> tuple[str, ...]:
-        """Names of the detectors that raised when they were last asked."""
+        """Names of the detectors that failed when they last ran."""
         return tuple(sorted(one.name for one in self._broken))
 
     def firing(self) -> tuple[Firing, ...]:
-        """The alerts that are on."""
+        """Return the alerts that are firing."""
         return tuple(on.firing for on in self._on.values())
 
     def is_firing(self, fingerprint: str) -> bool:
-        """Whether it is on."""
+        """Return whether it is firing."""
         return fingerprint in self._on
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
-        """Whether it was seen to happen after a moment."""
+        """Return whether it occurred after `since`."""
         last = self._last_at.get(fingerprint)
         return last is not None and last > since
 
     def last_seen(self, fingerprint: str) -> datetime | None:
-        """When that trouble was last seen to happen; None: never."""
+        """Return the time of its last occurrence; None: it was never seen."""
         return self._last_at.get(fingerprint)
 
     def adopt(self, alert: Alert) -> None:
-        """Take up an alert that was on when the program ended."""
+        """Adopt an alert that was firing when the last run ended."""
         self._on[alert.fingerprint] = _On(firing=Firing(alert=alert, since=alert.at, last=alert.at))
         self._last_at[alert.fingerprint] = alert.at
 
     def take(self, view: View) -> list[AlertChange]:
-        """What is new, has happened again, is better known, or is over in this view."""
+        """Return the alerts that are new, repeated, better known, or over in this view."""
         is_blind = view.now.unreachable_since is not None
         said = self._newest(view, is_blind=is_blind)
         self._said = frozenset(said)
@@ -92,7 +92,7 @@ class AlertState:
         return [*raised, *self._over(view, said, is_blind=is_blind)]
 
     def why_not_quiet(self, fingerprint: str, view: View, since: datetime, restarted: Iterable[str]) -> Text | None:
-        """What speaks against that trouble being over, as its detector's kind defines it; None: nothing."""
+        """Return the reason why an alert is not over, by its detector's kind; None: it is over."""
         kind = fingerprint.partition(":")[0]
         if kind in self._unseen_kinds():
             return text("watch.quiet.detector_failed")
@@ -105,7 +105,7 @@ class AlertState:
         return not_recovered(alert, view.now, since, restarted)
 
     def _newest(self, view: View, *, is_blind: bool) -> dict[str, Alert]:
-        """What the detectors say, the newest of each fingerprint; of a blind host only that it is blind."""
+        """Run the detectors and return the newest alert of each fingerprint; of a blind host only that it is blind."""
         said: dict[str, Alert] = {}
         for detector in self._detectors:
             if is_blind and not detector.raises.traits.is_unreachable:
@@ -120,7 +120,7 @@ class AlertState:
         return said
 
     def _ask(self, detector: Detector, view: View) -> list[Alert]:
-        """What it says, up to where it fails: it is told of once when it breaks, and once when it works again."""
+        """Run a detector, up to where it fails; it is logged once when it fails and once when it works again."""
         said: list[Alert] = []
         try:
             said.extend(detector(view))
@@ -137,7 +137,7 @@ class AlertState:
         return frozenset(one.raises for one in self._broken)
 
     def _is_news(self, alert: Alert, now: datetime) -> bool:
-        """Whether to raise it; remembers it as on."""
+        """Return whether to raise it, and remember it as firing."""
         on = self._on.get(alert.fingerprint)
         last = self._last_at.get(alert.fingerprint)
         is_event = alert.detector == "event"
@@ -176,7 +176,7 @@ class AlertState:
                 yield AlertChange(alert=alert, is_over=True)
 
     def _calm_s(self, alert: Alert, view: View, *, is_said: bool, last: datetime) -> float | None:
-        """How long it must stay as calm as it is now to be over; None: it is not calm."""
+        """Return the time it must stay as calm as it is now to be over; None: it is not calm."""
         if alert.detector == "state":
             return None if is_said else (RESOURCE_CALM_S if alert.kind.traits.is_resource else 0.0)
         if is_wanted_down(alert, view.now, last):
@@ -191,7 +191,7 @@ class AlertState:
 
 
 def alert_like(fingerprint: str, at: datetime) -> Alert:
-    """An alert of that fingerprint, as far as a fingerprint tells: for asking how its target stands."""
+    """Return an alert with the target of a fingerprint, to check if that target has recovered."""
     kind, _, target = fingerprint.partition(":")
     host, stack, service = target.split("/", 2)
     return Alert(

@@ -1,4 +1,4 @@
-"""How a container came to its end, and by whom: by itself, the kernel, the API, the guardian, or nobody knows."""
+"""Exits of containers and their origin: the program itself, the kernel, the API, the guardian, or unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.monitoring.snapshot import EngineEvent, EventKind, OwnAct, Snapshot
 
 SIGKILL = 9
 STOP_SIGNALS = frozenset({2, 3, 15, 28, 37})
-"""INT, QUIT, TERM, WINCH, RTMIN+3: what images name as STOPSIGNAL; HUP and USR1 only ask to reload."""
+"""INT, QUIT, TERM, WINCH, RTMIN+3: the usual values of an image's STOPSIGNAL; HUP and USR1 only ask for a reload."""
 ENDING_SIGNALS = STOP_SIGNALS | {SIGKILL}
 SIGKILL_EXIT = 128 + SIGKILL
 _BY_SIGNAL = frozenset({130, 137, 143})
@@ -27,7 +27,7 @@ _SAME_END = timedelta(seconds=3)
 
 
 class ExitOrigin(StrEnum):
-    """Who or what ended a container; the values of the evidence `stopped_by`."""
+    """Origin of a container's exit; the values of the evidence `stopped_by`."""
 
     ITSELF = "itself"
     MEMORY_KILLER = "memory_killer"
@@ -37,37 +37,38 @@ class ExitOrigin(StrEnum):
     """Through the Docker API with SIGKILL and no stop signal before it."""
     GUARDIAN = "guardian"
     OUTSIDE = "outside"
-    """By a signal that did not come through the API: the host's memory killer, or a kill on the host."""
+    """By a signal from outside the API: the host's OOM killer, or a process on the host."""
     UNKNOWN = "unknown"
     """The events that would tell are missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerExit:
-    """The last end of a container."""
+    """The last exit of a container."""
 
     at: datetime
     exit_code: int | None
     by: ExitOrigin
     signal: int | None = None
-    """The last signal sent through the API, or the one the exit code tells of."""
+    """The last signal sent through the API, or the one in the exit code."""
     actor: str | None = None
-    """Who made the guardian do it."""
+    """The person or runbook that the guardian acted for."""
     oom_killed: bool = False
     oom_events: int = 0
     was_seen: bool = True
-    """The engine's own event told; False: found by looking."""
+    """Reported by an event of the engine; False: found by a look."""
 
     @property
     def is_deliberate(self) -> bool:
-        """Somebody wanted it: no alarm."""
+        """True if somebody wanted it: no alert."""
         return self.by in (ExitOrigin.STOP, ExitOrigin.GUARDIAN)
 
 
 def last_exit(container: Container, snapshot: Snapshot) -> ContainerExit | None:
-    """The last time that this container ended, running again or not; None: it has not ended, as far as can be seen.
+    """Return the container's last exit, even if it runs again; None: it has not exited, as far as can be seen.
 
-    137 alone says nothing: `docker stop` of a program without a handler ends so too (SIGTERM, SIGKILL, `stop`).
+    Exit code 137 alone proves nothing: `docker stop` of a program without a handler ends with it too (SIGTERM, SIGKILL,
+    `stop`).
     """
     name = f"ending of {container.id}"
     if name not in snapshot.memo:
@@ -143,7 +144,7 @@ def _by(
 
 
 def _last_run(events: Sequence[EngineEvent], death: EngineEvent) -> list[EngineEvent]:
-    """Its events since the last start before that death, the death left out."""
+    """Return the events between the last start and that death."""
     run: list[EngineEvent] = []
     for event in events:
         if event is death:
@@ -156,7 +157,7 @@ def _last_run(events: Sequence[EngineEvent], death: EngineEvent) -> list[EngineE
 
 
 def _is_just_after(event: EngineEvent, death: EngineEvent) -> bool:
-    """The engine hears of the kernel's kill and of the end by two ways; the second may be first by a moment."""
+    """Return whether an OOM event belongs to a death just before it: the engine learns of the two separately."""
     return timedelta(0) <= event.at - death.at <= _OOM_AFTER
 
 

@@ -1,4 +1,4 @@
-"""All watched hosts as one: each question goes to the watcher of the host that it is about."""
+"""All watched hosts as one: each question goes to the watcher of its host."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ FIRST_LOOK_LIMIT_S = 5.0
 
 
 class AlertOwner(Protocol):
-    """Whoever raises, clears and verifies alerts: a watcher, or what other systems report."""
+    """Owner of alerts, which raises, clears and verifies them: a watcher, or the alerts of other systems."""
 
     def is_about(self, fingerprint: str) -> bool:
-        """Whether it is the one that raises and clears that trouble."""
+        """Return whether it owns this alert."""
         ...
 
     def firing(self) -> Sequence[Firing]:
-        """The alerts that are on."""
+        """Return its firing alerts."""
         ...
 
     def is_firing(self, fingerprint: str) -> bool:
-        """Whether that alert is on."""
+        """Return whether the alert is firing."""
         ...
 
     def is_quiet(self, fingerprint: str, since: datetime) -> bool:
-        """Whether that trouble is over."""
+        """Return whether the alert is over."""
         ...
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
-        """What still speaks against it being over; None: nothing."""
+        """Return the reason why the alert is not over; None: it is."""
         ...
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
-        """Whether that trouble happened again after a moment."""
+        """Return whether it occurred again after `since`."""
         ...
 
     def adopt(self, alerts: Iterable[Alert]) -> None:
-        """Take up those of its alerts that were on when the program ended."""
+        """Adopt those of its alerts that were firing when the last run ended."""
         ...
 
 
 class WatcherGroup:
-    """The watchers together, and whoever else owns alerts; an async context manager that starts and stops them."""
+    """The watchers and other owners of alerts together; an async context manager that starts and stops them."""
 
     def __init__(self, watchers: Iterable[Watcher], *others: AlertOwner) -> None:
-        """`others`: owners of alerts that no watcher sees."""
+        """Create it; `others`: owners of alerts that no watcher sees."""
         self._watchers = {watcher.name: watcher for watcher in watchers}
         self._owners: tuple[AlertOwner, ...] = (*others, *self._watchers.values())
         self._stack = AsyncExitStack()
@@ -71,11 +71,11 @@ class WatcherGroup:
         await self._stack.aclose()
 
     def watchers(self) -> tuple[Watcher, ...]:
-        """One per host and platform, in the order of the settings."""
+        """The watchers, one per host and platform, in the order of the settings."""
         return tuple(self._watchers.values())
 
     async def looked(self) -> None:
-        """Wait until every host was looked at once, or did not answer for a while."""
+        """Wait until every host was looked at once, or has not responded for a while."""
         try:
             async with asyncio.timeout(FIRST_LOOK_LIMIT_S):
                 await asyncio.gather(*(watcher.has_looked.wait() for watcher in self._watchers.values()))
@@ -83,66 +83,66 @@ class WatcherGroup:
             return
 
     def latest(self, ref: str) -> Sample | None:
-        """The last sample of a container (`host/name`); None: it was never measured."""
+        """Return the last sample of a container (`host/name`); None: it was never measured."""
         host, _, name = ref.partition("/")
         watcher = self.of(host)
         samples = watcher.snapshot().samples.get(name) if watcher else None
         return samples[-1] if samples else None
 
     def of(self, host: str) -> Watcher | None:
-        """The watcher of a host; None: it is not watched."""
+        """Return the watcher of a host; None: it is not watched."""
         return self._watchers.get(host)
 
     def inventory(self) -> Inventory:
-        """Everything, as last seen."""
+        """Return the inventory of all hosts, as last seen."""
         return join(watcher.inventory() for watcher in self._watchers.values())
 
     def platform(self) -> PlatformView | None:
-        """What the deployment platform said last; None: none is watched, or it was not heard yet."""
+        """Return the last view of the deployment platform; None: none is watched, or it has not responded yet."""
         views = (watcher.snapshot().platform for watcher in self._watchers.values())
         return next((one for one in views if one is not None), None)
 
     def topology(self, host: str) -> Topology:
-        """Who depends on whom on a host, as last seen."""
+        """Return the dependency graph of a host, as last seen."""
         watcher = self.of(host)
         return watcher.topology() if watcher else Topology()
 
     def firing(self) -> Sequence[Alert]:
-        """All alerts that are on."""
+        """Return all firing alerts."""
         return [firing.alert for owner in self._owners for firing in owner.firing()]
 
     def is_firing(self, fingerprint: str) -> bool:
-        """Whether that alert is on."""
+        """Return whether the alert is firing."""
         owner = self._about(fingerprint)
         return owner is not None and owner.is_firing(fingerprint)
 
     def is_watched(self, fingerprint: str) -> bool:
-        """Whether there is a watcher that raises and clears that trouble."""
+        """Return whether anything raises and clears this alert."""
         return self._about(fingerprint) is not None
 
     def is_quiet(self, fingerprint: str, since: datetime) -> bool:
-        """Whether, by a look made after `since`, that trouble is over; never for a host that is not watched."""
+        """Return whether, by a look after `since`, the alert is over; always False for a host that is not watched."""
         owner = self._about(fingerprint)
         return owner is not None and owner.is_quiet(fingerprint, since)
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
-        """What still speaks against it being over; None: nothing."""
+        """Return the reason why the alert is not over; None: it is."""
         owner = self._about(fingerprint)
         return owner.why_not_quiet(fingerprint, since) if owner else text("watch.quiet.unwatched")
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
-        """Whether that trouble was seen to happen again after a moment."""
+        """Return whether it occurred again after `since`."""
         owner = self._about(fingerprint)
         return owner is not None and owner.recurred(fingerprint, since)
 
     def adopt(self, alerts: Iterable[Alert]) -> None:
-        """Hand each owner the alerts that were on when the program ended; to be done before this is entered."""
+        """Pass each owner the alerts that were firing when the last run ended; call it before entering this."""
         known = tuple(alerts)
         for owner in self._owners:
             owner.adopt(known)
 
     async def refresh(self, host: str | None = None) -> None:
-        """Look at a host now, and at the platforms that have something to say of it, or at all of them side by side."""
+        """Look now at a host and the platforms with alerts about it, or at everything, all at the same time."""
         chosen = [watcher for watcher in self._watchers.values() if host is None or watcher.speaks_of(host)]
         await asyncio.gather(*(watcher.look() for watcher in chosen))
 

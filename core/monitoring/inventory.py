@@ -1,4 +1,4 @@
-"""What runs where: hosts, stacks, services, containers, and finding one of them by a loosely typed name."""
+"""Inventory: hosts, stacks, services and containers, and the search for one of them by a loosely typed name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.text import Text
 
 
 class ContainerState(StrEnum):
-    """The engine's own words for a container's state."""
+    """State of a container, in the engine's words."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -26,7 +26,7 @@ class ContainerState(StrEnum):
 
 
 class Health(StrEnum):
-    """The engine's own words for a health check's verdict; NONE: the container has no check."""
+    """Result of a health check, in the engine's words; NONE: the container has no check."""
 
     NONE = "none"
     STARTING = "starting"
@@ -45,7 +45,7 @@ class HealthProbe:
 
 @dataclass(frozen=True, kw_only=True)
 class Dependency:
-    """`service` of the same stack must come first; `condition` is Compose's (service_started, service_healthy …)."""
+    """Another service of the same stack that must start first; `condition` is Compose's (service_started …)."""
 
     service: str
     condition: str = "service_started"
@@ -53,17 +53,17 @@ class Dependency:
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """A container as inspected at one moment. Holds no environment values: only the host names found in them."""
+    """A container as inspected at one moment. Holds no environment values, only the host names found in them."""
 
     host: str
     id: str
     name: str
     stack: str | None
-    """What people call its Compose project (`core.managed.StackNames`), or None outside a stack."""
+    """Readable name of its Compose project (`core.deployments.platform.StackNames`), or None outside a stack."""
     service: str
     """Compose service, or the container's own name outside a stack."""
     project: str | None = None
-    """The Compose project, swarm stack or lone swarm service by its own name: `ManagedResource.app_name`."""
+    """Original name of its Compose project, swarm stack or lone swarm service: `ManagedResource.app_name`."""
     image: str
     image_id: str = ""
     state: ContainerState
@@ -77,7 +77,7 @@ class Container:
     """None while it runs."""
     oom_killed: bool = False
     error: str = ""
-    """The engine's `State.Error`: why it could not start."""
+    """The engine's `State.Error`: the reason why it could not start."""
     restart_count: int = 0
     restart_policy: str = "no"
     created_at: datetime | None = None
@@ -92,7 +92,7 @@ class Container:
     depends_on: tuple[Dependency, ...] = ()
     links: tuple[str, ...] = ()
     env_hosts: tuple[str, ...] = ()
-    """Host names that its environment's URLs and *_HOST variables point to."""
+    """Host names in its environment's URLs and *_HOST variables."""
     ports: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -104,12 +104,12 @@ class Container:
 
     @property
     def title(self) -> str:
-        """`stack/service`, or the service alone outside a stack: as people call it."""
+        """`stack/service`, or the service alone outside a stack."""
         return f"{self.stack}/{self.service}" if self.stack else self.service
 
     @property
     def is_running(self) -> bool:
-        """Running and not between two restarts."""
+        """True while it runs; False between two restarts."""
         return self.state is ContainerState.RUNNING
 
 
@@ -136,7 +136,7 @@ class Stack:
     name: str
     services: tuple[Service, ...]
     managed: ManagedResource | None = None
-    """What the platform knows of it; None: a plain Compose project."""
+    """The platform's record of it; None: a plain Compose project."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +147,7 @@ class Host:
     is_reachable: bool = True
     problem: str = ""
     says: Text | None = None
-    """The same for people, where it has a sentence."""
+    """The same problem for people, if there is a sentence."""
     engine_version: str = ""
     is_simulated: bool = False
     cpus: int = 0
@@ -163,14 +163,14 @@ Target = Stack | Service
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """Everything known at one moment."""
+    """All hosts and containers known at one moment."""
 
     hosts: tuple[Host, ...] = ()
     containers: tuple[Container, ...] = ()
     managed: tuple[ManagedResource, ...] = ()
 
     def services(self) -> tuple[Service, ...]:
-        """All services, in the order of host, stack, name."""
+        """Return all services, ordered by host, stack and name."""
         grouped: dict[tuple[str, str | None, str], list[Container]] = {}
         for container in self.containers:
             grouped.setdefault((container.host, container.stack, container.service), []).append(container)
@@ -181,10 +181,10 @@ class Inventory:
         )
 
     def stacks(self) -> tuple[Stack, ...]:
-        """All stacks, in the order of host and name; containers outside a stack belong to none.
+        """Return all stacks, ordered by host and name; containers outside a stack belong to none.
 
-        A managed compose without containers is one too, on the host of its platform's other stacks, or on the
-        platform itself where that is not known.
+        A managed compose without containers counts too, on the host of its platform's other stacks, or on the platform
+        itself if that is not known.
         """
         grouped: dict[tuple[str, str], list[Service]] = {}
         for service in self.services():
@@ -201,7 +201,7 @@ class Inventory:
         )
 
     def container(self, ref: str) -> Container | None:
-        """The container of a reference `host/name`, of a name or of an id (12 characters or more); None if gone."""
+        """Return the container of a reference `host/name`, a name or an id (12 characters or more), or None."""
         host, _, name = ref.rpartition("/")
         for one in self.containers:
             if host and one.host != host:
@@ -211,23 +211,23 @@ class Inventory:
         return None
 
     def service(self, stack: str | None, name: str, host: str | None = None) -> Service | None:
-        """The service of exactly that stack and name; None if there is none."""
+        """Return the service of exactly that stack and name, or None."""
         for one in self.services():
             if one.stack == stack and one.name == name and (host is None or one.host == host):
                 return one
         return None
 
     def stack(self, name: str, host: str | None = None) -> Stack | None:
-        """The stack of exactly that name; None if there is none."""
+        """Return the stack of exactly that name, or None."""
         return next((one for one in self.stacks() if one.name == name and (host is None or one.host == host)), None)
 
     def managed_one(self, name: str) -> ManagedResource | None:
-        """What a platform manages under that name (`ManagedResource.name`) or id; None: nothing."""
+        """Return the managed resource of that name (`ManagedResource.name`) or id, or None."""
         return next((one for one in self.managed if name in (one.name, one.id)), None)
 
 
 def join(parts: Iterable[Inventory]) -> Inventory:
-    """One inventory of what several systems see: what a platform manages is found again among the containers."""
+    """Merge the inventories of several systems and match managed resources with their containers."""
     hosts: list[Host] = []
     containers: list[Container] = []
     managed: list[ManagedResource] = []
@@ -241,7 +241,7 @@ def join(parts: Iterable[Inventory]) -> Inventory:
 def _placed(
     managed: Iterable[ManagedResource], containers: Iterable[Container], hosts: Iterable[Host]
 ) -> tuple[ManagedResource, ...]:
-    """Each with the host where its containers are; without containers, where the others of its server are."""
+    """Set each resource's host to that of its containers; without any, to that of its server's other resources."""
     where = {one.project: one.host for one in containers if one.project is not None}
     found = [replace(one, host=where.get(one.app_name, one.host)) for one in managed]
     of_server = {one.server: one.host for one in found if one.host is not None}
@@ -254,7 +254,7 @@ def _placed(
 
 
 FUZZY_FLOOR = 0.72
-"""Below this likeness (0–1) a name is not taken for another: 'weviate' finds 'weaviate', 'api' does not find 'app'."""
+"""Lowest similarity (0–1) of a fuzzy match: 'weviate' finds 'weaviate', 'api' does not find 'app'."""
 _NOISE = frozenset(
     {"el", "la", "los", "las", "de", "del", "the", "service", "servicio", "stack", "container", "contenedor"}
     | {"proyecto", "project", "mi", "my", "al", "of", "in", "on", "en"}
@@ -262,10 +262,10 @@ _NOISE = frozenset(
 
 
 def find(inventory: Inventory, name: str, *, within: str | None = None) -> tuple[Target, ...]:
-    """What a loosely typed name may mean, best kind of match only: exact, then prefix, then part, then fuzzy.
+    """Return the matches of a loosely typed name, of the best kind only: exact, then prefix, then part, then fuzzy.
 
-    'granada' → the stack; 'granada api', 'granada/api', 'el api de granada' → that service. Empty: nothing fits.
-    More than one: the person must choose. `within` narrows to one stack.
+    'granada' → the stack; 'granada api', 'granada/api', 'el api de granada' → that service. Empty: no match.
+    Several: the person must choose. `within` limits the search to one stack.
     """
     words = [word for word in _words(name) if word not in _NOISE] or _words(name)
     if not words:
@@ -285,12 +285,12 @@ def find(inventory: Inventory, name: str, *, within: str | None = None) -> tuple
 
 
 def title(target: Target) -> str:
-    """How a stack or service is shown: `granada`, `granada/api`."""
+    """Return the name of a stack or service for people: `granada`, `granada/api`."""
     return target.name if isinstance(target, Stack) else target.title
 
 
 def names_of(inventory: Inventory) -> list[str]:
-    """Every name a person may use, for suggestions."""
+    """Return every name a person may use, for suggestions."""
     return sorted({title(target) for target, _ in _candidates(inventory, None)})
 
 
@@ -308,7 +308,7 @@ def _candidates(inventory: Inventory, within: str | None) -> Iterator[tuple[Targ
 
 
 def _without_own_members(found: list[Target]) -> Iterator[Target]:
-    """A stack stands for its services: where both fit, only the stack is meant."""
+    """Drop the services of matched stacks: if both match, only the stack is meant."""
     stacks = {(one.host, one.name) for one in found if isinstance(one, Stack)}
     for target in found:
         if isinstance(target, Service) and (target.host, target.stack) in stacks:
@@ -342,7 +342,7 @@ def _is_fuzzy(wanted: str, name: str) -> bool:
 
 
 def is_guarded(container: Container, only: Iterable[str], ignore: Iterable[str]) -> bool:
-    """Whether the settings want this container watched; patterns name its stack, or itself outside a stack."""
+    """Return whether the settings want this container watched; patterns match its stack, or itself outside a stack."""
     name = container.stack or container.name
     if any(fnmatchcase(name, pattern) for pattern in ignore):
         return False

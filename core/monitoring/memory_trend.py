@@ -1,8 +1,8 @@
-"""The shape of a memory curve: a sudden peak, a steady ramp (a leak), or flat. The only judge of it.
+"""Classifies a memory curve as a sudden peak, a steady ramp (a leak) or flat; the only code that does.
 
-Growth counts as a share of what the container may have, since the question behind is what fills that: a runbook raises
-the limit for a peak and restarts for a ramp. So 100 → 130 MB of 512 is flat, and a kill right after it is a peak that
-no sample caught; of 150 the same curve is a ramp. A container without a limit is measured by its own highest value.
+Growth is measured as a share of the container's limit, because a runbook raises the limit for a peak and restarts for
+a ramp. So 100 → 130 MB of 512 is flat, and a kill right after it is a peak that no sample caught; of 150 the same
+curve is a ramp. A container without a limit is measured by its own highest value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RAMP_GROWTH = 0.15
 RAMP_FIT = 0.85
 """… and a straight line explains at least this share of it: a step, or a peak at the end, is no ramp."""
 PEAK_JUMP = 0.2
-"""A peak stands this share above the middle of the curve."""
+"""A peak is this share above the median of the curve."""
 
 
 def memory_shape(
@@ -28,8 +28,8 @@ def memory_shape(
 ) -> MemoryShape:
     """Judge points, oldest first, against a limit in the same unit (0: none).
 
-    `highest`: the highest value between the points, where it is known. `ended_at_limit`: the kernel killed it after
-    the last point, so that it reached its limit whatever was sampled.
+    `highest`: the highest value between the points, if known. `ended_at_limit`: the kernel killed it after the last
+    point, so that it reached its limit whatever was sampled.
     """
     if len(points) < LEAST_POINTS:
         return "unknown"
@@ -46,12 +46,12 @@ def memory_shape(
 
 
 def slope_per_hour(points: Sequence[Point]) -> float:
-    """The slope of the best straight line, per hour; 0 where there is none."""
+    """Return the slope of the best straight line, per hour; 0 if there is none."""
     return _line(points)[0] * 3600.0
 
 
 def _line(points: Sequence[Point]) -> tuple[float, float]:
-    """Slope of the best straight line, and the share of the variation that it explains (0–1)."""
+    """Return the slope of the best straight line, and the share of the variation that it explains (0–1)."""
     count = len(points)
     mean_x = sum(x for x, _ in points) / count
     mean_y = sum(y for _, y in points) / count

@@ -1,4 +1,4 @@
-"""When to look at what: looks that are due, one at a time for each container, none held up by another's."""
+"""Schedule of looks: one at a time for each container, none delayed by another's."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterator
 
 EVERYTHING = ""
-"""The name that stands for a look at all containers."""
+"""Name of a look at all containers."""
 DEBOUNCE_S = 0.01
 GAP_S = 0.5
-"""Least time between two looks at one container, unless it is urgent: a flood of events is no flood of looks."""
+"""Minimum time between two looks at one container, unless urgent: a flood of events must not cause a flood of looks."""
 IN_FLIGHT_LIMIT = 16
 LATER_LIMIT = 20
 BEGAN_LIMIT = 2000
 
 
 class PollSchedule:
-    """Times are the loop's. A look in flight covers only what was wanted before it began."""
+    """Looks that are due or running. Times are the loop's. A running look covers only requests made before it began."""
 
     def __init__(self) -> None:
         self._due: dict[str, set[float]] = {}
@@ -24,7 +24,7 @@ class PollSchedule:
         self._began: dict[str, float] = {}
 
     def want(self, name: str, now: float, *, is_urgent: bool = True) -> None:
-        """Note that a look at `name` is wanted at once; several wishes of the same moment are one look."""
+        """Schedule a look at `name` at once; several requests of the same moment are one look."""
         due = now + DEBOUNCE_S
         if not is_urgent:
             due = max(due, self._began.get(name, -math.inf) + GAP_S)
@@ -33,14 +33,14 @@ class PollSchedule:
             own.add(due)
 
     def want_later(self, name: str, now: float, after_s: float) -> None:
-        """Note that a look at `name` is wanted after a while, whatever has been seen until then."""
+        """Schedule a look at `name` after a delay, whatever is seen until then."""
         own = self._due.setdefault(name, set())
         due = now + after_s
         if len(own) < LATER_LIMIT and not any(abs(when - due) < DEBOUNCE_S for when in own):
             own.add(due)
 
     def take(self, now: float) -> list[str]:
-        """The looks to begin now, those that have waited longest first; each is in flight until `done`."""
+        """Return the looks to begin now, those that have waited longest first; each counts as running until `done`."""
         ready = sorted((min(own), name) for name, own in self._waiting() if min(own) <= now)
         taken = [name for _, name in ready[: max(0, IN_FLIGHT_LIMIT - len(self._in_flight))]]
         for name in taken:
@@ -53,11 +53,11 @@ class PollSchedule:
         return taken
 
     def done(self, name: str) -> None:
-        """A look has ended."""
+        """Record the end of a look."""
         self._in_flight.discard(name)
 
     def next_due(self) -> float:
-        """When `take` will have something again, if nothing else happens; infinity: not before a look has ended."""
+        """Return the time of the next look, if nothing else happens; infinity: not before a running one has ended."""
         if len(self._in_flight) >= IN_FLIGHT_LIMIT:
             return math.inf
         return min((min(own) for _, own in self._waiting()), default=math.inf)

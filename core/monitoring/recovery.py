@@ -1,4 +1,4 @@
-"""Whether a target stands again after trouble: runs, is healthy, is not restarted, and nothing recurred."""
+"""Recovery of a target after trouble: it runs, is healthy, does not restart, and nothing recurred."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from core.text import Text, text
 
 LONGEST_BACK_OFF_S = 60.0
 FIRST_BACK_OFF_S = 0.1
-"""The engine's rest before a restart by policy: doubles from 0.1 s up to a minute."""
+"""The engine's pause before a restart by policy: doubles from 0.1 s up to a minute."""
 
 
 def targets(alert: Alert, snapshot: Snapshot) -> list[Container]:
-    """The containers an alert is about now: its own, or, when that was recreated under another name, its service's."""
+    """Return the containers an alert is about now: its own, or its service's if that was recreated under a new name."""
     own = snapshot.containers.get(alert.container or "")
     if own is not None:
         return [own]
@@ -27,7 +27,7 @@ def targets(alert: Alert, snapshot: Snapshot) -> list[Container]:
 
 
 def not_recovered(alert: Alert, snapshot: Snapshot, since: datetime, restarted: Iterable[str] = ()) -> Text | None:
-    """Why the target of an `event` alert does not stand; None: it does, and nothing recurred after `since`.
+    """Return the reason why the target of an `event` alert has not recovered since `since`; None: it has.
 
     `restarted`: names of the containers whose RestartCount grew after `since`.
     """
@@ -38,14 +38,14 @@ def not_recovered(alert: Alert, snapshot: Snapshot, since: datetime, restarted: 
 
 
 def is_wanted_down(alert: Alert, snapshot: Snapshot, since: datetime) -> bool:
-    """Whether its target has since been stopped by somebody who wanted it: no trouble any more."""
+    """Return whether its target was stopped on purpose since then, which ends the alert."""
     found = targets(alert, snapshot)
     is_down = all(one.state in (ContainerState.EXITED, ContainerState.REMOVING) for one in found)
     return bool(found) and is_down and all(_was_wanted(one, snapshot, since) for one in found)
 
 
 def _was_wanted(container: Container, snapshot: Snapshot, since: datetime) -> bool:
-    """A deliberate end after `since`, or a `stop` of one that was between two restarts and had no end of its own."""
+    """Return whether it was stopped on purpose after `since`, or got a `stop` between two restarts without an exit."""
     end = last_exit(container, snapshot)
     if end is not None and end.at > since:
         return end.is_deliberate
@@ -53,7 +53,7 @@ def _was_wanted(container: Container, snapshot: Snapshot, since: datetime) -> bo
 
 
 def back_off_s(containers: Sequence[Container]) -> float:
-    """How long the engine may rest before it restarts one of these again, after how often it already has."""
+    """Return the longest pause before the engine restarts one of these again, by its number of restarts."""
     most = max((container.restart_count for container in containers), default=0)
     return min(FIRST_BACK_OFF_S * 2 ** min(most, 12), LONGEST_BACK_OFF_S) if most else 0.0
 

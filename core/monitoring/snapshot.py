@@ -1,4 +1,4 @@
-"""What a watched host looked like at one moment, and the detectors that compare two such moments."""
+"""Snapshots of a watched host at one moment, and the detectors that compare two of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.settings import WatchSettings
 
 
 class EventKind(StrEnum):
-    """What the engine tells of containers (probe `exec_*` events are dropped at the source)."""
+    """Kind of an engine event about a container (`exec_*` events of probes are dropped at the source)."""
 
     CREATE = "create"
     START = "start"
@@ -35,7 +35,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineEvent:
-    """One thing that the engine said happened to a container."""
+    """One event of the engine about a container."""
 
     at: datetime
     kind: EventKind
@@ -51,19 +51,19 @@ class EngineEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Resources of one container over the interval since the sample before."""
+    """Resources of one container over the interval since the previous sample."""
 
     at: datetime
     cpu_pct: float
     """100 = one core."""
     throttled_pct: float = 0.0
-    """Share of quota periods in which it was held back, 0–100."""
+    """Share of quota periods in which it was throttled, 0–100."""
     memory_bytes: int
-    """Working set, page cache left out."""
+    """Working set, without page cache."""
     memory_limit_bytes: int
-    """The container's limit, or the host's memory where it has none."""
+    """The container's limit, or the host's memory if it has none."""
     network_rx_bytes: int = 0
-    """Since the container started; 0 where it cannot be read."""
+    """Sum since the container started; 0 if it cannot be read."""
     network_tx_bytes: int = 0
     disk_read_bytes: int = 0
     disk_write_bytes: int = 0
@@ -77,7 +77,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnAct:
-    """Something the guardian itself did to a container, so that its effect is no alarm and is attributed."""
+    """An action of the guardian on a container, so that its effect raises no alert and is attributed."""
 
     at: datetime
     ref: str
@@ -87,24 +87,24 @@ class OwnAct:
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformView:
-    """What a platform that manages stacks says at one moment."""
+    """View of a deployment platform at one moment."""
 
     managed: tuple[ManagedResource, ...] = ()
     queue: tuple[QueuedDeployment, ...] = ()
     """In its order."""
     queue_at: datetime | None = None
-    """When the queue was read; None: not yet."""
+    """Time at which the queue was read; None: not yet."""
     domains: Mapping[str, DomainState] = field(default_factory=dict)
-    """By the domain's id; those that were asked."""
+    """By the domain's id, as far as checked."""
     backups: tuple[BackupState, ...] = ()
     status_at: datetime | None = None
-    """When the statuses of what it manages were read."""
+    """Time at which the statuses of its resources were read."""
     stuck_after_s: float = 1200.0
-    """A deployment that runs longer is taken for stuck, unless those of its stack usually last as long."""
+    """A deployment running longer than this counts as stuck, unless the stack's deployments usually take as long."""
     since: datetime | None = None
-    """Since when this program watches it: what ended before is history, not news."""
+    """Time since which this program watches it: an earlier end raises no alert."""
     clock_ahead: timedelta = timedelta()
-    """How far its clock is ahead of the one here; what it says of moments is by its clock."""
+    """Time by which the platform's clock is ahead of ours; its own times are by its clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,33 +116,33 @@ class Snapshot:
     containers: Mapping[str, Container] = field(default_factory=dict)
     """By name."""
     events: tuple[EngineEvent, ...] = ()
-    """All events since a few minutes ago, oldest first, those before the last snapshot included (for context)."""
+    """All events of the last few minutes, oldest first, those before the last snapshot included (for context)."""
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     """By container name, oldest first, over the last `sustained_s` and a little more."""
     oom_kills: Mapping[str, int] = field(default_factory=dict)
-    """The cgroup's own count by container name, where the engine is local; empty elsewhere."""
+    """The cgroup's own count by container name, if the engine is local; else empty."""
     restarts: Mapping[str, int] = field(default_factory=dict)
-    """By how much RestartCount grew within `crash_loop_within_s`, by container name, as far as it was watched."""
+    """Growth of RestartCount within `crash_loop_within_s`, by container name, as far as it was watched."""
     own_acts: tuple[OwnAct, ...] = ()
-    """Of the last few minutes."""
+    """Own actions of the last few minutes."""
     unreachable_since: datetime | None = None
     has_gap: bool = False
-    """Events may be missing since the snapshot before (the stream was cut)."""
+    """Events may be missing since the previous snapshot (the stream was cut)."""
     platform: PlatformView | None = None
-    """What a platform says, where the watched system is one."""
+    """View of the platform, if the watched system is one."""
 
     def inventory(self) -> Inventory:
-        """Its part of the inventory."""
+        """Return its part of the inventory."""
         managed = self.platform.managed if self.platform else ()
         return Inventory(hosts=(self.host,), containers=tuple(self.containers.values()), managed=managed)
 
     def events_of(self, container: str) -> list[EngineEvent]:
-        """The events of one container, given by name or full id, oldest first."""
+        """Return the events of one container, given by name or full id, oldest first."""
         return self._events_by_container.get(container, [])
 
     @cached_property
     def memo(self) -> dict[str, object]:
-        """Room for what several detectors work out of this snapshot, by a name of theirs."""
+        """Cache for results that several detectors derive from this snapshot, under names of their own."""
         return {}
 
     @cached_property
@@ -157,7 +157,7 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What a detector is given."""
+    """Input of a detector."""
 
     now: Snapshot
     before: Snapshot | None
@@ -172,8 +172,8 @@ Detect = Callable[[View], Iterable[Alert]]
 class Detector:
     """A pure function over a View.
 
-    One whose kind is an `event` yields what happened as long as the event is in the snapshot's window, always with
-    the same `at`: the watcher tells a repeat from the same thing seen again by that moment.
+    A detector of an `event` kind yields an alert as long as its event is in the snapshot's window, always with the same
+    `at`: by that time the watcher distinguishes a repeat from the same event seen again.
     """
 
     raises: AlertKind
@@ -181,11 +181,11 @@ class Detector:
 
     @property
     def name(self) -> str:
-        """Its function's name."""
+        """The function's name."""
         return str(getattr(self.detect, "__name__", self.raises))
 
     def __call__(self, view: View) -> Iterator[Alert]:
-        """The alerts that are on in this view."""
+        """Yield the alerts that are firing in this view."""
         yield from self.detect(view)
 
 

@@ -1,20 +1,20 @@
-"""The status of a container, and of what consists of several: well, starting, finished, down; one rule for all.
+"""Status of a container, and of a service or stack: well, starting, finished, down; one rule for all.
 
-| status     | when                                                                                                  |
+| status     | condition                                                                                             |
 |------------|-------------------------------------------------------------------------------------------------------|
 | well       | it runs; its health check has passed, or it has none                                                  |
 | starting   | it runs; its health check has not passed yet                                                          |
 | unhealthy  | it runs; its health check fails                                                                       |
 | paused     | frozen until somebody resumes it                                                                      |
 | restarting | the engine waits before it starts it again                                                            |
-| failed     | it ended with an error or for want of memory, could not be started, or is dead                        |
-| stopped    | it ended on request: by SIGINT or SIGTERM, or with 0 although its restart policy would bring it back  |
-| finished   | a job that is done: it ended with 0, and no restart policy brings it back                             |
-| created    | it was made and has never been started                                                                |
-| removing   | on its way out                                                                                        |
+| failed     | it ended with an error, was killed for memory, could not be started, or is dead                       |
+| stopped    | it ended on request: by SIGINT or SIGTERM, or with 0 although its restart policy would restart it     |
+| finished   | a job that is done: it ended with 0, and no restart policy restarts it                                |
+| created    | it was created and has never been started                                                             |
+| removing   | it is being removed                                                                                   |
 
-137 is `failed`: a kill for memory, a kill by hand, and a stop of a program that does not listen all leave it, and only
-events tell them apart (`core.endings`). A repair is for something that is to run: there, `finished` is not enough.
+137 is `failed`: an OOM kill, a kill by hand, and a stop of a program that ignores the signal all leave it, and only
+events tell them apart (`core/monitoring/exits.py`). `finished` is not enough for a repaired service, which must run.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from core.monitoring.inventory import Container, ContainerState, Health, Stack, 
 
 ONE_OFF = "com.docker.compose.oneoff"  # label of what `docker compose run` made
 JOB_POLICIES = ("", "no", "on-failure")
-"""Restart policies that leave a container alone after exit code 0."""
+"""Restart policies that do not restart a container after exit code 0."""
 ENDED_ON_REQUEST = (130, 143)
 """128 + SIGINT, 128 + SIGTERM."""
 
 
 class Status(StrEnum):
-    """How a container is, the worst first."""
+    """Status of a container, the worst first."""
 
     RESTARTING = "restarting"
     FAILED = "failed"
@@ -47,12 +47,12 @@ class Status(StrEnum):
 
     @property
     def is_fine(self) -> bool:
-        """Whether it is as it should be, now and for good."""
+        """True if it is as it should be and will stay so."""
         return self in (Status.WELL, Status.FINISHED)
 
     @property
     def is_serving(self) -> bool:
-        """Whether it runs and nothing speaks against it: others may rely on it, or soon will."""
+        """True if it runs and nothing contradicts that: dependants can use it, or soon will."""
         return self in (Status.WELL, Status.STARTING)
 
 
@@ -67,7 +67,7 @@ _OF_HEALTH = {Health.UNHEALTHY: Status.UNHEALTHY, Health.STARTING: Status.STARTI
 
 
 def status_of(container: Container) -> Status:
-    """The status by the table above."""
+    """Return the status by the table above."""
     if container.is_running:
         return _OF_HEALTH.get(container.health, Status.WELL)
     if container.state is ContainerState.CREATED:
@@ -86,17 +86,17 @@ def _of_exited(container: Container) -> Status:
 
 
 def is_one_off(container: Container) -> bool:
-    """Whether `docker compose run` made it: nothing that its stack has to keep up."""
+    """Return whether `docker compose run` created it, so that its stack does not need it."""
     return container.labels.get(ONE_OFF, "").casefold() == "true"
 
 
 def worst_of(containers: Iterable[Container]) -> Container | None:
-    """The container that is worst off, the first of several; None: there is none."""
+    """Return the container with the worst status, the first of several; None: there is none."""
     return min(containers, key=lambda one: _SEVERITY[status_of(one)], default=None)
 
 
 def status_of_all(target: Target) -> Status | None:
-    """A service or stack is as its worst container is; None: it has none."""
+    """Return the status of a service or stack, which is its worst container's; None: it has none."""
     services = target.services if isinstance(target, Stack) else (target,)
     worst = worst_of(container for service in services for container in service.containers)
     return None if worst is None else status_of(worst)

@@ -1,4 +1,4 @@
-"""Who depends on whom on one host: from depends_on, links, and host names in the environment."""
+"""Dependency graph of one host: from depends_on, links, and host names in the environment."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from enum import StrEnum
 from core.monitoring.inventory import Container, Inventory, Service
 
 _WITHOUT_NAMES = frozenset({"bridge", "host", "none"})
-"""Networks on which containers do not find each other by name."""
+"""Networks on which containers cannot resolve each other's names."""
 
 _ANYWHERE = ""
 """A link names a container, whatever its networks."""
 
 
 class EdgeKind(StrEnum):
-    """How a dependency is known, surest first."""
+    """Origin of a dependency, most certain first."""
 
     DEPENDS_ON = "depends_on"
     LINK = "link"
@@ -25,7 +25,7 @@ class EdgeKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """`service` needs `dependency`; both as `stack/service`."""
+    """A dependency of `service` on `dependency`; both as `stack/service`."""
 
     service: str
     dependency: str
@@ -45,32 +45,32 @@ class Topology:
     _needed_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def needs(self, service: str) -> tuple[str, ...]:
-        """What it directly depends on."""
+        """Return its direct dependencies."""
         return self._needs.get(service, ())
 
     def needed_by(self, service: str) -> tuple[str, ...]:
-        """What directly depends on it."""
+        """Return the services that directly depend on it."""
         return self._needed_by.get(service, ())
 
     def roots(self, service: str) -> tuple[str, ...]:
-        """Everything it stands on, nearest first; itself left out."""
+        """Return all its dependencies, nearest first, without itself."""
         return _reach(service, self._needs)
 
     def victims(self, service: str) -> tuple[str, ...]:
-        """Everything that suffers when it is down, nearest first; itself left out."""
+        """Return all services affected when it is down, nearest first, without itself."""
         return _reach(service, self._needed_by)
 
     def order(self, services: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Services so that each comes after what it needs; inside a circle by name. None: all.
+        """Return the services, each after its dependencies; in a circle by name. None: all.
 
-        Whatever needs another one outside its circle stands on more services than that one does.
+        A service has more dependencies in total than any of them outside its circle, so the number gives the order.
         """
         wanted = self.services if services is None else set(services)
         return tuple(sorted(wanted, key=lambda service: (len(self.roots(service)), service)))
 
 
 def topology(inventory: Inventory, host: str) -> Topology:
-    """The dependency graph of one host as its containers tell it, stopped ones too."""
+    """Build the dependency graph of one host from its containers, stopped ones too."""
     services = [service for service in inventory.services() if service.host == host]
     names = _names(services)
     found: dict[tuple[str, str], Edge] = {}
@@ -91,7 +91,7 @@ def topology(inventory: Inventory, host: str) -> Topology:
 
 
 _NameIndex = Mapping[tuple[str, str], str]
-"""(network, name on it) → title of the service that answers to it."""
+"""(network, name on it) → title of the service with that name."""
 
 
 def _names(services: Iterable[Service]) -> _NameIndex:
@@ -106,7 +106,7 @@ def _names(services: Iterable[Service]) -> _NameIndex:
 
 
 def _edges(service: Service, names: _NameIndex) -> Iterator[Edge]:
-    """Surest first: of two edges between the same services the first is kept."""
+    """Yield edges, most certain first: of two between the same services the first is kept."""
     for container in service.containers:
         prefix = f"{service.stack}/" if service.stack else ""
         for dependency in container.depends_on:
@@ -136,7 +136,7 @@ def _named_networks(container: Container) -> list[str]:
 
 
 def _reach(start: str, neighbours: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Breadth first."""
+    """Return everything reachable, breadth first."""
     reached, seen = [start], {start}
     for service in reached:  # grows while it is walked
         for other in neighbours.get(service, ()):

@@ -1,4 +1,4 @@
-"""Measured resources: where they come from, and their series over time."""
+"""Resource measurements: their source, and their series over time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.monitoring.snapshot import EngineEvent, Sample, Snapshot
 
 
 class SnapshotSource(Protocol):
-    """A watched host."""
+    """Source of a watched host's snapshots, events and measurements."""
 
     @property
     def name(self) -> str:
@@ -19,22 +19,22 @@ class SnapshotSource(Protocol):
         ...
 
     async def look(self, *, only: Sequence[str] = ()) -> Snapshot:
-        """The host now, without events and samples; `only`: just these container names (the others are left out).
+        """Return the host now, without events and samples; `only`: just these container names (no other containers).
 
         Raises SystemUnavailable when the engine does not answer.
         """
         ...
 
     def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
-        """Events as they come, from `since` on where given; ends or raises SystemUnavailable when the stream breaks."""
+        """Yield events as they come, from `since` on if given; a broken stream ends or raises SystemUnavailable."""
         ...
 
     async def sample(self) -> dict[str, Sample]:
-        """One round of resources of all running containers, by name."""
+        """Measure the resources of all running containers once; returns the samples by name."""
         ...
 
     async def oom_kills(self) -> dict[str, int]:
-        """The cgroup's count of kernel kills by container name; empty where it cannot be read."""
+        """Return the cgroup's count of OOM kills by container name; empty if it cannot be read."""
         ...
 
 
@@ -57,9 +57,9 @@ class Series(Protocol):
     """Measured resources over time: 10 s for an hour, 1 min for a day, 10 min for 30 days."""
 
     async def add(self, host: str, samples: dict[str, Sample]) -> None:
-        """One round."""
+        """Add one round of samples."""
         ...
 
     async def read(self, ref: str, since: datetime, until: datetime) -> list[SeriesPoint]:
-        """Points of a container (`host/name`), oldest first, in the finest grain that covers the span."""
+        """Return the points of a container (`host/name`), oldest first, in the finest grain that covers the span."""
         ...

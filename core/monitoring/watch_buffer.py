@@ -1,4 +1,4 @@
-"""The memory of a watcher between two looks: events and samples of the last minutes, restart counts, a snapshot."""
+"""Memory of a watcher between two looks: recent events and samples, restart counts, the last snapshot."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from core.text import Text
 
 EVENTS_KEPT = timedelta(minutes=5)
 EVENTS_PER_CONTAINER = 200
-"""So that one noisy container does not push out what the others did."""
+"""Limits a noisy container, so that it does not push out the others' events."""
 EVENTS_LIMIT = 10_000
 SAMPLES_KEPT = 1.25
-"""Samples are kept this many times `sustained_s`."""
+"""Samples are kept for this many times `sustained_s`."""
 COUNTS_KEPT = timedelta(minutes=30)
 
 
 class EventWindow:
-    """The engine's events of the last minutes, bounded, each once: a stream that begins anew repeats some."""
+    """The engine's events of the last minutes, bounded and each once: a restarted stream repeats some."""
 
     def __init__(self, *, limit: int = EVENTS_LIMIT, per_container: int = EVENTS_PER_CONTAINER) -> None:
         self._limit = limit
@@ -34,7 +34,7 @@ class EventWindow:
         return self._count
 
     def add(self, event: EngineEvent) -> bool:
-        """Take an event; False: it is known."""
+        """Add an event; False: it is known."""
         own = self._events.setdefault(event.container_id, deque(maxlen=self._per_container))
         if any(event == known for known in own if known.at == event.at):
             return False
@@ -45,7 +45,7 @@ class EventWindow:
         return True
 
     def all(self) -> tuple[EngineEvent, ...]:
-        """What is still in the window before the newest event, oldest first."""
+        """Return the events still in the window before the newest one, oldest first."""
         newest = max((own[-1].at for own in self._events.values()), default=None)
         if newest is not None and any(newest - own[0].at > EVENTS_KEPT for own in self._events.values()):
             self._keep([one for own in self._events.values() for one in own if newest - one.at <= EVENTS_KEPT])
@@ -59,7 +59,7 @@ class EventWindow:
 
 
 class WatchBuffer:
-    """Turns what a look saw into a whole Snapshot, with all that a look cannot see."""
+    """Builds whole snapshots: the last look, completed by events, samples and counts from before."""
 
     def __init__(self, host: str, now: datetime, settings: WatchSettings, *, is_platform: bool = False) -> None:
         self._settings = settings
@@ -83,7 +83,7 @@ class WatchBuffer:
         return self._window.add(event)
 
     def take_samples(self, samples: Mapping[str, Sample]) -> None:
-        """Remember one round; containers that are not in it are forgotten after a while."""
+        """Remember one round of samples; containers missing from it are forgotten after a while."""
         for name, sample in samples.items():
             self._samples.setdefault(name, deque()).append(sample)
         newest = max((sample.at for sample in samples.values()), default=None)
@@ -99,9 +99,9 @@ class WatchBuffer:
     def take_look(
         self, seen: Snapshot, *, only: Collection[str], began: float, oom_kills: Mapping[str, int] | None = None
     ) -> None:
-        """Remember what a look at `only` (nothing: at everything) saw.
+        """Remember the result of a look at `only` (empty: at everything).
 
-        Looks overlap: what one that began later has already seen is not undone. `began` is of any steady time.
+        Looks overlap: the result of one that began later is not undone. `began` is of any steady clock.
         """
         self._containers = self._merged(self._containers, seen.containers, only, began)
         self._host = seen.host
@@ -109,7 +109,7 @@ class WatchBuffer:
         self._oom_kills = self._oom_kills if oom_kills is None else oom_kills
 
     def whole(self, *, at: datetime, own_acts: Sequence[OwnAct] = ()) -> Snapshot:
-        """One snapshot of all that was seen and heard; it becomes the last one."""
+        """Make one snapshot of everything remembered; it becomes the last one."""
         containers = self._containers
         self._count(containers.values(), at)
         self.snapshot = Snapshot(
@@ -141,13 +141,13 @@ class WatchBuffer:
         return merged
 
     def blind(self, *, at: datetime, since: datetime, problem: str, says: Text | None = None) -> Snapshot:
-        """The last snapshot, marked as not answering since a moment; it becomes the last one."""
+        """Mark the last snapshot as unreachable since a moment; the result becomes the last one."""
         host = replace(self.snapshot.host, is_reachable=False, problem=problem, says=says)
         self.snapshot = replace(self.snapshot, at=at, host=host, unreachable_since=since)
         return self.snapshot
 
     def restarted_since(self, since: datetime) -> list[str]:
-        """Names of the containers whose RestartCount is higher now than at `since` (or when first seen after it)."""
+        """Return the names of the containers whose RestartCount has grown since then (or since first seen after it)."""
         return [name for name, own in self._counts.items() if _growth(own, since) > 0]
 
     def _count(self, containers: Collection[Container], at: datetime) -> None:
@@ -169,7 +169,7 @@ class WatchBuffer:
 
 
 def _growth(counts: Sequence[tuple[datetime, str, int]], since: datetime) -> int:
-    """By how much it rose after `since`; a manual start, which sets it to 0, and a new container begin anew."""
+    """Return the growth after `since`; a manual start, which sets the count to 0, and a new container begin anew."""
     before = next((entry for entry in reversed(counts) if entry[0] <= since), None)
     after = [entry for entry in counts if entry[0] > since]
     grown = 0

@@ -1,4 +1,4 @@
-"""Watches one host: events wake it, looks tell it how things stand, detectors say what is wrong."""
+"""Watches one host: events wake it, looks show its state, detectors find the problems."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ log = structlog.get_logger(__name__)
 
 URGENT = frozenset({EventKind.DIE, EventKind.DESTROY})
 FORETELLING = frozenset({EventKind.KILL, EventKind.OOM})
-"""Kept, but no reason to look: the end that they may bring tells itself, and a look now would only delay that one."""
+"""Kept, but no reason to look: an exit that follows has its own event, and a look now would only delay that one."""
 HISTORY_S = 0.3
-"""How long the first look waits for the events of the last minutes."""
+"""Time for which the first look waits for the events of the last minutes."""
 CALL_LIMIT_S = 30.0
-"""A source has its own time limits; this one is for a source that forgets them."""
+"""A source has time limits of its own; this one is for a source that forgets them."""
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 5.0
 BREATH = 100
 STEADY_S = 5.0
 """A stream that lived this long may be opened again at once."""
 LATER_LOOKS_S = {EventKind.OOM: (1.1,), EventKind.PAUSE: (3.1,), EventKind.CREATE: (1.0, 3.0), EventKind.DIE: (1.0,)}
-"""Events after which the engine settles by itself: what they mean shows a little later."""
+"""Events after which the engine needs a moment: their effect shows a little later."""
 
 
 class AlertSink(Protocol):
-    """Who hears of alerts (the desk)."""
+    """Receiver of alerts (the tracker)."""
 
     async def raise_alert(self, alert: Alert, topology: Topology) -> object:
-        """An alert is new, happened again, or is now known better (same moment, other words)."""
+        """Raise an alert that is new, happened again, or is now known better (same moment, other words)."""
         ...
 
     async def clear_alert(self, fingerprint: str) -> object:
-        """An alert is over."""
+        """Clear an alert."""
         ...
 
 
@@ -61,7 +61,7 @@ OwnActs = Callable[[datetime], Awaitable[Sequence[OwnAct]]]
 
 
 class Watcher:
-    """One host's eyes; an async context manager. `has_looked` is set once its first full look is done."""
+    """Watches one host; an async context manager. `has_looked` is set once its first full look is done."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class Watcher:
         settle_s: float = 30.0,
         around: Callable[[], Inventory] | None = None,
     ) -> None:
-        """`settle_s`: how long an event's target must stand before the alert clears by itself.
+        """Create it; `settle_s`: time for which an event's target must stay well before the alert clears by itself.
 
-        `around`: everything that is watched, for detectors of a platform, which look at what runs elsewhere.
+        `around`: returns everything that is watched, for a platform's detectors, which also look at the hosts.
         """
         self._source = source
         self._sink = sink
@@ -114,7 +114,7 @@ class Watcher:
     ) -> None:
         await self._tasks.stop()
 
-    # -- what others ask --------------------------------------------------------------------------------------------
+    # -- queries ----------------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -123,44 +123,44 @@ class Watcher:
 
     @property
     def is_blind(self) -> bool:
-        """Whether the engine does not answer, or has not been looked at yet."""
+        """True while the engine does not respond, or has not been looked at yet."""
         return self._lost_since is not None or not self.has_looked.is_set()
 
     @property
     def broken_detectors(self) -> tuple[str, ...]:
-        """Names of the detectors that fail now: what they look for goes unseen."""
+        """Names of the failing detectors: the problems they look for are missed."""
         return self._board.broken_detectors
 
     def snapshot(self) -> Snapshot:
-        """The host as last seen."""
+        """Return the host as last seen."""
         return self._buffer.snapshot
 
     def inventory(self) -> Inventory:
-        """The host's part of the inventory, as last seen."""
+        """Return the host's part of the inventory, as last seen."""
         return self._buffer.snapshot.inventory()
 
     def topology(self) -> Topology:
-        """Who depends on whom, as last seen."""
+        """Return the dependency graph, as last seen."""
         return topology(self.inventory(), self.name)
 
     def firing(self) -> tuple[Firing, ...]:
-        """The alerts that are on."""
+        """Return the firing alerts."""
         return self._board.firing()
 
     def is_firing(self, fingerprint: str) -> bool:
-        """Whether that alert is on: raised, and not calm for long enough to be cleared."""
+        """Return whether the alert is firing: raised, and not calm for long enough to be cleared."""
         return self._board.is_firing(fingerprint)
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
-        """Whether that trouble was seen to happen again after a moment."""
+        """Return whether it occurred again after `since`."""
         return self._board.recurred(fingerprint, since)
 
     def is_quiet(self, fingerprint: str, since: datetime) -> bool:
-        """Whether, by a look made after `since`, that trouble is over as its detector's kind defines it."""
+        """Return whether, by a look made after `since`, the alert is over by its detector's kind."""
         return self.why_not_quiet(fingerprint, since) is None
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
-        """What still speaks against it being over; None: nothing."""
+        """Return the reason why the alert is not over; None: it is."""
         is_about_itself = AlertKind(fingerprint.partition(":")[0]).traits.is_unreachable
         if self.is_blind and not is_about_itself:
             return text(
@@ -171,28 +171,28 @@ class Watcher:
         return self._board.why_not_quiet(fingerprint, self._view(), since, self._buffer.restarted_since(since))
 
     def is_about(self, fingerprint: str) -> bool:
-        """Whether this watcher is the one that raises and clears that trouble."""
+        """Return whether this watcher raises and clears that alert."""
         name, _, target = fingerprint.partition(":")
         kind = AlertKind(name)
         is_own = target.partition("/")[0] == self.name
         return kind in self._board.raises and (is_own or (self._around is not None and not kind.traits.is_about_watch))
 
     def speaks_of(self, host: str) -> bool:
-        """Whether it watches that host, or has an alert on about it."""
+        """Return whether it watches that host, or has a firing alert about it."""
         return host == self.name or any(firing.alert.host == host for firing in self.firing())
 
     def last_seen(self, fingerprint: str) -> datetime | None:
-        """When that trouble was last seen to happen; None: never."""
+        """Return the time of its last occurrence; None: it was never seen."""
         return self._board.last_seen(fingerprint)
 
     def adopt(self, alerts: Iterable[Alert]) -> None:
-        """Take up alerts that were on when the program ended; to be done before it is entered."""
+        """Adopt alerts that were firing when the last run ended; call it before entering the watcher."""
         for alert in alerts:
             if self.is_about(alert.fingerprint):
                 self._board.adopt(alert)
 
     def poke(self, *names: str) -> None:
-        """Make it look now: at these containers, or at everything."""
+        """Request a look now, at these containers or at everything."""
         now = asyncio.get_running_loop().time()
         for name in names or (EVERYTHING,):
             self._agenda.want(name, now)
@@ -234,7 +234,7 @@ class Watcher:
     # -- looks ------------------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Begin the looks that are due, each in a task of its own: an engine that is slow about one delays no other."""
+        """Begin the looks that are due, each in a task of its own, so that a slow one delays no other."""
         loop = asyncio.get_running_loop()
         await self._hear_history()
         self._agenda.want(EVERYTHING, loop.time())
@@ -263,12 +263,12 @@ class Watcher:
             self._wake.set()
 
     def _next_full_s(self) -> float:
-        """Usually `poll_s`; of an engine that does not answer, growing from half a second."""
+        """Return the pause before the next full look: `poll_s`, or a growing one while the engine does not respond."""
         self._rest_s = min(self._rest_s * 2, LONGEST_REST_S) if self._lost_since else FIRST_REST_S
         return self._rest_s if self._lost_since else self._settings.poll_s
 
     async def _hear_history(self) -> None:
-        """Give the events of the last minutes a moment to arrive: they say who stopped what."""
+        """Wait a moment for the events of the last minutes, which tell who stopped a container."""
         loop = asyncio.get_running_loop()
         end, heard = loop.time() + HISTORY_S, -1
         while heard != len(self._buffer) and loop.time() < end:
@@ -276,7 +276,7 @@ class Watcher:
             await asyncio.sleep(HISTORY_S / 4)
 
     async def look(self, *names: str) -> Snapshot:
-        """Look now, at these containers or at everything; what is found has been raised when it returns."""
+        """Look now, at these containers or at everything; on return, the alerts found have been raised."""
         await self._see(names)
         await self._judge()
         return self.snapshot()
@@ -303,7 +303,7 @@ class Watcher:
         self._is_complete = self._is_complete or not names
 
     async def _judge(self) -> None:
-        """Make one snapshot of all that was seen and heard, ask the detectors, and hand on what is new."""
+        """Make one snapshot of everything known, run the detectors, and pass on the changes."""
         async with self._judging:
             self._has_news = False
             now = self._clock.now()
@@ -326,7 +326,7 @@ class Watcher:
             self._lost_since = self._clock.now()
 
     async def _tell(self) -> None:
-        """In order; what the sink could not take stays first in line for the next time."""
+        """Pass on the changes in order; those that the sink could not take stay first in line for the next time."""
         while self._untold:
             change = self._untold[0]
             if change.is_over:
@@ -346,7 +346,7 @@ class Watcher:
     # -- samples ----------------------------------------------------------------------------------------------------
 
     async def _measure(self) -> None:
-        """One round of resources every `stats_s`; while the engine does not answer, none."""
+        """Measure the resources every `stats_s`; skipped while the engine does not respond."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
