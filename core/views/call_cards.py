@@ -1,4 +1,4 @@
-"""Cards about a person's own wish: what is being done, what is asked, and how it ended."""
+"""Cards of a person's own requests: progress, approval and result."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ END_TONES = {
 
 
 def running_card(says: Words, state: CallState) -> Card:
-    """The wish is under way, or how it ended, in a sign."""
+    """Return the card of a call that is running or has ended, with a sign for its state."""
     tone = END_TONES.get(state, Tone.BUSY)
     tail: Words = "" if state.is_final else "…"
     return Card(blocks=(line(says, tail, tone=tone),))
 
 
 def group_card(records: Sequence[CallRecord]) -> Card:
-    """Several wishes that belong together, each with its sign and, where it went wrong, its reason."""
+    """Return the card of several calls that belong together, each with its sign and, after a failure, its reason."""
     blocks: list[Block] = []
     for record in records:
         says: Words = record.call.says or Text(f"action.{record.call.action}")
@@ -45,14 +45,14 @@ def group_card(records: Sequence[CallRecord]) -> Card:
 
 
 def group_end_card(records: Sequence[CallRecord]) -> Card:
-    """How several wishes ended, in one line."""
+    """Return the card of several calls that have ended, in one line."""
     good = sum(record.state is CallState.OK for record in records)
     says = text("call.group_ended", good=good, count=len(records))
     return Card(blocks=(line(says, tone=Tone.GOOD if good == len(records) else Tone.BAD),))
 
 
 def end_card(record: CallRecord, says: Words, names: Mapping[str, str]) -> Card:
-    """The truth about how a call ended."""
+    """Return the card of a call that has ended."""
     if record.result is not None:
         message: Words = record.result.message
     elif record.state is CallState.DENIED and record.approved_by is None:
@@ -66,7 +66,7 @@ def end_card(record: CallRecord, says: Words, names: Mapping[str, str]) -> Card:
 
 
 def preview_blocks(approval: Approval) -> list[Block]:
-    """What exactly would be done, and what should be known before saying yes."""
+    """Return the exact effect of the calls, and the warnings to read before approving."""
     blocks: list[Block] = [line(warning, tone=Tone.WARNING) for warning in approval.warnings]
     if approval.preview:
         blocks.append(Folded(lines=approval.preview, is_code=True, is_diff=is_diff(approval.preview)))
@@ -74,7 +74,7 @@ def preview_blocks(approval: Approval) -> list[Block]:
 
 
 def question_card(approval: Approval, now: datetime, zone: tzinfo, names: Mapping[str, str]) -> Card:
-    """One question to people, open or closed."""
+    """Return the card of one approval, pending or decided."""
     is_open = approval.state is ApprovalState.PENDING
     blocks: list[Block] = []
     for says in approval.says:

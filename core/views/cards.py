@@ -1,4 +1,4 @@
-"""What a face shows, as structure: a title, lines, folded details and buttons, without any markup."""
+"""Cards as structure: a title, lines, folded details and buttons, without any markup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Words = Text | str
 
 
 class Tone(StrEnum):
-    """What a line is like, seen from three steps away; a face chooses the sign."""
+    """Meaning of a line, for which a face chooses the sign."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -38,7 +38,7 @@ class Tone(StrEnum):
 
 
 class TextStyle(StrEnum):
-    """How a piece of a line is set."""
+    """Style of a piece of a line."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -53,7 +53,7 @@ class Span:
     words: Words
     style: TextStyle = TextStyle.PLAIN
     subject: str = ""
-    """The name that the sentence is about: it stands out in it, or before it where the sentence does not name it."""
+    """The name that the sentence is about: emphasised in it, or put before it if the sentence does not contain it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +78,16 @@ class Folded:
     heading: Words | None = None
     is_code: bool = False
     is_diff: bool = False
-    """Lines of a unified diff: a short one is shown open, with what is taken away and added told apart."""
+    """Lines of a unified diff: a short one is shown open, with removed and added lines marked."""
     keep_end: bool = False
-    """What to keep when it must be shortened: the newest lines (logs) or the first ones."""
+    """Keep the last lines when it must be shortened (logs), else the first ones."""
 
 
 Block = Line | Gap | Folded
 
 
 class ButtonAction(StrEnum):
-    """What a button is for; a face turns it into a payload of its own."""
+    """Action of a button; a face turns it into a payload of its own."""
 
     APPROVE = "approve"
     DENY = "deny"
@@ -105,7 +105,7 @@ class ButtonAction(StrEnum):
 
 
 class ButtonStyle(StrEnum):
-    """How a button stands out."""
+    """Style of a button."""
 
     NORMAL = "normal"
     PRIMARY = "primary"
@@ -123,7 +123,7 @@ class CardButton:
     subject: str = ""
     """An approval's id, an incident's number, or a command's name."""
     detail: str = ""
-    """The command's words, or how many confirmations the presser has seen."""
+    """The command's words, or the number of confirmations that the presser has seen."""
     only_for: int | None = None
     """Numeric id of the one person who may press it; None: anybody with the role."""
 
@@ -144,37 +144,37 @@ class Card:
     blocks: tuple[Block, ...]
     buttons: tuple[tuple[CardButton, ...], ...] = field(default=())
     attachment: Attachment | None = None
-    """What the rest is the caption of."""
+    """The file or picture that the rest is the caption of."""
     is_replaced: bool = False
-    """A question or a page: what a tap on it brings takes its place."""
+    """A question or a page: the answer to a tap on it replaces it."""
 
 
 def line(*pieces: Words | Span, tone: Tone | None = None, indent: bool = False) -> Line:
-    """A line of plain pieces and spans."""
+    """Return a line of plain pieces and spans."""
     spans = tuple(piece if isinstance(piece, Span) else Span(words=piece) for piece in pieces)
     return Line(spans=spans, tone=tone, indent=indent)
 
 
 def strong(words: Words) -> Span:
-    """A piece that stands out."""
+    """Return an emphasised piece."""
     return Span(words=words, style=TextStyle.STRONG)
 
 
 def code(words: Words) -> Span:
-    """A piece set as code: identifiers to copy."""
+    """Return a piece set as code: identifiers to copy."""
     return Span(words=words, style=TextStyle.CODE)
 
 
 def about(subject: str, words: Words) -> Span:
-    """A sentence in which the name it is about stands out."""
+    """Return a sentence with the name it is about emphasised."""
     return Span(words=words, subject=subject)
 
 
 def faint(words: Words) -> Span:
-    """A piece that stands back."""
+    """Return a less prominent piece."""
     return Span(words=words, style=TextStyle.FAINT)
 
 
 def said(words: Words, tone: Tone | None = None) -> Card:
-    """A card of one sentence."""
+    """Return a card of one sentence."""
     return Card(blocks=(line(words, tone=tone),))

@@ -1,4 +1,4 @@
-"""The living card of a deploy: how far it is, how it ended and why, what it changed, and who ordered it."""
+"""The card of a deploy: its progress, result and reason, its changes, and the person who ordered it."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ TAIL_SHOWN = 6
 LAST_LINE_SHOWN = 120
 CHANGES_SHOWN = 6
 BY_ITSELF = "deploy"
-"""Actor id of what takes back a rollback or update that went wrong."""
+"""Actor id for automatic rollbacks of a failed rollback or update."""
 TAKEN_BACK = frozenset({DeployKind.ROLLBACK, DeployKind.UPDATE})
-"""These go back to where they were without being told to, or ask."""
+"""These are undone automatically when they fail, without a question."""
 CANCEL = "!cancel"
-"""Behind a stack's name in /deploy: take it out of the queue."""
+"""Suffix to a stack's name in /deploy: remove it from the queue."""
 BLIND = "deploys.unreachable"
-"""What a deploy says while the platform does not answer: its log stands still, and a person must know why."""
+"""Shown for a deploy while the platform does not respond, to explain why its log stands still."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthyCount:
-    """How many services of the stack are well now."""
+    """Number of services of the stack that are healthy now."""
 
     well: int
     total: int
@@ -62,7 +62,7 @@ class HealthyCount:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployView:
-    """A deploy with everything its card tells."""
+    """A deploy with all data for its card."""
 
     deploy: Deploy
     now: datetime
@@ -70,24 +70,24 @@ class DeployView:
     names: Mapping[str, str] = field(default_factory=dict)
     """People's names by actor id."""
     call: CallRecord | None = None
-    """What ordered it, where the records hold it."""
+    """The call that ordered it, if it is in the records."""
     services: HealthyCount | None = None
     """None: its containers are not seen from here."""
     changes: Sequence[Text] = ()
-    """What differs from the version that ran before."""
+    """Differences from the version that ran before."""
     good_from: datetime | None = None
-    """When the version was brought up first that a rollback goes back to."""
+    """First deployment of the version that a rollback returns to."""
 
     @property
     def ended_by_call(self) -> CallRecord | None:
-        """The call, where it ended without any verdict: the order itself failed."""
+        """The call, if it ended without a verdict because the order itself failed."""
         if self.call is None or self.deploy.phase.is_over or not self.call.state.is_final:
             return None
         return self.call
 
 
 def deploy_card(view: DeployView) -> Card:
-    """The card as it stands now; one that is over never changes any more."""
+    """Return the current card; one of a finished deploy never changes any more."""
     deploy, broken = view.deploy, view.ended_by_call
     tone = Tone.BAD if broken else PHASE_TONES[deploy.phase]
     what = text(f"deploy_card.what.{deploy.what}")
@@ -105,21 +105,21 @@ def deploy_card(view: DeployView) -> Card:
 
 
 def progress_blocks(deploy: Deploy, now: datetime, services: HealthyCount | None = None) -> tuple[Block, ...]:
-    """How far it is, for the card of an incident, under the step that ordered it."""
+    """Return the progress of a deploy, for an incident's card, under the step that ordered it."""
     view = DeployView(deploy=deploy, now=now, zone=now.tzinfo or UTC, services=services)
     told: list[Block] = [line(_stands(view), tone=PHASE_TONES[deploy.phase]), *_more(view), *_log(deploy)]
     return tuple(replace(one, indent=True) if isinstance(one, Line) else one for one in told)
 
 
 def ordered_by(deploy: Deploy, names: Mapping[str, str] | None = None) -> Words:
-    """Who ordered it: a person's name, a runbook's, or the guardian itself, which took back what went wrong."""
+    """Return the name of a person or runbook that ordered it, or the sentence for an automatic one."""
     if deploy.requested_by == BY_ITSELF:
         return text("deploy_card.by_itself")
     return (names or {}).get(deploy.requested_by) or deploy.requested_name or "–"
 
 
 def verdict_line(deploy: Deploy) -> Card:
-    """The verdict in one line, for whoever waits for it."""
+    """Return the verdict in one line, for whoever waits for it."""
     says = deploy.says
     if says is None or deploy.phase is DeployPhase.GOOD:
         is_back = deploy.phase is DeployPhase.GOOD and deploy.what is DeployKind.ROLLBACK
@@ -130,9 +130,9 @@ def verdict_line(deploy: Deploy) -> Card:
 def incident_buttons(
     incident: Incident, deploys: Sequence[Deploy], *, is_asked: bool = False
 ) -> tuple[tuple[CardButton, ...], ...]:
-    """What one wants to press under an incident that comes of a deploy, in rows; nothing under any other.
+    """Return the buttons under an incident that is related to a deploy, in rows; none under any other.
 
-    `is_asked`: a repair waits for an answer, beside which a way back of one's own would only confuse.
+    `is_asked`: a repair waits for approval, so that a rollback button beside it would only confuse.
     """
     kinds = [alert.kind.traits for alert in incident.alerts]
     if incident.stack is None or not (deploys or any(kind.is_about_deploys for kind in kinds)):
@@ -150,7 +150,7 @@ def incident_buttons(
 
 
 def _stands(view: DeployView) -> Text:
-    """The phase in a few words, with its seconds."""
+    """Return the phase in a few words, with its duration."""
     deploy, now = view.deploy, view.now
     phase = deploy.phase
     if phase is DeployPhase.RUNNING:
@@ -167,7 +167,7 @@ def _stands(view: DeployView) -> Text:
 
 
 def _more(view: DeployView) -> Iterator[Block]:
-    """What it waits for, or its verdict in a sentence, and the true error where the sentence does not name it."""
+    """Yield the reason for waiting or the verdict, and the root error if the verdict does not name it."""
     deploy, services = view.deploy, view.services
     if deploy.phase.is_bad and deploy.error_line and not _names(deploy.says, deploy.error_line):
         yield Folded(lines=(deploy.error_line,), is_code=True)
@@ -181,7 +181,7 @@ def _more(view: DeployView) -> Iterator[Block]:
 
 
 def _sentences(says: Text) -> list[Text]:
-    """A text that is made of a first and a second one: each of them."""
+    """Split a text made of a first and a second one into its sentences."""
     parts = [says.values.get(name) for name in ("first", "second")]
     found = [one for one in parts if isinstance(one, Text)]
     return (
@@ -192,13 +192,13 @@ def _sentences(says: Text) -> list[Text]:
 
 
 def _names(says: Text | None, error_line: str) -> bool:
-    """Whether the sentence tells the error already."""
+    """Return whether the sentence already contains the error."""
     values = says.values.values() if says is not None else ()
     return any(_names(one, error_line) if isinstance(one, Text) else one == error_line for one in values)
 
 
 def _log(deploy: Deploy) -> Iterator[Block]:
-    """Its last lines while it runs, and after a failure whose line nobody could find."""
+    """Yield the last log lines while it runs, and after a failure without a known error line."""
     is_telling = deploy.phase is DeployPhase.RUNNING or (deploy.phase is DeployPhase.FAILED and not deploy.error_line)
     if is_telling and deploy.log_tail:
         tail = tuple(one or " " for one in deploy.log_tail[-TAIL_SHOWN:])
@@ -256,7 +256,7 @@ def _buttons(deploy: Deploy) -> Iterator[tuple[CardButton, ...]]:
 
 
 def can_go_back(deploy: Deploy) -> bool:
-    """Whether its verdict calls for the version before, and there is one."""
+    """Return whether its verdict calls for a rollback and there is a version to return to."""
     if deploy.phase not in (DeployPhase.FAILED, DeployPhase.CRASHED) or deploy.what in TAKEN_BACK:
         return False
     return deploy.version_before is not None or deploy.managed_kind is ManagedKind.APPLICATION

@@ -8,7 +8,7 @@ GAP = "⋯"
 
 
 def phone_diff(lines: Sequence[str]) -> tuple[str, ...]:
-    """The diff's lines; what is no diff comes back as it is."""
+    """Return the diff's lines for a phone; lines that are no diff are returned as they are."""
     if not is_diff(lines):
         return tuple(lines)
     kept = [one for one in lines if not one.startswith(("---", "+++"))]
@@ -20,5 +20,5 @@ def phone_diff(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_diff(lines: Sequence[str]) -> bool:
-    """Whether lines are taken away or added."""
+    """Return whether these are lines of a diff."""
     return any(one[:1] in ("+", "-") for one in lines) and all(one[:1] in ("+", "-", " ", "@", "") for one in lines)

@@ -1,4 +1,4 @@
-"""Evidence as lines of a card: its name and value in people's words, by the source where it was read."""
+"""Evidence as lines of a card: its name and value in people's words, by source."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SOURCES = (
     ("events", "events"),
     ("history.", "history"),
 )
-"""How sources begin, with the name of their sentence."""
+"""Beginnings of sources, with the key of their sentence."""
 LONG_S = 120
-"""From here on a span is told in minutes, hours and days."""
+"""From this length on a time span is shown in minutes, hours and days."""
 
 
 def evidence_blocks(incident: Incident) -> list[Block]:
-    """All its evidence, folded."""
+    """Return all evidence of an incident, folded."""
     items = incident.evidence()
     lines: list[Words] = []
     for source in dict.fromkeys(item.source for item in items):
@@ -45,7 +45,7 @@ def evidence_blocks(incident: Incident) -> list[Block]:
 
 
 def telling_facts(incident: Incident) -> Iterator[Block]:
-    """The facts that the diagnosis rests on (all, while there is none), by source; what is not so is left out."""
+    """Yield the facts behind the diagnosis (all, without one) by source, leaving out false and empty ones."""
     wanted = incident.diagnosis.evidence if incident.diagnosis else ()
     by_name = _facts_of_root(incident)
     chosen = [by_name[name] for name in wanted if name in by_name] or list(by_name.values())
@@ -62,7 +62,7 @@ def telling_facts(incident: Incident) -> Iterator[Block]:
 
 
 def _source(source: str) -> Words:
-    """Where it was read, in people's words where these are words; a command and its object stay as they are typed."""
+    """Return the source in people's words; a command and its object are shown as they are typed."""
     for start, key in _SOURCES:
         if source.startswith(start):
             return text(f"evidence.source.{key}", what=source[len(start) :].strip())
@@ -70,7 +70,7 @@ def _source(source: str) -> Words:
 
 
 def _facts_of_root(incident: Incident) -> dict[str, Evidence]:
-    """By name; where several services share an incident, the root's fact is the one that the diagnosis rests on."""
+    """Return evidence by name; if several services share an incident, the root's fact wins."""
     root = incident.culprit or incident.target
     own = [item for alert in incident.alerts if alert_title(alert) == root for item in alert.evidence]
     return {item.name: item for item in (*incident.evidence(), *own, *incident.gathered)}
@@ -103,7 +103,7 @@ def _value(item: Evidence) -> Words:
 
 
 def _listed(name: str, values: Sequence[str]) -> Words:
-    """A few words, each as people read it, or plain values in one short piece."""
+    """Return a few words, each as people read it, or plain values in one short piece."""
     keys = [word_key(name, one) for one in values]
     if not all(keys) or not keys:
         return _short(", ".join(values)) or "–"

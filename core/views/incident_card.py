@@ -1,4 +1,4 @@
-"""The living card of an incident: what and where, why, the plan, who suffers, how it stands, and what one can press."""
+"""The card of an incident: problem and target, cause, plan, affected services, state, and buttons."""
 
 from __future__ import annotations
 
@@ -61,45 +61,45 @@ STEP_TONES = {
 SAID_BY_ITSELF = frozenset(
     {IncidentState.RESOLVED, IncidentState.RECOVERED, IncidentState.MERGED, IncidentState.CLOSED}
 )
-"""Ends whose line says all that the outcome's sentence says."""
+"""Final states whose own line makes the outcome's sentence redundant."""
 AFFECTED_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentView:
-    """An incident with everything its card tells."""
+    """An incident with all data for its card."""
 
     incident: Incident
     approvals: Sequence[Approval] = ()
-    """All of the incident that the records hold; only the open ones are asked."""
+    """All recorded approvals of the incident; only the pending ones are asked."""
     calls: Sequence[CallRecord] = ()
     now: datetime
     zone: tzinfo
     names: Mapping[str, str] = field(default_factory=dict)
     """People's names by actor id."""
     under: Mapping[str, Sequence[Block]] = field(default_factory=dict)
-    """What stands under a step while it is under way and after it failed, by its call's key."""
+    """Blocks below a step while it is under way and after it failed, by its call's key."""
     more_buttons: tuple[tuple[CardButton, ...], ...] = ()
 
     @property
     def asked(self) -> list[Approval]:
-        """The open questions, in the order of the steps they belong to."""
+        """The pending approvals, in the order of their steps."""
         order = {key: place for place, key in enumerate(record.call.key for record in self.calls)}
         pending = [one for one in self.approvals if one.state is ApprovalState.PENDING]
         return sorted(pending, key=lambda one: order.get(one.call_keys[0], 0) if one.call_keys else 0)
 
     def named(self, says: Text) -> Text:
-        """The sentence with a person's name where the records hold the number."""
+        """Return the sentence with a person's name in place of the id, if it is known."""
         who = says.values.get("who")
         return Text(says.key, {**says.values, "who": self.name(who)}) if isinstance(who, str) else says
 
     def name(self, actor_id: str | None) -> str:
-        """How a person is called."""
+        """Return a person's name."""
         return self.names.get(actor_id or "", (actor_id or "").removeprefix("tg:")) or "–"
 
 
 def incident_card(view: IncidentView) -> Card:
-    """The card as it stands now; the same records give the same card."""
+    """Return the current card; the same records give the same card."""
     blocks: list[Block] = [_title(view.incident), Gap()]
     blocks += _cause(view.incident)
     blocks += _steps(view)
@@ -111,7 +111,7 @@ def incident_card(view: IncidentView) -> Card:
 
 
 def full_card(view: IncidentView) -> Card:
-    """The card with all its evidence and its whole story."""
+    """Return the card with all its evidence and its whole timeline."""
     incident = view.incident
     blocks: list[Block] = [
         _title(incident),
@@ -134,7 +134,7 @@ def full_card(view: IncidentView) -> Card:
 
 
 def why_card(view: IncidentView) -> Card:
-    """Why the guardian thinks so: the diagnosis, the model's own words, and every piece of evidence."""
+    """Return the reasons for the diagnosis: the cause, the model's explanation, and all evidence."""
     incident = view.incident
     title = text("card.why_title", id=incident.id, target=incident.target)
     blocks: list[Block] = [line(strong(title), tone=Tone.WATCH)]
@@ -191,19 +191,19 @@ def _steps(view: IncidentView) -> Iterator[Block]:
 
 
 def _places(view: IncidentView) -> dict[str, int]:
-    """Which button stands for which step, by the call's key; empty while there is only one question."""
+    """Return the number of each step's button by its call's key; empty if there is only one question."""
     asked = view.asked if len(view.asked) > 1 else ()
     return {key: place for place, approval in enumerate(asked, start=1) for key in approval.call_keys}
 
 
 def _present(calls: Sequence[CallRecord]) -> list[CallRecord]:
-    """The calls of the latest plan."""
+    """Return the calls of the latest plan."""
     last = max((record.call.attempt for record in calls), default=0)
     return [record for record in calls if record.call.attempt == last]
 
 
 def _stage(calls: Sequence[CallRecord]) -> str:
-    """Where a plan stands: proposed, under way, done, tried in vain, or never begun."""
+    """Return the stage of a plan: proposed, under way, done, tried in vain, or never begun."""
     states = {record.state for record in calls}
     if not states or CallState.ASKED in states:
         return "proposed"
@@ -317,7 +317,7 @@ def _buttons(view: IncidentView) -> Iterator[tuple[CardButton, ...]]:
 
 
 def _all_at_once(asked: Sequence[Approval], subject: str) -> tuple[CardButton, ...]:
-    """One tap for the whole plan; what cannot be undone is confirmed step by step."""
+    """Return the buttons for the whole plan; irreversible steps are approved one by one."""
     deny = CardButton(press=ButtonAction.DENY_ALL, label=text("button.deny_all"), subject=subject)
     if any(one.confirmations_needed > 1 for one in asked):
         return (deny,)
@@ -332,7 +332,7 @@ def _all_at_once(asked: Sequence[Approval], subject: str) -> tuple[CardButton, .
 
 
 def approval_buttons(approval: Approval, place: int | None = None) -> tuple[CardButton, ...]:
-    """Yes and no for one question; the yes says which confirmation it is."""
+    """Return the approve and deny buttons of one question; a repeated confirmation shows its number."""
     seen = len(approval.confirmed_by)
     if seen:
         label = text("button.confirm", count=seen + 1, needed=approval.confirmations_needed)
@@ -349,5 +349,5 @@ def approval_buttons(approval: Approval, place: int | None = None) -> tuple[Card
 
 
 def digest_of(asked: Sequence[Approval]) -> str:
-    """Eight digits that stand for exactly these questions: a tap on all of them counts for no others."""
+    """Return eight digits that stand for exactly these approvals: a tap on all of them counts for no others."""
     return hashlib.sha256(" ".join(sorted(one.id for one in asked)).encode()).hexdigest()[:8]
