@@ -1,4 +1,4 @@
-"""Every setting with its default, as frozen models; the root fills them from the environment, then the YAML file."""
+"""All settings with their defaults, as frozen models; filled from the environment, then the YAML file, by the root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.text import Language
 
 
 class Autonomy(StrEnum):
-    """How much runbooks may do alone on a stack, least first."""
+    """Autonomy of runbooks on a stack, least first."""
 
     OBSERVE = "observe"
     """Only report."""
@@ -73,7 +73,7 @@ class EngineSettings(Section):
     threads: Annotated[int, Field(ge=2, le=64)] = 8
     """Threads for calls to this engine."""
     cgroup_root: Path = Path("/sys/fs/cgroup")
-    """Where CPU and memory of a local engine's containers are read. If it is missing, the Docker API is used."""
+    """Cgroup folder with CPU and memory of a local engine's containers. If it is missing, the Docker API is used."""
 
     @field_validator("url")
     @classmethod
@@ -97,7 +97,7 @@ class OllamaSettings(Section):
     parallel: Annotated[int, Field(ge=1)] = 1
     """Set it to the server's OLLAMA_NUM_PARALLEL."""
     queue: Annotated[int, Field(ge=1)] = 16
-    """How many requests may wait; further ones are refused at once."""
+    """Maximum number of waiting requests; further ones are refused at once."""
     timeout_s: Seconds = 300.0
     connect_timeout_s: Seconds = 5.0
     keep_alive: str = "30m"
@@ -124,26 +124,26 @@ class DokploySettings(Section):
     """Time limit of calls that may pull images or copy data: deploying a database, a backup."""
     connect_timeout_s: Seconds = 5.0
     at_once: Annotated[int, Field(ge=1, le=32)] = 8
-    """How many quick calls may run at the same time."""
+    """Maximum number of quick calls at the same time."""
     slow_at_once: Annotated[int, Field(ge=1, le=32)] = 4
-    """How many slow and long calls may run at the same time, besides the quick ones."""
+    """Maximum number of slow and long calls at the same time, besides the quick ones."""
     waiting: Annotated[int, Field(ge=1)] = 256
-    """How many calls may wait; further ones are refused at once."""
+    """Maximum number of waiting calls; further ones are refused at once."""
     pace_s: Annotated[float, Field(ge=0)] = 0.02
     """Minimum time between the starts of two calls."""
     retries: Annotated[int, Field(ge=0, le=3)] = 2
-    """How often a read is retried while Dokploy cannot be reached. A call that changes something is never retried."""
+    """Retries of a read while Dokploy cannot be reached. A call that changes something is never retried."""
     breaker_failures: Annotated[int, Field(ge=1)] = 5
     breaker_rest_s: Seconds = 15.0
     webhook_secret: SecretStr | None = None
     """The secret Dokploy's custom notification must send to `/hooks/dokploy` in the header `X-InfraGuardian-Secret`.
     Not set: notifications are not accepted."""
     poll_s: Seconds = 8.0
-    """How often the list of all deployments is fetched, in one call."""
+    """Polling interval of the list of all deployments, fetched in one call."""
     sweep_s: Seconds = 14.0
     """Pause between the other queries, which take turns: queue, projects, domains, backups."""
     follow_s: Seconds = 1.0
-    """How often a deploy started here is checked while it runs."""
+    """Polling interval of a deploy started here, while it runs."""
     never_after_s: Seconds = 20.0
     """A deploy that Dokploy has neither queued nor run after this time is reported as never arrived."""
     deploy_limit_s: Seconds = 3600.0
@@ -153,11 +153,11 @@ class DokploySettings(Section):
     ask_domains: bool = True
     """Check each domain over HTTP from here, with its certificate."""
     domains_s: Seconds = 300.0
-    """How often each domain is checked."""
+    """Interval between two checks of a domain."""
     certificate_days: Annotated[int, Field(ge=1)] = 7
     """A certificate that expires sooner than this is reported."""
     versions_kept: Annotated[int, Field(ge=2)] = 20
-    """How many versions of a stack are saved to roll back to."""
+    """Number of versions of a stack that are saved to roll back to."""
 
     @field_validator("url")
     @classmethod
@@ -181,7 +181,7 @@ class WatchSettings(Section):
     poll_s: Seconds = 10.0
     """Everything is checked at least this often; a Docker event triggers a check at once."""
     stats_s: Seconds = 10.0
-    """How often CPU and memory are measured."""
+    """Measurement interval of CPU and memory."""
     memory_near_pct: Percent = 92.0
     """Percent of the memory limit that raises an alert."""
     cpu_pegged_pct: Percent = 95.0
@@ -189,12 +189,12 @@ class WatchSettings(Section):
     cpu_throttled_pct: Percent = 50.0
     """Percent of the CPU quota periods in which the container was throttled."""
     sustained_s: Seconds = 120.0
-    """How long memory or CPU must stay above these percentages."""
+    """Minimum time above these percentages before an alert is raised."""
     crash_loop_restarts: Annotated[int, Field(ge=2)] = 3
     """This many restarts within `crash_loop_within_s` are a crash loop."""
     crash_loop_within_s: Seconds = 120.0
     unreachable_after_s: Seconds = 15.0
-    """How long Docker or Dokploy may fail to respond before an alert is raised."""
+    """Time without a response from Docker or Dokploy after which an alert is raised."""
     flap_changes: Annotated[int, Field(ge=2)] = 5
     """The same problem this many times within `flap_within_s` counts as flapping: one card that stays quiet."""
     flap_within_s: Seconds = 900.0
@@ -205,7 +205,7 @@ class WatchSettings(Section):
 
 
 class VerificationSettings(Section):
-    """How long a service must stay healthy after a repair."""
+    """Verification that a service stays healthy after a repair."""
 
     window_s: Seconds = 30.0
     """At least this long; longer for services that start slowly or have slow health checks."""
@@ -215,7 +215,7 @@ class VerificationSettings(Section):
 
 
 class PolicySettings(Section):
-    """What may be done without asking."""
+    """Limits of acting without approval."""
 
     autonomy: Autonomy = Autonomy.GUARDED
     """For stacks without a mode of their own: observe, propose, guarded or auto."""
@@ -229,7 +229,7 @@ class PolicySettings(Section):
     """Verified successes on a stack before a repair counts as proven there."""
     model_tokens_per_incident: Annotated[int, Field(ge=1000)] = 25_000
     approval_s: Seconds = 1800.0
-    """How long an approval request stays open."""
+    """Lifetime of an approval request."""
     second_person_for_destructive: bool = False
     """Require a second person to confirm anything destructive."""
     critical_words: tuple[str, ...] = (
@@ -262,7 +262,7 @@ class StackSettings(Section):
 
 
 class RetentionSettings(Section):
-    """How long records are kept. Open incidents stay with everything that belongs to them; lessons are kept forever."""
+    """Retention of records. Open incidents stay with everything that belongs to them; lessons are kept forever."""
 
     history_days: Annotated[int, Field(ge=1)] = 400
     """Closed incidents with their calls, approvals and cards; deploys; the audit log."""
@@ -281,8 +281,9 @@ class WebSettings(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8321
     """0: any free port."""
     hook_secrets: dict[str, SecretStr] = Field(default_factory=dict)
-    """What another system must send in the header `X-InfraGuardian-Secret` to `/hooks/<name>`, by that name; an address
-    without one takes nothing. Dokploy's is `dokploy.webhook_secret`."""
+    """Secrets by name: another system must send its own in the header `X-InfraGuardian-Secret` to `/hooks/<name>`; an
+    address without a secret accepts nothing. Dokploy's is `dokploy.webhook_secret`.
+    """
 
 
 class PlaygroundSettings(Section):
@@ -296,7 +297,7 @@ class DemoSettings(Section):
     """The simulated host."""
 
     incident_after_s: Seconds = 6.0
-    """When the simulated incident starts."""
+    """Delay until the simulated incident starts."""
 
 
 class Settings(Section):
@@ -333,7 +334,7 @@ class Settings(Section):
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """This program's own secrets, of every section: they must never be shown anywhere."""
+    """Return this program's own secrets from every section: they must never be shown."""
     known = list(_secrets(settings.model_copy(update={"database_url": None})))
     if settings.database_url is not None:
         password = urlsplit(settings.database_url.get_secret_value()).password
