@@ -1,1 +1,1 @@
-"""The words and the rules: pure, asynchronous over its own protocols; opens no file, socket or database."""
+"""Domain rules, pure and asynchronous over their own protocols; this package opens no file, socket or database."""

@@ -1,4 +1,4 @@
-"""Leaves a system alone that failed several times in a row, then lets one request try it."""
+"""Circuit breaker: stops requests to a system after several failures in a row, then lets one request test it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class CircuitBreaker:
-    """Closed: all pass. Open: none, for a rest. Half open: one; its fate decides."""
+    """Three states. Closed: all requests pass. Open: none, for a pause. Half open: one, whose result decides."""
 
     def __init__(
         self,
@@ -16,7 +16,7 @@ class CircuitBreaker:
         monotonic: Callable[[], float],
         refusal: Callable[[int, float], Exception],
     ) -> None:
-        """Open after so many failures in a row; `refusal(in_a_row, rest_s)` makes the error for who may not pass."""
+        """Open after `failures` failures in a row; `refusal(in_a_row, rest_s)` makes the error for refused requests."""
         self._limit = failures
         self._rest_s = rest_s
         self._monotonic = monotonic
@@ -27,13 +27,13 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """A request would be refused now."""
+        """True while requests are refused."""
         if self._closed_again_at is None:
             return False
         return self._is_probing or self._monotonic() < self._closed_again_at
 
     def refuse_if_open(self) -> None:
-        """Raise the refusal while nobody may pass."""
+        """Raise the refusal while the breaker is open."""
         if self.is_open:
             raise self._refusal(self._in_a_row, self._rest_s)
 
@@ -43,7 +43,7 @@ class CircuitBreaker:
         self._is_probing = self._closed_again_at is not None
 
     def succeeded(self) -> bool:
-        """Note an answer, be it an error of the system's own; True: the system is back."""
+        """Record an answer, even if it is an error of the system's own; True: the system is back."""
         is_back = self._closed_again_at is not None
         self._in_a_row = 0
         self._closed_again_at = None
@@ -51,7 +51,7 @@ class CircuitBreaker:
         return is_back
 
     def failed(self) -> bool:
-        """Note that it could not be reached, or refused for load; True: it is left alone from now on."""
+        """Record a failed connection or a refusal for load; True: the breaker has opened."""
         self._in_a_row += 1
         self._is_probing = False
         if self._in_a_row < self._limit:
@@ -61,5 +61,5 @@ class CircuitBreaker:
         return is_news
 
     def abandoned(self) -> None:
-        """Note a request that was cancelled or ran out of time: it says nothing about the system."""
+        """Record a request that was cancelled or ran out of time, which tells nothing about the system."""
         self._is_probing = False

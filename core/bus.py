@@ -1,4 +1,4 @@
-"""Typed publish/subscribe inside one process: tells, never carries work (an event may be lost, a run may not)."""
+"""Typed publish/subscribe inside one process, for news only: an event may be lost, so work belongs in a run."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Reaction:
-    """An event and who hears of it."""
+    """An event and its listener."""
 
     event: type
     listener: Callable[..., Awaitable[None]]
 
 
 def on(event: type[E], listener: Listener[E]) -> Reaction:
-    """A line of a table of events; the listener must take that event."""
+    """Return one entry of an event table, with the listener checked against the event."""
     return Reaction(event, listener)
 
 
 class Bus:
-    """Hands each event to the listeners of its class, in the order they subscribed.
+    """Passes each event to the listeners of its class, in the order of their subscription.
 
-    A listener that fails is logged and does not stop the others: whoever published has already committed its facts.
+    A failing listener is logged and does not stop the others: the publisher has already committed the facts.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Bus:
         self._listeners[event].append(listener)
 
     async def publish(self, event: object) -> None:
-        """Tell every listener; returns when all have been told."""
+        """Call every listener, one after the other, and return when all are done."""
         for listener in tuple(self._listeners[type(event)]):
             try:
                 await listener(event)

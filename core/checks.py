@@ -1,4 +1,4 @@
-"""One thing that `infraguardian check` looked at: fine, or what is wrong and the next step."""
+"""Result of one check of `infraguardian check`: fine, or the problem and the next step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.text import Text
 
 @dataclass(frozen=True, kw_only=True)
 class CheckLine:
-    """One thing that was looked at."""
+    """One check and its result."""
 
     name: Text
     ok: bool

@@ -1,4 +1,4 @@
-"""The time: injected everywhere, so that tests can set it."""
+"""The clock: injected everywhere, so that tests can set the time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time, injected."""
+    """A source of the current time."""
 
     def now(self) -> datetime:
-        """The moment, UTC-aware."""
+        """Return the current time, UTC-aware."""
         ...
 
 
@@ -18,5 +18,5 @@ class SystemClock:
     """The real time."""
 
     def now(self) -> datetime:
-        """The moment, UTC-aware."""
+        """Return the current time, UTC-aware."""
         return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Errors as people read them: in their language where there is a sentence, else as the error says itself."""
+"""Turns errors into text for people: in their language if there is a sentence, else the English message."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ PROBLEM_LIMIT = 400
 
 
 def problem_of(error: BaseException, redact: Callable[[str], str], limit: int = PROBLEM_LIMIT) -> Text | str:
-    """To be put into a sentence as its `problem`; free of secrets, the English one cut at `limit` characters."""
+    """Return an error as the `problem` of a sentence, free of secrets; its English message is cut at `limit`."""
     if isinstance(error, GuardianError) and error.says is not None:
         return with_values(error.says, redact)
     return redact(str(error))[:limit]
 
 
 def own_words(error: GuardianError) -> Text | str:
-    """The same inside of another error's `says`, where secrets are taken out later."""
+    """Return an error's sentence for use inside another error's, which is redacted later."""
     return error.says if error.says is not None else str(error)[:PROBLEM_LIMIT]
 
 
 def explained(error: Exception) -> Text:
-    """A whole sentence for whoever asked; an error that is not ours is called our failure, its details are logged."""
+    """Return a whole sentence for the person who asked; an unexpected error is called ours and logged."""
     if isinstance(error, TimeoutError):
         return text("chat.too_slow")
     if not isinstance(error, GuardianError):

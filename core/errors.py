@@ -24,10 +24,10 @@ from core.text import Text, text
 
 
 class GuardianError(Exception):
-    """Something this program knows how to explain: in English as itself, and in people's language by `says`."""
+    """An error that this program can explain: in English as its message, and in people's language by `says`."""
 
     says: Text | None = None
-    """The same for people; None: there is only the English sentence."""
+    """The same sentence for people; None: there is only the English message."""
 
     def __init__(self, *words: object, says: Text | None = None) -> None:
         super().__init__(*words)
@@ -36,11 +36,11 @@ class GuardianError(Exception):
 
 
 class SettingsError(GuardianError):
-    """A setting is wrong; the message names it, the value's problem and the next step."""
+    """A setting is wrong; the message names it, the problem with its value and the next step."""
 
 
 class RunbookError(GuardianError):
-    """A runbook is wrong; the message names file, line and a suggestion."""
+    """A runbook is wrong; the message names file and line, with a suggestion."""
 
 
 class UnknownAction(GuardianError):
@@ -63,7 +63,7 @@ class InvalidParams(GuardianError):
 
 
 class UnknownTarget(GuardianError):
-    """No stack, service or container fits the name."""
+    """No stack, service or container has that name."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
@@ -73,17 +73,17 @@ class UnknownTarget(GuardianError):
 
 
 class Refused(GuardianError):
-    """The policy, a role or a state does not allow it; the message says which."""
+    """The policy, a role or a state does not allow it; the message tells which."""
 
 
 def plain_reason(error: BaseException) -> str:
-    """The operating system's own word for why a connection failed, without the client library's wrapping."""
+    """Return the operating system's message for a failed connection, without the client library's wrapping."""
     inner = getattr(error, "os_error", error)
     return getattr(inner, "strerror", None) or str(error) or type(error).__name__
 
 
 class SystemUnavailable(GuardianError):
-    """An outside system cannot be reached or does not answer."""
+    """An outside system cannot be reached or does not respond."""
 
     def __init__(self, system: str, problem: str, *, says: Text | None = None) -> None:
         self.system = system
@@ -92,7 +92,7 @@ class SystemUnavailable(GuardianError):
 
 
 class TimeLimitExceeded(SystemUnavailable):
-    """An outside system did not answer within its time; whether it acted is unknown."""
+    """An outside system did not respond in time; it is unknown whether it acted."""
 
 
 class NotFound(GuardianError):
@@ -100,36 +100,36 @@ class NotFound(GuardianError):
 
 
 class ActionFailed(GuardianError):
-    """The outside system answered, and refused or failed what was asked of it."""
+    """The outside system answered, and refused or failed the request."""
 
 
 class ModelFailure(StrEnum):
-    """Why there is no answer of the model; `model.failed.<value>` is its sentence for people."""
+    """Reason why the model gave no answer; `model.failed.<value>` is its sentence for people."""
 
     UNREACHABLE = "unreachable"
-    """Nobody listens, the connection broke, or the answer stopped before its end."""
+    """Nothing listens, the connection broke, or the answer was cut off."""
     BUSY = "busy"
-    """The server refused for load, or no turn came in time."""
+    """The server refused for load, or no slot became free in time."""
     QUEUE_FULL = "queue_full"
-    """Our own waiting line is full."""
+    """Our own queue is full."""
     BREAKER_OPEN = "breaker_open"
-    """Not tried: it failed several times in a row and is left alone for a moment."""
+    """Not tried: it failed several times in a row and is given a pause."""
     MISSING = "missing"
     """The server does not have that model."""
     MALFORMED = "malformed"
-    """It answered, and not in the form that was asked for."""
+    """It answered, but not in the requested form."""
     EMPTY = "empty"
-    """It ended without a word."""
+    """It answered nothing."""
     TOO_LONG = "too_long"
     """The question does not fit, or thinking used up the whole answer."""
     TIMED_OUT = "timed_out"
-    """It did not finish within its time."""
+    """It did not finish in time."""
     SERVER_ERROR = "server_error"
     """The server itself reported a fault."""
 
 
 class ModelFailed(GuardianError):
-    """The model is unreachable or its answer cannot be used; rules go on without it."""
+    """The model is unreachable or its answer cannot be used; rules work without it."""
 
     def __init__(self, kind: ModelFailure, problem: str, *, model: str = "", tokens: int = 0) -> None:
         self.kind = kind
@@ -146,6 +146,6 @@ def _unknown(what: str, name: str, suggestion: str | None) -> Text:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, or None when nothing is near."""
+    """Return the known name most like `name`, or None if none is close."""
     found = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else None

@@ -1,4 +1,4 @@
-"""What an outside system brings to the guardian; each part is optional, and the composition root loops over them."""
+"""Interface of an outside system; each part is optional, and the composition root loops over them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from core.text import Text
 
 
 class Hook(Protocol):
-    """Takes the notifications of one system."""
+    """Receives the notifications of one system."""
 
     @property
     def secret(self) -> str | None:
-        """What the header must hold; None: nothing is taken."""
+        """Required value of the secret header; None: no notification is accepted."""
         ...
 
     async def take(self, body: Mapping[str, object]) -> None:
-        """Act on one notification; whatever it raises is logged, without the body."""
+        """Process one notification; any error is logged, without the body."""
         ...
 
 
@@ -42,11 +42,11 @@ class Embeddings(Protocol):
     """A model that turns texts into vectors."""
 
     async def current(self) -> str | None:
-        """`name@digest` of the model that would answer now; None: it is down."""
+        """Return `name@digest` of the model that would answer now; None: it is down."""
         ...
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector a text; raises a GuardianError when it cannot."""
+        """Return one vector per text; raises a GuardianError when it cannot."""
         ...
 
 
@@ -57,22 +57,22 @@ class FollowedPlatform:
     platform: DeployPlatform
     settings: DokploySettings
     look: Callable[[], Awaitable[object]]
-    """Asks it now: the cause of what a deploy held back may be that very deploy."""
+    """Polls the platform now: an alert held back during a deploy may be caused by that very deploy."""
 
 
 @dataclass(kw_only=True)
 class Shared:
-    """What integrations give one another."""
+    """Parts that integrations share with one another."""
 
     names: StackNames = field(default_factory=StackNames)
-    """What people call the stacks that a platform has named."""
+    """Readable names of the stacks that a platform has named."""
     images: Images = field(init=False)
-    """The images on the watched engines, from whoever has these."""
+    """The images on the watched engines, provided by the integration that has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntegrationDeps:
-    """What the guardian gives to every integration."""
+    """Parts that the guardian provides to every integration."""
 
     settings: Settings
     clock: Clock
@@ -81,7 +81,7 @@ class IntegrationDeps:
     deploys: Deploys
     versions: Versions
     images_in_use: Callable[[], Awaitable[Collection[str]]]
-    """Ids (sha256:…) and digest references of images that no clean-up may take."""
+    """Ids (sha256:…) and digest references of images that no clean-up may remove."""
     series: Series
     own_acts: OwnActs
     inventory: Callable[[], Inventory]
@@ -92,78 +92,78 @@ class IntegrationDeps:
     shared: Shared = field(default_factory=Shared)
 
     def hook_secret(self, name: str) -> SecretStr | None:
-        """What `/hooks/<name>` demands; None: it takes nothing."""
+        """Return the secret that `/hooks/<name>` requires; None: it accepts nothing."""
         return self.settings.web.hook_secrets.get(name)
 
 
 class Integration:
-    """One outside system, as far as it brings nothing; a system overrides what it has.
+    """One outside system, with nothing to offer by default; a system overrides the parts it has.
 
-    Making one opens nothing: documents and runbooks are checked against `toolsets` without a connection. Everything
-    else is called after `open`, in the order of the methods here.
+    Creating one opens nothing: documents and runbooks are checked against `toolsets` without a connection. The other
+    methods are called after `open`, in the order of this class.
     """
 
     def __init__(self, deps: IntegrationDeps) -> None:
         self.deps = deps
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Connect; what must be closed goes on the stack."""
+        """Connect; register everything that must be closed on the stack."""
 
     def toolsets(self) -> Sequence[Toolset]:
-        """Its actions; those of a system that is not configured are unavailable, and known all the same."""
+        """Return its actions; those of a system that is not configured are listed but unavailable."""
         return ()
 
     def watchers(self, sink: AlertSink) -> Sequence[Watcher]:
-        """Its eyes."""
+        """Return its watchers."""
         return ()
 
     def simulated_hosts(self) -> Collection[str]:
-        """Which of its hosts are no real ones."""
+        """Return the names of its simulated hosts."""
         return ()
 
     def hooks(self, alerts: ExternalAlerts) -> Mapping[str, Hook]:
-        """What listens at `/hooks/<name>`; a system that reports alerts makes its hook with `alerts.hook`."""
+        """Return the receivers of `/hooks/<name>`; a system that reports alerts makes its hook with `alerts.hook`."""
         return {}
 
     def model(self) -> LanguageModel | None:
-        """A language model."""
+        """Return a language model, or None."""
         return None
 
     def embeddings(self) -> Embeddings | None:
-        """A model for the incident memory."""
+        """Return a model for the incident memory, or None."""
         return None
 
     def followed(self) -> FollowedPlatform | None:
-        """The platform on which deploys of ours run."""
+        """Return the platform that runs our deploys, or None."""
         return None
 
     def reactions(self) -> Sequence[Reaction]:
-        """The events that it hears of."""
+        """Return the events it listens to."""
         return ()
 
     async def begin(self, tasks: Tasks) -> None:
-        """Start what runs beside everything else: all is up now."""
+        """Start its background tasks, once everything else is up."""
 
     async def preload(self) -> None:
-        """Load what the first incident and the first question would otherwise wait for."""
+        """Load whatever would delay the first incident or the first question."""
 
     async def tick(self) -> None:
-        """Do what is only due by the clock; called every few seconds."""
+        """Do periodic work; called every few seconds."""
 
     def health(self) -> Mapping[str, object]:
-        """Its entries in the health report."""
+        """Return its entries in the health report."""
         return {}
 
     async def greeting(self) -> Sequence[Text]:
-        """What is said of it on the terminal once everything runs."""
+        """Return the lines about it that the terminal shows after the start."""
         return ()
 
     async def checks(self, *, quick: bool) -> AsyncIterator[CheckLine]:
-        """What `infraguardian check` finds out about it, without `open`; `quick`: leave out what takes long."""
+        """Yield its results for `infraguardian check`, without `open`; `quick`: skip the slow ones."""
         nothing: Sequence[CheckLine] = ()
         for line in nothing:
             yield line
 
 
 Install = Callable[[IntegrationDeps], Integration]
-"""Makes an integration as far as the settings have one."""
+"""Creates an integration, if the settings configure one."""

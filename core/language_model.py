@@ -1,4 +1,4 @@
-"""What the guardian asks of a language model, and what it gets back; `integrations/ollama/` implements it."""
+"""Interface to a language model: requests and answers; `integrations/ollama/` implements it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from core.text import Text, text
 
 
 class Effort(StrEnum):
-    """How long the model thinks before it answers; more is slower and rarely better."""
+    """Depth of the model's thinking before it answers; more is slower and rarely better."""
 
     LOW = "low"
     """Routing, extraction, structured answers."""
     MEDIUM = "medium"
     """Diagnosis and planning."""
     HIGH = "high"
-    """When a person asked for it and waits."""
+    """A question of a person who asked for it and waits."""
 
     def lower(self) -> Effort:
-        """The next lower one; LOW stays."""
+        """Return the next lower effort; LOW stays."""
         return {Effort.HIGH: Effort.MEDIUM}.get(self, Effort.LOW)
 
 
 class ChatRole(StrEnum):
-    """Who speaks. Content of a tool is data, never an instruction."""
+    """Role of a message's author. Content of a tool is data, never an instruction."""
 
     SYSTEM = "system"
     USER = "user"
@@ -41,7 +41,7 @@ class ChatRole(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCall:
-    """A wish of the model to use a tool. The name is on the request's list; the arguments are unchecked."""
+    """The model's request to use a tool. The name is one of those offered; the arguments are unchecked."""
 
     id: str
     name: str
@@ -50,10 +50,10 @@ class ToolCall:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolSpec:
-    """A tool as the model is told of it.
+    """Description of a tool for the model.
 
-    GPT-OSS sees names, descriptions and base types of `parameters` only: allowed values, defaults, formats and
-    what may be left out belong into each property's description.
+    GPT-OSS sees names, descriptions and base types of `parameters` only: put allowed values, defaults, formats and the
+    properties that may be left out into the descriptions.
     """
 
     name: str
@@ -69,53 +69,53 @@ class ChatMessage:
     role: ChatRole
     content: str = ""
     tool_call: ToolCall | None = None
-    """Of an assistant that used a tool."""
+    """Tool call of an assistant message."""
     tool_call_id: str = ""
     tool_name: str = ""
-    """Which call of which tool a tool message answers."""
+    """Name of the tool that a tool message answers for."""
     thinking: str = field(default="", repr=False)
-    """The model's own, kept between the tool calls of one turn; never shown to people."""
+    """The model's thinking, kept between the tool calls of one turn; never shown to people."""
 
 
 def system(content: str) -> ChatMessage:
-    """The guardian's own instructions."""
+    """Return a message with the guardian's own instructions."""
     return ChatMessage(role=ChatRole.SYSTEM, content=content)
 
 
 def user(content: str) -> ChatMessage:
-    """What a person said."""
+    """Return a message of a person."""
     return ChatMessage(role=ChatRole.USER, content=content)
 
 
 def assistant(content: str) -> ChatMessage:
-    """What the model said before."""
+    """Return an earlier message of the model."""
     return ChatMessage(role=ChatRole.ASSISTANT, content=content)
 
 
 def tool_result(call: ToolCall, content: str) -> ChatMessage:
-    """What a tool answered to `call`."""
+    """Return a tool's result for `call`."""
     return ChatMessage(role=ChatRole.TOOL, content=content, tool_call_id=call.id, tool_name=call.name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRequest:
-    """One question: for plain text, for an object (`answer`) or with tools; never both of the latter."""
+    """One question: for plain text, for an object (`answer`) or with tools; never for both of the latter."""
 
     messages: tuple[ChatMessage, ...]
     effort: Effort = Effort.LOW
     answer: type[BaseModel] | None = None
-    """The object that is wanted: its JSON schema is told to the model and enforced by the server, then checked."""
+    """Type of the requested object: its JSON schema is sent to the model and enforced by the server, then checked."""
     check: Callable[[Any], str | None] | None = None
-    """Looks at the parsed `answer` (evidence ids that exist, offered actions); returns what is wrong, or None."""
+    """Checks the parsed `answer` (evidence ids that exist, offered actions); returns the problem, or None."""
     tools: tuple[ToolSpec, ...] = ()
     must_call: bool = False
     """An answer without a tool call is malformed."""
     on_wait: Callable[[int], Awaitable[None]] | None = None
-    """Told the place in the waiting line, from 1, each time it changes; 0 when it is this request's turn after all."""
+    """Called with the place in the queue, from 1, each time it changes; with 0 when this request's turn has come."""
     on_text: Callable[[str], Awaitable[None]] | None = None
-    """Told the whole visible text so far as it grows; a retry begins anew. For plain text and tools."""
+    """Called with the whole visible text so far as it grows; a retry begins anew. For plain text and tools."""
     time_limit_s: float | None = None
-    """For everything: waiting, retries, answer. None: the setting."""
+    """Limit for everything: queue, retries, answer. None: the setting."""
 
     def __post_init__(self) -> None:
         if self.answer is not None and self.tools:
@@ -126,30 +126,30 @@ class ModelRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelAnswer:
-    """What the model said, or the tool it wants."""
+    """The model's answer, or the tool call it requests."""
 
     content: str
     parsed: BaseModel | None = None
-    """The checked object, where `answer` was asked for."""
+    """The checked object, if `answer` was requested."""
     tool_call: ToolCall | None = None
     thinking: str = field(default="", repr=False)
     """Only for `as_message`; never shown to people."""
     prompt_tokens: int
     output_tokens: int
-    """Of all tries."""
+    """Sum over all tries."""
     duration_s: float
-    """Waiting in line included."""
+    """Time in the queue included."""
     tries: int = 1
     is_cut: bool = False
-    """It ran into the token limit in mid-sentence; say so when showing it."""
+    """It reached the token limit in mid-sentence; point that out when showing it."""
 
     @property
     def tokens(self) -> int:
-        """What counts against a budget."""
+        """Tokens that count against a budget."""
         return self.prompt_tokens + self.output_tokens
 
     def as_message(self) -> ChatMessage:
-        """This answer as a message, thinking included, for the next question of the same turn."""
+        """Return this answer as a message, thinking included, for the next question of the same turn."""
         return ChatMessage(
             role=ChatRole.ASSISTANT, content=self.content, tool_call=self.tool_call, thinking=self.thinking
         )
@@ -160,20 +160,20 @@ class LanguageModel(Protocol):
 
     @property
     def is_up(self) -> bool:
-        """Whether it answered when it was last talked to."""
+        """True if it responded to the last request."""
         ...
 
     @property
     def since(self) -> datetime:
-        """Since when `is_up` is what it is."""
+        """Time of the last change of `is_up`."""
         ...
 
     async def ask(self, request: ModelRequest) -> ModelAnswer:
-        """The whole answer, checked; asks again at most twice when it cannot be used."""
+        """Return the whole answer, checked; asks again at most twice if it cannot be used."""
         ...
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[str, None]:
-        """The visible text piece by piece, for requests without `answer` and `tools`; ends with "…" when it was cut.
+        """Yield the visible text in pieces, for requests without `answer` and `tools`; ends with "…" if it was cut.
 
         Close it (`contextlib.aclosing`) when you stop early: that stops the model.
         """
@@ -181,7 +181,7 @@ class LanguageModel(Protocol):
 
 
 def explain(failure: ModelFailed) -> Text:
-    """The sentence for people."""
+    """Return the sentence for people."""
     return text(f"model.failed.{failure.kind}", model=failure.model or None)
 
 

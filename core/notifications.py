@@ -1,7 +1,7 @@
-"""Telling people: what is said to a destination, and what a channel to people (a chat, mail, push) must be able to do.
+"""Notifications to people: messages, and the interface of a channel to people (a chat, mail, push).
 
-Who is told, how loudly and when is decided above a channel, in `core/incidents/paging.py` and `incident_notices.py`;
-the outbox keeps the order and tries again. A new channel is one class, a `Notifier`, and its name in the root.
+Recipients, loudness and timing are decided above a channel, in `core/incidents/paging.py` and `incident_notices.py`;
+the outbox keeps the order and retries. A new channel is one class, a `Notifier`, and its name in the root.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from core.text import Language
 from core.views.cards import Card
 
 Destination = str
-"""Where a message goes, as text: the channel's name and what that channel calls the place, `telegram:-100123:7`."""
+"""Address of a message as text: the channel's name and the channel's own address, `telegram:-100123:7`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingMessage:
-    """One message to one destination, before a channel gives it a form."""
+    """One message to one destination, before a channel renders it."""
 
     destination: Destination
     key: str
-    """Names the message: the same key edits what was sent under it."""
+    """Name of the message: sending again under the same key edits it."""
     card: Card
     language: Language
     reply_to: int | None = None
-    """Id of the message that it answers, as the channel counts them."""
+    """Id of the message that it answers, in the channel's numbering."""
     under: str | None = None
     """Key of the message that it answers, whose id may not be known yet."""
     is_silent: bool = False
     is_urgent: bool = False
-    """Goes before the pace of the channel: a new card, a cause, a question, an end."""
+    """Sent ahead of the channel's normal pace: a new card, a cause, a question, an end."""
     incident_id: int | None = None
-    """The incident it is about: an answer to it is about that incident too."""
+    """The incident it is about; an answer to it counts as about that incident too."""
     is_new: bool = False
-    """Nothing was ever said under this key: no need to look."""
+    """True if nothing was ever sent under this key, so that no look-up is needed."""
     only_once: bool = False
-    """What was said under this key stays as it is."""
+    """A message already sent under this key stays as it is."""
 
 
 class MessageKind(StrEnum):
-    """What is asked of a channel."""
+    """Operation requested of a channel."""
 
     SEND = "send"
     EDIT = "edit"
@@ -53,39 +53,39 @@ class MessageKind(StrEnum):
 
 
 class MessageState(StrEnum):
-    """pending → one of the others."""
+    """Delivery state: pending → one of the others."""
 
     PENDING = "pending"
     SENT = "sent"
     UNKNOWN = "unknown"
     """Given up without knowing whether it arrived."""
     FAILED = "failed"
-    """Refused: repeating it would not help."""
+    """Refused: sending it again would not help."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueuedMessage:
-    """A message in the form of its channel, as the outbox holds it; `id` is 0 until it is there."""
+    """A message as rendered for its channel, as the outbox stores it; `id` is 0 until it is stored."""
 
     id: int = 0
     destination: Destination
     kind: MessageKind = MessageKind.SEND
     payload: JsonObject = field(default_factory=dict)
-    """What `Notifier.render` made: text, buttons, caption …"""
+    """Output of `Notifier.render`: text, buttons, caption …"""
     attachment: bytes | None = None
     key: str | None = None
-    """A pending message of the same key takes this payload instead of a second place in the queue."""
+    """A pending message of the same key takes this payload, so that the queue holds it once."""
     of: int | None = None
-    """Outbox id of the message that an edit or reply is about; that one's own id is looked up when sending."""
+    """Outbox id of the message that is edited or answered; its message id is looked up when sending."""
     under: str | None = None
     """Key of the message that it answers, while `of` is not known yet."""
     not_before: datetime | None = None
     state: MessageState = MessageState.PENDING
     version: int = 1
-    """Grows when a newer payload took its place: `sent` must name the version that was sent."""
+    """Increased when a newer payload replaces the old one: `sent` must name the version that was sent."""
     attempts: int = 0
     message_id: str | None = None
-    """As the channel counts them, once it was sent."""
+    """Message id in the channel's numbering, once it was sent."""
     of_message_id: str | None = None
     """Message id of the message that `of` names; None while that one was not sent."""
     error: str = ""
@@ -97,12 +97,12 @@ class QueuedMessage:
 
     @property
     def never_came(self) -> bool:
-        """Whether the channel refused the message: there is nothing to edit, it is sent anew."""
+        """True if the channel refused the message: there is nothing to edit, and it is sent anew."""
         return self.state is MessageState.FAILED and self.message_id is None and self.of_message_id is None
 
 
 class Fate(StrEnum):
-    """What became of a message."""
+    """Delivery result of a message."""
 
     SENT = "sent"
     AGAIN = "again"
@@ -120,53 +120,53 @@ class SendResult:
     fate: Fate
     message_id: str | None = None
     is_another: bool = False
-    """The edited message was gone: this one takes its place for every later edit."""
+    """The edited message was gone: this one replaces it for every later edit."""
     wait_s: float = 0.0
-    """For AGAIN: how long the channel wants us to wait; 0: it did not say."""
+    """For AGAIN: the pause that the channel asks for; 0: none given."""
     problem: str = ""
 
 
 class Pace(Protocol):
-    """How fast one may write to a destination; moments are those of the loop's clock."""
+    """Rate limit of a destination; moments are those of the loop's clock."""
 
     def wait_s(self, now: float, *, message: int, is_edit: bool, is_urgent: bool) -> float:
-        """Seconds until this may go; `message`: the outbox id of the message itself."""
+        """Return the seconds until this may be sent; `message`: the outbox id of the message itself."""
         ...
 
     def went(self, now: float, *, message: int) -> None:
-        """A message was sent or edited."""
+        """Record that a message was sent or edited."""
         ...
 
     def close(self, now: float, seconds: float) -> None:
-        """Nothing may go for so long: the channel said so."""
+        """Block the destination for so long, at the channel's request."""
         ...
 
 
 class Notifier(Protocol):
-    """A channel to people: gives messages its own form, and says what became of each."""
+    """A channel to people: renders messages, sends them and reports the result of each."""
 
     @property
     def scheme(self) -> str:
-        """What its destinations begin with, before the colon."""
+        """First part of its destinations, before the colon."""
         ...
 
     def render(self, message: OutgoingMessage) -> JsonObject:
-        """The message in the channel's own form; plain JSON, kept until it is sent."""
+        """Render the message in the channel's own form: plain JSON, stored until it is sent."""
         ...
 
     async def send(self, message: QueuedMessage) -> SendResult:
-        """Send or edit one message; never raises for what the channel or the network answers."""
+        """Send or edit one message; never raises for an answer of the channel or a network fault."""
         ...
 
     def pace(self, destination: Destination) -> Pace:
-        """The pace of a destination; the same one for destinations that share it."""
+        """Return the rate limit of a destination; the same one for destinations that share it."""
         ...
 
     def current(self, destination: Destination) -> Destination:
-        """Where a destination is now, should the channel have moved it."""
+        """Return the current address of a destination, in case the channel has moved it."""
         ...
 
 
 def destination_of(scheme: str, *parts: object) -> Destination:
-    """The destination that those parts name: `telegram`, a chat, and a thread where there is one."""
+    """Return the destination made of these parts: `telegram`, a chat, and a thread if there is one."""
     return ":".join([scheme, *(str(part) for part in parts if part is not None)])

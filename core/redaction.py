@@ -1,4 +1,4 @@
-"""Takes secrets out of text before anybody sees it: people, the model, the log, the memory.
+"""Redacts secrets in text before anybody sees it: people, the model, the log, the memory.
 
 Linear in the length of the text whatever is in it: repetitions are possessive and bounded, and start at a boundary.
 """
@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 MASK = "[secret]"
 LEAST_KNOWN = 6
-"""A registered secret shorter than this would black out ordinary words."""
+"""Minimum length of a registered secret; a shorter one would black out ordinary words."""
 DEPTH_LIMIT = 60
 
 _TOKENS = re.compile(
@@ -79,7 +79,7 @@ _OPEN_VALUES = frozenset(
 
 
 def redact(text: str) -> str:
-    """The text without the secrets that their form or their name gives away. Idempotent."""
+    """Return the text without the secrets that their form or their name gives away. Idempotent."""
     text = _without_private_keys(text)
     text = _URL_PASSWORD.sub(rf"\g<1>{MASK}@", text)
     text = _SLACK_HOOK.sub(rf"\g<1>{MASK}", text)
@@ -90,13 +90,13 @@ def redact(text: str) -> str:
 
 
 def redact_json(value: JsonValue) -> JsonValue:
-    """The same value without secrets: strings are redacted, and what stands under a secret's name is masked whole."""
+    """Return the same value with strings redacted and all values under a secret's name masked."""
     return _json(value, redact, DEPTH_LIMIT)
 
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Whether a setting, variable or field of that name holds a secret: DB_PASSWORD, apiKey, signing-key."""
+    """Return whether a setting, variable or field of that name holds a secret: DB_PASSWORD, apiKey, signing-key."""
     words = [word.casefold() for word in _WORDS.findall(name)]
     if any(word.endswith(_SECRET_ENDS) or word in _SECRET_WORDS for word in words):
         return True
@@ -107,7 +107,7 @@ def is_secret_name(name: str) -> bool:
 
 
 class Redactor:
-    """`redact` with exact secrets that this program itself knows (its tokens, its users' passwords)."""
+    """Redacts like `redact`, and also the exact secrets that this program knows (its tokens, its users' passwords)."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
@@ -116,18 +116,18 @@ class Redactor:
             self.add(secret)
 
     def add(self, secret: str) -> None:
-        """Register a secret; one shorter than 6 characters is not: it would black out ordinary words."""
+        """Register a secret; one shorter than 6 characters is ignored, for it would black out ordinary words."""
         if len(secret) >= LEAST_KNOWN:
             self._known |= {secret, quote(secret, safe="")}
             ordered = sorted(self._known, key=len, reverse=True)
             self._pattern = re.compile("|".join(re.escape(one) for one in ordered))
 
     def redact(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets."""
         return redact(self._pattern.sub(MASK, text) if self._pattern else text)
 
     def redact_json(self, value: JsonValue) -> JsonValue:
-        """The value without secrets."""
+        """Return the value without secrets."""
         return _json(value, self.redact, DEPTH_LIMIT)
 
 
@@ -174,7 +174,7 @@ def _without_named(text: str) -> str:
 
 
 def _random_span(text: str, at: int) -> tuple[int, int] | None:
-    """Where a value stands that looks like no word; after a name that alone does not make it a secret."""
+    """Return the span of a random-looking value, for names that alone do not make it a secret."""
     while text[at : at + 1] in ("\\", '"', "'"):
         at += 1
     found = _LOOKS_RANDOM.match(text, at)
@@ -182,7 +182,7 @@ def _random_span(text: str, at: int) -> tuple[int, int] | None:
 
 
 def _value_span(text: str, at: int) -> tuple[int, int] | None:
-    """Where the value after a secret's name stands; None: there is none, or it says nothing."""
+    """Return the span of the value after a secret's name; None: there is none, or it tells nothing."""
     found = _VALUE.match(text, at)
     if found is None or found.lastgroup is None or found.lastgroup == "known":
         return None
@@ -212,7 +212,7 @@ def _json(value: JsonValue, clean: Callable[[str], str], depth: int) -> JsonValu
 
 
 def _masked(value: JsonValue) -> JsonValue:
-    """A value under a secret's name: masked whole, unless it says nothing (true, null, a small number)."""
+    """Mask a value under a secret's name, unless it tells nothing (true, null, a small number)."""
     if value is None or isinstance(value, bool) or value in ("", 0):
         return value
     if isinstance(value, int | float) and abs(value) < 10_000:

@@ -12,7 +12,7 @@ from core.actions.catalog import JsonObject
 
 
 class Priority(IntEnum):
-    """Higher goes first."""
+    """Priority of a run; the highest goes first."""
 
     LOW = 0
     NORMAL = 10
@@ -20,7 +20,7 @@ class Priority(IntEnum):
 
 
 class RunState(StrEnum):
-    """queued → running → waiting (until woken or due) → … → done | dead | cancelled."""
+    """State of a run: queued → running → waiting (until woken or due) → … → done | dead | cancelled."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -55,42 +55,38 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A handler's answer: look again when woken, or at `until`."""
+    """A handler's answer: call it again when the run is woken, or at `until`."""
 
     until: datetime | None = None
 
 
 RunHandler = Callable[[Run], Awaitable[Done | Waiting]]
-
-
 OnDead = Callable[[Run], Awaitable[None]]
-
-
-"""Hears of a run that failed too often; its `error` says how."""
+"""Called with a run that failed too often; its `error` gives the reason."""
 
 
 class Runs(Protocol):
-    """Durable work: a run is carried on after a crash until its handler says Done.
+    """Durable work: a run is continued after a crash until its handler returns Done.
 
-    A handler may be called more often than once for the same moment of a run (double delivery): it must be harmless.
-    A wake that falls while the handler is running makes it run once more: no wake is lost.
-    One handler at a time per key. That the database is away is no failure of a handler: its answer waits.
+    A handler may be called more than once for the same moment of a run (double delivery): it must be harmless.
+    A wake that comes while the handler is running makes it run once more: no wake is lost.
+    One handler at a time per key. An unavailable database is no failure of a handler: its answer is kept.
     """
 
     def register(self, kind: str, handler: RunHandler, *, tries: int = 3, on_dead: OnDead | None = None) -> None:
-        """Name the handler of a kind; to be done before `start`.
+        """Register the handler of a kind; call it before `start`.
 
-        `on_dead` is called once for each run that failed `tries` times, before its state says dead: a crash in between
-        loses no call of it. One that fails is called again, a few times; its work must be harmless when repeated.
+        `on_dead` is called once for each run that failed `tries` times, before its state becomes dead: a crash between
+        the two loses no call. If it fails it is called again, a few times, so it must be harmless when repeated.
         """
         ...
 
     async def start(self) -> None:
-        """Begin to work, first of all on what the records say is unfinished."""
+        """Start working, first on the runs that are recorded as unfinished."""
         ...
 
     async def stop(self) -> None:
-        """Stop taking work; what runs is cancelled after a short grace and taken up at the next start."""
+        """Stop taking work; running handlers are cancelled after a short grace and resumed at the next start."""
         ...
 
     async def submit(
@@ -106,21 +102,21 @@ class Runs(Protocol):
         ...
 
     async def wake(self, key: str) -> None:
-        """Make a run look again now; no effect on one that is over or unknown."""
+        """Make a run's handler look again now; no effect on a run that is over or unknown."""
         ...
 
     async def cancel(self, key: str) -> bool:
-        """End a run before its time; False: it was over."""
+        """Cancel a run; False: it was over."""
         ...
 
     async def get(self, key: str) -> Run | None:
-        """The run, or None."""
+        """Return the run, or None."""
         ...
 
     async def list(self, *, state: RunState | None = None, kind: str | None = None, limit: int = 50) -> Sequence[Run]:
-        """Runs, newest first."""
+        """Return runs, newest first."""
         ...
 
     async def revive(self, key: str) -> bool:
-        """Queue a dead run once more, its tries at zero; False: it is not dead."""
+        """Queue a dead run once more, with its tries at zero; False: it is not dead."""
         ...

@@ -1,4 +1,4 @@
-"""Takes out of foreign text what nobody sees and what moves other text about: controls, bidi marks, hidden letters."""
+"""Removes invisible and layout-changing characters from foreign text: controls, bidi marks, hidden letters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _HIDDEN = re.compile(
 
 
 def sanitize(text: str) -> str:
-    """The same without them. Joiners stay: scripts and emoji need them."""
+    """Return the text without them. Joiners stay: scripts and emoji need them."""
     return _HIDDEN.sub("", text)
 
 
 def sanitize_line(text: str, limit: int) -> str:
-    """The same in one line of at most `limit` characters."""
+    """Return the text without them, as one line of at most `limit` characters."""
     return " ".join(sanitize(" ".join(text[: limit * 8].split())).split())[:limit]

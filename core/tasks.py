@@ -1,4 +1,4 @@
-"""Background tasks that are named, held, and heard of when they die; started again where asked."""
+"""Background tasks that are named, held, and reported when they die; restarted where requested."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FIRST_REST_S = 0.2
 LONGEST_REST_S = 30.0
 STOP_LIMIT_S = 10.0
 GOOD_RUN_S = 60.0
-"""After a run this long the rest before a restart is short again."""
+"""After a run this long the pause before a restart is short again."""
 
 
 class Tasks:
-    """An async context manager that owns tasks: leaving it cancels all of them and waits until they are gone."""
+    """An async context manager that owns tasks: on exit it cancels all of them and waits until they have ended."""
 
     def __init__(self, *, on_death: OnDeath | None = None) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -36,7 +36,7 @@ class Tasks:
         await self.stop()
 
     def start(self, name: str, work: Work, *, restarts: bool = False) -> asyncio.Task[None]:
-        """Run `work` as a task of that name; `restarts`: begin anew after a failure, with growing rests."""
+        """Run `work` as a task of that name; `restarts`: start it again after a failure, with growing pauses."""
         task = asyncio.create_task(self._supervise(name, work, restarts=restarts), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -44,11 +44,11 @@ class Tasks:
 
     @property
     def names(self) -> list[str]:
-        """Names of those that run, sorted."""
+        """Names of the running tasks, sorted."""
         return sorted(task.get_name() for task in self._tasks)
 
     async def stop(self) -> None:
-        """Cancel all and wait until they are gone; one that resists for 10 s is reported and left."""
+        """Cancel all tasks and wait for their end; one that resists for 10 s is reported and left."""
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()

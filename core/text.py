@@ -1,4 +1,4 @@
-"""What people read, as keys with values: rendered in a language only at the face that shows it."""
+"""Text for people, as keys with values; rendered in a language only when it is shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Text:
     values: Mapping[str, Value | Text] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Plain JSON, read back by `from_json`."""
+        """Return plain JSON, read back by `from_json`."""
         values: dict[str, JsonValue] = {
             name: value.to_json() if isinstance(value, Text) else value for name, value in self.values.items()
         }
@@ -33,7 +33,7 @@ class Text:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Text:
-        """The Text that `to_json` wrote."""
+        """Return the Text that `to_json` wrote."""
         raw = data.get("values")
         values: dict[str, Value | Text] = {}
         for name, value in raw.items() if isinstance(raw, Mapping) else ():
@@ -45,12 +45,12 @@ class Text:
 
 
 def text(key: str, /, **values: Value | Text) -> Text:
-    """Shorthand: `text("door.denied", action=…)`."""
+    """Return a Text, in short: `text("approval.expired")`."""
     return Text(key, values)
 
 
 def with_values(says: Text, change: Callable[[str], str]) -> Text:
-    """The same sentence with every text among its values changed, a redactor's way."""
+    """Return the same sentence with `change` applied to every string among its values, for example a redactor."""
     values: dict[str, Value | Text] = {}
     for name, value in says.values.items():
         if isinstance(value, Text):
@@ -61,7 +61,7 @@ def with_values(says: Text, change: Callable[[str], str]) -> Text:
 
 
 def bilingual(en: str, es: str) -> Text:
-    """A sentence that is data (a runbook's own words): carries both languages in itself."""
+    """Return a sentence that is data (a runbook's own words) and carries both languages itself."""
     return Text("data.bilingual", {"en": en, "es": es})
 
 
@@ -72,19 +72,19 @@ class Texts:
         self._catalogue = catalogue
 
     def keys(self, language: Language) -> set[str]:
-        """Every key that a language has."""
+        """Return every key that a language has."""
         return set(self._catalogue[language])
 
     def has(self, key: str) -> bool:
-        """Whether the sentence exists."""
+        """Return whether the sentence exists."""
         return key in self._catalogue["en"]
 
     def pattern(self, key: str, language: Language) -> str:
-        """The sentence with its gaps, falling back to English, then to the key itself."""
+        """Return the sentence with its placeholders, falling back to English, then to the key itself."""
         return self._catalogue[language].get(key) or self._catalogue["en"].get(key, key)
 
     def render(self, text: Text | str, language: Language) -> str:
-        """The sentence in `language`; a plain string passes through as it is."""
+        """Return the sentence in `language`; a plain string is returned as it is."""
         if isinstance(text, str):
             return text
         if text.key == "data.bilingual":
@@ -97,7 +97,7 @@ class Texts:
 
 
 class _Shown(str):
-    """A value in a gap: `{count:service|services}` writes it with the noun that goes with that number."""
+    """A value in a placeholder: `{count:service|services}` writes it with the noun that goes with that number."""
 
     __slots__ = ()
 
