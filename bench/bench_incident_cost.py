@@ -141,7 +141,7 @@ async def _incident(ada: PlaygroundPerson) -> None:
     """The incident from its first card to the good news."""
     card = await ada.chat.wait_for(_asks, timeout_s=GIVE_UP_S)
     await (await ada.tap(card, "Approve")).answer()
-    await ada.chat.wait_for(lambda message: message.text.endswith(": solved."), timeout_s=GIVE_UP_S)
+    await ada.chat.wait_for(lambda message: message.text.endswith(": resolved."), timeout_s=GIVE_UP_S)
     await asyncio.sleep(LAST_S)
 
 

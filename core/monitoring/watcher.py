@@ -173,9 +173,9 @@ class Watcher:
     def is_about(self, fingerprint: str) -> bool:
         """Return whether this watcher raises and clears that alert."""
         name, _, target = fingerprint.partition(":")
-        kind = AlertKind(name)
+        kind = next((one for one in self._board.raises if one == name), None)
         is_own = target.partition("/")[0] == self.name
-        return kind in self._board.raises and (is_own or (self._around is not None and not kind.traits.is_about_watch))
+        return kind is not None and (is_own or (self._around is not None and not kind.traits.is_about_watch))
 
     def speaks_of(self, host: str) -> bool:
         """Return whether it watches that host, or has a firing alert about it."""

@@ -199,7 +199,7 @@ async def test_a_channel_of_one_class_shows_cards_and_pages_in_each_language(hom
         assert world.paper.of(ADA) != world.paper.of(GRACE)
         await world.become(incident, IncidentState.ESCALATED)
         await world.until(ADA, lambda sheets: len(sheets) == 2, "the page")
-        assert "A person is needed" in world.paper.of(ADA)[1]
+        assert "Someone needs to take over" in world.paper.of(ADA)[1]
         await world.become(incident, IncidentState.RESOLVED)
         await world.until(ADA, lambda sheets: len(sheets) == 3 and sheets[2].endswith("solved."), "the good news")
         assert not world.paper.of("telegram:1001")

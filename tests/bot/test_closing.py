@@ -21,7 +21,7 @@ async def test_what_was_approved_and_has_not_begun_is_not_begun_after_the_close(
     [call] = await world.propose(incident)
     async with world.knowledge.locks.hold(call.key, wait_s=1):
         await _ask(world, "/approve 1", "Approved")
-        await _ask(world, "/close 1 it was me", "Incident 1 is closed.")
+        await _ask(world, "/close 1 it was me", "Incident 1 is closed")
 
     async def end() -> object:
         record = await world.door.ledger.get(call.key)
@@ -36,7 +36,7 @@ async def test_an_incident_is_closed_by_hand_with_its_reason(world: FaceWorld, w
     incident = await world.trouble()
     await world.propose(incident)
     card = await world.message(world.ada.chat, lambda one: "✅ Approve" in one.labels)
-    await _ask(world, words, "Incident 1 is closed.")
+    await _ask(world, words, "Incident 1 is closed")
     await world.message(world.ada.chat, lambda one: one.id == card.id and "Approve" not in " ".join(one.labels))
     shown = next(one for one in world.ada.chat.bot_messages if one.id == card.id)
     assert "Closed by Ada: moved to another host" in shown.text
@@ -53,7 +53,7 @@ async def test_an_incident_is_closed_by_hand_with_its_reason(world: FaceWorld, w
 
 async def test_close_without_a_reason_asks_for_one(world: FaceWorld) -> None:
     await world.trouble()
-    question = await _ask(world, "/close", "Why do you close incident 1?")
+    question = await _ask(world, "/close", "Why are you closing incident 1?")
     assert question.labels == ["Repaired by hand", "False alarm", "Known and accepted"]
     await (await world.ada.tap(question, "False alarm")).answer()
     await world.says(world.ada.chat, "Closed by Ada: False alarm")
@@ -65,7 +65,7 @@ async def test_close_asks_which_and_takes_a_reply_for_its_card(world: FaceWorld)
     await world.trouble("postgres")
     which = await _ask(world, "/close", "Which incident?")
     await (await world.ada.tap(which, "2 · granada/postgres")).answer()
-    await world.says(world.ada.chat, "Why do you close incident 2?")
+    await world.says(world.ada.chat, "Why are you closing incident 2?")
     card = await world.says(world.ada.chat, "Incident 1")
     await world.ada.say("/close the customer has left", reply_to=card.id)
     await world.says(world.ada.chat, "Closed by Ada: the customer has left")
@@ -76,10 +76,10 @@ async def test_the_card_of_an_incident_that_is_with_a_person_has_a_button_to_clo
     incident = await world.trouble()
     card = await world.says(world.ada.chat, "Incident 1")
     assert "Close" not in card.labels
-    await _ask(world, "/ack 1", "You have incident 1")
+    await _ask(world, "/ack 1", "Incident 1 is yours")
     card = await world.message(world.ada.chat, lambda one: "Close" in one.labels)
     await (await world.ada.tap(card, "Close")).answer()
-    question = await world.says(world.ada.chat, f"Why do you close incident {incident.id}?")
+    question = await world.says(world.ada.chat, f"Why are you closing incident {incident.id}?")
     await (await world.ada.tap(question, "Repaired by hand")).answer()
     await world.says(world.ada.chat, "Closed by Ada: Repaired by hand")
 

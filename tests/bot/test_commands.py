@@ -45,8 +45,8 @@ async def test_status_says_that_a_part_of_the_watch_has_failed(world: FaceWorld)
         says=text("alert.detector_failed", host="local", names="unhealthy"),
     )
     await world.desk.raise_alert(alert, Topology())
-    await world.says(world.ada.chat, "A part of my own watch of local has failed (unhealthy)")
-    await _ask(world, "/status", "granada", "A part of my own watch of local has failed (unhealthy)")
+    await world.says(world.ada.chat, "local: one of my own checks is failing (unhealthy)")
+    await _ask(world, "/status", "granada", "local: one of my own checks is failing (unhealthy)")
 
 
 async def test_an_ambiguous_name_is_asked_about_and_the_answer_replaces_the_question(world: FaceWorld) -> None:

@@ -39,7 +39,7 @@ import asyncio, sys
 from pathlib import Path
 from core.notifications import QueuedMessage
 from core.settings import Settings
-from knowledge.message_records import Outbox
+from knowledge.records.message_records import Outbox
 from knowledge.stores import Knowledge
 from tests.knowledge.tools import SetClock
 

@@ -50,7 +50,7 @@ async def test_the_demo_has_updates(catalog: Catalog, demo: SimulatedEngine) -> 
         "granada/api:2.4.1",
         "granada/frontend:2.4.0",
     }
-    assert says(result, "es").startswith("2 de las 7 imágenes en uso")
+    assert says(result, "es").startswith("2 de 7 imágenes en uso")
     [redis] = rows(await run(catalog, "docker.updates", stack="granada", service="redis"))
     images = EngineImages({"local": demo})
     before = await images.id_of("local", "redis:7.4")

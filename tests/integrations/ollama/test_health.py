@@ -104,7 +104,7 @@ def _on_cpu(ollama: OllamaStandIn) -> None:
         (_no_model, "ollama pull gpt-oss:20b"),
         (_no_embedder, "ollama pull qwen3-embedding:0.6b"),
         (_other_digest, "ffff00001111"),
-        (_cannot_think, "lacks thinking"),
+        (_cannot_think, "lacks: thinking"),
         (_small, "context of 4096 tokens"),
         (_on_cpu, "50 %"),
     ],

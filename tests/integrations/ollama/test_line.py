@@ -58,7 +58,7 @@ async def test_a_request_beyond_the_queue_is_refused_at_once(ollama: OllamaStand
     await until(lambda: ollama.at_once == 1)
     tasks.append(ask(model))
     await until(lambda: model.waiting == 1)
-    with pytest.raises(ModelFailed, match="1 questions wait") as caught:
+    with pytest.raises(ModelFailed, match="1 questions are already waiting") as caught:
         await model.ask(talk())
     assert caught.value.kind is ModelFailure.QUEUE_FULL
     may_end.set()
