@@ -63,7 +63,7 @@ def build_graph(mind: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> C
     graph.add_edge("rollback", "await_undo")
     graph.add_conditional_edges("await_undo", after_undo, ["gather_context", "escalate"])
     graph.add_edge("escalate", END)
-    graph.add_edge("learn", END)
+    graph.add_conditional_edges("learn", after_learning, ["verify_fix", END])
     return graph.compile(checkpointer=checkpointer)
 
 
@@ -91,6 +91,11 @@ def after_calls(state: IncidentGraphState) -> str:
 def after_verdict(state: IncidentGraphState) -> str:
     """Held: learn. Failed: undo."""
     return "learn" if state.get("verdict") == "held" else "rollback"
+
+
+def after_learning(state: IncidentGraphState) -> str:
+    """Verify again when the trouble came back before the incident was closed; else end."""
+    return "verify_fix" if state.get("is_back") else "__end__"
 
 
 def after_undo(state: IncidentGraphState) -> str:

@@ -39,6 +39,8 @@ class IncidentGraphState(TypedDict, total=False):
     """The incident's root when the evidence was gathered; another one since makes the plan void."""
     is_over: bool
     verdict: FixVerdict
+    is_back: bool
+    """True: the trouble came back between the verdict and the closing of the incident."""
     reason: JsonObject | None
     """Why the machine stops, as a Text."""
 

@@ -36,7 +36,7 @@ class RepairWatch:
         if incident is None or not incident.is_open:
             return None
         if self._acted is None:
-            self._acted = await _acted(self._repair, self._mind)
+            self._acted = await plan_effect(self._repair, self._mind)
             self._typical_start_s = await self._mind.start_times.typical(incident.target)
         await _refresh(incident, self._mind)
         now = self._mind.clock.now()
@@ -91,7 +91,7 @@ class RepairWatch:
         await self._mind.desk.update(incident.id, verifying)
 
 
-async def _acted(repair: RepairCheck, mind: IncidentDeps) -> Verification:
+async def plan_effect(repair: RepairCheck, mind: IncidentDeps) -> Verification:
     """When the plan took effect, for what happened before is not its doing: the end of its last call.
 
     Of one that was followed to a good verdict, the moment since when all was well: that verdict has watched the

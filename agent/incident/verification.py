@@ -126,6 +126,14 @@ def check(
     )
 
 
+def is_quiet(incident: Incident, signals: Signals, since: datetime) -> bool:
+    """Return whether none of the incident's alerts came again after a moment, and none speaks against a recovery."""
+    return not any(
+        signals.recurred(alert.fingerprint, since) or signals.why_not_quiet(alert.fingerprint, since) is not None
+        for alert in incident.alerts
+    )
+
+
 def _recurrence(incident: Incident, signals: Signals, progress: VerificationState) -> Text | None:
     for alert in incident.alerts:
         if signals.recurred(alert.fingerprint, progress.acted_at):

@@ -8,6 +8,9 @@ from dataclasses import replace
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
 from agent.incident.nodes.outcomes import records
+from agent.incident.nodes.verify_fix import repair_check
+from agent.incident.repair_watch import plan_effect
+from agent.incident.verification import is_quiet
 from core.actions.calls import CallState
 from core.incidents.incident import Incident, IncidentState
 from core.incidents.lessons import Lesson
@@ -15,15 +18,20 @@ from core.text import text
 
 
 async def learn(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """The repair held: say so, with the time it took, and keep the lesson."""
+    """Resolve the incident with the time it took and keep the lesson; verify again when the trouble is back.
+
+    Trouble may return between the last look of the verification and this node. It is looked for under the incident's
+    lock: what the watchers have seen by then keeps the incident open, what they see later re-opens it.
+    """
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
-        return {}
+        return {"is_back": False}
     now = mind.clock.now()
     took_s = round((now - incident.opened_at).total_seconds())
+    acted_at = (await plan_effect(repair_check(state, mind), mind)).acted_at
 
     def resolved(one: Incident) -> Incident:
-        if not one.is_open:
+        if not one.is_open or not is_quiet(one, mind.watch, acted_at):
             return one
         says = text("agent.resolved", seconds=took_s)
         return replace(
@@ -33,7 +41,7 @@ async def learn(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphS
     after = await mind.desk.update(incident.id, resolved, pages=text("agent.page.resolved"))
     if after.state is IncidentState.RESOLVED:  # one that was closed meanwhile has proved nothing
         await teach(after, mind, did_hold=True, call_keys=state.get("call_keys", []))
-    return {}
+    return {"is_back": after.is_open}
 
 
 async def teach(incident: Incident, mind: IncidentDeps, *, did_hold: bool, call_keys: Sequence[str]) -> None:

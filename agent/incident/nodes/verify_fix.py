@@ -12,13 +12,17 @@ async def verify_fix(state: IncidentGraphState, mind: IncidentDeps) -> IncidentG
     """Say what must hold; the looking is the run's, so that a look costs the graph nothing."""
     from langgraph.types import interrupt
 
+    seen: RepairVerdict = interrupt({"repair": repair_check(state, mind)})
+    return {"verdict": seen["verdict"], "reason": seen["reason"]}
+
+
+def repair_check(state: IncidentGraphState, mind: IncidentDeps) -> RepairCheck:
+    """Return the conditions that the plan in the state must meet."""
     raw = state.get("plan")
     wanted = Plan.from_json(raw).verify if raw else Verify()
-    repair: RepairCheck = {
+    return {
         "calls": state.get("call_keys", []),
         "submitted_at": state.get("acted_at") or mind.clock.now().isoformat(),
         "window_s": wanted.window_s or 0.0,
         "containers": list(wanted.containers),
     }
-    seen: RepairVerdict = interrupt({"repair": repair})
-    return {"verdict": seen["verdict"], "reason": seen["reason"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,13 +20,14 @@ from core.actions.policy import Actor, ActorKind
 from core.bus import Bus
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 from core.incidents.incident_events import IncidentChanged, IncidentMerged, IncidentOpened, IncidentRecovered
-from core.incidents.tracker import IncidentTracker
+from core.incidents.tracker import IncidentChange, IncidentTracker
 from core.monitoring.hosts import WatcherGroup
 from core.monitoring.snapshot import EngineEvent, EventKind
 from core.monitoring.watcher import Watcher
 from core.redaction import redact
 from core.runs import Done, OnDead, Run, RunHandler, Waiting
 from core.settings import Settings
+from core.text import Text, text
 from integrations.docker_engine.actions.container_actions import DockerToolset
 from integrations.docker_engine.detectors import DETECTORS
 from integrations.docker_engine.host_source import EngineSource
@@ -82,6 +83,20 @@ class Forgetful:
         return None
 
 
+class AgentTracker:
+    """The agent's view of the tracker; the trouble may strike in the last moment before an incident is resolved."""
+
+    def __init__(self, tracker: IncidentTracker, before_resolved: list[Callable[[], Awaitable[object]]]) -> None:
+        self._before_resolved = before_resolved
+        self._update = tracker.update
+        self.get = tracker.get
+
+    async def update(self, incident_id: int, change: IncidentChange, *, pages: Text | None = None) -> Incident:
+        if pages == text("agent.page.resolved") and self._before_resolved:
+            await self._before_resolved.pop(0)()
+        return await self._update(incident_id, change, pages=pages)
+
+
 @dataclass(kw_only=True)
 class IncidentWorld:
     """One service, guarded; `running` starts everything but the faces."""
@@ -92,6 +107,8 @@ class IncidentWorld:
     own_runbooks: Path | None = None
     toolsets: Sequence[Callable[[IncidentWorld], Toolset]] = ()
     """Further ones, made once the records are there."""
+    before_resolved: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
+    """Struck after the verdict that a repair has held, one each time."""
     bus: Bus = field(default_factory=Bus)
     clock: WallClock = field(default_factory=WallClock)
     engine: SimulatedEngine = field(
@@ -123,7 +140,7 @@ class IncidentWorld:
             texts = load_texts()
             mind = IncidentDeps(
                 door=self.door,
-                desk=self.desk,
+                desk=AgentTracker(self.desk, self.before_resolved),
                 watch=self.watch,
                 runbooks=lambda: books,
                 memory=Forgetful(),
