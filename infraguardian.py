@@ -25,14 +25,8 @@ from core.actions.executor import CallStarted, ExecutorDeps
 from core.actions.gateway import ActionGateway
 from core.bus import Bus, Reaction, on
 from core.clock import Clock, SystemClock
+from core.incidents import incident_events
 from core.incidents.external_alerts import ExternalAlerts
-from core.incidents.incident_events import (
-    AlertJoined,
-    IncidentChanged,
-    IncidentMerged,
-    IncidentOpened,
-    IncidentRecovered,
-)
 from core.incidents.tracker import IncidentTracker
 from core.integration import FollowedPlatform, Install, Integration, IntegrationDeps
 from core.monitoring.hosts import WatcherGroup
@@ -305,11 +299,11 @@ class Guardian:
     def _events(self) -> list[Reaction]:
         """The table of events; the chat has its own beside it."""
         return [
-            on(IncidentOpened, self.reactions.begin),
-            on(IncidentRecovered, self.reactions.let_go),
-            on(IncidentMerged, self.reactions.let_go),
-            on(AlertJoined, self.reactions.think_again),
-            on(IncidentChanged, self.reactions.leave_to_a_person),
+            on(incident_events.IncidentOpened, self.reactions.begin),
+            on(incident_events.IncidentRecovered, self.reactions.let_go),
+            on(incident_events.IncidentMerged, self.reactions.let_go),
+            on(incident_events.AlertJoined, self.reactions.think_again),
+            on(incident_events.IncidentChanged, self.reactions.leave_to_a_person),
             on(CallStarted, self.runtime.on_call_started),
             *(reaction for one in self.integrations for reaction in one.reactions()),
         ]
