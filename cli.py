@@ -35,7 +35,7 @@ DEMO_WINDOW_S = 15.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0 when all went well."""
+    """Run one command and return its exit code, 0 on success."""
     parsed = _parser().parse_args(arguments)
     os.environ["LANGSMITH_TRACING"] = os.environ["LANGCHAIN_TRACING_V2"] = "false"  # prompts stay on this machine
     os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
@@ -132,7 +132,7 @@ def _check(parsed: argparse.Namespace) -> int:
 
 
 async def _check_all(settings: Settings, *, is_quick: bool) -> int:
-    """One line a thing as it is found out; the exit code says whether something needs a person."""
+    """Print each check as it ends; the exit code is 1 when something needs a person."""
     texts = load_texts()
     bad = 0
     async for line in _looked_at(settings, is_quick=is_quick):
@@ -146,7 +146,7 @@ async def _check_all(settings: Settings, *, is_quick: bool) -> int:
 
 
 async def _looked_at(settings: Settings, *, is_quick: bool) -> AsyncIterator[CheckLine]:
-    """Every system's own check; none raises for something that is only wrong."""
+    """Yield the checks of every system; a failed check is a line, never an error."""
     from agent.runbooks.loader import load_runbooks
     from bot.health import check as check_telegram
     from infraguardian import RUNBOOKS_DIR, installed_catalog, installed_integrations
@@ -166,7 +166,7 @@ async def _looked_at(settings: Settings, *, is_quick: bool) -> AsyncIterator[Che
 
 
 async def _has_admin(settings: Settings, clock: Clock) -> bool:
-    """By the settings, or enrolled in the chat; records that cannot be opened know nobody."""
+    """Return whether an admin is set or enrolled in the chat; False when the records cannot be opened."""
     from knowledge.stores import Knowledge
 
     if settings.telegram.admins or settings.telegram.token is None:
@@ -183,7 +183,7 @@ def _sentence(words: str) -> str:
 
 
 def _database(parsed: argparse.Namespace) -> int:
-    """`migrate` opens the records, which brings the schema up to date; `stats` also counts them."""
+    """Run `db migrate`, which opens the records and so updates the schema, or `db stats`, which also counts them."""
     stats = asyncio.run(_stats(load_settings(parsed.settings)))
     if parsed.what == "stats":
         sizes = {"database": stats.database_bytes, "graph": stats.graph_bytes, "memory": stats.memory_bytes}

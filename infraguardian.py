@@ -1,4 +1,4 @@
-"""The composition root: puts the parts together, says who hears of what, starts and stops it all."""
+"""The composition root: builds the parts, connects events with reactions, starts and stops everything."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from web.hooks import Hooks
 
 RUNBOOKS_DIR = Path(__file__).resolve().parent / "runbooks"
 TICK_S = 5.0
-"""How often what is only due by the clock is looked at: approvals, silences, flapping."""
+"""Pause between two reviews of all that is due by the clock: approvals, silences, flapping."""
 CLEAN_UP_CHECK_S = 3600.0
 INTEGRATIONS: tuple[Install, ...] = (DockerIntegration, dokploy.install, ollama.install)
 """The outside systems, in the order in which they are opened."""
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 
 class Guardian:
-    """Everything, started by entering it: records first, then the watch, then the faces; ended in the reverse order."""
+    """The whole program as a context manager: opens records, watchers, web and chat; closes them in reverse order."""
 
     def __init__(
         self, settings: Settings, *, is_demo: bool = False, integrations: Sequence[Install] = INTEGRATIONS
@@ -102,7 +102,7 @@ class Guardian:
         await self._begin()
 
     async def _open(self) -> None:
-        """Whatever has to be closed again: records and systems."""
+        """Open all that must be closed again: records and systems."""
         enter = self._stack.enter_async_context
         await enter(Ownership(self.settings.data_dir))
         if self.settings.telegram.token is None:
@@ -143,7 +143,7 @@ class Guardian:
             self.deploys = DeployRuntime(self._deploy_parts(followed))
 
     async def _remember(self) -> None:
-        """What was under way when the program ended; before anything new is heard."""
+        """Load unfinished work of the last run before anything new arrives."""
         if self.deploys is not None:
             await self.deploys.load()
         await self.people.refresh()
@@ -151,7 +151,7 @@ class Guardian:
         self.watch.adopt(await self.desk.take_up())
 
     async def _open_faces(self) -> None:
-        """The web application, then the chat, whose webhook is one of its routes."""
+        """Open the web application, then the chat, whose webhook is one of its routes."""
         enter = self._stack.enter_async_context
         self.tasks = await enter(Tasks())
         self.web = WebApp(self.settings.web, self._health)
@@ -164,7 +164,7 @@ class Guardian:
         await enter(self.face)
 
     async def _begin(self) -> None:
-        """Look, work, listen: in this order, so that nobody meets an empty world."""
+        """Start watching, working and listening, in this order, so that no listener finds an empty inventory."""
         await self._stack.enter_async_context(self.watch)
         await self.watch.looked()
         await self.knowledge.runs.start()
@@ -297,7 +297,7 @@ class Guardian:
     # -- who hears of what, and what the clock brings -----------------------------------------------------------------
 
     def _events(self) -> list[Reaction]:
-        """The table of events; the chat has its own beside it."""
+        """Return the table of events and their reactions; the chat adds its own."""
         return [
             on(incident_events.IncidentOpened, self.reactions.begin),
             on(incident_events.IncidentRecovered, self.reactions.let_go),
@@ -319,13 +319,13 @@ class Guardian:
                 await one.tick()
 
     async def _clean_up(self) -> None:
-        """At the start and then by the hour, where the last clean-up is a day ago: few processes live for a day."""
+        """Clean up daily, checking at the start and every hour: few processes live for a day."""
         while True:
             await self.knowledge.cleanup.run_if_due()
             await asyncio.sleep(CLEAN_UP_CHECK_S)
 
     async def _preload(self) -> None:
-        """What the first incident and the first question would otherwise wait for."""
+        """Load what the first incident and the first question would otherwise wait for."""
         await self.runtime.preload()
         for one in self.integrations:
             await one.preload()
@@ -347,7 +347,7 @@ class Guardian:
         }
 
     async def greeting(self) -> list[str]:
-        """What is said on the terminal once everything runs."""
+        """Return the lines for the terminal once everything runs."""
         said = [text("start.on_guard")]
         for one in self.integrations:
             said += await one.greeting()
@@ -359,7 +359,7 @@ class Guardian:
 
 
 def integration_deps(settings: Settings, knowledge: Knowledge, clock: Clock) -> IntegrationDeps:
-    """What integrations are given where nothing is watched."""
+    """Return the collaborators of integrations while nothing is watched."""
     return IntegrationDeps(
         settings=settings,
         clock=clock,
@@ -378,19 +378,19 @@ def integration_deps(settings: Settings, knowledge: Knowledge, clock: Clock) -> 
 def catalog_of(
     integrations: Sequence[Integration], knowledge: Knowledge, clock: Clock, inventory: Callable[[], Inventory]
 ) -> Catalog:
-    """Every action of every system, and those that look into the records."""
+    """Return the catalogue: the actions of every system, and those that read the records."""
     history = HistoryToolset(knowledge.series, knowledge.incidents, knowledge.memory, clock, inventory)
     return Catalog([*(toolset for one in integrations for toolset in one.toolsets()), history])
 
 
 def installed_integrations(settings: Settings, clock: Clock) -> list[Integration]:
-    """Every integration, connected to nothing: enough for checks."""
+    """Return every integration, connected to nothing: enough for checks."""
     deps = integration_deps(settings, Knowledge(settings, clock), clock)
     return [install(deps) for install in INTEGRATIONS]
 
 
 def installed_catalog(settings: Settings, clock: Clock) -> Catalog:
-    """Every action there is, connected to nothing: enough to check runbooks and to write documents."""
+    """Return every action, connected to nothing: enough to check runbooks and to write documents."""
     return catalog_of(installed_integrations(settings, clock), Knowledge(settings, clock), clock, Inventory)
 
 

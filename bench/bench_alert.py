@@ -48,12 +48,12 @@ while True:
 """
 WAYS = {"oom": signal.SIGUSR1, "kill": signal.SIGKILL, "exit": signal.SIGUSR2}
 BY_RULES = "by a rule"
-"""Stands beside the cause on a card whose diagnosis the rules made."""
+"""Text beside the cause on a card with a diagnosis by rules."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertTiming:
-    """What one death took, in seconds since the container's process ended."""
+    """Times of one death, in seconds since the container's process ended."""
 
     way: str
     is_first: bool
@@ -94,7 +94,7 @@ def _summary(report: Report, seen: list[AlertTiming]) -> int:
 
 
 def _top_up(stack: Stack, prefix: str) -> None:
-    """Let there be fifty again, the dead ones replaced by new services."""
+    """Replace dead containers by new services until there are fifty again."""
     missing = CONTAINERS - len(stack.containers)
     names = [f"{prefix}-{number:02}" for number in range(1, missing + 1)]
     fill(stack, names, ["python3", "-u", "-c", VICTIM], mem_limit=MEMORY_LIMIT)
@@ -135,14 +135,14 @@ async def _incident(made: World, name: str, way: str) -> tuple[float, float]:
 
 
 async def _died_at(stack: Stack, name: str) -> float:
-    """When the container's process ended, on the monotonic clock, as the engine saw it."""
+    """Return the moment on the monotonic clock at which the engine saw the container's process end."""
     state = await eventually(lambda: (found := stack.state(name))["Status"] == "exited" and found, 10)
     finished = datetime.fromisoformat(_microseconds(str(state["FinishedAt"])))
     return finished.timestamp() - time.time() + time.monotonic()
 
 
 def _microseconds(stamp: str) -> str:
-    """`…T10:00:00.123456789Z` in a form that datetime reads."""
+    """Convert `…T10:00:00.123456789Z` into a form that datetime reads."""
     whole, _, rest = stamp.removesuffix("Z").partition(".")
     return f"{whole}.{rest[:6]:0<6}+00:00"
 

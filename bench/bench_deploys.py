@@ -70,7 +70,7 @@ async def _shop(opened: AsyncExitStack, found: Bed, stack: Stack, **settings: st
 
 
 async def _start(shop: DokployWorld, *names: str, **settings: str) -> None:
-    """The program as it is shipped, over these stacks."""
+    """Start the program with its default settings over these stacks."""
     shipped = {"INFRAGUARDIAN_DOKPLOY__POLL_S": "8", "INFRAGUARDIAN_DOKPLOY__SWEEP_S": "14"}
     shipped |= {"INFRAGUARDIAN_DOKPLOY__FOLLOW_S": "1", "INFRAGUARDIAN_DOKPLOY__NEVER_AFTER_S": "20"}
     await shop.start(*names, **shipped, **settings)
@@ -81,7 +81,7 @@ async def _start(shop: DokployWorld, *names: str, **settings: str) -> None:
 
 
 async def _story(shop: DokployWorld, report: Report) -> None:
-    """`api` is killed for memory in a bulk insert; `celery` and `frontend` stand on it."""
+    """Measure a kill for memory: `api` dies in a bulk insert; `celery` and `frontend` depend on it."""
     needs = {"depends_on": ["api"], "command": "client.py", "environment": ["URL=http://api:8000/"]}
     services = {"api": {"command": "web.py", "mem_limit": "64m", "restart": "unless-stopped"}}
     rag = await shop.stack("rag", shop.file(**services, celery=needs, frontend=needs))
@@ -114,7 +114,7 @@ async def _eat(shop: DokployWorld, rag: Service) -> None:
 
 
 async def _failures(shop: DokployWorld, report: Report) -> None:
-    """Ours, announced ones of others, and others' that nobody announces."""
+    """Measure failures: ours, announced ones of others, and unannounced ones."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -136,7 +136,7 @@ async def _ours(shop: DokployWorld, stack: Service) -> float:
 
 
 async def _others(shop: DokployWorld, stack: Service, name: str, pause_s: float = PAUSE_S) -> float:
-    """Somebody breaks the file in Dokploy and deploys it there; seconds from its end to the card with the error."""
+    """Break the file in Dokploy and deploy it there; returns seconds from its end to the card with the error."""
     await asyncio.sleep(pause_s)
     missing = f"127.0.0.1:9/gone-{name}:v1"
     shop.dokploy.change(stack, composeFile=shop.file(api={"command": "web.py", "image": missing}))
@@ -150,7 +150,7 @@ async def _others(shop: DokployWorld, stack: Service, name: str, pause_s: float 
 
 
 async def _crashes(shop: DokployWorld, report: Report, count: int) -> None:
-    """Each crashes at another moment of the window: none may be called good."""
+    """Crash each deploy at another moment of the window: none may be judged good."""
     steps = [SHORT_WINDOW_S * (number + 0.5) / count * 0.9 for number in range(count)]
     stack = await shop.stack("crasher", shop.file(api={"command": "web.py"}))
     await _start(shop, "crasher")
@@ -184,12 +184,12 @@ async def _shown(shop: DokployWorld, *parts: str, after: int, within_s: float) -
 
 
 def _moment(message: ShownMessage, words: str) -> float:
-    """When these words were first shown in it, on the monotonic clock."""
+    """Return the moment on the monotonic clock at which the message first showed these words."""
     return next(one.at for one in message.versions if words in one.text.casefold())
 
 
 def _since(stamp: Any) -> float:
-    """A moment of Dokploy's clock on the monotonic one."""
+    """Convert a moment of Dokploy's clock to the monotonic clock."""
     at = datetime.fromisoformat(str(stamp).replace("Z", "+00:00"))
     return time.monotonic() - (time.time() - at.timestamp())
 

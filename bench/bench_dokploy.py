@@ -34,13 +34,13 @@ PER_5_S = 5.0
 
 
 class HandClock:
-    """Time that passes when told: an hour of polling in seconds."""
+    """A clock moved by hand: an hour of polling takes seconds."""
 
     def __init__(self) -> None:
         self._now = datetime.now(UTC)
 
     def now(self) -> datetime:
-        """UTC."""
+        """Return the time in UTC."""
         return self._now
 
     def advance(self, seconds: float) -> None:

@@ -30,7 +30,7 @@ from playground.opening import ADMIN
 
 READ_LIMIT, WRITE_LIMIT, RENDER_LIMIT = 80, 45, 10
 IDLE_S = 12.0
-"""How long the program is watched without an incident, before the simulated host plays one."""
+"""Duration of the measurement without an incident, before the simulated host plays one."""
 SETTLED_S = 6.0
 """After the start, for what is loaded then."""
 GIVE_UP_S = 120.0
@@ -38,12 +38,12 @@ LAST_S = 1.0
 """After the last message, for what is still being written."""
 CHANGES = ("INSERT", "UPDATE", "DELETE")
 NOT_TOLD = ("getupdates", "getme", "setmycommands", "deletewebhook", "setmydescription", "setmyshortdescription")
-"""Calls that bring nothing to anybody."""
+"""Calls to Telegram that show nothing to anybody."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one incident took."""
+    """Cost of one incident."""
 
     reads: float
     writes: float
@@ -85,7 +85,7 @@ async def measure(poll_s: float) -> Cost:
 
 @contextmanager
 def statements() -> Iterator[Counter[str]]:
-    """Count what every engine of this process is asked: `reads` by statement, `writes` by transaction."""
+    """Count the queries of every engine of this process: `reads` by statement, `writes` by transaction."""
     seen: Counter[str] = Counter(reads=0, writes=0)
     changed: set[int] = set()
 
@@ -128,7 +128,7 @@ async def _guarded(poll_s: float) -> AsyncIterator[Guardian]:
 
 
 async def _known_admin(guardian: Guardian) -> PlaygroundPerson:
-    """The admin, who has spoken before: what is written at a first contact belongs to no incident."""
+    """Return the admin after a first message, so that the writes of a first contact are not counted."""
     assert guardian.playground is not None
     ada = guardian.playground.person(ADMIN, guardian.settings.playground.person)
     await ada.say("/whoami")
@@ -138,7 +138,7 @@ async def _known_admin(guardian: Guardian) -> PlaygroundPerson:
 
 
 async def _incident(ada: PlaygroundPerson) -> None:
-    """The incident from its first card to the good news."""
+    """Play the incident from its first card to its resolution."""
     card = await ada.chat.wait_for(_asks, timeout_s=GIVE_UP_S)
     await (await ada.tap(card, "Approve")).answer()
     await ada.chat.wait_for(lambda message: message.text.endswith(": resolved."), timeout_s=GIVE_UP_S)

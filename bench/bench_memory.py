@@ -1,4 +1,4 @@
-"""How soon the program polls after its start, and how much memory it takes: idle, and after every part was used."""
+"""Start-up time until the program polls, and its memory: idle, and after every part was used."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 async def _starts(report: Report, stack: Stack, docker_host: str) -> None:
-    """Cold records each time: the first start also makes the database."""
+    """Measure starts with cold records: the first one also makes the database."""
     took: list[float] = []
     again: list[float] = []
     cpu: list[float] = []
@@ -71,7 +71,7 @@ async def _memory(report: Report, stack: Stack, docker_host: str, minutes: float
 
 
 async def _use_every_part(made: World) -> None:
-    """An incident is diagnosed, repaired and learnt; a chart is drawn; memory recalls; no model answers a question."""
+    """Use every part: an incident repaired and learnt, a chart, a recall, a question without a model."""
     victim, other = sorted(made.stack.containers)[:2]
     made.stack.containers[victim].kill()
     await made.tap("Approve", victim, chat=made.ada.chat, timeout_s=30)

@@ -1,4 +1,4 @@
-"""How long the rules take to name the cause of one incident: every shipped runbook, matched and explained, in ms."""
+"""Time in ms for the rules to name the cause of one incident, with every shipped runbook matched and explained."""
 
 from __future__ import annotations
 

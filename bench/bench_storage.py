@@ -1,4 +1,4 @@
-"""What an incident writes into the graph's file, and how long a history of 50,000 takes to ask."""
+"""Writes of one incident to the graph's file, and the query times of a history of 50,000."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_ROWS, MOST_KB, MOST_MS = 60, 64, 5.0
 
 
 async def _an_incident(home: Path) -> tuple[GraphWrites, int]:
-    """One that is repaired after a verification as long as out of the box; what it wrote, what stays of the file."""
+    """Run an incident with the default verification window; returns its writes and the file's final size."""
     usual = VerificationSettings()
     world = IncidentWorld(home=home, settings={"verification": usual.model_dump()})
     async with world.running():
@@ -55,7 +55,7 @@ def _bytes(home: Path) -> int:
 
 
 async def _fill(knowledge: Knowledge) -> None:
-    """A history: every incident closed, every lesson in both indexes."""
+    """Fill a history: every incident closed, every lesson in both indexes."""
     row = _columns(replace(an_incident(), state=IncidentState.RESOLVED, closed_at=NOON))
     lesson = {"at": NOON, "service": "api", "runbook": "r", "held": True, "body": "{}" * 500}
     known = {"embedding": bytes(4096), "embedding_model": MODEL, "in_builtin": True, "in_model": True}

@@ -1,4 +1,4 @@
-"""What every figure needs: a report that knows its limits, and many small containers on the real engine."""
+"""Tools of every measurement: a report with limits, and many small containers on the real engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.testbed.state import Bed
 
 SLEEP = ("sleep", "infinity")
 HANDS = 4
-"""Containers are made and removed so many at a time."""
+"""Number of containers made or removed at a time."""
 MISSED, FINE = 1, 0
 
 
@@ -29,7 +29,7 @@ class Report:
         print(f"{title}  ({os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})", flush=True)
 
     def add(self, name: str, value: float, unit: str, *, limit: float | None = None, note: str = "") -> None:
-        """One figure; at most `limit` where there is one."""
+        """Add a figure, which may be at most `limit` if given."""
         is_missed = limit is not None and value > limit
         if is_missed:
             self._missed.append(name)
@@ -38,36 +38,36 @@ class Report:
         print(f"  {mark:<6} {name:<52} {value:>9.3f} {unit:<3} {bound:<12} {note}".rstrip(), flush=True)
 
     def say(self, words: str) -> None:
-        """A line that is no figure."""
+        """Print a line that is no figure."""
         print(f"         {words}", flush=True)
 
     def must(self, name: str, *, holds: bool, note: str = "") -> None:
-        """Something that is either so or not."""
+        """Add a requirement that holds or not."""
         if not holds:
             self._missed.append(name)
         print(f"  {'ok' if holds else 'MISSED':<6} {name}  {note}".rstrip(), flush=True)
 
     def finish(self) -> int:
-        """The exit code; the load at the end says how quiet the machine was."""
+        """Return the exit code, after printing the machine's load."""
         verdict = f"missed: {', '.join(self._missed)}" if self._missed else "all within their limits"
         print(f"  {verdict}  (load {os.getloadavg()[0]:.1f})", flush=True)
         return MISSED if self._missed else FINE
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile: a value that was really measured."""
+    """Return the nearest-rank percentile, which is always a measured value."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share / 100 * len(ordered)) - 1)]
 
 
 def spread(values: Sequence[float], unit: str = "s") -> str:
-    """Least, median and most of some measurements."""
+    """Format minimum, median and maximum of some measurements."""
     return f"min {min(values):.3f}, median {statistics.median(values):.3f}, max {max(values):.3f} {unit}"
 
 
 @contextmanager
 def bed() -> Iterator[tuple[Bed, Stack]]:
-    """The test-bed with an empty stack on its engine; whatever was put into the stack is removed afterwards."""
+    """Open the test-bed with an empty stack on its engine; its containers are removed afterwards."""
     found = bring_up.ensure()
     with engine.connect(found.docker_host, timeout_s=120) as client:
         stack = new_stack(client, found.image, "bench")

@@ -12,7 +12,7 @@ SIZES = {"checkpoints": "length(NEW.checkpoint) + length(NEW.metadata)", "writes
 
 @dataclass(frozen=True, kw_only=True)
 class GraphWrites:
-    """Since the counting began."""
+    """Writes since the counting began."""
 
     rows: int
     bytes: int

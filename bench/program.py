@@ -1,4 +1,4 @@
-"""The program under measurement: the real one as a process of its own, with the settings it has out of the box."""
+"""The program under measurement: a process of its own with its default settings."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ AS_SHIPPED = {
     "INFRAGUARDIAN_VERIFICATION__WINDOW_S": "30",
     "INFRAGUARDIAN_VERIFICATION__POLL_S": "2",
 }
-"""The tests' world hurries and writes to a group; figures are about the defaults, with cards in the admin's chat."""
+"""Settings that undo the haste of the tests' world: figures are about the defaults, with cards in the admin's chat."""
 SETTLED_S = 3.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def home() -> Iterator[Path]:
-    """An empty directory for one life of the program."""
+    """Make an empty data directory for one run of the program."""
     with TemporaryDirectory(prefix="infraguardian-bench-") as made:
         yield Path(made)
 
 
 @asynccontextmanager
 async def world(stack: Stack, docker_host: str, at: Path, **settings: str) -> AsyncIterator[World]:
-    """A chat server and the program, not started yet; ended afterwards with what it wrote when something failed."""
+    """Prepare a chat server and the program, not started yet; prints the program's output when something fails."""
     async with BotApiServer(token=TOKEN, state_path=at / "chat.db") as chat_server:
         made = World(
             chat_server=chat_server, stack=stack, docker_host=docker_host, home=at, settings=AS_SHIPPED | settings
@@ -54,7 +54,7 @@ async def world(stack: Stack, docker_host: str, at: Path, **settings: str) -> As
 
 
 async def start(made: World) -> float:
-    """Start the program; seconds until its first getUpdates waits at the chat server."""
+    """Start the program; returns the seconds until its first getUpdates waits at the chat server."""
     began = time.monotonic()
     await made.start()
     return time.monotonic() - began
@@ -66,7 +66,7 @@ async def until_on_guard(made: World) -> None:
 
 
 async def until_settled(made: World, limit_s: float = 60.0) -> None:
-    """Wait until what is loaded after the start is loaded: less than a tenth of a core is used."""
+    """Wait until loading has ended: less than a tenth of a core is used."""
     async with asyncio.timeout(limit_s):
         used, before = cpu_s(pid_of(made)), 0.0
         while used - before > 0.1 * SETTLED_S:
@@ -75,19 +75,19 @@ async def until_settled(made: World, limit_s: float = 60.0) -> None:
 
 
 def pid_of(made: World) -> int:
-    """The program's process."""
+    """Return the id of the program's process."""
     if made.process is None:
         raise AssertionError("the program was not started")
     return made.process.pid
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process and of its children, in MB (1,000,000 bytes)."""
+    """Return the resident memory of a process and of its children, in MB (1,000,000 bytes)."""
     return sum(_rss_kb(one) for one in (pid, *_children(pid))) * 1024 / 1e6
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time that a process has used, with its finished children."""
+    """Return the CPU seconds of a process and of its finished children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / TICKS
 

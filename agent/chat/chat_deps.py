@@ -1,4 +1,4 @@
-"""What the dialogue works with, and what it is asked, as one bundle for its parts."""
+"""Collaborators of the dialogue, and one question with its context."""
 
 from __future__ import annotations
 
@@ -49,58 +49,58 @@ class ChatDeps:
     series: Series | None = None
     """Kept samples, for when the engine does not answer."""
     sees: Callable[[Actor, str | None], bool] = _everything
-    """Whether a person may look at a stack; None: at what stands outside of stacks."""
+    """Returns whether a person may see a stack; a stack of None means whatever belongs to no stack."""
     called: Callable[[str], str] = _without_kind
-    """How whoever has that actor id is called."""
+    """Returns the display name of an actor id."""
     deploys: Deploys
     versions: Versions
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionContext:
-    """One question with what this person may see."""
+    """A question and the part of the inventory that this person may see."""
 
     question: ChatQuestion
     inventory: Inventory
-    """Only what the person may look at."""
+    """Holds only what the person may see."""
     incident: Incident | None = None
-    """Whose card was replied to."""
+    """The incident whose card the person replied to."""
     subject: str = ""
-    """`stack/service` that was spoken of last, for 'restart it'."""
+    """The `stack/service` mentioned last, for 'restart it'."""
     parts: ChatDeps
 
     @property
     def sees_all(self) -> bool:
-        """Whether nothing is hidden from the person."""
+        """Return whether nothing is hidden from the person."""
         whole = self.parts.inventory()
         shown, known = (len(one.containers) + len(one.managed) for one in (self.inventory, whole))
         return shown == known
 
     def say(self, sentence: Text) -> str:
-        """A sentence in the person's language."""
+        """Render a sentence in the person's language."""
         return self.parts.texts.render(sentence, self.question.language)
 
     def english(self, sentence: Text) -> str:
-        """A sentence for the model."""
+        """Render a sentence in English, for the model."""
         return self.parts.texts.render(sentence, "en")
 
     def may_see(self, stack: str | None) -> bool:
-        """Whether the person may look at that stack."""
+        """Return whether the person may see that stack."""
         return self.parts.sees(self.question.actor, stack)
 
     def moment(self, at: datetime) -> str:
-        """For people: `14:02 (3 h 5 min)`."""
+        """Format a moment for people: `14:02 (3 h 5 min)`."""
         now = self.parts.clock.now()
         return f"{clock_time(at, now, ZoneInfo(self.parts.settings.timezone))} ({duration(now - at)})"
 
     def since(self, container: Container) -> str:
-        """When it started, or ended when it does not run, for people: `14:02 (3 h 5 min)`."""
+        """Format the time since it started, or ended when it is not running: `14:02 (3 h 5 min)`."""
         at = container.started_at if container.is_running else container.finished_at
         return "–" if at is None else self.moment(at)
 
 
 def visible(parts: ChatDeps, actor: Actor) -> Inventory:
-    """What a person may look at."""
+    """Return the part of the inventory that a person may see."""
     whole = parts.inventory()
     containers = tuple(one for one in whole.containers if parts.sees(actor, one.stack))
     return replace(

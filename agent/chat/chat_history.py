@@ -1,4 +1,4 @@
-"""What was said in the last minutes, per chat and person: few, short, in memory only."""
+"""Keeps the last few minutes of each conversation, per chat and person, in memory only."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ REMEMBERED_FOR = timedelta(minutes=30)
 
 @dataclass(frozen=True, kw_only=True)
 class ChatTurn:
-    """One question and what came of it."""
+    """One question and its answer."""
 
     at: datetime
     asked: str
     answered: str
     subject: str = ""
-    """`stack/service` or stack it was about."""
+    """The stack or `stack/service` it was about."""
 
 
 @dataclass(kw_only=True)
 class ChatHistory:
-    """The last turns of every conversation; a person hears nothing of another one's."""
+    """The last turns of every conversation, kept apart by person."""
 
     _kept: OrderedDict[str, deque[ChatTurn]] = field(default_factory=OrderedDict)
 
     def add(self, key: str, turn: ChatTurn) -> None:
-        """Remember a turn; the oldest turn, and the chat that was silent longest, give way."""
+        """Add a turn, dropping the oldest turn and the chat that has been silent longest when full."""
         turns = self._kept.setdefault(key, deque(maxlen=MOST_TURNS))
         turns.append(turn)
         self._kept.move_to_end(key)
@@ -40,15 +40,15 @@ class ChatHistory:
             self._kept.popitem(last=False)
 
     def recent(self, key: str, now: datetime) -> list[ChatTurn]:
-        """Oldest first; what is old is forgotten."""
+        """Return the turns that are not too old, oldest first."""
         return [turn for turn in self._kept.get(key, ()) if now - turn.at <= REMEMBERED_FOR]
 
     def subject(self, key: str, now: datetime) -> str:
-        """What was spoken of last; '' when nothing was."""
+        """Return the subject mentioned last, or ''."""
         return next((turn.subject for turn in reversed(self.recent(key, now)) if turn.subject), "")
 
     def messages(self, key: str, now: datetime) -> list[ChatMessage]:
-        """As the model is told of it."""
+        """Return the conversation as messages for the model."""
         told: list[ChatMessage] = []
         for turn in self.recent(key, now):
             told += [user(turn.asked[:MOST_CHARS]), assistant(turn.answered[:MOST_CHARS] or "…")]

@@ -1,4 +1,4 @@
-"""What a person asks in plain words, and the parts an answer is made of; a face shows them, the agent makes them."""
+"""Free-text questions and the parts of their answers: the agent makes the parts, the chat shows them."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ class ChatQuestion:
     language: Language
     actor: Actor
     chat: str
-    """Names the conversation: chat and thread."""
+    """Key of the conversation: chat and thread."""
     incident_id: int | None = None
-    """The incident whose card it replies to."""
+    """The incident whose card the person replied to."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerMessage:
-    """A whole statement."""
+    """A complete statement."""
 
     says: Text
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerChunk:
-    """The model's visible words so far; they take the place of what was shown before."""
+    """The model's visible words so far; replaces the chunk shown before."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerProgress:
-    """What is being looked at right now, in one line; shown until the next part comes."""
+    """One line about the lookup in progress, shown until the next part arrives."""
 
     says: Text
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunCommand:
-    """The question means a chat command that only looks: run it as if it had been typed, `logs granada api 50`."""
+    """A read-only chat command, to be run as if it had been typed: `logs granada api 50`."""
 
     name: str
     arguments: str = ""
@@ -54,17 +54,17 @@ class RunCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ProposeCommand:
-    """The wish means a command that changes something: show it with a button; only the tap runs it."""
+    """A command that changes something, shown with a button; only a tap runs it."""
 
     name: str
     arguments: str
     says: Text
-    """What would be done."""
+    """The effect of the command."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelUsage:
-    """Closes an answer that a model worded: the face says so, with what it cost."""
+    """Ends an answer written by a model; the chat names the model and its cost."""
 
     tokens: int
     seconds: float
@@ -78,5 +78,5 @@ class Dialogue(Protocol):
     """Answers questions in both languages; common ones by rules, the rest by the model with READ actions."""
 
     def answer(self, question: ChatQuestion) -> AsyncIterator[AnswerPart]:
-        """The answer's parts as they come. Never raises for a model that is down: it says so. Close it to cancel."""
+        """Yield the answer's parts as they are made; reports a model that is down, never raises. Close it to cancel."""
         ...

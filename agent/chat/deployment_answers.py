@@ -1,4 +1,4 @@
-"""Says when something was deployed, and by whom: by our own records, else by what Dokploy keeps, which names nobody."""
+"""Answers when and by whom something was deployed, from our records or else from Dokploy's, which name nobody."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TITLE_SHOWN = 80
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentLine:
-    """One deployment, as it is told."""
+    """One deployment, as shown in an answer."""
 
     stack: str
     at: datetime
@@ -31,7 +31,7 @@ class DeploymentLine:
 
 
 async def deployed(asked: QuestionContext, targets: Sequence[Target]) -> list[Text]:
-    """The last deployment of what is meant; without a name the last ones of all."""
+    """Return the last deployment of each target, or the latest of all when nothing is named."""
     if not targets:
         entries = await deployed_since(asked, None)
         return [one.says for one in entries[:SHOWN]] or [text("dialogue.deployed.none")]
@@ -66,7 +66,7 @@ def _not_managed(asked: QuestionContext, target: Target) -> Text:
 async def deployed_since(
     asked: QuestionContext, moment: datetime | None, stacks: Sequence[str] | None = None
 ) -> list[DeploymentLine]:
-    """All deployments since a moment that the person may see, newest first; `stacks`: only of these."""
+    """Return the visible deployments since a moment, newest first, limited to `stacks` if given."""
     found: list[DeploymentLine] = []
     lately = await asked.parts.deploys.recent(MOST_RECENT, since=moment)
     for managed in asked.inventory.managed:
@@ -78,7 +78,7 @@ async def deployed_since(
 async def _entries(
     asked: QuestionContext, managed: ManagedResource, ours: Sequence[Deploy], moment: datetime | None = None
 ) -> list[DeploymentLine]:
-    """Ours with who ordered them, and those that Dokploy began by itself or for somebody else."""
+    """Return our deploys with who ordered them, and those that Dokploy started by itself or for somebody else."""
     known = {one.deployment_id for one in ours if one.deployment_id is not None}
     found = [await _ours(asked, one) for one in ours]
     for one in managed.deployments:
@@ -109,7 +109,7 @@ def _who(deploy: Deploy) -> Text:
 
 
 async def _changes(asked: QuestionContext, deploy: Deploy) -> Text | None:
-    """What it changed, in a few words; None: nothing that is known."""
+    """Summarise the changes in a few words; None when none are known."""
     if deploy.version_id is None or deploy.version_before is None or deploy.version_before == deploy.version_id:
         return None
     versions = asked.parts.versions

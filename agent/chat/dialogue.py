@@ -21,14 +21,14 @@ __all__ = ["ChatDeps", "RulesFirstDialogue"]
 
 
 class RulesFirstDialogue:
-    """Implements `core.conversation.Dialogue`. It never acts: a wish comes back as a command for a person to tap."""
+    """Implements `Dialogue`, rules first. It never acts: a request to act is answered with a command to tap."""
 
     def __init__(self, parts: ChatDeps) -> None:
         self._parts = parts
         self._turns = ChatHistory()
 
     async def answer(self, question: ChatQuestion) -> AsyncGenerator[AnswerPart, None]:
-        """The answer's parts as they come; close it (`contextlib.aclosing`) to cancel, which stops the model."""
+        """Yield the answer's parts as they are made; closing it (`contextlib.aclosing`) stops the model."""
         asked = await self._asked(question)
         understood = understand(question.text, asked.inventory)
         if understood is not None and self._fits_a_rule(understood, asked):
@@ -70,7 +70,7 @@ class RulesFirstDialogue:
     async def _without_model(
         self, asked: QuestionContext, understood: Interpretation | None, failure: ModelFailed | None
     ) -> list[AnswerPart]:
-        """What a rule can say of it all the same, else why there is no answer."""
+        """Answer by a rule if any applies, else explain why there is no answer."""
         is_wish = understood is not None and understood.intent in WISHES
         if understood is not None and (is_wish or meant(asked, understood)) and understood.intent is not Intent.DECIDES:
             return await self._by_rule(asked, understood)
@@ -115,7 +115,7 @@ def _key(question: ChatQuestion) -> str:
 
 
 def _told(asked: QuestionContext, part: AnswerPart) -> str:
-    """What the model is later told that the person was shown."""
+    """Return the part's words for the conversation history."""
     if isinstance(part, AnswerMessage):
         return asked.say(part.says)
     if isinstance(part, RunCommand):

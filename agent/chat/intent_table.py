@@ -1,4 +1,4 @@
-"""What people mean, and the words by which each meaning is recognised; the first that fits counts."""
+"""Intents and the patterns that recognise each; the first match counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agent.chat.vocabulary import (
 
 
 class Intent(StrEnum):
-    """What a person means."""
+    """Intent of a question or request."""
 
     STATUS = "status"
     WHY = "why"
@@ -30,7 +30,7 @@ class Intent(StrEnum):
     MEMORY_USE = "memory_use"
     MOST_CPU = "most_cpu"
     MOST_MEMORY = "most_memory"
-    """Who uses the most."""
+    """Asks for the heaviest consumers of memory."""
     HEALTH = "health"
     SERVICES = "services"
     INCIDENTS = "incidents"
@@ -46,7 +46,7 @@ class Intent(StrEnum):
     ROLLBACK = "rollback"
     UPDATE = "update"
     DEPLOYED = "deployed"
-    """Whether, when and by whom something was deployed."""
+    """Asks if, when and by whom something was deployed."""
     DEPLOY_LOG = "deploy_log"
     OUTDATED = "outdated"
     PORTS = "ports"
@@ -54,9 +54,9 @@ class Intent(StrEnum):
     COMPOSE_FILE = "compose_file"
     DETAILS = "details"
     FORBIDS = "forbids"
-    """Says that nothing shall be changed."""
+    """Forbids changes."""
     DECIDES = "decides"
-    """Says yes or no to something that is open."""
+    """Answers yes or no to an open question."""
 
 
 WISHES = frozenset({Intent.RESTART, Intent.STOP, Intent.UP, Intent.DEPLOY, Intent.ROLLBACK, Intent.UPDATE})

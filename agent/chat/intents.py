@@ -1,4 +1,4 @@
-"""Understands the common questions and wishes in English and Spanish by plain rules, without a model."""
+"""Understands common questions and requests in English and Spanish by plain rules, without a model."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from core.monitoring.inventory import Inventory, Target, find
 __all__ = ["WISHES", "Intent", "Interpretation", "fold", "understand", "wants_change"]
 
 MAX_WORDS = 60
-"""A longer text is no common question."""
+"""A longer text is never a common question."""
 MOST_LOOKED_UP = 12
-"""So many words are compared with every name."""
+"""Maximum number of words compared with every name."""
 WORD_FLOOR = 0.65
 """Likeness (0–1) below which a word is not looked up at all."""
 MAX_LEFT = 1
-"""So many words that no rule knows are let pass; with more, a rule would answer past the question."""
+"""Maximum number of unknown words; with more, a rule would miss the point of the question."""
 
 _COMPILED = tuple((intent, re.compile(pattern)) for intent, pattern in LOOKS)
 _WISH_VERBS = tuple((intent, re.compile(rf"^{POLITE}(?:{verbs})(?=\s|$)")) for intent, verbs in WISH_VERBS)
@@ -52,19 +52,19 @@ _MEASURES = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Interpretation:
-    """A question that a rule understands."""
+    """A question as a rule understands it."""
 
     intent: Intent
     targets: tuple[Target, ...] = ()
-    """What it is about; empty: nothing named, or nothing of that name; several: ambiguous."""
+    """Empty when nothing is named or the name is unknown; several when the name is ambiguous."""
     named: str = ""
-    """The words that name the target, or that would have to: without an equal, nothing of that name is known."""
+    """The words that name the target; with no targets, a name that is unknown."""
     is_sure: bool = True
-    """False: the question holds more than the rule would answer; a model is the better one to ask."""
+    """False when the question holds more than the rule would answer; a model then answers better."""
 
 
 def understand(question: str, inventory: Inventory) -> Interpretation | None:
-    """The intent and the target of a question; None: no rule fits, or it is too long to be a common one."""
+    """Return the intent and targets of a question; None when no rule fits or it is too long."""
     plain = fold(question)
     words = plain.split()
     if not words or len(words) > MAX_WORDS:
@@ -74,7 +74,7 @@ def understand(question: str, inventory: Inventory) -> Interpretation | None:
 
 
 def wants_change(question: str) -> bool:
-    """Whether a person asks for some change, or agrees to one; a negated act anywhere makes it False."""
+    """Return whether a person asks for a change or agrees to one; False if any act is negated."""
     for clause in _clauses(question):
         if NEGATED_ACT.search(clause):
             return False
@@ -83,7 +83,7 @@ def wants_change(question: str) -> bool:
 
 
 def fold(text: str) -> str:
-    """Lower case, without accents and punctuation (`/`, `-`, `_`, `.`, `'` stay), single spaces."""
+    """Return lower case without accents and punctuation (`/`, `-`, `_`, `.`, `'` stay), with single spaces."""
     return " ".join(re.sub(r"[^\w\s/\-.']", " ", _plain(text)).split()).strip(".- ").replace(". ", " ")
 
 
@@ -102,7 +102,7 @@ def _clauses(question: str) -> Iterator[str]:
 
 
 def _wish(question: str, names: _KnownNames) -> Interpretation | None:
-    """A wish that says: this, now. Conditions, exceptions, times and several wishes at once are for the model."""
+    """Read a request for one thing now; conditions, exceptions, times and several requests are left to the model."""
     if PAST_TENSE.search(unicodedata.normalize("NFC", question.casefold())):
         return None
     clauses = list(_clauses(question))
@@ -140,13 +140,13 @@ def _wish_verb(clause: str) -> tuple[Intent, str] | None:
 
 
 def _looks(rest: str) -> bool:
-    """Whether it names something to be shown: 'para el weaviate los logs'."""
+    """Return whether the words ask to show something: 'para el weaviate los logs'."""
     shown = (Intent.LOGS, Intent.METRICS, Intent.CPU, Intent.MEMORY_USE, Intent.STATUS)
     return any(pattern.search(rest) for intent, pattern in _COMPILED if intent in shown)
 
 
 def _mentioned(clauses: list[str], names: _KnownNames) -> tuple[str, tuple[Target, ...]]:
-    """What the clauses around a wish without a name are about: 'la api está caída, reiníciala'."""
+    """Find the target of a request without a name in the other clauses: 'la api está caída, reiníciala'."""
     for clause in clauses:
         named, targets, _ = names.target(clause)
         if targets:
@@ -182,7 +182,7 @@ def _look(plain: str, names: _KnownNames) -> Interpretation | None:
 
 
 def _bare(plain: str, names: _KnownNames) -> Interpretation | None:
-    """A name alone asks how it is; a name and that it is not well asks why."""
+    """Read a bare name: alone it asks for the status, with trouble words it asks for the cause."""
     is_trouble = bool(TROUBLE.search(plain))
     named, targets, left = names.target(TROUBLE.sub(" ", plain))
     if is_trouble and not named:
@@ -197,9 +197,9 @@ def _first_match(plain: str) -> tuple[Intent, re.Pattern[str]] | None:
 
 
 class _KnownNames:
-    """Finds what words name: an exact name anywhere first, then the longest run of words that fits.
+    """Finds targets by name: an exact name anywhere first, then the longest matching run of words.
 
-    `find` weighs every name, so it is asked only for runs whose every word is near to a word of some name.
+    `find` compares every name, so it is used only for runs in which every word resembles part of some name.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -231,7 +231,7 @@ class _KnownNames:
         return place < len(self._words) and self._words[place].startswith(part)
 
     def exact_part(self, plain: str) -> str:
-        """The longest run of the question's words that is exactly somebody's name; '' if there is none."""
+        """Return the longest run of words that is exactly a known name, or ''."""
         words = plain.split()
         for size in range(min(len(words), 6), 0, -1):
             for start in range(len(words) - size + 1):
@@ -243,11 +243,11 @@ class _KnownNames:
         return ""
 
     def content_words(self, rest: str) -> list[str]:
-        """What is neither filler nor a number."""
+        """Return the words that are neither filler nor numbers."""
         return [word for word in rest.split() if word not in FILLER and not word.isdigit() and len(word) > 1]
 
     def target(self, rest: str) -> tuple[str, tuple[Target, ...], list[str]]:
-        """The naming words, what they may mean, and the content words besides."""
+        """Return the naming words, the targets they may mean, and the remaining content words."""
         exact = self.exact_part(rest)
         if exact:
             return exact, self.find(exact), self.content_words(_without(rest, exact))
@@ -269,5 +269,5 @@ def _without(plain: str, part: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _joined(name: str) -> str:
-    """A name's words, plain, with single spaces."""
+    """Return the words of a name in plain form, with single spaces."""
     return " ".join("".join(char if char.isalnum() else " " for char in _plain(name)).split())

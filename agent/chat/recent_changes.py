@@ -1,4 +1,4 @@
-"""What changed since a moment, as far as the records and the engine show it."""
+"""Lists the changes since a moment, as far as the records and the engine show them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WEEK = ("semana", "week")
 
 
 def moment_meant(question: str, now: datetime, zone: ZoneInfo) -> datetime:
-    """From when on: yesterday, tonight, two hours ago, this week …; a day where nothing is said."""
+    """Return the start of the period meant (yesterday, two hours ago, this week …), by default a day ago."""
     plain = fold(question)
     if ago := _AGO.search(plain):
         unit = timedelta(weeks=1) if ago[2].startswith(_WEEK) else _UNITS[ago[2][0]]
@@ -41,7 +41,7 @@ def moment_meant(question: str, now: datetime, zone: ZoneInfo) -> datetime:
 
 
 async def changes(asked: QuestionContext, targets: tuple[Target, ...]) -> Text:
-    """Incidents, and containers created or started since then; says what it cannot see."""
+    """Describe incidents and containers created or started since then, and what cannot be seen."""
     now, zone = asked.parts.clock.now(), ZoneInfo(asked.parts.settings.timezone)
     since = moment_meant(asked.question.text, now, zone)
     incidents = [
@@ -79,14 +79,14 @@ async def changes(asked: QuestionContext, targets: tuple[Target, ...]) -> Text:
 
 
 def _stacks(targets: tuple[Target, ...]) -> list[str] | None:
-    """The stacks that are meant; None: all."""
+    """Return the stacks of the targets; None for all."""
     if not targets:
         return None
     return [name for name in (one.name if isinstance(one, Stack) else one.stack for one in targets) if name]
 
 
 async def _acts(asked: QuestionContext, since: datetime, targets: tuple[Target, ...]) -> list[str]:
-    """What was done through us besides deploys, which are told already: edits of files, restarts, with who it was."""
+    """Return the actions done through us and by whom, such as file edits and restarts; deploys are listed apart."""
     now, zone = asked.parts.clock.now(), ZoneInfo(asked.parts.settings.timezone)
     catalog = asked.parts.door.catalog
     said = []
@@ -111,7 +111,7 @@ async def _acts(asked: QuestionContext, since: datetime, targets: tuple[Target, 
 
 
 def _place(asked: QuestionContext, ref: str) -> tuple[str | None, str | None]:
-    """The stack and service that a call's target names; both None: nothing that is there."""
+    """Return the stack and service that a call's target names; both None when it does not exist."""
     kind, _, name = ref.partition(":")
     if kind == "stack":
         return name, None

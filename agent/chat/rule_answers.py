@@ -1,4 +1,4 @@
-"""Answers the common questions without a model: a command that looks, a proposal, or a sentence of what is known."""
+"""Answers common questions without a model: by a read-only command, a proposal, or a sentence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ONLY_ERRORS = re.compile(r"\b(errores|errors|error)\b")
 
 
 async def answer_by_rule(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    """The whole answer."""
+    """Return the complete answer to an understood question."""
     intent = understood.intent
     if intent in WISHES:
         return [_wish(asked, understood)]
@@ -47,7 +47,7 @@ async def answer_by_rule(asked: QuestionContext, understood: Interpretation) -> 
 
 
 def meant(asked: QuestionContext, understood: Interpretation) -> tuple[Target, ...]:
-    """What it is about: what is named, else the incident that was replied to, else what was spoken of last."""
+    """Return the targets named, else of the incident replied to, else of the last turn."""
     if understood.named:
         return understood.targets
     if asked.incident is not None and asked.incident.service is not None:
@@ -57,7 +57,7 @@ def meant(asked: QuestionContext, understood: Interpretation) -> tuple[Target, .
 
 
 def unknown(asked: QuestionContext, named: str) -> AnswerMessage:
-    """There is nothing of that name; says the nearest one."""
+    """Answer that nothing has that name, suggesting the nearest one."""
     shown = f"{named[:NAME_SHOWN]}…" if len(named) > NAME_SHOWN else named
     near = closest(named, names_of(asked.inventory)) or closest(
         named, [_short(one) for one in names_of(asked.inventory)]
@@ -72,7 +72,7 @@ def _short(name: str) -> str:
 
 
 def _words(understood: Interpretation, targets: Sequence[Target]) -> str:
-    """How the target is told to a command: its title, or the person's words when several fit."""
+    """Return the target as a command argument: its title, or the person's words when several match."""
     return title(targets[0]) if len(targets) == 1 else understood.named
 
 
@@ -94,7 +94,7 @@ def _wish(asked: QuestionContext, understood: Interpretation) -> AnswerPart:
 
 
 def stacks_of(asked: QuestionContext, targets: Sequence[Target]) -> tuple[Target, ...]:
-    """What is deployed: whole stacks, never one service."""
+    """Return the whole stacks of the targets: a single service is never deployed."""
     found: dict[tuple[str, str], Target] = {}
     for target in targets:
         name = target.name if isinstance(target, Stack) else target.stack
@@ -104,7 +104,7 @@ def stacks_of(asked: QuestionContext, targets: Sequence[Target]) -> tuple[Target
 
 
 def proposal(name: str, target: Target) -> ProposeCommand:
-    """A change of exactly one stack or service, as a button."""
+    """Propose a change of exactly one stack or service, as a button."""
     count = len(target.services) if isinstance(target, Stack) else 1
     key = f"dialogue.propose_stack.{name}" if count > 1 else f"dialogue.propose.{name}"
     says = Text(key, {"target": title(target), "count": count})
@@ -164,7 +164,7 @@ async def _before(asked: QuestionContext, understood: Interpretation) -> list[An
 
 
 def _of_incident(asked: QuestionContext) -> str:
-    """The target of the incident that was replied to, also when it is gone."""
+    """Return the target of the incident replied to, even when it no longer exists."""
     return asked.incident.target if asked.incident is not None else ""
 
 
@@ -250,7 +250,7 @@ async def _deployed(asked: QuestionContext, understood: Interpretation) -> list[
 
 
 def _command(name: str) -> CommonAnswer:
-    """A command about what is named, else about everything."""
+    """Make an answer that runs a command on the named target, else on everything."""
 
     async def run(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
         return [RunCommand(name=name, arguments=_words(understood, meant(asked, understood)))]

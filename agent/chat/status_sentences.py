@@ -1,4 +1,4 @@
-"""How a service or stack stands, in sentences that claim only what the engine shows."""
+"""Sentences about the status of a service or stack, claiming only what the engine shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KNOWN_ENDS = frozenset({"stop", "kill", "guardian", "outside"})
 
 
 def status_sentences(asked: QuestionContext, target: Target, alerts: Iterable[Alert]) -> list[Text]:
-    """One sentence for each container that is not well, or one that all are."""
+    """Return one sentence for each container that is not well, or one that all are."""
     known = list(alerts)
     services = target.services if isinstance(target, Stack) else (target,)
     containers = [container for service in services for container in service.containers]
@@ -46,7 +46,7 @@ def _all_well(stack: Stack) -> Text:
 
 
 def ended(asked: QuestionContext, container: Container) -> Text:
-    """That it does not run, for questions about what it uses."""
+    """Say that it is not running, for questions about resource usage."""
     return text("dialogue.not_running", target=container.title, state=_state(container), since=asked.since(container))
 
 
@@ -95,7 +95,7 @@ def _exited(asked: QuestionContext, title: str, one: Container, since: str, aler
 
 
 def _stopped_by(one: Container, alerts: list[Alert]) -> str | None:
-    """Who ended it, where an alert about this very end tells."""
+    """Return who ended it, if an alert about this very end names them."""
     for alert in reversed(alerts):
         is_this = alert.ref == one.ref and one.finished_at is not None and abs(alert.at - one.finished_at) <= _SAME_END
         if is_this and (by := alert.facts().get("stopped_by")) in _KNOWN_ENDS:
@@ -108,5 +108,5 @@ def _cleaned(asked: QuestionContext, output: str) -> str:
 
 
 def lines(asked: QuestionContext, sentences: Iterable[Text]) -> Iterator[str]:
-    """The sentences in the person's language."""
+    """Yield the sentences in the person's language."""
     return (asked.say(sentence) for sentence in sentences)

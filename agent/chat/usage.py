@@ -1,4 +1,4 @@
-"""What a service uses right now, measured through the door; the last kept sample where the engine does not answer."""
+"""Measures the current usage of services through the gateway, or takes the last sample when the engine is silent."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ KEPT = timedelta(minutes=10)
 
 
 async def measured(asked: QuestionContext, service: Service) -> list[Text]:
-    """One sentence for each of its containers."""
+    """Return one sentence of usage for each container of a service."""
     return [await _one(asked, service, container) for container in service.containers[:SHOWN]]
 
 
 async def ranked(asked: QuestionContext, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]) -> list[Text]:
-    """The heaviest running containers, heaviest first; `titles`: only these services, all if empty."""
+    """Return the heaviest running containers, heaviest first; `titles` limits the services unless empty."""
     try:
         result = await asked.parts.door.read(ACTION, {}, asked.question.actor)
     except GuardianError:

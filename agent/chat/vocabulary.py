@@ -1,4 +1,4 @@
-"""The words by which questions and wishes are recognised, in Spanish and English, without accents."""
+"""Words that recognise questions and requests, in Spanish and English, without accents."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENGLISH_FILLER = _words(
     "minute minutes min day days week error errors bad wrong with about get got keep keeps before ever similar"
 )
 FILLER = SPANISH_FILLER | ENGLISH_FILLER
-"""Words that name neither a target nor anything that a plain rule would miss."""
+"""Words without meaning for a rule: neither names nor details."""
 
 TROUBLE = re.compile(
     r"\b(caid[oa]s?|cae|cayo|fall(a|o|an|ando)|lent[oa]|rot[oa]|muert[oa]|murio|mal|no (funciona|responde|arranca|va)"
@@ -51,7 +51,7 @@ POLITE = (
     r"|we need to|let's|lets|go ahead and|kindly|quickly|vamos a|ve a|anda|try to|intenta|trata de|bot|guardian"
     r"|infraguardian)\s+)*"
 )
-"""What may stand before a wish's verb."""
+"""Polite words that may precede the verb of a request."""
 
 _CLITIC = r"(?:me|nos|te)?(?:l[oae]s?)?"
 RESTART = (
@@ -97,7 +97,7 @@ UPDATE = (
     r"|update(?! (?:on|me|us|about|log|status|available|policy|history|time))|upgrade(?! (?:path|notes|guide)))"
 )
 DEPLOY_TOLD = re.compile(r"\b(?:fail\w*|fallo|fallid\w*|broke\w*|crash\w*|error\w*)\b")
-"""Told of a deploy, not asked for: 'deploy granada failed'."""
+"""Reports a deploy instead of requesting one: 'deploy granada failed'."""
 
 DEPLOY_LOG = (
     rf"\b(?:logs?|registros?|salida|output) (?:del?|of|for)(?: (?:the|el|la|los))?(?: (?:last|latest|ultim[oa]s?))?"
@@ -134,15 +134,15 @@ CLAUSE_END = re.compile(
 CONDITION = re.compile(
     r"^(?:si|if|cuando|when|whenever|in case|en caso|cada vez|every time|as soon as|en cuanto|una vez|after)\s+\S"
 )
-"""A clause that makes a wish a rule for later."""
+"""A clause that makes a request conditional."""
 HEDGE = re.compile(
     r"\b(?:if|cuando|when|whenever|unless|hasta|until|cada|every|manana|tomorrow|tonight|esta noche|despues|after"
     r"|before|antes|menos|excepto|salvo|except|nada|nothing|everything|all|tod[oa]s?|ninguno|none|no|not|sin|without|nunca|never|ni|or|later"
     r"|mas tarde|at \d+|a las? \d+|in \d+|en \d+|dentro de)\b"
 )
-"""Makes a wish more than 'this, now': not for a plain rule."""
+"""Makes a request more than 'this, now': too much for a plain rule."""
 ASIDE = re.compile(r"\s(?:que|which|that|because|porque|pues|ya que)\s.*")
-"""A clause that explains a wish."""
+"""A clause that gives a reason."""
 FORBIDS = re.compile(
     rf"^{POLITE}(?:mejor\s+)?(?:no|nunca|never|don't|dont|do not|ni se te ocurra)\s+"
     rf"(?:l[oae]s?\s+|se\s+|me\s+|to\s+)*{ACT}\b"
@@ -152,7 +152,7 @@ WISHFUL = re.compile(
     r"|desplieg\w*|redeploy\w*|actualiza\w*|turn (?:on|off)|haz algo|do something|reinici\w+|restart\w*"
     r"|levantar\w*)\b"
 )
-"""A word by which a person asks for a change, somewhere."""
+"""Words that ask for a change, anywhere in the text."""
 NEGATED_ACT = re.compile(rf"\b(?:no|nunca|never|don't|dont|do not|not|sin|without|ni)\s+(?:\w+\s+){{0,2}}{ACT}\b")
 AGREES = re.compile(
     r"^(?:si|yes|yep|dale|hazlo|hagalo|hacelo|do it|go ahead|adelante|ok|okay|vale|de acuerdo|sure|please do)\b"
@@ -160,4 +160,4 @@ AGREES = re.compile(
 PAST_TENSE = re.compile(
     r"\b(?:reinici|par|arranqu|apagu|levant|inici|lanc|actualic|actualiz|despleg|desplegu|volv|revert)(?:é|ó|í|ió)\b|\b(?:detuve|detuvo|encend(?:í|ió)|prend(?:í|ió))\b"
 )
-"""Read with accents: 'reinicié' tells, 'reinicie' asks."""
+"""Matched with accents: 'reinicié' reports, 'reinicie' asks."""

@@ -1,4 +1,4 @@
-"""What follows a deploy's verdict: its version is judged, a bad rollback or update goes back, the call hears of it."""
+"""Concludes a deploy: judges its version, undoes a bad rollback or update, and makes the result of its call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.monitoring.inventory import Container
 from core.text import Text, text
 
 MACHINE = Actor(kind=ActorKind.RUNBOOK, id="deploy", name="deploy")
-"""Who takes a bad rollback back; with leave, for it takes back what was approved."""
+"""The actor that undoes a bad rollback or update; it is allowed to, as it only reverts something approved."""
 _OUTCOMES = {
     DeployPhase.GOOD: str(Outcome.OK),
     DeployPhase.UNKNOWN: str(Outcome.UNKNOWN),
@@ -37,14 +37,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class DeployConclusion:
-    """Judges versions and takes back what ended badly."""
+    """Judges versions and undoes deploys that ended badly."""
 
     versions: Versions
     door: ActionGateway
     redact: Callable[[str], str]
 
     async def judged(self, deploy: Deploy, containers: tuple[Container, ...]) -> Deploy:
-        """Write the verdict down at its version, with what ran; the deploy with the version that this really was."""
+        """Record the verdict and the running images at the version; returns the deploy with its actual version."""
         verdict = _VERDICTS.get(deploy.phase)
         if verdict is None or deploy.version_id is None:
             return deploy
@@ -59,7 +59,7 @@ class DeployConclusion:
         return deploy
 
     async def worded(self, deploy: Deploy) -> Deploy:
-        """The deploy, its verdict saying what comes next."""
+        """Return the deploy with a verdict that says what happens next."""
         record = await self.door.ledger.get(deploy.key)
         if record is not None and record.call.undo_of is not None:
             if deploy.phase is DeployPhase.GOOD and deploy.says is not None:
@@ -70,9 +70,9 @@ class DeployConclusion:
         return deploy
 
     async def taken_back(self, deploy: Deploy) -> Text | None:
-        """Submit the undo of a rollback or update that went wrong; the sentence to say instead where it may not run.
+        """Submit the undo of a rollback or update that went wrong; returns a sentence when it may not run.
 
-        Harmless when done twice: the undo has its own key.
+        Repeating it is harmless: the undo has its own key.
         """
         record = await self.door.ledger.get(deploy.key)
         if record is None or not self._goes_back(deploy, record):
@@ -90,7 +90,7 @@ class DeployConclusion:
         return None
 
     async def goes_back(self, deploy: Deploy) -> bool:
-        """Whether its undo is submitted by `taken_back`."""
+        """Return whether `taken_back` submits its undo."""
         record = await self.door.ledger.get(deploy.key)
         return record is not None and self._goes_back(deploy, record)
 
@@ -101,7 +101,7 @@ class DeployConclusion:
 
 
 def result_of(deploy: Deploy) -> JsonObject:
-    """What the call that ordered it is told: `outcome`, `message`, `data`."""
+    """Return the result for the call that ordered it: `outcome`, `message`, `data`."""
     says_so = deploy.says or text("deploys.not_recorded")
     return {
         "outcome": _OUTCOMES.get(deploy.phase, str(Outcome.FAILED)),
@@ -124,12 +124,12 @@ def result_of(deploy: Deploy) -> JsonObject:
 
 
 def never() -> JsonObject:
-    """The same, where no deploy was ever written down: nothing was ordered."""
+    """Return the result for a call whose deploy was never recorded: nothing was ordered."""
     return {"outcome": "never", "message": text("deploys.not_recorded").to_json(), "data": {}}
 
 
 def instead(deploy: Deploy, second: Text) -> Deploy:
-    """The verdict with another second sentence."""
+    """Return the deploy with another second sentence in its verdict."""
     said = deploy.says
     first = said.values["first"] if said is not None and said.key == "deploys.two" else said
     return replace(deploy, says=text("deploys.two", first=first or "", second=second))
@@ -140,7 +140,7 @@ def _adding(deploy: Deploy, second: Text) -> Deploy:
 
 
 def undo_key(call_key: str) -> str:
-    """The key of the call that takes a deploy back."""
+    """Return the key of the call that undoes a deploy."""
     return f"{call_key}:undo"
 
 

@@ -1,4 +1,4 @@
-"""What a look at the platform makes of a deploy: in line, running, done, failed, cancelled, or never there."""
+"""Updates a deploy from a look at the platform: queued, running, done, failed, cancelled, or never there."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from core.settings import DokploySettings
 from core.text import Text, text
 
 GONE_LOOKS = 2
-"""So many looks in a row must miss what was there before: one may fall between two of the platform's own steps."""
+"""Consecutive looks that must miss a deployment: one look may fall between two of the platform's own steps."""
 LOST_LOOKS = 5
-"""So many looks in a row must find a deployment running that no job of the queue works on."""
+"""Consecutive looks that must find a deployment running without a job in the queue."""
 
 
 @dataclass(kw_only=True)
 class DeployFollowState:
-    """What this process remembers between two looks; lost with it, and then begun anew."""
+    """In-memory state between two looks; lost on a restart and then built anew."""
 
     answers_since: datetime | None = None
-    """Since when the platform has answered every look."""
+    """Start of the period in which the platform has answered every look."""
     blind_since: datetime | None = None
     refused_since: datetime | None = None
-    """Since when it has answered that it may not, or cannot, tell."""
+    """Start of the period in which it has answered that access is denied or the answer unknown."""
     settling_since: datetime | None = None
-    """Since when its containers are judged, by this program's clock."""
+    """Start of the judging of its containers, by this program's clock."""
     missing: int = 0
     lost: int = 0
     is_told: bool = False
     coming_up: set[str] = field(default_factory=set)
-    """Containers that were seen running before they were well."""
+    """Containers seen running before they were well."""
     well_at: dict[str, datetime] = field(default_factory=dict)
-    """When each of those was first seen well."""
+    """Moment at which each of those was first seen well."""
 
 
 def progress(
@@ -45,7 +45,7 @@ def progress(
     behind: Sequence[str],
     settings: DokploySettings,
 ) -> Deploy:
-    """The deploy after a look; `behind`: names of what is before it in the queue, as far as they are known."""
+    """Return the deploy after a look; `behind` names what is ahead of it in the queue, as far as known."""
     if look.deployment_id is not None:
         seen.missing = 0
         return _begun(deploy, look, seen, now)
@@ -70,12 +70,12 @@ def progress(
 
 
 def over(deploy: Deploy, phase: DeployPhase, now: datetime, says: Text) -> Deploy:
-    """With its verdict."""
+    """Return the deploy with its final phase and verdict."""
     return replace(deploy, phase=phase, says=says, over_at=now)
 
 
 def cut_off(deploy: Deploy, status: DeployStatus, now: datetime) -> Deploy:
-    """It ended in the middle: what runs now decides what is said of it."""
+    """Return the deploy as ended half-way: the containers that run now decide the verdict."""
     return replace(
         deploy,
         phase=DeployPhase.SETTLING,
@@ -112,7 +112,7 @@ def _begun(deploy: Deploy, look: DeployObservation, seen: DeployFollowState, now
 
 
 def _started(deploy: Deploy, look: DeployObservation, now: datetime) -> datetime:
-    """By the platform's clock, which is mostly that of the containers too.
+    """Return the start by the platform's clock, which is usually that of the containers too.
 
     One that is ahead of ours may be ahead of theirs: then what crashes would seem to have ended before. The order came
     before it in any case.
@@ -141,7 +141,7 @@ def _failed(deploy: Deploy, look: DeployObservation, now: datetime) -> Deploy:
 
 
 def _unseen(deploy: Deploy, seen: DeployFollowState, now: datetime, settings: DokploySettings) -> Deploy:
-    """Neither in the queue nor among the deployments: not yet, or it never arrived."""
+    """Judge a deploy that is neither queued nor deployed: not there yet, or never arrived."""
     since = max(deploy.ordered_at, seen.answers_since or now)
     if now - since < timedelta(seconds=settings.never_after_s):
         return replace(deploy, says=text("deploys.ordered", stack=deploy.stack))

@@ -1,4 +1,4 @@
-"""Follows deploys to their verdict: the platform until its end, then the containers over the window. Durable runs."""
+"""Follows deploys to their verdict as durable runs: first the platform, then the containers over the window."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from core.text import Text, text
 
 RUN_TRIES = 5
 REFUSED_LIMIT_S = 60.0
-"""A platform that answers for so long that it may not or cannot tell is not asked any more."""
+"""Polling ends after the platform has refused to answer for this long."""
 FAILURE_GLANCE_S = 0.4
-"""How long the news of a failure may wait for how the stack stands after it."""
+"""Longest delay of a failure's message for a look at the stack's state after it."""
 LEAST_PAUSE = timedelta(milliseconds=50)
 TOLD_FOR = timedelta(days=2)
 GOING_BACK_LIMIT = timedelta(minutes=3)
-"""So long a deploy that takes another one back may wait; what its stack shows meanwhile is held back."""
+"""Longest wait for the undo of a deploy to start; alerts of its stack are held back meanwhile."""
 TOLD_LIMIT = 500
 _AT_WORK = (DeployPhase.RUNNING, DeployPhase.SETTLING)
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class DeployDeps:
-    """What following needs."""
+    """Collaborators of the deploy runtime."""
 
     runs: Runs
     deploys: Deploys
@@ -69,11 +69,11 @@ class DeployDeps:
     verification: VerificationSettings
     redact: Callable[[str], str]
     review: Callable[[], Awaitable[object]]
-    """Lets the desk look again at what it holds back."""
+    """Makes the tracker review the alerts it holds back."""
 
 
 class DeployRuntime:
-    """Carries each deploy of ours on until there is a verdict, over restarts of this program and of the platform."""
+    """Follows each of our deploys to a verdict, across restarts of this program and of the platform."""
 
     def __init__(self, parts: DeployDeps) -> None:
         self._parts = parts
@@ -88,22 +88,22 @@ class DeployRuntime:
         self._ending = DeployConclusion(versions=parts.versions, door=parts.door, redact=parts.redact)
         self._at_work: dict[str, Deploy] = {}
         self._told: dict[str, str] = {}
-        """Stack → its last deployment of ours that failed: its card has told it."""
+        """Stack → our last failed deployment of it, which has a card of its own."""
         self._going_back: dict[str, tuple[str, datetime]] = {}
-        """Stack → the call that takes its last deploy back, and since when; until that one is under way."""
+        """Stack → key and start of the call that undoes its last deploy, until that one is under way."""
         self._seen: dict[str, DeployFollowState] = {}
         parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES, on_dead=self._give_up)
 
     async def load(self) -> None:
-        """After a start: remember what was under way and what was told, for `is_planned`."""
+        """Load unfinished and reported deploys after a start, for `is_planned`."""
         past = await self._parts.deploys.recent(TOLD_LIMIT, since=self._clock.now() - TOLD_FOR)
         for deploy in (*reversed(past), *await self._parts.deploys.unfinished()):
             self._remember(deploy)
 
     def is_planned(self, alert: Alert) -> bool:
-        """Whether a deploy that is under way, ours or another's, explains an alert until its verdict.
+        """Return whether a deploy under way, ours or another's, explains an alert until its verdict.
 
-        One of ours that failed has a card of its own: the alarm about it would tell the same once more.
+        A failed deploy of ours has a card of its own, which the alert would only repeat.
         """
         if alert.stack is None or not alert.kind.traits.is_explained_by_deploy:
             return False
@@ -122,7 +122,7 @@ class DeployRuntime:
     # -- one look ----------------------------------------------------------------------------------------------------
 
     async def _advance(self, run: Run) -> Done | Waiting:
-        """The handler: as far as it can go now."""
+        """Handle the run as far as possible for now."""
         deploy = await self._parts.deploys.get(str(run.payload["call"]))
         if deploy is None:
             return Done(result=never())
@@ -144,7 +144,7 @@ class DeployRuntime:
         return await self._finish(deploy)
 
     def _next(self, deploy: Deploy, began: datetime) -> datetime:
-        """When to look again: in an even pace, and at the end of the window."""
+        """Return the moment of the next look: at an even pace, and at the end of the window."""
         due = max(began + timedelta(seconds=self._parts.settings.follow_s), self._clock.now() + LEAST_PAUSE)
         if deploy.good_since is None:
             return due
@@ -174,7 +174,7 @@ class DeployRuntime:
         return after
 
     def _blind(self, deploy: Deploy, seen: DeployFollowState, error: GuardianError) -> Deploy:
-        """It cannot be seen now: look on, but not for ever."""
+        """Handle a platform that does not answer: keep trying, but not for ever."""
         now = self._clock.now()
         problem = problem_of(error, self._parts.redact)
         seen.answers_since = None
@@ -198,7 +198,7 @@ class DeployRuntime:
         return [one.name for one in found if one is not None]
 
     async def _with_what_runs(self, deploy: Deploy) -> Deploy:
-        """A failure, with how the stack stands after it; where that cannot be seen, without."""
+        """Return the failed deploy with the state of its stack, or without when it cannot be seen."""
         try:
             async with asyncio.timeout(FAILURE_GLANCE_S):
                 containers = await self._settling.containers(deploy)
@@ -221,7 +221,7 @@ class DeployRuntime:
         return await self._ending.worded(await self._ending.judged(deploy, containers))
 
     async def _with_commit(self, deploy: Deploy) -> Deploy:
-        """A git source names its commit only after the end."""
+        """Return the deploy with its commit: a git source names it only after the end."""
         try:
             async with asyncio.timeout(GLANCE_S):
                 look = await self._parts.platform.look(deploy)
@@ -230,7 +230,7 @@ class DeployRuntime:
         return replace(deploy, commit=look.commit, commit_says=look.commit_says)
 
     async def _keep(self, deploy: Deploy, before: Deploy | None, seen: DeployFollowState | None = None) -> None:
-        """Write it down, then tell."""
+        """Save the deploy, then publish the change."""
         is_news = deploy != before or (seen is not None and not seen.is_told)
         if not is_news:
             return
@@ -242,7 +242,7 @@ class DeployRuntime:
         await self._parts.bus.publish(DeployChanged(deploy=deploy, before=known))
 
     async def _finish(self, deploy: Deploy) -> Done:
-        """What follows the verdict, harmless when done again; the call is woken last, so that it finds this done."""
+        """Act on the verdict, safely repeatable; the call is woken last, when all else is done."""
         self._remember(deploy)
         refusal = await self._ending.taken_back(deploy)
         if refusal is not None and deploy.says != saying_instead(deploy, refusal).says:
@@ -261,7 +261,7 @@ class DeployRuntime:
         return since is not None and self._clock.now() - since < GOING_BACK_LIMIT
 
     async def _give_up(self, run: Run) -> None:
-        """The guardian's own failure is said, never hidden."""
+        """Report the guardian's own failure."""
         key = str(run.payload["call"])
         self._seen.pop(run.key, None)
         log.error("a deploy could not be followed", deploy=key, error=run.error)

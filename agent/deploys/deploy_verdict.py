@@ -1,4 +1,4 @@
-"""Judges a deploy by its containers after the platform called it done, until they have held over the window or not."""
+"""Judges a deploy by its containers, from the platform's end to the end of the window."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from core.settings import VerificationSettings
 from core.text import Text, text
 
 GLANCE_S = 1.0
-"""How long a verdict may wait for what would only explain it."""
+"""Longest delay of a verdict for details that only explain it."""
 NOTHING_AFTER_S = 6.0
-"""`up` has created its containers when it ends: none so long after is none at all."""
+"""`up` creates its containers before it ends: none this long after means none at all."""
 OTHERS_NAMED = 4
 TASK = "com.docker.swarm.task.name"
 BY_SIGNAL = (137, 143)
-"""Exit codes of what was told to end. The engine brings a crash back that has to run on; what was stopped it leaves."""
+"""Exit codes of containers ended by a signal. The engine restarts a crashed container, not a stopped one."""
 _ENDED = (ContainerState.EXITED, ContainerState.DEAD)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settling:
-    """Looks at the containers of deploys."""
+    """Judges the containers of deploys."""
 
     platform: DeployPlatform
     watch: WatchView
@@ -42,7 +42,7 @@ class Settling:
     settings: VerificationSettings
 
     async def look(self, deploy: Deploy, seen: DeployFollowState) -> tuple[Deploy, tuple[Container, ...]]:
-        """Judge by the containers: bad as soon as one did not hold, good only by a look after the whole window."""
+        """Judge by the containers: bad as soon as one fails, good only by a look after the whole window."""
         began = self.clock.now()
         containers = await self.containers(deploy)
         now = self.clock.now()
@@ -65,7 +65,7 @@ class Settling:
         return await self._holding(deploy, found, seen, began, now), found.containers
 
     async def containers(self, deploy: Deploy) -> Sequence[Container]:
-        """Looked at now: on the watched host, else as the platform sees them."""
+        """Return the containers as of now, from the watched host or else from the platform."""
         watch = self.watch
         hosts = [one.name for one in watch.inventory().hosts if not one.is_platform]
         wanted = [one for one in hosts if deploy.host in (None, one)]
@@ -87,7 +87,7 @@ class Settling:
         return over(deploy, DeployPhase.CRASHED, self.clock.now(), says)
 
     async def _is_superseded(self, deploy: Deploy) -> bool:
-        """Whether somebody else's deployment is replacing its containers: it ends them, and that is no crash."""
+        """Return whether another's deployment is replacing its containers; their end is no crash then."""
         try:
             async with asyncio.timeout(GLANCE_S):
                 return (await self.platform.look(deploy)).is_superseded
@@ -109,7 +109,7 @@ class Settling:
     async def _holding(
         self, deploy: Deploy, found: DeployHealth, seen: DeployFollowState, began: datetime, now: datetime
     ) -> Deploy:
-        """All is well: since when, and is that long enough? Counted to the begin of this look, not to its end."""
+        """Judge healthy containers by how long they have held, up to the start of this look."""
         since = deploy.good_since
         if since is None or {one.id for one in found.containers} != set(deploy.restarts):
             since = now
@@ -136,7 +136,7 @@ class Settling:
         return over(deploy, DeployPhase.GOOD, self.clock.now(), says)
 
     async def _learn(self, deploy: Deploy, found: DeployHealth, seen: DeployFollowState) -> None:
-        """How long containers took from their start to being well, of those that were seen before and after."""
+        """Learn the start times of the containers that were seen both before and after they were well."""
         for one in found.containers:
             at = seen.well_at.get(one.id)
             if at is not None and one.started_at is not None:
@@ -145,7 +145,7 @@ class Settling:
 
 
 def _note(found: DeployHealth, seen: DeployFollowState, now: datetime) -> None:
-    """Remember who comes up, and when it was well: one that was well at the first look may have been so for long."""
+    """Note which containers are coming up and when they were well, except those well at the first look."""
     for one in found.containers:
         if status_of(one) in (Status.STARTING, Status.UNHEALTHY):
             seen.coming_up.add(one.id)
@@ -154,7 +154,7 @@ def _note(found: DeployHealth, seen: DeployFollowState, now: datetime) -> None:
 
 
 def _with_baseline(deploy: Deploy, found: DeployHealth) -> Deploy:
-    """With how each container is now: from here on none may be restarted."""
+    """Return the deploy with a baseline of its containers, after which none may restart."""
     return replace(
         deploy,
         restarts={one.id: one.restart_count for one in found.containers},
@@ -167,7 +167,7 @@ def _service(deploy: Deploy, container: Container) -> str:
 
 
 def _what(found: DeployHealth) -> Text:
-    """The first trouble, and who else has any."""
+    """Describe the first problem and name the other services that have one."""
     first, *others = found.troubles
     names = list(dict.fromkeys(one.service for one in others if one.service and one.service != first.service))
     if not names:
@@ -180,34 +180,34 @@ def _what(found: DeployHealth) -> Text:
 
 @dataclass(frozen=True, kw_only=True)
 class DeployProblem:
-    """A service that did not hold, or its container that is not there any more."""
+    """A service that failed, or whose container is gone."""
 
     service: str
-    """Empty where it is not known whose container it was."""
+    """Empty when the container's service is unknown."""
     says: Text
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployHealth:
-    """How the containers stand at one look."""
+    """Health of the containers at one look."""
 
     containers: tuple[Container, ...]
-    """Those that count."""
+    """The containers that are judged."""
     total: int
-    """Services."""
+    """Number of services."""
     well: int
     troubles: tuple[DeployProblem, ...]
     pending: Text | None
-    """What is not well yet and may become so; None: nothing."""
+    """The first thing that is not well yet but may become so, or None."""
 
     @property
     def is_well(self) -> bool:
-        """Whether everything is as it should be."""
+        """Return whether every container is well."""
         return not self.troubles and self.pending is None
 
 
 def standing(deploy: Deploy, containers: Iterable[Container]) -> DeployHealth:
-    """Judge one look; `deploy.restarts` and `deploy.starts` say how each container was at the first one."""
+    """Judge one look against the baseline of the first one, `deploy.restarts` and `deploy.starts`."""
     seen = [one for one in containers if not is_one_off(one)]
     counted, replaced = _counted(deploy, seen)
     troubles = [found for one in counted if (found := _trouble(deploy, one)) is not None]
@@ -229,7 +229,7 @@ def standing(deploy: Deploy, containers: Iterable[Container]) -> DeployHealth:
 
 
 def with_before(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
-    """The deploy with what ran before it, where that could not be seen then: what was made before it began."""
+    """Return the deploy with the containers made before it began, if they could not be seen then."""
     if deploy.containers_before:
         return deploy
     before = {one.id: one.restart_count for one in containers if _is_after(_began(deploy), one.created_at)}
@@ -237,7 +237,7 @@ def with_before(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
 
 
 def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
-    """Whether what there is is what there was before the deploy, untouched."""
+    """Return whether the containers are those from before the deploy, untouched."""
     before = deploy.containers_before
     now = {one.id: one for one in containers if not is_one_off(one)}
     made = [one for key, one in now.items() if key not in before and not _ended_before(one, deploy)]
@@ -245,22 +245,22 @@ def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
 
 
 def is_up(container: Container) -> bool:
-    """Whether it runs and its health check, where it has one, has passed."""
+    """Return whether it runs and its health check, if it has one, has passed."""
     return status_of(container) is Status.WELL
 
 
 def is_swarm(deploy: Deploy) -> bool:
-    """Whether Swarm brings it up, in its own time, after the platform's command has ended."""
+    """Return whether Swarm brings it up, in its own time after the platform's command has ended."""
     return deploy.type == "stack" or deploy.managed_kind is ManagedKind.APPLICATION
 
 
 def image_ids(containers: Iterable[Container]) -> dict[str, str]:
-    """Service → id of the image that runs."""
+    """Return the id of the running image by service."""
     return {one.service: one.image_id for one in containers if one.image_id}
 
 
 def _counted(deploy: Deploy, containers: Sequence[Container]) -> tuple[list[Container], list[Container]]:
-    """Those that count, and those of this deploy that ended and that Swarm has replaced already.
+    """Return the containers to judge, and those of this deploy that ended and were replaced by Swarm.
 
     Left out: what had ended before the deploy and was not touched by it, and Swarm's history of earlier tasks.
     """
@@ -278,13 +278,13 @@ def _began(deploy: Deploy) -> datetime:
 
 
 def _ended_before(one: Container, deploy: Deploy) -> bool:
-    """Whether it had ended when the deploy began: what was not there then has not, whatever the clocks say."""
+    """Return whether it ended before the deploy began; one that was not there then did not, whatever the clocks say."""
     may_have = not deploy.containers_before or one.id in deploy.containers_before
     return may_have and one.state in _ENDED and _is_after(_began(deploy), one.finished_at)
 
 
 def _slot(container: Container) -> str:
-    """A task is called `<service>.<slot>.<task id>`."""
+    """Return the slot of a task named `<service>.<slot>.<task id>`."""
     return container.labels.get(TASK, container.name).rpartition(".")[0] or container.name
 
 
@@ -311,10 +311,10 @@ def _trouble(deploy: Deploy, one: Container) -> DeployProblem | None:
 
 
 def _has_restarted(deploy: Deploy, one: Container) -> int:
-    """How often it was restarted since it is being judged.
+    """Return how often it was restarted since the judging began.
 
-    At the first look that is counted from what ran before; of a container that is new, only when its present run began
-    after the platform was done: what it had to try before, while others came up, is no crash.
+    At the first look this is counted from the run before; for a new container only when its present run began
+    after the platform was done: its attempts before that, while others came up, are no crashes.
     """
     known = deploy.restarts.get(one.id, deploy.containers_before.get(one.id))
     if known is None:
@@ -340,7 +340,7 @@ def _exited(one: Container) -> DeployProblem:
 
 
 def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[DeployProblem]:
-    """What was there at the first look and is not any more; Swarm takes what ran before away in its own time."""
+    """Return a problem for each container gone since the first look, except old ones that Swarm removes later."""
     expected = set(deploy.restarts) - (set(deploy.containers_before) if is_swarm(deploy) else set())
     missing = expected - {one.id for one in containers}
     if not missing:

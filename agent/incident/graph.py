@@ -46,7 +46,7 @@ LINE = ("detect_incident", "gather_context", "analyze_compose", "diagnose", "pla
 
 
 def build_graph(mind: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
-    """The graph over one mind; imports langgraph (a second of work: do it in a thread, after the bot answers)."""
+    """Build the graph; importing langgraph takes a second, so do it in a thread once the bot answers."""
     from langgraph.graph import END, START, StateGraph
 
     graph = StateGraph(IncidentGraphState)
@@ -68,28 +68,28 @@ def build_graph(mind: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> C
 
 
 def after_plan(state: IncidentGraphState) -> str:
-    """A plan is carried out; without one a person must act."""
+    """Execute a plan; escalate without one."""
     return "execute_action" if state.get("plan") else "escalate"
 
 
 def after_submit(state: IncidentGraphState) -> str:
-    """A plan that was void before it was submitted is thought over."""
+    """Await the decision on submitted calls; reconsider a plan that became void before."""
     return "await_decision" if state.get("call_keys") else "reconsider"
 
 
 def after_reconsidering(state: IncidentGraphState) -> str:
-    """Anew, unless it is over."""
+    """Gather anew unless the incident is over."""
     return "__end__" if state.get("is_over", True) else "gather_context"
 
 
 def after_calls(state: IncidentGraphState) -> str:
-    """What worked is verified, what failed is undone, what was refused or not decided goes to a person."""
+    """Verify calls that worked, undo failed ones, escalate those refused or not decided."""
     routes = {"ok": "verify_fix", "unknown": "verify_fix", "failed": "rollback", "withdrawn": "reconsider"}
     return routes.get(state.get("calls", "withdrawn"), "escalate")
 
 
 def after_verdict(state: IncidentGraphState) -> str:
-    """Held: learn. Failed: undo."""
+    """Learn from a repair that held; undo one that failed."""
     return "learn" if state.get("verdict") == "held" else "rollback"
 
 
@@ -99,7 +99,7 @@ def after_learning(state: IncidentGraphState) -> str:
 
 
 def after_undo(state: IncidentGraphState) -> str:
-    """With another try left, think again over what is known now; else, or where the undo did not work, a person."""
+    """Try again with new evidence while attempts are left; escalate otherwise or when the undo failed."""
     if state.get("undo") not in (None, "ok"):
         return "escalate"
     return "gather_context" if state.get("attempt", 0) < state.get("attempts_limit", 1) else "escalate"

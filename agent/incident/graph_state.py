@@ -1,4 +1,4 @@
-"""What the incident graph remembers between its nodes: plain JSON only; big things are kept in the records."""
+"""State of the incident graph between its nodes: plain JSON only; anything large is kept in the records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class IncidentGraphState(TypedDict, total=False):
 
     incident_id: int
     attempt: int
-    """Plans tried, this one included."""
+    """Number of plans tried, including this one."""
     attempts_limit: int
     tried: list[str]
     """`runbook#solution` of each, so that none is tried twice."""
@@ -23,53 +23,53 @@ class IncidentGraphState(TypedDict, total=False):
     """The service at the root, by its name in the stack."""
     affected: list[str]
     offers: list[dict[str, str]]
-    """What the model chose of the offered actions."""
+    """Offered actions that the model chose."""
     tokens: int
-    """Of the model, spent on this incident."""
+    """Model tokens spent on this incident."""
     plan: JsonObject | None
-    """As `agent/runbooks/plans.py` writes it; None: there is nothing to do by machine."""
+    """JSON of a `Plan`; None when the machine has nothing to do."""
     call_keys: list[str]
     undo_keys: list[str]
     undo: CallsEnd | None
-    """How taking the last plan back ended; None: there was nothing to take back."""
+    """Outcome of undoing the last plan; None when there was nothing to undo."""
     acted_at: str
-    """When the plan was submitted, ISO 8601."""
+    """Moment at which the plan was submitted, ISO 8601."""
     calls: CallsEnd
     root_seen: str | None
-    """The incident's root when the evidence was gathered; another one since makes the plan void."""
+    """The incident's root when the evidence was gathered; the plan is void once it changes."""
     is_over: bool
     verdict: FixVerdict
     is_back: bool
-    """True: the trouble came back between the verdict and the closing of the incident."""
+    """True when the trouble came back between the verdict and the closing of the incident."""
     reason: JsonObject | None
-    """Why the machine stops, as a Text."""
+    """Reason why the machine stops, as JSON of a Text."""
 
 
 class RepairCheck(TypedDict):
-    """What must hold after a plan was carried out."""
+    """Conditions that must hold after a plan was executed."""
 
     calls: list[str]
-    """Keys of what was done."""
+    """Keys of the plan's calls."""
     submitted_at: str
-    """ISO 8601; counts where none of the calls has an end."""
+    """ISO 8601; used when none of the calls has ended."""
     window_s: float
-    """The least time that it must hold, by the runbook."""
+    """Minimum time that the repair must hold, by the runbook."""
     containers: list[str]
-    """Further ones that must be well: containers (`host/name`) and services (`stack/service`)."""
+    """Further containers (`host/name`) and services (`stack/service`) that must be well."""
 
 
 class RepairVerdict(TypedDict):
-    """How it turned out."""
+    """The judgement of a repair."""
 
     verdict: FixVerdict
     reason: JsonObject | None
-    """What speaks against it, as a Text."""
+    """Reason why it failed, as JSON of a Text."""
 
 
 class Wait(TypedDict, total=False):
-    """What a paused graph waits for: one of them."""
+    """The one thing that a paused graph waits for."""
 
     calls: list[str]
-    """Until all of these calls have ended."""
+    """Keys of calls that must all have ended."""
     repair: RepairCheck
-    """Until this has held or failed."""
+    """A repair that must have held or failed."""

@@ -1,4 +1,4 @@
-"""What the incident agent works with, as protocols; the composition root hands in the real ones."""
+"""Collaborators of the incident agent, as protocols that the composition root fulfils."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from core.text import Text
 
 
 class Desk(Protocol):
-    """Where incidents are changed, one change at a time."""
+    """Changes incidents, one change at a time."""
 
     async def get(self, incident_id: int) -> Incident | None:
-        """The incident, or None."""
+        """Return the incident, or None."""
         ...
 
     async def update(
@@ -33,27 +33,27 @@ class Desk(Protocol):
         *,
         pages: Text | None = None,
     ) -> Incident:
-        """Change it and tell everybody; `pages`: a sentence that a person must hear of now."""
+        """Change an incident and publish the change; `pages` is a sentence that a person must see now."""
         ...
 
 
 class WatchView(Protocol):
-    """What is going on, from every watched host."""
+    """The state of every watched host."""
 
     def inventory(self) -> Inventory:
-        """As last seen."""
+        """Return the inventory as last seen."""
         ...
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
-        """What speaks against that trouble being over since then, by its detector; None: nothing."""
+        """Return why that trouble is not over since then, by its detector, or None."""
         ...
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
-        """Whether the same trouble was seen again after that moment."""
+        """Return whether the same trouble was seen again after that moment."""
         ...
 
     def firing(self) -> Sequence[Alert]:
-        """All alerts that are on."""
+        """Return all alerts that are firing."""
         ...
 
     async def refresh(self, host: str) -> None:
@@ -70,20 +70,20 @@ class LessonStore(Protocol):
 
 
 class LearntStartTimes(Protocol):
-    """How long services take from start to well; named as `Incident.target` names them."""
+    """Learnt times from start to well of services, named like `Incident.target`."""
 
     async def learn(self, service: str, seconds: float) -> None:
-        """One more start took so long."""
+        """Record how long one more start took."""
         ...
 
     async def typical(self, service: str) -> float | None:
-        """The learnt start time in seconds, or None."""
+        """Return the learnt start time in seconds, or None."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentDeps:
-    """Everything a node may use."""
+    """Collaborators of the graph's nodes."""
 
     door: ActionGateway
     desk: Desk
@@ -95,5 +95,5 @@ class IncidentDeps:
     clock: Clock
     settings: Settings
     render_english: Callable[[Text], str]
-    """For the model and the memory."""
+    """Renders texts for the model and the memory."""
     redact: Callable[[str], str]

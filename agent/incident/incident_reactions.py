@@ -1,4 +1,4 @@
-"""What the agent does when the incidents change: begins, lets go, thinks again."""
+"""Reactions of the agent to changes of incidents: begin, withdraw, reconsider."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ class IncidentReactions:
         self._door = door
 
     async def take_up(self, open_ones: Iterable[Incident]) -> None:
-        """After a start: every open incident that the machine still has goes on where it was."""
+        """Resume every open incident that is not with a person, after a start."""
         for incident in open_ones:
             if incident.state not in WITH_A_PERSON and not incident.is_flapping:
                 await self._runtime.begin(incident)
 
     async def begin(self, event: IncidentOpened) -> None:
-        """Think about a new incident; a flapping one is left alone."""
+        """Begin the run of a new incident unless it is flapping."""
         if not event.incident.is_flapping:
             await self._runtime.begin(event.incident)
 
     async def let_go(self, event: IncidentRecovered | IncidentMerged) -> None:
-        """It is over: what was asked for it is withdrawn."""
+        """Withdraw the open calls of an incident that is over."""
         await self._let_go(event.incident)
 
     async def think_again(self, event: AlertJoined) -> None:
-        """The root has become known: what was asked for its victim is withdrawn, and thought over."""
+        """Withdraw the plan for a victim once the root is known, so that it is reconsidered."""
         if event.is_root and event.incident.state in (IncidentState.DIAGNOSING, IncidentState.NEEDS_APPROVAL):
             await self._let_go(event.incident)
 
     async def leave_to_a_person(self, event: IncidentChanged) -> None:
-        """Withdraw what was asked when a person takes it over or closes it; drop the thread once it is over."""
+        """Withdraw open calls when a person takes over or closes it; drop the thread once it is over."""
         state = event.incident.state
         if state in (IncidentState.ACKNOWLEDGED, IncidentState.CLOSED) and event.before.state is not state:
             await self._let_go(event.incident)

@@ -1,4 +1,4 @@
-"""Looks at a repair until it has held or failed; how far that is stands in the incident's record after every news."""
+"""Watches a repair until it has held or failed; keeps its progress in the incident's record."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.text import text
 
 LEAST_PAUSE_S = 0.2
 NEWS_S = 1.0
-"""An end of the window that moves by less is not worth a change of the card."""
+"""A smaller shift of the window's end is not worth a change of the card."""
 
 
 class RepairWatch:
-    """One repair under observation. Made anew, after a restart too, it goes on where the record says it was."""
+    """One repair under observation; a new instance resumes from the incident's record."""
 
     def __init__(self, incident_id: int, repair: RepairCheck, mind: IncidentDeps) -> None:
         self._incident_id = incident_id
@@ -31,7 +31,7 @@ class RepairWatch:
         self.next_look_at = mind.clock.now()
 
     async def look(self) -> VerificationResult | None:
-        """Look once; None: the incident is over already."""
+        """Look once; returns None when the incident is already over."""
         incident = await self._mind.desk.get(self._incident_id)
         if incident is None or not incident.is_open:
             return None
@@ -65,7 +65,7 @@ class RepairWatch:
         return timedelta(seconds=min(poll_s, max(progress.window_s / 2, LEAST_PAUSE_S)))
 
     async def _keep(self, incident: Incident, seen: VerificationResult, progress: VerificationState) -> None:
-        """Write down how far it has come, and show it, where that is news."""
+        """Record and show the progress when it has changed."""
         if seen.good_since is not None and progress.good_since is None:
             start_s = (seen.good_since - progress.acted_at).total_seconds()
             await self._mind.start_times.learn(incident.target, start_s)
@@ -92,11 +92,11 @@ class RepairWatch:
 
 
 async def plan_effect(repair: RepairCheck, mind: IncidentDeps) -> Verification:
-    """When the plan took effect, for what happened before is not its doing: the end of its last call.
+    """Return the moment at which the plan took effect: the end of its last call.
 
-    Of one that was followed to a good verdict, the moment since when all was well: that verdict has watched the
-    containers since then, so that the same time is not waited for twice. The window is counted from there, and every
-    look of ours judges all that has happened since.
+    For a call followed to a good verdict, the moment from which all was well: that verdict has watched the
+    containers since then, and the same time is not waited for twice. The window starts there, and every
+    look judges all that has happened since.
     """
     found = await records(mind.door, repair["calls"])
     ended = [(record.finished_at, record) for record in found if record.finished_at is not None]
@@ -109,7 +109,7 @@ async def plan_effect(repair: RepairCheck, mind: IncidentDeps) -> Verification:
 
 
 async def _refresh(incident: Incident, mind: IncidentDeps) -> None:
-    """Look at its host, and at the platform where the trouble was seen there."""
+    """Refresh its host, and the platform if the trouble was seen there."""
     hosts = {incident.host}
     if any(alert.kind.traits.is_seen_on_platform for alert in incident.alerts):
         hosts |= {one.name for one in mind.watch.inventory().hosts if one.is_platform}

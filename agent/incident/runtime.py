@@ -1,4 +1,4 @@
-"""Runs the incident graph as durable runs: one per incident, resumable in another process, woken by the door."""
+"""Runs the incident graph as durable runs: one per incident, resumable in another process, woken by the gateway."""
 
 from __future__ import annotations
 
@@ -31,30 +31,29 @@ RUN_TRIES = 3
 STEP_LIMIT = 100
 """Nodes per incident; every attempt takes about ten."""
 WATCHED_AT_ONCE = 8
-"""So many repairs are watched inside their runs, which costs the records nothing; each further one leaves its place
-to others between two looks."""
+"""Repairs watched inside their runs, without writes to the records; further ones free their slot between looks."""
 SAFETY_LOOK_S = 30.0
-"""A waiting run looks by itself this often, should a wake be lost with its process."""
+"""Longest time between two looks of a waiting run, in case a wake is lost with its process."""
 OVER = (RunState.DONE, RunState.DEAD, RunState.CANCELLED)
 _BEFORE_ACTING = (IncidentState.DETECTED, IncidentState.DIAGNOSING, IncidentState.NEEDS_APPROVAL)
-"""A decision may be quicker than the graph, which says only afterwards that it has asked."""
+"""A decision may come before the graph has recorded that it asked."""
 log = structlog.get_logger(__name__)
 
 
 class Checkpoints(Protocol):
-    """Where the graph keeps its threads, one per incident, named by the incident's key."""
+    """The graph's saved threads, one per incident, named by the incident's key."""
 
     async def saver(self) -> BaseCheckpointSaver[Any]:
-        """LangGraph's store, opened on first use."""
+        """Return LangGraph's store, opened on first use."""
         ...
 
     async def forget(self, thread: str) -> None:
-        """Drop a thread; an unknown one is fine."""
+        """Drop a thread, if there is one."""
         ...
 
 
 class IncidentRuntime:
-    """Begins an incident's run and carries it on until the graph has ended."""
+    """Begins an incident's run and advances it until the graph has ended."""
 
     def __init__(self, mind: IncidentDeps, runs: Runs, checkpoints: Checkpoints) -> None:
         self._mind = mind
@@ -72,20 +71,20 @@ class IncidentRuntime:
         await self._compiled()
 
     async def begin(self, incident: Incident) -> None:
-        """Queue the run of an incident; begun before: nothing."""
+        """Queue the run of an incident, unless it has one."""
         priority = Priority.HIGH if incident.severity is Severity.CRITICAL else Priority.NORMAL
         await self._runs.submit(RUN_KIND, incident.key, {"incident_id": incident.id}, priority=priority)
 
     async def poke(self, incident: Incident) -> None:
-        """Make the run look again: an alert came, went, or a person decided."""
+        """Wake the run after an alert or a decision."""
         await self._runs.wake(incident.key)
 
     def leave(self) -> None:
-        """Let go of the repairs that are watched now: the runs are about to be stopped."""
+        """Stop watching repairs, as the runs are about to be stopped."""
         self._is_leaving.set()
 
     async def on_call_started(self, event: CallStarted) -> None:
-        """Show that the machine is at work."""
+        """Mark the incident as being acted on."""
         incident_id = event.record.call.incident_id
         if incident_id is None or event.record.call.undo_of is not None:
             return
@@ -101,7 +100,7 @@ class IncidentRuntime:
         await self._mind.desk.update(incident_id, acting)
 
     async def _advance(self, run: Run) -> Done | Waiting:
-        """The handler: as far as it can go now."""
+        """Advance the graph as far as possible for now."""
         from langgraph.types import Command
 
         incident = await self._mind.desk.get(_incident_id(run))
@@ -127,7 +126,7 @@ class IncidentRuntime:
         return Done(result={"ended": True})
 
     async def _answer(self, run: Run, wait: Wait) -> CallsEnd | RepairVerdict | Waiting:
-        """What a paused graph waits for, where it is there; else when to look again."""
+        """Return the answer a paused graph waits for, or the moment of the next look."""
         if "repair" in wait:
             return await self._judged(run, wait["repair"])
         found = await records(self._mind.door, wait["calls"])
@@ -146,7 +145,7 @@ class IncidentRuntime:
         return Waiting(until=max(min(looks), now + timedelta(seconds=0.05)))
 
     async def _judged(self, run: Run, repair: RepairCheck) -> RepairVerdict | Waiting:
-        """Look until the repair has held or failed, as long as there is room for it."""
+        """Watch the repair until it has held or failed, or until the run must give up its slot."""
         watch = RepairWatch(_incident_id(run), repair, self._mind)
         while True:
             seen = await watch.look()
@@ -160,7 +159,7 @@ class IncidentRuntime:
             await self._rest_until(watch.next_look_at)
 
     async def _rest_until(self, moment: datetime) -> None:
-        """Wait for it, or until `leave`."""
+        """Wait until the moment or until `leave` is called."""
         rest_s = (moment - self._mind.clock.now()).total_seconds()
         self._watched += 1
         try:
@@ -170,7 +169,7 @@ class IncidentRuntime:
             self._watched -= 1
 
     async def _give_up(self, run: Run) -> None:
-        """The guardian's own failure is said, never hidden."""
+        """Report the guardian's own failure on the incident."""
         incident_id = _incident_id(run)
         log.error("an incident's run has failed for good", incident=incident_id, error=run.error)
         now = self._mind.clock.now()
@@ -185,7 +184,7 @@ class IncidentRuntime:
         await self._mind.desk.update(incident_id, failed, pages=text("agent.page.escalated", reason=reason))
 
     async def forget(self, incident: Incident) -> None:
-        """Drop the thread of a closed incident whose run is over; a run that is not does it at its end."""
+        """Drop the thread of a closed incident whose run is over; an unfinished run does it at its end."""
         run = await self._runs.get(incident.key)
         if not incident.is_open and run is not None and run.state in OVER:
             await self._checkpoints.forget(incident.key)

@@ -1,4 +1,4 @@
-"""Whether a repair holds: judged by the detectors and the engine, never by whoever made it."""
+"""Judges a repair by the detectors and the engine, never by the one who made it."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ BACKOFF_MARGIN_S = 10.0
 
 
 class Signals(Protocol):
-    """What the watchers say."""
+    """The watchers' signals that a repair is judged by."""
 
     def inventory(self) -> Inventory:
-        """As last seen."""
+        """Return the inventory as last seen."""
         ...
 
     def why_not_quiet(self, fingerprint: str, since: datetime) -> Text | None:
-        """What speaks against it being over; None: nothing."""
+        """Return why the trouble is not over, or None."""
         ...
 
     def recurred(self, fingerprint: str, since: datetime) -> bool:
-        """Seen again after that moment."""
+        """Return whether the trouble was seen again after that moment."""
         ...
 
     def firing(self) -> Sequence[Alert]:
-        """All alerts that are on."""
+        """Return all alerts that are firing."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationState:
-    """How far a verification has come."""
+    """Progress of a verification."""
 
     acted_at: datetime
     good_since: datetime | None
     restarts: Mapping[str, int]
-    """Restart counts when it first looked well."""
+    """Restart counts at the first healthy look."""
     window_s: float
     containers: tuple[str, ...] = ()
-    """Further ones that must be well: containers (`host/name`) and services (`stack/service`)."""
+    """Further containers (`host/name`) and services (`stack/service`) that must be well."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationResult:
-    """One look."""
+    """Result of one look."""
 
     verdict: Literal["pending", "held", "failed"]
     good_since: datetime | None = None
@@ -61,7 +61,7 @@ class VerificationResult:
 
 
 def window_s(containers: list[Container], learnt_start_s: float | None, settings: VerificationSettings) -> float:
-    """How long it must hold: max(setting, 2 × learnt start, start period, interval × retries, last back-off + 10 s)."""
+    """Return the window: max(setting, 2 × learnt start, start period, interval × retries, last back-off + 10 s)."""
     spans = [settings.window_s, 2.0 * (learnt_start_s or 0.0)]
     for one in containers:
         spans += [one.start_period_s, one.health_interval_s * one.health_retries]
@@ -71,14 +71,14 @@ def window_s(containers: list[Container], learnt_start_s: float | None, settings
 
 
 def _last_backoff_s(restarts: int) -> float:
-    """The engine waits 100 ms before the first restart and doubles up to a minute."""
+    """Return the engine's last wait before a restart: 100 ms at first, doubled up to a minute."""
     return float(min(0.1 * 2 ** min(restarts - 1, 10), 60.0))
 
 
 def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = ()) -> list[Container]:
-    """The containers that must be well: of the troubled services, of the culprit, and those named besides.
+    """Return the containers that must be well: of the troubled services, of the culprit, and those in `further`.
 
-    Of a stack in trouble as a whole: all but jobs that have ended well; of a failing domain: those that it leads to.
+    For trouble of a whole stack: all but completed jobs; for a failing domain: the containers that it leads to.
     """
     wanted = {(alert.host, alert.stack, alert.service) for alert in incident.alerts if alert.service}
     if incident.diagnosis is not None:
@@ -98,7 +98,7 @@ def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = (
 
 
 def _was_down(container: Container, incident: Incident) -> bool:
-    """Whether it had ended before the trouble came: no victim of it, and not for this repair to bring back."""
+    """Return whether it ended before the trouble came, so that the repair need not bring it back."""
     ended_at = container.finished_at
     return not container.is_running and ended_at is not None and ended_at < incident.occurred_at
 
@@ -106,7 +106,7 @@ def _was_down(container: Container, incident: Incident) -> bool:
 def check(
     incident: Incident, signals: Signals, progress: VerificationState, now: datetime, settings: VerificationSettings
 ) -> VerificationResult:
-    """One look at the world: did it recur, is everything up, is nothing else worse, and for how long already."""
+    """Judge one look: no recurrence, everything up, nothing else worse, and for how long."""
     inventory = signals.inventory()
     containers = targets(incident, inventory, progress.containers)
     restarts = dict(progress.restarts) or {one.ref: one.restart_count for one in containers}

@@ -1,4 +1,4 @@
-"""Asks the model for a cause when no rule, or more than one, explains the incident; its answer is data, and checked."""
+"""Asks the model for a cause when no rule or several explain the incident; checks its answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ProposedAction(BaseModel):
 
 
 class ModelDiagnosis(BaseModel):
-    """What the model is asked for."""
+    """The cause of an incident and the actions to take."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -54,15 +54,15 @@ class ModelDiagnosis(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """An action that fits this incident and its stack."""
+    """An action on offer to the model, fit for this incident and its stack."""
 
     action: str
     container: str
-    """What it is offered for: a container, or the stack for an action on a whole one."""
+    """Target of the action: a container, or the stack for an action on a whole stack."""
 
     @property
     def params(self) -> dict[str, str]:
-        """All that the action is given: a model chooses among offers, it writes no parameters."""
+        """Return the action's parameters: a model chooses among offers and writes none itself."""
         return {"stack" if self.action in STACK_ACTIONS else "container": self.container}
 
 
@@ -76,9 +76,9 @@ class Opinion:
 
 
 def offers(incident: Incident, inventory: Inventory, known: Collection[str] = ()) -> list[Offer]:
-    """What the model may choose from: harmless or short interruptions of containers of this very stack.
+    """Return the actions a model may choose from: safe or briefly disruptive ones on containers of this stack.
 
-    Of a stack that is managed also to bring it up again, and to go back where a version to go back to is known; as far
+    For a managed stack also redeploy, and rollback where an earlier version is known; as far
     as these actions are in `known`.
     """
     found: list[Offer] = []
@@ -120,10 +120,10 @@ async def opinion(
     forbidden: Collection[str] = (),
     known: Collection[str] = (),
 ) -> Opinion:
-    """The model's diagnosis; raises ModelFailed when there is none that can be used.
+    """Ask for the model's diagnosis; raises ModelFailed when there is no usable one.
 
-    `forbidden`: actions that a fitting runbook rules out; they are not offered. `known`: actions on whole stacks that
-    can be carried out here.
+    `forbidden`: actions that a matching runbook rules out, which are not offered. `known`: actions on whole stacks that
+    are available here.
     """
     offered = [one for one in offers(incident, inventory, known) if one.action not in forbidden]
     names = {item.name for item in evidence}

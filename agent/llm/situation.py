@@ -1,4 +1,4 @@
-"""What a model is told before it is asked: the moment, every stack with its state, open incidents; bounded."""
+"""Describes the present situation for a model: time, every stack with its state, open incidents; bounded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LANGUAGES: dict[Language, str] = {"en": "English", "es": "Spanish"}
 
 
 def situation(asked: QuestionContext, open_incidents: Sequence[Incident]) -> str:
-    """A few dozen lines; containers are named as the tools want them."""
+    """Describe the situation in a few dozen lines, naming containers as the tools expect them."""
     lines = [f"time: {asked.parts.clock.now().isoformat(timespec='minutes')}", *_hosts(asked)]
     lines += _incidents(asked, open_incidents)
     lines += _alerts(asked)
@@ -38,7 +38,7 @@ def situation(asked: QuestionContext, open_incidents: Sequence[Incident]) -> str
 
 
 def card(asked: QuestionContext, incident: Incident) -> str:
-    """The incident whose card was replied to, with what was found out."""
+    """Describe the incident whose card was replied to, with its evidence."""
     diagnosis = incident.diagnosis
     facts = {
         "incident": incident.id,
@@ -58,7 +58,7 @@ def card(asked: QuestionContext, incident: Incident) -> str:
 
 
 def _named(asked: QuestionContext, outcome: Text) -> Text:
-    """The sentence with a person's name in place of the actor id."""
+    """Return the outcome with a person's name in place of the actor id."""
     who = outcome.values.get("who")
     return Text(outcome.key, {**outcome.values, "who": asked.parts.called(who)}) if isinstance(who, str) else outcome
 

@@ -1,4 +1,4 @@
-"""Answers by the model: a bounded loop of READ actions through the door, told part by part."""
+"""Lets the model answer: a bounded loop of READ actions through the gateway, streamed part by part."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ MAX_STEPS = 6
 MAX_PROPOSALS = 3
 MAX_QUESTION_CHARS = 4000
 TIME_LIMIT_S = 240.0
-"""For the whole answer."""
+"""Time limit of the whole answer."""
 PROMPT = Path(__file__).parent / "prompts" / "dialogue.md"
 _LAST_WORD = "Answer now, in words, from what you have. You have no tools any more."
 
 
 class AnswerStream:
-    """The parts on their way to the face; words that nobody has taken yet give way to newer ones."""
+    """A stream of answer parts; words not yet taken are replaced by newer ones."""
 
     def __init__(self) -> None:
         self._waiting: deque[AnswerPart] = deque()
@@ -65,7 +65,7 @@ class AnswerStream:
         self._news.set()
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """End the stream."""
         self._is_closed = True
         self._news.set()
 
@@ -97,10 +97,10 @@ class ToolLoop:
         self._tokens = 0
         self._has_shown = False
         self.answer = ""
-        """What was said, for the memory of the conversation."""
+        """The answer's words, for the conversation history."""
 
     async def run(self) -> ModelFailed | None:
-        """Put every part of the answer; returns the failure when there is no answer, for the caller to explain."""
+        """Stream every part of the answer; returns the failure when there is no answer."""
         began = time.monotonic()
         messages = await self._opening()
         try:
@@ -131,7 +131,7 @@ class ToolLoop:
         return [system(told), *self._history, user(f"{about}{question}")]
 
     async def _steps(self, messages: list[ChatMessage]) -> ModelAnswer | None:
-        """The answer in words; None: it would not stop looking."""
+        """Return the answer in words; None when the model would not stop using tools."""
         self._parts.put(AnswerProgress(says=text("dialogue.looking.thinking")))
         for _ in range(MAX_STEPS - 1):
             answer = await self._ask(messages, is_last=False)
@@ -174,7 +174,7 @@ class ToolLoop:
     # -- tools -------------------------------------------------------------------------------------------------------
 
     async def _use(self, call: ToolCall) -> str:
-        """What the tool answers, for the model."""
+        """Run a tool and return its result for the model."""
         fingerprint = f"{call.name} {json.dumps(call.arguments, sort_keys=True, default=str)}"
         if fingerprint in self._seen:
             self._repeats += 1
@@ -202,7 +202,7 @@ class ToolLoop:
         return fenced(result, says, data)
 
     def _hidden(self, params: Params) -> str | None:
-        """Why this person may not look at that; whoever sees everything may look at everything."""
+        """Return why this person may not see the target, or None."""
         if self._asked.sees_all:
             return None
         target, stack = params.target(), getattr(params, "stack", None)
@@ -237,7 +237,7 @@ class ToolLoop:
             self._parts.put(one)
 
     def _take_back(self) -> None:
-        """Half a sentence is no answer."""
+        """Remove the words shown so far: half a sentence is no answer."""
         if self._has_shown:
             self._parts.put(AnswerChunk(text=""))
 
@@ -248,7 +248,7 @@ class ToolLoop:
 
 
 def no_answer(failure: ModelFailed | None) -> AnswerMessage:
-    """That the model is not there for this, and what works without it; None: there is no model."""
+    """Answer that the model is unavailable and what works without it; None means no model is configured."""
     if failure is None:
         return AnswerMessage(says=text("dialogue.no_model_configured"))
     return AnswerMessage(says=text("dialogue.no_model", problem=explain(failure)))
@@ -279,7 +279,7 @@ def _looking(action: str, params: Params, asked: QuestionContext) -> Text:
 
 
 def _clean(data: JsonObject, asked: QuestionContext) -> JsonObject:
-    """The same with every text redacted once more, whatever the action did."""
+    """Return the data with every text redacted once more, whatever the action did."""
 
     def cleaned(value: object) -> object:
         if isinstance(value, str):

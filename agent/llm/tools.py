@@ -1,4 +1,4 @@
-"""The few tools a model is handed: READ actions of the catalogue, and a way to propose a command."""
+"""Tools for the model: READ actions of the catalogue, and a way to propose a command."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FIRST = (
     "history.similar",
     "docker.disk_usage",
 )
-"""Handed out in this order; others follow while there is room."""
+"""The preferred tools, in order; others follow while there is room."""
 
 
 def read_tools(catalog: Catalog, role: Role | None) -> list[ToolSpec]:
-    """At most 11 READ actions that are available and that the role covers, and `propose_command`."""
+    """Return at most 11 available READ actions that the role allows, and `propose_command`."""
     actions = [
         one
         for one in catalog
@@ -42,7 +42,7 @@ def read_tools(catalog: Catalog, role: Role | None) -> list[ToolSpec]:
 
 
 def tool_of(action: Action) -> ToolSpec:
-    """An action as the model is told of it: its name without dots, its first paragraph, its parameters."""
+    """Describe an action as a tool: its name without dots, its first paragraph, its parameters."""
     schema = action.params.model_json_schema()
     properties: JsonObject = {}
     for name, found in schema.get("properties", {}).items():
@@ -54,12 +54,12 @@ def tool_of(action: Action) -> ToolSpec:
 
 
 def fenced(result: Result, says: str, data: JsonObject) -> str:
-    """A result as the model reads it: what it says, then its (redacted) data, marked as data and bounded."""
+    """Format a result for the model: its message, then its (redacted) data, marked as data and bounded."""
     return f"outcome: {result.outcome}\n{says}\n{fence(json.dumps(data, ensure_ascii=False, default=str))}"
 
 
 def fence(content: str, limit: int = MAX_RESULT_CHARS) -> str:
-    """Text of machines, marked as such; nothing inside can close the mark. The newer end keeps the larger part."""
+    """Mark text as data so that nothing inside can close the mark, and cut it, keeping more of the newer end."""
     content = sanitize(content)
     if len(content) > limit:
         head = limit // 3
@@ -99,7 +99,7 @@ def _base_type(found: JsonObject) -> str:
 
 
 def _told(name: str, found: JsonObject, schema: JsonObject) -> str:
-    """GPT-OSS sees descriptions only: what may be left out, defaults and allowed values go there."""
+    """Describe a parameter with its optionality, default and allowed values: GPT-OSS reads descriptions only."""
     parts: list[str] = [str(found.get("description") or name.replace("_", " "))]
     if "enum" in found and isinstance(found["enum"], list):
         parts.append("one of: " + ", ".join(str(value) for value in found["enum"]))

@@ -1,4 +1,4 @@
-"""What log lines are known to mean: a table of classes, most telling first, with what can be read out of the line."""
+"""Table of error classes of log lines, most specific first, with the values to extract from each line."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 LINE_LIMIT = 1_000
-"""Characters of a line that are looked at."""
+"""Maximum number of characters read of a line."""
 LINES_LIMIT = 5_000
-"""The last ones are looked at."""
+"""Maximum number of lines read, from the end."""
 
 NAME = r"[A-Za-z0-9_.-]{1,100}"
 VARIABLE = r"[A-Z][A-Z0-9_]{2,60}"
@@ -17,23 +17,23 @@ VARIABLE = r"[A-Z][A-Z0-9_]{2,60}"
 
 @dataclass(frozen=True, kw_only=True)
 class LogClass:
-    """One meaning. A line is asked only when it holds one of the hints, so that plain lines cost almost nothing."""
+    """A class of errors. Its patterns are tried only on lines with one of its hints, which keeps plain lines cheap."""
 
     name: str
     hints: tuple[str, ...]
-    """Small letters."""
+    """In lower case."""
     patterns: tuple[re.Pattern[str], ...] = ()
-    """Named groups are read out; none: the hint itself is enough."""
+    """Named groups become values; without patterns a hint is enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A class that was found, with its last line."""
+    """An error class found in the log, with its last line."""
 
     name: str
     line: str
     at: int
-    """Where that line stands among those that were looked at."""
+    """Index of that line among those read."""
     count: int
     fields: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,7 +47,7 @@ def _class(name: str, hints: str, *patterns: str) -> LogClass:
 
 
 def _exact(name: str, hints: str, *patterns: str) -> LogClass:
-    """Like `_class`, but capitals matter."""
+    """Make a class whose patterns are case-sensitive."""
     return LogClass(
         name=name,
         hints=tuple(hint.strip() for hint in hints.split("|")),
@@ -212,9 +212,9 @@ LOG_CLASSES: tuple[LogClass, ...] = (
 
 
 def find_classes(lines: Iterable[str]) -> list[Finding]:
-    """The classes in these lines, most telling first; each with its last line and what was read out of it.
+    """Return the error classes in these lines, most specific first, each with its last line and values.
 
-    Time grows with the size of the input only, whatever stands in it.
+    Takes time linear in the size of the input, whatever its content.
     """
     last: dict[str, int] = {}
     counts: dict[str, int] = {}
@@ -244,7 +244,7 @@ def find_classes(lines: Iterable[str]) -> list[Finding]:
 
 
 def _read(known: LogClass, line: str, folded: str) -> dict[str, str] | None:
-    """What the line says as one of this class; None: it is none."""
+    """Return the values of the line as one of this class, or None."""
     if not any(hint in folded for hint in known.hints):
         return None
     if not known.patterns:

@@ -1,4 +1,4 @@
-"""Log lines with their changing parts left out, so that a thousand lines of one kind count as one."""
+"""Templates of log lines without their variable parts, so that a thousand lines of one kind count as one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 LINE_LIMIT = 500
-"""Characters of a line that are looked at."""
+"""Maximum number of characters read of a line."""
 LINES_LIMIT = 5_000
 TEMPLATES_LIMIT = 1_000
-"""Different templates that are counted; further ones are left out."""
+"""Maximum number of different templates; further ones are ignored."""
 
 # Each alternative is of bounded length or a single character class: one pass over the line, whatever stands in it.
 _CHANGING = re.compile(
@@ -25,13 +25,13 @@ _CHANGING = re.compile(
 
 
 def template(line: str) -> str:
-    """The line with times, addresses, ids and numbers as `<time>`, `<ip>`, `<id>`, `<n>` …, blanks made single."""
+    """Return the line with single spaces and times, addresses, ids and numbers as `<time>`, `<ip>`, `<id>`, `<n>`."""
     masked = _CHANGING.sub(_mask, " ".join(line[:LINE_LIMIT].split()))
     return masked if len(line) <= LINE_LIMIT else masked + "…"
 
 
 def count_templates(lines: Iterable[str]) -> list[tuple[str, int]]:
-    """How often each template stands in the lines, most frequent first, then as they came."""
+    """Count the templates in the lines, most frequent first, then in order of appearance."""
     counts: Counter[str] = Counter()
     for number, line in enumerate(lines):
         if number >= LINES_LIMIT:

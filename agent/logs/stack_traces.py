@@ -1,4 +1,4 @@
-"""Finds the last stack trace in log lines: what was raised, its words, and a fingerprint of where."""
+"""Finds the last stack trace in log lines: the exception, its message, and a fingerprint of its place."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _JAVA_CAUSE = re.compile(r"^Caused by: (?P<type>[\w.$]{1,150})(?:: ?(?P<says>.*)
 _GO_HEAD = re.compile(r"^(?:panic|fatal error): (?P<says>.*)$")
 _GO_FRAME = re.compile(r"^(?P<name>[\w./*()-]{1,200})\(")
 _PREFIX = re.compile(r"^(?:\[[^\]]{0,80}\] ?|\d{4}-\d\d-\d\d[T ][\d:.,]{5,20}Z? ?|[\w.-]{1,40} +\| ){0,3}")
-"""What loggers and Compose put before a line."""
+"""Prefix that loggers and Compose put before a line."""
 
 ProgramLanguage = Literal["python", "node", "java", "go"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One stack trace."""
+    """A stack trace."""
 
     language: ProgramLanguage
     exception: str
@@ -40,7 +40,7 @@ class Trace:
     line: str
     """The line that names the error: `KeyError: 'DATABASE_URL'`."""
     at: int
-    """Where that line stands among those that were looked at."""
+    """Index of that line among those read."""
     frames: tuple[str, ...]
     """Innermost last in Python, first elsewhere."""
     fingerprint: str
@@ -48,7 +48,7 @@ class Trace:
 
 
 def last_trace(lines: Sequence[str]) -> Trace | None:
-    """The last stack trace that stands in these lines, or None."""
+    """Return the last stack trace in these lines, or None."""
     cut = [line[:LINE_LIMIT].rstrip() for line in lines[-LINES_LIMIT:]]
     for index in range(len(cut) - 1, -1, -1):
         line = cut[index]
@@ -66,7 +66,7 @@ def last_trace(lines: Sequence[str]) -> Trace | None:
 
 
 def _python(lines: Sequence[str], head: int, indent: int) -> Trace | None:
-    """From a head line on: frames are indented further, the error is the first line that is not."""
+    """Read a trace from its head line: frames are indented further, the error is the first line that is not."""
     frames: list[str] = []
     for at, line in enumerate(lines[head + 1 : head + 1 + 4 * FRAMES_LIMIT], head + 1):
         body = line[indent:]
@@ -80,7 +80,7 @@ def _python(lines: Sequence[str], head: int, indent: int) -> Trace | None:
 
 
 def _at(lines: Sequence[str], first: int) -> Trace | None:
-    """From the first `at …` line: the error stands in one of the lines before; Java's last cause is the true one."""
+    """Read a trace from its first `at …` line: the error is in a line before; Java's last cause counts."""
     frames = [found["name"] for line in lines[first : first + FRAMES_LIMIT] if (found := _AT_FRAME.match(line))]
     language: ProgramLanguage = (
         "node" if any("(node:" in line or ".js:" in line for line in lines[first : first + 5]) else "java"

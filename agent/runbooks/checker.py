@@ -40,7 +40,7 @@ DEFAULT_THRESHOLD = 0.6
 
 
 def check_file(path: Path, shown_path: str, catalog: Catalog) -> tuple[Runbook | None, list[Mistake]]:
-    """The runbook of a file, or None with everything that is wrong in it."""
+    """Return the runbook of a file, or None with all its mistakes."""
     root, content, mistakes = read_marked(path, shown_path)
     runbook = _Check(catalog, mistakes).runbook(path.stem, root, content) if root else None
     if root and not WORD.fullmatch(path.stem):
@@ -49,7 +49,7 @@ def check_file(path: Path, shown_path: str, catalog: Catalog) -> tuple[Runbook |
 
 
 class Names:
-    """Which facts may be named at a place of the file, and the complaint about those that may not."""
+    """Fact names allowed at a place of the file, and the complaints about other names."""
 
     def __init__(self, gather_ids: Collection[str] = ()) -> None:
         self.gather_ids = frozenset(gather_ids)
@@ -61,7 +61,7 @@ class Names:
         }
 
     def problem(self, name: str) -> str | None:
-        """What is wrong with a name such as `evidence.exit_code`; None when it is known."""
+        """Return the mistake in a name such as `evidence.exit_code`, or None."""
         root, _, rest = name.partition(".")
         if root not in self.roots:
             return f"there is no {root!r} here{_hint(root, self.roots)}"
@@ -246,7 +246,7 @@ class _Check:
 
 
 def sentence(spot: YamlSpot | None, what: str, names: Names | None = None) -> Sentence:
-    """Words in both languages; without `names` they may hold no `${…}`."""
+    """Read a sentence in both languages; without `names` it may hold no `${…}`."""
     keys = spot.keys(f"{what!r} (English and Spanish)", required=("en", "es")) if spot else {}
     found = {language: place.text(f"{what}.{language}") for language, place in keys.items()}
     for language, place in keys.items():
@@ -258,7 +258,7 @@ def sentence(spot: YamlSpot | None, what: str, names: Names | None = None) -> Se
 
 
 def clauses(spot: YamlSpot | None, what: str, names: Names) -> Clauses:
-    """A list of conditions, with `any:` and `all:` inside."""
+    """Read a list of conditions, which may hold `any:` and `all:`."""
     members: list[Condition | Clauses] = []
     for item in spot.items(what) if spot else []:
         if not item.is_mapping:

@@ -1,4 +1,4 @@
-"""The language of runbooks' conditions: a few operators over measured facts, compiled once, never `eval`.
+"""Condition language of runbooks: a few operators over facts, compiled once, never `eval`.
 
     evidence.oom_killed and not evidence.stopped_by_person
     evidence.memory_shape == 'peak' and host.memory_free_mb > 2 * evidence.memory_limit_mb
@@ -25,7 +25,7 @@ from core.errors import RunbookError, closest
 ValuePath = tuple[str, ...]
 """A name in its parts: `evidence.exit_code` is `("evidence", "exit_code")`."""
 Lookup = Callable[[ValuePath], JsonValue]
-"""The fact of a name; None where it is missing."""
+"""Returns the fact of a name, or None."""
 Evaluate = Callable[[Lookup], JsonValue]
 
 SOURCE_LIMIT = 500
@@ -33,14 +33,14 @@ NODE_LIMIT = 100
 DEPTH_LIMIT = 20
 PATH_LIMIT = 4
 TEXT_LIMIT = 4_000
-"""`in` and `lower` look at this many characters of a text at most."""
+"""Maximum number of characters that `in` and `lower` read of a text."""
 MATCH_LIMIT = 2_000
-"""`matches` looks at this many characters of a text or list, and at LINE_LIMIT of each line."""
+"""Maximum number of characters that `matches` reads of a text or list, with LINE_LIMIT of each line."""
 LINE_LIMIT = 300
 REPEAT_LIMIT = 2
-"""Open-ended repeats (`*`, `+`, `{2,}`) that one pattern may have: keeps matching fast on hostile text."""
+"""Maximum number of open-ended repeats (`*`, `+`, `{2,}`) in a pattern: keeps matching fast on hostile text."""
 PART_LIMIT = 8
-"""Repeats of any kind, `?` too."""
+"""Maximum number of repeats of any kind, including `?`."""
 
 _CONSTANTS: dict[str, JsonValue] = {"true": True, "false": False}
 _ORDER: dict[type[ast.cmpop], Callable[[float | str, float | str], bool]] = {
@@ -70,20 +70,20 @@ class Condition:
     source: str
     names: frozenset[ValuePath]
     compared: frozenset[tuple[ValuePath, str]]
-    """Words that facts are compared with: `evidence.a == 'kill'` gives (("evidence", "a"), "kill")."""
+    """Facts and the words they are compared with: `evidence.a == 'kill'` gives (("evidence", "a"), "kill")."""
     evaluate: Evaluate
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether it is true over these facts; never raises."""
+        """Return whether it is true for these facts; never raises."""
         return bool(self.evaluate(lookup))
 
     def names_used(self) -> frozenset[str]:
-        """Every fact it asks for, as written: `evidence.exit_code`."""
+        """Return every fact it uses, as written: `evidence.exit_code`."""
         return frozenset(".".join(path) for path in self.names)
 
 
 def compile_condition(source: str, roots: Collection[str]) -> Condition:
-    """Compile one condition whose names begin with one of `roots`; raises RunbookError saying what to write instead."""
+    """Compile one condition whose names begin with one of `roots`; raises RunbookError with the correct spelling."""
     if len(source) > SOURCE_LIMIT:
         raise RunbookError(f"the condition is longer than {SOURCE_LIMIT} characters: split it into several clauses")
     if re.search(r"\b[rRbBfFuU]{1,2}['\"]", source):
@@ -215,7 +215,7 @@ class _Compiler:
 
 
 def safe_pattern(pattern: str) -> re.Pattern[str]:
-    """A compiled pattern that no text can make slow; raises RunbookError for one that could be."""
+    """Compile a pattern that no text can make slow; raises RunbookError for one that could be."""
     bare = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
     if re.search(r"\)\s*[*+?{]", bare) or re.search(r"\\[1-9]|\(\?[P<=!]", pattern):
         raise RunbookError(f"the pattern {pattern!r} repeats a group or looks back; write it without")
@@ -232,7 +232,7 @@ def safe_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _path(node: ast.expr) -> list[ValuePath]:
-    """The name that the node is, in a list; empty when it is none."""
+    """Return the name that the node is, as a list of one, or an empty list."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.insert(0, node.attr)
@@ -241,7 +241,7 @@ def _path(node: ast.expr) -> list[ValuePath]:
 
 
 def _words(node: ast.expr) -> list[str]:
-    """The words that are written out in the node."""
+    """Return the literal words in the node."""
     members = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
     return [one.value for one in members if isinstance(one, ast.Constant) and isinstance(one.value, str)]
 

@@ -1,4 +1,4 @@
-"""Loads the runbooks: the shipped ones, and the owner's own beside or instead of them."""
+"""Loads the shipped runbooks, and the owner's beside or instead of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A repair with every value fixed: rendered once, hashed, and stored, so that nothing can change what was approved."""
+"""Plans with every value fixed: rendered once, hashed and stored, so that an approved plan cannot change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HASH_IN_KEY = 8
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStep:
-    """One call to come."""
+    """One call of a plan."""
 
     id: str
     action: str
@@ -41,7 +41,7 @@ class PlannedStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What will be done, exactly."""
+    """A repair, fixed in every detail."""
 
     source: str
     """The runbook's id, or the model's name."""
@@ -53,38 +53,38 @@ class Plan:
     name: Text
     cause: str
     steps: tuple[PlannedStep, ...]
-    """In an order in which every step comes after what it needs."""
+    """Ordered so that every step comes after those it needs."""
     verify: Verify = field(default_factory=Verify)
     attempt: int = 1
     hash: str = ""
-    """Of all the above."""
+    """Hash of all the above."""
 
     @property
     def says(self) -> tuple[Text, ...]:
-        """What will be done, one line a step."""
+        """Return one line for each step."""
         return tuple(step.says for step in self.steps)
 
     @property
     def tried_key(self) -> str:
-        """Names this solution among those that were tried: `container_oom#0`."""
+        """Return the key of this solution among those tried: `container_oom#0`."""
         return f"{self.source}#{self.solution}"
 
     @property
     def actor(self) -> Actor:
-        """Who wishes it."""
+        """Return the actor of its calls."""
         return Actor(kind=self.made_by, id=self.source, name=self.source)
 
     def step(self, step_id: str) -> PlannedStep | None:
-        """The step of that id, or None."""
+        """Return the step of that id, or None."""
         return next((one for one in self.steps if one.id == step_id), None)
 
     def to_json(self) -> JsonObject:
-        """Plain JSON, read back by `from_json`."""
+        """Return plain JSON, read back by `from_json`."""
         return {**_content(self), "hash": self.hash}
 
     @classmethod
     def from_json(cls, data: Mapping[str, JsonValue]) -> Plan:
-        """The Plan that `to_json` wrote; raises RunbookError when it is not what was hashed."""
+        """Return the Plan that `to_json` wrote; raises RunbookError when its hash does not match."""
         verify = cast("JsonObject", data["verify"])
         window = verify["window_s"]
         plan = cls(
@@ -110,13 +110,13 @@ class Plan:
 
 
 def seal(plan: Plan) -> Plan:
-    """The plan with its hash; a plan is complete only then."""
+    """Return the plan with its hash, which completes it."""
     return replace(plan, hash=_hash(plan))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenSolution:
-    """The solution to try, and why those before it were not taken."""
+    """The solution to try, and the reasons against those before it."""
 
     index: int
     solution: Solution
@@ -133,7 +133,7 @@ class NoSolution:
 def choose_solution(
     runbook: Runbook, context: Context, confidence: float, tried: Collection[int], catalog: Catalog
 ) -> ChosenSolution | NoSolution:
-    """The first solution, in the file's order, that is untried, sure enough, possible, and whose conditions hold."""
+    """Return the first solution in the file that is untried, sure enough, possible, and whose conditions hold."""
     skipped: list[Text] = []
     for index, solution in enumerate(runbook.solutions):
         is_tried = index in tried
@@ -164,7 +164,7 @@ def _obstacle(
 
 
 def render_plan(runbook: Runbook, index: int, context: Context, *, attempt: int, catalog: Catalog) -> Plan:
-    """The plan of a runbook's solution, every `${…}` filled and every parameter checked by its action.
+    """Render a runbook's solution into a plan: every `${…}` filled, every parameter checked by its action.
 
     Raises RunbookError naming the step and the fact or parameter that does not fit.
     """
@@ -185,7 +185,7 @@ def render_plan(runbook: Runbook, index: int, context: Context, *, attempt: int,
 
 
 def in_order(steps: tuple[StepTemplate, ...]) -> list[StepTemplate]:
-    """The steps, each after what it needs, otherwise as written; the loader has refused circles."""
+    """Return the steps, each after those it needs, otherwise as written; the loader has refused circles."""
     placed: list[StepTemplate] = []
     waiting = list(steps)
     while waiting:
@@ -197,7 +197,7 @@ def in_order(steps: tuple[StepTemplate, ...]) -> list[StepTemplate]:
 
 
 def plan_calls(plan: Plan, incident: Incident, actor: Actor | None = None) -> list[Call]:
-    """The calls of a plan, in order; their keys make submitting twice the same wish."""
+    """Return the calls of a plan, in order; with fixed keys, so that submitting twice is harmless."""
     keys = {step.id: call_key(plan, incident, step.id) for step in plan.steps}
     return [
         Call(
@@ -219,7 +219,7 @@ def plan_calls(plan: Plan, incident: Incident, actor: Actor | None = None) -> li
 
 
 def call_key(plan: Plan, incident: Incident, step_id: str) -> str:
-    """The key of one step's call: `inc-7:1a2b3c4d:restart`."""
+    """Return the key of a step's call: `inc-7:1a2b3c4d:restart`."""
     return f"{incident.key}:{plan.hash[:HASH_IN_KEY]}:{step_id}"
 
 
@@ -271,7 +271,7 @@ def _bilingual(sentence: Sentence) -> Text:
 
 
 def action_says(action: str, params: JsonObject, names: Mapping[str, str]) -> Text:
-    """What a step does, in the action's own words; `names`: what people call a container, by its `host/name`."""
+    """Describe a step in its action's words; `names` holds the display names of containers by `host/name`."""
     values = {name: value for name, value in params.items() if isinstance(value, str | int | float)}
     container = values.get("container")
     if isinstance(container, str):
@@ -299,7 +299,7 @@ def _hash(plan: Plan) -> str:
 
 
 def _canonical(value: JsonValue) -> JsonValue:
-    """The same value whatever store it went through: some give 45 back for 45.0."""
+    """Return a value that is the same after any store: some return 45 for 45.0."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

@@ -14,20 +14,20 @@ from core.text import Text, bilingual, text
 
 @dataclass(frozen=True, kw_only=True)
 class RuleMatch:
-    """A runbook that fits."""
+    """A runbook that matches the facts."""
 
     runbook: Runbook
     specificity: int
-    """How many of its `when` conditions hold."""
+    """Number of its `when` conditions that hold."""
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Most conditions first, then the surest."""
+        """Return the sort key: number of conditions, then confidence."""
         return (self.specificity, self.runbook.confidence)
 
 
 class ModelReason(StrEnum):
-    """Why the model should be asked."""
+    """Reason to ask the model."""
 
     NONE_FITS = "none_fits"
     SEVERAL_FIT = "several_fit"
@@ -35,23 +35,23 @@ class ModelReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RuleDiagnosis:
-    """What the rules say."""
+    """The rules' diagnosis."""
 
     matches: tuple[RuleMatch, ...]
     """Best first."""
     diagnosis: Diagnosis | None
-    """By the best match, also when several fit: the answer where no model is. None: no rule fits."""
+    """Diagnosis of the best match, even of several: the answer when there is no model. None when no rule matches."""
     why_ask: ModelReason | None
-    """None: the rules are sure, no model is needed."""
+    """None when the rules are sure and no model is needed."""
 
     @property
     def runbook(self) -> Runbook | None:
-        """The best match's."""
+        """Return the runbook of the best match."""
         return self.matches[0].runbook if self.matches else None
 
     @property
     def forbidden(self) -> frozenset[str]:
-        """Actions that a runbook that fits forbids, to the model too."""
+        """Return the actions that a matching runbook forbids, to the model too."""
         return frozenset(name for one in self.matches for name in one.runbook.forbidden)
 
 
@@ -70,7 +70,7 @@ def diagnose(runbooks: Runbooks, context: Context) -> RuleDiagnosis:
 
 
 def match(runbooks: Runbooks, context: Context) -> list[RuleMatch]:
-    """Every runbook whose trigger and conditions fit, in the order of their ids."""
+    """Return every runbook whose trigger and conditions match, in the order of their ids."""
     kinds = context.incident.get("kinds") or [context.incident.get("kind")]
     wanted = {str(kind) for kind in kinds} if isinstance(kinds, list) else set()
     found = []
@@ -84,9 +84,9 @@ def match(runbooks: Runbooks, context: Context) -> list[RuleMatch]:
 
 
 def explain(runbook: Runbook, context: Context) -> Diagnosis:
-    """The diagnosis of one runbook: its sentence over the facts, and the facts that it rests on.
+    """Return the diagnosis of one runbook: its sentence filled with facts, and the evidence it rests on.
 
-    Called again after the runbook's own gathering, it says what that found too.
+    A second call after the runbook's gather steps includes their results.
     """
     said = [runbook.says, *(one.says for one in runbook.also if one.when.holds(context.lookup))]
     english = " ".join(filter(None, (fill_sentences(one.en, context.lookup) for one in said)))
@@ -115,7 +115,7 @@ def escalation_reason(
     has_tried: bool = False,
     has_solution: bool = True,
 ) -> Text | None:
-    """Why a person must be paged by this runbook's own words, or None."""
+    """Return the reason in this runbook's words to page a person, or None."""
     if runbook is None:
         return text("escalation.no_runbook")
     wanted = set(runbook.escalation.triggers)
@@ -137,7 +137,7 @@ def _is_in_scope(runbook: Runbook, context: Context) -> bool:
 
 
 def _rests_on(runbook: Runbook, said: list[Sentence], context: Context) -> tuple[str, ...]:
-    """Names of the evidence that its conditions and its sentences used and that exists."""
+    """Return the names of existing evidence that its conditions and sentences use."""
     told = [name for one in runbook.also if one.says in said for name in sorted(one.when.names_used())]
     named = [*sorted(runbook.when.names_used()), *told, *references([*(one.en for one in said), runbook.culprit])]
     found = [

@@ -1,4 +1,4 @@
-"""What a runbook is, once its file has been read and checked."""
+"""Runbooks as data, read from their files and checked."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from core.incidents.alert_kinds import AlertKind
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """Words in both languages, with `${…}` gaps where the format allows them."""
+    """A sentence in both languages, with `${…}` references where the format allows them."""
 
     en: str
     es: str
 
 
 class Scope(StrEnum):
-    """Which containers a runbook is for."""
+    """Kind of containers a runbook is for."""
 
     ANY = "any"
     DOCKER_COMPOSE = "docker_compose"
@@ -29,7 +29,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
-    """Which alerts make the runbook a candidate."""
+    """Alerts that make the runbook a candidate."""
 
     events: tuple[AlertKind, ...]
     scope: Scope = Scope.ANY
@@ -43,7 +43,7 @@ class Clauses:
     is_any: bool = False
 
     def met(self, lookup: Lookup) -> int:
-        """How many conditions hold, 0 when the whole does not; an `any` counts once."""
+        """Count the conditions that hold, 0 when the whole does not; an `any` counts once."""
         counts = [
             member.met(lookup) if isinstance(member, Clauses) else int(member.holds(lookup)) for member in self.members
         ]
@@ -52,17 +52,17 @@ class Clauses:
         return sum(counts) if all(counts) else 0
 
     def holds(self, lookup: Lookup) -> bool:
-        """Whether the whole holds; no condition at all holds."""
+        """Return whether the whole holds; an empty list of conditions holds."""
         return not self.members or self.met(lookup) > 0
 
     def names_used(self) -> frozenset[str]:
-        """Every fact its conditions ask for."""
+        """Return every fact its conditions use."""
         return frozenset(name for member in self.members for name in member.names_used())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remark:
-    """A further sentence of the diagnosis, said only when its conditions hold."""
+    """A further sentence of the diagnosis, shown only when its conditions hold."""
 
     when: Clauses
     says: Sentence
@@ -70,7 +70,7 @@ class Remark:
 
 @dataclass(frozen=True, kw_only=True)
 class GatherStep:
-    """A question to ask before the cause is explained and a solution is chosen; READ actions only."""
+    """A READ action to run before the cause is explained and a solution chosen."""
 
     id: str
     action: str
@@ -79,7 +79,7 @@ class GatherStep:
 
 @dataclass(frozen=True, kw_only=True)
 class UndoStep:
-    """A call that takes a step back, instead of the action's own undo."""
+    """A call that undoes a step, in place of the action's own undo."""
 
     action: str
     params: JsonObject
@@ -96,27 +96,27 @@ class StepTemplate:
     needs: tuple[str, ...] = ()
     retries: int = 0
     wait_s: float = 0.0
-    """Between two tries."""
+    """Seconds between two tries."""
     wait_for_completion: bool = False
-    """The action only begins something; the step is done when that is over."""
+    """True when the action only begins something and the step is done once that is over."""
     undo: UndoStep | None = None
     can_undo: bool = True
-    """False: `undo: false`, the step stays as it is when the plan is taken back."""
+    """False for `undo: false`: the step is kept when the plan is undone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verify:
-    """What must hold after a solution besides the quiet detector."""
+    """Conditions after a solution, besides the quiet detector."""
 
     window_s: float | None = None
-    """At least this long; None: what the settings and the service's own start time say."""
+    """Minimum window; None leaves it to the settings and the service's learnt start time."""
     containers: tuple[str, ...] = ()
     """Further containers (`host/name`) and services (`stack/service`) that must run and not be unhealthy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """One way to repair it, tried in the order of the file."""
+    """One way to repair the problem, tried in the order of the file."""
 
     name: Sentence
     confidence_threshold: float
@@ -126,7 +126,7 @@ class Solution:
 
 
 class EscalationTrigger(StrEnum):
-    """When a person is paged whatever else happens."""
+    """Condition under which a person is always paged."""
 
     ALL_SOLUTIONS_FAILED = "all_solutions_failed"
     CRITICAL_SERVICE = "critical_service"
@@ -136,7 +136,7 @@ class EscalationTrigger(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Escalation:
-    """When a person is paged."""
+    """Conditions under which a person is paged."""
 
     triggers: tuple[EscalationTrigger, ...] = (EscalationTrigger.ALL_SOLUTIONS_FAILED,)
     confidence_below: float = 0.0
@@ -144,7 +144,7 @@ class Escalation:
 
 @dataclass(frozen=True, kw_only=True)
 class Runbook:
-    """A known problem: when it fits, what it means, what to do."""
+    """A known problem: its conditions, its cause and its solutions."""
 
     id: str
     """The file's name without its ending; the actor's id of its calls."""
@@ -153,7 +153,7 @@ class Runbook:
     when: Clauses
     cause: str
     confidence: float
-    """How sure the cause is when every clause holds, 0–1."""
+    """Confidence in the cause when every clause holds, 0–1."""
     says: Sentence
     also: tuple[Remark, ...] = ()
     culprit: str
@@ -175,13 +175,13 @@ class Runbooks:
     by_id: Mapping[str, Runbook] = field(default_factory=dict)
 
     def get(self, runbook_id: str) -> Runbook | None:
-        """The runbook of that id, or None."""
+        """Return the runbook of that id, or None."""
         return self.by_id.get(runbook_id)
 
     def for_kind(self, kind: str) -> list[Runbook]:
-        """Those whose trigger names that kind of alert, in the order of their ids."""
+        """Return the runbooks whose trigger names that kind of alert, in the order of their ids."""
         return [one for one in self.by_id.values() if kind in one.trigger.events]
 
     def names(self) -> list[str]:
-        """All ids, sorted."""
+        """Return all ids, sorted."""
         return sorted(self.by_id)

@@ -19,15 +19,15 @@ TakeId = Callable[[YamlSpot | None, Collection[str], str], str]
 
 
 class NameCheck(Protocol):
-    """Knows which facts may be named."""
+    """Checks the names of facts."""
 
     def check_templates(self, spot: YamlSpot, value: JsonValue) -> None:
-        """Complain about every `${…}` that names nothing."""
+        """Report every `${…}` that names nothing."""
         ...
 
 
 class StepCheck:
-    """Reads steps of one solution (or gathering) and complains about what does not fit."""
+    """Reads the steps of one solution (or of gathering) and reports mistakes."""
 
     def __init__(self, catalog: Catalog, names: NameCheck, forbidden: Collection[str] = ()) -> None:
         self._catalog = catalog
@@ -35,7 +35,7 @@ class StepCheck:
         self._forbidden = forbidden
 
     def step(self, spot: YamlSpot, take_id: TakeId, taken: Collection[str]) -> StepTemplate:
-        """One step of a solution."""
+        """Read one step of a solution."""
         keys = spot.keys(
             "an action",
             required=("id", "action"),
@@ -59,7 +59,7 @@ class StepCheck:
         )
 
     def action(self, keys: Mapping[str, YamlSpot], spot: YamlSpot) -> tuple[str, JsonObject]:
-        """Name and raw parameters of the action that a step calls."""
+        """Read the name and raw parameters of the action that a step calls."""
         place = keys.get("action")
         name = place.text("action") if place else ""
         params = keys.get("params")
@@ -72,7 +72,7 @@ class StepCheck:
         return name, raw
 
     def known(self, name: str) -> Action | None:
-        """The action of that name, or None."""
+        """Return the action of that name, or None."""
         return self._catalog.get(name) if name in self._catalog else None
 
     def _check_action(self, name: str, place: YamlSpot) -> None:
@@ -90,7 +90,7 @@ class StepCheck:
         return value if isinstance(value, dict) else {}
 
     def _check_params(self, action: Action, raw: JsonObject, spot: YamlSpot, places: Mapping[str, YamlSpot]) -> None:
-        """The model of the action judges; what a `${…}` will fill is judged when the plan is rendered."""
+        """Check parameters by the action's model; a value with `${…}` is checked when the plan is rendered."""
         try:
             action.params.model_validate(raw)
         except ValidationError as error:

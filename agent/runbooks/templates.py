@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from agent.runbooks.conditions import Lookup, ValuePath
 
 VALUE_LIMIT = 300
-"""Characters of one value inside a text."""
+"""Maximum number of characters of one value inside a text."""
 LIST_LIMIT = 5
 _REFERENCE = re.compile(r"\$\{([^{}]{0,200})\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}")
@@ -18,7 +18,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+(?=\S)")
 
 
 def references(value: JsonValue) -> Iterator[str]:
-    """What stands between `${` and `}` anywhere in a value, as written."""
+    """Yield the text between `${` and `}` anywhere in a value, as written."""
     if isinstance(value, str):
         yield from _REFERENCE.findall(value)
     elif isinstance(value, list):
@@ -30,17 +30,17 @@ def references(value: JsonValue) -> Iterator[str]:
 
 
 def is_name(reference: str) -> bool:
-    """Whether it has the form `root.name`."""
+    """Return whether it has the form `root.name`."""
     return _NAME.fullmatch(reference) is not None
 
 
 def path_of(reference: str) -> ValuePath:
-    """`evidence.exit_code` in its parts."""
+    """Split `evidence.exit_code` into its parts."""
     return tuple(reference.split("."))
 
 
 def fill(value: JsonValue, lookup: Lookup) -> JsonValue:
-    """The value with its references filled: alone, a reference keeps its type; inside a text it becomes text."""
+    """Fill the references in a value: alone, a reference keeps its type; inside a text it becomes text."""
     if isinstance(value, str):
         whole = _REFERENCE.fullmatch(value)
         if whole:
@@ -54,12 +54,12 @@ def fill(value: JsonValue, lookup: Lookup) -> JsonValue:
 
 
 def missing_in(value: JsonValue, lookup: Lookup) -> list[str]:
-    """The references in a value whose fact is missing."""
+    """Return the references in a value whose fact is missing."""
     return sorted({name for name in references(value) if lookup(path_of(name)) is None})
 
 
 def fill_sentences(template: str, lookup: Lookup) -> str:
-    """The text without those of its sentences that name a missing or empty fact: nothing is said that tells nothing."""
+    """Fill the text, leaving out sentences that name a missing or empty fact."""
     kept = [part for part in _SENTENCE_END.split(template.strip()) if not _tells_nothing(part, lookup)]
     return str(fill(" ".join(kept), lambda path: shown(lookup(path))))
 
@@ -69,7 +69,7 @@ def _tells_nothing(sentence: str, lookup: Lookup) -> bool:
 
 
 def shown(value: JsonValue) -> str:
-    """A fact as people read it inside a sentence, on one line."""
+    """Format a fact for people inside a sentence, on one line."""
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Reads YAML with its line numbers, so that every mistake of a file can be named at its place, all at once."""
+"""Reads YAML with line numbers, so that all mistakes of a file can be reported with their places."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEPTH_LIMIT = 30
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Mistake:
-    """One thing that is wrong in a file, with what to do about it."""
+    """A mistake in a file, with its correction."""
 
     path: str
     line: int
@@ -35,46 +35,46 @@ class Mistake:
 
 @dataclass
 class Mistakes:
-    """All that is wrong in one file."""
+    """All mistakes in one file."""
 
     path: str
     found: list[Mistake] = field(default_factory=list)
 
     def add(self, line: int, says: str) -> None:
-        """One more."""
+        """Add a mistake."""
         self.found.append(Mistake(path=self.path, line=line, says=says))
 
 
 @dataclass(frozen=True)
 class YamlSpot:
-    """A place in a file: a value and where it stands."""
+    """A value in a file with its place."""
 
     node: yaml.Node
     mistakes: Mistakes
 
     @property
     def line(self) -> int:
-        """Counted from 1."""
+        """Return the line, counted from 1."""
         return int(self.node.start_mark.line) + 1
 
     def wrong(self, says: str) -> None:
-        """Something is wrong here."""
+        """Report a mistake at this place."""
         self.mistakes.add(self.line, says)
 
     @property
     def is_mapping(self) -> bool:
-        """Whether it is `name: value` pairs."""
+        """Return whether it is `name: value` pairs."""
         return isinstance(self.node, yaml.MappingNode)
 
     @property
     def is_sequence(self) -> bool:
-        """Whether it is a list."""
+        """Return whether it is a list."""
         return isinstance(self.node, yaml.SequenceNode)
 
     def keys(
         self, what: str, *, required: Collection[str] = (), optional: Collection[str] | None = ()
     ) -> dict[str, YamlSpot]:
-        """Its pairs; says what is missing, unknown or doubled. `optional=None`: any key may stand here."""
+        """Return its pairs; reports missing, unknown and doubled keys. `optional=None` allows any key."""
         if not isinstance(self.node, yaml.MappingNode):
             self.wrong(f"{what} must be 'name: value' pairs")
             return {}
@@ -97,14 +97,14 @@ class YamlSpot:
         return found
 
     def items(self, what: str) -> list[YamlSpot]:
-        """Its members."""
+        """Return its items."""
         if not isinstance(self.node, yaml.SequenceNode):
             self.wrong(f"{what} must be a list: write [ … ] or one '- ' per line")
             return []
         return [YamlSpot(node, self.mistakes) for node in self.node.value]
 
     def text(self, what: str) -> str:
-        """Its words; empty when it is no text (said)."""
+        """Return its text, or report a mistake and return ''."""
         if isinstance(self.node, yaml.ScalarNode) and self.node.tag != "tag:yaml.org,2002:null":
             words = str(self.node.value).strip()
             if words:
@@ -113,7 +113,7 @@ class YamlSpot:
         return ""
 
     def number(self, what: str, *, least: float, most: float, default: float) -> float:
-        """Its number within bounds; `default` when it is none (said)."""
+        """Return its number within bounds, or report a mistake and return `default`."""
         value = self.plain()
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             self.wrong(f"{what} must be a number from {least:g} to {most:g}, not {self._shown()}")
@@ -121,7 +121,7 @@ class YamlSpot:
         return value
 
     def truth(self, what: str) -> bool:
-        """Its true or false; False when it is neither (said)."""
+        """Return its boolean, or report a mistake and return False."""
         value = self.plain()
         if not isinstance(value, bool):
             self.wrong(f"{what} must be true or false, not {self._shown()}")
@@ -129,7 +129,7 @@ class YamlSpot:
         return value
 
     def choice(self, what: str, known: Collection[str]) -> str | None:
-        """One of the known words, or None (said, with the nearest)."""
+        """Return one of the known words, or report a mistake with the nearest word and return None."""
         word = str(self.node.value) if isinstance(self.node, yaml.ScalarNode) else ""
         if word in known:
             return word
@@ -139,7 +139,7 @@ class YamlSpot:
         return None
 
     def plain(self) -> JsonValue:
-        """Its value as JSON; what JSON does not have (dates, tags) becomes the text as written."""
+        """Return its value as JSON; what JSON lacks (dates, tags) becomes the text as written."""
         return _plain(self.node)
 
     def _shown(self) -> str:
@@ -147,7 +147,7 @@ class YamlSpot:
 
 
 def read_marked(path: Path, shown_path: str) -> tuple[YamlSpot | None, str, Mistakes]:
-    """The root of a YAML file, its whole text, and what is wrong so far; None when nothing can be read of it."""
+    """Return the root of a YAML file, its text, and the mistakes so far; None as root when it is unreadable."""
     mistakes = Mistakes(shown_path)
     try:
         content = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Which service that the troubled one stands on is not well, by the dependency graph and by names in the logs."""
+"""Finds troubled dependencies of a service, by the dependency graph and by host names in its logs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NAMES_LIMIT = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Suspect:
-    """A service that is not well."""
+    """A dependency that is not well."""
 
     title: str
     container: Container | None
-    """None: the stack has no container of that name."""
+    """None when the stack has no container of that name."""
 
 
 class Dependencies:
@@ -39,11 +39,11 @@ class Dependencies:
                 self._containers.setdefault(service.title, []).extend(service.containers)
 
     def suspects(self) -> list[Suspect]:
-        """Services below it that are not well, nearest first."""
+        """Return the dependencies that are not well, nearest first."""
         return [one for name in self._graph.roots(self._incident.target) if (one := self._suspect(name))]
 
     def named(self, host_name: str) -> Suspect | None:
-        """The service that a host name in its logs means, or the root below that one, when it is not well."""
+        """Return the service meant by a host name in its logs, or the root below it, if not well."""
         title = self._title_of(host_name)
         if title is None or title == self._incident.target:
             return None
@@ -51,11 +51,11 @@ class Dependencies:
         return deeper[-1] if deeper else self._suspect(title)
 
     def is_known(self, host_name: str) -> bool:
-        """Whether a container that it can reach, or could while that one ran, answers to a host name."""
+        """Return whether a host name belongs to a container that it can reach, or could while that one ran."""
         return self._title_of(host_name) is not None
 
     def facts(self, suspect: Suspect | None) -> dict[str, JsonValue]:
-        """Evidence by name."""
+        """Return evidence by name about a suspect."""
         root = suspect.title if suspect else self._incident.target
         facts: dict[str, JsonValue] = {
             "dependencies": _names(self._graph.needs(self._incident.target)),
@@ -83,12 +83,12 @@ class Dependencies:
         return Suspect(title=title, container=worst_of(containers))
 
     def _may_have_ended(self, title: str, containers: list[Container]) -> bool:
-        """A job that others wait for until it has completed is well when it has."""
+        """Return whether it is a job that others need completed, and has completed."""
         conditions = {edge.condition for edge in self._graph.edges if edge.dependency == title}
         return COMPLETED in conditions and all(status_of(one) is Status.FINISHED for one in containers)
 
     def _title_of(self, host_name: str) -> str | None:
-        """Its own stack first, then whoever shares a network; stopped ones too: they have left the engine's DNS."""
+        """Find a service by host name, in its stack first, then in shared networks; includes stopped ones."""
         wanted = host_name.casefold().rstrip(".")
         own = self._inventory.container(f"{self._incident.host}/{self._incident.container}")
         networks = set(own.networks) if own else set()

@@ -16,7 +16,7 @@ END = "<!-- end of tables -->"
 
 
 def tables() -> str:
-    """Every name that a runbook may use, as Markdown."""
+    """Return every name that a runbook may use, as Markdown tables."""
     evidence = [
         (f"`evidence.{name}`", f"{one.type}{f' ({one.unit})' if one.unit else ''}", one.producer, one.says)
         for name, one in known_evidence().items()

@@ -1,4 +1,4 @@
-"""What gathering found and what it could not, and how it asks: within a time, every fault an answer."""
+"""Collected evidence, and the READ calls that gather it within a time limit."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ VALUE_LIMIT = 4_000
 
 @dataclass
 class Findings:
-    """What was found so far, and what could not be."""
+    """Evidence found so far, and names of what could not be found."""
 
     at: datetime
     evidence: list[Evidence] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     def add(self, facts: Mapping[str, JsonValue], source: str) -> None:
-        """Keep facts by name; one whose value is None was not found."""
+        """Add facts by name; a value of None counts as not found."""
         for name, value in facts.items():
             if value is not None:
                 self.evidence.append(Evidence(name=name, value=bounded(value), at=self.at, source=source))
 
     def value(self, name: str) -> JsonValue:
-        """The newest value of that name; None: not found."""
+        """Return the newest value of that name, or None."""
         return next((item.value for item in reversed(self.evidence) if item.name == name), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadResult:
-    """An answer, or why there is none."""
+    """The data of a READ call, or the reason why there is none."""
 
     data: JsonObject = field(default_factory=dict)
     problem: str = ""
 
     def rows(self, name: str) -> list[JsonObject]:
-        """The objects of a list in the data; empty where there is none."""
+        """Return the objects of a list in the data, or an empty list."""
         found = self.data.get(name)
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Asks, within a time, and makes every fault an answer."""
+    """Runs READ actions within a time limit and turns every failure into a result."""
 
     read: Read
     limit_s: float = READ_LIMIT_S
 
     async def ask(self, name: str, params: Mapping[str, object], *, at_most_s: float = READ_LIMIT_S) -> ReadResult:
-        """One READ action's data."""
+        """Return the data of one READ action."""
         limit_s = min(self.limit_s, at_most_s)
         try:
             async with asyncio.timeout(limit_s):
@@ -75,7 +75,7 @@ class Reader:
 
 
 def bounded(value: JsonValue, limit: int = VALUE_LIMIT) -> JsonValue:
-    """The value cut to a size that records and prompts bear: long texts and lists lose their end."""
+    """Cut a value to a size fit for records and prompts: long texts and lists lose their end."""
     if isinstance(value, str):
         return value if len(value) <= limit else value[: limit - 1] + "…"
     if isinstance(value, list):

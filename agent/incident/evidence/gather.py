@@ -1,4 +1,4 @@
-"""Collects what a rule needs to know, side by side and within fixed times; what cannot be found out is said."""
+"""Gathers the evidence that rules need, concurrently and within time limits, and notes what it could not find."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from core.monitoring.inventory import Container, Inventory
 from core.monitoring.status import status_of
 
 PAST_LIMIT_S = 0.8
-"""Similar incidents are worth less waiting: the card is not to be held up by them."""
+"""Limit for similar incidents, which must not delay the card."""
 LOG_TAIL = 200
 DEPENDENCY_TAIL = 80
 DEPENDENCIES_READ = 2
 LOG_REACH = timedelta(minutes=15)
-"""Older lines belong to another trouble."""
+"""Older log lines belong to another trouble."""
 DEPLOY_REACH = timedelta(hours=2)
-"""A deployment longer ago is not asked about."""
+"""Older deployments are not looked at."""
 
 
 async def gather(
@@ -42,7 +42,7 @@ async def gather(
     at: datetime | None = None,
     limit_s: float = READ_LIMIT_S,
 ) -> list[Evidence]:
-    """Evidence beyond the alerts' own: logs, health, dependencies, memory of the past. Never raises for a failed read.
+    """Gather evidence beyond the alerts' own: logs, health, dependencies, the past. Never raises for a failed read.
 
     `at` is the moment that the evidence bears; the incident's last change when it is not given. `limit_s` bounds each
     read; there are at most two rounds of them.
@@ -73,7 +73,7 @@ async def gather(
 
 
 def _take_inspected(incident: Incident, inventory: Inventory, found: Findings) -> None:
-    """What is known of the host and the container without asking."""
+    """Take the evidence that the inventory already holds about the host and the container."""
     container = inventory.container(f"{incident.host}/{incident.container}") if incident.container else None
     known = incident.facts()
     host = next((one for one in inventory.hosts if one.name == incident.host), None)
@@ -94,7 +94,7 @@ def _take_inspected(incident: Incident, inventory: Inventory, found: Findings) -
 
 
 async def _ask_before(incident: Incident, platform: Platform | None, read: Reader, found: Findings) -> None:
-    """Whether the same trouble was there before the last deployment already; then that one did not bring it."""
+    """Look for the same trouble before the last deployment, which then did not cause it."""
     last = platform.deployment() if platform is not None else None
     since = (last.started_at or last.created_at) if last is not None else None
     if since is None or incident.occurred_at - since > DEPLOY_REACH:
@@ -107,13 +107,13 @@ async def _ask_before(incident: Incident, platform: Platform | None, read: Reade
 
 
 def _is_back(container: Container, incident: Incident) -> bool:
-    """Whether it runs again: the alert was raised in the moment between its end and what its policy does."""
+    """Return whether it runs again: the alert fell between its end and the restart by its policy."""
     ended_at = max(alert.at for alert in incident.alerts) if incident.alerts else incident.occurred_at
     return container.is_running and container.started_at is not None and container.started_at > ended_at
 
 
 async def _ask_around(incident: Incident, graph: Dependencies, read: Reader, found: Findings) -> None:
-    """Own log, past incidents and the logs of what it stands on, all at once."""
+    """Read its log, past incidents and the logs of its dependencies, all at once."""
     ref = f"{incident.host}/{incident.container}"
     suspects = graph.suspects()
     near = [one for one in suspects if one.container is not None][-DEPENDENCIES_READ:]
@@ -144,7 +144,7 @@ async def _ask_around(incident: Incident, graph: Dependencies, read: Reader, fou
 
 
 async def _memory(incident: Incident, ref: str, read: Reader) -> dict[str, JsonValue]:
-    """The shape of its memory from the records, when the last minutes were too short to tell."""
+    """Take the memory trend from the records when the last minutes are too short for one."""
     if incident.facts().get("memory_shape") != "unknown":
         return {}
     answer = await read.ask("history.stats", {"container": ref, "window": "2h"}, at_most_s=PAST_LIMIT_S)
@@ -153,7 +153,7 @@ async def _memory(incident: Incident, ref: str, read: Reader) -> dict[str, JsonV
 
 
 def _suspect(graph: Dependencies, suspects: list[Suspect], found: Findings) -> Suspect | None:
-    """Whom the log accuses first, if that one is not well; else the deepest of those that are not."""
+    """Return the service that the log blames first, if it is not well, else the deepest suspect."""
     for name in ("dependency_host_unresolved", "refused_host", "timed_out_host"):
         host = found.value(name)
         named = graph.named(host) if isinstance(host, str) else None
@@ -195,7 +195,7 @@ def _take_past(answer: ReadResult, found: Findings) -> None:
 
 
 async def gather_for_runbook(runbook: Runbook, context: Context, read: Read) -> dict[str, JsonObject]:
-    """The runbook's own questions, all at once: data by step id; a failed one gives `{"missing": why}`."""
+    """Run the runbook's gather steps at once: data by step id; a failed one gives `{"missing": reason}`."""
 
     async def one(name: str, template: JsonObject) -> ReadResult:
         gaps = missing_in(cast("JsonValue", template), context.lookup)
@@ -220,7 +220,7 @@ def _log_params(ref: str, tail: int, incident: Incident) -> dict[str, object]:
 
 
 def _past_params(incident: Incident) -> dict[str, object]:
-    """Words like those that lessons are kept under."""
+    """Return a query in the words of stored lessons."""
     facts = incident.facts()
     told = [f"{name} {facts[name]}" for name in ("exit_code", "oom_killed", "state_error") if facts.get(name)]
     words = " ".join([incident.kind, "of", incident.target, *told])
@@ -228,7 +228,7 @@ def _past_params(incident: Incident) -> dict[str, object]:
 
 
 def _lines(answer: ReadResult) -> list[str]:
-    """The texts of an answer of `docker.logs`, oldest first."""
+    """Return the log lines of a `docker.logs` result, oldest first."""
     lines = answer.data.get("lines")
     if not isinstance(lines, Iterable) or isinstance(lines, str):
         return []
@@ -236,7 +236,7 @@ def _lines(answer: ReadResult) -> list[str]:
 
 
 def _before_end(answer: ReadResult, ended_at: datetime) -> str | None:
-    """The last line that was written before that moment; a restart since may have brought others."""
+    """Return the last line written before the end; a restart since may have added others."""
     for row in reversed(answer.rows("lines")):
         at, said = row.get("at"), str(row.get("text") or "").strip()
         if said and isinstance(at, str) and datetime.fromisoformat(at) <= ended_at:

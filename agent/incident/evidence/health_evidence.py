@@ -1,4 +1,4 @@
-"""What a container's own health check and the engine's start error prove."""
+"""Derives evidence from a container's health check and from the engine's start error."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from core.monitoring.inventory import Container, Health
 
 OUTPUT_LIMIT = 500
 NOT_RUN = -1
-"""The engine's own: the probe took too long, or its program could not be started at all; the output tells which."""
+"""The engine's code for a probe that timed out or could not be started; the output shows which."""
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 NEVER_GOOD_SHARE = 0.8
-"""Failing so long a share of its run means that no probe has succeeded since the start."""
+"""Failing for this share of its run means that no probe has succeeded since the start."""
 
 _REFUSED = re.compile(
     r"connection refused|failed to connect|could ?n.t connect|can.t connect to remote host|econnrefused", re.IGNORECASE
@@ -50,7 +50,7 @@ _TAKEN_PORT = re.compile(r":(\d{1,5})(?: failed|:? bind|\b)", re.IGNORECASE)
 
 
 def health_facts(container: Container, at: datetime) -> dict[str, JsonValue]:
-    """What its failing probes say; empty while it is not unhealthy."""
+    """Return evidence from its failing probes; empty unless it is unhealthy."""
     if container.health is not Health.UNHEALTHY or not container.health_log:
         return {}
     last = container.health_log[-1]
@@ -74,7 +74,7 @@ def health_facts(container: Container, at: datetime) -> dict[str, JsonValue]:
 
 
 def start_facts(container: Container | None, state_error: str) -> dict[str, JsonValue]:
-    """Why the engine could not start it, by its own words."""
+    """Return the reason why the engine could not start it, from the engine's own words."""
     error = state_error or (container.error if container else "")
     if not error:
         return {}
@@ -102,7 +102,7 @@ def _health_problem(container: Container, exit_code: int, output: str) -> str:
 
 
 def _was_healthy(container: Container, at: datetime) -> bool | None:
-    """Whether a probe has succeeded since its start; None: cannot be told."""
+    """Return whether a probe has succeeded since its start; None when unknown."""
     if any(probe.exit_code == 0 for probe in container.health_log):
         return True
     if container.started_at is None or container.health_interval_s <= 0:

@@ -1,4 +1,4 @@
-"""The facts of one incident, as conditions and templates look them up."""
+"""Facts of one incident for conditions and templates."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from core.monitoring.inventory import Host, Inventory
 
 MEBIBYTE = 1024 * 1024
 FIXED_ROOTS = frozenset({"evidence", "incident", "host"})
-"""Every other root is the id of a gathering step."""
+"""Any other root is the id of a gather step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """Everything a rule may look at; plain JSON, so that an incident can be replayed against other rules."""
+    """All facts a rule may use, in plain JSON, so that an incident can be replayed against other rules."""
 
     incident: JsonObject
     """`agent/incident/evidence/known_evidence.INCIDENT_NAMES`."""
     host: JsonObject
     """`agent/incident/evidence/known_evidence.HOST_NAMES`."""
     evidence: tuple[Evidence, ...] = ()
-    """Later ones win over earlier ones of the same name."""
+    """Of several with the same name the last counts."""
     gathered: Mapping[str, JsonObject] = field(default_factory=dict)
-    """Data of the runbook's own gathering, by step id."""
+    """Data of the runbook's gather steps, by step id."""
     _facts: dict[str, JsonValue] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -40,7 +40,7 @@ class Context:
         self._facts.update({item.name: item.value for item in self.evidence})
 
     def lookup(self, path: ValuePath) -> JsonValue:
-        """The fact of a name such as `("evidence", "exit_code")`; None when it is missing."""
+        """Return the fact of a path such as `("evidence", "exit_code")`, or None."""
         root, *rest = path
         if root == "evidence":
             value: JsonValue = self._facts.get(rest[0])
@@ -56,11 +56,11 @@ class Context:
         return value
 
     def fact(self, name: str) -> JsonValue:
-        """The value of evidence of that name; None when it is missing."""
+        """Return the value of the evidence of that name, or None."""
         return self._facts.get(name)
 
     def names(self) -> dict[str, str]:
-        """What people call the incident's container and the one that it waits for, by the `host/name` of actions."""
+        """Return the display names of the incident's container and of its dependency, by `host/name`."""
         told = (
             (self.incident.get("container"), self.incident.get("target")),
             (self.fact("dependency_container"), self.fact("dependency")),
@@ -68,11 +68,11 @@ class Context:
         return {ref: name for ref, name in told if isinstance(ref, str) and isinstance(name, str)}
 
     def with_gathered(self, results: Mapping[str, JsonObject]) -> Context:
-        """The same with the results of a runbook's gathering."""
+        """Return a copy with the results of a runbook's gather steps."""
         return replace(self, gathered={**self.gathered, **results})
 
     def to_json(self) -> JsonObject:
-        """Plain JSON, read back by `from_json`."""
+        """Return plain JSON, read back by `from_json`."""
         return {
             "incident": self.incident,
             "host": self.host,
@@ -82,7 +82,7 @@ class Context:
 
     @classmethod
     def from_json(cls, data: Mapping[str, JsonValue]) -> Context:
-        """The Context that `to_json` wrote."""
+        """Return the Context that `to_json` wrote."""
         items = cast("list[JsonObject]", data["evidence"])
         return cls(
             incident=cast("JsonObject", data["incident"]),
@@ -93,7 +93,7 @@ class Context:
 
 
 def focus(incident: Incident) -> Incident:
-    """The incident as one about the service at its root alone: that one's alerts, not its victims'.
+    """Return the incident reduced to the service at its root, without the alerts of its victims.
 
     Several services may share an incident, and each alert brings an `exit_code` of its own.
     """
@@ -116,7 +116,7 @@ def focus(incident: Incident) -> Incident:
 
 
 def context_of(incident: Incident, inventory: Inventory, found: tuple[Evidence, ...] = ()) -> Context:
-    """The facts about an incident's root: its alerts' evidence, what was gathered, then what was `found` now."""
+    """Return the facts about an incident's root: evidence of its alerts, gathered evidence, then `found`."""
     incident = focus(incident)
     host = next((one for one in inventory.hosts if one.name == incident.host), Host(name=incident.host))
     gathered = incident.context if isinstance(incident.context, dict) else {}
@@ -161,12 +161,12 @@ def _host_facts(host: Host) -> JsonObject:
 
 
 def evidence_to_json(item: Evidence) -> JsonObject:
-    """Plain JSON of one fact."""
+    """Return one fact as plain JSON."""
     return {"name": item.name, "value": item.value, "at": item.at.isoformat(), "source": item.source}
 
 
 def evidence_from_json(data: Mapping[str, JsonValue]) -> Evidence:
-    """The fact that `evidence_to_json` wrote."""
+    """Return the fact that `evidence_to_json` wrote."""
     return Evidence(
         name=str(data["name"]),
         value=data["value"],

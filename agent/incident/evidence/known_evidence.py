@@ -1,4 +1,4 @@
-"""What runbooks are checked against: the names of all facts, and the words that some of them can be."""
+"""Names of all facts and their possible words, against which runbooks are checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEPLOY_ERRORS = (
     *("domain_service_missing", "env_missing", "mount", "network", "disk_full", "engine_down"),
     *("unhealthy_dependency", "other"),
 )
-"""Classes of what a deployment's log shows."""
+"""Error classes found in deployment logs."""
 DEPLOY_CHANGES = ("settings", "environment", "image", "commit")
 """`settings`: the compose file, or values of its environment."""
 DOMAIN_PROBLEMS = ("dns", "unreachable", "router", "bad_gateway", "certificate", "http_error")
@@ -81,9 +81,9 @@ VOCABULARY: Mapping[str, frozenset[str]] = {
     "incident.kinds": _values(AlertKind),
     "incident.severity": _values(Severity),
 }
-"""Facts whose values are words of a fixed list: a condition that compares with another word could never hold."""
+"""Facts with a fixed list of values; a condition that compares with another word could never hold."""
 
 
 def known_evidence() -> dict[str, EvidenceName]:
-    """Every name that evidence may have, detectors' first."""
+    """Return every name of evidence, those of detectors first."""
     return {**EVIDENCE_NAMES, **PLATFORM_NAMES, **GATHERED_NAMES}

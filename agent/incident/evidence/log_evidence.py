@@ -1,4 +1,4 @@
-"""What log lines prove: known error classes, the line that names the error, and what can be read out of it."""
+"""Derives evidence from log lines: error classes, the line that names the error, and the values in it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NUMBERS = {"refused_port": "refused_port", "port_taken": "port_taken"}
 
 
 def log_facts(lines: Sequence[str]) -> dict[str, JsonValue]:
-    """Facts by evidence name; only what the lines show."""
+    """Return the evidence that the lines show, by name."""
     present = [line for line in lines if line.strip()]
     if not present:
         return {}
@@ -54,7 +54,7 @@ def log_facts(lines: Sequence[str]) -> dict[str, JsonValue]:
 
 
 def _error_line(trace: Trace | None, findings: Sequence[Finding]) -> str | None:
-    """The newest error: older ones were survived. A stack trace counts as newer than the few lines around it."""
+    """Return the newest error: older ones did no harm. A stack trace counts as newer than the lines around it."""
     newest = max(findings, key=lambda one: one.at, default=None)  # of one line, the most telling class
     if trace is not None and (newest is None or trace.at + NEAR_LINES >= newest.at):
         return trace.line
@@ -62,7 +62,7 @@ def _error_line(trace: Trace | None, findings: Sequence[Finding]) -> str | None:
 
 
 def cut(line: str) -> str:
-    """The line in one piece of at most LINE_CHARS characters."""
+    """Cut the line to at most LINE_CHARS characters."""
     plain = line.strip()
     return plain if len(plain) <= LINE_CHARS else plain[: LINE_CHARS - 1] + "…"
 

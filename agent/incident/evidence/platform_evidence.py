@@ -1,4 +1,4 @@
-"""What the platform that manages a stack knows of it: its last deployment, its versions, its file, its domains."""
+"""Gathers evidence from the platform that manages a stack: deployments, versions, compose file, domains."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from core.monitoring.inventory import Container, Inventory
 from core.monitoring.status import Status, status_of, worst_of
 
 ASK_LIMIT_S = 3.0
-"""Asked beside the logs; a slow platform does not hold up the card for longer."""
+"""Limit for the platform's answers, so that a slow platform does not delay the card."""
 LOG_TAIL = 100
 LATE = timedelta(seconds=2)
-"""The platform's clock and the engine's differ a little."""
+"""Tolerated difference between the platform's clock and the engine's."""
 COMMIT_CHARS = 12
 NAMES_LIMIT = 20
 RECENT_MIN = 120.0
-"""A deployment so long ago may still be why something is missing now."""
+"""A deployment within these minutes may still be the cause of something missing."""
 _FINAL = frozenset(str(one) for one in DeployStatus if one.is_final)
 _MIGRATES = re.compile(
     r"running upgrade \S* ?-> ?\S|applying \S{1,80}\.\.\. ?ok|migrat(?:ed|ing):? |applied \d+ migrations?"
@@ -38,7 +38,7 @@ _PORT = re.compile(r"(?:^|->|:)(\d{1,5})(?:/tcp)?$")
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """The platform's side of one incident; only for stacks that it manages."""
+    """The platform's view of an incident, for stacks that it manages."""
 
     managed: ManagedResource
     incident: Incident
@@ -46,12 +46,12 @@ class Platform:
 
     @classmethod
     def of(cls, incident: Incident, inventory: Inventory) -> Platform | None:
-        """None: no platform manages the incident's stack."""
+        """Return the platform of the incident's stack; None when no platform manages it."""
         managed = inventory.managed_one(incident.stack) if incident.stack else None
         return cls(managed=managed, incident=incident, inventory=inventory) if managed else None
 
     def known(self) -> dict[str, JsonValue]:
-        """What needs no question."""
+        """Return the evidence that needs no call."""
         is_compose = self.managed.kind is ManagedKind.COMPOSE
         facts: dict[str, JsonValue] = {
             "managed_by": self.managed.system,
@@ -64,7 +64,7 @@ class Platform:
         return facts | self._of_containers() | self._of_domain()
 
     def _of_containers(self) -> dict[str, JsonValue]:
-        """How many should run and do; a job that has ended well counts for neither."""
+        """Count the containers that should run and that do, without jobs that completed."""
         members = [one for one in self.inventory.containers if one.stack == self.managed.name]
         own = [one for one in members if status_of(one) is not Status.FINISHED]
         if self.managed.kind is not ManagedKind.COMPOSE or self.managed.host is None:
@@ -72,13 +72,13 @@ class Platform:
         return {"containers_running": sum(one.is_running for one in own), "containers_total": len(own)}
 
     def deployment(self) -> Deployment | None:
-        """The newest deployment that had begun when the trouble came; None: none is remembered."""
+        """Return the newest deployment begun before the trouble, or None."""
         until = self.incident.occurred_at + LATE
         begun = ((one.started_at or one.created_at, one) for one in self.managed.deployments)
         return next((one for at, one in begun if at is not None and at <= until), None)
 
     async def ask(self, read: Reader, found: Findings) -> None:
-        """Put to the platform what this kind of trouble makes worth knowing, all at once."""
+        """Ask the platform for all that matters to this kind of trouble, at once."""
         if self.managed.kind is not ManagedKind.COMPOSE:
             return
         stack = {"stack": self.managed.name}
@@ -106,7 +106,7 @@ class Platform:
             found.add({"deploy_changed": _since_good(changes) or None}, f"versions of {self.managed.name}")
 
     def _is_of_others(self, answers: Mapping[str, ReadResult], found: Findings) -> bool:
-        """Whether somebody else deployed past the last good version: of theirs none is kept to compare."""
+        """Return whether somebody else deployed after the last good version; theirs is not kept for comparison."""
         versions, rows = (answers.get(name, ReadResult()).rows(name) for name in ("versions", "deployments"))
         return found.value("good_version") is not None and not _is_kept(rows, versions)
 
@@ -128,7 +128,7 @@ class Platform:
         found.add({"memory_limit_in": limit}, f"compose file of {self.managed.name}")
 
     def _of_rows(self, answer: ReadResult) -> dict[str, JsonValue]:
-        """The same of the deployment as `known` tells, asked now: what has just ended may still run in the tree."""
+        """Return the evidence of `known` about the deployment, fresh: the inventory may lag behind its end."""
         until = self.incident.occurred_at + LATE
         begun = ((_moment(row.get("started_at")), row) for row in answer.rows("deployments"))
         row = next((row for at, row in begun if at is not None and at <= until), None)
@@ -149,7 +149,7 @@ class Platform:
         return ended is not None and self.incident.occurred_at - ended <= timedelta(minutes=RECENT_MIN)
 
     def _of_versions(self, versions: Sequence[JsonObject], *, is_running_kept: bool) -> dict[str, JsonValue]:
-        """The good one before the running one, and what the running one changed; `versions`: newest first."""
+        """Return the last good version before the running one and the changes since; `versions` is newest first."""
         running = versions[0] if versions and is_running_kept else None
         earlier = versions[1:] if running is not None else versions
         good = next((row for row in earlier if row.get("verdict") == "good"), None)
@@ -164,7 +164,7 @@ class Platform:
         return facts | self._of_image(good)
 
     def _of_image(self, good: JsonObject) -> dict[str, JsonValue]:
-        """Since when it runs another image than the good version names; one with a variable in it tells nothing."""
+        """Compare the running image with the good version's; a reference with a variable proves nothing."""
         own = f"{self.incident.host}/{self.incident.container}"
         container = self.inventory.container(own) if self.incident.container else subject(self.incident, self.inventory)
         images = good.get("images")
@@ -194,7 +194,7 @@ class Platform:
         }
 
     def _ports(self, domain: Domain) -> list[int]:
-        """Ports that its service's containers expose, as the engine tells; a published one by its inner number."""
+        """Return the ports exposed by its service's containers; a published one by its container port."""
         found: set[int] = set()
         for one in self.inventory.containers:
             if one.stack == self.managed.name and one.service == domain.service:
@@ -203,7 +203,7 @@ class Platform:
 
 
 def subject(incident: Incident, inventory: Inventory) -> Container | None:
-    """The container whose log tells of a trouble that names none: of its service, else the worst one of the stack."""
+    """Return the container to read logs of when the incident names none: of its service, else the stack's worst."""
     if incident.stack is None or incident.container is not None:
         return None
     members = [one for one in inventory.containers if one.stack == incident.stack]
@@ -212,7 +212,7 @@ def subject(incident: Incident, inventory: Inventory) -> Container | None:
 
 
 def migrates(lines: Iterable[str]) -> bool:
-    """Whether a log shows that a migration of a database was carried out."""
+    """Return whether a log shows a completed database migration."""
     return any(_MIGRATES.search(line[:500]) for line in lines)
 
 
@@ -241,7 +241,7 @@ def _of_log(answer: ReadResult) -> dict[str, JsonValue]:
 
 
 def _is_kept(deployments: Sequence[JsonObject], versions: Sequence[JsonObject]) -> bool:
-    """Whether the newest kept version is what was deployed last: nobody has deployed past us since."""
+    """Return whether the newest kept version is the last deployment: nobody else has deployed since."""
     if not versions or not deployments:
         return bool(versions)
     if deployments[0].get("by") is not None:
@@ -258,7 +258,7 @@ def _moment(value: JsonValue) -> datetime | None:
 
 
 def _changes(good: JsonObject, running: JsonObject, *, is_next: bool) -> list[str]:
-    """Two versions in a row of a file kept in the platform differ in something: else they would be one."""
+    """List the changes between two versions; consecutive versions of a file in the platform always differ."""
     found = []
     if good.get("commit") != running.get("commit"):
         found.append("commit")
@@ -272,13 +272,13 @@ def _changes(good: JsonObject, running: JsonObject, *, is_next: bool) -> list[st
 
 
 def _since_good(changes: ReadResult) -> list[JsonValue]:
-    """What somebody else changed since the last good version: of theirs no version is kept."""
+    """Return another's changes since the last good version; theirs are not kept as versions."""
     names = [changes.data.get(f"environment_{what}") for what in ("added", "removed", "changed")]
     return ["settings"] if changes.data.get("lines") or any(names) else []
 
 
 def _plain(image: str) -> str:
-    """A reference without what may be left out."""
+    """Return an image reference in its short form, with its tag."""
     short = image.partition("@")[0].removeprefix("docker.io/").removeprefix("library/")
     return short if ":" in short.rpartition("/")[2] else f"{short}:latest"
 
@@ -293,5 +293,5 @@ def _names(value: JsonValue) -> Sequence[str]:
 
 
 def about(incident: Incident, container: Container) -> Incident:
-    """The incident of a whole stack, as one about a container of it: for its log and what it stands on."""
+    """Return the incident of a whole stack as one about a container of it, to read its log and dependencies."""
     return replace(incident, host=container.host, service=container.service, container=container.name)

@@ -1,4 +1,4 @@
-"""Walks the stack's dependencies: who may be the root, and who suffers."""
+"""Walks the stack's dependencies to find the possible root and its victims."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.monitoring.topology import topology
 
 
 async def analyze_compose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """The nearest broken service that the troubled one stands on is the root's first candidate; else it is its own."""
+    """Take the nearest troubled dependency as the root, or else the service itself."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or incident.service is None:
         return {"culprit": "", "affected": []}

@@ -1,4 +1,4 @@
-"""Waits until the door says how the plan's calls ended."""
+"""Waits for the outcome of the plan's calls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from agent.incident.incident_deps import IncidentDeps
 
 
 async def await_decision(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """One line, so that running it again from its top does nothing."""
+    """Wait in one line, so that running the node again from its start does nothing else."""
     from langgraph.types import interrupt
 
     return {"calls": interrupt({"calls": [*state.get("call_keys", []), *state.get("undo_keys", [])]})}

@@ -1,4 +1,4 @@
-"""Takes the incident on, unless a person already has it."""
+"""Starts work on the incident unless a person already has it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 
 
 async def detect_incident(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """Mark it as being looked into."""
+    """Mark the incident as being diagnosed."""
     now = mind.clock.now()
 
     def looking(one: Incident) -> Incident:

@@ -1,4 +1,4 @@
-"""Names the cause: rules first, the model second, and says who decided."""
+"""Names the cause, by rules first and the model second, and who decided."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 async def diagnose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """The diagnosis on the incident; without one, the reason for it."""
+    """Put the diagnosis on the incident, or the reason why there is none."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
         return {}
@@ -49,7 +49,7 @@ async def diagnose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
 
 
 async def _asked_further(verdict: RuleDiagnosis, context: Context, mind: IncidentDeps) -> Context:
-    """The runbook's own questions, through the door."""
+    """Run the runbook's gather steps through the gateway."""
     runbook = verdict.runbook
     if runbook is None or not runbook.gathering:
         return context
@@ -87,7 +87,7 @@ def _can(action: str, mind: IncidentDeps) -> bool:
 
 
 def _completed(found: Diagnosis, state: IncidentGraphState) -> Diagnosis:
-    """With what the dependency graph says, where the rule did not say it itself."""
+    """Complete the diagnosis from the dependency graph where the rule left gaps."""
     affected = found.affected or tuple(state.get("affected", ()))
     return replace(found, affected=tuple(name for name in affected if name != found.culprit))
 

@@ -1,4 +1,4 @@
-"""Hands the incident to people, with the reason and all that was found."""
+"""Hands the incident to a person, with the reason and all evidence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STATES = {"denied": IncidentState.DENIED, "expired": IncidentState.EXPIRED}
 
 
 async def escalate(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """The machine stops; the world (the alert clears) or a person ends the incident."""
+    """Stop work on the incident; from here a cleared alert or a person ends it."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or not incident.is_open:
         return {}
@@ -42,7 +42,7 @@ async def escalate(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
 
 
 async def _reason(state: IncidentGraphState, mind: IncidentDeps) -> Text:
-    """Why people take over: who denied the plan, that nobody decided, or what the plan ran into."""
+    """Return the reason: who denied the plan, that nobody decided, or what went wrong."""
     end = state.get("calls", "refused")
     if end == "denied":
         return text("agent.denied", who=await _denied_by(state, mind))
@@ -54,7 +54,7 @@ async def _reason(state: IncidentGraphState, mind: IncidentDeps) -> Text:
 
 
 async def _denied_by(state: IncidentGraphState, mind: IncidentDeps) -> str | None:
-    """The actor id of whoever denied the plan."""
+    """Return the actor id of the person who denied the plan."""
     found = await records(mind.door, state.get("call_keys", []))
     asked = [await mind.door.approvals.get(one.approval_id) for one in found if one.approval_id]
     return next((one.decided_by for one in asked if one and one.state is ApprovalState.DENIED), None)

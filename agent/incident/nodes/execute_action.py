@@ -1,4 +1,4 @@
-"""Hands the plan to the door and returns: the door acts, the graph only waits."""
+"""Submits the plan to the gateway and returns: the gateway acts, the graph only waits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.text import text
 
 
 async def execute_action(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """Submit every step of the plan; known keys are known wishes, so a second visit submits nothing twice."""
+    """Submit every step of the plan; calls have fixed keys, so a second visit submits nothing twice."""
     incident = await mind.desk.get(state["incident_id"])
     raw = state.get("plan")
     if incident is None or raw is None or _is_over(incident) or incident.culprit != state.get("root_seen"):
@@ -45,5 +45,5 @@ async def execute_action(state: IncidentGraphState, mind: IncidentDeps) -> Incid
 
 
 def _is_over(incident: Incident) -> bool:
-    """Whether the machine has nothing to do here any more: it ended, or a person has it."""
+    """Return whether the incident has ended or is with a person."""
     return not incident.is_open or incident.state in WITH_A_PERSON

@@ -1,4 +1,4 @@
-"""Collects the evidence: what the containers, their logs, their dependencies and the past say."""
+"""Gathers evidence from the containers, their logs, their dependencies and the past."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from core.incidents.incident import Incident, IncidentState
 from core.monitoring.inventory import ContainerState
 
 RESTART_LOOKS, RESTART_LOOK_S = 5, 0.2
-"""The engine's first rest before a restart by policy is 0.1 s, and starting takes some more."""
+"""The engine waits 0.1 s before its first restart by policy, and starting takes some more."""
 READER = Actor(kind=ActorKind.RUNBOOK, id="gather_context", name="gather_context")
 
 
 async def gather_context(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """READ calls through the door; what could not be found out is evidence too."""
+    """Gather evidence by READ calls through the gateway; what could not be found is noted too."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
         return {}
@@ -39,7 +39,7 @@ async def gather_context(state: IncidentGraphState, mind: IncidentDeps) -> Incid
 
 
 async def _until_restarted(incident: Incident, mind: IncidentDeps) -> None:
-    """Give a restart policy its moment: what runs again by itself must not be interrupted by a plan of ours."""
+    """Wait for a restart policy to act: our plan must not interrupt what comes back by itself."""
     ref = f"{incident.host}/{incident.container}"
     for _ in range(RESTART_LOOKS):
         container = mind.watch.inventory().container(ref) if incident.container else None

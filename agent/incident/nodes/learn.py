@@ -1,4 +1,4 @@
-"""Closes the incident and remembers: cause, action, did it hold."""
+"""Closes the incident and keeps its lesson: cause, actions, and whether the repair held."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def learn(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphS
 
 
 async def teach(incident: Incident, mind: IncidentDeps, *, did_hold: bool, call_keys: Sequence[str]) -> None:
-    """Keep the lesson of an incident whose plan was carried out; the same incident and plan twice is one lesson."""
+    """Keep the lesson of an executed plan; the same incident and plan give one lesson only."""
     done = [record for record in await records(mind.door, call_keys) if record.state is not CallState.SKIPPED]
     diagnosis = incident.diagnosis
     if diagnosis is None or not done:

@@ -1,4 +1,4 @@
-"""How the calls of a plan ended, in one word."""
+"""Outcomes of a plan's calls."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from core.text import Text
 
 
 async def records(door: ActionGateway, keys: Sequence[str]) -> list[CallRecord]:
-    """The records of those keys that the ledger knows."""
+    """Return the ledger's records of those keys, without unknown ones."""
     found = [await door.ledger.get(key) for key in keys]
     return [record for record in found if record is not None]
 
 
 def calls_end(found: Sequence[CallRecord]) -> CallsEnd | None:
-    """The word for all of them together; None while one of them may still change.
+    """Return the outcome of all calls together; None while one of them may still change.
 
-    What worked counts before what was refused: a plan of which some steps were approved and worked is verified.
+    Success outweighs refusal: a plan is verified when some of its steps were approved and worked.
     """
     states = [record.state for record in found]
     if any(not state.is_final for state in states):
@@ -39,7 +39,7 @@ def calls_end(found: Sequence[CallRecord]) -> CallsEnd | None:
 
 
 def first_problem(found: Sequence[CallRecord]) -> Text | None:
-    """What the first call that did not work says."""
+    """Return the message of the first call that did not work, or None."""
     for record in found:
         if record.state is not CallState.OK and record.result is not None:
             return record.result.message

@@ -1,4 +1,4 @@
-"""Chooses what to do: the runbook's next solution, the model's proposal, or nothing a machine should do."""
+"""Chooses the plan: the runbook's next solution, the model's proposal, or none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from core.text import Text, text
 
 
 async def plan_solution(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """A sealed plan in the state and on the incident, or none and the reason."""
+    """Put a sealed plan into the state and on the incident, or the reason why there is none."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or incident.diagnosis is None:
         return {"plan": None}

@@ -1,4 +1,4 @@
-"""After a plan was withdrawn: the incident may be over, or its root has become known and it is thought anew."""
+"""Reconsiders the incident after its plan was withdrawn: it is over, or its root has become known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 
 
 async def reconsider(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """Think again where the incident is still the machine's; a plan that never ran does not count as tried."""
+    """Start anew unless the incident is over or with a person; a plan that never ran does not count as tried."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None or not incident.is_open or incident.state in WITH_A_PERSON:
         return {"is_over": True}

@@ -1,4 +1,4 @@
-"""Takes back what did not help: every step of the plan that changed something and kept a snapshot."""
+"""Undoes a plan that did not help: each step that changed something and kept a snapshot."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from core.incidents.incident import Incident, IncidentState
 from core.text import Text, text
 
 AFTER_EFFECT = frozenset({str(DeployPhase.FAILED), str(DeployPhase.CRASHED)})
-"""Ends of a deploy that may have replaced containers."""
+"""Final phases of a deploy that may have replaced containers."""
 
 
 async def rollback(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """Submit the undo of each step that took effect, last first, each after the one before; nothing to undo is fine."""
+    """Submit the undo of each step that took effect, last step first, one after another."""
     incident = await mind.desk.get(state["incident_id"])
     if incident is None:
         return {"undo_keys": []}
@@ -55,9 +55,9 @@ async def rollback(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
 
 
 def _took_effect(record: CallRecord, mind: IncidentDeps) -> bool:
-    """Whether there may be something to take back.
+    """Return whether there may be something to undo.
 
-    What only began something and was followed to a bad end (a deploy whose containers crash) has changed the world;
+    A call that was followed to a bad end, such as a deploy whose containers crash, has changed something;
     one that never began has not.
     """
     if record.state in (CallState.OK, CallState.UNKNOWN):
@@ -70,7 +70,7 @@ def _took_effect(record: CallRecord, mind: IncidentDeps) -> bool:
 
 
 async def _undo_of(call: Call, step: PlannedStep | None, mind: IncidentDeps) -> Call | None:
-    """The call that takes one back: the runbook's own way, else the action's from its snapshot; None: stays."""
+    """Return the undo of a call, by the runbook or else from its snapshot; None when it has none."""
     if step is not None and not step.can_undo:
         return None
     taking_back = text("agent.undo", what=call_description(call))
@@ -84,7 +84,7 @@ async def _undo_of(call: Call, step: PlannedStep | None, mind: IncidentDeps) -> 
 
 
 async def await_undo(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """Waits until the undo has ended; one that did not work leaves a state that only a person should touch."""
+    """Wait until the undo has ended; a failed one leaves a state that only a person should touch."""
     from langgraph.types import interrupt
 
     keys = state.get("undo_keys", [])

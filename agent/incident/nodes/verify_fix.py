@@ -1,4 +1,4 @@
-"""Waits until the run has judged the repair by the world: held or failed."""
+"""Waits until the run has judged the repair: held or failed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agent.runbooks.runbook import Verify
 
 
 async def verify_fix(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
-    """Say what must hold; the looking is the run's, so that a look costs the graph nothing."""
+    """Pause with the conditions of the repair; the run does the looking, so that a look costs the graph nothing."""
     from langgraph.types import interrupt
 
     seen: RepairVerdict = interrupt({"repair": repair_check(state, mind)})
