@@ -1,4 +1,4 @@
-"""Answers a person's own calls where they were ordered: the question, that it is under way, and how it ended."""
+"""Replies to a person's calls in the chat they came from: approval request, progress, outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RECENT = 50
 
 
 class CallReplies:
-    """Listens to the bus and writes to the outbox; what it writes comes from the records alone."""
+    """Subscribes to the bus and writes to the outbox; every card is built from the records."""
 
     def __init__(
         self, face: BotDeps, writer: OutboxWriter, notifier: TelegramNotifier, notices: IncidentNotices
@@ -41,14 +41,14 @@ class CallReplies:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def subscribe(self) -> None:
-        """Hear of questions and of ends."""
+        """Subscribe to approvals and to finished calls."""
         bus = self._face.bus
         bus.subscribe(ApprovalAsked, self._question_moved)
         bus.subscribe(ApprovalClosed, self._question_moved)
         bus.subscribe(CallFinished, self._finished)
 
     async def resync(self) -> None:
-        """After a start: ask what is still open, and tell the ends that may not have been told."""
+        """Catch up after a start: post pending approvals, and outcomes that may not have been posted."""
         for approval in await self._face.door.approvals.pending():
             await self._show_question(approval)
         for run in await self._face.runs.list(kind="call", limit=RECENT):
@@ -56,10 +56,10 @@ class CallReplies:
             if record is not None and record.state.is_final:
                 await self._tell_end(record)
 
-    # -- questions ---------------------------------------------------------------------------------------------------
+    # -- approvals ---------------------------------------------------------------------------------------------------
 
     async def show_question(self, approval: Approval) -> None:
-        """Bring the card of a question to what the records say: a confirmation was added."""
+        """Update the card of an approval after a confirmation was added."""
         if approval.incident_id is not None:
             self._notices.mark(approval.incident_id)
         else:
@@ -83,7 +83,7 @@ class CallReplies:
     # -- under way, and the end --------------------------------------------------------------------------------------
 
     async def acknowledge(self, key: str) -> None:
-        """The first answer to a call, while it is under way; calls that belong together share one."""
+        """Post the first reply to a call that is under way; calls of one group share one reply."""
         record = await self._face.door.ledger.get(key)
         if record is None or await self._has_card(record):
             return
@@ -98,7 +98,7 @@ class CallReplies:
                 return
             first = f"run:{key}"
             if record.state.is_final and not await self._writer.was_said(first):
-                return  # it ended at once: the end says it all
+                return  # it ended at once: the outcome is enough
             await self._post(record, first, running_card(call_says(record.call), record.state))
         if record.state.is_final:
             self._locks.pop(stem, None)
@@ -107,7 +107,7 @@ class CallReplies:
         await self._tell_end(event.record)
 
     async def _tell_end(self, record: CallRecord) -> None:
-        """Reply to whoever ordered it how it ended, and take the waiting sign off the first answer."""
+        """Post the outcome to the person who requested the call, and update the first reply."""
         if record.call.incident_id is not None or record.call.actor.kind is not ActorKind.PERSON:
             return
         if await self._has_card(record):
@@ -125,18 +125,18 @@ class CallReplies:
             await self._post(record, f"end:{keys[0]}", group_end_card(records), only_once=True)
 
     async def _has_card(self, record: CallRecord) -> bool:
-        """Whether a deploy's own card tells how it stands, and tells its end."""
+        """Return whether the call's deploy has a card of its own that covers this state."""
         deploy = await self._face.deploys.get(record.call.key)
         return deploy is not None and (deploy.phase.is_over or not record.state.is_final)
 
-    # -- where it was ordered ----------------------------------------------------------------------------------------
+    # -- where it came from ------------------------------------------------------------------------------------------
 
     def lock(self, key: str) -> asyncio.Lock:
-        """Held while the first answer to a call, or the card that takes its place, is written."""
+        """Lock to hold while writing the first reply to a call, or the card that replaces it."""
         return self._locks[key]
 
     def reply(self, record: CallRecord, key: str, card: Card) -> OutgoingMessage | None:
-        """A message to where a call was ordered, under a key; None: it came from no chat."""
+        """Build a message for the chat a call came from, under `key`; None: it came from no chat."""
         origin = record.call.origin
         chat, language = origin.get("chat"), origin.get("language")
         if not isinstance(chat, int):

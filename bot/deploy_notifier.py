@@ -1,4 +1,4 @@
-"""Keeps one card per deploy true, in the chat where it was ordered, and says its verdict to whoever waits for it."""
+"""Keeps one card per deploy up to date in the chat it was requested in, and posts the verdict there."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from core.incidents.incident_notices import IncidentNotices
 from core.views.deploy_card import deploy_card, verdict_line
 
 TICK_S = 5.0
-"""How often the seconds of a deploy that goes on are brought up to date."""
+"""Interval at which the elapsed time on the card of a running deploy is updated."""
 SHOWN_AGAIN = timedelta(hours=24)
-"""At a start, deploys that ended so lately still get the last edit they may have missed."""
+"""Deploys that ended within this time get their last edit again at a start: they may have missed it."""
 RECENT = 50
 UNTOLD = frozenset({DeployPhase.CANCELLED})
-"""Ends that somebody here ordered, and sees in the card."""
+"""Outcomes without a message of their own: a person requested them here and sees them on the card."""
 log = structlog.get_logger(__name__)
 
 
 class DeployNotifier:
-    """Listens to the bus and writes to the outbox; what it writes comes from the records alone."""
+    """Subscribes to the bus and writes to the outbox; every card is built from the records."""
 
     def __init__(self, face: BotDeps, writer: OutboxWriter, replies: CallReplies, notices: IncidentNotices) -> None:
         self._face = face
@@ -39,12 +39,12 @@ class DeployNotifier:
         self._live: dict[str, Deploy] = {}
 
     def subscribe(self) -> None:
-        """Hear of everything that changes a card."""
+        """Subscribe to everything that changes a card."""
         self._face.bus.subscribe(DeployChanged, self._changed)
         self._face.bus.subscribe(CallFinished, self._finished)
 
     async def resync(self) -> None:
-        """After a start: bring every card to what the records say."""
+        """Bring every card up to date after a start."""
         since = self._face.clock.now() - SHOWN_AGAIN
         recent = await self._face.deploys.recent(RECENT, since=since)
         known = {one.key: one for one in [*await self._face.deploys.unfinished(), *reversed(recent)]}
@@ -52,7 +52,7 @@ class DeployNotifier:
             await self._take(deploy)
 
     async def run(self) -> None:
-        """Let the seconds of what goes on pass; until cancelled."""
+        """Update the elapsed time of running deploys until cancelled."""
         while True:
             await asyncio.sleep(TICK_S)
             for deploy in tuple(self._live.values()):
@@ -63,7 +63,7 @@ class DeployNotifier:
         await self._take(event.deploy, is_urgent=is_news)
 
     async def _finished(self, event: CallFinished) -> None:
-        """The order itself may have failed: then nobody follows the deploy, and its card ends with the call."""
+        """Update the card once more: nobody follows the deploy if the call itself failed."""
         deploy = await self._face.deploys.get(event.record.call.key)
         if deploy is not None:
             await self._show(deploy, is_urgent=True)
@@ -87,9 +87,9 @@ class DeployNotifier:
                 await self._write(known, record, is_urgent=is_urgent)
 
     async def _write(self, deploy: Deploy, record: CallRecord, *, is_urgent: bool) -> None:
-        """The card takes the place of the call's first answer; the verdict that of its end."""
+        """Write the card in place of the call's first reply, and the verdict in place of its outcome."""
         view = await self._face.views.deploy(deploy, record, zone_of(self._face, None))
-        # where it was asked, the question becomes the card
+        # a call that needed an approval: its request becomes the card
         key = f"ask:{record.approval_id}" if record.approval_id is not None else f"run:{deploy.key}"
         card = self._replies.reply(record, key, deploy_card(view))
         if card is None:

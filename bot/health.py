@@ -1,4 +1,4 @@
-"""Is the token good, may the bot poll, and is there somebody to talk to?"""
+"""Checks Telegram for `infraguardian check`: the token, a leftover webhook, a known admin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT_S = 10.0
 
 
 async def check(settings: TelegramSettings, *, has_admin: bool) -> AsyncIterator[CheckLine]:
-    """The token, then whether an admin is known; one line when there is no token at all."""
+    """Check the token, the webhook and the admin; a single line when there is no token."""
     if settings.token is None:
         yield CheckLine(name=text("check.no_token"), ok=True)
         return

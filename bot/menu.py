@@ -1,4 +1,4 @@
-"""Introduces the bot to Telegram: the commands of each role and language, and what it is; only where that changed."""
+"""Registers the bot's commands and descriptions with Telegram, by role and language; only when they changed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = structlog.get_logger(__name__)
 
 
 class Menu:
-    """Sets commands and descriptions."""
+    """Registers commands and descriptions."""
 
     def __init__(self, face: BotDeps, client: TelegramClient) -> None:
         self._face = face
         self._client = client
 
     async def introduce(self) -> None:
-        """Set what is not as it should be; a failure leaves the old menu and is tried at the next start."""
+        """Register commands and descriptions if they changed; after a failure the next start tries again."""
         scopes: list[tuple[BotCommandScope, Role]] = [(BotCommandScopeDefault(), Role.VIEWER)]
         for person in await self._face.people.all():
             if person.role is not None and person.role is not Role.VIEWER:

@@ -1,4 +1,4 @@
-"""Telegram as a channel to people: cards become messages of the Bot API, and what can be mended is tried at once."""
+"""Notifier for Telegram: sends cards as messages of the Bot API and retries at once what can be fixed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.views.cards import ButtonAction, Card, CardButton
 from knowledge.records.setting_records import SettingRecords
 
 MENDED_AT_MOST = 4
-"""Each way to mend a message is tried once."""
+"""Fixes tried per message, each once."""
 MOVED = "moved:"
 
 
@@ -40,7 +40,7 @@ class TelegramNotifier:
         self._moved: dict[int, int] = {}
 
     async def load(self) -> None:
-        """Recall which groups have become supergroups."""
+        """Load the groups that have become supergroups."""
         for key, new in (await self._changed.all(MOVED)).items():
             if isinstance(new, int):
                 self._moved[int(key.removeprefix(MOVED))] = new
@@ -48,7 +48,7 @@ class TelegramNotifier:
     # -- core.notifications.Notifier ---------------------------------------------------------------------------------
 
     def render(self, message: OutgoingMessage) -> JsonObject:
-        """Markup, the same without it, buttons, and what the buttons' tokens mean."""
+        """Render as HTML, plain text, buttons, and the commands behind the buttons' tokens."""
         card, meanings = _with_tokens(message.card)
         limit = CAPTION_LIMIT if card.attachment else MESSAGE_LIMIT
         rendered = render(card, self._texts, message.language, limit)
@@ -62,7 +62,7 @@ class TelegramNotifier:
         }
 
     async def send(self, message: QueuedMessage) -> SendResult:
-        """Send or edit one message, within what Telegram takes over all chats."""
+        """Send or edit one message, within Telegram's limit over all chats."""
         await asyncio.sleep(self._overall.take(asyncio.get_running_loop().time()))
         message = replace(message, destination=self.current(message.destination))
         is_plain, is_another = False, False
@@ -83,7 +83,7 @@ class TelegramNotifier:
         return replace(answer.result, is_another=is_another)
 
     def pace(self, destination: Destination) -> ChatPace:
-        """Telegram counts per chat, whatever the thread."""
+        """The pace of a destination's chat: Telegram counts per chat, whatever the thread."""
         chat_id, _ = chat_and_thread(destination)
         if chat_id not in self._paces:
             is_group = chat_id < 0
@@ -92,27 +92,27 @@ class TelegramNotifier:
         return self._paces[chat_id]
 
     def current(self, destination: Destination) -> Destination:
-        """Where a chat is now, after it became a supergroup."""
+        """The destination's current address, after its group became a supergroup."""
         chat_id, thread_id = chat_and_thread(destination)
         return chat_destination(self.moved_to(chat_id), thread_id)
 
     # -- groups that move --------------------------------------------------------------------------------------------
 
     def moved_to(self, chat_id: int) -> int:
-        """What a chat is now."""
+        """The current id of a chat."""
         return self._moved.get(chat_id, chat_id)
 
     def moved_from(self, chat_id: int) -> int:
-        """What a chat was before it became a supergroup."""
+        """The id of a chat before it became a supergroup."""
         return next((old for old, new in self._moved.items() if new == chat_id), chat_id)
 
     async def remember_move(self, old: int, new: int) -> None:
-        """A group became a supergroup: what was meant for the old one goes to the new one."""
+        """Record that a group became a supergroup: messages for the old id go to the new one."""
         self._moved[old] = new
         await self._changed.put(f"{MOVED}{old}", new, by=SCHEME)
 
     async def _elsewhere(self, message: QueuedMessage, answer: ApiAnswer) -> QueuedMessage | None:
-        """The same message for where it can go: out of a thread that is gone, or to what the group has become."""
+        """Redirect a message from a lost thread to its chat, or from a group to its supergroup; None: neither fits."""
         chat_id, thread_id = chat_and_thread(message.destination)
         if answer.obstacle is Obstacle.NO_THREAD and thread_id is not None:
             return replace(message, destination=chat_destination(chat_id))
@@ -128,7 +128,7 @@ class TelegramNotifier:
 
 
 def _with_tokens(card: Card) -> tuple[Card, JsonObject]:
-    """The card whose command buttons carry tokens, and what the tokens mean; they count in this message only."""
+    """Replace the card's command buttons by tokens; returns the card and the commands, valid in this message only."""
     meanings: JsonObject = {}
     rows = []
     for row in card.buttons:
@@ -144,6 +144,6 @@ def _with_tokens(card: Card) -> tuple[Card, JsonObject]:
 
 
 def _token(button: CardButton) -> str:
-    """The same for the same button, so that one pressed while the message changes is still understood."""
+    """Token of a button; stable, so that a tap during an edit of the message still works."""
     exact = f"{button.subject}\0{button.detail}\0{button.only_for}"
     return hashlib.sha256(exact.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Puts a command's answer into the chat it was asked in."""
+"""Posts a command's reply in the chat it came from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPING_EVERY_S = 4.5
 
 
 class ReplySender:
-    """Posts replies; what takes its time is given back to be done beside the others."""
+    """Posts replies; slow ones are returned as work to run beside the others."""
 
     def __init__(self, writer: OutboxWriter, client: TelegramClient, tasks: Tasks) -> None:
         self._writer = writer
@@ -33,7 +33,7 @@ class ReplySender:
         self._tasks = tasks
 
     async def give(self, ask: CommandContext, reply: CommandReply, *, replaces: str | None = None) -> Slow | None:
-        """Post a reply; `replaces`: the key of the message that it takes the place of."""
+        """Post a reply, or return the work of a slow one; `replaces` is the key of the message it replaces."""
         if isinstance(reply, Later):
             return self._slowly(ask, reply, replaces)
         if isinstance(reply, Live):
@@ -66,7 +66,7 @@ class ReplySender:
 
     @asynccontextmanager
     async def explaining(self, ask: CommandContext, show: Callable[[Card], Awaitable[object]]) -> AsyncIterator[None]:
-        """Explain in the answer's own place what goes wrong in the block."""
+        """Show an error of the block in place of the reply."""
         try:
             yield
         except Exception as error:  # whatever it is, it is shown where the answer was expected
@@ -100,7 +100,7 @@ class ReplySender:
 
     @asynccontextmanager
     async def typing(self, place: ChatLocation, action: str = ChatAction.TYPING) -> AsyncIterator[None]:
-        """Show that somebody is at work, while the block runs."""
+        """Show the typing indicator while the block runs."""
 
         async def act(bot: Bot) -> bool:
             return await bot.send_chat_action(place.chat_id, action, message_thread_id=place.thread_id)

@@ -1,4 +1,4 @@
-"""The chat face: opened beside everything else in one loop, it hears people over Telegram and shows them the cards."""
+"""The Telegram app: receives updates and sends cards, in the same loop as everything else."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ from core.views.cards import Tone, said
 
 TELL_REFUSED_EVERY_S = 3600.0
 DRAIN_S = 2.0
-"""At the end, for what is being handled; what is not done by then is handled again at the next start."""
+"""Limit at shutdown for updates in progress; what is unfinished is handled again at the next start."""
 FIRST_REST_S = 1.0
 LONGEST_REST_S = 30.0
 log = structlog.get_logger(__name__)
 
 
 class TelegramApp:
-    """`async with TelegramApp(parts, application)`: cards go out and people are heard until it is left.
+    """Receives updates and sends cards inside `async with TelegramApp(parts, application)`.
 
-    `application` gets the webhook's route where the settings want one; it must not run yet. Without a network at the
-    start it keeps trying in the background: what is to be said waits in the outbox.
+    `application` gets the webhook's route if one is configured, and must not be running yet. Without a network at the
+    start it keeps retrying in the background; messages wait in the outbox.
     """
 
     def __init__(self, parts: BotDeps, application: web.Application, *, patience: Patience | None = None) -> None:
@@ -169,7 +169,7 @@ class TelegramApp:
         await self._stack.aclose()
 
     async def _log_in(self) -> None:
-        """Once now; where Telegram cannot be reached, again in the background. Raises SettingsError: wrong token."""
+        """Log in, or keep trying in the background while Telegram is unreachable. Raises SettingsError: wrong token."""
         try:
             await self.client.open()
             self._is_logged_in.set()
@@ -214,16 +214,16 @@ class TelegramApp:
 
     @property
     def is_polling(self) -> bool:
-        """Whether people are heard, by polling or by the webhook."""
+        """True while updates are received, by polling or by the webhook."""
         return self._is_logged_in.is_set() and not self._polling.problem
 
     @property
     def problem(self) -> str:
-        """What keeps people from being heard; empty: nothing."""
+        """The reason why no updates are received; empty when they are."""
         return self._polling.problem if self._is_logged_in.is_set() else "Telegram cannot be reached"
 
     async def greeting(self) -> Sequence[Text]:
-        """What to say on the terminal: where the bot is, and the one-time link while there is no admin."""
+        """Lines for the terminal: the bot's address, and the one-time link while there is no admin."""
         if not self._is_logged_in.is_set():
             return [text("chat.start.offline")]
         address = f"https://t.me/{self.client.username}"
@@ -233,7 +233,7 @@ class TelegramApp:
         return greeting
 
     async def _refused(self, destination: Destination, problem: str) -> None:
-        """Tell the admins, in their private chats, of a chat that takes no messages; once an hour."""
+        """Notify the admins in private of a chat that refuses messages; at most once an hour per chat."""
         chat_id, _ = chat_and_thread(destination)
         now = asyncio.get_running_loop().time()
         if now - self._refused_at.get(chat_id, -TELL_REFUSED_EVERY_S) < TELL_REFUSED_EVERY_S:

@@ -1,4 +1,4 @@
-"""Every family of commands, in the order in which help lists them; importing it fills the table."""
+"""All command modules, in the order of help; importing this fills the command table."""
 
 from bot.commands import (
     approvals_commands,

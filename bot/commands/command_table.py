@@ -1,4 +1,4 @@
-"""The table of commands: a function becomes one by its decorator; help and menu are made from it."""
+"""The command table, filled by the `@command` decorator; help and menu are built from it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Command:
     name: str
     family: str
     role: Role | None
-    """Least role, on any stack; None: anybody, strangers too. What the command acts on is checked once it is known."""
+    """Least role, on any stack; None: anybody, strangers too. The role on the target is checked once that is known."""
     changes: bool
-    """Whether it orders something; an order that is too old is not carried out."""
+    """It changes something: refused when the message is too old."""
     is_listed: bool
     answer: CommandFunction
 
@@ -34,7 +34,7 @@ COMMANDS: dict[str, Command] = {}
 def command(
     name: str, *, family: str, role: Role | None, changes: bool = False, is_listed: bool = True
 ) -> Callable[[CommandFunction], CommandFunction]:
-    """Make `async def name(ask) -> Reply` a command of the chat."""
+    """Register `async def name(ask) -> CommandReply` as a chat command."""
 
     def enter(answer: CommandFunction) -> CommandFunction:
         if name in COMMANDS or family not in FAMILIES:

@@ -1,4 +1,4 @@
-"""/compose, /deploylog, /diff: what a stack is made of, what its deployment said, and what was changed since."""
+"""/compose, /deploylog, /diff: a stack's Compose file, its deployment log, and its changes since a version."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _COMPOSES = (ManagedKind.COMPOSE,)
 
 @command("compose", family="look", role=Role.VIEWER)
 async def compose(ask: CommandContext) -> CommandReply:
-    """The Compose file, its secrets masked; as a file where it is long."""
+    """Show the Compose file, its secrets masked; as a file where it is long."""
     as_file = ask.words.endswith(FILE)
     found = which_managed(ask, ask.words.removesuffix(FILE), only=_COMPOSES)
     return found if isinstance(found, Card) else Later(work=lambda: _file(ask, found, as_file=as_file))
@@ -68,7 +68,7 @@ async def _file(ask: CommandContext, managed: ManagedResource, *, as_file: bool)
 
 @command("deploylog", family="look", role=Role.VIEWER)
 async def deploylog(ask: CommandContext) -> CommandReply:
-    """What a deployment wrote: the last one's log, or that of the one that is named."""
+    """Show a deployment's log: the last one's, or that of the one named."""
     as_file = ask.words.endswith(FILE)
     names, rest = split_target(ask, ask.words.removesuffix(FILE))
     found = which_managed(ask, names, only=_COMPOSES)
@@ -143,7 +143,7 @@ def _short(one: Deployment) -> str:
 
 @command("diff", family="look", role=Role.VIEWER)
 async def diff(ask: CommandContext) -> CommandReply:
-    """What differs between a kept version and what is there now; bare: the last good one."""
+    """Show the changes since a kept version; without a number, since the last good one."""
     names, rest = split_target(ask, ask.words)
     found = which_managed(ask, names, only=_COMPOSES)
     if isinstance(found, Card):
@@ -198,7 +198,7 @@ async def _diff(ask: CommandContext, managed: ManagedResource, wanted: int | Non
 
 
 def _changed_variables(data: JsonObject) -> Iterator[str]:
-    """Names of the environment's variables, never values: came, went, has another value."""
+    """Names of environment variables, never values: added, removed, changed."""
     for what, sign in (("added", "+"), ("removed", "-"), ("changed", "~")):
         names = data.get(f"environment_{what}")
         yield from (f"{sign} {one}" for one in names) if isinstance(names, list) else ()
@@ -207,7 +207,7 @@ def _changed_variables(data: JsonObject) -> Iterator[str]:
 def _versions(
     ask: CommandContext, managed: ManagedResource, kept: _ComparedVersions
 ) -> tuple[tuple[CardButton, ...], ...]:
-    """Back to the one that is shown, and a look at the others."""
+    """Buttons: roll back to the version shown, and compare with the others."""
     rows = []
     is_older = kept.chosen is not None and kept.running is not None and kept.chosen.id != kept.running.id
     if is_older and kept.chosen is not None and ask.may(Role.OPERATOR, managed.name):
@@ -223,7 +223,7 @@ def _versions(
 
 
 def _with_blindness(ask: CommandContext, problem: Card) -> Card:
-    """The problem, and that Dokploy does not answer at all where that is known."""
+    """Add to a problem that Dokploy is unreachable, where that is known."""
     blind = blind_line(ask)
     return problem if blind is None else Card(blocks=(blind, *problem.blocks))
 

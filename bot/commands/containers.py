@@ -1,4 +1,4 @@
-"""/restart, /up, /stop: a person's orders, through the one door; the answer says what became of them."""
+"""/restart, /up, /stop: submitted to the gateway; the reply shows the outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.text import Text, text
 from core.views.cards import ButtonStyle, Card, Tone, said
 
 EVERYTHING = "!all"
-"""Behind a stack's name, when the person has confirmed that all of it is meant."""
+"""Suffix to a stack's name: the person confirmed that the whole stack is meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +24,24 @@ class _Act:
     name: str
     action: str
     changes_running: bool
-    """Whether it concerns what runs (restart, stop) or what does not (up)."""
+    """Acts on running containers (restart, stop); False: on stopped ones (up)."""
 
 
 @command("restart", family="act", role=Role.OPERATOR, changes=True)
 async def restart(ask: CommandContext) -> CommandReply:
-    """Restart a service, or a stack after one more question."""
+    """Restart a service, or a whole stack after a confirmation."""
     return await _order(ask, _Act(name="restart", action="docker.restart", changes_running=True))
 
 
 @command("up", family="act", role=Role.OPERATOR, changes=True)
 async def up(ask: CommandContext) -> CommandReply:
-    """Start what does not run."""
+    """Start stopped containers."""
     return await _order(ask, _Act(name="up", action="docker.start", changes_running=False))
 
 
 @command("stop", family="act", role=Role.OPERATOR, changes=True)
 async def stop(ask: CommandContext) -> CommandReply:
-    """Stop a service, or a stack after one more question."""
+    """Stop a service, or a whole stack after a confirmation."""
     return await _order(ask, _Act(name="stop", action="docker.stop", changes_running=True))
 
 
@@ -64,7 +64,7 @@ async def _order(ask: CommandContext, act: _Act) -> CommandReply:
 
 
 def _no_containers(ask: CommandContext, stack: Stack) -> Card:
-    """A stack that was never brought up, or taken down: only a deploy makes its containers."""
+    """Offer a deploy for a stack without containers: never brought up, or taken down."""
     says = text("act.no_containers", stack=stack.name)
     option = ReplyOption(label=text("managed.button.deploy"), words=stack.name)
     return choices(ask, says, [option] if stack.managed is not None else [], command="deploy")
@@ -119,7 +119,7 @@ def _shown(container: Container, among: Sequence[Container]) -> str:
 
 
 async def submit(ask: CommandContext, calls: Sequence[Call]) -> CommandReply:
-    """Order calls that belong together, and say what became of the wish so far; its end is told when it comes."""
+    """Submit calls that belong together; returns what is known at once, the outcome is posted when it comes."""
     receipts = await ask.face.door.submit_plan(calls)
     first = receipts[0]
     if first.verdict is None and first.is_final:
@@ -129,7 +129,7 @@ async def submit(ask: CommandContext, calls: Sequence[Call]) -> CommandReply:
         return said(_outcome(denied), Tone.BAD)
     if first.approval is None or len(calls) > 1:
         await ask.decisions.replies.acknowledge(calls[0].key)
-    return None  # what is asked has a card of its own
+    return None  # an approval has a card of its own
 
 
 def _outcome(receipt: CallReceipt) -> Text:

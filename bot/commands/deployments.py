@@ -1,4 +1,4 @@
-"""/deploy, /rollback, /tag, /update: what changes the version that runs; each through the one door, with its diff."""
+"""/deploy, /rollback, /tag, /update: change the running version, submitted to the gateway with a diff."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def deploy(ask: CommandContext) -> CommandReply:
 
 @command("rollback", family="act", role=Role.OPERATOR, changes=True)
 async def rollback(ask: CommandContext) -> CommandReply:
-    """Back to the last good version, or to the one that is named by its number, tag or branch."""
+    """Roll back to the last good version, or to one named by number, tag or branch."""
     names, rest = split_target(ask, ask.words)
     found = which_managed(ask, names)
     if isinstance(found, Card):
@@ -71,7 +71,7 @@ async def rollback(ask: CommandContext) -> CommandReply:
 
 @command("tag", family="act", role=Role.OPERATOR, changes=True)
 async def tag(ask: CommandContext) -> CommandReply:
-    """Another image tag for a service, written into its file and deployed."""
+    """Change a service's image tag in its Compose file and deploy it."""
     names, wanted = _target_and_tag(ask)
     found = which_target(ask, names, services_only=True)
     if isinstance(found, Card):
@@ -91,7 +91,7 @@ async def tag(ask: CommandContext) -> CommandReply:
 
 @command("update", family="act", role=Role.OPERATOR, changes=True)
 async def update(ask: CommandContext) -> CommandReply:
-    """Fetch newer images of the same tags, and bring them up."""
+    """Pull newer images of the same tags and deploy them."""
     found = which_target(ask, ask.words)
     if isinstance(found, Card):
         return found
@@ -104,7 +104,7 @@ async def update(ask: CommandContext) -> CommandReply:
 
 
 def _no_compose(ask: CommandContext, found: Target, managed: ManagedResource | None) -> Card:
-    """Why the tags of its images cannot be changed here."""
+    """Explain why image tags cannot be changed here."""
     if managed is None:
         return not_managed(ask, found)
     says = text(f"order.no_compose.{managed.kind}", name=managed.name)
@@ -115,7 +115,7 @@ def _no_compose(ask: CommandContext, found: Target, managed: ManagedResource | N
 def _ordered(
     ask: CommandContext, managed: ManagedResource, action: str, params: JsonObject, says: Text
 ) -> CommandReply:
-    """Through the door: what would be done is looked up first, which takes a moment."""
+    """Submit a call to the gateway; slow, because its preview is looked up first."""
     if not ask.may(Role.OPERATOR, managed.name):
         return refusal(ask, Role.OPERATOR)
     name = "name" if managed.kind is ManagedKind.APPLICATION else "stack"
@@ -150,7 +150,7 @@ def _target_and_tag(ask: CommandContext) -> tuple[str, str]:
 
 
 async def _which_tag(ask: CommandContext, service: Service, managed: ManagedResource) -> Card:
-    """The tag that runs, and those that ran before, as buttons."""
+    """Ask for the tag: shows the running one, and earlier ones as buttons."""
     now = short_image(service.containers[0].image)
     running = now.partition(":")[2] or "latest"
     history = [one.images.get(service.name, "") for one in await ask.face.versions.of(managed.id)]
@@ -161,7 +161,7 @@ async def _which_tag(ask: CommandContext, service: Service, managed: ManagedReso
 
 
 async def _versions(ask: CommandContext, managed: ManagedResource, problem: Text | None = None) -> Card:
-    """The kept versions, each with a button that asks to go back to it."""
+    """Ask for the version: the kept ones as buttons that roll back to them."""
     kept = await ask.face.versions.of(managed.id, VERSIONS_OFFERED)
     if not kept:
         return said(text("order.no_versions", stack=managed.name), Tone.UNKNOWN)

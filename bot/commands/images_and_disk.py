@@ -47,7 +47,7 @@ PRUNE = "docker.prune"
 
 @command("updates", family="look", role=Role.VIEWER)
 async def updates(ask: CommandContext) -> CommandReply:
-    """Which running images have something newer under their tag."""
+    """Show running images with a newer version under their tag."""
     found: Target | None = None
     if ask.words.strip():
         chosen = which_target(ask, ask.words)
@@ -100,7 +100,7 @@ def _untold_line(ask: CommandContext, one: JsonObject) -> Words:
 
 
 def _users(ask: CommandContext, one: JsonObject) -> str:
-    """The services that run it, as far as the person may see them."""
+    """Services that run the image, as far as the person may see them."""
     found = (ask.face.inventory().container(str(ref)) for ref in _list(one, "containers"))
     seen = [container for container in found if container is not None and ask.may(Role.VIEWER, container.stack)]
     names = dict.fromkeys(each.title for each in seen)
@@ -114,7 +114,7 @@ def _may_see(ask: CommandContext, one: JsonObject) -> bool:
 
 
 def _update_buttons(ask: CommandContext, newer: Sequence[JsonObject]) -> Iterator[tuple[CardButton, ...]]:
-    """One for each stack that Dokploy can bring up anew."""
+    """Update buttons, one for each stack that Dokploy can redeploy."""
     inventory = ask.face.inventory()
     stacks = dict.fromkeys(str(stack) for one in newer for stack in _list(one, "stacks"))
     for name in list(stacks)[:BUTTONS_SHOWN]:
@@ -128,7 +128,7 @@ def _update_buttons(ask: CommandContext, newer: Sequence[JsonObject]) -> Iterato
 
 @command("ports", family="look", role=Role.VIEWER)
 async def ports(ask: CommandContext) -> CommandReply:
-    """Published ports with who holds them: collisions first, then databases that everybody can reach."""
+    """Show published ports and their containers: conflicts first, then databases open to everybody."""
     return Later(work=lambda: _ports(ask))
 
 
@@ -182,7 +182,7 @@ def _may_see_port(ask: CommandContext, one: JsonObject) -> bool:
 
 
 def _fits(one: JsonObject, wanted: str) -> bool:
-    """A number, or a part of a name."""
+    """Return whether a port matches, by number or by parts of a name."""
     if wanted.isdigit():
         return wanted in (str(one.get("port")), str(one.get("inside")))
     names = f"{one.get('container')} {one.get('stack')} {one.get('service')}".casefold()
@@ -194,7 +194,7 @@ def _fits(one: JsonObject, wanted: str) -> bool:
 
 @command("disk", family="look", role=Role.VIEWER)
 async def disk(ask: CommandContext) -> CommandReply:
-    """What fills the disk, biggest first, and what a prune would give back."""
+    """Show disk usage by kind, largest first, and how much a prune would free."""
     hosts = _hosts(ask, ask.words)
     if not hosts:
         return said(text("choose.nothing_known"), Tone.UNKNOWN)
@@ -202,7 +202,7 @@ async def disk(ask: CommandContext) -> CommandReply:
 
 
 def _hosts(ask: CommandContext, words: str) -> list[str]:
-    """The machines that the words name, or all of them."""
+    """Hosts whose names begin with the words; all hosts where none does."""
     known = [one.name for one in ask.face.inventory().hosts if not one.is_platform]
     named = [one for one in known if words.strip() and one.casefold().startswith(words.strip().casefold())]
     return named or known
@@ -261,7 +261,7 @@ def _size(mb: float) -> str:
 
 @command("prune", family="act", role=Role.ADMIN, changes=True)
 async def prune(ask: CommandContext) -> CommandReply:
-    """Free what can be fetched or made again; asks with exact sizes, and never touches a volume."""
+    """Remove unused images and build cache after an approval with exact sizes; never a volume."""
     if not ask.may(Role.ADMIN, None):
         return refusal(ask, Role.ADMIN)
     hosts = _hosts(ask, ask.words)

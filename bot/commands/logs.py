@@ -30,7 +30,7 @@ _ERROR = re.compile(r"error|exception|fatal|panic|traceback|critical|fail(?:ed|u
 
 @dataclass(frozen=True, kw_only=True)
 class _LogSelection:
-    """Which lines."""
+    """Selection of log lines."""
 
     target: str
     lines: int = USUAL_LINES
@@ -42,7 +42,7 @@ class _LogSelection:
     follows: bool = False
 
     def words(self) -> str:
-        """What one would type for it."""
+        """Spell the selection as one would type it."""
         parts = [self.target, str(self.lines)]
         parts += [self.since] if self.since else []
         parts += [f"until={self.until}"] if self.until else []
@@ -54,7 +54,7 @@ class _LogSelection:
 
 @command("logs", family="look", role=Role.VIEWER)
 async def logs(ask: CommandContext) -> CommandReply:
-    """The last lines of a service."""
+    """Show the last lines of a service."""
     wanted = _read(ask.words)
     found = which_container(ask, wanted.target)
     if isinstance(found, Card):
@@ -68,7 +68,7 @@ async def logs(ask: CommandContext) -> CommandReply:
 
 
 def _read(words: str) -> _LogSelection:
-    """`granada api 100 2h grep timeout`: names first, then options in any order, `grep` and the rest last."""
+    """Parse `granada api 100 2h grep timeout`: names first, then options in any order, `grep` and the rest last."""
     head, _, pattern = words.partition("grep ") if " grep " in f" {words}" else (words, "", "")
     wanted = _LogSelection(target="", grep=pattern.strip()[:200] or None)
     names: list[str] = []
@@ -92,14 +92,14 @@ def _read(words: str) -> _LogSelection:
 
 
 def _with_options(card: Card, wanted: _LogSelection) -> Card:
-    """The question which service is meant, its buttons keeping the options that were typed."""
+    """Keep the typed options on the buttons that ask which service is meant."""
     options = replace(wanted, target="").words().strip()
     rows = tuple(tuple(replace(one, detail=f"{one.detail} {options}") for one in row) for row in card.buttons)
     return replace(card, buttons=rows)
 
 
 async def _fetch(ask: CommandContext, wanted: _LogSelection) -> tuple[list[tuple[str, str]], Card | None]:
-    """(time, line) pairs, oldest first; or the card that says why there are none."""
+    """Fetch (time, line) pairs, oldest first; or the card that explains why there are none."""
     params: dict[str, object] = {"container": wanted.target, "tail": _tail(wanted)}
     for name, value in (("since", wanted.since), ("until", wanted.until), ("grep", wanted.grep)):
         if value:
@@ -165,7 +165,7 @@ def _buttons(
 
 
 async def _follow(ask: CommandContext, container: Container, wanted: _LogSelection) -> AsyncIterator[Card]:
-    """The newest lines again and again for a minute; a frame only when there is something new."""
+    """Yield the newest lines for a minute; a frame only when there is something new."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + FOLLOW_S
     last: list[tuple[str, str]] = []

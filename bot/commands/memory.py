@@ -19,7 +19,7 @@ QUERY_LIMIT = 1000
 
 @command("memory", family="know", role=Role.VIEWER)
 async def memory(ask: CommandContext) -> CommandReply:
-    """Similar past incidents; in reply to a card: those like it."""
+    """Show similar past incidents; in reply to a card, those like its incident."""
     query = ask.words.strip()[:QUERY_LIMIT]
     if not query and ask.incident_id is None:
         return said(text("memory.ask"), Tone.INFO)
@@ -52,7 +52,7 @@ async def memory(ask: CommandContext) -> CommandReply:
 
 
 def _done(actions: Sequence[str]) -> Text:
-    """What was done, in words; the lesson is about one incident, so it need not name the container again."""
+    """Actions taken, in words; the lesson is about one incident, so the container need not be named again."""
     words = [text(f"did.{one.partition(' ')[0]}") for one in actions]
     joined = words[0]
     for one in words[1:]:

@@ -34,7 +34,7 @@ _drawing = asyncio.Semaphore(1)
 
 @command("metrics", family="look", role=Role.VIEWER)
 async def metrics(ask: CommandContext) -> CommandReply:
-    """A picture of a service's resources."""
+    """Show a chart of a service's resources."""
     span, names = take_span(ask.words.split())
     found = which_container(ask, " ".join(names))
     if isinstance(found, Card):
@@ -93,13 +93,13 @@ async def _data(ask: CommandContext, container: Container, name: str, points: Se
 
 
 def _thinned(points: Sequence[SeriesPoint]) -> Sequence[SeriesPoint]:
-    """At most so many points: more are not seen on the picture."""
+    """Thin out to about `MOST_POINTS` points: more cannot be seen in the chart."""
     step = max(1, -(-len(points) // MOST_POINTS))
     return [*points[:-1:step], points[-1]]
 
 
 async def draw(data: ChartData) -> bytes:
-    """Draw the picture in its own process; raises TimeLimitExceeded when that does not end."""
+    """Draw the chart in a process of its own; raises TimeLimitExceeded when it takes too long."""
     program = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -19,7 +19,7 @@ _HOURS = re.compile(r"([01]?\d|2[0-3])(?::([0-5]\d))?\s*[-–]\s*([01]?\d|2[0-3]
 
 @command("settings", family="know", role=Role.VIEWER)
 async def settings(ask: CommandContext) -> CommandReply:
-    """What can be changed, with buttons; or a change in words: `quiet 23-7`, `timezone Europe/Madrid`."""
+    """Show the preferences with buttons, or change one in words: `quiet 23-7`, `timezone Europe/Madrid`."""
     what, _, value = ask.words.strip().partition(" ")
     changes = {"language": _language, "quiet": _quiet, "timezone": _timezone, "chat": _chat_language, "invite": _invite}
     change = changes.get(what.casefold())
@@ -111,7 +111,7 @@ async def _timezone(ask: CommandContext, value: str) -> CommandReply:
 
 
 async def _invite(ask: CommandContext, value: str) -> CommandReply:
-    """A one-time link that gives a role; in private chats only, whoever reads it may use it."""
+    """Create a one-time link that gives a role; only in private chats, as whoever reads it may use it."""
     role = next((one for one in Role if one == value.casefold()), None)
     if ask.person.role is not Role.ADMIN:
         return refusal(ask, Role.ADMIN)

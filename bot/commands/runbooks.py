@@ -1,4 +1,4 @@
-"""/runbooks: the known problems, and what each one means and does."""
+"""/runbooks: the known problems, their causes and their solutions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 40
 
 @command("runbooks", family="know", role=Role.VIEWER)
 async def runbooks(ask: CommandContext) -> CommandReply:
-    """The list, or one runbook."""
+    """Show all runbooks, or one."""
     books = ask.face.runbooks()
     wanted = ask.words.strip().casefold().replace(" ", "_").replace("-", "_")
     if not books.by_id:
@@ -54,7 +54,7 @@ def _shown(ask: CommandContext, book: Runbook) -> Card:
 
 
 def _events(book: Runbook) -> Text:
-    """When it applies, in words."""
+    """Events that trigger the runbook, in words."""
     first, *rest = [text(f"runbooks.event.{one}") for one in book.trigger.events]
     for one in rest:
         first = text("card.listed", first=first, second=one)
@@ -62,7 +62,7 @@ def _events(book: Runbook) -> Text:
 
 
 def _step(step: StepTemplate) -> Text:
-    """What a step does, before there is an incident that would give its names and numbers."""
+    """Effect of a step in words, without the names and numbers of an incident."""
     if step.says is None:
         return text(f"action.{step.action}", container=text("runbooks.the_service"))
     return bilingual(_general(step.says.en, "the service"), _general(step.says.es, "el servicio"))

@@ -1,4 +1,4 @@
-"""/info: everything about one service that one wants to know without opening its host."""
+"""/info: the details of one service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATH_SHOWN = 48
 
 @command("info", family="look", role=Role.VIEWER)
 async def info(ask: CommandContext) -> CommandReply:
-    """Image, ports, volumes, networks, limits, domains and last deployment of a service."""
+    """Show image, ports, volumes, networks, limits, domains and last deployment of a service."""
     found = which_target(ask, ask.words, services_only=True)
     if isinstance(found, Card):
         return found
@@ -72,7 +72,7 @@ def _reach(ask: CommandContext, service: Service, managed: ManagedResource | Non
 
 
 def _port(spelled: str) -> str:
-    """`0.0.0.0:8080->80/tcp` → `8080 → 80/tcp`; another address than all of them stays."""
+    """Shorten `0.0.0.0:8080->80/tcp` to `8080 → 80/tcp`; a specific address stays."""
     outside, arrow, inside = spelled.partition("->")
     if not arrow:
         return spelled
@@ -99,7 +99,7 @@ def _bounds(container: Container) -> Iterator[Block]:
 
 
 def _places(ask: CommandContext, service: Service) -> Iterator[Block]:
-    """Containers and mounts: long, and seldom wanted."""
+    """Containers and mounts, folded: long and seldom needed."""
     lines: list[Words] = []
     for one in service.containers:
         up = uptime(ask, one)
@@ -109,7 +109,7 @@ def _places(ask: CommandContext, service: Service) -> Iterator[Block]:
 
 
 def _short(mount: str) -> str:
-    """A volume's name or path, shortened in its middle, and where it is mounted."""
+    """Shorten a mount: the volume's name or path, cut in its middle, and the mount point."""
     source, _, target = mount.rpartition(":")
     if len(source) > PATH_SHOWN:
         half = PATH_SHOWN // 2

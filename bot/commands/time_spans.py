@@ -1,4 +1,4 @@
-"""Reads spans of time as people type them."""
+"""Parses time spans as people type them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def span(words: str) -> timedelta | None:
-    """The span that `2h`, `30m`, `1d` or `1w` means; None: it is none."""
+    """Parse `2h`, `30m`, `1d` or `1w`; None: it is no span."""
     match = _SPAN.fullmatch(words.strip())
     if match is None or not int(match["count"]):
         return None
@@ -18,7 +18,7 @@ def span(words: str) -> timedelta | None:
 
 
 def take_span(words: list[str]) -> tuple[timedelta | None, list[str]]:
-    """The first span among words, and the words without it."""
+    """Take the first span out of the words; returns it (None: there is none) and the other words."""
     for place, word in enumerate(words):
         found = span(word)
         if found is not None:

@@ -1,4 +1,4 @@
-"""/start, /help, /whoami: what this is, what one may do, and who one is here."""
+"""/start, /help, /whoami: the welcome, the commands, and a person's own roles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.views.cards import Block, Card, Gap, Tone, code, faint, line, said, st
 
 @command("start", family="basics", role=None)
 async def start(ask: CommandContext) -> CommandReply:
-    """A welcome with the first things to press; with an invitation, its role."""
+    """Welcome a person with a few buttons; with an invitation, give its role."""
     if ask.words:
         enrolled = await ask.access.enrol_known(ask.words[:64], ask.person)
         if enrolled is None:
@@ -35,7 +35,7 @@ _FIRST = ("status", "incidents", "help")
 
 @command("help", family="basics", role=None)
 async def help_(ask: CommandContext) -> CommandReply:
-    """Every command that the person may use, from the table; or one of them."""
+    """List the commands that the person may use, or explain one."""
     wanted = COMMANDS.get(ask.words.strip().lstrip("/").lower())
     if wanted is not None and wanted.is_listed:
         return Card(
@@ -64,7 +64,7 @@ async def help_(ask: CommandContext) -> CommandReply:
 
 @command("whoami", family="basics", role=None)
 async def whoami(ask: CommandContext) -> CommandReply:
-    """The person's number, role and wishes."""
+    """Show the person's user id and roles."""
     person = ask.person
     blocks: list[Block] = [line(strong(person.name), "  ", code(str(person.user_id)))]
     if person.role is not None:

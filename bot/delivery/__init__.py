@@ -1,1 +1,1 @@
-"""Messages on their way out: stored, paced, retried until Telegram has them."""
+"""Outgoing messages: stored, paced, and retried until Telegram has them."""

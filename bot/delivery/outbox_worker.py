@@ -1,4 +1,4 @@
-"""The way out: messages are committed first, then delivered per destination in order, paced, and tried again."""
+"""Queues messages in the outbox and delivers them: in order per destination, paced, with retries."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ from knowledge.records.message_records import Outbox
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 30.0
 UNKNOWN_TRIES = 5
-"""So often a message is sent whose arrival nobody confirmed; each time may be a repeat."""
+"""Attempts for a message whose arrival nobody confirms; each may be a duplicate."""
 LOOK_S = 30.0
-"""A look at the outbox at least this often, whether or not anybody woke us."""
+"""Longest pause between two reads of the outbox, even without a wake."""
 AT_ONCE = 20
-"""So many destinations are served at once."""
+"""Destinations served at once."""
 ROWS_AT_ONCE = 50
 KEYS_KEPT = 500
 HOW = ("is_silent", "is_urgent")
-"""How a message goes, which nobody sees: no reason to send it again."""
+"""Fields that nobody sees: a change in them is no reason to send the message again."""
 OnRefused = Callable[[Destination, str], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Shown:
-    """What was queued last under a key."""
+    """The message queued last under a key."""
 
     base: int
     """Outbox id of the message itself; 0: not queued yet."""
     digest: str
     message: OutgoingMessage | None = None
-    """As it was given; None: by an earlier process."""
+    """The message as posted; None: by an earlier process."""
 
     def shows(self, message: OutgoingMessage) -> bool:
-        """Whether a message would look the same."""
+        """Return whether a message would look the same."""
         if self.message is None or message.card.attachment is not None:
             return False
         how = {name: getattr(message, name) for name in (*HOW, "is_new", "only_once")}
@@ -63,7 +63,7 @@ class _Shown:
 
 
 class OutboxWriter:
-    """The one way to say something over a channel: a message, or a newer version of it, which becomes an edit."""
+    """Queues messages for a channel; a newer version of a message becomes an edit."""
 
     def __init__(self, outbox: Outbox, notifier: Notifier) -> None:
         self._outbox = outbox
@@ -71,12 +71,12 @@ class OutboxWriter:
         self._turn = asyncio.Lock()
         self._shown: OrderedDict[str, _Shown | None] = OrderedDict()
         self.wake: Callable[[Destination], None] = lambda _: None
-        """Called with each destination that something was queued for."""
+        """Called with each destination that has new messages."""
         self.rendered = 0
-        """Messages given their form so far."""
+        """Messages rendered so far."""
 
     async def post(self, *messages: OutgoingMessage) -> None:
-        """Commit messages together; what shows already, or is said only once and was said, changes nothing."""
+        """Queue messages in one transaction; skip those that show already, and posted ones that are `only_once`."""
         async with self._turn:
             keys = [one.key for one in messages if not one.is_new]
             known = await self._known([*keys, *(one.under for one in messages if one.under)])
@@ -86,16 +86,16 @@ class OutboxWriter:
             self.wake(destination)
 
     async def was_said(self, key: str) -> bool:
-        """Whether something was said under that key, or is about to be."""
+        """Return whether a message was queued under that key."""
         async with self._turn:
             return (await self._known([key])).get(key) is not None
 
     async def keys(self, stem: str) -> set[str]:
-        """Every key that begins with `stem` under which something was said."""
+        """Every key with a message that begins with `stem`."""
         return await self._outbox.keys(stem)
 
     async def refused(self, message: QueuedMessage, problem: str) -> None:
-        """The channel will never take it: what is said next under its key is said anew."""
+        """Record that the channel refused a message for good; the next one under its key is sent as a new message."""
         async with self._turn:
             await self._outbox.failed(message.id, error=problem)
             self._shown.pop(message.key or "", None)
@@ -119,7 +119,7 @@ class OutboxWriter:
     async def _add(
         self, queued: list[QueuedMessage], messages: list[OutgoingMessage], known: dict[str, _Shown | None]
     ) -> list[QueuedMessage]:
-        """Queue what looks different from what its key shows, in one transaction; returns it."""
+        """Queue messages that look different from what their keys show, in one transaction; returns their rows."""
         bases = {key: shown.base for key, shown in known.items() if shown is not None}
         news: list[tuple[QueuedMessage, _Shown]] = []
         for row, message in zip(queued, messages, strict=True):
@@ -160,14 +160,14 @@ class OutboxWriter:
 
 @dataclass(kw_only=True)
 class _Lane:
-    """A destination that is being served."""
+    """A destination being served."""
 
     pace: Pace
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class OutboxWorker:
-    """Serves every destination of a channel that something is pending for; `run` until cancelled, `wake` on news."""
+    """Delivers a channel's pending messages to every destination; `run` until cancelled, `wake` for new ones."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class OutboxWorker:
         writer.wake = self.wake
 
     def wake(self, destination: Destination) -> None:
-        """Something was queued for a destination."""
+        """Serve a destination now: a message was queued for it."""
         if destination in self._serving:
             self._lanes[destination].news.set()
         elif self._is_running and len(self._serving) < AT_ONCE:
@@ -218,7 +218,7 @@ class OutboxWorker:
             await _wait(self._news, min(max(rest_s, 0.02), LOOK_S))
 
     async def stop(self, limit_s: float) -> None:
-        """Begin nothing new, and let what is on its way arrive; the rest waits in the outbox."""
+        """Start no new sends and wait for those in flight; the rest stays in the outbox."""
         self._is_running = False
         self._news.set()
         for lane in self._lanes.values():
@@ -255,7 +255,7 @@ class OutboxWorker:
                 self._is_idle.set()
 
     def _next(self, rows: Sequence[QueuedMessage], pace: Pace) -> tuple[QueuedMessage | None, float]:
-        """What may go now, in order; an edit that must wait for its pace lets the others pass. Or how long to wait."""
+        """Pick the first row that may be sent now, or None and the wait in seconds; a waiting edit lets others pass."""
         now, now_s = self._clock.now(), asyncio.get_running_loop().time()
         waiting: set[int] = set()
         least_s = LOOK_S
@@ -278,7 +278,7 @@ class OutboxWorker:
     async def _deliver(
         self, row: QueuedMessage, rows: Sequence[QueuedMessage], pace: Pace
     ) -> list[QueuedMessage] | None:
-        """Send one; returns what is still pending, None where it has to be looked up."""
+        """Send one row; returns the rows still pending, or None where they must be read again."""
         if row.kind is MessageKind.EDIT and row.of_message_id is None:
             await self._writer.refused(row, "the message to be edited was never sent")
             return None
@@ -317,7 +317,7 @@ def _is_known(message: OutgoingMessage, shown: _Shown | None) -> bool:
 
 
 def _digest(payload: JsonObject) -> str:
-    """What a payload shows, in a few bytes."""
+    """Digest of the visible part of a payload."""
     seen = {name: value for name, value in payload.items() if name not in HOW}
     return hashlib.sha256(json.dumps(seen, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""How fast one may write: Telegram's limits per chat, as pure arithmetic over a monotonic clock."""
+"""Telegram's rate limits per chat, as pure arithmetic over a monotonic clock."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 BURST = 5
-"""Messages that may follow each other at once in a chat: "short bursts" of the Bot API's FAQ …"""
+"""Messages that a chat takes in quick succession: "short bursts" in the Bot API's FAQ."""
 BURST_S = 5.1
-"""… and in how many seconds no more than those: one a second, and a little for the way."""
+"""Window of a burst, seconds: one message a second, plus some network time."""
 GROUP_PER_MINUTE = 20
 """Sends and edits together; core.telegram.org/bots/faq and tdlib/td#2592."""
 GROUP_RESERVE = 5
-"""Of those, kept for new cards and questions."""
+"""Part of them kept for urgent messages: new cards and approvals."""
 MINUTE_S = 60.0
 
 
@@ -22,13 +22,13 @@ OVERALL_PER_SECOND = 25.0
 
 @dataclass(kw_only=True)
 class OverallPace:
-    """When the next message may go, whatever its chat."""
+    """Rate limit over all chats."""
 
     _tokens: float = OVERALL_PER_SECOND
     _filled_at: float = 0.0
 
     def take(self, now: float) -> float:
-        """Reserve the next place; returns in how many seconds it is."""
+        """Reserve the next slot; returns the seconds until it."""
         filled = self._tokens + (now - self._filled_at) * OVERALL_PER_SECOND
         self._tokens, self._filled_at = min(OVERALL_PER_SECOND, filled) - 1.0, now
         return max(0.0, -self._tokens / OVERALL_PER_SECOND)
@@ -36,7 +36,7 @@ class OverallPace:
 
 @dataclass(kw_only=True)
 class ChatPace:
-    """When the next message or edit of one chat may go."""
+    """Rate limit of one chat, for messages and edits."""
 
     is_group: bool
     edit_pace_s: float
@@ -45,14 +45,14 @@ class ChatPace:
     _closed_until: float = 0.0
 
     def close(self, now: float, seconds: float) -> None:
-        """Nothing may go for so long: Telegram said so."""
+        """Block the chat for so many seconds, as Telegram demanded."""
         self._closed_until = max(self._closed_until, now + seconds)
 
     def wait_s(self, now: float, *, message: int, is_edit: bool, is_urgent: bool) -> float:
-        """Seconds until this may go.
+        """Seconds until a message may be sent or edited.
 
-        An urgent new message goes at once; an urgent edit (the cause, a question, the end) skips the rest that a
-        message takes between edits. Nothing skips what Telegram itself limits.
+        An urgent new message goes at once; an urgent edit (the cause, an approval, the end) skips the pause between
+        edits of its message. Nothing skips Telegram's own limits.
         """
         waits = [self._closed_until - now]
         if self.is_group:
@@ -65,7 +65,7 @@ class ChatPace:
         return max(0.0, *waits)
 
     def went(self, now: float, *, message: int) -> None:
-        """A message was sent or edited."""
+        """Record that a message was sent or edited."""
         self._sent.append(now)
         while self._sent and now - self._sent[0] > MINUTE_S:
             self._sent.popleft()

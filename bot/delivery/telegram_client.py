@@ -1,4 +1,4 @@
-"""Speaks to Telegram through python-telegram-bot, and says in our own words what became of a message."""
+"""Calls Telegram through python-telegram-bot and translates its answers into the core's results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from core.notifications import Fate, MessageKind, QueuedMessage, SendResult
 from core.settings import TelegramSettings
 
 CALL_S = 15.0
-"""How long one call to Telegram may take; getUpdates takes its own time on top."""
+"""Time limit of one call; getUpdates adds its own polling time."""
 UPLOAD_S = 60.0
 CONNECTIONS = 32
 R = TypeVar("R")
@@ -45,7 +45,7 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 
 class Obstacle(StrEnum):
-    """What stood in the way of a message and can be mended."""
+    """A fixable reason why a message was refused."""
 
     MARKUP = "markup"
     NO_THREAD = "no_thread"
@@ -57,7 +57,7 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ApiAnswer:
-    """The answer to one message."""
+    """Telegram's answer to one message."""
 
     result: SendResult
     obstacle: Obstacle | None = None
@@ -65,7 +65,7 @@ class ApiAnswer:
 
 
 class TelegramClient:
-    """One bot account; open with `async with`."""
+    """One bot account; `open` it before use, `close` it after."""
 
     def __init__(self, settings: TelegramSettings, token: str) -> None:
         base = settings.api_url.rstrip("/")
@@ -87,7 +87,7 @@ class TelegramClient:
 
     @property
     def bot_id(self) -> int:
-        """The account's number, as its token tells."""
+        """The account's id, read from the token."""
         return int(self.bot.token.partition(":")[0])
 
     @property
@@ -109,7 +109,7 @@ class TelegramClient:
         await self.bot.shutdown()
 
     async def updates(self, offset: int | None, allowed: list[str]) -> list[JsonObject]:
-        """Wait for updates and return them as Telegram wrote them."""
+        """Wait for updates and return them as raw JSON."""
         wanted: JsonObject = {"timeout": self._poll_s, "allowed_updates": list(allowed)}
         if offset is not None:
             wanted["offset"] = offset
@@ -159,7 +159,7 @@ class TelegramClient:
         return edited if isinstance(edited, Message) else None
 
     async def attempt(self, call: Callable[[Bot], Awaitable[R]], what: str) -> R | None:
-        """A call whose failure does not matter (a toast, a typing sign): None, and a line in the log."""
+        """Make a call whose failure does not matter (a toast, a typing sign); a failure is logged and returns None."""
         try:
             return await call(self.bot)
         except TelegramError as error:

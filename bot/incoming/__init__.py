@@ -1,1 +1,1 @@
-"""Updates on their way in: committed, authorised, routed, answered."""
+"""Incoming updates: stored, authorised, routed, answered."""

@@ -1,4 +1,4 @@
-"""What a tap on a button does: read without trust, checked for the presser, done once, and always answered."""
+"""Handles taps on buttons: parsed without trust, authorised, carried out once, always answered."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from core.views.incident_card import why_card
 from knowledge.records.inbox_records import Received
 
 CHOICE_LIFE = timedelta(hours=1)
-"""A button that orders something works so long after its message was written."""
+"""Lifetime of a button that changes something, from the last edit of its message."""
 JUST_SENT = timedelta(minutes=1)
 JUST_SENT_S = 1.5
-"""A tap on a new message may come before its id is written down: the meaning is looked for so long."""
+"""Time to wait for the command behind a button of a new message: the tap may come before it is stored."""
 SILENCE_SPAN = timedelta(hours=1)
 TOAST_LIMIT = 190
 """answerCallbackQuery takes 200 characters."""
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class _Outcome:
-    """What the presser sees, and what comes into the chat."""
+    """Result of a tap: the toast for the presser, and the reply in the chat."""
 
     toast: Text | None = None
     is_alert: bool = False
@@ -52,11 +52,11 @@ class _Outcome:
     replaces: str | None = None
     slow: Slow | None = None
     about: int | None = None
-    """The incident that the reply is about."""
+    """The incident of the reply; None: of none."""
 
 
 class CallbackQueries:
-    """Handles the presses of buttons, and runs commands for both messages and taps."""
+    """Handles taps on buttons, and runs commands for both messages and taps."""
 
     def __init__(
         self, *, face: BotDeps, client: TelegramClient, access: Access, answering: ReplySender, decisions: Decisions
@@ -67,11 +67,11 @@ class CallbackQueries:
         self._answering = answering
         self.decisions = decisions
         self.reception: InboxWorker | None = None
-        """Where slow answers can be stopped; set once it exists."""
+        """Stops slow answers; set once it exists."""
         self._asked: dict[int, int] = {}
 
     async def handle(self, query: CallbackQuery, received: Received) -> Slow | None:
-        """One tap. Every one is answered, whatever comes."""
+        """Handle one tap; every tap is answered, even after an error."""
         user = presser(query)
         if user is None:
             return None
@@ -105,7 +105,7 @@ class CallbackQueries:
         await self._client.attempt(answer, "answering a tap")
 
     def ask(self, query: CallbackQuery, visitor: ChatUser, received: Received) -> CommandContext:
-        """A tap, as what its presser asks."""
+        """Build the command context of a tap."""
         message = query.message
         assert message is not None
         thread = message.message_thread_id if isinstance(message, Message) and message.is_topic_message else None
@@ -189,7 +189,7 @@ class CallbackQueries:
         return _Outcome(slow=slow)
 
     async def _again(self, ask: CommandContext, payload: buttons.Again, query: CallbackQuery) -> _Outcome:
-        """A command button: what it means stands with the message that shows it, and counts only there."""
+        """Run the command of a button: stored with the message that shows it, and valid only there."""
         message = query.message
         assert message is not None
         meaning, key = await self._meaning(message.chat.id, message.message_id, payload.token)
@@ -208,7 +208,7 @@ class CallbackQueries:
         if command.changes:
             if self._is_stale(ask) or _age(ask, message) > CHOICE_LIFE:
                 return _Outcome(toast=text("tap.expired"), is_alert=True)
-            # the same button is the same wish, however often it is pressed
+            # one key per button: pressed twice, it is still one call
             key_of_button = f"tg:{self._client.bot_id}:{message.chat.id}.{message.message_id}:{payload.token}"
             ask = replace(ask, key=key_of_button, is_fresh=False)
         slow = await self.run(ask.for_command(command.name, str(meaning.get("words") or "")), command, replaces=key)
@@ -224,7 +224,7 @@ class CallbackQueries:
         return None, None
 
     async def run(self, ask: CommandContext, command: Command, *, replaces: str | None = None) -> Slow | None:
-        """Run a command for somebody; what goes wrong is explained in the chat."""
+        """Run a command for a person; an error is explained in the chat."""
         best = ask.person.best_role
         if command.role is not None and (best is None or not best.covers(command.role)):
             refusal = said(text("access.role", needed=text(f"role.{command.role}")), Tone.BAD)
@@ -238,15 +238,15 @@ class CallbackQueries:
     # -- stopping slow answers -----------------------------------------------------------------------------------------
 
     def began(self, ask: CommandContext) -> None:
-        """A slow answer to somebody is under way."""
+        """Note that a slow answer has begun."""
         self._asked[ask.update_id] = ask.person.user_id
 
     def ended(self, ask: CommandContext) -> None:
-        """It is over."""
+        """Note that a slow answer has ended."""
         self._asked.pop(ask.update_id, None)
 
     def is_cancelled(self, ask: CommandContext) -> bool:
-        """Whether a person stopped the answer (and not the program's end)."""
+        """Return whether a person stopped the answer; a shutdown does not count."""
         return self.reception is not None and self.reception.is_cancelled(ask.update_id)
 
     def _cancel(self, ask: CommandContext, payload: buttons.Cancel) -> _Outcome:
@@ -275,7 +275,7 @@ def _changes(payload: buttons.Payload) -> bool:
 
 
 def _age(ask: CommandContext, message: MaybeInaccessibleMessage) -> timedelta:
-    """How old a message is; one that Telegram no longer shows is older than anything."""
+    """Age of a message; one that Telegram no longer shows is older than any."""
     if not isinstance(message, Message):
         return timedelta.max
     written = message.edit_date or message.date

@@ -1,4 +1,4 @@
-"""Free text: asks the dialogue, shows the answer while it comes, and turns wishes into buttons."""
+"""Answers free text through the dialogue: streams the answer, and offers proposed commands as buttons."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ from core.views.cards import (
 )
 
 PATIENCE_S = 2.0
-"""An answer that is not there by then gets a line with a button to stop it."""
+"""Delay before a slow answer shows a progress line with a cancel button."""
 DRAFT_PACE_S = 1.2
-"""Between two versions of a draft; faster ones are refused for minutes."""
+"""Pause between two versions of a draft; Telegram refuses faster ones for minutes."""
 PART_LIMIT = 3500
 PARTS_SHOWN = 4
 SHOW_LIMIT_S = 20.0
-"""For what is being shown at that moment to have been shown."""
+"""Limit for an update of the answer in flight, before the final one is posted."""
 ANSWER_S = 900.0
-"""Longest answer; the model has its own limits far below."""
+"""Time limit of an answer; the model has its own limits far below."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True)
 class _AnswerProgress:
-    """What has come of an answer so far."""
+    """The parts of an answer received so far."""
 
     ask: CommandContext
     said: list[Text] = field(default_factory=list)
@@ -89,7 +89,7 @@ class _AnswerProgress:
 
 
 class FreeTextResponder:
-    """Answers free text, each question as a piece of work of its own."""
+    """Answers free text; each question is work of its own, run beside the others."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class FreeTextResponder:
         self._tasks = tasks
 
     def answer(self, ask: CommandContext) -> Slow:
-        """The work of answering."""
+        """Return the work that answers a message."""
 
         async def work() -> None:
             self._taps.began(ask)
@@ -152,7 +152,7 @@ class FreeTextResponder:
     # -- while it comes ----------------------------------------------------------------------------------------------
 
     async def _show(self, answer: _AnswerProgress) -> None:
-        """A draft in private chats; a message that grows in groups; a button to stop it in both, after a moment."""
+        """Show a draft in private chats and a growing message in groups; after a moment, a cancel button in both."""
         began = asyncio.get_running_loop().time()
         shown = ""
         has_button = False
@@ -202,7 +202,7 @@ class FreeTextResponder:
             await self._post(answer.ask, said(text("chat.no_answer"), Tone.UNKNOWN))
 
     async def _run(self, ask: CommandContext, wanted: RunCommand, *, has_text: bool) -> None:
-        """A command that only looks, as if it had been typed."""
+        """Run a read-only command as if it had been typed."""
         command = COMMANDS.get(wanted.name)
         if command is None or command.changes:
             log.error("the dialogue wants a command that it may not run", command=wanted.name)
@@ -229,7 +229,7 @@ class FreeTextResponder:
         return cards
 
     def _proposal(self, ask: CommandContext, wish: ProposeCommand) -> Card:
-        """A wish to change something: only the tap of whoever asked orders it."""
+        """Offer a command that changes something; it runs when the person who asked taps it."""
         option = ReplyOption(label=text("button.do_it"), words=wish.arguments, weight=ButtonStyle.PRIMARY)
         return choices(ask, text("chat.shall_i", what=wish.says), [option], command=wish.name)
 

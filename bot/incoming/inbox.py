@@ -1,4 +1,4 @@
-"""Takes updates in: committed before Telegram is told, then handled in order per chat, chats side by side."""
+"""Receives updates: stored before Telegram gets its acknowledgement, then handled in order per chat."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from core.text import Text, text
 from knowledge.records.inbox_records import Inbox, Received, Update
 
 ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
-"""Said explicitly: a parameter left out keeps what was set before."""
+"""Sent with every call: without it Telegram keeps the previous list."""
 TRIES = 3
-"""An update that ended the process so often is put aside."""
+"""Tries of an update that ends the process; after them it is put aside."""
 CHATS_AT_ONCE = 16
 BACKLOG = 2000
-"""So many updates may wait in memory; polling rests meanwhile, Telegram keeps the rest."""
+"""Most updates waiting in memory; polling pauses meanwhile, and Telegram keeps the rest."""
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 30.0
 CONFLICT_REST_S = 5.0
@@ -37,27 +37,27 @@ Slow = Callable[[], Awaitable[None]]
 
 
 class Handler(Protocol):
-    """Whoever understands updates."""
+    """Handles updates and reports problems with them."""
 
     async def handle(self, received: Received) -> Slow | None:
-        """Handle one update; what takes its time is given back, to be done beside the others."""
+        """Handle one update; a slow answer is returned as work to run beside the others."""
         ...
 
     async def tell(self, received: Received, message: Text, *, is_interim: bool = False) -> None:
-        """Say something about an order to whoever gave it; `is_interim`: its answer is still to come."""
+        """Send a message about a command to the person who sent it; `is_interim`: the answer is still to come."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long an order may take. Seconds."""
+    """Time limits of a command. Seconds."""
 
     quiet_s: float = 30.0
-    """Before its person hears that it takes longer, and the next order of the chat is begun."""
+    """Until the person is told that it takes longer, and the chat's next command begins."""
     order_s: float = 300.0
-    """Before it is cut off, and its person hears so."""
+    """Until it is stopped, and the person is told."""
     answer_s: float = 3600.0
-    """The same for an answer that is known to take its time, a live one for example."""
+    """The same for a slow answer, a live one for example."""
 
 
 @dataclass(kw_only=True)
@@ -80,9 +80,9 @@ class InboxWorker:
         self._seats = asyncio.Semaphore(CHATS_AT_ONCE)
         self._turn = asyncio.Lock()
         self._is_behind = True
-        """Whether the inbox may hold what was not handed out: then nothing may overtake it."""
+        """True while the inbox may hold updates not dispatched yet: newer ones must not overtake them."""
         self._at_hand: set[int] = set()
-        """Rows that were handed out and are not marked done."""
+        """Ids of rows dispatched and not yet marked done."""
         self._count = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -93,7 +93,7 @@ class InboxWorker:
         self._left: set[int] = set()
 
     async def replay(self) -> None:
-        """Hand out what was received and not finished, in order, page after page; what comes meanwhile is the last."""
+        """Dispatch stored updates that are not done, in order, page by page; new ones come last."""
         after = 0
         self._is_behind = True
         while self._is_behind:
@@ -108,9 +108,9 @@ class InboxWorker:
                 self._is_behind = bool(page)
 
     async def take(self, raw: Sequence[Mapping[str, object]]) -> None:
-        """Commit updates as they came, then hand them out; those known already are left out.
+        """Store updates in their order, then dispatch them; known ones are skipped.
 
-        Where the commit fails it may have happened all the same: the inbox is read again as soon as it can be.
+        A commit that fails may have happened all the same: the inbox is read again as soon as possible.
         """
         updates = [_update(self._bot_id, one) for one in raw]
         async with self._turn:
@@ -129,7 +129,7 @@ class InboxWorker:
         await self._has_room.wait()
 
     async def drain(self, limit_s: float) -> None:
-        """Wait until everything at hand is handled, slow answers left out, or the time is over."""
+        """Wait until everything dispatched is handled, slow answers excepted, or `limit_s` is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._is_idle.wait()
@@ -143,7 +143,7 @@ class InboxWorker:
         return task.cancel()
 
     def is_cancelled(self, update_id: int) -> bool:
-        """Whether a person stopped the slow answer to an update."""
+        """Return whether a person stopped the slow answer to an update."""
         return update_id in self._given_up
 
     def _dispatch(self, received: Received) -> None:
@@ -176,7 +176,7 @@ class InboxWorker:
                 self._is_idle.set()
 
     async def _one(self, received: Received) -> None:
-        """Handle one update. Those that an earlier process left are counted: one of them may be what ended it."""
+        """Handle one update. Tries of those left by an earlier process are counted: one of them may have ended it."""
         is_left = received.id in self._left
         self._left.discard(received.id)
         is_over = asyncio.Event()
@@ -191,7 +191,7 @@ class InboxWorker:
             self._tasks.start(name, partial(self._handler.tell, received, text("chat.takes_long"), is_interim=True))
 
     async def _carry_out(self, received: Received, is_over: asyncio.Event, *, is_left: bool) -> None:
-        """Handle an update to its end; `is_over` says when the next one of the chat may begin.
+        """Handle an update to its end; sets `is_over` when the chat's next one may begin.
 
         It is marked done last: after a kill it is handled again.
         """
@@ -204,7 +204,7 @@ class InboxWorker:
             self._given_up.discard(received.update.update_id)
 
     async def _outcome(self, received: Received, is_over: asyncio.Event, *, is_left: bool) -> tuple[str, Text | None]:
-        """Handle an update; what went wrong, for the records, and what its person must still hear."""
+        """Handle an update; returns the error for the records, and the message that its person must still get."""
         try:
             async with asyncio.timeout(self._patience.order_s) as limit:
                 if is_left and await self._inbox.begun(received.id) > TRIES:
@@ -232,7 +232,7 @@ class InboxWorker:
         await slow()
 
     async def _finish(self, received: Received, error: str, message: Text | None) -> None:
-        """Say how it ended, where that is not said yet, and mark it done: as soon as the records allow."""
+        """Send the outstanding message and mark the update done, as soon as the records allow."""
         rest_s = FIRST_REST_S
         while True:
             try:
@@ -251,13 +251,13 @@ class InboxWorker:
 
 
 class Polling:
-    """Asks Telegram for updates; the offset moves only after they are committed."""
+    """Polls Telegram for updates; the offset moves only after they are stored."""
 
     def __init__(self, client: TelegramClient, reception: InboxWorker) -> None:
         self._client = client
         self._reception = reception
         self.problem = ""
-        """What keeps Telegram from being heard; empty: nothing."""
+        """The reason why no updates are received; empty when they are."""
 
     async def run(self) -> None:
         """Poll until cancelled. Raises SettingsError when Telegram refuses the token."""
@@ -312,7 +312,7 @@ def _update(bot_id: int, raw: Mapping[str, object]) -> Update | None:
 
 
 def _mark(raw: Mapping[str, object]) -> str:
-    """What tells two updates of one number apart: the callback's id, or the message's date."""
+    """Mark that tells two updates of one number apart: the callback's id, or the message's date."""
     query = raw.get("callback_query")
     if isinstance(query, Mapping):
         return str(query.get("id", ""))

@@ -1,4 +1,4 @@
-"""Decides what a message is: whose, an order or not, a command, free text, or nothing for us."""
+"""Routes updates: taps, commands and free text of known people; everything else is refused or ignored."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Talk(Protocol):
     """Answers free text."""
 
     def answer(self, ask: CommandContext) -> Slow:
-        """The work of answering `ask.words`, to be done beside the others."""
+        """Return the work that answers `ask.words`, to run beside the others."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class RouterDeps:
-    """What the router hands on to."""
+    """Dependencies of the router."""
 
     face: BotDeps
     client: TelegramClient
@@ -55,7 +55,7 @@ class RouterDeps:
 
 
 class Router:
-    """Handles one update after the other; slow answers are given back."""
+    """Handles one update at a time; slow answers are returned as work."""
 
     def __init__(self, parts: RouterDeps) -> None:
         self._parts = parts
@@ -74,7 +74,7 @@ class Router:
         return None  # edits, channel posts and kinds of updates that nobody asked for
 
     async def tell(self, received: Received, message: Text, *, is_interim: bool = False) -> None:
-        """Say something about an order to whoever gave it; strangers hear nothing."""
+        """Send a message about a command to the person who sent it; strangers get nothing."""
         ask = await self._ask_of(Update.de_json(received.update.payload, self._parts.client.bot), received)
         if ask is None:
             return
@@ -138,7 +138,7 @@ class Router:
         )
 
     async def _incident_of(self, message: Message) -> int | None:
-        """The incident whose card, or whose page, was replied to."""
+        """The incident whose card or page the message replies to."""
         replied = message.reply_to_message
         if replied is None or replied.from_user is None or replied.from_user.id != self._parts.client.bot_id:
             return None
@@ -167,13 +167,13 @@ class Router:
         return await self.run(ask.for_command(name, rest.strip()), found)
 
     async def run(self, ask: CommandContext, command: Command) -> Slow | None:
-        """Answer one command, with what goes wrong explained."""
+        """Run one command; an error is explained in the chat."""
         return await self._parts.taps.run(ask, command)
 
-    # -- who may not -------------------------------------------------------------------------------------------------
+    # -- not authorised ----------------------------------------------------------------------------------------------
 
     async def _no_order(self, message: Message, why: NoOrder, received: Received) -> None:
-        """Tell a known person why their command does not count; everybody else hears nothing."""
+        """Explain to a known person why their command is ignored; nobody else gets a reply."""
         if not (message.text or "").startswith("/") or message.from_user is None:
             return
         if why in (NoOrder.NOBODY, NoOrder.BOT):
@@ -190,7 +190,7 @@ class Router:
         await self._parts.answering.give(ask, said(text(f"access.{why}"), Tone.BAD))
 
     async def _stranger(self, message: Message, user: User, received: Received) -> None:
-        """Silence in groups; in private the way in, for whoever brings a token, and one short refusal an hour."""
+        """Ignore a stranger in groups; in private, enrol one with a token, and refuse others at most once an hour."""
         if message.chat.type != ChatType.PRIVATE:
             return
         match = COMMAND_PATTERN.fullmatch((message.text or "").strip())
@@ -219,7 +219,7 @@ class Router:
         return await self._face.changed.language(chat.id) or self._face.settings.language
 
     def _is_for_us(self, message: Message) -> bool:
-        """In groups only what is said to us: a reply to us, or our name in it."""
+        """Return whether a message is for the bot: in private, in reply to it, or with its name."""
         if message.chat.type == ChatType.PRIVATE:
             return True
         replied = message.reply_to_message
@@ -228,7 +228,7 @@ class Router:
         return f"@{self._parts.client.username}".lower() in (message.text or "").lower()
 
     async def _membership(self, event: ChatMemberUpdated) -> None:
-        """Stay in a group only where an admin brought us, or the settings name it."""
+        """Leave a group unless an admin added the bot or the settings name it."""
         if event.chat.type == ChatType.PRIVATE:
             return
         if event.new_chat_member.status not in (ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR):
@@ -245,7 +245,7 @@ class Router:
 
 
 def place_of(message: Message) -> ChatLocation:
-    """Where a message was written."""
+    """Chat and thread of a message."""
     thread = message.message_thread_id if message.is_topic_message else None
     return ChatLocation(chat_id=message.chat.id, thread_id=thread, is_private=message.chat.type == ChatType.PRIVATE)
 

@@ -1,4 +1,4 @@
-"""Updates by webhook: a route on the one web application that answers only after the update is committed."""
+"""Receives updates by webhook: a route of the web application that answers only after the update is stored."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from core.settings import TelegramSettings
 
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 BODY_LIMIT_BYTES = 512 * 1024
-"""A Telegram update is far below."""
+"""Far above any Telegram update."""
 CONNECTIONS = 20
 log = structlog.get_logger(__name__)
 
 
 class TelegramWebhook:
-    """Takes Telegram's posts; whoever does not bring the secret learns nothing."""
+    """Receives Telegram's requests; one without the secret gets 404."""
 
     def __init__(self, url: str, secret: str, reception: InboxWorker) -> None:
         self._secret = secret
@@ -33,7 +33,7 @@ class TelegramWebhook:
 
     @classmethod
     def wanted(cls, settings: TelegramSettings, reception: InboxWorker) -> TelegramWebhook | None:
-        """The webhook of the settings; None: they want polling."""
+        """Build the configured webhook; None: the settings use polling."""
         if settings.webhook_url is None:
             return None
         if settings.webhook_secret is None:
@@ -48,7 +48,7 @@ class TelegramWebhook:
         application.router.add_post(self.path, self._take)
 
     async def register(self, client: TelegramClient) -> None:
-        """Tell Telegram where to post."""
+        """Register the webhook with Telegram."""
         await client.bot.set_webhook(
             self._url,
             secret_token=self._secret,

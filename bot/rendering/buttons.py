@@ -1,4 +1,4 @@
-"""What the buttons carry: typed payloads, packed within Telegram's 64 bytes and read back without trust."""
+"""Payloads of buttons: typed, packed within Telegram's 64 bytes, parsed without trust."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PayloadTooLong(GuardianError):
 
 @dataclass(frozen=True, kw_only=True)
 class Payload:
-    """One kind of button; its fields are strings or whole numbers without a colon."""
+    """Payload of one kind of button; its fields are strings or whole numbers without a colon."""
 
     code: ClassVar[str] = ""
 
@@ -35,7 +35,7 @@ class Payload:
         _kinds[cls.code] = cls
 
     def pack(self) -> str:
-        """The callback data; raises PayloadTooLong beyond 64 bytes."""
+        """Pack into callback data; raises PayloadTooLong beyond 64 bytes."""
         packed = ":".join([self.code, *(str(getattr(self, field.name)) for field in fields(self))])
         if len(packed.encode()) > PAYLOAD_LIMIT:
             raise PayloadTooLong(f"the button {packed!r} takes {len(packed.encode())} bytes of {PAYLOAD_LIMIT}")
@@ -43,7 +43,7 @@ class Payload:
 
     @classmethod
     def read(cls, parts: list[str]) -> Self | None:
-        """The payload of these fields, or None when they do not fit."""
+        """Parse the fields; None when they do not fit."""
         wanted = fields(cls)
         if len(parts) != len(wanted):
             return None
@@ -60,7 +60,7 @@ class Payload:
 
 @dataclass(frozen=True, kw_only=True)
 class Approve(Payload):
-    """Yes to one question, by somebody who saw so many confirmations."""
+    """Approve one approval; `seen` counts the confirmations that the button showed."""
 
     code: ClassVar[str] = "ap"
     approval_id: str
@@ -69,7 +69,7 @@ class Approve(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class Deny(Payload):
-    """No to one question."""
+    """Deny one approval."""
 
     code: ClassVar[str] = "dn"
     approval_id: str
@@ -77,7 +77,7 @@ class Deny(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class ApproveAll(Payload):
-    """Yes to exactly the questions that the digest stands for."""
+    """Approve exactly the approvals that the digest stands for."""
 
     code: ClassVar[str] = "aa"
     incident_id: int
@@ -86,7 +86,7 @@ class ApproveAll(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class DenyAll(Payload):
-    """No to every open question of an incident."""
+    """Deny every pending approval of an incident."""
 
     code: ClassVar[str] = "da"
     incident_id: int
@@ -118,7 +118,7 @@ class IncidentMetrics(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class SilenceIncident(Payload):
-    """Quiet for the service for an hour."""
+    """Mute the service for an hour."""
 
     code: ClassVar[str] = "si"
     incident_id: int
@@ -126,7 +126,7 @@ class SilenceIncident(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class TakeIncident(Payload):
-    """I take it."""
+    """Acknowledge the incident: the presser takes it."""
 
     code: ClassVar[str] = "tk"
     incident_id: int
@@ -134,7 +134,7 @@ class TakeIncident(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class CloseIncident(Payload):
-    """Close it by hand: asks for the reason."""
+    """Close the incident by hand; the bot asks for the reason."""
 
     code: ClassVar[str] = "cl"
     incident_id: int
@@ -142,7 +142,7 @@ class CloseIncident(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class Again(Payload):
-    """A command with other words; what it means stands in the records under the token."""
+    """Run the command stored under the token, with the message."""
 
     code: ClassVar[str] = "go"
     token: str
@@ -157,14 +157,14 @@ class Cancel(Payload):
 
 
 def read(data: str | None) -> Payload | None:
-    """The payload of callback data, or None when no button of ours looks like that."""
+    """Parse callback data; None when it belongs to no button of ours."""
     code, _, rest = (data or "").partition(":")
     kind = _kinds.get(code)
     return kind.read(rest.split(":")) if kind and code and len((data or "").encode()) <= PAYLOAD_LIMIT else None
 
 
 def payload_of(button: CardButton) -> Payload:
-    """What a card's button carries. A command's button carries its token as subject."""
+    """Build the payload of a card's button; a command's button carries its token as subject."""
     if button.press is ButtonAction.APPROVE:
         return Approve(approval_id=button.subject, seen=int(button.detail or 0))
     if button.press is ButtonAction.DENY:
@@ -191,7 +191,7 @@ _OF_INCIDENT: dict[ButtonAction, Callable[..., Payload]] = {
 
 
 def keyboard(card: Card, texts: Texts, language: Language) -> list[list[dict[str, str]]]:
-    """The card's buttons as the Bot API spells them, plain JSON for the outbox."""
+    """The card's buttons as JSON of the Bot API, for the outbox."""
     return [[_button(button, texts, language) for button in row] for row in card.buttons]
 
 

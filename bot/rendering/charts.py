@@ -23,12 +23,12 @@ BLUE, GREEN, ORANGE, VIOLET, RED = "#2f6fde", "#1f9d68", "#d9822b", "#8256d0", "
 SIZE_INCHES, DOTS_PER_INCH = (8.4, 8.6), 110
 """924 × 946 dots: sharp on a phone, within the 10 MB and the ratio of sendPhoto."""
 GAP_FACTOR = 3.0
-"""A hole longer than this many usual steps is left open instead of being bridged by a line."""
+"""A gap longer than this many usual steps is left open instead of being bridged by a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """Something that happened, drawn as a vertical line."""
+    """An event, drawn as a vertical line."""
 
     at_s: float
     label: str
@@ -56,7 +56,7 @@ class ChartData:
     marks: list[Mark] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """What the program reads."""
+        """Encode for the drawing program's standard input."""
         return json.dumps(asdict(self))
 
 
@@ -72,7 +72,7 @@ def rates(at_s: Sequence[float], counters: Sequence[float]) -> list[float]:
 
 
 def draw(data: ChartData) -> bytes:
-    """The PNG."""
+    """Draw the chart as a PNG."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -103,7 +103,7 @@ def draw(data: ChartData) -> bytes:
 
 
 def _broken(data: ChartData, values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The points with a hole where nothing was measured."""
+    """Points with a gap where nothing was measured."""
     steps = sorted(later - earlier for earlier, later in zip(data.at_s, data.at_s[1:], strict=False))
     usual = steps[len(steps) // 2] if steps else 0.0
     at: list[float] = []
@@ -200,7 +200,7 @@ def _amount(value: float) -> str:
 
 
 def main() -> None:
-    """Read, draw, write."""
+    """Read the data, draw the chart, write the PNG."""
     raw = json.load(sys.stdin)
     marks = [Mark(**mark) for mark in raw.pop("marks")]
     sys.stdout.buffer.write(draw(ChartData(**raw, marks=marks)))

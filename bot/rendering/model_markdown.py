@@ -1,4 +1,4 @@
-"""Reads the little Markdown that a model writes into lines of a card; what it does not know stays as it is."""
+"""Parses the simple Markdown that models write into blocks of a card; unknown markup stays as it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FENCE = re.compile(r"\s*```")
 
 
 def blocks(words: str) -> list[Block]:
-    """The blocks of a text: paragraphs, bullets, headings, and code between fences."""
+    """Blocks of a text: paragraphs, bullets, headings, and code between fences."""
     return list(_blocks(words.strip().splitlines()))
 
 

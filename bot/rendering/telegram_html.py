@@ -1,4 +1,4 @@
-"""Turns a card into Telegram's HTML, within a message's limits, and into plain text for when the HTML is refused."""
+"""Renders a card as Telegram's HTML within a message's limits, and as plain text in case the HTML is refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Rendered:
 
 
 def render(card: Card, texts: Texts, language: Language, limit: int = MESSAGE_LIMIT) -> Rendered:
-    """The card in a language. What does not fit is cut where no entity is open: details first, then whole lines."""
+    """Render the card in a language. What does not fit is cut outside of entities: details first, then whole lines."""
     pieces = [_said(block, texts, language) for block in card.blocks]
     pieces = _fit(pieces, limit)
     return Rendered(
@@ -63,12 +63,12 @@ def render(card: Card, texts: Texts, language: Language, limit: int = MESSAGE_LI
 
 
 def units(text: str) -> int:
-    """Its length in UTF-16 units, as Telegram measures offsets."""
+    """Length in UTF-16 units, as Telegram measures offsets."""
     return len(text) + sum(1 for char in text if ord(char) > 0xFFFF)
 
 
 def cut(text: str, limit: int, *, keep_end: bool = False) -> str:
-    """The text within `limit` UTF-16 units, its loss marked with an ellipsis."""
+    """Cut the text to `limit` UTF-16 units, its loss marked with an ellipsis."""
     if units(text) <= limit:
         return text
     if limit <= 1:
@@ -83,7 +83,7 @@ def cut(text: str, limit: int, *, keep_end: bool = False) -> str:
 
 
 def split(text: str, limit: int = MESSAGE_LIMIT) -> list[str]:
-    """Plain text in parts of at most `limit` units, broken at paragraphs, lines, or words where there are any."""
+    """Split plain text into parts of at most `limit` units, at paragraphs, lines or words where possible."""
     parts = []
     rest = text.strip()
     while units(rest) > limit:
@@ -99,7 +99,7 @@ def split(text: str, limit: int = MESSAGE_LIMIT) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Said:
-    """A block whose words are in a language."""
+    """A block rendered in a language."""
 
     block: Block
     spans: tuple[tuple[str, TextStyle], ...] = ()
@@ -170,7 +170,7 @@ def _shorten(piece: _Said, room: int) -> _Said:
 
 
 def _whole(pieces: Sequence[_Said], limit: int) -> Iterator[_Said]:
-    """Drop what is still too much from the end: a line is cut at its last piece that fits."""
+    """Cut at the end what is still too much: a line at its last piece that fits."""
     room = limit
     for piece in pieces:
         if piece.units <= room:
@@ -207,10 +207,10 @@ def _html(piece: _Said) -> str:
 
 
 OPEN_DIFF = 24
-"""A diff of so few lines is shown open: it is what somebody is asked about."""
+"""Most lines of a diff shown open: it is what a person approves."""
 SHORT_CODE = 4
 NARROW_CODE = 44
-"""Code of so few lines, each as wide as a phone's screen, is shown open and in a fixed width."""
+"""Code with at most so many lines, each as wide as a phone's screen, is shown open in a fixed-width font."""
 
 
 def _tagged(words: str, style: TextStyle) -> str:
