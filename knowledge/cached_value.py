@@ -1,4 +1,4 @@
-"""A value of the records that is read once and kept in memory until somebody writes it."""
+"""A value read from the records once and kept in memory until it is written."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """Reads with `load`, and again after `forget`; whoever writes calls that once it is committed.
+    """Caches what `load` reads until `forget`, which is called after each committed write.
 
-    Where other processes write too (`is_shared`) nothing is kept. A read that overlaps a write is not kept either.
+    Nothing is cached where other processes write too (`is_shared`), nor from a read that overlaps a write.
     """
 
     def __init__(self, load: Callable[[], Awaitable[T]], *, is_shared: bool) -> None:
@@ -21,7 +21,7 @@ class Kept(Generic[T]):
         self._value: T | None = None
 
     async def get(self) -> T:
-        """The value as it is now."""
+        """The current value."""
         if self._value is not None:
             return self._value
         writes = self._writes
@@ -31,6 +31,6 @@ class Kept(Generic[T]):
         return value
 
     def forget(self) -> None:
-        """It was written."""
+        """Drop the cached value: it was written."""
         self._writes += 1
         self._value = None

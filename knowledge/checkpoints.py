@@ -43,7 +43,7 @@ class Checkpoints:
         self._opening = asyncio.Lock()
 
     async def saver(self) -> BaseCheckpointSaver[Any]:
-        """LangGraph's store, its tables made."""
+        """LangGraph's store, opened on first use, with its tables."""
         async with self._opening:
             if self._saver is None:
                 os.environ[STRICT] = "true"  # read when LangGraph is loaded: only plain types may come back
@@ -54,7 +54,7 @@ class Checkpoints:
             return self._saver
 
     async def close(self) -> None:
-        """Let go of it; nothing happens where it was never opened."""
+        """Close the store, if it was opened."""
         await self._stack.aclose()
         self._saver = None
 
@@ -79,7 +79,7 @@ class Checkpoints:
                 await _shrink(saver.conn)
 
     async def make_shrinkable(self) -> None:
-        """Rewrite a file that was made without the means to shrink, once; quick when few threads are left in it."""
+        """Rewrite a file that was created without auto_vacuum, once; quick when few threads are left in it."""
         if not self._database.is_sqlite or not self._path.exists():
             return
         saver: Any = await self.saver()
@@ -128,11 +128,11 @@ async def _on_postgres(plain_url: str) -> AsyncIterator[BaseCheckpointSaver[Any]
 
 
 async def _set_up(plain_url: str) -> None:
-    """One worker at a time makes the tables.
+    """Create the tables, one worker at a time.
 
-    It creates indexes CONCURRENTLY, which waits for every open transaction, a statement that waits for a lock included:
-    so the lock is the session's, each statement commits, and the others ask again instead of waiting inside the server.
-    https://github.com/langchain-ai/langgraph/issues/7630
+    That creates indexes CONCURRENTLY, which waits for every open transaction, a statement that waits for a lock
+    included: so the lock is the session's, each statement commits, and the others poll instead of waiting inside the
+    server. https://github.com/langchain-ai/langgraph/issues/7630
     """
     import psycopg
     from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
@@ -155,7 +155,7 @@ async def _is_ours(connection: psycopg.AsyncConnection[Any]) -> bool:
 
 
 def _load(is_sqlite: bool) -> None:
-    """Import in a thread what the loop would stand still for."""
+    """Import LangGraph's store; slow, so call it in a thread."""
     if is_sqlite:
         import langgraph.checkpoint.sqlite.aio
     else:

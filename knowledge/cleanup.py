@@ -1,4 +1,4 @@
-"""The clean-up: forgets once a day what is long over, in small transactions that keep nobody waiting."""
+"""The daily clean-up: deletes old rows in small transactions that block nobody."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ EVERY = timedelta(days=1)
 DONE_AT = "cleanup.done_at"
 """The setting that holds when the last clean-up ended."""
 BATCH = 200
-"""Rows a transaction."""
+"""Rows per transaction."""
 PAUSE_S = 0.02
-"""Between two transactions: others write too."""
+"""Pause between two transactions: others write too."""
 log = structlog.get_logger(__name__)
 
 
 class Cleanup:
-    """Walks all tables and the graph's threads by the retention that is stated for each."""
+    """Deletes old rows of every table by its retention, and the graph's unused threads."""
 
     def __init__(self, database: Database, checkpoints: Checkpoints, settings: RetentionSettings, clock: Clock) -> None:
         self._database = database
@@ -39,7 +39,7 @@ class Cleanup:
         self._records = SettingRecords(database, clock)
 
     async def run_if_due(self) -> bool:
-        """Clean up where the last time is a day ago, or there was none; says whether it did."""
+        """Clean up if the last time is a day ago, or there was none; returns whether it did."""
         done_at = await self._records.get(DONE_AT)
         if isinstance(done_at, str) and self._clock.now() - datetime.fromisoformat(done_at) < EVERY:
             return False
@@ -47,7 +47,7 @@ class Cleanup:
         return True
 
     async def run(self) -> dict[str, int]:
-        """Clean up now; how many rows of which table went, and how many threads of the graph."""
+        """Clean up now; returns the number of deleted rows by table, and of the graph's threads as `threads`."""
         cutoffs = Cutoffs.at(self._clock.now(), self._settings)
         gone = {
             name: await self._forget(metadata.tables[name], one.due(cutoffs))
@@ -75,7 +75,7 @@ class Cleanup:
             await asyncio.sleep(PAUSE_S)
 
     async def _forget_threads(self) -> int:
-        """Those that a death left between the end of an incident and the end of its run."""
+        """Delete threads that a crash left between the end of an incident and the end of its run."""
         threads = await self._checkpoints.threads()  # first: one that begins after this is in neither list
         async with self._database.read() as connection:
             unfinished = select(runs.c.key).where(runs.c.state.in_(UNFINISHED))

@@ -28,18 +28,18 @@ def _adapter(kind: type) -> TypeAdapter[object]:
 
 
 def warm(*kinds: type) -> None:
-    """Build what reading and writing these kinds takes; blocks some ten milliseconds each, so call it in a thread."""
+    """Build the adapters of these kinds; blocks some ten milliseconds each, so call it in a thread."""
     for kind in kinds:
         _adapter(kind)
 
 
 def pack(value: object) -> str:
-    """A dataclass of the core as JSON text."""
+    """Encode a dataclass of the core as JSON text."""
     return _adapter(type(value)).dump_json(value).decode()
 
 
 def unpack(kind: type[T], raw: str, *, what: str) -> T:
-    """What `pack` wrote; raises RecordUnreadable, naming `what`, when a field is missing or of another type."""
+    """Decode the text of `pack`; raises RecordUnreadable, naming `what`, if a field is missing or has another type."""
     from pydantic import ValidationError
 
     try:

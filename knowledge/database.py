@@ -17,7 +17,7 @@ from core.errors import SettingsError, SystemUnavailable
 from knowledge.schema import bring_up_to_date
 
 WAIT_S = 30.0
-"""How long a transaction waits for its turn."""
+"""Longest wait of a transaction for its turn."""
 READERS = 3
 """Reading connections on SQLite; each is a thread."""
 POSTGRES_CONNECTIONS = 8
@@ -74,13 +74,13 @@ class Database:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         await self._reader.dispose()
         await self._writer.dispose()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for looking; each statement sees what is committed by then."""
+        """A connection for reading; each statement sees what is committed by then."""
         with _translated():
             async with self._reader.connect() as connection:
                 yield connection
@@ -94,7 +94,7 @@ class Database:
 
     @property
     def plain_url(self) -> str:
-        """PostgreSQL's own spelling of the address, password included, for drivers other than SQLAlchemy."""
+        """The address as a PostgreSQL URL, password included, for drivers other than SQLAlchemy."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def _open_sqlite(self, connections: int) -> AsyncEngine:
@@ -118,7 +118,7 @@ class Database:
 
 
 class _translated:
-    """Turns the driver's "not there" errors into SystemUnavailable."""
+    """Translates the driver's connection errors into SystemUnavailable."""
 
     def __enter__(self) -> None:
         return None

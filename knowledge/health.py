@@ -1,4 +1,4 @@
-"""Can the records be opened and written, is the key the right one, is there room on the disk?"""
+"""Checks the records for `infraguardian check`: database, encryption key, free disk space."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEGABYTE = 1024 * 1024
 
 
 async def check(settings: Settings, clock: Clock) -> AsyncIterator[CheckLine]:
-    """Database and key, then the disk; opening the records brings their schema up to date."""
+    """Check database and key, then the disk; opening the records migrates their schema."""
     try:
         async with Knowledge(settings, clock) as knowledge:
             stats = await knowledge.stats()
@@ -38,7 +38,7 @@ async def check(settings: Settings, clock: Clock) -> AsyncIterator[CheckLine]:
 
 
 def _disk(data_dir: Path) -> CheckLine:
-    """Room where the records are, in MB."""
+    """Check the free space where the records are, in MB."""
     existing = next(path for path in (data_dir.resolve(), *data_dir.resolve().parents) if path.exists())
     free_mb = shutil.disk_usage(existing).free // MEGABYTE
     name = text("check.disk", where=str(data_dir), free=free_mb)

@@ -1,4 +1,4 @@
-"""The `history` actions: what was measured and what happened, as the model, the rules and people may ask for it."""
+"""The `history` actions: measurements, past incidents and lessons, for the model, the rules and people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_WINDOW = timedelta(days=30)
 
 
 def parse_window(window: str) -> timedelta:
-    """`90s`, `30m`, `2h`, `7d` as a time span; raises ValueError that says what is expected."""
+    """Parse `90s`, `30m`, `2h` or `7d`; raises ValueError naming the expected form."""
     match = WINDOW.fullmatch(window.strip().lower())
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{window!r} is not a time window; write a number and s, m, h or d, like 30m or 2h")
@@ -34,12 +34,12 @@ def parse_window(window: str) -> timedelta:
 
 
 class StatsHistoryParams(Params):
-    """Whose resources, over how long."""
+    """Parameters of `history.stats`: a container and a window."""
 
     container: str
     """Container as `host/name`, or its name alone."""
     window: str = "2h"
-    """How far back: 30m, 2h, 7d."""
+    """Length of the window up to now: 30m, 2h, 7d."""
 
     @field_validator("window")
     @classmethod
@@ -53,7 +53,7 @@ class StatsHistoryParams(Params):
 
 
 class IncidentsParams(Params):
-    """Which incidents."""
+    """Parameters of `history.incidents`: a stack or service, and a window."""
 
     stack: str | None = None
     service: str | None = None
@@ -68,7 +68,7 @@ class IncidentsParams(Params):
 
 
 class SimilarParams(Params):
-    """What to look for."""
+    """Parameters of `history.similar`: a description to compare with."""
 
     text: Annotated[str, Field(min_length=1, max_length=4000)]
     stack: str | None = None
@@ -76,7 +76,7 @@ class SimilarParams(Params):
 
 
 class Recall(Protocol):
-    """The incident memory, as far as this needs it."""
+    """The part of the incident memory that these actions need."""
 
     async def recall(self, text: str, k: int = 3, *, stack: str | None = None) -> Sequence[LessonMatch]:
         """The lessons most like the text, best first."""
@@ -84,16 +84,16 @@ class Recall(Protocol):
 
 
 class LessonMatch(Protocol):
-    """A lesson that came back."""
+    """A lesson found in the memory."""
 
     @property
     def lesson(self) -> Lesson:
-        """What it says."""
+        """The lesson itself."""
         ...
 
     @property
     def score(self) -> float:
-        """How near it is, 0–1."""
+        """Likeness, 0–1."""
         ...
 
 
@@ -168,7 +168,7 @@ class HistoryToolset(Toolset):
         return Result(message=text("history.similar.found", count=len(rows)), data={"lessons": rows}, query=query)
 
     def _limit_bytes(self, ref: str, points: Sequence[SeriesPoint]) -> float:
-        """Its own limit, 0 for none; of a container that is gone what it had, which may be the host's whole memory."""
+        """Memory limit of a container, 0: none; of one that is gone its last, which may be the host's whole memory."""
         known = self._inventory().container(ref)
         return known.memory_limit_bytes if known else points[-1].memory_limit_bytes
 

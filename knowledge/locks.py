@@ -1,4 +1,4 @@
-"""One call at a time per target: inside one process by asyncio, across workers by PostgreSQL's advisory locks."""
+"""Locks for one call at a time per target: asyncio in one process, PostgreSQL's advisory locks across workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lock_number(name: str) -> int:
 
 
 class LocalLocks:
-    """core.ports.Locks for one process."""
+    """core.actions.calls.Locks for one process."""
 
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}
@@ -53,7 +53,7 @@ class LocalLocks:
 
 
 class PostgresLocks:
-    """core.ports.Locks across workers: a session lock on a connection of its own, so that its death frees the lock."""
+    """core.actions.calls.Locks across workers: a session lock on its own connection, freed when that dies."""
 
     def __init__(self, plain_url: str) -> None:
         self._url = plain_url

@@ -1,4 +1,4 @@
-"""One program per data directory: two would each carry out the same approved calls."""
+"""Lock on the data directory: two programs would each carry out the same approved calls."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from core.errors import SettingsError
 
 LOCK_FILE = "guardian.lock"
 PATIENCE_S = 3.0
-"""A predecessor that is just ending gets this long."""
+"""Wait for a predecessor that is just ending."""
 LOOK_S = 0.1
 
 
 class Ownership:
-    """`async with Ownership(data_dir)`: nobody else may enter it; the kernel ends it with the process, however it dies.
+    """Locks the data directory inside `async with Ownership(data_dir)`; the kernel frees it however the process ends.
 
     Raises SettingsError when another process has it, or it cannot be written.
     """

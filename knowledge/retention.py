@@ -1,4 +1,4 @@
-"""How long the rows of each table are kept: one statement a table, read by the clean-up."""
+"""Retention of the tables: one condition per table, read by the clean-up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Due = ColumnElement[bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Cutoffs:
-    """The moments before which rows are old enough to go."""
+    """Moments before which rows are old enough to be deleted."""
 
     history: datetime
     undo: datetime
@@ -45,7 +45,7 @@ class Cutoffs:
 
     @classmethod
     def at(cls, now: datetime, settings: RetentionSettings) -> Self:
-        """As the settings say."""
+        """Compute the cutoffs from the settings."""
         return cls(
             history=now - timedelta(days=settings.history_days),
             undo=now - timedelta(days=settings.undo_days),
@@ -56,11 +56,11 @@ class Cutoffs:
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """What ends the rows of a table."""
+    """Retention of one table."""
 
     why: str
     due: Callable[[Cutoffs], Due] | None = None
-    """Which rows may go now; None: the clean-up leaves this table alone, and `why` says what bounds it."""
+    """Condition of the rows to delete; None: the clean-up skips this table, and `why` says what bounds it."""
 
 
 def _exists_for(incident_id: Column[Any]) -> Due:
@@ -172,4 +172,4 @@ RETENTION: Mapping[str, Retention] = {
     "deploys": Retention(why="history_days after the order; one without a verdict never", due=_deploys),
     "versions": Retention(why="versions_kept of a stack, and the last one that held: trimmed where they are added"),
 }
-"""By table, in the order in which they are cleaned: what others refer to goes first, and takes them with it."""
+"""Retention by table, in the order of the clean-up: a table that others refer to goes before them."""

@@ -29,7 +29,7 @@ COMPRESSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Grain:
-    """How fine, and for how long."""
+    """Resolution of measurements, and how long they are kept."""
 
     seconds: int
     """0: each round as it was measured."""
@@ -41,7 +41,7 @@ MINUTES = Grain(seconds=60, kept=timedelta(days=1))
 TENS = Grain(seconds=600, kept=timedelta(days=30))
 ROLLED = (MINUTES, TENS)
 SLACK = timedelta(minutes=2)
-"""Rows live this much longer than they are asked for: a question takes its moment before the answer is read."""
+"""Extra lifetime of rows: a window is fixed a moment before it is read."""
 
 
 class _Sum:
@@ -64,7 +64,7 @@ class _Sum:
         self.count += 1
 
     def row(self) -> list[float]:
-        """Means of what goes up and down, the highest memory, the last of the rest."""
+        """Means of CPU and memory, the highest memory, the last of the rest."""
         values = self.values[:]
         values[CPU] /= self.count
         values[MEMORY] /= self.count
@@ -80,7 +80,7 @@ class _Bucket:
 
 
 class RecordedSeries:
-    """core.ports.Series over the database.
+    """core.monitoring.usage_series.Series over the database.
 
     A round of a host is one row: the containers' numbers beside their ids, packed. The spans that are under way are
     summed in memory and written when they end; after a restart they are summed again from the finer rows.
@@ -96,7 +96,7 @@ class RecordedSeries:
         self._turn = asyncio.Lock()
 
     async def add(self, host: str, samples: dict[str, Sample]) -> None:
-        """One round of a host, by container name."""
+        """Store one round of a host's samples, by container name."""
         if not samples:
             return
         async with self._turn:
@@ -152,7 +152,7 @@ class RecordedSeries:
             return (await connection.execute(query)).scalar_one_or_none()
 
     async def _learn_ids(self, refs: Iterable[str]) -> None:
-        """Give new containers a number; once a day note who is still there, and forget who is long gone."""
+        """Number new containers; once a day note which still exist, and delete those long gone."""
         now = self._clock.now()
         if self._ids_of != now.date():
             self._ids, self._ids_of = {}, now.date()
@@ -211,7 +211,7 @@ class RecordedSeries:
     # -- rows ------------------------------------------------------------------------------------------------------
 
     async def _put(self, connection: AsyncConnection, grain_s: int, host: str, at_s: int, points: bytes) -> None:
-        """A span that was cut by a restart is written twice: the later, fuller one stays."""
+        """Write a span; one cut by a restart is written twice: the later, fuller one stays."""
         key = (series.c.grain_s == grain_s, series.c.host == host, series.c.at_s == at_s)
         await connection.execute(delete(series).where(*key))
         await connection.execute(insert(series).values(grain_s=grain_s, host=host, at_s=at_s, points=points))

@@ -1,4 +1,4 @@
-"""Everything that outlives the process, opened together: what the composition root hands out."""
+"""Opens all stores that outlive the process, for the composition root."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ from knowledge.vault import Vault, load_key
 RECORDS_FILE = "guardian.db"
 KEY_CHECK = "vault.check"
 VERSIONS_KEPT = 20
-"""Of a stack, where no platform is configured that says how many."""
+"""Versions kept per stack where no platform is configured."""
 
 
 class Knowledge:
-    """`async with Knowledge(settings, clock) as knowledge`: the records, migrated and checked."""
+    """The records, migrated and checked, inside `async with Knowledge(settings, clock) as knowledge`."""
 
     def __init__(self, settings: Settings, clock: Clock, *, database: Database | None = None) -> None:
-        """`database`: another one than that of the settings."""
+        """`database`: used instead of that of the settings."""
         self._settings = settings
         self._clock = clock
         self._stack = AsyncExitStack()
@@ -110,7 +110,7 @@ class Knowledge:
         await self._stack.aclose()
 
     def facts(self, inventory: Callable[[], Inventory]) -> RecordedFacts:
-        """core.ports.PolicyFacts over these records and what the watchers see."""
+        """core.actions.calls.PolicyFacts over these records and what the watchers see."""
         sources = FactSources(
             database=self.database,
             ledger=self.ledger,
@@ -123,7 +123,7 @@ class Knowledge:
         return RecordedFacts(sources, inventory)
 
     async def stats(self) -> Stats:
-        """How much is kept."""
+        """Rows by table, and sizes in bytes."""
         rows: dict[str, int] = {}
         async with self.database.read() as connection:
             for table in metadata.sorted_tables:
@@ -142,7 +142,7 @@ class Knowledge:
         )
 
     async def _check_key(self) -> None:
-        """Fail now, not at the first undo, where the key is not the one that the secrets were written with."""
+        """Raise SettingsError now, not at the first undo, if the secrets were written with another key."""
         seen = await self.settings.get(KEY_CHECK)
         if seen is None:
             await self.settings.put(KEY_CHECK, self.vault.seal({"ok": True}).decode(), by="guardian")
@@ -152,7 +152,7 @@ class Knowledge:
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """How much is kept."""
+    """Rows by table, and sizes in bytes."""
 
     database: str
     """Its address, password hidden."""
@@ -175,7 +175,7 @@ def _file_size(path: Path) -> int:
 
 
 def _sizes(data_dir: Path) -> dict[str, int]:
-    """Bytes of what lies in the data directory, by first name; a journal counts with its file."""
+    """Sizes in bytes in the data directory, by first path component; a journal counts with its file."""
     found: dict[str, int] = {}
     for path in data_dir.rglob("*"):
         if path.is_file():

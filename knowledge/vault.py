@@ -28,11 +28,11 @@ class Vault:
         self._opened: Fernet | None = None
 
     def seal(self, value: JsonObject) -> bytes:
-        """The value, encrypted and authenticated."""
+        """Encrypt and authenticate a value."""
         return self._fernet().encrypt(json.dumps(value, separators=(",", ":")).encode())
 
     def open(self, secret: bytes, *, what: str) -> JsonObject:
-        """What `seal` took; raises SettingsError, naming `what`, when the key is another one."""
+        """Decrypt a value of `seal`; raises SettingsError, naming `what`, if it was encrypted with another key."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -52,9 +52,9 @@ class Vault:
 
 
 def load_key(configured: str | None, data_dir: Path) -> bytes:
-    """The key from the settings (a Fernet key, or any passphrase of 12 characters), else from its file, made if new.
+    """Load the key: from the settings (a Fernet key, or a passphrase of 12 characters or more), else from its file.
 
-    Blocks: a passphrase costs about 50 ms on purpose.
+    Makes the file if it is new. Blocks: a passphrase costs about 50 ms on purpose.
     """
     if configured is not None:
         return _from_setting(configured)
@@ -87,7 +87,7 @@ def _read(path: Path) -> bytes:
 
 
 def _make(path: Path) -> bytes:
-    """Write a new key beside and link it in place: a crash leaves either no file or a whole one."""
+    """Write a new key to a draft and link it in place: a crash leaves either no file or a whole one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     key = base64.urlsafe_b64encode(os.urandom(32))
     draft = path.with_name(f"{path.name}.{os.getpid()}")

@@ -215,7 +215,7 @@ class InboxWorker:
             if received.update.update_id not in self._given_up:
                 raise  # the program stops: the update is handled again at the next start
             return "cancelled by a person", None
-        except Exception as problem:  # the boundary of all that people order: they hear of it, and the chat goes on
+        except Exception as problem:  # the boundary of all commands: the person is told, and the chat goes on
             log.exception("an update could not be handled", update=received.update.update_id)
             message = text("chat.cut_off") if limit.expired() else explained(problem)
             return f"{type(problem).__name__}: {problem}", message

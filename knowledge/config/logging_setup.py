@@ -15,7 +15,7 @@ DEEPEST = 4
 
 
 def configure_logging(level: str, redact: Callable[[str], str]) -> None:
-    """One line an event on standard error: coloured for a terminal, JSON elsewhere."""
+    """Log one line per event to standard error: coloured for a terminal, JSON elsewhere."""
     is_terminal = sys.stderr.isatty()
     renderer: Any = (
         structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Reads the sentences that people read: `core/texts/<language>/*.yml`, nested mappings whose keys join with dots."""
+"""Loads the texts that people read: `core/texts/<language>/*.yml`, nested mappings whose keys join with dots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTS_DIR = Path(__file__).resolve().parents[2] / "core" / "texts"
 
 @cache
 def load_texts() -> Texts:
-    """All sentences of all languages; raises SettingsError naming a file that cannot be read or a key said twice."""
+    """Load all texts of all languages; raises SettingsError naming an unreadable file or a duplicate key."""
     return Texts({language: _language(language) for language in LANGUAGES})
 
 

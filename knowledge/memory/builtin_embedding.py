@@ -12,7 +12,7 @@ from itertools import pairwise
 
 DIMENSIONS = 384
 IDENTITY = "builtin-1"
-"""Grows when the embedding changes: the index is then built again."""
+"""Changed together with the embedding; the index is then rebuilt."""
 LONGEST_TEXT = 8000
 WORD = re.compile(r"[a-z0-9][a-z0-9_.]*")
 STOP = frozenset(
@@ -103,7 +103,7 @@ def words(text: str) -> list[str]:
 
 
 def embed(text: str) -> list[float]:
-    """The text as 384 numbers of length 1: hashed words, word pairs and letter triples, each damped by its count."""
+    """Embed a text as 384 numbers of length 1: hashed words, word pairs, letter triples, each damped by its count."""
     vector = [0.0] * DIMENSIONS
     for feature, count in Counter(_features(words(text))).items():
         digest = zlib.crc32(feature.encode())

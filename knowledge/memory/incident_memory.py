@@ -19,7 +19,7 @@ from knowledge.records.lesson_records import LessonRecords
 
 CANDIDATES = 20
 FUSION = 60
-"""Reciprocal rank fusion's usual constant: how little the first place outweighs the second."""
+"""The usual constant of reciprocal rank fusion: the larger, the less the first place outweighs the second."""
 SCANNED = 1000
 """Latest lessons that are compared one by one where there is no index."""
 EMBEDDED_AT_ONCE = 2 * BATCH
@@ -43,7 +43,7 @@ class Embedder:
 
 @dataclass(frozen=True, kw_only=True)
 class RecalledLesson:
-    """A lesson that came back; `lesson.held` says whether what was done has helped."""
+    """A lesson found by likeness; `lesson.held` says whether its actions helped."""
 
     lesson: Lesson
     score: float
@@ -54,7 +54,7 @@ class RecalledLesson:
 
 @dataclass(frozen=True, kw_only=True)
 class _RecallFilter:
-    """What moves up, what stays out."""
+    """Cause and service that rank higher, and the incident to leave out."""
 
     cause: str | None
     service: str | None
@@ -62,7 +62,7 @@ class _RecallFilter:
 
 
 class IncidentMemory:
-    """Learn and recall. The records are the truth; the vector index is a way to find them.
+    """Learns lessons and recalls them. The records are the truth; the vector index is a way to search them.
 
     Rankings of the built-in embedding, of the model's (while it is up) and of the records (same cause, same service)
     are fused; vectors of different embeddings are never compared. Without an index lessons are compared one by one.
@@ -82,16 +82,16 @@ class IncidentMemory:
         self._embedder = embedder
 
     def use(self, *, embedder: Embedder | None = None, redact: RedactText | None = None) -> None:
-        """Give what is built after the records: the model's embedding and the redactor."""
+        """Set what is built after the records: the model's embedding and the redactor."""
         self._embedder = embedder or self._embedder
         self._redact = redact or self._redact
 
     async def close(self) -> None:
-        """Let go of the index."""
+        """Close the index."""
         await self._index.close()
 
     async def learn(self, lesson: Lesson) -> Lesson:
-        """Keep a lesson, without secrets; when this returns it is in the records, and in the index if that is open."""
+        """Store a lesson, secrets removed: in the records, and in the index if that is open."""
         actions = tuple(self._redact(line) for line in lesson.actions)
         kept = await self._lessons.save(replace(lesson, text=self._redact(lesson.text), actions=actions))
         if self._index.is_open:
@@ -108,7 +108,7 @@ class IncidentMemory:
         service: str | None = None,
         but_incident: int | None = None,
     ) -> list[RecalledLesson]:
-        """The lessons most like a text, best first; the same cause or service moves up. Empty: nothing is like it."""
+        """Find the lessons most like a text, best first; the same cause or service ranks higher. Empty: no match."""
         if not await self._lessons.count():
             return []
         text = self._redact(text)
@@ -125,7 +125,7 @@ class IncidentMemory:
         return await self._fused(rankings, k, _RecallFilter(cause=cause, service=service, but_incident=but_incident))
 
     async def similar(self, incident: Incident, k: int = 3) -> list[RecalledLesson]:
-        """The lessons of other incidents most like this one."""
+        """Find the lessons of other incidents most like this one."""
         return await self.recall(
             describe(incident),
             k,
@@ -135,7 +135,7 @@ class IncidentMemory:
         )
 
     async def catch_up(self) -> None:
-        """Open the index and put in what is missing, the model's part too: once after the start, then at times."""
+        """Open the index and add missing lessons, the model's embeddings too: once after the start, then repeatedly."""
         if not await self._lessons.count():
             return
         await self._index.fill()
@@ -156,7 +156,7 @@ class IncidentMemory:
             return None
 
     async def _near_by_model(self, text: str, stack: str | None) -> Hits:
-        """By the model's embedding; empty while it is down or slow: the built-in one has answered already."""
+        """Search by the model's embedding; empty while the model is down or slow, as the built-in one has answered."""
         identity = await self._model()
         vectors = await self._embed([text]) if identity else []
         if not vectors:
@@ -169,7 +169,7 @@ class IncidentMemory:
         return [hit for hit in near or [] if hit[1] > 0]
 
     async def _embed_missing(self, identity: str) -> str | None:
-        """Have the model embed one batch of lessons that it has not embedded yet; None: none is left, or it is down."""
+        """Have the model embed a batch of lessons; returns its name with dimensions. None: all are, or it is down."""
         missing = await self._lessons.unembedded(identity, BATCH)
         vectors = await self._embed([words_of(lesson) for lesson in missing]) if missing else []
         if not vectors:
@@ -224,7 +224,7 @@ class IncidentMemory:
 
 
 def describe(incident: Incident) -> str:
-    """An incident in words that can be compared: what, where, why, and what was measured."""
+    """Describe an incident for comparison: kind, target, cause and evidence."""
     parts = [incident.kind, incident.target]
     if incident.diagnosis is not None:
         parts += [incident.diagnosis.cause, incident.diagnosis.culprit, incident.diagnosis.explanation]

@@ -40,11 +40,11 @@ class LessonIndex:
 
     @property
     def is_open(self) -> bool:
-        """Whether it was used before (and Chroma is in memory)."""
+        """True once it was used (and Chroma is loaded)."""
         return self._index is not None
 
     async def near(self, vector: Sequence[float], k: int, *, stack: str | None = None) -> Hits | None:
-        """By the built-in embedding, everything learnt included."""
+        """Search by the built-in embedding, over all lessons."""
 
         async def ask(index: VectorIndex) -> Hits:
             await self._fill_builtin(index)
@@ -55,7 +55,7 @@ class LessonIndex:
     async def near_by_model(
         self, model: str, vector: Sequence[float], k: int, *, stack: str | None = None
     ) -> Hits | None:
-        """By a model's embedding, as far as lessons have one stored; `model` names model, digest and dimensions."""
+        """Search by a model's embedding, over the lessons that have one; `model` names model, digest and dimensions."""
 
         async def ask(index: VectorIndex) -> Hits:
             name = await self._fill_model(index, model)
@@ -64,11 +64,11 @@ class LessonIndex:
         return await self._on_index(ask)
 
     async def fill(self) -> None:
-        """Put in what the built-in collection lacks."""
+        """Add the lessons missing from the built-in collection."""
         await self._on_index(self._fill_builtin)
 
     async def close(self) -> None:
-        """Let go of the files."""
+        """Close the index's files."""
         async with self._turn:
             index, self._index = self._index, None
             if index is not None:
@@ -80,7 +80,7 @@ class LessonIndex:
     # -- damage ----------------------------------------------------------------------------------------------------
 
     async def _on_index(self, work: Callable[[VectorIndex], Awaitable[R]]) -> R | None:
-        """Do it; a damaged index is set aside and built again, once."""
+        """Run work on the index; a damaged one is set aside and rebuilt, once."""
         async with self._turn:
             for is_last in (False, True):
                 if self._gave_up:
@@ -143,22 +143,22 @@ class LessonIndex:
 
 
 def words_of(lesson: Lesson) -> str:
-    """The words by which a lesson is found."""
+    """Text of a lesson to embed."""
     return " ".join((lesson.kind, lesson.cause, lesson.target, lesson.text))
 
 
 def embed_all(lessons: Sequence[Lesson]) -> list[list[float]]:
-    """Their built-in embeddings; some milliseconds each, so call it in a thread."""
+    """Built-in embeddings of lessons; some milliseconds each, so call it in a thread."""
     return [builtin.embed(words_of(lesson)) for lesson in lessons]
 
 
 def pack(vector: Sequence[float]) -> bytes:
-    """A vector as it is stored."""
+    """Encode a vector for storage."""
     return array("f", vector).tobytes()
 
 
 def unpack(packed: bytes) -> list[float]:
-    """What `pack` made."""
+    """Decode a vector from storage."""
     numbers = array("f")
     numbers.frombytes(packed)
     return list(numbers)

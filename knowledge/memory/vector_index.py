@@ -28,7 +28,7 @@ class IndexDamaged(GuardianError):
 
 
 class IndexUnavailable(GuardianError):
-    """There is no vector index at all (Chroma cannot be loaded); memory goes on by words."""
+    """There is no vector index (Chroma cannot be loaded); the memory searches without it."""
 
 
 class VectorIndex:
@@ -56,7 +56,7 @@ class VectorIndex:
     async def nearest(
         self, name: str, vector: Sequence[float], k: int, *, stack: str | None = None
     ) -> list[tuple[int, float]]:
-        """The ids nearest to a vector with their likeness (cosine), nearest first."""
+        """Find the ids nearest to a vector with their likeness (cosine), nearest first."""
         return await self._call(partial(self._nearest, name, vector, k, stack))
 
     async def keep_only(self, names: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ class VectorIndex:
         await self._call(self._set_aside)
 
     async def close(self) -> None:
-        """Let go of the files."""
+        """Close the files and the thread."""
         await self._call(self._close)
         self._thread.shutdown(wait=False)
 
@@ -163,7 +163,7 @@ def _client(path: Path) -> Any:
 
 
 def _guarded(work: Callable[[], R]) -> R:
-    """Whatever goes wrong inside Chroma means that the index cannot be trusted; its Rust part panics past Exception."""
+    """Run work on Chroma; any failure raises IndexDamaged, also those of its Rust part that panic past Exception."""
     try:
         return work()
     except GuardianError:

@@ -1,4 +1,4 @@
-"""The questions to people: the first decision wins, and the calls it is about move in the same transaction."""
+"""Approvals: the first decision wins, and the calls it is about move in the same transaction."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CALL_STATE = {
     ApprovalState.EXPIRED: CallState.EXPIRED,
     ApprovalState.WITHDRAWN: CallState.WITHDRAWN,
 }
-"""What a decision makes of the calls that waited for it."""
+"""State of the waiting calls after a decision."""
 
 
 class RecordedApprovals:
-    """core.ports.Approvals over the database."""
+    """core.actions.calls.Approvals over the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,14 +35,14 @@ class RecordedApprovals:
             return await _get(connection, approval_id)
 
     async def pending(self) -> list[Approval]:
-        """All open ones, oldest first."""
+        """Pending approvals, oldest first."""
         query = select(approvals).where(approvals.c.state == ApprovalState.PENDING)
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(approvals.c.asked_at, approvals.c.id))).all()
         return [_approval(row) for row in rows]
 
     async def of_incident(self, incident_id: int) -> list[Approval]:
-        """All of an incident, decided ones too, oldest first."""
+        """Approvals of an incident, decided ones too, oldest first."""
         query = select(approvals).where(approvals.c.incident_id == incident_id)
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(approvals.c.asked_at, approvals.c.id))).all()
@@ -54,8 +54,7 @@ class RecordedApprovals:
         """Move pending → state in one conditional update, its calls with it; None: it was decided before.
 
         APPROVED when more confirmations are needed only adds one and returns it still pending; where a second person
-        is needed, somebody who confirmed before adds nothing. An approval whose time is over becomes EXPIRED instead,
-        and is returned so.
+        is needed, a second confirmation of the same person adds nothing. An overdue approval becomes EXPIRED instead.
         """
         if state is ApprovalState.PENDING:
             raise ValueError("a decision cannot be 'pending'; use approved, denied, expired or withdrawn")
@@ -79,7 +78,7 @@ class RecordedApprovals:
             return await _close(connection, asked, state, by=by, at=at, why=why)
 
     async def expire(self, now: datetime) -> list[Approval]:
-        """Expire all whose time is over; returns them."""
+        """Expire all overdue approvals; returns them."""
         query = select(approvals.c.id).where(approvals.c.state == ApprovalState.PENDING, approvals.c.expires_at <= now)
         async with self._database.read() as connection:
             overdue = (await connection.execute(query.order_by(approvals.c.asked_at))).scalars().all()
@@ -88,7 +87,7 @@ class RecordedApprovals:
 
 
 async def insert_approval(connection: AsyncConnection, approval: Approval) -> None:
-    """Write a new question, within the transaction that writes its calls."""
+    """Write a new approval, within the transaction that writes its calls."""
     await connection.execute(
         insert(approvals).values(
             id=approval.id,

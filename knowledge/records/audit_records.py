@@ -1,4 +1,4 @@
-"""Who decided what: silences, freezes, roles, approvals, orders; written once, never changed."""
+"""The audit of decisions (silences, freezes, roles, approvals …): written once, never changed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class AuditEntry:
     what: str
     """A short word: approve, deny, silence, freeze, autonomy, role …"""
     subject: str
-    """What it was about: an approval, a stack, a person."""
+    """The approval, stack or person that was decided about."""
     details: JsonObject = field(default_factory=dict)
     incident_id: int | None = None
 
 
 class Audit:
-    """The lines of the audit."""
+    """The audit log."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -62,7 +62,7 @@ class Audit:
             )
 
     async def recent(self, limit: int = 50, *, incident_id: int | None = None) -> list[AuditEntry]:
-        """Newest first."""
+        """Latest lines, newest first."""
         query = select(audit).order_by(audit.c.id.desc()).limit(limit)
         if incident_id is not None:
             query = query.where(audit.c.incident_id == incident_id)

@@ -1,4 +1,4 @@
-"""The call ledger: every wish to act, started at most once, and how it ended."""
+"""The call ledger: every call, started at most once, and its outcome."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from knowledge.tables import call_needs, calls, undo_data
 from knowledge.vault import Vault
 
 SEALED = "$sealed"
-"""Stands among a call's parameters for all that are secret."""
+"""Parameter that holds all secret ones of a call, encrypted."""
 UNFINISHED = (CallState.APPROVED, CallState.STARTED)
 NOT_FINAL = (CallState.ASKED, *UNFINISHED)
 
 
 class RecordedLedger:
-    """core.ports.CallLedger over the database."""
+    """core.actions.calls.CallLedger over the database."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
         self._database = database
         self._vault = vault
         self._clock = clock
         self._acts: tuple[datetime, list[OwnAct]] | None = None
-        """What was started since a moment, until something is: it is asked at every look of every watcher."""
+        """Calls started since a moment, cached until the next start: each poll of each watcher asks for them."""
         self._starts = 0
 
     async def get(self, key: str) -> CallRecord | None:
@@ -73,7 +73,7 @@ class RecordedLedger:
         return True
 
     async def start(self, key: str, at: datetime, budget: Budget | None) -> StartOutcome:
-        """approved → started, only once, and only while the budget allows (counted in the same transaction)."""
+        """Move approved → started, only once, and only within the budget (counted in the same transaction)."""
         async with self._database.write() as connection:
             if budget is not None:
                 await self._one_at_a_time(connection, budget)
@@ -90,7 +90,7 @@ class RecordedLedger:
         return StartOutcome.STARTED
 
     async def put_back(self, key: str) -> None:
-        """started → approved, adding one to `tries`: for a retry after a failure that is certain."""
+        """Move started → approved, adding one to `tries`: for a retry after a failure that is certain."""
         async with self._database.write() as connection:
             await connection.execute(
                 update(calls)
@@ -101,7 +101,7 @@ class RecordedLedger:
     async def finish(
         self, key: str, state: CallState, result: Result | None, at: datetime, *, only_from: CallState | None = None
     ) -> bool:
-        """The end of a call; False: it had ended already (the first end stays), or is not in the state `only_from`."""
+        """Record the end of a call; False: it had ended already (the first end stays), or is not in `only_from`."""
         if not state.is_final:
             raise ValueError(f"{state!r} is no end of a call; use one of the final states")
         before = NOT_FINAL if only_from is None else (only_from,)
@@ -114,7 +114,7 @@ class RecordedLedger:
             return moved.rowcount == 1
 
     async def save_snapshot(self, key: str, snapshot: JsonObject) -> None:
-        """Undo data, encrypted at rest; the first one of a call stays."""
+        """Store undo data, encrypted at rest; the first snapshot of a call stays."""
         secret = self._vault.seal(snapshot)
         try:
             async with self._database.write() as connection:
@@ -130,7 +130,7 @@ class RecordedLedger:
         return None if secret is None else self._vault.open(secret, what=f"the undo data of the call {key!r}")
 
     async def acts_since(self, at: datetime) -> list[OwnAct]:
-        """What was really started since then, oldest first."""
+        """Calls really started since then, oldest first."""
         known, starts = self._acts, self._starts
         if known is None or at < known[0]:
             known = (at, await self._started_since(at))
@@ -147,7 +147,7 @@ class RecordedLedger:
         return [OwnAct(at=row.started_at, ref=row.target, action=row.action, by=row.by) for row in rows]
 
     async def machine_made(self, budget: Budget) -> int:
-        """How much of a budget is spent."""
+        """Number of tries already counted against a budget."""
         async with self._database.read() as connection:
             return await _spent(connection, budget)
 
@@ -157,7 +157,7 @@ class RecordedLedger:
         return [self._opened(_record(row)) for row in rows]
 
     def _sealed(self, call: Call) -> Call:
-        """The call as it is written: its secret parameters encrypted together."""
+        """The call as stored: its secret parameters encrypted together."""
         secrets = {name: call.params[name] for name in call.secret_params if name in call.params}
         if not secrets:
             return call
@@ -173,7 +173,7 @@ class RecordedLedger:
         return replace(record, call=replace(record.call, params={**shown, **opened}))
 
     async def _one_at_a_time(self, connection: AsyncConnection, budget: Budget) -> None:
-        """Count and mark alone: SQLite has one writer anyway, PostgreSQL needs a lock until the commit."""
+        """Lock the budget until the commit on PostgreSQL; SQLite has one writer anyway."""
         if not self._database.is_sqlite:
             number = lock_number(f"budget {budget.stack}/{budget.service}")
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
@@ -213,7 +213,7 @@ async def _insert_call(connection: AsyncConnection, record: CallRecord) -> None:
 
 
 async def _spent(connection: AsyncConnection, budget: Budget) -> int:
-    """Started calls that count: a change that a person approved does not, a short interruption always does."""
+    """Count started calls against a budget: changes that a person approved do not count, disruptions always do."""
     alone = calls.c.approved_by.is_(None) | (calls.c.risk == Risk.DISRUPTIVE)
     conditions: list[ColumnElement[bool]] = [
         calls.c.by_machine.is_(True),
@@ -229,7 +229,7 @@ async def _spent(connection: AsyncConnection, budget: Budget) -> int:
 
 
 async def _why_not(connection: AsyncConnection, key: str) -> StartOutcome | None:
-    """Why a call cannot start; None: nothing speaks against it."""
+    """Outcome for a call that cannot start; None: it can."""
     query = select(calls.c.state).where(calls.c.key == key)
     state = (await connection.execute(query)).scalar_one_or_none()
     if state in (None, CallState.ASKED, CallState.DENIED, CallState.EXPIRED, CallState.WITHDRAWN, CallState.SKIPPED):

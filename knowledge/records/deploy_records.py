@@ -1,4 +1,4 @@
-"""Deploys as records: who ordered what, how far it is, and how it ended."""
+"""Deploys: request, progress and verdict."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from knowledge.tables import deploys
 
 
 class RecordedDeploys:
-    """core.deploys.Deploys over the database."""
+    """core.deployments.deploys.Deploys over the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def put(self, deploy: Deploy) -> None:
-        """Write it as it is now, new or known."""
+        """Write a deploy as it is now, new or known."""
         values = _columns(deploy)
         async with self._database.write() as connection:
             known = await connection.execute(update(deploys).where(deploys.c.key == deploy.key).values(**values))
@@ -33,18 +33,18 @@ class RecordedDeploys:
         return found[0] if found else None
 
     async def of_keys(self, *keys: str) -> list[Deploy]:
-        """Those among these keys, in no order."""
+        """Deploys with these keys, in no order."""
         return await self._all(select(deploys).where(deploys.c.key.in_(keys)))
 
     async def unfinished(self) -> list[Deploy]:
-        """Those without a verdict, oldest first."""
+        """Deploys without a verdict, oldest first."""
         query = select(deploys).where(deploys.c.is_over.is_(False))
         return await self._all(query.order_by(deploys.c.ordered_at, deploys.c.id))
 
     async def recent(
         self, limit: int = 10, *, managed_id: str | None = None, since: datetime | None = None
     ) -> list[Deploy]:
-        """Newest first."""
+        """Latest deploys, newest first."""
         query = select(deploys).order_by(deploys.c.ordered_at.desc(), deploys.c.id.desc()).limit(limit)
         if managed_id is not None:
             query = query.where(deploys.c.managed_id == managed_id)

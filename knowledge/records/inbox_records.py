@@ -1,4 +1,4 @@
-"""The inbox: raw updates, committed before the chat server is told that we have them."""
+"""The inbox: raw updates, stored before they are acknowledged to the chat server."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ class Inbox:
             return int(counted.scalar_one_or_none() or 0)
 
     async def done(self, row_id: int, *, error: str = "") -> None:
-        """It needs no more handling; `error` says what went wrong, where something did."""
+        """Mark an update done; `error` says what went wrong, if anything."""
         async with self._database.write() as connection:
             await connection.execute(
                 update(inbox).where(inbox.c.id == row_id).values(done_at=self._clock.now(), error=error[:1000])
             )
 
     async def count_pending(self) -> int:
-        """How many are not done."""
+        """Number of updates not done."""
         async with self._database.read() as connection:
             return int((await connection.execute(select(func.count()).where(inbox.c.done_at.is_(None)))).scalar_one())
 

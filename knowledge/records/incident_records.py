@@ -16,19 +16,19 @@ from knowledge.tables import incidents
 
 
 class RecordedIncidents:
-    """core.ports.IncidentStore over the database."""
+    """core.incidents.incident_store.IncidentStore over the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def open(self, incident: Incident) -> Incident:
-        """Write a new one; returns it with its id."""
+        """Write a new incident; returns it with its id."""
         async with self._database.write() as connection:
             written = await connection.execute(insert(incidents).values(**_columns(incident)).returning(incidents.c.id))
             return replace(incident, id=int(written.scalar_one()))
 
     async def save(self, incident: Incident) -> None:
-        """Write it as it is now; raises NotFound when it was never opened."""
+        """Write an incident as it is now; raises NotFound if it was never opened."""
         async with self._database.write() as connection:
             changed = await connection.execute(
                 update(incidents).where(incidents.c.id == incident.id).values(**_columns(incident))
@@ -42,11 +42,11 @@ class RecordedIncidents:
         return found[0] if found else None
 
     async def open_ones(self) -> list[Incident]:
-        """All that are not closed, oldest first."""
+        """Open incidents, oldest first."""
         return await self._all(select(incidents).where(incidents.c.is_open.is_(True)).order_by(incidents.c.id))
 
     async def closed_by_hand(self) -> list[Incident]:
-        """Those in the state `closed`, oldest first."""
+        """Incidents in the state `closed`, oldest first."""
         return await self._all(
             select(incidents).where(incidents.c.state == IncidentState.CLOSED).order_by(incidents.c.id)
         )
@@ -54,7 +54,7 @@ class RecordedIncidents:
     async def recent(
         self, limit: int = 10, *, stack: str | None = None, service: str | None = None, since: datetime | None = None
     ) -> list[Incident]:
-        """Newest first, closed ones too; `service` narrows within the stack."""
+        """Latest incidents, newest first, closed ones too; `service` narrows within the stack."""
         query = select(incidents).order_by(incidents.c.id.desc()).limit(limit)
         if stack is not None:
             query = query.where(incidents.c.stack == stack)
@@ -65,7 +65,7 @@ class RecordedIncidents:
         return await self._all(query)
 
     async def openings(self, fingerprint: str, since: datetime) -> int:
-        """How often an alert of that fingerprint opened an incident since then."""
+        """Number of incidents since then that an alert of that fingerprint opened."""
         query = select(func.count()).where(incidents.c.fingerprint == fingerprint, incidents.c.opened_at >= since)
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())

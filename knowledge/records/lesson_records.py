@@ -1,4 +1,4 @@
-"""What was learnt: one lesson per incident, the truth from which the vector index can always be rebuilt."""
+"""Lessons: one per incident, the truth from which the vector index can always be rebuilt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLAG = {Index.BUILTIN: lessons.c.in_builtin, Index.MODEL: lessons.c.in_model}
 
 
 class LessonRecords:
-    """Lessons as records."""
+    """Lessons over the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,7 +63,7 @@ class LessonRecords:
             return replace(lesson, id=int(written.scalar_one()))
 
     async def some(self, ids: Collection[int]) -> Mapping[int, Lesson]:
-        """Those lessons, by id."""
+        """Lessons by id."""
         found = await self._all(select(lessons).where(lessons.c.id.in_(ids)))
         return {lesson.id: lesson for lesson in found}
 
@@ -87,7 +87,7 @@ class LessonRecords:
         return await self._all(query if stack is None else query.where(lessons.c.stack == stack))
 
     async def wins_since_failure(self, *, runbook: str, cause: str, stack: str | None) -> int:
-        """How often this runbook has cured this cause on this stack, verified, since it last failed to."""
+        """Number of verified cures of this cause by this runbook on this stack since its last failure; at most 100."""
         same = (
             lessons.c.runbook == runbook,
             lessons.c.cause == cause,
@@ -101,7 +101,7 @@ class LessonRecords:
     # -- the index ---------------------------------------------------------------------------------------------------
 
     async def count(self, index: Index | None = None) -> int:
-        """How many there are, or how many of them the records believe to be in an index."""
+        """Number of lessons, or of those marked as being in an index."""
         query = select(func.count()).select_from(lessons)
         if index is not None:
             query = query.where(FLAG[index].is_(True))
@@ -143,14 +143,14 @@ class LessonRecords:
                 )
 
     async def mark(self, index: Index, taken: Sequence[Lesson]) -> None:
-        """These are in the index now, unless they changed meanwhile."""
+        """Mark lessons as being in the index, unless they changed meanwhile."""
         async with self._database.write() as connection:
             for lesson in taken:
                 same = (lessons.c.id == lesson.id, lessons.c.body == pack(replace(lesson, id=0)))
                 await connection.execute(update(lessons).where(*same).values({FLAG[index]: True}))
 
     async def unmark(self, index: Index) -> None:
-        """The index is empty: everything has to go in again."""
+        """Mark all lessons as missing from the index: it is empty."""
         async with self._database.write() as connection:
             await connection.execute(update(lessons).values({FLAG[index]: False}))
 
@@ -160,7 +160,7 @@ class LessonRecords:
 
 
 async def _embedding_models(connection: AsyncConnection) -> list[str]:
-    """All that embedded a lesson: a handful, found by a step through the index for each."""
+    """Models that embedded a lesson; one step through the index for each, as they are few."""
     found: list[str] = []
     column = lessons.c.embedding_model
     while (model := await connection.scalar(select(func.min(column)).where(column > (found or [""])[-1]))) is not None:

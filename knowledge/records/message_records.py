@@ -1,4 +1,4 @@
-"""The outbox: what is to be sent, per destination in order, until the channel to people has it."""
+"""The outbox: messages to send, in order per destination, until the channel has them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from knowledge.tables import outbox
 
 OVER = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
 CARD_KEYS = "card:"
-"""The messages that incidents' cards live in have keys that begin so: they are edited and replied to for long."""
+"""Prefix of the keys of incident cards, which are edited and replied to for long."""
 
 
 _OTHER = outbox.alias("other")
@@ -41,8 +41,8 @@ class Outbox:
     async def add(self, *messages: QueuedMessage, known: Mapping[str, int] | None = None) -> list[int]:
         """Queue messages in one transaction; returns their ids (that of the pending one where they coalesce).
 
-        `known`: for keys that the caller knows, the outbox id of the message itself, 0 where nothing was ever said.
-        Keys that messages are `under` must be among them, or be queued before.
+        `known`: outbox ids of the messages themselves by key, 0 where none was ever queued. Keys that messages are
+        `under` must be among them, or be queued before.
         """
         bases = dict(known or {})
         ids: list[int] = []
@@ -55,7 +55,7 @@ class Outbox:
         return ids
 
     async def ready(self, limit: int = 50, *, scheme: str = "", but: Sequence[Destination] = ()) -> list[QueuedMessage]:
-        """The first pending message of each destination of a channel, where its time has come.
+        """The first pending message of each destination of a channel, if it is due.
 
         `but`: destinations that are being served.
         """
@@ -65,7 +65,7 @@ class Outbox:
         return await self._all(query.order_by(outbox.c.id).limit(limit))
 
     async def next_due(self, scheme: str = "") -> datetime | None:
-        """When the next postponed message may be sent; None: none is postponed."""
+        """Time of the next postponed message; None: none is postponed."""
         query = select(func.min(outbox.c.not_before)).where(
             _is_pending(scheme), outbox.c.not_before > self._clock.now()
         )
@@ -79,30 +79,30 @@ class Outbox:
         return found[0] if found else None
 
     async def pending_for(self, destination: Destination, limit: int = 50) -> list[QueuedMessage]:
-        """What is pending for one destination, oldest first, whether or not its time has come."""
+        """Pending messages of one destination, oldest first, postponed ones too."""
         query = _WITH_TARGET.where(_is_pending(), outbox.c.destination == destination)
         return await self._all(query.order_by(outbox.c.id).limit(limit))
 
     async def newest_by_key(self, *keys: str) -> dict[str, QueuedMessage]:
-        """The last that was queued under each key: what its message shows or will show."""
+        """The message queued last under each key: what is shown there, or will be."""
         newest = select(func.max(outbox.c.id)).where(outbox.c.coalesce.in_(keys)).group_by(outbox.c.coalesce)
         found = await self._all(_WITH_TARGET.where(outbox.c.id.in_(newest)))
         return {message.key: message for message in found if message.key is not None}
 
     async def keys(self, stem: str) -> set[str]:
-        """Every key that begins with `stem` under which something was said."""
+        """Every key with a message that begins with `stem`."""
         query = select(outbox.c.coalesce).distinct().where(_begins(outbox.c.coalesce, stem))
         async with self._database.read() as connection:
             return set((await connection.execute(query)).scalars())
 
     async def showing(self, place: Destination, message_id: str) -> list[QueuedMessage]:
-        """What a message at a place (or in a part of it, such as a thread) shows and showed, newest first."""
+        """The latest versions of a sent message, newest first; `place` covers its parts too, such as threads."""
         is_there = or_(outbox.c.destination == place, _begins(outbox.c.destination, f"{place}:"))
         query = _WITH_TARGET.where(outbox.c.message_id == message_id, is_there)
         return await self._all(query.order_by(outbox.c.id.desc()).limit(5))
 
     async def sent(self, row_id: int, *, version: int, message_id: str | None) -> bool:
-        """It has arrived; False: a newer payload took its place meanwhile, which stays pending (as an edit)."""
+        """Mark a message sent; False: a newer payload replaced it meanwhile and stays pending (as an edit)."""
         known = {} if message_id is None else {"message_id": message_id}
         over: dict[str, object] = {"state": MessageState.SENT, "ended_at": self._clock.now(), "attachment": None}
         is_this = (outbox.c.id == row_id, outbox.c.state == MessageState.PENDING)
@@ -122,19 +122,19 @@ class Outbox:
             return False
 
     async def postpone(self, row_id: int, *, until: datetime, error: str = "") -> None:
-        """Try again then; counts the attempt."""
+        """Postpone a message until then; counts the attempt."""
         await self._change(row_id, not_before=until, attempts=outbox.c.attempts + 1, error=error[:1000])
 
     async def failed(self, row_id: int, *, error: str) -> None:
-        """The channel refused it for good."""
+        """Mark a message that the channel refused for good."""
         await self._change(row_id, state=MessageState.FAILED, error=error[:1000], ended_at=self._clock.now())
 
     async def unknown(self, row_id: int, *, error: str) -> None:
-        """Nobody can say whether it arrived, and it is not worth a repeat (an old edit)."""
+        """Mark a message that may have arrived and is not worth a repeat (an old edit)."""
         await self._change(row_id, state=MessageState.UNKNOWN, error=error[:1000], ended_at=self._clock.now())
 
     async def count_pending(self) -> int:
-        """How many are not over."""
+        """Number of pending messages."""
         query = select(func.count()).where(_is_pending())
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
@@ -150,7 +150,7 @@ class Outbox:
         return await self._insert(connection, message, first)
 
     async def _take_place(self, connection: AsyncConnection, message: QueuedMessage) -> int | None:
-        """Put the payload where the pending message of the same key stands."""
+        """Replace the payload of the pending message with the same key; None: there is none."""
         changed = await connection.execute(
             update(outbox)
             .where(_is_pending(), *_is_same(message))
@@ -161,7 +161,7 @@ class Outbox:
         return None if found is None else int(found)
 
     async def _first(self, connection: AsyncConnection, message: QueuedMessage) -> int | None:
-        """What was sent under the same key is edited, never said a second time; what was refused is said anew."""
+        """Id of the message to edit: the first under the same key; None: none was sent, or it was refused."""
         came = or_(outbox.c.state != MessageState.FAILED, outbox.c.message_id.is_not(None))
         query = select(outbox.c.id).where(came, *_is_same(message)).order_by(outbox.c.id).limit(1)
         return (await connection.execute(query)).scalar_one_or_none()

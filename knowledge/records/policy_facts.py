@@ -1,4 +1,4 @@
-"""The facts of the moment for the policy: settings, what the chat changed, the inventory, and what was counted."""
+"""Facts for the policy: settings, changes made in the chat, the inventory, and counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FALSE_WORDS = ("false", "0", "no", "off")
 
 @dataclass(frozen=True, kw_only=True)
 class FactSources:
-    """Where the facts come from."""
+    """Sources of the facts."""
 
     database: Database
     ledger: RecordedLedger
@@ -46,14 +46,14 @@ def stack_of(target: str | None) -> tuple[str | None, None]:
 
 
 class RecordedFacts:
-    """core.ports.PolicyFacts."""
+    """core.actions.calls.PolicyFacts over the records."""
 
     def __init__(self, sources: FactSources, inventory: Callable[[], Inventory]) -> None:
         self._from = sources
         self._inventory = inventory
 
     async def load(self, call: Call, target: str | None) -> tuple[Facts, str | None, str | None]:
-        """Facts, and the stack and the service that the target belongs to.
+        """Load the facts, and the stack and service that the target belongs to.
 
         A target that is not (or no longer) in the inventory is taken for that of the call's incident.
         """
@@ -76,7 +76,7 @@ class RecordedFacts:
         return facts, stack, service
 
     async def autonomy(self, stack: str | None) -> Autonomy:
-        """The mode that holds for a stack: set in the chat, else by its settings, else the general one."""
+        """The autonomy in force for a stack: set in the chat, else in its settings, else in the general ones."""
         return await self._autonomy(stack)
 
     async def _autonomy(self, stack: str | None) -> Autonomy:
@@ -113,7 +113,7 @@ class RecordedFacts:
         return wins >= self._from.settings.policy.proven_after
 
     async def _attempts(self, call: Call) -> int:
-        """Plans of the incident that began to act, this one included."""
+        """Number of the incident's plans that began to act, this one included."""
         if call.incident_id is None:
             return 0
         query = (

@@ -1,4 +1,4 @@
-"""What people changed in the chat: it overrides the settings until it is taken back."""
+"""Settings changed in the chat: they override the configured ones until the change is taken back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FREEZE = "freeze"
 
 @dataclass(frozen=True, kw_only=True)
 class Freeze:
-    """All automation is stopped."""
+    """A freeze: all automation is stopped."""
 
     by: str
     at: datetime
@@ -51,7 +51,7 @@ class SettingRecords:
             return {row.key: row for row in (await connection.execute(select(settings))).all()}
 
     async def put(self, key: str, value: JsonValue, *, by: str) -> None:
-        """Change it; None takes the change back."""
+        """Change a setting; None takes the change back."""
         now = self._clock.now()
         is_named = settings.c.key == key
         async with self._database.write() as connection:
@@ -66,7 +66,7 @@ class SettingRecords:
     # -- autonomy ----------------------------------------------------------------------------------------------------
 
     async def autonomy(self, stack: str) -> Autonomy | None:
-        """What was set in the chat for a stack, or None."""
+        """Autonomy set in the chat for a stack, or None."""
         value = await self.get(f"autonomy:{stack}")
         return Autonomy(value) if value in set(Autonomy) else None
 
@@ -77,12 +77,12 @@ class SettingRecords:
     # -- freeze ------------------------------------------------------------------------------------------------------
 
     async def freeze(self) -> Freeze | None:
-        """The freeze that holds, or None."""
+        """The freeze in force, or None."""
         row = (await self._rows.get()).get(FREEZE)
         return None if row is None else Freeze(by=row.by, at=row.at, why=str(row.value.get("why", "")))
 
     async def set_freeze(self, is_frozen: bool, *, by: str, why: str = "") -> None:
-        """Stop all automation, or let it go on."""
+        """Freeze all automation, or resume it."""
         await self.put(FREEZE, {"why": why} if is_frozen else None, by=by)
 
     # -- language ----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Who wants quiet about what, and until when."""
+"""Silences: targets that are muted, and until when."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from knowledge.tables import silences
 
 
 class RecordedSilences:
-    """core.ports.Silences over the database."""
+    """core.incidents.incident_store.Silences over the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known = Kept(self._load, is_shared=not database.is_sqlite)
 
     async def add(self, silence: Silence) -> Silence:
-        """Write it; returns it with its id."""
+        """Write a silence; returns it with its id."""
         values = {"target": silence.target, "until": silence.until, "by": silence.by, "why": silence.why}
         async with self._database.write() as connection:
             written = await connection.execute(insert(silences).values(**values).returning(silences.c.id))
@@ -30,7 +30,7 @@ class RecordedSilences:
         return added
 
     async def active(self, now: datetime) -> list[Silence]:
-        """Those that hold at `now`, oldest first."""
+        """Silences in force at `now`, oldest first."""
         return [one for one in await self._known.get() if one.until > now]
 
     async def _load(self) -> tuple[Silence, ...]:
@@ -40,7 +40,7 @@ class RecordedSilences:
         return tuple(Silence(id=row.id, target=row.target, until=row.until, by=row.by, why=row.why) for row in rows)
 
     async def end(self, silence_id: int, at: datetime) -> bool:
-        """End one early; False: it was over."""
+        """End a silence early; False: it was over."""
         async with self._database.write() as connection:
             ended = await connection.execute(
                 update(silences).where(silences.c.id == silence_id, silences.c.until > at).values(until=at)

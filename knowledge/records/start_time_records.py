@@ -1,4 +1,4 @@
-"""How long a service takes to come up, learnt from every start that was seen."""
+"""Start times: seconds that a service takes to come up, learnt from observed starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StartTimeRecords:
         self._clock = clock
 
     async def learn(self, service: str, seconds: float) -> None:
-        """One more start took so long; the last 20 are kept."""
+        """Record a start; the last 20 are kept."""
         mine = start_times.c.service == service
         async with self._database.write() as connection:
             await connection.execute(insert(start_times).values(service=service, seconds=seconds, at=self._clock.now()))
@@ -28,7 +28,7 @@ class StartTimeRecords:
             await connection.execute(delete(start_times).where(mine, start_times.c.id.not_in(newest)))
 
     async def typical(self, service: str) -> float | None:
-        """The time in seconds within which nine of ten starts were up; None: none was seen."""
+        """Seconds within which nine of ten starts were up; None: none was seen."""
         query = select(start_times.c.seconds).where(start_times.c.service == service)
         async with self._database.read() as connection:
             seen = sorted((await connection.execute(query)).scalars())

@@ -1,4 +1,4 @@
-"""What stacks were deployed from, kept to go back to: the platform forgets it. File and environment are encrypted."""
+"""Versions of stacks to roll back to: the platform keeps none. File and environment are encrypted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from knowledge.vault import Vault
 
 
 class RecordedVersions:
-    """core.deploys.Versions over the database; `kept` versions of a stack, besides the last one that held."""
+    """core.deployments.deploys.Versions over the database; keeps `kept` versions of a stack, and its last good one."""
 
     def __init__(self, database: Database, vault: Callable[[], Vault], clock: Clock, *, kept: int) -> None:
         """`vault`: opened with the records, after this is made."""
@@ -30,7 +30,7 @@ class RecordedVersions:
         self._kept = kept
 
     async def add(self, version: StackVersion, content: VersionContent) -> StackVersion:
-        """Keep one; returns it with its id. One that the newest of that stack already says is not kept twice."""
+        """Keep a version; returns it with its id. One equal to the stack's newest is not kept twice."""
         secret = self._vault().seal(_sealed(content))
         async with self._database.write() as connection:
             await self._one_at_a_time(connection, version.managed_id)
@@ -50,10 +50,10 @@ class RecordedVersions:
         commit_says: str = "",
         image_ids: Mapping[str, str] | None = None,
     ) -> None:
-        """It has held, or has not; with what is known only afterwards.
+        """Set the verdict of a version, and what is known only afterwards.
 
-        A version that held once has held: where the same file now ran from another commit or other images, that is
-        kept as a version of its own, so that the one that held can still be gone back to.
+        A good version stays good: where the same file now ran from another commit or other images, that is kept as a
+        version of its own, so that the good one can still be rolled back to.
         """
         async with self._database.write() as connection:
             row = (await connection.execute(select(versions).where(versions.c.id == version_id))).one_or_none()
@@ -83,7 +83,7 @@ class RecordedVersions:
         return found[0] if found else None
 
     async def content(self, version_id: int) -> VersionContent | None:
-        """Its secret part; whoever asks answers for where it goes."""
+        """The secret part of a version; the caller is responsible for where it goes."""
         async with self._database.read() as connection:
             query = select(versions.c.secret).where(versions.c.id == version_id)
             secret = (await connection.execute(query)).scalar_one_or_none()
@@ -98,17 +98,17 @@ class RecordedVersions:
         )
 
     async def of(self, managed_id: str, limit: int = 20) -> list[StackVersion]:
-        """Newest first."""
+        """Versions of a resource, newest first."""
         return await self._all(_of(managed_id).limit(limit))
 
     async def last_good(self, managed_id: str, *, before: int | None = None) -> StackVersion | None:
-        """The newest that held, older than `before` where given."""
+        """The newest good version, older than `before` if given."""
         query = _of(managed_id).where(versions.c.verdict == VersionVerdict.GOOD).limit(1)
         found = await self._all(query if before is None else query.where(versions.c.id < before))
         return found[0] if found else None
 
     async def image_ids(self) -> set[str]:
-        """Images that some kept version that held ran on: what a clean-up must leave for a way back."""
+        """Images of the kept good versions: a prune must spare them for a rollback."""
         held = await self._all(select(versions).where(versions.c.verdict == VersionVerdict.GOOD))
         return {image for version in held for image in version.image_ids.values()}
 
@@ -126,14 +126,14 @@ class RecordedVersions:
         )
 
     async def _one_at_a_time(self, connection: AsyncConnection, managed_id: str) -> None:
-        """Look and write alone: SQLite has one writer anyway, PostgreSQL needs a lock until the commit."""
+        """Lock the resource's versions until the commit on PostgreSQL; SQLite has one writer anyway."""
         if not self._database.is_sqlite:
             number = lock_number(f"versions {managed_id}")
             await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 def _contradicts(known: StackVersion, other: StackVersion) -> bool:
-    """Whether the other one says of commit or images what the known one says otherwise."""
+    """Return whether the two name different commits or images, where both name one."""
     if known.commit and other.commit and known.commit != other.commit:
         return True
     return any(known.image_ids.get(service, image) != image for service, image in other.image_ids.items())

@@ -21,7 +21,7 @@ from knowledge.database import Database
 from knowledge.runs.run_records import UNFINISHED, Kind, RunLimits, RunRecords, as_run, new_run
 
 LONGEST_SLEEP_S = 1.0
-"""Due times are looked at again this often: the wall clock may jump, a laptop may have slept."""
+"""Longest sleep before due times are checked again: the wall clock may jump, a laptop may have slept."""
 log = structlog.get_logger(__name__)
 
 
@@ -39,14 +39,14 @@ class _Live:
 
 @dataclass(kw_only=True)
 class _Queue:
-    """What may start, highest priority first, and what becomes due."""
+    """Runs that may start, highest priority first, and runs that become due."""
 
     ready: list[tuple[int, int, str]] = field(default_factory=list)
     due: list[tuple[datetime, str]] = field(default_factory=list)
 
 
 class LocalRuns:
-    """core.ports.Runs in one process."""
+    """core.runs.Runs in one process."""
 
     def __init__(self, database: Database, clock: Clock, pace: RunLimits | None = None) -> None:
         self._records = RunRecords(database, clock)
@@ -60,14 +60,14 @@ class LocalRuns:
         self._is_working = False
         self._orders = 0
 
-    # -- core.ports.Runs -------------------------------------------------------------------------------------------
+    # -- core.runs.Runs ---------------------------------------------------------------------------------------------
 
     def register(self, kind: str, handler: RunHandler, *, tries: int = 3, on_dead: OnDead | None = None) -> None:
-        """Name the handler of a kind, and who hears of its dead runs; to be done before `start`."""
+        """Register the handler of a kind, and the callback for its dead runs; call it before `start`."""
         self._kinds[kind] = Kind(handler=handler, tries=tries, on_dead=on_dead)
 
     async def start(self) -> None:
-        """Begin to work, first of all on what the records say is unfinished: everything that waits looks once."""
+        """Start working, first on the unfinished runs of the records: every waiting one looks once."""
         rows = await self._records.unfinished()
         self._is_working = True
         for row in rows:
@@ -75,7 +75,7 @@ class LocalRuns:
         self._pump()
 
     async def stop(self) -> None:
-        """Stop taking work; what runs is cancelled after a short grace and taken up at the next start."""
+        """Stop taking work; running handlers are cancelled after a short grace and resumed at the next start."""
         self._is_working = False
         if self._timer is not None:
             self._timer.cancel()
@@ -121,7 +121,7 @@ class LocalRuns:
             self._pump()
 
     async def cancel(self, key: str) -> bool:
-        """End a run before its time; False: it was over."""
+        """Cancel a run; False: it was over."""
         if not await self._records.move(key, state=RunState.CANCELLED):
             return False
         live = self._live.pop(key, None)
@@ -151,7 +151,7 @@ class LocalRuns:
         return True
 
     async def _adopted(self, key: str) -> _Live | None:
-        """A run that is written and not at hand: whoever submitted it never heard that it was committed."""
+        """Take up a run that is stored but not in memory: whoever submitted it never saw the commit succeed."""
         if not self._is_working or key in self._live:
             return self._live.get(key)
         row = await self._records.row(key)
@@ -234,7 +234,7 @@ class LocalRuns:
         self._pump()
 
     async def _look(self, live: _Live) -> None:
-        """Look once; a wake that falls meanwhile makes the run ready again."""
+        """Call the handler once; a wake meanwhile makes the run ready again."""
         wakes, key = live.wakes, live.run.key
         try:
             await self._carry_on(live)
@@ -249,7 +249,7 @@ class LocalRuns:
                 self._make_ready(live)
 
     async def _carry_on(self, live: _Live) -> None:
-        """Call the handler once and write down its answer, or that it failed."""
+        """Call the handler once and record its answer or its failure."""
         if why := self._kinds[live.run.kind].why_dead(live.run, live.cut_off):
             await self._bury(live, why)
             return

@@ -1,4 +1,4 @@
-"""Durable runs over several workers: our rows say what is to be done, procrastinate's jobs on PostgreSQL deliver it."""
+"""Durable runs over several workers: the rows hold the runs, procrastinate's jobs on PostgreSQL deliver them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class QueueTimings:
-    """How quickly jobs are found where no notification helps. Seconds."""
+    """Intervals of looking for jobs without a notification. Seconds."""
 
     poll_s: float = 1.0
     """For jobs that become due, and for those that waited for another one's lock."""
@@ -43,7 +43,7 @@ class QueueTimings:
 
 
 class ProcrastinateRuns:
-    """core.ports.Runs over PostgreSQL.
+    """core.runs.Runs over PostgreSQL.
 
     A job carries only a run's key. It locks the key (one handler at a time, on any worker), and a job that finds
     nothing to do is harmless; so jobs are made generously: at submit, at each wake, for each due time, by the sweep.
@@ -61,17 +61,17 @@ class ProcrastinateRuns:
         self._app: App | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    # -- core.ports.Runs -------------------------------------------------------------------------------------------
+    # -- core.runs.Runs ---------------------------------------------------------------------------------------------
 
     def register(self, kind: str, handler: RunHandler, *, tries: int = 3, on_dead: OnDead | None = None) -> None:
-        """Name the handler of a kind, and who hears of its dead runs; to be done before `start`.
+        """Register the handler of a kind, and the callback for its dead runs; call it before `start`.
 
         This worker takes only kinds that it knows.
         """
         self._kinds[kind] = Kind(handler=handler, tries=tries, on_dead=on_dead)
 
     async def start(self) -> None:
-        """Begin to work, and make jobs for what the records say is unfinished and has none."""
+        """Start working, and make jobs for unfinished runs that have none."""
         app = await self._opened()
         await self._sweep_once(app)
         self._tasks = [
@@ -80,7 +80,7 @@ class ProcrastinateRuns:
         ]
 
     async def stop(self) -> None:
-        """Stop taking work; what runs is cancelled after a short grace and taken up at the next start."""
+        """Stop taking work; running handlers are cancelled after a short grace and resumed at the next start."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -115,7 +115,7 @@ class ProcrastinateRuns:
             await self._defer(run, None)
 
     async def cancel(self, key: str) -> bool:
-        """End a run before its time, its handler too, on whatever worker; False: it was over."""
+        """Cancel a run and its handler, on any worker; False: it was over."""
         if not await self._records.move(key, state=RunState.CANCELLED):
             return False
         row = await self._records.row(key)
@@ -219,7 +219,7 @@ class ProcrastinateRuns:
     # -- one delivery ----------------------------------------------------------------------------------------------
 
     async def _deliver(self, context: JobContext, key: str) -> None:
-        """The task of every job: look as long as somebody wakes the run during the look."""
+        """Run the handler of a job's run, again as long as the run is woken meanwhile."""
         row = await self._records.row(key)
         if row is None or row.kind not in self._kinds or not self._wants_a_look(row):
             return
@@ -250,7 +250,7 @@ class ProcrastinateRuns:
         return is_due or is_new or row.wakes != row.seen_wakes
 
     async def _look(self, run: Run, wakes: int) -> int | None:
-        """Call the handler once, write down its answer; returns the wake counter where it must look again."""
+        """Call the handler once and record its answer; returns the wake counter if it must run again, else None."""
         try:
             is_written = await self._write(run, await self._kinds[run.kind].handler(run), wakes)
         except asyncio.CancelledError:
@@ -266,7 +266,7 @@ class ProcrastinateRuns:
         return row.wakes if row is not None and row.state == RunState.RUNNING else None
 
     async def _write(self, run: Run, answer: Done | Waiting, wakes: int) -> bool:
-        """Write down a handler's answer; False: it was woken meanwhile and must not wait, or is over."""
+        """Record a handler's answer; False: it was woken meanwhile and must not wait, or is over."""
         if isinstance(answer, Done):
             await self._records.insist(run.key, state=RunState.DONE, result=answer.result, due_at=None, cut_off=0)
             return True
@@ -302,7 +302,7 @@ async def _take_over(app: App, job: Job) -> None:
 
 
 async def _make_schema(plain_url: str) -> None:
-    """Make procrastinate's tables where there are none; one worker at a time."""
+    """Create procrastinate's tables if they are missing; one worker at a time."""
     import psycopg
     from procrastinate.schema import SchemaManager
 

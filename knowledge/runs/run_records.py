@@ -1,4 +1,4 @@
-"""The rows of runs, as both ways of delivering them see them."""
+"""The rows of runs, shared by local and procrastinate delivery."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ UNFINISHED = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 ERROR_LIMIT = 2000
 LONGEST_BACK_OFF_S = 300.0
 CUT_OFF_LIMIT = 20
-"""A run that the death of the process cut off this often is taken for the cause of that death."""
+"""Crashes of the process during a run before the run is taken for their cause."""
 DEAD_TRIES = 5
-"""So often a death is told where telling it fails, or ends the process."""
+"""Tries to report a dead run, where the report fails or ends the process."""
 DEAD_S = 60.0
-"""How long one of them may take."""
+"""Time limit of one report."""
 FIRST_REST_S = 0.1
 LONGEST_REST_S = 5.0
-"""Between two tries to write, while the database is away."""
+"""Pauses between tries to write, while the database is unreachable."""
 NO_JOB = "NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = runs.key AND status IN ('todo', 'doing'))"
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunLimits:
-    """How hard to work."""
+    """Limits of the work on runs."""
 
     concurrency: int = 32
     """Handlers at once. One in eight places is kept for runs of high priority."""
     back_off_s: float = 1.0
-    """After the first failure; doubles with each."""
+    """Pause after the first failure; doubles with each."""
     grace_s: float = 5.0
-    """What runs may take to end when the work stops."""
+    """Time for running handlers to end when the work stops."""
 
     def back_off(self, tries: int) -> timedelta:
         """The pause after so many failures."""
@@ -53,14 +53,14 @@ class RunLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Who carries out runs of a kind, how often one may fail, and who hears of it then."""
+    """Kind of run: its handler, its tries, and the callback for its dead runs."""
 
     handler: RunHandler
     tries: int
     on_dead: OnDead | None = None
 
     def why_dead(self, run: Run, cut_off: int) -> str:
-        """Why a run is not tried any more; empty: it is."""
+        """The reason not to try a run any more; empty: there is none."""
         if run.tries >= self.tries:
             return run.error or "it failed too often"
         if cut_off > CUT_OFF_LIMIT:
@@ -68,7 +68,7 @@ class Kind:
         return ""
 
     async def tell_death(self, run: Run, pace: RunLimits) -> None:
-        """Let whoever registered the kind know; what goes wrong there is logged, and tried a few times."""
+        """Report a dead run to `on_dead`; a failure is logged and tried again a few times."""
         told = 0
         while self.on_dead is not None and told < DEAD_TRIES:
             told += 1
@@ -82,7 +82,7 @@ class Kind:
 
 
 class RunRecords:
-    """Each method is one transaction; every change is conditional on the state it starts from."""
+    """Rows of runs: each method is one transaction; every change is conditional on the state it starts from."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -123,10 +123,10 @@ class RunRecords:
             return moved.rowcount == 1
 
     async def insist(self, key: str, *, if_wakes: int | None = None, **values: Any) -> bool:
-        """Change a run that is not over, like `move`, as soon as the database takes it.
+        """Change a run that is not over, like `move`, retrying until the database takes it.
 
-        That the database is away is no failure of the run: what became of it waits here, and is neither lost nor
-        counted against it. Ends with the task that works on the run.
+        An unreachable database is no failure of the run: its outcome waits here, neither lost nor counted against it.
+        Ends with the task that works on the run.
         """
         rest_s = FIRST_REST_S
         while True:
@@ -138,7 +138,7 @@ class RunRecords:
             rest_s = min(rest_s * 2, LONGEST_REST_S)
 
     async def bury(self, run: Run, kind: Kind, pace: RunLimits, *, why: str, cut_off: int) -> None:
-        """End a run for good: first written as worn out, so that a crash forgets nothing; then told; then dead."""
+        """End a run for good: write it as worn out (so that a crash loses nothing), report it, mark it dead."""
         was_begun = run.tries >= kind.tries
         times = cut_off if was_begun else 0
         worn_out: dict[str, Any] = {"tries": kind.tries, "error": why, "due_at": None, "cut_off": times}
@@ -160,7 +160,7 @@ class RunRecords:
         return None if row is None else as_run(row)
 
     async def unfinished(self) -> Sequence[Row[Any]]:
-        """Raw rows of all that are not over, oldest first."""
+        """Raw rows of unfinished runs, oldest first."""
         query = select(runs).where(runs.c.state.in_(UNFINISHED)).order_by(runs.c.id)
         async with self._database.read() as connection:
             return (await connection.execute(query)).all()
@@ -184,7 +184,7 @@ class RunRecords:
             return raised.rowcount == 1
 
     async def undelivered(self, now: datetime, kinds: Collection[str]) -> Sequence[Run]:
-        """Runs on PostgreSQL that should look now: queued, due, woken since their last look, or left by their job."""
+        """Runs on PostgreSQL that should run now: queued, due, woken since their last look, or left by their job."""
         is_due = or_(runs.c.due_at.is_(None), runs.c.due_at <= now)
         is_queued = (runs.c.state == RunState.QUEUED) & is_due
         is_waiting = (runs.c.state == RunState.WAITING) & or_(runs.c.due_at <= now, runs.c.wakes != runs.c.seen_wakes)
@@ -196,12 +196,12 @@ class RunRecords:
 
 
 def new_run(kind: str, key: str, payload: JsonObject, priority: Priority, due: datetime | None) -> Run:
-    """A run as it is submitted."""
+    """Build a run to submit."""
     return Run(kind=kind, key=key, payload=payload, priority=priority, due_at=due)
 
 
 def as_run(row: Row[Any]) -> Run:
-    """The core's view of a row."""
+    """Convert a row to the core's Run."""
     return Run(
         kind=row.kind,
         key=row.key,
