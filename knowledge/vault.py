@@ -54,7 +54,7 @@ class Vault:
 def load_key(configured: str | None, data_dir: Path) -> bytes:
     """Load the key: from the settings (a Fernet key, or a passphrase of 12 characters or more), else from its file.
 
-    Makes the file if it is new. Blocks: a passphrase costs about 50 ms on purpose.
+    A missing file is created. Blocks: a passphrase costs about 50 ms on purpose.
     """
     if configured is not None:
         return _from_setting(configured)

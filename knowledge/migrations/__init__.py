@@ -1,1 +1,1 @@
-"""Alembic's scripts: how the tables of one version become those of the next."""
+"""Alembic's migrations: from the tables of one version to those of the next."""
