@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from bot.arguments.log_selection import LogSelection, parse_log_selection
 from bot.command_context import CommandContext, CommandReply, Later, Live
 from bot.commands.command_table import command
 from bot.commands.target_choice import ReplyOption, choices, refusal, which_container
-from bot.commands.time_spans import span
 from core.actions.catalog import Role
 from core.durations import clock_time
 from core.monitoring.inventory import Container
 from core.text import text
 from core.views.cards import Attachment, Card, CardButton, Folded, Tone, faint, line, said, strong
 
-USUAL_LINES = 25
-MOST_LINES = 2000
 SHOWN_LINES = 200
 FILE_LINES = 2000
 ERRORS_SEARCHED = 1000
@@ -28,34 +26,10 @@ FOLLOW_EVERY_S = 4.0
 _ERROR = re.compile(r"error|exception|fatal|panic|traceback|critical|fail(?:ed|ure)|out of memory", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _LogSelection:
-    """Selection of log lines."""
-
-    target: str
-    lines: int = USUAL_LINES
-    since: str | None = None
-    until: str | None = None
-    grep: str | None = None
-    errors_only: bool = False
-    as_file: bool = False
-    follows: bool = False
-
-    def words(self) -> str:
-        """Spell the selection as one would type it."""
-        parts = [self.target, str(self.lines)]
-        parts += [self.since] if self.since else []
-        parts += [f"until={self.until}"] if self.until else []
-        parts += [mark for mark, is_on in (("!errors", self.errors_only), ("!file", self.as_file)) if is_on]
-        parts += ["!follow"] if self.follows else []
-        parts += [f"grep {self.grep}"] if self.grep else []
-        return " ".join(parts)
-
-
 @command("logs", family="look", role=Role.VIEWER)
 async def logs(ask: CommandContext) -> CommandReply:
     """Show the last lines of a service."""
-    wanted = _read(ask.words)
+    wanted = parse_log_selection(ask.words)
     found = which_container(ask, wanted.target)
     if isinstance(found, Card):
         return _with_options(found, wanted)
@@ -67,38 +41,14 @@ async def logs(ask: CommandContext) -> CommandReply:
     return Later(work=lambda: _once(ask, found, wanted))
 
 
-def _read(words: str) -> _LogSelection:
-    """Parse `granada api 100 2h grep timeout`: names first, then options in any order, `grep` and the rest last."""
-    head, _, pattern = words.partition("grep ") if " grep " in f" {words}" else (words, "", "")
-    wanted = _LogSelection(target="", grep=pattern.strip()[:200] or None)
-    names: list[str] = []
-    for word in head.split():
-        if word.isascii() and word.isdigit() and names:
-            wanted = replace(wanted, lines=max(1, min(int(word[:6]), MOST_LINES)))
-        elif span(word) is not None and names:
-            wanted = replace(wanted, since=word.lower())
-        elif word.startswith("until="):
-            wanted = replace(wanted, until=word.removeprefix("until=")[:40])
-        elif word in ("!errors", "!file", "!follow"):
-            wanted = replace(
-                wanted,
-                errors_only=wanted.errors_only or word == "!errors",
-                as_file=wanted.as_file or word == "!file",
-                follows=wanted.follows or word == "!follow",
-            )
-        else:
-            names.append(word)
-    return replace(wanted, target=" ".join(names))
-
-
-def _with_options(card: Card, wanted: _LogSelection) -> Card:
+def _with_options(card: Card, wanted: LogSelection) -> Card:
     """Keep the typed options on the buttons that ask which service is meant."""
     options = replace(wanted, target="").words().strip()
     rows = tuple(tuple(replace(one, detail=f"{one.detail} {options}") for one in row) for row in card.buttons)
     return replace(card, buttons=rows)
 
 
-async def _fetch(ask: CommandContext, wanted: _LogSelection) -> tuple[list[tuple[str, str]], Card | None]:
+async def _fetch(ask: CommandContext, wanted: LogSelection) -> tuple[list[tuple[str, str]], Card | None]:
     """Fetch (time, line) pairs, oldest first; or the card that explains why there are none."""
     params: dict[str, object] = {"container": wanted.target, "tail": _tail(wanted)}
     for name, value in (("since", wanted.since), ("until", wanted.until), ("grep", wanted.grep)):
@@ -118,13 +68,13 @@ async def _fetch(ask: CommandContext, wanted: _LogSelection) -> tuple[list[tuple
     return pairs, None
 
 
-def _tail(wanted: _LogSelection) -> int:
+def _tail(wanted: LogSelection) -> int:
     if wanted.as_file:
         return FILE_LINES
     return ERRORS_SEARCHED if wanted.errors_only else wanted.lines
 
 
-async def _once(ask: CommandContext, container: Container, wanted: _LogSelection) -> CommandReply:
+async def _once(ask: CommandContext, container: Container, wanted: LogSelection) -> CommandReply:
     pairs, problem = await _fetch(ask, wanted)
     if problem is not None:
         return problem
@@ -139,7 +89,7 @@ async def _once(ask: CommandContext, container: Container, wanted: _LogSelection
     return _page(ask, container, wanted, pairs)
 
 
-def _page(ask: CommandContext, container: Container, wanted: _LogSelection, pairs: list[tuple[str, str]]) -> Card:
+def _page(ask: CommandContext, container: Container, wanted: LogSelection, pairs: list[tuple[str, str]]) -> Card:
     until = _moment(ask, pairs[-1][0])
     note = text("logs.errors" if wanted.errors_only else "logs.lines", count=len(pairs))
     title = line(strong(container.title), "  ", faint(note), faint(f" · {until}" if until else ""))
@@ -148,7 +98,7 @@ def _page(ask: CommandContext, container: Container, wanted: _LogSelection, pair
 
 
 def _buttons(
-    ask: CommandContext, wanted: _LogSelection, pairs: list[tuple[str, str]]
+    ask: CommandContext, wanted: LogSelection, pairs: list[tuple[str, str]]
 ) -> tuple[tuple[CardButton, ...], ...]:
     plain = replace(wanted, errors_only=False, as_file=False, follows=False)
     first = [
@@ -164,7 +114,7 @@ def _buttons(
     return (*choices(ask, "", first).buttons, *choices(ask, "", second).buttons)
 
 
-async def _follow(ask: CommandContext, container: Container, wanted: _LogSelection) -> AsyncIterator[Card]:
+async def _follow(ask: CommandContext, container: Container, wanted: LogSelection) -> AsyncIterator[Card]:
     """Yield the newest lines for a minute; a frame only when there is something new."""
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + FOLLOW_S

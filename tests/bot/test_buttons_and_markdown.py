@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.time_spans import span, take_span
+from bot.arguments.time_spans import span, take_span
 from bot.delivery.pacing import BURST, GROUP_PER_MINUTE, ChatPace, OverallPace
 from bot.rendering import buttons, model_markdown
 from bot.rendering.telegram_html import MESSAGE_LIMIT, cut, render, split, units

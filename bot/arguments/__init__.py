@@ -1,0 +1,1 @@
+"""Parsers of the words behind a command; pure functions over text."""
