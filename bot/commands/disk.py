@@ -1,4 +1,4 @@
-"""/updates, /ports, /disk, /prune: what is outdated, who holds which port, what fills the disk, and freeing it."""
+"""/ports, /disk, /prune: published ports, disk usage by kind, and freeing space."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from bot.commands.command_table import command
 from bot.commands.containers import submit
 from bot.commands.platform_stack import look
 from bot.commands.service_status import MIB, memory
-from bot.commands.target_choice import ReplyOption, choices, refusal, side_by_side, which_target
+from bot.commands.target_choice import ReplyOption, choices, refusal, side_by_side
+from bot.result_data import list_in, number_in, objects_in
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role
-from core.deployments.platform import ManagedKind
-from core.deployments.versions import short_image
-from core.monitoring.inventory import Service, Stack, Target
 from core.text import Text, text
 from core.views.cards import (
     Block,
@@ -32,96 +30,12 @@ from core.views.cards import (
     strong,
 )
 
-NEWER_SHOWN = 20
-USERS_SHOWN = 3
 PORTS_SHOWN = 30
 TROUBLES_SHOWN = 8
 LARGEST_SHOWN = 8
 HOSTS_SHOWN = 8
-BUTTONS_SHOWN = 6
 WORTH_IT_MB = 1.0
 PRUNE = "docker.prune"
-
-# -- newer images ------------------------------------------------------------------------------------------------------
-
-
-@command("updates", family="look", role=Role.VIEWER)
-async def updates(ask: CommandContext) -> CommandReply:
-    """Show running images with a newer version under their tag."""
-    found: Target | None = None
-    if ask.words.strip():
-        chosen = which_target(ask, ask.words)
-        if isinstance(chosen, Card):
-            return chosen
-        found = chosen
-    return Later(work=lambda: _updates(ask, found))
-
-
-async def _updates(ask: CommandContext, target: Target | None) -> CommandReply:
-    params: JsonObject = {}
-    if target is not None:
-        stack = target.name if isinstance(target, Stack) else target.stack
-        params = {"host": target.host, **({"stack": stack} if stack else {})}
-        params |= {"service": target.name} if isinstance(target, Service) else {}
-    result = await look(ask, "docker.updates", params)
-    if isinstance(result, Card):
-        return result
-    rows = [one for one in _objects(result.data, "images") if _may_see(ask, one)]
-    newer = [one for one in rows if one.get("is_newer") is True]
-    untold = [one for one in rows if one.get("is_newer") is None]
-    key = "newer.some" if newer else "newer.none" if rows else "newer.nothing"
-    blocks: list[Block] = [
-        line(strong(text(key, count=len(newer), of=len(rows))), tone=Tone.WARNING if newer else Tone.WELL)
-    ]
-    blocks += [_newer_line(ask, one) for one in newer[:NEWER_SHOWN]]
-    if untold:
-        says = tuple(_untold_line(ask, one) for one in untold)
-        blocks.append(Folded(heading=text("newer.untold", count=len(untold)), lines=says))
-    away = [str(one) for one in _list(result.data, "unreachable_hosts")]
-    blocks += [line(text("newer.away", hosts=", ".join(away)), tone=Tone.CRITICAL)] if away else []
-    blocks.append(line(faint(text("newer.means"))))
-    return Card(blocks=tuple(blocks), buttons=tuple(_update_buttons(ask, newer)))
-
-
-def _newer_line(ask: CommandContext, one: JsonObject) -> Block:
-    pieces: list[Words | Span] = [strong(_users(ask, one)), "  ", short_image(str(one.get("image")))]
-    age = one.get("age_days")
-    if isinstance(age, int | float):
-        pieces.append(faint(text("newer.age", days=round(age))))
-    if one.get("is_fetched"):
-        pieces.append(faint(text("newer.fetched")))
-    return line(*pieces, indent=True)
-
-
-def _untold_line(ask: CommandContext, one: JsonObject) -> Words:
-    why = one.get("why")
-    reason = text(f"docker.untold.{why}") if isinstance(why, str) and why else "–"
-    return text("newer.untold_line", who=_users(ask, one), image=short_image(str(one.get("image"))), why=reason)
-
-
-def _users(ask: CommandContext, one: JsonObject) -> str:
-    """Services that run the image, as far as the person may see them."""
-    found = (ask.face.inventory().container(str(ref)) for ref in _list(one, "containers"))
-    seen = [container for container in found if container is not None and ask.may(Role.VIEWER, container.stack)]
-    names = dict.fromkeys(each.title for each in seen)
-    shown = ", ".join(list(names)[:USERS_SHOWN]) or "–"
-    return f"{shown} +{len(names) - USERS_SHOWN}" if len(names) > USERS_SHOWN else shown
-
-
-def _may_see(ask: CommandContext, one: JsonObject) -> bool:
-    stacks = [str(stack) for stack in _list(one, "stacks")]
-    return any(ask.may(Role.VIEWER, stack) for stack in stacks) or ask.may(Role.VIEWER, None)
-
-
-def _update_buttons(ask: CommandContext, newer: Sequence[JsonObject]) -> Iterator[tuple[CardButton, ...]]:
-    """Update buttons, one for each stack that Dokploy can redeploy."""
-    inventory = ask.face.inventory()
-    stacks = dict.fromkeys(str(stack) for one in newer for stack in _list(one, "stacks"))
-    for name in list(stacks)[:BUTTONS_SHOWN]:
-        managed = inventory.managed_one(name)
-        if managed is not None and managed.kind is ManagedKind.COMPOSE and ask.may(Role.OPERATOR, name):
-            yield side_by_side(ask, [("update", text("newer.button", stack=name), name)])
-
 
 # -- ports -------------------------------------------------------------------------------------------------------------
 
@@ -137,17 +51,17 @@ async def _ports(ask: CommandContext) -> CommandReply:
     if isinstance(result, Card):
         return result
     wanted = ask.words.strip().casefold()
-    rows = [one for one in _objects(result.data, "ports") if _may_see_port(ask, one) and _fits(one, wanted)]
+    rows = [one for one in objects_in(result.data, "ports") if _may_see_port(ask, one) and _fits(one, wanted)]
     shown = {str(one.get("container")) for one in rows}
     if not rows:
         return said(text("ports.none_of", words=wanted[:60]) if wanted else text("ports.none"), Tone.OFF)
     blocks: list[Block] = [line(strong(text("ports.title", count=len(rows))))]
-    for one in _objects(result.data, "conflicts")[:TROUBLES_SHOWN]:
-        holders = [str(name) for name in _list(one, "containers")]
+    for one in objects_in(result.data, "conflicts")[:TROUBLES_SHOWN]:
+        holders = [str(name) for name in list_in(one, "containers")]
         if shown & set(holders):
             port = f"{one.get('port')}/{one.get('protocol')}"
             blocks.append(line(text("ports.conflict", port=port, who=" · ".join(holders)), tone=Tone.CRITICAL))
-    for one in _objects(result.data, "exposed")[:TROUBLES_SHOWN]:
+    for one in objects_in(result.data, "exposed")[:TROUBLES_SHOWN]:
         if one.get("container") in shown:
             values = {name: str(one.get(name)) for name in ("program", "port", "container")}
             blocks.append(line(Text("ports.exposed", dict(values)), tone=Tone.WARNING))
@@ -229,21 +143,21 @@ _PARTS = ("images", "volumes", "logs", "build_cache", "containers")
 
 
 def _usage(host: str, usage: JsonObject) -> Iterator[Block]:
-    sizes = {part: _mb(usage, f"{part}_mb") for part in _PARTS}
+    sizes = {part: number_in(usage, f"{part}_mb") for part in _PARTS}
     total = sum(size or 0 for size in sizes.values())
     yield line(strong(host), "  ", text("space.total", size=_size(total)))
     for part, size in sorted(sizes.items(), key=lambda pair: -(pair[1] or 0)):
         if size is None:
             yield line(text(f"space.{part}"), " ", faint(text("space.not_seen")))
         elif size >= WORTH_IT_MB:
-            free = _mb(usage, f"{part}_reclaimable_mb")
+            free = number_in(usage, f"{part}_reclaimable_mb")
             unused = [faint(text("space.free", size=_size(free)))] if free else []
             yield line(strong(_size(size)), "  ", text(f"space.{part}"), *unused)
     largest = [
-        text("space.one_of", what=text(f"space.{kind}"), name=str(one.get(key)), size=_size(_mb(one, "mb") or 0))
+        text("space.one_of", what=text(f"space.{kind}"), name=str(one.get(key)), size=_size(number_in(one, "mb") or 0))
         for kind, name, key in (("volume", "largest_volumes", "name"), ("log", "largest_logs", "container"))
-        for one in _objects(usage, name)[:LARGEST_SHOWN]
-        if (_mb(one, "mb") or 0) >= WORTH_IT_MB
+        for one in objects_in(usage, name)[:LARGEST_SHOWN]
+        if (number_in(one, "mb") or 0) >= WORTH_IT_MB
     ]
     if largest:
         yield Folded(heading=text("space.largest"), lines=tuple(largest))
@@ -252,7 +166,7 @@ def _usage(host: str, usage: JsonObject) -> Iterator[Block]:
 
 
 def _reclaimable(usage: JsonObject) -> float:
-    return (_mb(usage, "images_reclaimable_mb") or 0) + (_mb(usage, "build_cache_reclaimable_mb") or 0)
+    return (number_in(usage, "images_reclaimable_mb") or 0) + (number_in(usage, "build_cache_reclaimable_mb") or 0)
 
 
 def _size(mb: float) -> str:
@@ -285,20 +199,3 @@ async def _prune(ask: CommandContext, host: str) -> CommandReply:
     if not isinstance(usage, Card) and _reclaimable(usage.data) < WORTH_IT_MB:
         return said(text("space.nothing", host=host), Tone.GOOD)
     return await submit(ask, [call])
-
-
-# -- plain JSON --------------------------------------------------------------------------------------------------------
-
-
-def _list(data: JsonObject, name: str) -> list[object]:
-    found = data.get(name)
-    return list(found) if isinstance(found, list) else []
-
-
-def _objects(data: JsonObject, name: str) -> list[JsonObject]:
-    return [one for one in _list(data, name) if isinstance(one, dict)]
-
-
-def _mb(data: JsonObject, name: str) -> float | None:
-    found = data.get(name)
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
