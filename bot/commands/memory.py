@@ -10,7 +10,7 @@ from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.durations import clock_time
 from core.text import Text, text
-from core.views.cards import Block, Card, Tone, faint, line, said, strong
+from core.views.cards import Block, Card, Tone, Words, faint, line, said, strong
 
 SHOWN = 5
 ABOUT = 300
@@ -43,7 +43,7 @@ async def memory(ask: CommandContext) -> CommandReply:
             blocks.append(line(shown, indent=True))
             if lesson.actions:
                 key = "memory.helped" if lesson.held else "memory.tried"
-                blocks.append(line(text(key, what=_done(lesson.actions[:3])), indent=True))
+                blocks.append(line(text(key, what=_done(ask, lesson.actions[:3])), indent=True))
         numbers = [one.lesson.incident_id for one in found if one.lesson.incident_id is not None]
         options = [ReplyOption(label=text("incidents.number", id=number), words=str(number)) for number in numbers]
         return Card(blocks=tuple(blocks), buttons=choices(ask, "", options, command="incident", per_row=3).buttons)
@@ -51,10 +51,16 @@ async def memory(ask: CommandContext) -> CommandReply:
     return Later(work=recall)
 
 
-def _done(actions: Sequence[str]) -> Text:
+def _done(ask: CommandContext, actions: Sequence[str]) -> Words:
     """Actions taken, in words; the lesson is about one incident, so the container need not be named again."""
-    words = [text(f"did.{one.partition(' ')[0]}") for one in actions]
+    words = [_did(ask, one.partition(" ")[0]) for one in actions]
     joined = words[0]
     for one in words[1:]:
         joined = text("card.listed", first=joined, second=one)
     return joined
+
+
+def _did(ask: CommandContext, action: str) -> Words:
+    """Word for an action taken; one that has none (it only looked, or is no longer there) is named."""
+    key = f"did.{action}"
+    return Text(key) if ask.face.texts.has(key) else action
