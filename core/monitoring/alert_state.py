@@ -201,7 +201,7 @@ def alert_like(fingerprint: str, at: datetime) -> Alert:
         stack=None if stack == "-" else stack,
         service=None if service == "-" else service,
         at=at,
-        says=text(f"alert.{kind}"),
+        says=text(f"runbooks.event.{kind}"),
     )
 
 

@@ -245,7 +245,7 @@ def _state(view: IncidentView) -> Iterator[Block]:
     key = f"card.state.{incident.state}"
     if until is not None:
         values["until"] = clock_time(until, view.now, view.zone, seconds=incident.state is IncidentState.VERIFYING)
-        key = f"{key}_until"
+        key = f"card.state.{incident.state}_until"
     if incident.closed_at is not None:
         values["took"] = duration(incident.closed_at - incident.occurred_at)
     if incident.diagnosis is not None or view.calls or incident.plan_says:
