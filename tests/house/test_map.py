@@ -98,8 +98,9 @@ def _is_there(file: str) -> bool:
     return any(next(ROOT.glob(f"{folder}{pattern}"), None) for folder in ("", *below))
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", sorted({*ROOMS} - {"integrations"}))
 def test_every_package_of_a_room_is_on_the_map(room: str) -> None:
+    """Integrations are all alike: a new one need not be named."""
     row = next(line for line in MAP.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{room}/`"))
     packages = {path.name for path in (ROOT / room).iterdir() if (path / "__init__.py").is_file()}
     assert packages <= {span.rstrip("/") for span in re.findall(r"`(\w+/)`", row)}
