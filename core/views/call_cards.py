@@ -54,12 +54,12 @@ def group_end_card(records: Sequence[CallRecord]) -> Card:
 def end_card(record: CallRecord, says: Words, names: Mapping[str, str]) -> Card:
     """Return the card of a call that has ended."""
     if record.result is not None:
-        message: Words = record.result.message
+        sentence: Words = record.result.message
     elif record.state is CallState.DENIED and record.approved_by is None:
-        message = text("call.denied", what=says if isinstance(says, Text) else str(says))
+        sentence = text("call.denied", what=says if isinstance(says, Text) else str(says))
     else:
-        message = text(f"call.ended.{record.state}", what=says if isinstance(says, Text) else str(says))
-    blocks: list[Block] = [line(message, tone=END_TONES.get(record.state, Tone.BUSY))]
+        sentence = text(f"call.ended.{record.state}", what=says if isinstance(says, Text) else str(says))
+    blocks: list[Block] = [line(sentence, tone=END_TONES.get(record.state, Tone.BUSY))]
     if record.state is CallState.OK and record.approved_by:
         blocks.append(line(faint(text("call.approved_by", who=names.get(record.approved_by, record.approved_by)))))
     return Card(blocks=tuple(blocks))

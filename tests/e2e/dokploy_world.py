@@ -102,14 +102,14 @@ class DokployWorld:
         }
         await self.world.start(**(own | settings))
 
-    async def order(self, words: str, *, says: str = "", timeout_s: float = 20.0) -> int:
+    async def order(self, words: str, *, showing: str = "", timeout_s: float = 20.0) -> int:
         """Ada orders something in private and says yes to the question that comes; the order's message id."""
         ada = self.world.ada
         sent = await ada.say(words)
 
         def asks(message: ShownMessage) -> bool:
             shown = f"{message.text} {' '.join(message.labels)}".casefold()
-            return message.from_bot and message.id > sent and "approve" in shown and says.casefold() in shown
+            return message.from_bot and message.id > sent and "approve" in shown and showing.casefold() in shown
 
         question = await self.until_shown(asks, sent, timeout_s, what=f"a question after {words!r}")
         label = next(one for one in question.labels if "approve" in one.casefold())

@@ -15,7 +15,7 @@ async def test_three_stacks_wait_in_line_and_all_come_up(shop: DokployWorld) -> 
     stacks = [await shop.stack(name, shop.file(api=GOOD)) for name in names]
     await shop.start(*names)
     shop.dokploy.hold_running()
-    sent = [await shop.order(f"/deploy {name}", says=name) for name in names]
+    sent = [await shop.order(f"/deploy {name}", showing=name) for name in names]
     await shop.private("granada", "deploying", after=sent[0])
     await shop.private("sevilla is number 2", "behind granada", after=sent[1])
     await shop.private("malaga is number 3", "behind granada, sevilla", after=sent[2])
@@ -31,9 +31,9 @@ async def test_a_waiting_deploy_can_be_cancelled_and_never_runs(shop: DokployWor
     sevilla = await shop.stack("sevilla", shop.file(api=GOOD))
     await shop.start("granada", "sevilla")
     shop.dokploy.hold_running()
-    first = await shop.order("/deploy granada", says="granada")
+    first = await shop.order("/deploy granada", showing="granada")
     await shop.private("granada", "deploying", after=first)
-    second = await shop.order("/deploy sevilla", says="sevilla")
+    second = await shop.order("/deploy sevilla", showing="sevilla")
     card = await shop.private("sevilla", "in dokploy's queue", "cancel", after=second)
     await shop.world.ada.tap(card, "Cancel")
     await shop.private("sevilla", "cancelled", after=second)

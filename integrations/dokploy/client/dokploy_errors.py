@@ -103,8 +103,8 @@ class ProcedureMissing(ActionFailed):
 class CallFailed(ActionFailed):
     """Call refused or failed by Dokploy."""
 
-    def __init__(self, message: str, *, status: int, detail: str = "", says: Text | None = None) -> None:
-        super().__init__(message, says=says)
+    def __init__(self, problem: str, *, status: int, detail: str = "", says: Text | None = None) -> None:
+        super().__init__(problem, says=says)
         self.status = status
         self.detail = Secret(detail)
         """Dokploy's own text: may be the whole shell command with its secrets."""

@@ -67,8 +67,8 @@ def before_sending() -> Iterator[None]:
 class DeployUnderWay(Refused):
     """Deploy refused because another one of the same stack waits or runs."""
 
-    def __init__(self, message: str, *, says: Text, is_active: bool = False) -> None:
-        super().__init__(message, says=says)
+    def __init__(self, problem: str, *, says: Text, is_active: bool = False) -> None:
+        super().__init__(problem, says=says)
         self.is_active = is_active
         """True if a job of Dokploy's queue runs, False if it waits."""
 
