@@ -162,7 +162,7 @@ async def _crashes(shop: DokployWorld, report: Report, count: int) -> None:
         shop.dokploy.change(
             stack, composeFile=file.replace('["python3", "/srv/web.py"]', f'["python3", "-c", "{crash}"]')
         )
-        sent = await shop.order("/deploy crasher", says="deploy crasher (", timeout_s=40)
+        sent = await shop.order("/deploy crasher", showing="deploy crasher (", timeout_s=40)
         card = await shop.until_shown(_has_verdict, sent, 90.0, what="a verdict on crasher")
         good += "up and healthy" in card.text.casefold()
     report.say(

@@ -60,7 +60,7 @@ class Plan:
     """Hash of all the above."""
 
     @property
-    def says(self) -> tuple[Text, ...]:
+    def sentences(self) -> tuple[Text, ...]:
         """Return one line for each step."""
         return tuple(step.says for step in self.steps)
 

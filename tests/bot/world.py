@@ -251,7 +251,7 @@ class FaceWorld:
     # -- the story ---------------------------------------------------------------------------------------------------
 
     async def trouble(
-        self, service: str = "api", stack: str = "granada", severity: Severity = Severity.CRITICAL, says: str = ""
+        self, service: str = "api", stack: str = "granada", severity: Severity = Severity.CRITICAL, log_line: str = ""
     ) -> Incident:
         """A container is killed for memory."""
         now = self.clock.now()
@@ -267,7 +267,7 @@ class FaceWorld:
             evidence=(
                 Evidence(name="exit_code", value=137, at=now, source=f"inspect local/{stack}-{service}-1"),
                 Evidence(name="oom_killed", value=True, at=now, source=f"inspect local/{stack}-{service}-1"),
-                Evidence(name="log_last", value=says or "Killed", at=now, source="logs"),
+                Evidence(name="log_last", value=log_line or "Killed", at=now, source="logs"),
             ),
         )
         incident = await self.desk.raise_alert(alert, topology(self._inventory, "local"))

@@ -45,7 +45,7 @@ async def plan_solution(state: IncidentGraphState, mind: IncidentDeps) -> Incide
     stored = made.to_json()
 
     def planned(one: Incident) -> Incident:
-        return replace(one, plan=stored, plan_says=made.says, attempt=attempt, updated_at=mind.clock.now())
+        return replace(one, plan=stored, plan_says=made.sentences, attempt=attempt, updated_at=mind.clock.now())
 
     await mind.desk.update(incident.id, planned)
     return {

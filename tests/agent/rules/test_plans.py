@@ -81,8 +81,8 @@ def test_values_keep_their_types_and_steps_their_order(tmp_path: Path) -> None:
     plan = render_plan(book(tmp_path), 1, FACTS, attempt=1, catalog=CATALOG)
     assert [step.id for step in plan.steps] == ["limit", "restart"]
     assert plan.steps[0].params == {"container": "local/granada-api-1", "limit_mb": 512}
-    assert plan.says[0].values == {"en": "Set 512 MiB", "es": "Fijar 512 MiB"}
-    assert plan.says[1].key == "action.docker.restart"
+    assert plan.sentences[0].values == {"en": "Set 512 MiB", "es": "Fijar 512 MiB"}
+    assert plan.sentences[1].key == "action.docker.restart"
     assert plan.steps[0].undo is not None
     assert plan.steps[0].undo.params["limit_mb"] == 64
     assert not plan.steps[1].can_undo
