@@ -58,6 +58,7 @@ OVER = frozenset(one for one in DeployPhase if one.is_over)
 COMMANDS = [one.name for one in listed()]
 ACTIONS = CATALOG.names()
 CHANGES = [name for name in ACTIONS if CATALOG.get(name).risk is not Risk.READ]
+STARTS = ("restarted", "started", "unpaused")
 Values = Iterable[str | tuple[str, ...]]
 
 
@@ -120,6 +121,8 @@ VALUES: Mapping[str, Values] = {
     "dialogue.{}": _PLAIN,
     "did.{}": CHANGES,
     "diff.verdict.{}": VersionVerdict,
+    "docker.{}": STARTS,
+    "docker.{}_but": STARTS,
     "docker.now.running_{}": set(Health) - {Health.NONE},
     "docker.now.{}": ContainerState,
     "docker.trouble.{}": set(RefusalReason) - {RefusalReason.NOTHING_TO_DO, RefusalReason.WHICH},
@@ -175,10 +178,26 @@ NO_TEXTS = {"dokploy.compose.{}", "dokploy.{}.{}"}
 @pytest.mark.parametrize("pattern", VALUES)
 def test_every_value_has_its_sentence_in_both_languages(pattern: str) -> None:
     texts = load_texts()
-    wanted = {pattern.format(*((value,) if isinstance(value, str) else value)) for value in VALUES[pattern]}
+    wanted = set(_keys(pattern))
     assert wanted
     missing = {language: sorted(wanted - texts.keys(language)) for language in LANGUAGES}
     assert not any(missing.values()), missing
+
+
+def _keys(pattern: str) -> Iterator[str]:
+    for value in VALUES[pattern]:
+        yield pattern.format(*((value,) if isinstance(value, str) else value))
+
+
+def test_every_sentence_is_used() -> None:
+    """One whose key code names nowhere, or puts together where the table does not see it, is dead or hidden."""
+    named = {
+        node.value
+        for path in _files()
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert not load_texts().keys("en") - named - {key for pattern in VALUES for key in _keys(pattern)}
 
 
 def test_every_key_put_together_in_code_is_looked_at() -> None:

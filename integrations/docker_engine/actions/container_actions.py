@@ -206,7 +206,7 @@ class DockerToolset(Toolset):
         """
         engine, found = await self._engines.find(params.container)
         await engine.restart(found.name, grace_s=params.grace_s)
-        return await self._as_it_runs(engine, found, "docker.restarted", f"docker restart {shlex.quote(found.name)}")
+        return await self._as_it_runs(engine, found, "restarted", f"docker restart {shlex.quote(found.name)}")
 
     async def was_restarted(self, params: GraceParams, started_at: datetime) -> Outcome:
         """Return OK if the container started after the call did."""
@@ -223,7 +223,7 @@ class DockerToolset(Toolset):
         """
         engine, found = await self._engines.find(params.container)
         await engine.start(found.name)
-        return await self._as_it_runs(engine, found, "docker.started", f"docker start {shlex.quote(found.name)}")
+        return await self._as_it_runs(engine, found, "started", f"docker start {shlex.quote(found.name)}")
 
     async def is_running(self, params: ContainerParams, started_at: datetime) -> Outcome:
         """Return OK if the container is running."""
@@ -276,7 +276,7 @@ class DockerToolset(Toolset):
             message = text("docker.not_paused", container=found.ref, state=container_facts.state_text(found))
             return self._result(message, container_facts.brief(found), query)
         await engine.unpause(found.name)
-        return await self._as_it_runs(engine, found, "docker.unpaused", query)
+        return await self._as_it_runs(engine, found, "unpaused", query)
 
     async def is_unpaused(self, params: ContainerParams, started_at: datetime) -> Outcome:
         """Return OK if the container is not paused."""
@@ -334,14 +334,14 @@ class DockerToolset(Toolset):
 
     # -- results ---------------------------------------------------------------------------------------------------
 
-    async def _as_it_runs(self, engine: Engine, before: Container, key: str, query: str) -> Result:
-        """Return the result of starting a container once the outcome is known."""
+    async def _as_it_runs(self, engine: Engine, before: Container, did: str, query: str) -> Result:
+        """Return the result of starting a container once the outcome is known; `did`: restarted, started, unpaused."""
         now = await wait_until_up(engine, before.name)
         if now is None:
             raise NotFound(f"{before.ref!r} was removed in the meantime")
         is_up = now.is_running
         is_finished = status_of(now) is Status.FINISHED
-        key = key if is_up or is_finished else f"{key}_but"
+        key = f"docker.{did}" if is_up or is_finished else f"docker.{did}_but"
         message = text(key, container=now.ref, state=container_facts.state_text(now))
         outcome = Outcome.OK if is_up or is_finished else Outcome.FAILED
         return self._result(message, container_facts.brief(now), query, outcome=outcome)
