@@ -47,7 +47,7 @@ async def test_an_incident_is_closed_by_hand_with_its_reason(world: FaceWorld, w
     assert world.poked == [1]
     [entry] = [one for one in await world.knowledge.audit.recent(10) if one.what == "close"]
     assert (entry.actor_id, entry.incident_id, entry.details) == (f"tg:{ADA}", 1, {"why": "moved to another host"})
-    await _ask(world, "/close 1 once more", "Incident 1 is over.")
+    await _ask(world, "/close 1 once more", "Incident 1 is already closed.")
     await _ask(world, "/incident 1", "Closed by Ada: moved to another host")
 
 
@@ -57,7 +57,7 @@ async def test_close_without_a_reason_asks_for_one(world: FaceWorld) -> None:
     assert question.labels == ["Repaired by hand", "False alarm", "Known and accepted"]
     await (await world.ada.tap(question, "False alarm")).answer()
     await world.says(world.ada.chat, "Closed by Ada: False alarm")
-    await _ask(world, "/close", "No incident is open")
+    await _ask(world, "/close", "There are no open incidents")
 
 
 async def test_close_asks_which_and_takes_a_reply_for_its_card(world: FaceWorld) -> None:
