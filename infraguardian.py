@@ -31,6 +31,7 @@ from core.incidents.tracker import IncidentTracker
 from core.integration import FollowedPlatform, Install, Integration, IntegrationDeps
 from core.monitoring.hosts import WatcherGroup
 from core.monitoring.inventory import Inventory
+from core.people import KnownPeople
 from core.redaction import Redactor, redact
 from core.settings import Settings, secrets_of
 from core.tasks import Tasks
@@ -42,7 +43,6 @@ from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
 from knowledge.memory.incident_memory import Embedder
 from knowledge.ownership import Ownership
-from knowledge.records.known_people import KnownPeople
 from knowledge.stores import Knowledge
 from playground.opening import open_playground, with_playground
 from playground.server import BotApiServer

@@ -11,7 +11,6 @@ from bot.chat_face_deps import BotDeps
 from bot.delivery.destinations import chat_destination
 from bot.delivery.outbox_worker import OutboxWriter
 from bot.notifier import TelegramNotifier
-from bot.views import zone_of
 from core.actions.approvals import Approval
 from core.actions.calls import CallRecord
 from core.actions.catalog import JsonObject
@@ -77,7 +76,7 @@ class CallReplies:
         async with self.lock(record.call.key):
             if await self._has_card(record):
                 return
-            now, zone = self._face.clock.now(), zone_of(self._face, None)
+            now, zone = self._face.clock.now(), self._face.zone_of(None)
             await self._post(record, f"ask:{approval.id}", question_card(approval, now, zone, await self._face.names()))
 
     # -- under way, and the end --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import cached_property
 
 from agent.chat.conversation import Dialogue
@@ -13,21 +14,22 @@ from core.actions.gateway import ActionGateway
 from core.bus import Bus
 from core.clock import Clock
 from core.deployments.deploys import Deploys, Versions
+from core.incidents import paging
 from core.incidents.incident import Incident
 from core.incidents.incident_store import IncidentStore, Silences
 from core.incidents.tracker import IncidentTracker
 from core.monitoring.inventory import Inventory
 from core.monitoring.snapshot import PlatformView, Sample
 from core.monitoring.usage_series import Series
+from core.people import People, Person
 from core.runs import Runs
 from core.settings import Settings
-from core.text import Texts
+from core.text import Language, Texts
 from core.views.card_views import CardViews
 from knowledge.memory.incident_memory import IncidentMemory
 from knowledge.records.audit_records import Audit
 from knowledge.records.inbox_records import Inbox
 from knowledge.records.message_records import Outbox
-from knowledge.records.people_records import People
 from knowledge.records.setting_records import SettingRecords
 from knowledge.stores import Knowledge
 
@@ -45,7 +47,7 @@ class BotDeps:
     desk: IncidentTracker
     knowledge: Knowledge
     inventory: Callable[[], Inventory]
-    """What is known now, from memory."""
+    """All that is watched, as last seen, from memory."""
     latest: Callable[[str], Sample | None]
     """The last sample of a container (`host/name`), from memory."""
     dialogue: Dialogue
@@ -55,7 +57,7 @@ class BotDeps:
     poke: Callable[[Incident], Awaitable[None]]
     """Makes the run of an incident look again, after a person's decision."""
     platform: Callable[[], PlatformView | None]
-    """What Dokploy said last, from memory; None: there is none, or it was not heard yet."""
+    """The last word of Dokploy, from memory; None: there is none, or it was not heard yet."""
 
     @property
     def deploys(self) -> Deploys:
@@ -64,7 +66,7 @@ class BotDeps:
 
     @property
     def versions(self) -> Versions:
-        """What stacks were deployed from."""
+        """The versions that stacks were deployed from."""
         return self.knowledge.versions
 
     @property
@@ -74,7 +76,7 @@ class BotDeps:
 
     @property
     def silences(self) -> Silences:
-        """Who wants quiet."""
+        """Targets that raise no alarm for a while."""
         return self.knowledge.silences
 
     @property
@@ -89,26 +91,34 @@ class BotDeps:
 
     @property
     def inbox(self) -> Inbox:
-        """What came in."""
+        """Updates that came in."""
         return self.knowledge.inbox
 
     @property
     def outbox(self) -> Outbox:
-        """What goes out."""
+        """Messages that go out."""
         return self.knowledge.outbox
 
     @cached_property
     def people(self) -> People:
-        """Whom the guardian knows, by the records and by the settings of this face (the playground has its own)."""
+        """The people by the records and by the settings of this face (the playground has its own)."""
         return self.knowledge.people.with_roles_of(self.settings.telegram)
 
     async def names(self) -> Mapping[str, str]:
         """People's names by actor id."""
         return {person.actor_id: person.name for person in await self.people.all()}
 
+    def zone_of(self, person: Person | None) -> tzinfo:
+        """A person's time zone, or the settings'."""
+        return paging.zone_of(person.time_zone if person is not None else None, self.settings.timezone)
+
+    def language_of(self, person: Person) -> Language:
+        """A person's language, or the settings'."""
+        return person.language or self.settings.language
+
     @cached_property
     def views(self) -> CardViews:
-        """What cards show."""
+        """Gathers what cards of incidents and deploys show."""
         catalog = self.door.catalog
         return CardViews(
             calls=self.door.ledger,
@@ -123,15 +133,15 @@ class BotDeps:
 
     @property
     def changed(self) -> SettingRecords:
-        """What was changed in the chat."""
+        """Settings that were changed in the chat."""
         return self.knowledge.settings
 
     @property
     def audit(self) -> Audit:
-        """Who decided what."""
+        """Every decision with who made it."""
         return self.knowledge.audit
 
     @property
     def memory(self) -> IncidentMemory:
-        """What was learnt from past incidents."""
+        """Lessons of past incidents."""
         return self.knowledge.memory

@@ -1,4 +1,4 @@
-"""What a person asks of the bot, with everything a command needs to answer, and what an answer may be."""
+"""A person's request to the bot with everything that a command needs to answer, and the forms of an answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from core.views.cards import Card
 if TYPE_CHECKING:
     from bot.chat_face_deps import BotDeps
     from bot.decisions import Decisions
-    from bot.incoming.access import Access, ChatUser
+    from bot.incoming.access import Access
+    from core.people import Person
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatLocation:
-    """Where something was said."""
+    """The chat, and the topic in it, where something was said."""
 
     chat_id: int
     thread_id: int | None = None
@@ -42,11 +43,11 @@ class CommandContext:
     access: Access
     bot_name: str
     """The bot's own @name, without the @."""
-    person: ChatUser
+    person: Person
     place: ChatLocation
     command: str
     words: str
-    """What stands behind the command."""
+    """The rest of the line behind the command."""
     key: str
     """The stem of the keys of the wishes that come of it; the same update always has the same."""
     message_id: int | None
@@ -55,7 +56,7 @@ class CommandContext:
     zone: tzinfo
     now: datetime
     asked_at: datetime
-    """When the message was written, or the tap came in."""
+    """The time when the message was written, or the tap came in."""
     update_id: int = 0
     incident_id: int | None = None
     """The incident whose card was replied to."""
@@ -78,9 +79,8 @@ class CommandContext:
         return replace(self, command=name, words=words)
 
     def may(self, role: Role, stack: str | None) -> bool:
-        """Whether the person has a role on a stack."""
-        own = self.person.role_on(stack)
-        return own is not None and own.covers(role)
+        """Return True if the person has a role on a stack."""
+        return self.person.may(role, stack)
 
 
 @dataclass(frozen=True, kw_only=True)

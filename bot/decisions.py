@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
-from bot.incoming.access import ChatUser
 from core.actions.approvals import Approval
 from core.actions.catalog import Role
 from core.actions.gateway import TapResult
 from core.incidents.alerts import Silence
 from core.incidents.incident import ALERT_IS_ON, Incident, IncidentState
+from core.people import Person
 from core.settings import Autonomy
 from core.text import Text, text
 from core.views.incident_card import digest_of
@@ -36,19 +36,19 @@ class Decisions:
         self._face = face
         self.replies = replies
 
-    async def approve(self, visitor: ChatUser, approval_id: str, seen: int | None = None) -> DecisionResult:
+    async def approve(self, visitor: Person, approval_id: str, seen: int | None = None) -> DecisionResult:
         """Yes to one question; `seen`: how many confirmations the button showed, so that a double tap counts once."""
         approval = await self._face.door.approvals.get(approval_id)
         if approval is not None and seen is not None and seen != len(approval.confirmed_by):
             return DecisionResult(says=text("decide.counted_before"), is_done=False)
         return await self._decide(visitor, approval, approval_id, approve=True)
 
-    async def deny(self, visitor: ChatUser, approval_id: str, why: str = "") -> DecisionResult:
+    async def deny(self, visitor: Person, approval_id: str, why: str = "") -> DecisionResult:
         """No to one question."""
         approval = await self._face.door.approvals.get(approval_id)
         return await self._decide(visitor, approval, approval_id, approve=False, why=why)
 
-    async def approve_all(self, visitor: ChatUser, incident_id: int, digest: str) -> DecisionResult:
+    async def approve_all(self, visitor: Person, incident_id: int, digest: str) -> DecisionResult:
         """Yes to exactly the questions that the button stood for."""
         asked = await self._asked(incident_id)
         if not asked:
@@ -58,7 +58,7 @@ class Decisions:
         verdicts = [await self.approve(visitor, one.id, 0) for one in asked]
         return _together(verdicts, text("decide.approved_all", count=sum(one.is_done for one in verdicts)))
 
-    async def deny_all(self, visitor: ChatUser, incident_id: int) -> DecisionResult:
+    async def deny_all(self, visitor: Person, incident_id: int) -> DecisionResult:
         """No to every open question of an incident."""
         asked = await self._asked(incident_id)
         if not asked:
@@ -70,7 +70,7 @@ class Decisions:
         return [one for one in await self._face.door.approvals.pending() if one.incident_id == incident_id]
 
     async def _decide(
-        self, visitor: ChatUser, approval: Approval | None, approval_id: str, *, approve: bool, why: str = ""
+        self, visitor: Person, approval: Approval | None, approval_id: str, *, approve: bool, why: str = ""
     ) -> DecisionResult:
         actor = visitor.actor(approval.stack if approval else None)
         decided = await self._face.door.decide(approval_id, actor, approve=approve, why=why[:WHY_LIMIT])
@@ -87,9 +87,9 @@ class Decisions:
         await self.replies.show_question(decided.approval)
         return DecisionResult(says=_said(decided, approve=approve), is_done=True)
 
-    async def take(self, visitor: ChatUser, incident: Incident) -> DecisionResult:
+    async def take(self, visitor: Person, incident: Incident) -> DecisionResult:
         """The person has it: automation stops, open questions are withdrawn."""
-        if not visitor_may(visitor, Role.OPERATOR, incident.stack):
+        if not visitor.may(Role.OPERATOR, incident.stack):
             return _needs(Role.OPERATOR)
         if not incident.is_open:
             return DecisionResult(says=text("decide.closed", id=incident.id), is_done=False)
@@ -109,9 +109,9 @@ class Decisions:
         await self._face.poke(after)
         return DecisionResult(says=text("decide.taken", id=incident.id), is_done=after.is_open)
 
-    async def close(self, visitor: ChatUser, incident: Incident, why: str) -> DecisionResult:
+    async def close(self, visitor: Person, incident: Incident, why: str) -> DecisionResult:
         """End an incident by hand: what waited for a decision is withdrawn, what has not begun is not begun."""
-        if not visitor_may(visitor, Role.OPERATOR, incident.stack):
+        if not visitor.may(Role.OPERATOR, incident.stack):
             return _needs(Role.OPERATOR)
         if not incident.is_open:
             return DecisionResult(says=text("decide.closed", id=incident.id), is_done=False)
@@ -129,11 +129,11 @@ class Decisions:
         return DecisionResult(says=text(key, id=incident.id, target=after.target), is_done=True)
 
     async def silence(
-        self, visitor: ChatUser, target: str, stack: str | None, span: timedelta, why: str = ""
+        self, visitor: Person, target: str, stack: str | None, span: timedelta, why: str = ""
     ) -> tuple[DecisionResult, datetime]:
         """No alarms for a target for a while."""
         until = self._face.clock.now() + min(span, SILENCE_LIMIT)
-        if not visitor_may(visitor, Role.OPERATOR, stack):
+        if not visitor.may(Role.OPERATOR, stack):
             return _needs(Role.OPERATOR), until
         actor = visitor.actor(stack)
         said = self._face.redact(why[:WHY_LIMIT])
@@ -141,9 +141,9 @@ class Decisions:
         await self._face.audit.add(actor, "silence", target, details={"until": until.isoformat(), "why": said})
         return DecisionResult(says=text("decide.silenced", target=target), is_done=True), until
 
-    async def freeze(self, visitor: ChatUser, is_frozen: bool, why: str = "") -> DecisionResult:
+    async def freeze(self, visitor: Person, is_frozen: bool, why: str = "") -> DecisionResult:
         """Stop all automation, or let it go on."""
-        if not visitor_may(visitor, Role.OPERATOR, None):
+        if not visitor.may(Role.OPERATOR, None):
             return _needs(Role.OPERATOR)
         before = await self._face.changed.freeze()
         if (before is not None) == is_frozen:
@@ -156,21 +156,15 @@ class Decisions:
         await self._face.audit.add(actor, "freeze" if is_frozen else "unfreeze", "all", details={"why": said})
         return DecisionResult(says=text("decide.frozen" if is_frozen else "decide.unfrozen"), is_done=True)
 
-    async def autonomy(self, visitor: ChatUser, stack: str, mode: Autonomy) -> DecisionResult:
+    async def autonomy(self, visitor: Person, stack: str, mode: Autonomy) -> DecisionResult:
         """How much runbooks may do alone on a stack."""
-        if not visitor_may(visitor, Role.ADMIN, stack):
+        if not visitor.may(Role.ADMIN, stack):
             return _needs(Role.ADMIN)
         actor = visitor.actor(stack)
         await self._face.changed.set_autonomy(stack, mode, by=actor.id)
         await self._face.audit.add(actor, "autonomy", stack, details={"mode": mode})
         says = text("decide.autonomy", stack=stack, mode=text(f"autonomy.{mode}.name"))
         return DecisionResult(says=says, is_done=True)
-
-
-def visitor_may(visitor: ChatUser, role: Role, stack: str | None) -> bool:
-    """Whether the person has a role on a stack."""
-    own = visitor.role_on(stack)
-    return own is not None and own.covers(role)
 
 
 def _needs(role: Role) -> DecisionResult:

@@ -11,7 +11,6 @@ import structlog
 from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
 from bot.delivery.outbox_worker import OutboxWriter
-from bot.views import zone_of
 from core.actions.calls import CallRecord
 from core.actions.executor import CallFinished
 from core.deployments.deploys import Deploy, DeployChanged, DeployPhase
@@ -88,7 +87,7 @@ class DeployNotifier:
 
     async def _write(self, deploy: Deploy, record: CallRecord, *, is_urgent: bool) -> None:
         """Write the card in place of the call's first reply, and the verdict in place of its outcome."""
-        view = await self._face.views.deploy(deploy, record, zone_of(self._face, None))
+        view = await self._face.views.deploy(deploy, record, self._face.zone_of(None))
         # a call that needed an approval: its request becomes the card
         key = f"ask:{record.approval_id}" if record.approval_id is not None else f"run:{deploy.key}"
         card = self._replies.reply(record, key, deploy_card(view))

@@ -246,7 +246,7 @@ class TelegramApp:
                 OutgoingMessage(
                     destination=chat_destination(person.user_id),
                     card=said(text("chat.cannot_write", chat=str(chat_id), problem=problem[:200]), Tone.WARNING),
-                    language=person.language or self._face.settings.language,
+                    language=self._face.language_of(person),
                     key=f"refused:{chat_id}:{person.user_id}:{self._face.clock.now().isoformat()}",
                 )
             )

@@ -36,7 +36,7 @@ from knowledge.records.inbox_records import Inbox
 from knowledge.records.incident_records import RecordedIncidents
 from knowledge.records.lesson_records import LessonRecords
 from knowledge.records.message_records import Outbox
-from knowledge.records.people_records import People
+from knowledge.records.people_records import PeopleRecords
 from knowledge.records.policy_facts import FactSources, RecordedFacts
 from knowledge.records.setting_records import SettingRecords
 from knowledge.records.silence_records import RecordedSilences
@@ -69,7 +69,7 @@ class Knowledge:
         self.approvals = RecordedApprovals(database)
         self.incidents = RecordedIncidents(database)
         self.silences = RecordedSilences(database)
-        self.people = People(database, clock, settings.telegram)
+        self.people = PeopleRecords(database, clock, settings.telegram)
         self.settings = SettingRecords(database, clock)
         self.inbox = Inbox(database, clock)
         self.outbox = Outbox(database, clock)

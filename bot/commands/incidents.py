@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.target_choice import ReplyOption, choices, refusal
-from bot.views import incident_view
 from core.actions.catalog import Role
 from core.durations import clock_time
 from core.incidents.incident import Incident
@@ -45,14 +44,14 @@ async def incidents(ask: CommandContext) -> CommandReply:
 async def incident(ask: CommandContext) -> CommandReply:
     """One incident with all its evidence and its whole story."""
     found = await which_incident(ask, ask.words)
-    return found if isinstance(found, Card) else full_card(await incident_view(ask.face, found, ask.zone))
+    return found if isinstance(found, Card) else full_card(await ask.face.views.incident(found, ask.zone))
 
 
 @command("why", family="incidents", role=Role.VIEWER, is_listed=False)
 async def why(ask: CommandContext) -> CommandReply:
     """Why the guardian thinks so."""
     found = await which_incident(ask, ask.words)
-    return found if isinstance(found, Card) else why_card(await incident_view(ask.face, found, ask.zone))
+    return found if isinstance(found, Card) else why_card(await ask.face.views.incident(found, ask.zone))
 
 
 async def which_incident(ask: CommandContext, words: str, *, only_open: bool = False) -> Incident | Card:

@@ -10,9 +10,9 @@ from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.target_choice import ReplyOption, choices, refusal
 from core.actions.catalog import Role
+from core.people import Person
 from core.text import LANGUAGES, text
 from core.views.cards import Block, Card, CardButton, Tone, code, line, said, strong
-from knowledge.records.people_records import Person
 
 _HOURS = re.compile(r"([01]?\d|2[0-3])(?::([0-5]\d))?\s*[-–]\s*([01]?\d|2[0-3])(?::([0-5]\d))?")
 
@@ -61,7 +61,9 @@ async def _overview(ask: CommandContext) -> Card:
 
 
 async def _person(ask: CommandContext) -> Person:
-    return ask.person.person or Person(user_id=ask.person.user_id, name=ask.person.name, role=ask.person.role)
+    """The person as recorded: of whoever speaks, the language may be a guess."""
+    known = await ask.face.people.get(ask.person.user_id)
+    return known or Person(user_id=ask.person.user_id, name=ask.person.name)
 
 
 async def _save(ask: CommandContext, person: Person) -> None:
@@ -83,7 +85,7 @@ async def _chat_language(ask: CommandContext, value: str) -> CommandReply:
         return refusal(ask, Role.OPERATOR)
     if chosen is None:
         return said(text("settings.which_language"), Tone.UNKNOWN)
-    await ask.face.changed.set_language(ask.place.chat_id, chosen, by=f"tg:{ask.person.user_id}")
+    await ask.face.changed.set_language(ask.place.chat_id, chosen, by=ask.person.actor_id)
     return said(ask.face.texts.render(text("settings.chat_set"), chosen), Tone.GOOD)
 
 

@@ -1,29 +1,25 @@
-"""Who is speaking: by numeric user id, never by a name; whoever cannot be told for certain orders nothing."""
+"""Tells who is speaking: by numeric user id, never by a name; whoever cannot be told for certain orders nothing."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import replace
 from enum import StrEnum
 
 from telegram import CallbackQuery, Message, User
 
 from core.actions.catalog import Role
-from core.actions.policy import Actor, ActorKind
+from core.people import People, Person
 from core.settings import Settings
 from core.text import Language
-from knowledge.records.people_records import People, Person
 
 REFUSE_EVERY_S = 3600.0
 """A stranger is told once an hour at most."""
 STRANGERS_KEPT = 500
-INVITATION_LIFE = timedelta(hours=24)
 
 
 class NoOrder(StrEnum):
-    """Why a message is no order of anybody."""
+    """The reasons why a message is no order of anybody."""
 
     NOBODY = "nobody"
     """Channel posts and service messages: there is no author."""
@@ -33,33 +29,6 @@ class NoOrder(StrEnum):
     """Somebody else's words."""
     VIA_BOT = "via_bot"
     BOT = "bot"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChatUser:
-    """Whoever speaks, known or not."""
-
-    user_id: int
-    name: str
-    role: Role | None = None
-    stack_roles: Mapping[str, Role] = field(default_factory=dict)
-    language: Language
-    person: Person | None = None
-
-    @property
-    def best_role(self) -> Role | None:
-        """The greatest role on anything; None: a stranger."""
-        own = [role for role in (self.role, *self.stack_roles.values()) if role is not None]
-        return max(own, key=list(Role).index) if own else None
-
-    def role_on(self, stack: str | None) -> Role | None:
-        """The role on a stack; None: on the whole installation."""
-        own = [role for role in (self.role, self.stack_roles.get(stack or "")) if role is not None]
-        return max(own, key=list(Role).index) if own else None
-
-    def actor(self, stack: str | None) -> Actor:
-        """As the door knows them."""
-        return Actor(kind=ActorKind.PERSON, id=f"tg:{self.user_id}", name=self.name, role=self.role_on(stack))
 
 
 def author(message: Message) -> User | NoOrder:
@@ -84,29 +53,20 @@ def presser(query: CallbackQuery) -> User | None:
 
 
 class Access:
-    """Turns Telegram's users into visitors, and enrols people by one-time links."""
+    """Turns Telegram's users into people, and enrols people by one-time links."""
 
     def __init__(self, people: People, settings: Settings) -> None:
         self._people = people
         self._settings = settings
         self._refused: OrderedDict[int, float] = OrderedDict()
 
-    async def visitor(self, user: User) -> ChatUser:
-        """Who that is here."""
-        person = await self._people.get(user.id)
-        language = person.language if person and person.language else self._language(user)
-        if person is None:
-            return ChatUser(user_id=user.id, name=user.full_name, language=language)
-        if person.name == str(user.id):
-            await self.remember(replace(person, name=user.full_name))
-        return ChatUser(
-            user_id=user.id,
-            name=user.full_name,
-            role=person.role,
-            stack_roles=person.stack_roles,
-            language=language,
-            person=person,
-        )
+    async def visitor(self, user: User) -> Person:
+        """The person as known here, with today's name and the language to answer in; a stranger has no role."""
+        known = await self._people.get(user.id)
+        if known is not None and known.name == str(user.id):
+            await self.remember(replace(known, name=user.full_name))
+        known = known or Person(user_id=user.id, name=user.full_name)
+        return replace(known, name=user.full_name, language=known.language or self._language(user))
 
     async def remember(self, person: Person) -> None:
         """Write a person's name and wishes. A role that the settings give is not recorded: it ends with the setting."""
@@ -125,26 +85,21 @@ class Access:
             return "es"
         return "en" if code.startswith("en") else self._settings.language
 
-    async def enrol(self, token: str, user: User) -> ChatUser | None:
+    async def enrol(self, token: str, user: User) -> Person | None:
         """Use a one-time token; None: it is used up, too old, or none of ours."""
         person = await self._people.enrol(token, user_id=user.id, name=user.full_name, language=self._language(user))
         return None if person is None else await self.visitor(user)
 
-    async def enrol_known(self, token: str, visitor: ChatUser) -> ChatUser | None:
+    async def enrol_known(self, token: str, person: Person) -> Person | None:
         """The same for somebody who is known already: a greater role."""
-        person = await self._people.enrol(token, user_id=visitor.user_id, name=visitor.name, language=visitor.language)
-        if person is None:
-            return None
-        return replace(visitor, role=person.role, stack_roles=person.stack_roles, person=person)
+        return await self._people.enrol(token, user_id=person.user_id, name=person.name, language=person.language)
 
     async def first_invitation(self) -> str | None:
         """A token for the first admin, while there is none; None: there is one."""
-        if await self._people.has_admin():
-            return None
-        return await self._people.invite(Role.ADMIN, by="guardian", valid_for=INVITATION_LIFE)
+        return None if await self._people.has_admin() else await self._people.invite(Role.ADMIN, by="guardian")
 
     def may_refuse(self, user_id: int, now_s: float) -> bool:
-        """Whether a stranger is to be told, or was told lately."""
+        """Return True if a stranger is to be told; False: they were told lately."""
         last = self._refused.get(user_id)
         if last is not None and now_s - last < REFUSE_EVERY_S:
             return False

@@ -17,15 +17,15 @@ from bot.commands.command_table import COMMANDS, Command
 from bot.decisions import DecisionResult, Decisions
 from bot.delivery.destinations import chat_destination
 from bot.delivery.telegram_client import TelegramClient
-from bot.incoming.access import Access, ChatUser, presser
+from bot.incoming.access import Access, presser
 from bot.incoming.inbox import InboxWorker, Slow
 from bot.rendering import buttons
 from bot.replies import ReplySender
-from bot.views import incident_view, zone_of
 from core.actions.catalog import JsonObject, Role
 from core.error_text import explained
 from core.errors import GuardianError
 from core.incidents.incident import Incident
+from core.people import Person
 from core.text import Text, text
 from core.views.cards import Card, Tone, said
 from core.views.incident_card import why_card
@@ -96,15 +96,16 @@ class CallbackQueries:
         about = replace(ask, incident_id=outcome.about)
         return await self._answering.give(about, outcome.reply, replaces=outcome.replaces)
 
-    async def _toast(self, query: CallbackQuery, outcome: _Outcome, visitor: ChatUser) -> None:
-        words = self._face.texts.render(outcome.toast, visitor.language)[:TOAST_LIMIT] if outcome.toast else None
+    async def _toast(self, query: CallbackQuery, outcome: _Outcome, visitor: Person) -> None:
+        language = self._face.language_of(visitor)
+        words = self._face.texts.render(outcome.toast, language)[:TOAST_LIMIT] if outcome.toast else None
 
         async def answer(bot: Bot) -> bool:
             return await bot.answer_callback_query(query.id, text=words, show_alert=outcome.is_alert)
 
         await self._client.attempt(answer, "answering a tap")
 
-    def ask(self, query: CallbackQuery, visitor: ChatUser, received: Received) -> CommandContext:
+    def ask(self, query: CallbackQuery, visitor: Person, received: Received) -> CommandContext:
         """Build the command context of a tap."""
         message = query.message
         assert message is not None
@@ -123,8 +124,8 @@ class CallbackQueries:
             words="",
             key=received.update.key,
             message_id=message.message_id,
-            language=visitor.language,
-            zone=zone_of(self._face, visitor.person),
+            language=self._face.language_of(visitor),
+            zone=self._face.zone_of(visitor),
             now=self._face.clock.now(),
             asked_at=received.received_at,
             is_tap=True,
@@ -167,7 +168,7 @@ class CallbackQueries:
             return _Outcome(toast=text("access.role", needed=text("role.viewer")), is_alert=True)
         match payload:
             case buttons.WhyButton():
-                return _Outcome(reply=why_card(await incident_view(self._face, incident, ask.zone)), about=incident.id)
+                return _Outcome(reply=why_card(await self._face.views.incident(incident, ask.zone)), about=incident.id)
             case buttons.TakeIncident():
                 return _decided(await self.decisions.take(ask.person, incident))
             case buttons.CloseIncident():

@@ -17,13 +17,13 @@ from bot.commands.command_table import COMMANDS, Command, nearest
 from bot.commands.target_choice import ReplyOption, choices
 from bot.delivery.destinations import chat_destination
 from bot.delivery.telegram_client import TelegramClient
-from bot.incoming.access import Access, ChatUser, NoOrder, author, presser
+from bot.incoming.access import Access, NoOrder, author, presser
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import Slow
 from bot.notifier import TelegramNotifier
 from bot.replies import ReplySender
-from bot.views import zone_of
 from core.actions.catalog import Role
+from core.people import Person
 from core.text import Language, Text, text
 from core.views.cards import Card, Tone, said
 from knowledge.records.inbox_records import Received
@@ -116,7 +116,7 @@ class Router:
             return None
         return self._parts.talk.answer(ask)
 
-    async def _ask(self, message: Message, visitor: ChatUser, received: Received) -> CommandContext:
+    async def _ask(self, message: Message, visitor: Person, received: Received) -> CommandContext:
         return CommandContext(
             face=self._face,
             decisions=self._parts.taps.decisions,
@@ -128,8 +128,8 @@ class Router:
             words=(message.text or "")[:TEXT_LIMIT],
             key=received.update.key,
             message_id=message.message_id,
-            language=visitor.language,
-            zone=zone_of(self._face, visitor.person),
+            language=self._face.language_of(visitor),
+            zone=self._face.zone_of(visitor),
             now=self._face.clock.now(),
             asked_at=_aware(message.date),
             incident_id=await self._incident_of(message),
@@ -179,7 +179,7 @@ class Router:
         if why in (NoOrder.NOBODY, NoOrder.BOT):
             return
         if why is NoOrder.ANONYMOUS:
-            visitor = ChatUser(user_id=0, name="", language=await self._chat_language(message.chat))
+            visitor = Person(user_id=0, name="", language=await self._chat_language(message.chat))
             if message.chat.id not in self._own_chats():
                 return
         else:
@@ -236,7 +236,7 @@ class Router:
         key = f"group:{event.chat.id}"
         visitor = await self._parts.access.visitor(event.from_user)
         if visitor.role is Role.ADMIN:
-            await self._face.changed.put(key, True, by=f"tg:{visitor.user_id}")
+            await self._face.changed.put(key, True, by=visitor.actor_id)
             return
         if event.chat.id in self._own_chats() or await self._face.changed.get(key):
             return

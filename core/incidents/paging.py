@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.actions.approvals import Approval
-from core.actions.catalog import JsonObject, Role
+from core.actions.catalog import Role
 from core.incidents.alerts import Severity
 from core.incidents.incident import Incident, IncidentState
 from core.notifications import Destination, destination_of
+from core.people import Person
 from core.settings import Settings
 from core.text import Language, Text, text
 from core.views.cards import Tone
@@ -26,40 +26,6 @@ HANDED_OVER = frozenset({IncidentState.ESCALATED, IncidentState.EXPIRED})
 """States whose outcome is the reason why a person is needed."""
 CHAT = "telegram"
 """Channel of the chats in the settings and of people's user ids."""
-
-
-class Person(Protocol):
-    """A known person, as far as paging needs it."""
-
-    @property
-    def user_id(self) -> int:
-        """Id of their private chat."""
-        ...
-
-    @property
-    def role(self) -> Role | None:
-        """Role on every stack."""
-        ...
-
-    @property
-    def language(self) -> Language | None:
-        """Language they have chosen, or None."""
-        ...
-
-    @property
-    def quiet_from(self) -> str | None:
-        """`HH:MM` in their time zone; None: no quiet hours."""
-        ...
-
-    @property
-    def quiet_to(self) -> str | None:
-        """`HH:MM`; None: no quiet hours."""
-        ...
-
-    @property
-    def preferences(self) -> JsonObject:
-        """Further preferences, such as `timezone`."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +98,7 @@ class Recipients:
         return Recipient(
             destination=destination_of(CHAT, person.user_id),
             language=person.language or await self.language(person.user_id),
-            zone=zone_of(person.preferences.get("timezone"), self._settings.timezone),
+            zone=zone_of(person.time_zone, self._settings.timezone),
             quiet_from=person.quiet_from,
             quiet_to=person.quiet_to,
         )

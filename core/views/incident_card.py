@@ -12,6 +12,7 @@ from core.actions.calls import CallRecord, CallState
 from core.durations import clock_time, duration
 from core.incidents.alerts import Severity
 from core.incidents.incident import WITH_A_PERSON, Decider, Incident, IncidentState
+from core.people import number_of
 from core.text import Text, text
 from core.views.cards import (
     Block,
@@ -95,7 +96,7 @@ class IncidentView:
 
     def name(self, actor_id: str | None) -> str:
         """Return a person's name."""
-        return self.names.get(actor_id or "", (actor_id or "").removeprefix("tg:")) or "–"
+        return self.names.get(actor_id or "", number_of(actor_id or "")) or "–"
 
 
 def incident_card(view: IncidentView) -> Card:

@@ -1,19 +1,20 @@
-"""Who may talk to the guardian: people by user id, with role and wishes, and the one-time tokens that enrol them."""
+"""People by user id, with role and wishes, and the one-time tokens that enrol them."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.actions.catalog import JsonObject, Role
+from core.actions.catalog import Role
 from core.clock import Clock
+from core.people import INVITATION_LIFE, Person
 from core.settings import TelegramSettings
 from core.text import LANGUAGES, Language
 from knowledge.cached_value import Kept
@@ -23,39 +24,15 @@ from knowledge.tables import enrolments, people
 TOKEN_BYTES = 18
 
 
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """Somebody the guardian knows."""
-
-    user_id: int
-    name: str
-    role: Role | None = None
-    """For every stack; None: only what `stack_roles` says."""
-    stack_roles: Mapping[str, Role] = field(default_factory=dict)
-    language: Language | None = None
-    quiet_from: str | None = None
-    """`HH:MM` in the settings' time zone; None: no quiet hours."""
-    quiet_to: str | None = None
-    preferences: JsonObject = field(default_factory=dict)
-    """Alert levels and the like, as the chat keeps them."""
-
-    @property
-    def actor_id(self) -> str:
-        """As calls and audit name them: `tg:123`."""
-        return f"tg:{self.user_id}"
-
-    def role_for(self, stack: str | None) -> Role | None:
-        """The greater of the general role and the one for the stack; None: a stranger there."""
-        own = [role for role in (self.role, self.stack_roles.get(stack or "")) if role is not None]
-        return max(own, key=list(Role).index) if own else None
-
-
 Known = Mapping[int, Person]
 """The recorded people by user id."""
 
 
-class People:
-    """People as records. Whom the settings name has at least the role they give, whatever the records say."""
+class PeopleRecords:
+    """core.people.People over the database.
+
+    Whom the settings name has at least the role they give, whatever the records say.
+    """
 
     def __init__(
         self, database: Database, clock: Clock, telegram: TelegramSettings, *, known: Kept[Known] | None = None
@@ -70,9 +47,9 @@ class People:
             **dict.fromkeys(telegram.admins, Role.ADMIN),
         }
 
-    def with_roles_of(self, telegram: TelegramSettings) -> People:
+    def with_roles_of(self, telegram: TelegramSettings) -> PeopleRecords:
         """The same records under other settings."""
-        return People(self._database, self._clock, telegram, known=self._known)
+        return PeopleRecords(self._database, self._clock, telegram, known=self._known)
 
     async def get(self, user_id: int) -> Person | None:
         """The person, or None for a stranger."""
@@ -95,7 +72,7 @@ class People:
             return {row.user_id: _person(row) for row in (await connection.execute(select(people))).all()}
 
     async def has_admin(self) -> bool:
-        """Whether anybody is admin."""
+        """Return True if anybody is admin."""
         return any(person.role is Role.ADMIN for person in await self.all())
 
     async def save(self, person: Person, *, by: str) -> None:
@@ -113,7 +90,7 @@ class People:
 
     # -- enrolment ---------------------------------------------------------------------------------------------------
 
-    async def invite(self, role: Role, *, by: str, valid_for: timedelta = timedelta(hours=24)) -> str:
+    async def invite(self, role: Role, *, by: str, valid_for: timedelta = INVITATION_LIFE) -> str:
         """A new one-time token; only its hash is kept. Safe in a link: letters, digits, - and _."""
         token, now = secrets.token_urlsafe(TOKEN_BYTES), self._clock.now()
         async with self._database.write() as connection:
@@ -149,7 +126,7 @@ class People:
         return self._with_settings(person)
 
     async def open_invitations(self) -> int:
-        """How many tokens can still be used."""
+        """Count the tokens that can still be used."""
         query = select(func.count()).where(enrolments.c.used_at.is_(None), enrolments.c.expires_at > self._clock.now())
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())

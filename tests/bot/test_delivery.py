@@ -8,9 +8,9 @@ from functools import partial
 from core.actions.catalog import JsonObject, Role
 from core.errors import SettingsError
 from core.incidents.incident import IncidentState
+from core.people import Person
 from core.text import text
 from knowledge.records.inbox_records import Update
-from knowledge.records.people_records import Person
 from playground.api.faults import Fault, RateLimits
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually

@@ -13,10 +13,11 @@ from core.actions.policy import Facts
 from core.incidents.incident import IncidentState
 from core.incidents.lessons import Lesson
 from core.monitoring.inventory import Container, ContainerState, Host, Inventory
+from core.people import Person
 from core.settings import Autonomy, PolicySettings, Settings, StackSettings, TelegramSettings
 from knowledge.database import Database
 from knowledge.records.audit_records import Audit
-from knowledge.records.people_records import People, Person
+from knowledge.records.people_records import PeopleRecords
 from knowledge.records.setting_records import SettingRecords
 from knowledge.records.start_time_records import StartTimeRecords
 from knowledge.stores import Knowledge
@@ -24,11 +25,11 @@ from tests.knowledge.tools import ADA, NOON, RUNBOOK, SetClock, a_call, a_record
 
 
 @pytest.fixture
-def people(database: Database, clock: SetClock) -> People:
-    return People(database, clock, TelegramSettings(admins=(1,), viewers=(2,)))
+def people(database: Database, clock: SetClock) -> PeopleRecords:
+    return PeopleRecords(database, clock, TelegramSettings(admins=(1,), viewers=(2,)))
 
 
-async def test_whoever_writes_people_is_heard_by_every_reader(people: People) -> None:
+async def test_whoever_writes_people_is_heard_by_every_reader(people: PeopleRecords) -> None:
     """The chat of the playground reads the same people under other settings."""
     chat = people.with_roles_of(TelegramSettings(operators=(3,)))
     assert [(one.user_id, one.role) for one in await chat.all()] == [(3, Role.OPERATOR)]
@@ -43,7 +44,7 @@ async def test_whoever_writes_people_is_heard_by_every_reader(people: People) ->
     assert eve is not None and eve.role is Role.VIEWER
 
 
-async def test_the_settings_name_people(people: People) -> None:
+async def test_the_settings_name_people(people: PeopleRecords) -> None:
     ada = await people.get(1)
     assert ada is not None
     assert (ada.role, ada.actor_id) == (Role.ADMIN, "tg:1")
@@ -59,7 +60,7 @@ async def test_the_settings_name_people(people: People) -> None:
     assert bo.role is Role.VIEWER
 
 
-async def test_a_person_reads_back_with_a_role_per_stack(people: People) -> None:
+async def test_a_person_reads_back_with_a_role_per_stack(people: PeopleRecords) -> None:
     eve = Person(
         user_id=9,
         name="Eve",
@@ -71,12 +72,12 @@ async def test_a_person_reads_back_with_a_role_per_stack(people: People) -> None
     )
     await people.save(eve, by="tg:1")
     assert await people.get(9) == eve
-    assert (eve.role_for("shop"), eve.role_for("blog"), eve.role_for(None)) == (Role.OPERATOR, None, None)
+    assert (eve.role_on("shop"), eve.role_on("blog"), eve.role_on(None)) == (Role.OPERATOR, None, None)
     both = replace(eve, role=Role.VIEWER)
-    assert (both.role_for("shop"), both.role_for("blog")) == (Role.OPERATOR, Role.VIEWER)
+    assert (both.role_on("shop"), both.role_on("blog")) == (Role.OPERATOR, Role.VIEWER)
 
 
-async def test_a_token_enrols_once_and_in_time(people: People, clock: SetClock) -> None:
+async def test_a_token_enrols_once_and_in_time(people: PeopleRecords, clock: SetClock) -> None:
     token, late = await people.invite(Role.OPERATOR, by="tg:1"), await people.invite(Role.ADMIN, by="tg:1")
     assert await people.open_invitations() == 2
     taken = await asyncio.gather(*(people.enrol(token, user_id=n, name=f"n{n}") for n in range(50, 70)))
@@ -89,7 +90,7 @@ async def test_a_token_enrols_once_and_in_time(people: People, clock: SetClock) 
     assert await people.open_invitations() == 0
 
 
-async def test_a_token_takes_no_role_away(people: People) -> None:
+async def test_a_token_takes_no_role_away(people: PeopleRecords) -> None:
     enrolled = await people.enrol(await people.invite(Role.VIEWER, by="tg:1"), user_id=1, name="Ada")
     assert enrolled is not None
     assert enrolled.role is Role.ADMIN
