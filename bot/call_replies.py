@@ -18,6 +18,7 @@ from core.actions.executor import CallFinished
 from core.actions.gateway import ApprovalAsked, ApprovalClosed
 from core.actions.gateway import call_description as call_says
 from core.actions.policy import ActorKind
+from core.decisions import ApprovalDecided
 from core.incidents.incident_notices import IncidentNotices
 from core.notifications import OutgoingMessage
 from core.text import LANGUAGES
@@ -44,6 +45,7 @@ class CallReplies:
         bus = self._face.bus
         bus.subscribe(ApprovalAsked, self._question_moved)
         bus.subscribe(ApprovalClosed, self._question_moved)
+        bus.subscribe(ApprovalDecided, self._confirmed)
         bus.subscribe(CallFinished, self._finished)
 
     async def resync(self) -> None:
@@ -57,12 +59,12 @@ class CallReplies:
 
     # -- approvals ---------------------------------------------------------------------------------------------------
 
-    async def show_question(self, approval: Approval) -> None:
-        """Update the card of an approval after a confirmation was added."""
-        if approval.incident_id is not None:
-            self._notices.mark(approval.incident_id)
+    async def _confirmed(self, event: ApprovalDecided) -> None:
+        """Update the card of an approval: a confirmation may have been added."""
+        if event.approval.incident_id is not None:
+            self._notices.mark(event.approval.incident_id)
         else:
-            await self._show_question(approval)
+            await self._show_question(event.approval)
 
     async def _question_moved(self, event: ApprovalAsked | ApprovalClosed) -> None:
         await self._show_question(event.approval)

@@ -13,6 +13,7 @@ from core.actions.executor import RedactText
 from core.actions.gateway import ActionGateway
 from core.bus import Bus
 from core.clock import Clock
+from core.decisions import DecisionDeps, Decisions
 from core.deployments.deploys import Deploys, Versions
 from core.incidents import paging
 from core.incidents.incident import Incident
@@ -115,6 +116,23 @@ class BotDeps:
     def language_of(self, person: Person) -> Language:
         """A person's language, or the settings'."""
         return person.language or self.settings.language
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """The decisions of people."""
+        return Decisions(
+            DecisionDeps(
+                gateway=self.door,
+                tracker=self.desk,
+                silences=self.silences,
+                overrides=self.changed,
+                audit=self.audit,
+                bus=self.bus,
+                clock=self.clock,
+                redact=self.redact,
+                wake=self.poke,
+            )
+        )
 
     @cached_property
     def views(self) -> CardViews:

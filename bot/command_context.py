@@ -14,9 +14,10 @@ from core.text import Language
 from core.views.cards import Card
 
 if TYPE_CHECKING:
+    from bot.call_replies import CallReplies
     from bot.chat_face_deps import BotDeps
-    from bot.decisions import Decisions
     from bot.incoming.access import Access
+    from core.decisions import Decisions
     from core.people import Person
 
 
@@ -39,7 +40,8 @@ class CommandContext:
     """One command or tap of one person."""
 
     face: BotDeps
-    decisions: Decisions
+    replies: CallReplies
+    """Tells how the calls go that come of it."""
     access: Access
     bot_name: str
     """The bot's own @name, without the @."""
@@ -63,6 +65,11 @@ class CommandContext:
     is_tap: bool = False
     is_fresh: bool = False
     """It was not handled before, not even in part, by an earlier process."""
+
+    @property
+    def decisions(self) -> Decisions:
+        """The decisions that the person may make."""
+        return self.face.decisions
 
     def origin(self) -> JsonObject:
         """Whom to tell about the end of a call."""

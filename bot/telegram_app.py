@@ -15,7 +15,6 @@ from telegram.error import NetworkError
 import bot.commands.all_commands  # noqa: F401 - enters the commands into the table
 from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
-from bot.decisions import Decisions
 from bot.delivery.destinations import SCHEME, chat_and_thread, chat_destination
 from bot.delivery.outbox_worker import OutboxWorker, OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
@@ -106,7 +105,7 @@ class TelegramApp:
             client=self.client,
             access=self._access,
             answering=answering,
-            decisions=Decisions(parts, self._replies),
+            replies=self._replies,
         )
         talk = FreeTextResponder(
             dialogue=parts.dialogue,

@@ -6,9 +6,9 @@ from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.incidents import which_incident
 from bot.commands.target_choice import ReplyOption, choices
-from bot.decisions import DecisionResult
 from core.actions.approvals import Approval
 from core.actions.catalog import Role
+from core.decisions import DecisionResult
 from core.incidents.incident import Incident
 from core.text import text
 from core.views.cards import Block, Card, CardButton, Tone, line, said, strong
@@ -104,4 +104,4 @@ def _list(pending: list[Approval]) -> Card:
 
 
 def _said(verdict: DecisionResult) -> Card:
-    return said(verdict.says, Tone.GOOD if verdict.is_done else Tone.BAD)
+    return said(verdict.message, Tone.GOOD if verdict.is_done else Tone.BAD)

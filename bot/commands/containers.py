@@ -128,7 +128,7 @@ async def submit(ask: CommandContext, calls: Sequence[Call]) -> CommandReply:
     if denied is not None:
         return said(_outcome(denied), Tone.BAD)
     if first.approval is None or len(calls) > 1:
-        await ask.decisions.replies.acknowledge(calls[0].key)
+        await ask.replies.acknowledge(calls[0].key)
     return None  # an approval has a card of its own
 
 

@@ -8,8 +8,8 @@ from bot.arguments.time_spans import span
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.target_choice import ReplyOption, choices, which_target
-from bot.decisions import DecisionResult
 from core.actions.catalog import Role
+from core.decisions import DecisionResult
 from core.durations import clock_time, duration
 from core.monitoring.inventory import Stack, Target, find, title
 from core.settings import Autonomy
@@ -78,19 +78,14 @@ async def _overview(ask: CommandContext) -> CommandReply:
 
 async def _end(ask: CommandContext, words: list[str]) -> CommandReply:
     number = int(words[0]) if words and words[0].isdigit() else 0
-    held = next((one for one in await ask.face.silences.active(ask.now) if one.id == number), None)
-    if held is None:
-        return said(text("silence.over"), Tone.QUIET)
-    await ask.face.silences.end(number, ask.now)
-    await ask.face.audit.add(ask.person.actor(None), "unsilence", held.target)
-    return said(text("silence.ended", target=held.target), Tone.GOOD)
+    return _said(await ask.decisions.end_silence(ask.person, number))
 
 
 @command("freeze", family="quiet", role=Role.OPERATOR, changes=True)
 async def freeze(ask: CommandContext) -> CommandReply:
     """Stop all automation; people may still act."""
     verdict = await ask.decisions.freeze(ask.person, True, ask.words)
-    return said(verdict.says, Tone.FROZEN if verdict.is_done else Tone.BAD)
+    return said(verdict.message, Tone.FROZEN if verdict.is_done else Tone.BAD)
 
 
 @command("unfreeze", family="quiet", role=Role.OPERATOR, changes=True)
@@ -101,7 +96,7 @@ async def unfreeze(ask: CommandContext) -> CommandReply:
 
 @command("autonomy", family="quiet", role=Role.ADMIN, changes=True)
 async def autonomy(ask: CommandContext) -> CommandReply:
-    """How much runbooks may do alone on a stack."""
+    """Set how much runbooks may do alone on a stack."""
     words = ask.words.split()
     mode = next((one for one in Autonomy if words and words[-1].casefold() == one), None)
     stack_words = " ".join(words[:-1] if mode else words)
@@ -131,4 +126,4 @@ def _stack_of(target: Target) -> str | None:
 
 
 def _said(verdict: DecisionResult) -> Card:
-    return said(verdict.says, Tone.GOOD if verdict.is_done else Tone.BAD)
+    return said(verdict.message, Tone.GOOD if verdict.is_done else Tone.BAD)

@@ -11,10 +11,10 @@ import structlog
 from telegram import Bot, CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.constants import ChatType
 
+from bot.call_replies import CallReplies
 from bot.chat_face_deps import BotDeps
 from bot.command_context import ChatLocation, CommandContext, CommandReply
 from bot.commands.command_table import COMMANDS, Command
-from bot.decisions import DecisionResult, Decisions
 from bot.delivery.destinations import chat_destination
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.access import Access, presser
@@ -22,6 +22,7 @@ from bot.incoming.inbox import InboxWorker, Slow
 from bot.rendering import buttons
 from bot.replies import ReplySender
 from core.actions.catalog import JsonObject, Role
+from core.decisions import DecisionResult
 from core.error_text import explained
 from core.errors import GuardianError
 from core.incidents.incident import Incident
@@ -59,13 +60,13 @@ class CallbackQueries:
     """Handles taps on buttons, and runs commands for both messages and taps."""
 
     def __init__(
-        self, *, face: BotDeps, client: TelegramClient, access: Access, answering: ReplySender, decisions: Decisions
+        self, *, face: BotDeps, client: TelegramClient, access: Access, answering: ReplySender, replies: CallReplies
     ) -> None:
         self._face = face
         self._client = client
         self._access = access
         self._answering = answering
-        self.decisions = decisions
+        self.replies = replies
         self.reception: InboxWorker | None = None
         """Stops slow answers; set once it exists."""
         self._asked: dict[int, int] = {}
@@ -115,7 +116,7 @@ class CallbackQueries:
         )
         return CommandContext(
             face=self._face,
-            decisions=self.decisions,
+            replies=self.replies,
             access=self._access,
             bot_name=self._client.username,
             person=visitor,
@@ -146,13 +147,13 @@ class CallbackQueries:
             return _Outcome(toast=text("tap.stale"), is_alert=True)
         match payload:
             case buttons.Approve():
-                return _decided(await self.decisions.approve(visitor, payload.approval_id, payload.seen))
+                return _decided(await self._face.decisions.approve(visitor, payload.approval_id, payload.seen))
             case buttons.Deny():
-                return _decided(await self.decisions.deny(visitor, payload.approval_id))
+                return _decided(await self._face.decisions.deny(visitor, payload.approval_id))
             case buttons.ApproveAll():
-                return _decided(await self.decisions.approve_all(visitor, payload.incident_id, payload.digest))
+                return _decided(await self._face.decisions.approve_all(visitor, payload.incident_id, payload.digest))
             case buttons.DenyAll():
-                return _decided(await self.decisions.deny_all(visitor, payload.incident_id))
+                return _decided(await self._face.decisions.deny_all(visitor, payload.incident_id))
         return await self._of_incident(ask, payload)
 
     def _is_stale(self, ask: CommandContext) -> bool:
@@ -170,12 +171,12 @@ class CallbackQueries:
             case buttons.WhyButton():
                 return _Outcome(reply=why_card(await self._face.views.incident(incident, ask.zone)), about=incident.id)
             case buttons.TakeIncident():
-                return _decided(await self.decisions.take(ask.person, incident))
+                return _decided(await self._face.decisions.take(ask.person, incident))
             case buttons.CloseIncident():
                 return _Outcome(slow=await self.run(ask.for_command("close", str(incident.id)), COMMANDS["close"]))
             case buttons.SilenceIncident():
                 target, stack = incident.target, incident.stack
-                verdict, _ = await self.decisions.silence(ask.person, target, stack, SILENCE_SPAN)
+                verdict, _ = await self._face.decisions.silence(ask.person, target, stack, SILENCE_SPAN)
                 return _decided(verdict)
             case buttons.IncidentLogs():
                 return await self._look(ask, incident, "logs")
@@ -267,7 +268,7 @@ class CallbackQueries:
 
 
 def _decided(verdict: DecisionResult) -> _Outcome:
-    return _Outcome(toast=verdict.says, is_alert=not verdict.is_done)
+    return _Outcome(toast=verdict.message, is_alert=not verdict.is_done)
 
 
 def _changes(payload: buttons.Payload) -> bool:

@@ -119,7 +119,7 @@ class Router:
     async def _ask(self, message: Message, visitor: Person, received: Received) -> CommandContext:
         return CommandContext(
             face=self._face,
-            decisions=self._parts.taps.decisions,
+            replies=self._parts.taps.replies,
             access=self._parts.access,
             bot_name=self._parts.client.username,
             person=visitor,
