@@ -12,6 +12,7 @@ from core.actions.catalog import JsonObject, Role
 from core.notifications import Destination
 from core.text import Language
 from core.views.cards import Card
+from core.views.view_context import ViewContext
 
 if TYPE_CHECKING:
     from bot.call_replies import CallReplies
@@ -70,6 +71,22 @@ class CommandContext:
     def decisions(self) -> Decisions:
         """The decisions that the person may make."""
         return self.face.decisions
+
+    @property
+    def view(self) -> ViewContext:
+        """The present knowledge, as the person may see it."""
+        return ViewContext(
+            person=self.person,
+            inventory=self.face.inventory(),
+            latest=self.face.latest,
+            platform=self.face.platform(),
+            firing=self.face.desk.open_ones(),
+            incidents=self.face.incidents,
+            deploys=self.face.deploys,
+            redact=self.face.redact,
+            now=self.now,
+            zone=self.zone,
+        )
 
     def origin(self) -> JsonObject:
         """Whom to tell about the end of a call."""

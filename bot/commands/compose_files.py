@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.platform_lines import age, known_of, status_of, title_of, tone_of
-from bot.commands.platform_stack import blind_line, lines_of, look, split_target, which_managed, with_words
+from bot.commands.platform_stack import lines_of, look, split_target, which_managed, with_words
 from bot.commands.target_choice import side_by_side
 from core.actions.catalog import JsonObject, Role
 from core.deployments.deploys import StackVersion, VersionVerdict
@@ -29,6 +28,7 @@ from core.views.cards import (
     strong,
 )
 from core.views.deploy_card import ordered_by
+from core.views.platform_lines import age, blind_line, known_of, status_of, title_of, tone_of
 
 FILE = "!file"
 SHOWN_LINES = 90
@@ -108,11 +108,11 @@ async def _log(
 async def _head(ask: CommandContext, managed: ManagedResource, shown: Deployment | None) -> list[Block]:
     if shown is None:
         return [line(strong(managed.name))]
-    known = await known_of(ask, managed)
+    known = await known_of(ask.view, managed)
     ours = known.ours_of(shown)
     at = shown.finished_at or shown.started_at or shown.created_at
     pieces: list[Words] = [" · ", status_of(shown, ours)]
-    pieces += [" ", text("managed.ago", age=age(ask, at))] if at is not None else []
+    pieces += [" ", text("managed.ago", age=age(ask.view, at))] if at is not None else []
     blocks: list[Block] = [line(strong(managed.name), *pieces, tone=tone_of(shown, ours))]
     what = title_of(shown, ours)
     by = [faint(" · " if what else ""), faint(ordered_by(ours))] if ours is not None else []
@@ -128,7 +128,7 @@ def _log_buttons(
     for one in others if shown is not None else others[1:]:
         at = one.finished_at or one.started_at or one.created_at
         label = text(
-            "deploylog.other", sign=_SIGNS.get(one.status, "❔"), age=age(ask, at) if at else "–", what=_short(one)
+            "deploylog.other", sign=_SIGNS.get(one.status, "❔"), age=age(ask.view, at) if at else "–", what=_short(one)
         )
         rows.append(side_by_side(ask, [("deploylog", label, f"{managed.name} {one.id}")]))
     return tuple(rows)
@@ -183,7 +183,7 @@ async def _diff(ask: CommandContext, managed: ManagedResource, wanted: int | Non
     if isinstance(result, Card):
         return _with_blindness(ask, result)
     lines = [ask.face.redact(one) for one in [*lines_of(result.data), *_changed_variables(result.data)]]
-    when = age(ask, kept.chosen.at)
+    when = age(ask.view, kept.chosen.at)
     blocks: list[Block] = [
         line(strong(managed.name), " · ", text("diff.since", number=kept.chosen.id, age=when)),
         line(faint(text(f"diff.verdict.{kept.chosen.verdict}"))),
@@ -216,7 +216,7 @@ def _versions(
     options: list[tuple[str, Words, str]] = []
     for one in kept.others:
         sign = {VersionVerdict.GOOD: "✅", VersionVerdict.BAD: "❌"}.get(one.verdict, "❔")
-        label = text("diff.other", sign=sign, number=one.id, age=age(ask, one.at))
+        label = text("diff.other", sign=sign, number=one.id, age=age(ask.view, one.at))
         options.append(("diff", label, f"{managed.name} {one.id}"))
     rows += [side_by_side(ask, options[at : at + 2]) for at in range(0, len(options), 2)]
     return tuple(rows)
@@ -224,7 +224,7 @@ def _versions(
 
 def _with_blindness(ask: CommandContext, problem: Card) -> Card:
     """Add to a problem that Dokploy is unreachable, where that is known."""
-    blind = blind_line(ask)
+    blind = blind_line(ask.view)
     return problem if blind is None else Card(blocks=(blind, *problem.blocks))
 
 

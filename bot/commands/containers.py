@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices, refusal, which_target
+from bot.commands.target_choice import ReplyOption, choices, which_target
 from core.actions.calls import Call, CallState
 from core.actions.catalog import Role
 from core.actions.gateway import CallReceipt
 from core.monitoring.inventory import Container, Service, Stack, Target, title
 from core.text import Text, text
-from core.views.cards import ButtonStyle, Card, Tone, said
+from core.views.cards import ButtonStyle, Card, Tone, refusal, said
 
 EVERYTHING = "!all"
 """Suffix to a stack's name: the person confirmed that the whole stack is meant."""
@@ -52,7 +52,7 @@ async def _order(ask: CommandContext, act: _Act) -> CommandReply:
         return found
     stack = found.name if isinstance(found, Stack) else found.stack
     if not ask.may(Role.OPERATOR, stack):
-        return refusal(ask, Role.OPERATOR)
+        return refusal(Role.OPERATOR)
     containers = _concerned(found, act)
     if isinstance(found, Stack) and not found.services:
         return _no_containers(ask, found)

@@ -7,9 +7,8 @@ import re
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
 from bot.commands.containers import submit
-from bot.commands.platform_lines import age
-from bot.commands.platform_stack import managed_of, not_managed, split_target, which_managed, with_words
-from bot.commands.target_choice import ReplyOption, choices, refusal, which_target
+from bot.commands.platform_stack import not_managed, split_target, which_managed, with_words
+from bot.commands.target_choice import ReplyOption, choices, which_target
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role
 from core.deployments.deploys import StackVersion, VersionVerdict
@@ -17,8 +16,9 @@ from core.deployments.platform import ManagedKind, ManagedResource
 from core.deployments.versions import short_image
 from core.monitoring.inventory import Service, Stack, Target
 from core.text import Text, text
-from core.views.cards import Card, Tone, said
+from core.views.cards import Card, Tone, refusal, said
 from core.views.deploy_card import CANCEL
+from core.views.platform_lines import age, managed_of
 
 WHY_LIMIT = 300
 TAGS_OFFERED = 6
@@ -60,7 +60,7 @@ async def rollback(ask: CommandContext) -> CommandReply:
             if version is None or version.managed_id != found.id:
                 return await _versions(ask, found, text("order.no_version", stack=found.name, number=number))
             params["version"] = version.id
-            says = text("order.rollback_version", stack=found.name, number=version.id, age=age(ask, version.at))
+            says = text("order.rollback_version", stack=found.name, number=version.id, age=age(ask.view, version.at))
         elif _REF.fullmatch(which):
             params["ref"] = which
             says = text("order.rollback_ref", stack=found.name, ref=which)
@@ -77,7 +77,7 @@ async def tag(ask: CommandContext) -> CommandReply:
     if isinstance(found, Card):
         return with_words(found, wanted)
     assert isinstance(found, Service)
-    managed = managed_of(ask, found)
+    managed = managed_of(ask.view, found)
     if managed is None or managed.kind is not ManagedKind.COMPOSE:
         return _no_compose(ask, found, managed)
     if not wanted:
@@ -95,7 +95,7 @@ async def update(ask: CommandContext) -> CommandReply:
     found = which_target(ask, ask.words)
     if isinstance(found, Card):
         return found
-    managed = managed_of(ask, found)
+    managed = managed_of(ask.view, found)
     if managed is None or managed.kind is not ManagedKind.COMPOSE:
         return _no_compose(ask, found, managed)
     params: JsonObject = {"service": found.name} if isinstance(found, Service) else {}
@@ -117,7 +117,7 @@ def _ordered(
 ) -> CommandReply:
     """Submit a call to the gateway; slow, because its preview is looked up first."""
     if not ask.may(Role.OPERATOR, managed.name):
-        return refusal(ask, Role.OPERATOR)
+        return refusal(Role.OPERATOR)
     name = "name" if managed.kind is ManagedKind.APPLICATION else "stack"
     call = Call(
         key=ask.key,
@@ -174,7 +174,7 @@ def _label(ask: CommandContext, version: StackVersion) -> Text:
     images = dict.fromkeys(short_image(one) for one in version.images.values())
     what = version.commit[:7] if version.commit else ", ".join(images)
     what = f"{what[:LABEL_SHOWN]}…" if len(what) > LABEL_SHOWN else what
-    return text("order.version", sign=sign, number=version.id, age=age(ask, version.at), what=what or "–")
+    return text("order.version", sign=sign, number=version.id, age=age(ask.view, version.at), what=what or "–")
 
 
 def _title(target: Target) -> str:

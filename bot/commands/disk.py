@@ -9,26 +9,13 @@ from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
 from bot.commands.containers import submit
 from bot.commands.platform_stack import look
-from bot.commands.service_status import MIB, memory
-from bot.commands.target_choice import ReplyOption, choices, refusal, side_by_side
+from bot.commands.target_choice import ReplyOption, choices, side_by_side
 from bot.result_data import list_in, number_in, objects_in
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role
 from core.text import Text, text
-from core.views.cards import (
-    Block,
-    Card,
-    CardButton,
-    Folded,
-    Gap,
-    Span,
-    Tone,
-    Words,
-    faint,
-    line,
-    said,
-    strong,
-)
+from core.views.cards import Block, Card, CardButton, Folded, Gap, Span, Tone, Words, faint, line, refusal, said, strong
+from core.views.service_line import MIB, memory
 
 PORTS_SHOWN = 30
 TROUBLES_SHOWN = 8
@@ -177,7 +164,7 @@ def _size(mb: float) -> str:
 async def prune(ask: CommandContext) -> CommandReply:
     """Remove unused images and build cache after an approval with exact sizes; never a volume."""
     if not ask.may(Role.ADMIN, None):
-        return refusal(ask, Role.ADMIN)
+        return refusal(Role.ADMIN)
     hosts = _hosts(ask, ask.words)
     if not hosts or PRUNE not in ask.face.door.catalog:
         return said(text("choose.nothing_known"), Tone.UNKNOWN)

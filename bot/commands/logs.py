@@ -11,12 +11,12 @@ from datetime import datetime
 from bot.arguments.log_selection import LogSelection, parse_log_selection
 from bot.command_context import CommandContext, CommandReply, Later, Live
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices, refusal, which_container
+from bot.commands.target_choice import ReplyOption, choices, which_container
 from core.actions.catalog import Role
 from core.durations import clock_time
 from core.monitoring.inventory import Container
 from core.text import text
-from core.views.cards import Attachment, Card, CardButton, Folded, Tone, faint, line, said, strong
+from core.views.cards import Attachment, Card, CardButton, Folded, Tone, faint, line, refusal, said, strong
 
 SHOWN_LINES = 200
 FILE_LINES = 2000
@@ -34,7 +34,7 @@ async def logs(ask: CommandContext) -> CommandReply:
     if isinstance(found, Card):
         return _with_options(found, wanted)
     if not ask.may(Role.VIEWER, found.stack):
-        return refusal(ask, Role.VIEWER)
+        return refusal(Role.VIEWER)
     wanted = replace(wanted, target=found.ref)
     if wanted.follows:
         return Live(frames=lambda: _follow(ask, found, wanted))

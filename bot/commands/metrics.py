@@ -11,7 +11,7 @@ from pathlib import Path
 from bot.arguments.time_spans import take_span
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices, refusal, which_container
+from bot.commands.target_choice import ReplyOption, choices, which_container
 from bot.rendering.charts import ChartData, Mark
 from core.actions.catalog import Role
 from core.durations import clock_time, duration
@@ -19,7 +19,7 @@ from core.errors import SystemUnavailable, TimeLimitExceeded
 from core.monitoring.inventory import Container
 from core.monitoring.usage_series import SeriesPoint
 from core.text import text
-from core.views.cards import Attachment, Card, Tone, line, said
+from core.views.cards import Attachment, Card, Tone, line, refusal, said
 
 USUAL = timedelta(hours=1)
 LONGEST = timedelta(days=30)
@@ -40,7 +40,7 @@ async def metrics(ask: CommandContext) -> CommandReply:
     if isinstance(found, Card):
         return found
     if not ask.may(Role.VIEWER, found.stack):
-        return refusal(ask, Role.VIEWER)
+        return refusal(Role.VIEWER)
     wanted = min(max(span or USUAL, timedelta(minutes=5)), LONGEST)
     return Later(work=lambda: _chart(ask, found, wanted), is_upload=True)
 

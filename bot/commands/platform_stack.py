@@ -1,4 +1,4 @@
-"""Which stack of a platform is meant, and the honest word where Dokploy does not manage it, or is not there at all."""
+"""Finds the stack of a platform that is meant, and says so where Dokploy does not manage it, or is not there at all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from bot.command_context import CommandContext
 from bot.commands.target_choice import CHOICES_SHOWN, NAME_SHOWN, ReplyOption, choices, side_by_side, unknown
 from core.actions.catalog import JsonObject, Result, Role
 from core.deployments.platform import ManagedKind, ManagedResource
-from core.monitoring.inventory import Host, Inventory, Service, Stack, Target, find, title
-from core.text import Text, text
-from core.views.cards import Block, Card, CardButton, Line, Tone, code, line, said
+from core.monitoring.inventory import Inventory, Service, Stack, Target, find, title
+from core.text import text
+from core.views.cards import Block, Card, CardButton, Tone, code, line, said
+from core.views.platform_lines import blind_line
 
 DEPLOYS = "dokploy.compose.deploy"
 WORKING_DIR = "com.docker.compose.project.working_dir"
@@ -18,15 +19,9 @@ DEPLOYABLE = (ManagedKind.COMPOSE, ManagedKind.APPLICATION)
 
 
 def has_platform(ask: CommandContext) -> bool:
-    """Whether there is a Dokploy at all (not whether it answers just now)."""
+    """Return True if there is a Dokploy at all, answering or not."""
     catalog = ask.face.door.catalog
     return DEPLOYS in catalog and catalog.get(DEPLOYS).unavailable() is None
-
-
-def managed_of(ask: CommandContext, target: Target) -> ManagedResource | None:
-    """What Dokploy knows of a stack or of a service's stack; None: it does not manage it."""
-    stack = target.name if isinstance(target, Stack) else target.stack
-    return ask.face.inventory().managed_one(stack) if stack is not None else None
 
 
 def which_managed(
@@ -104,7 +99,7 @@ def not_managed(ask: CommandContext, target: Target) -> Card:
 
 def _nothing_known(ask: CommandContext, inventory: Inventory, words: str) -> Card:
     """Dokploy is there, and nothing in it is known: it may be silent, and what is meant may run without it."""
-    blind = blind_line(ask)
+    blind = blind_line(ask.view)
     if blind is not None:
         return Card(blocks=(blind,))
     found = find(inventory, words[:200]) if words.strip() else ()
@@ -134,21 +129,8 @@ def _stack_name(target: Target) -> str:
     return target.name if isinstance(target, Stack) else target.stack or target.name
 
 
-def blind_line(ask: CommandContext) -> Line | None:
-    """That Dokploy does not answer just now; None: it does, as far as is known."""
-    for host in ask.face.inventory().hosts:
-        if host.is_platform and not host.is_reachable:
-            return line(platform_blind(host), tone=Tone.CRITICAL)
-    return None
-
-
-def platform_blind(host: Host) -> Text:
-    """Dokploy does not answer, in a sentence."""
-    return text("managed.blind", problem=host.says or host.problem.split("\n")[0][:200])
-
-
 async def look(ask: CommandContext, action: str, params: JsonObject) -> Result | Card:
-    """What a READ action of a system sees; the card that says why not."""
+    """The result of a READ action of a system; the card that says why there is none."""
     if action not in ask.face.door.catalog:
         key = "managed.no_platform" if action.startswith("dokploy.") else "managed.not_here"
         return said(text(key), Tone.UNKNOWN)

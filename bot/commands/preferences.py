@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices, refusal
+from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.people import Person
 from core.text import LANGUAGES, text
-from core.views.cards import Block, Card, CardButton, Tone, code, line, said, strong
+from core.views.cards import Block, Card, CardButton, Tone, code, line, refusal, said, strong
 
 _HOURS = re.compile(r"([01]?\d|2[0-3])(?::([0-5]\d))?\s*[-–]\s*([01]?\d|2[0-3])(?::([0-5]\d))?")
 
@@ -82,7 +82,7 @@ async def _language(ask: CommandContext, value: str) -> CommandReply:
 async def _chat_language(ask: CommandContext, value: str) -> CommandReply:
     chosen = next((one for one in LANGUAGES if one == value.casefold()), None)
     if not ask.may(Role.OPERATOR, None):
-        return refusal(ask, Role.OPERATOR)
+        return refusal(Role.OPERATOR)
     if chosen is None:
         return said(text("settings.which_language"), Tone.UNKNOWN)
     await ask.face.changed.set_language(ask.place.chat_id, chosen, by=ask.person.actor_id)
@@ -116,7 +116,7 @@ async def _invite(ask: CommandContext, value: str) -> CommandReply:
     """Create a one-time link that gives a role; only in private chats, as whoever reads it may use it."""
     role = next((one for one in Role if one == value.casefold()), None)
     if ask.person.role is not Role.ADMIN:
-        return refusal(ask, Role.ADMIN)
+        return refusal(Role.ADMIN)
     if role is None or not ask.place.is_private:
         return said(text("settings.invite_private"), Tone.UNKNOWN)
     actor = ask.person.actor(None)

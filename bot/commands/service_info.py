@@ -6,18 +6,16 @@ from collections.abc import Iterator
 
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.platform_lines import domain_line, known_of, last_line
-from bot.commands.platform_stack import managed_of
-from bot.commands.service_status import incidents_of, memory, uptime
-from bot.commands.stack_cards import service_line
-from bot.commands.target_choice import refusal, side_by_side, which_target
+from bot.commands.target_choice import side_by_side, which_target
 from core.actions.catalog import Role
 from core.deployments.deploys import StackVersion
 from core.deployments.platform import ManagedResource
 from core.deployments.versions import short_image
 from core.monitoring.inventory import Container, Service
 from core.text import text
-from core.views.cards import Block, Card, CardButton, Folded, Gap, Span, Tone, Words, code, faint, line
+from core.views.cards import Block, Card, CardButton, Folded, Gap, Span, Tone, Words, code, faint, line, refusal
+from core.views.platform_lines import domain_line, known_of, last_line, managed_of
+from core.views.service_line import incidents_of, memory, service_line, uptime
 
 MOUNTS_SHOWN = 12
 PATH_SHOWN = 48
@@ -31,17 +29,17 @@ async def info(ask: CommandContext) -> CommandReply:
         return found
     assert isinstance(found, Service)
     if not ask.may(Role.VIEWER, found.stack):
-        return refusal(ask, Role.VIEWER)
-    first, managed = found.containers[0], managed_of(ask, found)
+        return refusal(Role.VIEWER)
+    first, managed = found.containers[0], managed_of(ask.view, found)
     version = await ask.face.versions.last_good(managed.id) if managed is not None else None
-    blocks: list[Block] = [service_line(ask, found, full_name=True), Gap()]
+    blocks: list[Block] = [service_line(ask.view, found, full_name=True), Gap()]
     blocks += _image(first, version)
     blocks += _reach(ask, found, managed)
     blocks += _needs(first)
     blocks += _bounds(first)
     if managed is not None:
-        blocks.append(last_line(ask, await known_of(ask, managed)))
-    for incident in incidents_of(ask, found.stack, found.name):
+        blocks.append(last_line(ask.view, await known_of(ask.view, managed)))
+    for incident in incidents_of(ask.view, found.stack, found.name):
         state = text(f"incidents.state.{incident.state}")
         blocks.append(line(text("status.incident", id=incident.id, state=state), tone=Tone.WATCH))
     blocks += _places(ask, found)
@@ -66,7 +64,7 @@ def _reach(ask: CommandContext, service: Service, managed: ManagedResource | Non
     view = ask.face.platform()
     for domain in managed.domains if managed is not None else ():
         if domain.is_enabled and domain.service == service.name:
-            yield domain_line(ask, domain, view.domains.get(domain.id) if view is not None else None)
+            yield domain_line(ask.view, domain, view.domains.get(domain.id) if view is not None else None)
     if container.networks:
         yield _row("networks", ", ".join(container.networks))
 
@@ -102,7 +100,7 @@ def _places(ask: CommandContext, service: Service) -> Iterator[Block]:
     """Containers and mounts, folded: long and seldom needed."""
     lines: list[Words] = []
     for one in service.containers:
-        up = uptime(ask, one)
+        up = uptime(ask.view, one)
         lines.append(" · ".join(part for part in (one.ref, one.id[:12], short_image(one.image), up) if part))
     lines += [f"{_short(one)}" for one in service.containers[0].mounts[:MOUNTS_SHOWN]]
     yield Folded(heading=text("info.places"), lines=tuple(lines))

@@ -1,4 +1,4 @@
-"""Which stack or service is meant: one that fits, buttons when several do, the nearest name when none does."""
+"""Finds the stack or service that is meant: buttons when several fit, the nearest name when none does."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from bot.command_context import CommandContext
 from core.errors import closest
 from core.monitoring.inventory import Container, Service, Stack, Target, find, names_of, title
 from core.text import text
-from core.views.cards import ButtonAction, ButtonStyle, Card, CardButton, Tone, Words, line
+from core.views.cards import ButtonStyle, Card, CardButton, Tone, Words, command_button, in_rows, line
 
 CHOICES_SHOWN = 24
-LABEL_FITS = 14
-"""Characters of a button that shares its row."""
 NAME_SHOWN = 60
 """Of what a person typed, when it is repeated to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplyOption:
-    """One button of a question: what it shows, and the words the command is run with."""
+    """One button of a question: its label, and the words the command is run with."""
 
     label: Words
     words: str
@@ -31,32 +29,18 @@ class ReplyOption:
 def choices(
     ask: CommandContext, says: Words, options: Iterable[ReplyOption], *, command: str = "", per_row: int = 2
 ) -> Card:
-    """A question whose buttons run a command with other words; only the person who asked may press them.
-
-    A name too long for its share of a phone's width gets a row of its own.
-    """
-    options = list(options)
-    if any(isinstance(one.label, str) and len(one.label) > LABEL_FITS for one in options):
-        per_row = 1
+    """A question whose buttons run a command with other words; only the person who asked may press them."""
     buttons = [
-        CardButton(
-            press=ButtonAction.COMMAND,
-            label=one.label,
-            weight=one.weight,
-            subject=command or ask.command,
-            detail=one.words,
-            only_for=ask.person.user_id,
-        )
+        command_button(command or ask.command, one.label, one.words, only_for=ask.person.user_id, weight=one.weight)
         for one in options
     ]
-    rows = [tuple(buttons[at : at + per_row]) for at in range(0, len(buttons), per_row)]
-    return Card(blocks=(line(says, tone=Tone.ASK if buttons else None),), buttons=tuple(rows), is_replaced=True)
+    blocks = (line(says, tone=Tone.ASK if buttons else None),)
+    return Card(blocks=blocks, buttons=in_rows(buttons, per_row), is_replaced=True)
 
 
 def side_by_side(ask: CommandContext, options: Iterable[tuple[str, Words, str]]) -> tuple[CardButton, ...]:
     """One row of buttons: each a command, what it shows, and the words behind the command."""
-    found = (choices(ask, "", [ReplyOption(label=label, words=words)], command=name) for name, label, words in options)
-    return tuple(button for card in found for row in card.buttons for button in row)
+    return tuple(command_button(name, label, words, only_for=ask.person.user_id) for name, label, words in options)
 
 
 def which_target(
@@ -113,11 +97,6 @@ def unknown(ask: CommandContext, words: str) -> Card:
         return Card(blocks=(line(text("choose.unknown", name=typed), tone=Tone.UNKNOWN),))
     card = choices(ask, text("choose.unknown_near", name=typed, near=near), [ReplyOption(label=near, words=near)])
     return replace(card, blocks=(line(text("choose.unknown_near", name=typed, near=near), tone=Tone.UNKNOWN),))
-
-
-def refusal(ask: CommandContext, needed: str) -> Card:
-    """The person's role does not reach."""
-    return Card(blocks=(line(text("access.role", needed=text(f"role.{needed}")), tone=Tone.BAD),))
 
 
 def _several(ask: CommandContext, words: str, found: Sequence[Target]) -> Card:

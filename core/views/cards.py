@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.text import Text
+from core.text import Text, text
 
 Words = Text | str
 """A sentence of the catalogue, or a name or measured value that is shown as it is."""
@@ -149,6 +150,26 @@ class Card:
     """A question or a page: the answer to a tap on it replaces it."""
 
 
+LABEL_FITS = 14
+"""Characters of a button that shares its row."""
+
+
+def command_button(
+    command: str, label: Words, words: str, *, only_for: int | None, weight: ButtonStyle = ButtonStyle.NORMAL
+) -> CardButton:
+    """A button that runs a command with these words behind it."""
+    return CardButton(
+        press=ButtonAction.COMMAND, label=label, weight=weight, subject=command, detail=words, only_for=only_for
+    )
+
+
+def in_rows(buttons: Sequence[CardButton], per_row: int = 2) -> tuple[tuple[CardButton, ...], ...]:
+    """The buttons side by side; a label too long for its share of a phone's width gives each a row of its own."""
+    if any(isinstance(one.label, str) and len(one.label) > LABEL_FITS for one in buttons):
+        per_row = 1
+    return tuple(tuple(buttons[at : at + per_row]) for at in range(0, len(buttons), per_row))
+
+
 def line(*pieces: Words | Span, tone: Tone | None = None, indent: bool = False) -> Line:
     """Return a line of plain pieces and spans."""
     spans = tuple(piece if isinstance(piece, Span) else Span(words=piece) for piece in pieces)
@@ -178,3 +199,8 @@ def faint(words: Words) -> Span:
 def said(words: Words, tone: Tone | None = None) -> Card:
     """Return a card of one sentence."""
     return Card(blocks=(line(words, tone=tone),))
+
+
+def refusal(needed: str) -> Card:
+    """The person's role does not reach; `needed`: the one that would."""
+    return said(text("access.role", needed=text(f"role.{needed}")), Tone.BAD)

@@ -20,7 +20,6 @@ from bot.commands.approvals_commands import CLOSE_REASONS
 from bot.commands.command_table import FAMILIES, listed
 from bot.commands.disk import _PARTS
 from bot.commands.metrics import WORDS
-from bot.commands.platform_lines import _OUR_TONES
 from bot.commands.welcome import _FIRST
 from bot.incoming.access import NoOrder
 from core.actions.approvals import ApprovalState
@@ -40,6 +39,7 @@ from core.monitoring.status import Status
 from core.settings import Autonomy, Settings
 from core.text import LANGUAGES
 from core.views.evidence_lines import _SOURCES
+from core.views.platform_lines import _OUR_TONES
 from infraguardian import installed_catalog
 from integrations.compose_file.yaml_errors import EXPLAINED
 from integrations.docker_engine.actions.image_updates import UnknownFreshness

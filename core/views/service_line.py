@@ -1,16 +1,16 @@
-"""How a service stands, in a sign and a few words; used wherever services are listed."""
+"""The line of a service in a list: its status in a sign and a few words, its use of the host, its uptime."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.command_context import CommandContext
 from core.durations import duration
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, ContainerState, Health, Service
 from core.monitoring.status import Status, status_of, worst_of
 from core.text import Text, text
-from core.views.cards import Tone, Words
+from core.views.cards import Line, Span, Tone, Words, faint, line, strong
+from core.views.view_context import ViewContext
 
 MIB = 1024 * 1024
 _ORDER = (Tone.CRITICAL, Tone.WARNING, Tone.PAUSED, Tone.BUSY, Tone.STOPPED, Tone.OFF, Tone.WELL)
@@ -33,26 +33,26 @@ class ServiceStatus:
     """A verdict on one service or stack."""
 
     tone: Tone
-    says: Words
+    message: Words
 
     @property
     def is_trouble(self) -> bool:
-        """Whether somebody should look."""
+        """Return True if somebody should look."""
         return self.tone in (Tone.CRITICAL, Tone.WARNING, Tone.PAUSED)
 
 
-def standing(service: Service) -> ServiceStatus:
+def service_status(service: Service) -> ServiceStatus:
     """The worst of its containers."""
     container = worst_of(service.containers)
     if container is None:
-        return ServiceStatus(tone=Tone.OFF, says=text("services.no_containers"))
+        return ServiceStatus(tone=Tone.OFF, message=text("services.no_containers"))
     status = status_of(container)
-    return ServiceStatus(tone=_TONES[status], says=_words(container, status))
+    return ServiceStatus(tone=_TONES[status], message=_words(container, status))
 
 
-def worst(standings: list[ServiceStatus]) -> Tone:
+def worst(statuses: list[ServiceStatus]) -> Tone:
     """The tone of several together."""
-    return min((one.tone for one in standings), key=_ORDER.index, default=Tone.OFF)
+    return min((one.tone for one in statuses), key=_ORDER.index, default=Tone.OFF)
 
 
 def _words(container: Container, status: Status) -> Text:
@@ -75,9 +75,32 @@ def _failed(container: Container) -> Text:
     return text("standing.exited", code=container.exit_code)
 
 
-def use(ask: CommandContext, containers: tuple[Container, ...]) -> str:
+def statuses_of(services: tuple[Service, ...]) -> list[ServiceStatus]:
+    """The verdict on each."""
+    return [service_status(one) for one in services]
+
+
+def running(services: tuple[Service, ...]) -> int:
+    """The number of those that run wholly."""
+    return sum(all(container.is_running for container in one.containers) for one in services)
+
+
+def service_line(view: ViewContext, service: Service, *, full_name: bool = False) -> Line:
+    """A service with its state and use."""
+    status = service_status(service)
+    spans: list[Words | Span] = [strong(service.title if full_name else service.name), "  ", status.message]
+    if len(service.containers) > 1:
+        up = sum(one.is_running for one in service.containers)
+        spans.append(f" {up}/{len(service.containers)}")
+    used = use(view, service.containers)
+    if used:
+        spans.append(faint(f"  {used}"))
+    return line(*spans, tone=status.tone)
+
+
+def use(view: ViewContext, containers: tuple[Container, ...]) -> str:
     """CPU and memory of containers together, as last sampled: `CPU 12 % · 1.2 GB`; empty when nothing was sampled."""
-    samples = [sample for one in containers if one.is_running and (sample := ask.face.latest(one.ref))]
+    samples = [sample for one in containers if one.is_running and (sample := view.latest(one.ref))]
     if not samples:
         return ""
     cpu = sum(one.cpu_pct for one in samples)
@@ -90,17 +113,17 @@ def memory(amount: float) -> str:
     return f"{mib / 1024:.1f} GB" if mib >= 1000 else f"{mib:.0f} MB"
 
 
-def uptime(ask: CommandContext, container: Container) -> str:
-    """How long it has been running; empty when it does not."""
+def uptime(view: ViewContext, container: Container) -> str:
+    """The time that it has been running; empty when it does not."""
     if not container.is_running or container.started_at is None:
         return ""
-    return " ".join(duration(ask.now - container.started_at).split()[:2])
+    return " ".join(duration(view.now - container.started_at).split()[:2])
 
 
-def incidents_of(ask: CommandContext, stack: str | None, service: str | None = None) -> list[Incident]:
+def incidents_of(view: ViewContext, stack: str | None, service: str | None = None) -> list[Incident]:
     """The open incidents of a stack or service."""
     return [
         one
-        for one in ask.face.desk.open_ones()
+        for one in view.open_incidents()
         if one.stack == stack and (service is None or one.service == service) and (stack or one.service)
     ]

@@ -1,4 +1,4 @@
-"""What Dokploy knows of a stack, in the lines of a card: its source, last deployment, domains and databases."""
+"""The platform's knowledge of a stack in the lines of a card: source, last deployment, domains and databases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.command_context import CommandContext
 from core.deployments.deploys import Deploy, DeployPhase
 from core.deployments.platform import (
     Deployment,
@@ -18,10 +17,11 @@ from core.deployments.platform import (
     QueuedDeployment,
 )
 from core.durations import duration
-from core.monitoring.inventory import Inventory
+from core.monitoring.inventory import Host, Stack, Target
 from core.text import Text, text
 from core.views.cards import Block, Line, Span, Tone, Words, faint, line, strong
 from core.views.deploy_card import ordered_by
+from core.views.view_context import ViewContext
 
 DOMAINS_SHOWN = 6
 TITLE_SHOWN = 70
@@ -46,7 +46,7 @@ _OUR_TONES = {
 
 @dataclass(frozen=True, kw_only=True)
 class StackDeployState:
-    """What the records and the platform say of one managed stack."""
+    """The records' and the platform's word on one managed stack."""
 
     managed: ManagedResource
     ours: tuple[Deploy, ...]
@@ -63,23 +63,42 @@ class StackDeployState:
         return next((one for one in self.ours if one.deployment_id == deployment.id), None)
 
 
-async def known_of(ask: CommandContext, managed: ManagedResource) -> StackDeployState:
-    """From the records and from memory, without asking Dokploy."""
-    view = ask.face.platform()
-    waiting = tuple(one for one in view.queue if one.managed_id == managed.id) if view else ()
-    ours = await ask.face.deploys.recent(LATELY, managed_id=managed.id)
+async def known_of(view: ViewContext, managed: ManagedResource) -> StackDeployState:
+    """From the records and from memory, without asking the platform."""
+    platform = view.platform
+    waiting = tuple(one for one in platform.queue if one.managed_id == managed.id) if platform else ()
+    ours = await view.deploys.recent(LATELY, managed_id=managed.id)
     return StackDeployState(managed=managed, ours=tuple(ours), waiting=waiting)
 
 
-def managed_blocks(ask: CommandContext, known: StackDeployState) -> Iterator[Block]:
+def managed_of(view: ViewContext, target: Target) -> ManagedResource | None:
+    """The platform's resource behind a stack or a service's stack; None: it does not manage it."""
+    stack = target.name if isinstance(target, Stack) else target.stack
+    return view.inventory.managed_one(stack) if stack is not None else None
+
+
+def blind_line(view: ViewContext) -> Line | None:
+    """A warning that the platform does not answer just now; None: it does, as far as is known."""
+    for host in view.inventory.hosts:
+        if host.is_platform and not host.is_reachable:
+            return line(platform_blind(host), tone=Tone.CRITICAL)
+    return None
+
+
+def platform_blind(host: Host) -> Text:
+    """The platform does not answer, in a sentence."""
+    return text("managed.blind", problem=host.says or host.problem.split("\n")[0][:200])
+
+
+def managed_blocks(view: ViewContext, known: StackDeployState) -> Iterator[Block]:
     """All of it."""
     managed = known.managed
     yield line(faint(_origin(managed)))
-    yield last_line(ask, known)
-    yield from _domains(ask, managed)
+    yield last_line(view, known)
+    yield from _domains(view, managed)
     if managed.databases:
         yield line(faint(text("managed.databases")), " ", ", ".join(managed.databases[:8]))
-    yield from _backups(ask, managed)
+    yield from _backups(view, managed)
 
 
 def _origin(managed: ManagedResource) -> str:
@@ -89,11 +108,11 @@ def _origin(managed: ManagedResource) -> str:
     return " · ".join(part for part in (managed.system.capitalize(), where, source) if part)
 
 
-def last_line(ask: CommandContext, known: StackDeployState) -> Line:
-    """How the last deployment went and how old it is; or that one runs; or that there was none yet."""
+def last_line(view: ViewContext, known: StackDeployState) -> Line:
+    """The end of the last deployment and its age; or that one runs; or that there was none yet."""
     running = known.under_way
     if running is not None:
-        took = duration(ask.now - running.ordered_at)
+        took = duration(view.now - running.ordered_at)
         phase = text(f"managed.phase.{running.phase}")
         return line(strong(phase), " ", faint(f"{took} · "), faint(ordered_by(running)), tone=Tone.BUSY)
     last = known.managed.last_deployment
@@ -101,7 +120,7 @@ def last_line(ask: CommandContext, known: StackDeployState) -> Line:
         key = "managed.queued" if known.waiting else "managed.never_deployed"
         return line(text(key), tone=Tone.BUSY if known.waiting else Tone.OFF)
     ours = known.ours_of(last)
-    return line(*_told(ask, last, ours), tone=tone_of(last, ours))
+    return line(*_told(view, last, ours), tone=tone_of(last, ours))
 
 
 def tone_of(deployment: Deployment, ours: Deploy | None) -> Tone:
@@ -118,12 +137,12 @@ def status_of(deployment: Deployment, ours: Deploy | None) -> Text:
     return text(f"managed.status.{deployment.status}")
 
 
-def _told(ask: CommandContext, one: Deployment, ours: Deploy | None) -> Iterator[Words | Span]:
+def _told(view: ViewContext, one: Deployment, ours: Deploy | None) -> Iterator[Words | Span]:
     at = one.finished_at or one.started_at or one.created_at
     yield status_of(one, ours)
     if at is not None:
         yield " "
-        yield text("managed.ago", age=age(ask, at))
+        yield text("managed.ago", age=age(view, at))
     what = title_of(one, ours)
     if what:
         yield faint(f" · {what}")
@@ -133,30 +152,30 @@ def _told(ask: CommandContext, one: Deployment, ours: Deploy | None) -> Iterator
 
 
 def title_of(one: Deployment, ours: Deploy | None) -> str:
-    """What it was for, in a few words: the commit, else its title; our own titles are only marks."""
+    """Its purpose in a few words: the commit, else its title; our own titles are only marks."""
     if ours is not None and not one.commit:
         return ours.why[:TITLE_SHOWN]
     says = _MARK.sub("", one.title.strip().split("\n")[0])[:TITLE_SHOWN]
     return " ".join(part for part in (one.commit[:7] if one.commit else "", says) if part)
 
 
-def age(ask: CommandContext, at: datetime) -> str:
+def age(view: ViewContext, at: datetime) -> str:
     """Its largest unit: `3 d`, `2 h`."""
-    parts = duration(ask.now - at).split()
+    parts = duration(view.now - at).split()
     return " ".join(parts[:2])
 
 
-def _domains(ask: CommandContext, managed: ManagedResource) -> Iterator[Block]:
-    view = ask.face.platform()
-    states = view.domains if view else {}
+def _domains(view: ViewContext, managed: ManagedResource) -> Iterator[Block]:
+    platform = view.platform
+    states = platform.domains if platform else {}
     shown = [one for one in managed.domains if one.is_enabled]
     for one in shown[:DOMAINS_SHOWN]:
-        yield domain_line(ask, one, states.get(one.id))
+        yield domain_line(view, one, states.get(one.id))
     if len(shown) > DOMAINS_SHOWN:
         yield line(f"+{len(shown) - DOMAINS_SHOWN}", indent=True)
 
 
-def domain_line(ask: CommandContext, domain: Domain, state: DomainState | None) -> Line:
+def domain_line(view: ViewContext, domain: Domain, state: DomainState | None) -> Line:
     """A domain, where it leads, and how it answered when it was last asked."""
     to = f" → {domain.service or '?'}{f':{domain.port}' if domain.port else ''}"
     pieces: list[Words | Span] = [domain.url.partition("://")[2], faint(to)]
@@ -165,47 +184,47 @@ def domain_line(ask: CommandContext, domain: Domain, state: DomainState | None) 
         return line(*pieces, tone=Tone.LINK)
     if not state.problem:
         pieces.append(faint(f" · {state.http_status}" if state.http_status else ""))
-        return line(*pieces, *_certificate(ask, state), tone=Tone.WELL)
+        return line(*pieces, *_certificate(view, state), tone=Tone.WELL)
     pieces += [" · ", text(f"managed.domain.{state.problem}")]
     if state.detail and state.detail != str(state.http_status):
         pieces.append(faint(f" ({state.detail[:100]})"))
     return line(*pieces, tone=Tone.CRITICAL)
 
 
-def _certificate(ask: CommandContext, state: DomainState) -> Iterator[Words | Span]:
+def _certificate(view: ViewContext, state: DomainState) -> Iterator[Words | Span]:
     if state.certificate_ends is None:
         return
-    days = (state.certificate_ends - ask.now).days
+    days = (state.certificate_ends - view.now).days
     if days < 30:
         yield " · "
         yield text("managed.domain.certificate_ends", days=max(days, 0))
 
 
-def _backups(ask: CommandContext, managed: ManagedResource) -> Iterator[Block]:
-    view = ask.face.platform()
-    for one in view.backups if view else ():
+def _backups(view: ViewContext, managed: ManagedResource) -> Iterator[Block]:
+    platform = view.platform
+    for one in platform.backups if platform else ():
         if one.managed_id == managed.id and one.status is DeployStatus.ERROR:
             yield line(text("managed.backup_failed", name=one.name), faint(f" {one.detail[:100]}"), tone=Tone.BAD)
 
 
-def health_blocks(ask: CommandContext, known: StackDeployState) -> Iterator[Block]:
+def health_blocks(view: ViewContext, known: StackDeployState) -> Iterator[Block]:
     """Only what is not well: the last deployment, domains, backups."""
-    last = last_line(ask, known)
+    last = last_line(view, known)
     if last.tone not in (Tone.GOOD, Tone.SKIPPED):
         yield last
-    yield from (one for one in _domains(ask, known.managed) if isinstance(one, Line) and one.tone is Tone.CRITICAL)
-    yield from _backups(ask, known.managed)
+    yield from (one for one in _domains(view, known.managed) if isinstance(one, Line) and one.tone is Tone.CRITICAL)
+    yield from _backups(view, known.managed)
 
 
-async def overview_marks(ask: CommandContext, inventory: Inventory) -> dict[str, Line]:
+async def overview_marks(view: ViewContext) -> dict[str, Line]:
     """A line under each stack whose deploy runs, waits or was bad, or which was never deployed; by its name."""
     marks: dict[str, Line] = {}
-    lately = await ask.face.deploys.recent(MOST_LATELY)
-    view = ask.face.platform()
-    for managed in inventory.managed:
+    lately = await view.deploys.recent(MOST_LATELY)
+    platform = view.platform
+    for managed in view.inventory.managed:
         ours = tuple(one for one in lately if one.managed_id == managed.id)
-        waiting = tuple(one for one in view.queue if one.managed_id == managed.id) if view else ()
-        mark = last_line(ask, StackDeployState(managed=managed, ours=ours, waiting=waiting))
+        waiting = tuple(one for one in platform.queue if one.managed_id == managed.id) if platform else ()
+        mark = last_line(view, StackDeployState(managed=managed, ours=ours, waiting=waiting))
         if mark.tone not in (Tone.GOOD, Tone.SKIPPED):
             marks[managed.name] = replace(mark, indent=True)
     return marks
