@@ -48,7 +48,7 @@ class OrderedDeploys(Protocol):
 
 
 class OldVersions(Protocol):
-    """What stacks were deployed from."""
+    """Versions that stacks were deployed from."""
 
     async def get(self, version_id: int) -> StackVersion | None:
         """The version, or None."""
@@ -57,7 +57,7 @@ class OldVersions(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CardViews:
-    """What cards show, as the records say now."""
+    """Gathers what cards show, as the records say now."""
 
     calls: Calls
     questions: Questions
@@ -67,7 +67,7 @@ class CardViews:
     names: Callable[[], Awaitable[Mapping[str, str]]]
     """People's names by actor id."""
     is_followed: Callable[[str], bool]
-    """Whether what an action begins is followed, as deploys are."""
+    """Tells whether what an action begins is followed, as deploys are."""
     clock: Clock
 
     async def incident(self, incident: Incident, zone: tzinfo) -> IncidentView:
@@ -113,7 +113,7 @@ class CardViews:
         return await self.versions.get(deploy.version_before), after
 
     def wellness(self, deploy: Deploy) -> HealthyCount | None:
-        """How many services of its stack are well, as last seen; None: none of them is seen from here."""
+        """Count the services of its stack that are well, as last seen; None: none of them is seen from here."""
         own = [one for one in self.inventory().services() if one.stack == deploy.stack]
         if not own:
             return None
@@ -121,7 +121,7 @@ class CardViews:
 
 
 def _is_telling(deploy: Deploy) -> bool:
-    """Whether it adds to what the step's own end says."""
+    """Return True if it adds to what the step's own end says."""
     return not deploy.phase.is_over or deploy.phase.is_bad
 
 

@@ -64,6 +64,18 @@ def test_core_opens_nothing() -> None:
     assert not wrong
 
 
+def test_what_every_face_needs_names_no_channel() -> None:
+    """A second face takes people, decisions and views as they are; none of them knows how the first one is reached."""
+    shared = [
+        ROOT / "core" / "decisions.py",
+        ROOT / "core" / "people.py",
+        *sorted((ROOT / "core" / "views").glob("*.py")),
+    ]
+    assert len(shared) > 10
+    naming = [path.name for path in shared if "telegram" in path.read_text(encoding="utf-8").casefold()]
+    assert not naming
+
+
 def test_agent_sees_no_integration_and_no_table() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
