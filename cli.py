@@ -15,9 +15,9 @@ import structlog
 from dotenv import dotenv_values
 
 from core.actions.action_docs import action_docs
-from core.checks import CheckLine
 from core.clock import Clock, SystemClock
 from core.errors import GuardianError, RunbookError, SettingsError
+from core.integration import CheckLine
 from core.redaction import redact
 from core.settings import Settings
 from core.text import text

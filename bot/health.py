@@ -8,7 +8,7 @@ from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
-from core.checks import CheckLine
+from core.integration import CheckLine
 from core.settings import TelegramSettings
 from core.text import text
 

@@ -11,7 +11,6 @@ from pydantic import SecretStr
 
 from core.actions.catalog import Toolset
 from core.bus import Reaction
-from core.checks import CheckLine
 from core.clock import Clock
 from core.deployments.deploys import DeployPlatform, Deploys, Images, Versions
 from core.deployments.platform import StackNames
@@ -23,6 +22,16 @@ from core.monitoring.watcher import AlertSink, OwnActs, Watcher
 from core.settings import DokploySettings, Settings
 from core.tasks import Tasks
 from core.text import Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckLine:
+    """One thing that `infraguardian check` looked at: fine, or its problem and the next step."""
+
+    name: Text
+    ok: bool
+    problem: Text | None = None
+    next_step: Text | None = None
 
 
 class Hook(Protocol):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.checks import CheckLine
 from core.clock import Clock
 from core.errors import GuardianError
+from core.integration import CheckLine
 from core.settings import Settings
 from core.text import text
 from knowledge.stores import Knowledge

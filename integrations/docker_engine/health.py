@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
-from core.checks import CheckLine
 from core.errors import GuardianError
+from core.integration import CheckLine
 from core.settings import EngineSettings
 from core.text import text
 from integrations.docker_engine.client.real_engine import RealEngine

@@ -8,8 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from core.actions.catalog import Toolset
-from core.checks import CheckLine
-from core.integration import Integration, IntegrationDeps
+from core.integration import CheckLine, Integration, IntegrationDeps
 from core.monitoring.watcher import AlertSink, Watcher
 from core.tasks import Tasks
 from core.text import Text

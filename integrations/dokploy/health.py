@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from core.checks import CheckLine
 from core.error_text import own_words
 from core.errors import GuardianError, Refused
+from core.integration import CheckLine
 from core.settings import DokploySettings
 from core.text import text
 from integrations.dokploy.access_check import AccessCheck, greet

@@ -11,10 +11,9 @@ from datetime import datetime
 from core.actions.catalog import Toolset
 from core.actions.executor import CallFinished
 from core.bus import Reaction, on
-from core.checks import CheckLine
 from core.deployments.deploys import DeployChanged
 from core.incidents.external_alerts import ExternalAlerts
-from core.integration import FollowedPlatform, Hook, Integration, IntegrationDeps
+from core.integration import CheckLine, FollowedPlatform, Hook, Integration, IntegrationDeps
 from core.monitoring.watcher import AlertSink, Watcher
 from core.settings import DokploySettings
 from core.tasks import Tasks

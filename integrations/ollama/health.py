@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from core.checks import CheckLine
 from core.errors import ModelFailed, ModelFailure, plain_reason
+from core.integration import CheckLine
 from core.settings import OllamaSettings
 from core.text import Text, text
 from integrations.ollama.client import OllamaModel

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 
-from core.checks import CheckLine
 from core.errors import ModelFailed
-from core.integration import Embeddings, Integration, IntegrationDeps
+from core.integration import CheckLine, Embeddings, Integration, IntegrationDeps
 from core.language_model import LanguageModel
 from core.settings import OllamaSettings
 from core.text import Text, text

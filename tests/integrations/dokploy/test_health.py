@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from pydantic import SecretStr
 
-from core.checks import CheckLine
+from core.integration import CheckLine
 from core.settings import DokploySettings
 from integrations.dokploy.access_check import NEEDED
 from integrations.dokploy.health import check

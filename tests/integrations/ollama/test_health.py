@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from core.checks import CheckLine
 from core.errors import SettingsError
+from core.integration import CheckLine
 from core.settings import OllamaSettings
 from integrations.ollama.client import OllamaModel
 from integrations.ollama.health import check
