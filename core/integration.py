@@ -26,7 +26,7 @@ from core.text import Text
 
 @dataclass(frozen=True, kw_only=True)
 class CheckLine:
-    """One thing that `infraguardian check` looked at: fine, or its problem and the next step."""
+    """One check of `infraguardian check`: fine, or the problem and the next step."""
 
     name: Text
     ok: bool

@@ -1,1 +1,1 @@
-"""Parsers of the words behind a command; pure functions over text."""
+"""The words behind a command: spans, selections, and the stack or service that they mean."""

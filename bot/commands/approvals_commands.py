@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from bot.commands.incidents import which_incident
-from bot.commands.target_choice import ReplyOption, choices
 from core.actions.approvals import Approval
 from core.actions.catalog import Role
 from core.decisions import DecisionResult

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bot.arguments.platform_stack import lines_of, look, split_target, which_managed, with_words
+from bot.arguments.target_choice import side_by_side
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.platform_stack import lines_of, look, split_target, which_managed, with_words
-from bot.commands.target_choice import side_by_side
 from core.actions.catalog import JsonObject, Role
 from core.deployments.deploys import StackVersion, VersionVerdict
 from core.deployments.platform import Deployment, ManagedKind, ManagedResource

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.arguments.target_choice import ReplyOption, choices, which_target
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices, which_target
 from core.actions.calls import Call, CallState
 from core.actions.catalog import Role
 from core.actions.gateway import CallReceipt

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from bot.arguments.platform_stack import not_managed, split_target, which_managed, with_words
+from bot.arguments.target_choice import ReplyOption, choices, which_target
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
 from bot.commands.containers import submit
-from bot.commands.platform_stack import not_managed, split_target, which_managed, with_words
-from bot.commands.target_choice import ReplyOption, choices, which_target
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role
 from core.deployments.deploys import StackVersion, VersionVerdict

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from bot.arguments.platform_stack import look
+from bot.arguments.target_choice import ReplyOption, choices, side_by_side
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
 from bot.commands.containers import submit
-from bot.commands.platform_stack import look
-from bot.commands.target_choice import ReplyOption, choices, side_by_side
 from bot.result_data import list_in, number_in, objects_in
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bot.arguments.platform_stack import look
+from bot.arguments.target_choice import side_by_side, which_target
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.platform_stack import look
-from bot.commands.target_choice import side_by_side, which_target
 from bot.result_data import list_in, objects_in
 from core.actions.catalog import JsonObject, Role
 from core.deployments.platform import ManagedKind

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.incidents.incident import Incident
 from core.text import text

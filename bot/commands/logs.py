@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.arguments.log_selection import LogSelection, parse_log_selection
+from bot.arguments.target_choice import ReplyOption, choices, which_container
 from bot.command_context import CommandContext, CommandReply, Later, Live
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices, which_container
 from core.actions.catalog import Role
 from core.durations import clock_time
 from core.monitoring.inventory import Container

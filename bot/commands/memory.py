@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.durations import clock_time
 from core.text import Text, text

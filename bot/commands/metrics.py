@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from bot.arguments.target_choice import ReplyOption, choices, which_container
 from bot.arguments.time_spans import take_span
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices, which_container
 from bot.rendering.charts import ChartData, Mark
 from core.actions.catalog import Role
 from core.durations import clock_time, duration

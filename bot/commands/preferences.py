@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.people import Person
 from core.text import LANGUAGES, text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from bot.arguments.target_choice import ReplyOption, choices, which_target
 from bot.arguments.time_spans import span
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import ReplyOption, choices, which_target
 from core.actions.catalog import Role
 from core.decisions import DecisionResult
 from core.durations import clock_time, duration

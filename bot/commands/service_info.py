@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bot.arguments.target_choice import side_by_side, which_target
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import side_by_side, which_target
 from core.actions.catalog import Role
 from core.deployments.deploys import StackVersion
 from core.deployments.platform import ManagedResource

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bot.arguments.target_choice import which_target
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
-from bot.commands.target_choice import which_target
 from core.actions.catalog import Role
 from core.monitoring.inventory import Stack, Target
 from core.views.cards import Card

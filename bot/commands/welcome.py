@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import COMMANDS, FAMILIES, command, listed
-from bot.commands.target_choice import ReplyOption, choices
 from core.actions.catalog import Role
 from core.text import text
 from core.views.cards import Block, Card, Gap, Tone, code, faint, line, said, strong

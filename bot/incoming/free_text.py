@@ -21,9 +21,9 @@ from agent.chat.conversation import (
     ProposeCommand,
     RunCommand,
 )
+from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext
 from bot.commands.command_table import COMMANDS
-from bot.commands.target_choice import ReplyOption, choices
 from bot.delivery.outbox_worker import OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.callbacks import CallbackQueries

@@ -11,10 +11,10 @@ import structlog
 from telegram import Chat, ChatMemberUpdated, Message, Update, User
 from telegram.constants import ChatMemberStatus, ChatType
 
+from bot.arguments.target_choice import ReplyOption, choices
 from bot.chat_face_deps import BotDeps
 from bot.command_context import ChatLocation, CommandContext
 from bot.commands.command_table import COMMANDS, Command, nearest
-from bot.commands.target_choice import ReplyOption, choices
 from bot.delivery.destinations import chat_destination
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.access import Access, NoOrder, author, presser

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bot.arguments.target_choice import CHOICES_SHOWN, NAME_SHOWN, ReplyOption, choices, side_by_side, unknown
 from bot.command_context import CommandContext
-from bot.commands.target_choice import CHOICES_SHOWN, NAME_SHOWN, ReplyOption, choices, side_by_side, unknown
 from core.actions.catalog import JsonObject, Result, Role
 from core.deployments.platform import ManagedKind, ManagedResource
 from core.monitoring.inventory import Inventory, Service, Stack, Target, find, title
