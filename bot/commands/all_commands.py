@@ -1,7 +1,6 @@
 """All command modules, in the order of help; importing this fills the command table."""
 
 from bot.commands import (
-    approvals_commands,
     compose_files,
     containers,
     deployments,
@@ -20,7 +19,6 @@ from bot.commands import (
 )
 
 __all__ = [
-    "approvals_commands",
     "compose_files",
     "containers",
     "deployments",

@@ -9,10 +9,11 @@ from core.actions.approvals import Approval, ApprovalState
 from core.actions.calls import CallRecord, CallState
 from core.durations import clock_time
 from core.text import Text, text
-from core.views.cards import Block, Card, Folded, Tone, Words, faint, line, strong
+from core.views.cards import Block, Card, CardButton, Folded, Tone, Words, faint, line, strong
 from core.views.diff_lines import is_diff
 from core.views.incident_card import approval_buttons
 
+QUESTIONS_SHOWN = 8
 END_TONES = {
     CallState.OK: Tone.GOOD,
     CallState.FAILED: Tone.BAD,
@@ -98,3 +99,14 @@ def question_card(approval: Approval, now: datetime, zone: tzinfo, names: Mappin
     until = clock_time(approval.expires_at, now, zone)
     blocks.append(line(faint(text("call.until", until=until, id=approval.id))))
     return Card(blocks=tuple(blocks), buttons=(approval_buttons(approval),))
+
+
+def approvals_card(pending: Sequence[Approval]) -> Card:
+    """The open questions with their buttons, the oldest first."""
+    blocks: list[Block] = [line(strong(text("decide.open", count=len(pending))))]
+    rows: list[tuple[CardButton, ...]] = []
+    for place, one in enumerate(pending[:QUESTIONS_SHOWN], start=1):
+        about = text("card.id", id=one.incident_id) if one.incident_id is not None else ""
+        blocks.append(line(f"{place}. ", one.says[0] if one.says else "–", "  ", about))
+        rows.append(approval_buttons(one, place))
+    return Card(blocks=tuple(blocks), buttons=tuple(rows))

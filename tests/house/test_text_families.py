@@ -16,9 +16,9 @@ from agent.chat.rule_answers import _PLAIN
 from agent.chat.status_sentences import _KNOWN_ENDS
 from agent.incident.evidence.known_evidence import DOMAIN_PROBLEMS, VOCABULARY, known_evidence
 from agent.llm.tools import PROPOSABLE
-from bot.commands.approvals_commands import CLOSE_REASONS
 from bot.commands.command_table import FAMILIES, listed
 from bot.commands.disk import _PARTS
+from bot.commands.incidents import CLOSE_REASONS
 from bot.commands.metrics import WORDS
 from bot.commands.welcome import _FIRST
 from bot.incoming.access import NoOrder
