@@ -67,7 +67,7 @@ async def _person(ask: CommandContext) -> Person:
 
 
 async def _save(ask: CommandContext, person: Person) -> None:
-    await ask.access.remember(replace(person, name=ask.person.name))
+    await ask.face.people.save(replace(person, name=ask.person.name), by=person.actor_id)
 
 
 async def _language(ask: CommandContext, value: str) -> CommandReply:

@@ -64,20 +64,9 @@ class Access:
         """The person as known here, with today's name and the language to answer in; a stranger has no role."""
         known = await self._people.get(user.id)
         if known is not None and known.name == str(user.id):
-            await self.remember(replace(known, name=user.full_name))
+            await self._people.save(replace(known, name=user.full_name), by=known.actor_id)
         known = known or Person(user_id=user.id, name=user.full_name)
         return replace(known, name=user.full_name, language=known.language or self._language(user))
-
-    async def remember(self, person: Person) -> None:
-        """Write a person's name and wishes. A role that the settings give is not recorded: it ends with the setting."""
-        telegram = self._settings.telegram
-        given = {
-            **dict.fromkeys(telegram.viewers, Role.VIEWER),
-            **dict.fromkeys(telegram.operators, Role.OPERATOR),
-            **dict.fromkeys(telegram.admins, Role.ADMIN),
-        }
-        role = None if given.get(person.user_id) is person.role else person.role
-        await self._people.save(replace(person, role=role), by=person.actor_id)
 
     def _language(self, user: User) -> Language:
         code = (user.language_code or "").lower()

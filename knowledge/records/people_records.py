@@ -77,8 +77,9 @@ class PeopleRecords:
 
     async def save(self, person: Person, *, by: str) -> None:
         """Write a person as they are now."""
+        is_given = self._settings_roles.get(person.user_id) is person.role
         async with self._database.write() as connection:
-            await self._save(connection, person, by)
+            await self._save(connection, replace(person, role=None) if is_given else person, by)
         self._known.forget()
 
     async def remove(self, user_id: int) -> bool:
