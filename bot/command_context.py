@@ -77,7 +77,7 @@ class CommandContext:
         """The present knowledge, as the person may see it."""
         return ViewContext(
             person=self.person,
-            inventory=self.face.inventory(),
+            watched=self.face.inventory(),
             latest=self.face.latest,
             platform=self.face.platform(),
             firing=self.face.desk.open_ones(),

@@ -223,12 +223,11 @@ class Decisions:
         held = next((one for one in await self._deps.silences.active(now) if one.id == silence_id), None)
         if held is None:
             return _failed(text("silence.over"))
-        stack = held.target.partition("/")[0]
-        if not person.may(Role.OPERATOR, stack):
+        if not person.may(Role.OPERATOR, held.stack):
             return _needs(Role.OPERATOR)
         if not await self._deps.silences.end(silence_id, now):
             return _failed(text("silence.over"))
-        await self._deps.audit.add(person.actor(stack), "unsilence", held.target)
+        await self._deps.audit.add(person.actor(held.stack), "unsilence", held.target)
         return _done(text("silence.ended", target=held.target))
 
     async def freeze(self, person: Person, is_frozen: bool, why: str = "") -> DecisionResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -19,12 +19,9 @@ from core.incidents.incident_store import IncidentStore
 from core.language_model import LanguageModel
 from core.monitoring.inventory import Container, Inventory
 from core.monitoring.usage_series import Series
+from core.people import number_of
 from core.settings import Settings
 from core.text import Text, Texts
-
-
-def _without_kind(actor_id: str) -> str:
-    return actor_id.removeprefix("tg:")
 
 
 def _everything(_: Actor, __: str | None) -> bool:
@@ -50,7 +47,7 @@ class ChatDeps:
     """Kept samples, for when the engine does not answer."""
     sees: Callable[[Actor, str | None], bool] = _everything
     """Returns whether a person may see a stack; a stack of None means whatever belongs to no stack."""
-    called: Callable[[str], str] = _without_kind
+    called: Callable[[str], str] = number_of
     """Returns the display name of an actor id."""
     deploys: Deploys
     versions: Versions
@@ -101,8 +98,4 @@ class QuestionContext:
 
 def visible(parts: ChatDeps, actor: Actor) -> Inventory:
     """Return the part of the inventory that a person may see."""
-    whole = parts.inventory()
-    containers = tuple(one for one in whole.containers if parts.sees(actor, one.stack))
-    return replace(
-        whole, containers=containers, managed=tuple(one for one in whole.managed if parts.sees(actor, one.name))
-    )
+    return parts.inventory().visible_to(lambda stack: parts.sees(actor, stack))

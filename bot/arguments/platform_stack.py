@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot.arguments.target_choice import CHOICES_SHOWN, NAME_SHOWN, ReplyOption, choices, side_by_side, unknown
 from bot.command_context import CommandContext
-from core.actions.catalog import JsonObject, Result, Role
+from core.actions.catalog import JsonObject, Result
 from core.deployments.platform import ManagedKind, ManagedResource
 from core.monitoring.inventory import Inventory, Service, Stack, Target, find, title
 from core.text import text
@@ -28,10 +28,10 @@ def which_managed(
     ask: CommandContext, words: str, *, only: tuple[ManagedKind, ...] = DEPLOYABLE
 ) -> ManagedResource | Card:
     """The managed stack that the words mean, or the card that asks, or says why there is none."""
-    inventory = ask.face.inventory()
+    inventory = ask.view.inventory
     if not has_platform(ask):
         return _without_platform(ask, inventory, words)
-    known = [one for one in inventory.managed if one.kind in only and ask.may(Role.VIEWER, one.name)]
+    known = [one for one in inventory.managed if one.kind in only]
     if not known:
         return _nothing_known(ask, inventory, words)
     if not words.strip():
@@ -59,7 +59,7 @@ def _by_name(inventory: Inventory, known: list[ManagedResource], words: str) -> 
 
 def split_target(ask: CommandContext, words: str) -> tuple[str, str]:
     """`granada fix the memory` → what names a stack, and the rest: the longest exact name, else the longest fitting."""
-    inventory = ask.face.inventory()
+    inventory = ask.view.inventory
     shadow = Inventory(managed=tuple(replace(one, kind=ManagedKind.COMPOSE) for one in inventory.managed))
     parts = words.split()
     exact = {_plain(one.name) for one in inventory.managed} | {_plain(one.name) for one in inventory.stacks()}

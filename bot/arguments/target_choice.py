@@ -47,7 +47,7 @@ def which_target(
     ask: CommandContext, words: str, *, services_only: bool = False, stacks_only: bool = False
 ) -> Target | Card:
     """The target that the words mean, or the card that asks or says that there is none."""
-    inventory = ask.face.inventory()
+    inventory = ask.view.inventory
     if not inventory.containers and not inventory.managed:
         return Card(blocks=(line(text("choose.nothing_known"), tone=Tone.UNKNOWN),))
     if not words.strip():
@@ -74,7 +74,7 @@ def which_target(
 
 def which_container(ask: CommandContext, words: str) -> Container | Card:
     """One container: that of the service meant, or the card that asks which of its copies."""
-    exact = ask.face.inventory().container(words.strip()) if words.strip() else None
+    exact = ask.view.inventory.container(words.strip()) if words.strip() else None
     if exact is not None:
         return exact
     found = which_target(ask, words, services_only=True)
@@ -91,7 +91,7 @@ def unknown(ask: CommandContext, words: str) -> Card:
     """There is nothing of that name; the nearest one is offered."""
     typed = words.strip()
     typed = f"{typed[:NAME_SHOWN]}…" if len(typed) > NAME_SHOWN else typed
-    names = names_of(ask.face.inventory())
+    names = names_of(ask.view.inventory)
     near = closest(typed.casefold(), names) or closest(typed.casefold(), {one.rpartition("/")[2] for one in names})
     if near is None:
         return Card(blocks=(line(text("choose.unknown", name=typed), tone=Tone.UNKNOWN),))
@@ -117,7 +117,7 @@ def _words_for(target: Target, *, is_twice: bool) -> str:
 
 
 def _offer(ask: CommandContext, *, services_only: bool, stacks_only: bool) -> Card:
-    inventory = ask.face.inventory()
+    inventory = ask.view.inventory
     stacks = inventory.stacks()
     alone = [one for one in inventory.services() if one.stack is None]
     if services_only and len(stacks) == 1:

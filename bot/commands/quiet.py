@@ -52,14 +52,14 @@ def _with_reason(ask: CommandContext, words: str) -> Card | None:
 
 
 def _spans(ask: CommandContext, words: str) -> Card:
-    (target,) = find(ask.face.inventory(), words) or (None,)
+    (target,) = find(ask.view.inventory, words) or (None,)
     name = title(target) if target is not None else words
     options = [ReplyOption(label=one, words=f"{name} {one}") for one in SPANS]
     return choices(ask, text("silence.how_long", target=name), options, per_row=4)
 
 
 async def _overview(ask: CommandContext) -> CommandReply:
-    active = await ask.face.silences.active(ask.now)
+    active = [one for one in await ask.face.silences.active(ask.now) if ask.view.sees(one.stack)]
     blocks: list[Block] = [line(strong(text("silence.active" if active else "silence.none")), tone=Tone.QUIET)]
     rows: list[tuple[CardButton, ...]] = []
     for one in active[:8]:

@@ -86,6 +86,11 @@ class Silence:
     by: str
     why: str = ""
 
+    @property
+    def stack(self) -> str:
+        """The stack of the target; of a host, whatever a role on the whole installation covers."""
+        return self.target.partition("/")[0]
+
     def covers(self, alert: Alert, now: datetime) -> bool:
         """Return whether it holds the alert back at `now`."""
         if now >= self.until:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import SequenceMatcher
@@ -168,6 +168,11 @@ class Inventory:
     hosts: tuple[Host, ...] = ()
     containers: tuple[Container, ...] = ()
     managed: tuple[ManagedResource, ...] = ()
+
+    def visible_to(self, sees: Callable[[str | None], bool]) -> Inventory:
+        """Return the part that somebody may see; `sees` is asked with a stack, or None for what belongs to none."""
+        containers = tuple(one for one in self.containers if sees(one.stack))
+        return replace(self, containers=containers, managed=tuple(one for one in self.managed if sees(one.name)))
 
     def services(self) -> tuple[Service, ...]:
         """Return all services, ordered by host, stack and name."""

@@ -54,10 +54,10 @@ async def status_overview(view: ViewContext, *, is_frozen: bool) -> Card:
     marks = await overview_marks(view)
     rows = [
         _Row(stack=one, statuses=statuses_of(one.services), mark=marks.get(one.name))
-        for one in sorted(view.stacks(), key=lambda one: one.name)
+        for one in sorted(view.inventory.stacks(), key=lambda one: one.name)
     ]
     rows.sort(key=lambda row: not row.is_first)
-    alone = view.lone_services()
+    alone = [one for one in view.inventory.services() if one.stack is None]
     blocks: list[Block] = [_headline(view, rows, alone), *_hosts(view.inventory), *_broken_watch(view)]
     blocks += _stacks(view, rows)
     if alone:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import cached_property
 
 from core.actions.catalog import Role
 from core.deployments.deploys import Deploys
 from core.incidents.incident import Incident
 from core.incidents.incident_store import IncidentStore
-from core.monitoring.inventory import Inventory, Service, Stack
+from core.monitoring.inventory import Inventory
 from core.monitoring.snapshot import PlatformView, Sample
 from core.people import Person
 from core.views.cards import CardButton, Words, command_button
@@ -21,7 +22,8 @@ class ViewContext:
     """One look of one person."""
 
     person: Person
-    inventory: Inventory
+    watched: Inventory
+    """Everything that is watched."""
     latest: Callable[[str], Sample | None]
     """The last sample of a container (`host/name`)."""
     platform: PlatformView | None
@@ -42,13 +44,10 @@ class ViewContext:
         """Return True if the person may see a stack; None: what belongs to no stack."""
         return self.person.may(Role.VIEWER, stack)
 
-    def stacks(self) -> list[Stack]:
-        """The stacks that the person may see."""
-        return [one for one in self.inventory.stacks() if self.sees(one.name)]
-
-    def lone_services(self) -> list[Service]:
-        """The services without a stack, where the person may see them."""
-        return [one for one in self.inventory.services() if one.stack is None and self.sees(None)]
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The part of what is watched that the person may see."""
+        return self.watched.visible_to(self.sees)
 
     def open_incidents(self) -> list[Incident]:
         """The open incidents that the person may see."""

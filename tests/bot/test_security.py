@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.actions.catalog import Role
+from core.incidents.alerts import Silence
+from core.people import Person
 from tests.bot.world import ADA, MALLORY, OPS, FaceWorld
 from tests.testbed.world import eventually
 
@@ -42,6 +44,23 @@ async def test_a_role_for_one_stack_counts_there_only(world: FaceWorld) -> None:
     await world.says(world.grace.chat, "Para esto necesitas el rol de operador")
     await world.grace.say("/restart malaga api")
     await world.says(world.grace.chat, "local/malaga-api-1")
+
+
+async def test_a_role_for_one_stack_shows_that_stack_only(world: FaceWorld) -> None:
+    vera = world.server.person(1004, "Vera")
+    await world.knowledge.people.save(
+        Person(user_id=vera.id, name="Vera", stack_roles={"malaga": Role.OPERATOR}), by="test"
+    )
+    await world.knowledge.silences.add(
+        Silence(target="granada", until=world.clock.now() + timedelta(hours=1), by="tg:1")
+    )
+    for words in ("/status", "/services", "/health api", "/services granada", "/incidents", "/silence"):
+        before = vera.chat.last_id
+        await vera.say(words)
+        await world.says(vera.chat, "", after=before)
+    said = " ".join(f"{one.text} {one.labels}" for one in vera.chat.bot_messages)
+    assert "malaga" in said
+    assert "granada" not in said.replace("no stack or service “granada”", "")
 
 
 async def test_an_edited_command_does_not_run(world: FaceWorld) -> None:

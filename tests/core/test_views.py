@@ -48,7 +48,7 @@ class Views:
         """One look of a person."""
         return ViewContext(
             person=person,
-            inventory=self.inventory,
+            watched=self.inventory,
             latest=lambda _: Sample(at=NOW, cpu_pct=12.0, memory_bytes=2**29, memory_limit_bytes=2**30),
             platform=None,
             firing=self.tracker.open_ones(),
