@@ -125,7 +125,7 @@ async def _deploy(
         await asyncio.sleep(5)
         async with flows.window("deploy to verdict"):
             sent = await shop.order("/deploy granada new prices", timeout_s=60)
-            await shop.private("granada", "1 of 1", after=sent, timeout_s=120)
+            await shop.private("granada", "1 of 1 service healthy for", after=sent, timeout_s=120)
         return flows.files
 
 

@@ -25,9 +25,9 @@ async def test_unknown_names_and_messages_that_are_no_commands_change_nothing(wo
     assert any("front" in label for label in several.labels)
     assert any("back" in label for label in several.labels)
     marked = await world.ask(world.ada, "/logs <i>&zz</i>", "<i>&zz</i>")
-    assert "know no stack" in marked.text
+    assert "There is no stack" in marked.text
     await world.ask(world.ada, "/retsart api", "Unknown command: /retsart")
-    await world.ask(world.ada, "/logs " + "x" * 4000, "know no stack or service")
+    await world.ask(world.ada, "/logs " + "x" * 4000, "There is no stack or service")
     await world.ask(world.ada, "¿" * 5000, "model")
 
     await world.ask(world.ada, f"/restart {stack} api", "don't act on forwarded messages", forwarded=True)
@@ -118,7 +118,7 @@ async def test_an_engine_that_hangs_stops_neither_the_chat_nor_the_program(world
         await world.ask(world.ada, "/whoami", "admin")
         await world.ask(world.ada, f"/logs {world.stack.project} api", "timed out", timeout_s=30)
         await world.card("isn't responding", timeout_s=40)
-        await world.ask(world.ada, "/status", "does not answer")
+        await world.ask(world.ada, "/status", "isn't responding")
         assert await world.stop() == 0
         engine.release()
 

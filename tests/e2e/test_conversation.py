@@ -35,7 +35,7 @@ async def test_common_questions_are_answered_by_rules_in_both_languages(world: W
     await world.ask(world.grace, "¿cómo está todo?", stack)
     await world.ask(world.ada, f"show me the logs of {stack} api", "listening on 8000")
     await world.ask(world.grace, f"muéstrame los logs del api de {stack}", "listening on 8000")
-    await world.ask(world.ada, f"why is {stack} api down?", "runs")
+    await world.ask(world.ada, f"why is {stack} api down?", "is running")
     await world.ask(world.grace, f"¿Cuánto CPU usa el api de {stack}?", "CPU")
     await world.ask(world.ada, "what changed since yesterday?", f"{stack}-api-1", "created")
     await world.ask(world.ada, "write me a poem about containers", "model", "/help")

@@ -119,7 +119,7 @@ async def test_frozen_automation_does_nothing_on_its_own(world: World) -> None:
 
     await world.ask(world.linus, f"/up {world.stack.project} api", "Started", timeout_s=30)
     await world.card("on its own after", timeout_s=60)
-    await world.ask(world.linus, "/unfreeze", "goes on")
+    await world.ask(world.linus, "/unfreeze", "Automation resumed")
     container.kill(signal="SIGKILL")
     await world.card("Approve", timeout_s=40)
 

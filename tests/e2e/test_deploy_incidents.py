@@ -24,7 +24,7 @@ async def test_a_kill_for_memory_ends_with_a_higher_limit_in_the_file(shop: Dokp
     await get(shop.url(granada, "api", "/eat?mb=200"))
     card = await shop.world.card("Approve all", timeout_s=40)
     asked_s = time.monotonic() - began
-    for words in ("memory limit of 64 MB", "not to a leak", "bulk insert of 200 MB", "celery", "frontend"):
+    for words in ("its limit of 64 MB", "not to a leak", "bulk insert of 200 MB", "celery", "frontend"):
         assert words in card.text, words
     assert "- mem_limit: 64m" in card.text.replace("    ", " ")
     assert "+ mem_limit: 128m" in card.text.replace("    ", " ")
@@ -67,7 +67,7 @@ async def test_a_rollback_by_hand_shows_its_diff_first(shop: DokployWorld) -> No
     granada = await _deployed(shop, first)
     await shop.edit(granada, composeFile=shop.file(api={**GOOD, "environment": ["PRICES=new", "MORE=1"]}))
     sent = await shop.order("/deploy granada")
-    await shop.private("up and healthy", after=sent)
+    await shop.private("granada is up", after=sent)
     sent = await shop.world.ada.say("/rollback granada")
     question = await shop.private("approve", "version 1", "aren't rolled back", after=sent)
     assert "-   - MORE=1" in question.text

@@ -9,9 +9,9 @@ async def test_a_good_deploy_is_called_good_after_its_window(shop: DokployWorld)
     granada = await shop.stack("granada", shop.file(api=GOOD))
     await shop.start("granada")
     sent = await shop.order("/deploy granada new prices")
-    card = await shop.private("granada", "1 of 1", after=sent)
+    card = await shop.private("granada", "1 of 1 service healthy for", after=sent)
     assert shop.dokploy.deployments(granada)[0]["status"] == "done"
-    assert "well" in card.text
+    assert "Up and healthy" in card.text
     assert len(shop.dokploy.asked("compose.deploy")) == 1
     assert shop.world.cards() == []  # no alarm for what was planned
 

@@ -39,7 +39,7 @@ async def test_a_service_broken_by_a_deploy_is_rolled_back(shop: DokployWorld) -
     granada = await shop.stack("granada", shop.file(api={"command": "web.py"}))
     await shop.start("granada")
     sent = await shop.order("/deploy granada first")
-    await shop.private("granada", "1 of 1", after=sent)
+    await shop.private("granada", "1 of 1 service healthy for", after=sent)
     granada.row["composeFile"] = shop.file(api={"command": "crash.py", "restart": "always"})
     await shop.order("/deploy granada second")
     card = await shop.world.card("version", "the last good one", timeout_s=60)
