@@ -21,11 +21,11 @@ from core.integration import CheckLine
 from core.redaction import redact
 from core.settings import Settings
 from core.text import text
-from knowledge.config.settings_files import example, load_settings
+from knowledge.config.settings_files import example_settings, load_settings
 from knowledge.config.text_files import load_texts
 
 if TYPE_CHECKING:
-    from knowledge.stores import Stats
+    from knowledge.stores import StorageStats
 
 WRONG_SETTINGS = 2
 """Exit code: nothing was started because something in the settings or runbooks is wrong."""
@@ -193,7 +193,7 @@ def _database(parsed: argparse.Namespace) -> int:
     return 0
 
 
-async def _stats(settings: Settings) -> Stats:
+async def _stats(settings: Settings) -> StorageStats:
     from knowledge.stores import Knowledge
 
     async with Knowledge(settings, SystemClock()) as knowledge:
@@ -201,7 +201,7 @@ async def _stats(settings: Settings) -> Stats:
 
 
 def _print_settings(parsed: argparse.Namespace) -> int:
-    print(example(), end="")
+    print(example_settings(), end="")
     return 0
 
 

@@ -42,12 +42,12 @@ from integrations.ollama import integration as ollama
 from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
 from knowledge.memory.incident_memory import Embedder
-from knowledge.ownership import Ownership
+from knowledge.ownership import DataDirLock
 from knowledge.stores import Knowledge
-from playground.opening import open_playground, with_playground
+from playground.opening import open_playground, settings_for_playground
 from playground.server import BotApiServer
 from web.app import WebApp
-from web.hooks import Hooks
+from web.hooks import WebhookReceiver
 
 RUNBOOKS_DIR = Path(__file__).resolve().parent / "runbooks"
 TICK_S = 5.0
@@ -104,14 +104,14 @@ class Guardian:
     async def _open(self) -> None:
         """Open all that must be closed again: records and systems."""
         enter = self._stack.enter_async_context
-        await enter(Ownership(self.settings.data_dir))
+        await enter(DataDirLock(self.settings.data_dir))
         if self.settings.telegram.token is None:
             self.playground = await open_playground(self.settings, self._stack)
-            self.settings = with_playground(self.settings, self.playground)
+            self.settings = settings_for_playground(self.settings, self.playground)
         self.knowledge = await enter(Knowledge(self.settings, self.clock))
         self.people = KnownPeople(self.knowledge.people)
         deps = replace(
-            integration_deps(self.settings, self.knowledge, self.clock),
+            unwatched_deps(self.settings, self.knowledge, self.clock),
             redact=self.redactor.redact,
             inventory=lambda: self.watch.inventory(),
             look_again=self._look_again,
@@ -133,7 +133,7 @@ class Guardian:
             kept_for=timedelta(seconds=self.settings.watch.reported_kept_s),
         )
         self.watch = WatcherGroup([eye for one in self.integrations for eye in one.watchers(self.desk)], self.reported)
-        self.catalog = catalog_of(self.integrations, self.knowledge, self.clock, self.watch.inventory)
+        self.catalog = build_catalog(self.integrations, self.knowledge, self.clock, self.watch.inventory)
         self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
         self.door = ActionGateway(self._carriage(), self.knowledge.approvals)
         self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self.knowledge.checkpoints)
@@ -155,7 +155,7 @@ class Guardian:
         enter = self._stack.enter_async_context
         self.tasks = await enter(Tasks())
         self.web = WebApp(self.settings.web, self._health)
-        self._hooks = Hooks(
+        self._hooks = WebhookReceiver(
             {name: hook for one in self.integrations for name, hook in one.hooks(self.reported).items()}
         )
         self._hooks.mount(self.web.application)
@@ -358,7 +358,7 @@ class Guardian:
         return [self.texts.render(one, self.settings.language) for one in said]
 
 
-def integration_deps(settings: Settings, knowledge: Knowledge, clock: Clock) -> IntegrationDeps:
+def unwatched_deps(settings: Settings, knowledge: Knowledge, clock: Clock) -> IntegrationDeps:
     """Return the collaborators of integrations while nothing is watched."""
     return IntegrationDeps(
         settings=settings,
@@ -375,7 +375,7 @@ def integration_deps(settings: Settings, knowledge: Knowledge, clock: Clock) -> 
     )
 
 
-def catalog_of(
+def build_catalog(
     integrations: Sequence[Integration], knowledge: Knowledge, clock: Clock, inventory: Callable[[], Inventory]
 ) -> Catalog:
     """Return the catalogue: the actions of every system, and those that read the records."""
@@ -385,13 +385,13 @@ def catalog_of(
 
 def installed_integrations(settings: Settings, clock: Clock) -> list[Integration]:
     """Return every integration, connected to nothing: enough for checks."""
-    deps = integration_deps(settings, Knowledge(settings, clock), clock)
+    deps = unwatched_deps(settings, Knowledge(settings, clock), clock)
     return [install(deps) for install in INTEGRATIONS]
 
 
 def installed_catalog(settings: Settings, clock: Clock) -> Catalog:
     """Return every action, connected to nothing: enough to check runbooks and to write documents."""
-    return catalog_of(installed_integrations(settings, clock), Knowledge(settings, clock), clock, Inventory)
+    return build_catalog(installed_integrations(settings, clock), Knowledge(settings, clock), clock, Inventory)
 
 
 def _first(brought: Iterable[T | None]) -> T | None:

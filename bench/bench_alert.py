@@ -17,8 +17,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from bench.common import Report, bed, discard, fill, percentile, spread
-from bench.program import home, start, until_on_guard, world
+from bench.common import Report, open_bed, remove_services, start_services, percentile, spread
+from bench.program import temporary_home, start_program, until_on_guard, prepared_world
 from playground.chats.chat_records import MessageVersion
 from tests.e2e.world import World
 from tests.testbed.stack import Stack
@@ -31,7 +31,7 @@ GIVE_UP_S = 30.0
 PAUSE_S = 6.0
 """Between two incidents: Telegram takes one message a second per chat; a queue would be another figure."""
 MEMORY_LIMIT = "24m"
-VICTIM = """
+VICTIM_PROGRAM = """
 import signal, sys, time
 def eat(*_):
     hold = []
@@ -46,7 +46,7 @@ print("ready", flush=True)
 while True:
     time.sleep(3600)
 """
-WAYS = {"oom": signal.SIGUSR1, "kill": signal.SIGKILL, "exit": signal.SIGUSR2}
+DEATHS = {"oom": signal.SIGUSR1, "kill": signal.SIGKILL, "exit": signal.SIGUSR2}
 BY_RULES = "by a rule"
 """Text beside the cause on a card with a diagnosis by rules."""
 
@@ -69,11 +69,11 @@ def main() -> int:
     options = parser.parse_args()
     report = Report("Container dies → card")
     seen: list[AlertTiming] = []
-    with bed() as (found, stack):
+    with open_bed() as (found, stack):
         for number in range(options.starts):
             _top_up(stack, f"api{number}")
             seen += asyncio.run(_one_start(stack, found.docker_host))
-            discard(stack, *[name for name in stack.containers if not stack.state(name)["Running"]])
+            remove_services(stack, *[name for name in stack.containers if not stack.state(name)["Running"]])
     if options.each:
         for one in seen:
             report.say(f"{one.way:<5} card {one.card_s:.3f} s, cause {one.cause_s:.3f} s {'first' * one.is_first}")
@@ -87,7 +87,7 @@ def _summary(report: Report, seen: list[AlertTiming]) -> int:
     report.add("card with the rules' cause, p95", percentile(causes, 95), "s", limit=CAUSE_LIMIT_S, note=spread(causes))
     firsts = [one.cause_s for one in seen if one.is_first]
     report.add("… the first after a start, slowest", max(firsts), "s", note=spread(firsts))
-    for way in WAYS:
+    for way in DEATHS:
         took = [one.cause_s for one in seen if one.way == way]
         report.add(f"… {way}, median", statistics.median(took), "s", note=spread(took))
     return report.finish()
@@ -97,15 +97,15 @@ def _top_up(stack: Stack, prefix: str) -> None:
     """Replace dead containers by new services until there are fifty again."""
     missing = CONTAINERS - len(stack.containers)
     names = [f"{prefix}-{number:02}" for number in range(1, missing + 1)]
-    fill(stack, names, ["python3", "-u", "-c", VICTIM], mem_limit=MEMORY_LIMIT)
+    start_services(stack, names, ["python3", "-u", "-c", VICTIM_PROGRAM], mem_limit=MEMORY_LIMIT)
 
 
 async def _one_start(stack: Stack, docker_host: str) -> list[AlertTiming]:
-    ways = list(WAYS)
+    ways = list(DEATHS)
     seen: list[AlertTiming] = []
-    with home() as place:
-        async with world(stack, docker_host, place) as made:
-            await start(made)
+    with temporary_home() as place:
+        async with prepared_world(stack, docker_host, place) as made:
+            await start_program(made)
             for number, name in enumerate(sorted(stack.containers)[:INCIDENTS_PER_START]):
                 way = ways[number % len(ways)]
                 card_s, cause_s = await _incident(made, name, way)
@@ -119,7 +119,7 @@ async def _one_start(stack: Stack, docker_host: str) -> list[AlertTiming]:
 async def _incident(made: World, name: str, way: str) -> tuple[float, float]:
     """Let a service's container die; seconds to its first card, and to the card with its cause."""
     after = made.ada.chat.last_id
-    os.kill(int(made.stack.state(name)["Pid"]), WAYS[way])
+    os.kill(int(made.stack.state(name)["Pid"]), DEATHS[way])
     await made.ada.chat.wait_for(
         lambda message: name in message.text and BY_RULES in message.text, after=after, timeout_s=GIVE_UP_S
     )

@@ -16,8 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.common import Report, bed, spread
-from bench.program import home, until_settled, world
+from bench.common import Report, open_bed, spread
+from bench.program import temporary_home, until_settled, prepared_world
 from playground.chats.shown_chats import ShownMessage
 from tests.e2e.dokploy_world import DokployWorld, dokploy_world
 from tests.e2e.world import get
@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--crashes", type=int, default=CRASHES)
     options = parser.parse_args()
     report = Report("Deploys through Dokploy")
-    with bed() as (found, stack):
+    with open_bed() as (found, stack):
         asyncio.run(_measured(found, stack, report, options.crashes))
     return report.finish()
 
@@ -60,12 +60,12 @@ async def _measured(found: Bed, stack: Stack, report: Report, crashes: int) -> N
 
 
 async def _shop(opened: AsyncExitStack, found: Bed, stack: Stack, **settings: str) -> DokployWorld:
-    place = opened.enter_context(home())
+    place = opened.enter_context(temporary_home())
     client = opened.enter_context(engine.connect(found.docker_host, timeout_s=120))
     dokploy = opened.enter_context(
         DokployStandin(docker_host=found.docker_host, docker_config=found.compose_config, home=Path(place) / "dokploy")
     )
-    made = await opened.enter_async_context(world(stack, found.docker_host, Path(place), **settings))
+    made = await opened.enter_async_context(prepared_world(stack, found.docker_host, Path(place), **settings))
     return await opened.enter_async_context(dokploy_world(made, dokploy, client, found.image))
 
 

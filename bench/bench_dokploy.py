@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
-from bench.common import Report, bed, spread
-from bench.program import home
+from bench.common import Report, open_bed, spread
+from bench.program import temporary_home
 from core.deployments.platform import StackNames
 from core.monitoring.inventory import Inventory, join
 from core.redaction import redact
@@ -33,7 +33,7 @@ HOUR_S = 3600.0
 PER_5_S = 5.0
 
 
-class HandClock:
+class ManualClock:
     """A clock moved by hand: an hour of polling takes seconds."""
 
     def __init__(self) -> None:
@@ -53,8 +53,8 @@ def main() -> int:
     argparse.ArgumentParser(prog="python -m bench.bench_dokploy", description=__doc__).parse_args()
     report = Report("Dokploy: inventory and polling")
     with (
-        bed() as (found, _),
-        home() as place,
+        open_bed() as (found, _),
+        temporary_home() as place,
         DokployStandin(docker_host=found.docker_host, docker_config=found.compose_config, home=place) as dokploy,
     ):
         dokploy.fill(projects=PROJECTS, composes=COMPOSES // PROJECTS)
@@ -91,7 +91,7 @@ async def _cold(dokploy: DokployStandin) -> float:
 
 
 async def _steady(dokploy: DokployStandin, report: Report) -> None:
-    clock, settings = HandClock(), _settings(dokploy)
+    clock, settings = ManualClock(), _settings(dokploy)
     async with Dokploy(settings) as client:
         source = DokploySource(client, settings, StackNames(), clock=clock, since=clock.now(), redact=redact)
         await source.look()

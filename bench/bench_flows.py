@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import docker
 
-from bench.common import Report, bed
+from bench.common import Report, open_bed
 from playground.server import BotApiServer
 from tests.e2e.dokploy_world import GOOD, DokployWorld
 from tests.e2e.world import World
@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument("--each", action="store_true", help="print every file")
     options = parser.parse_args()
     report = Report("Files passed by a flow")
-    with bed() as (found, stack), TemporaryDirectory(prefix="infraguardian-bench-") as made:
+    with open_bed() as (found, stack), TemporaryDirectory(prefix="infraguardian-bench-") as made:
         files = asyncio.run(_incident(stack, found, Path(made)))
         with engine.connect(found.docker_host, timeout_s=120) as client:
             home = Path(made) / "dokploy"

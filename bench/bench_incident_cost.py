@@ -37,12 +37,12 @@ GIVE_UP_S = 120.0
 LAST_S = 1.0
 """After the last message, for what is still being written."""
 CHANGES = ("INSERT", "UPDATE", "DELETE")
-NOT_TOLD = ("getupdates", "getme", "setmycommands", "deletewebhook", "setmydescription", "setmyshortdescription")
+UNCOUNTED_CALLS = ("getupdates", "getme", "setmycommands", "deletewebhook", "setmydescription", "setmyshortdescription")
 """Calls to Telegram that show nothing to anybody."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class IncidentCost:
     """Cost of one incident."""
 
     reads: float
@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("--poll", type=float, default=2.0, help="seconds between two looks at a repair (default 2)")
     options = parser.parse_args()
     report = Report("One incident, event → solved")
-    cost = asyncio.run(measure(options.poll))
+    cost = asyncio.run(measure_cost(options.poll))
     report.say(f"one chat, SQLite, {cost.seconds:.0f} s, a look at the repair every {options.poll:g} s")
     report.add("database reads", cost.reads, "", limit=READ_LIMIT)
     report.add("database writes (transactions)", cost.writes, "", limit=WRITE_LIMIT)
@@ -68,9 +68,9 @@ def main() -> int:
     return report.finish()
 
 
-async def measure(poll_s: float) -> Cost:
+async def measure_cost(poll_s: float) -> IncidentCost:
     """Play the incident and count; `poll_s`: see `verification.poll_s`."""
-    with statements() as seen:
+    with count_queries() as seen:
         async with _guarded(poll_s) as guardian:
             ada = await _known_admin(guardian)
             before, began = _counted(guardian, seen), time.monotonic()
@@ -80,11 +80,11 @@ async def measure(poll_s: float) -> Cost:
             after, took_s = _counted(guardian, seen), time.monotonic() - began - quiet_s
     share = took_s / quiet_s
     own = {name: after[name] - quiet[name] - share * (quiet[name] - before[name]) for name in after}
-    return Cost(reads=own["reads"], writes=own["writes"], renders=own["renders"], calls=own["calls"], seconds=took_s)
+    return IncidentCost(reads=own["reads"], writes=own["writes"], renders=own["renders"], calls=own["calls"], seconds=took_s)
 
 
 @contextmanager
-def statements() -> Iterator[Counter[str]]:
+def count_queries() -> Iterator[Counter[str]]:
     """Count the queries of every engine of this process: `reads` by statement, `writes` by transaction."""
     seen: Counter[str] = Counter(reads=0, writes=0)
     changed: set[int] = set()
@@ -151,7 +151,7 @@ def _asks(message: ShownMessage) -> bool:
 
 def _counted(guardian: Guardian, seen: Counter[str]) -> Counter[str]:
     assert guardian.playground is not None
-    told = [call for call in guardian.playground.calls if call.method.lower() not in NOT_TOLD]
+    told = [call for call in guardian.playground.calls if call.method.lower() not in UNCOUNTED_CALLS]
     return Counter(seen) + Counter(renders=guardian.face.writer.rendered, calls=len(told))
 
 

@@ -8,8 +8,8 @@ import statistics
 import sys
 import time
 
-from bench.common import Report, bed, fill, numbered, spread
-from bench.program import cpu_s, home, pid_of, rss_mb, start, world
+from bench.common import Report, open_bed, start_services, numbered_names, spread
+from bench.program import cpu_s, temporary_home, pid_of, rss_mb, start_program, prepared_world
 from tests.e2e.world import World
 from tests.testbed.stack import Stack
 
@@ -27,8 +27,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long it is left idle")
     minutes: float = parser.parse_args().minutes
     report = Report("Start and memory")
-    with bed() as (found, stack):
-        fill(stack, numbered("sleeper", CONTAINERS))
+    with open_bed() as (found, stack):
+        start_services(stack, numbered_names("sleeper", CONTAINERS))
         asyncio.run(_starts(report, stack, found.docker_host))
         asyncio.run(_memory(report, stack, found.docker_host, minutes))
     return report.finish()
@@ -40,10 +40,10 @@ async def _starts(report: Report, stack: Stack, docker_host: str) -> None:
     again: list[float] = []
     cpu: list[float] = []
     for _ in range(STARTS):
-        with home() as place:
+        with temporary_home() as place:
             for times in (took, again):
-                async with world(stack, docker_host, place) as made:
-                    times.append(await start(made))
+                async with prepared_world(stack, docker_host, place) as made:
+                    times.append(await start_program(made))
                     cpu.append(cpu_s(pid_of(made)))
     report.add("start → polling, new database, median", statistics.median(took), "s", limit=START_LIMIT_S)
     report.say(spread(took))
@@ -53,9 +53,9 @@ async def _starts(report: Report, stack: Stack, docker_host: str) -> None:
 
 
 async def _memory(report: Report, stack: Stack, docker_host: str, minutes: float) -> None:
-    with home() as place:
-        async with world(stack, docker_host, place) as made:
-            await start(made)
+    with temporary_home() as place:
+        async with prepared_world(stack, docker_host, place) as made:
+            await start_program(made)
             pid = pid_of(made)
             used = cpu_s(pid)
             await asyncio.sleep(60 * minutes)

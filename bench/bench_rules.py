@@ -11,7 +11,7 @@ from agent.incident.evidence.incident_context import context_of
 from agent.incident.evidence.log_evidence import log_facts
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.plans import ChosenSolution, choose_solution, render_plan
-from agent.runbooks.rules import diagnose
+from agent.runbooks.rules import diagnose_by_rules
 from bench.common import Report, percentile, spread
 from tests.agent.rules.fakes import incident, inventory, small_catalog
 
@@ -39,7 +39,7 @@ def main() -> int:
 
     def name_the_cause() -> None:
         context = context_of(trouble, seen)
-        verdict = diagnose(runbooks, context)
+        verdict = diagnose_by_rules(runbooks, context)
         assert verdict.runbook is not None
         assert verdict.diagnosis is not None
         choice = choose_solution(verdict.runbook, context, verdict.diagnosis.confidence, set(), catalog)

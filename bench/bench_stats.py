@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.common import Report, bed, fill, numbered, percentile, spread
+from bench.common import Report, open_bed, start_services, numbered_names, percentile, spread
 from core.settings import EngineSettings
 from integrations.docker_engine.client.real_engine import RealEngine
 from tests.testbed.stack import Stack
@@ -35,8 +35,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the use of CPU is measured, each way")
     seconds: float = parser.parse_args().seconds
     report = Report("Rounds of stats")
-    with bed() as (found, stack):
-        fill(stack, numbered("sleeper", CONTAINERS))
+    with open_bed() as (found, stack):
+        start_services(stack, numbered_names("sleeper", CONTAINERS))
         asyncio.run(_measure(report, found.docker_host, stack, seconds))
     return report.finish()
 

@@ -13,8 +13,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bench.common import Report, bed, fill, numbered, percentile, spread
-from bench.program import cpu_s, home, pid_of, start, until_settled, world
+from bench.common import Report, open_bed, start_services, numbered_names, percentile, spread
+from bench.program import cpu_s, temporary_home, pid_of, start_program, until_settled, prepared_world
 from playground.chats.chat_people import PlaygroundPerson
 from tests.e2e.world import World
 from tests.testbed.world import eventually
@@ -31,15 +31,15 @@ BURST, PER_S = 4, 1.0
 def main() -> int:
     """Measure; 1 when a limit is missed or a message was lost."""
     report = Report("/status, and many people at once")
-    with bed() as (found, stack), home() as place:
-        names = numbered("sleeper", CONTAINERS)
-        fill(stack, names)
+    with open_bed() as (found, stack), temporary_home() as place:
+        names = numbered_names("sleeper", CONTAINERS)
+        start_services(stack, names)
         ids = list(range(FIRST_PERSON, FIRST_PERSON + PEOPLE))
 
         async def measure() -> None:
-            async with world(stack, found.docker_host, place, INFRAGUARDIAN_TELEGRAM__VIEWERS=str(ids)) as made:
+            async with prepared_world(stack, found.docker_host, place, INFRAGUARDIAN_TELEGRAM__VIEWERS=str(ids)) as made:
                 people = [made.chat_server.person(one, f"Person {one}") for one in ids]
-                await start(made)
+                await start_program(made)
                 await _until_sampled(made)
                 await until_settled(made)
                 await _one_after_another(report, people, pid_of(made))

@@ -15,11 +15,11 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from bench.common import Report, spread
-from bench.graph_writes import GraphWrites, count_from_now, counted
+from bench.graph_writes import GraphWrites, count_from_now, read_counts
 from core.incidents.incident import IncidentState
 from core.settings import Settings, VerificationSettings
-from knowledge.records.incident_records import RecordedIncidents, _columns
-from knowledge.records.lesson_records import Index, LessonRecords
+from knowledge.records.incident_records import IncidentRecords, _columns
+from knowledge.records.lesson_records import VectorCollection, LessonRecords
 from knowledge.stores import Knowledge
 from knowledge.tables import incidents, lessons
 from tests.agent.incident.world import API, IncidentWorld
@@ -43,7 +43,7 @@ async def _an_incident(home: Path) -> tuple[GraphWrites, int]:
         world.engine.kill(API)
         await world.incident(IncidentState.RESOLVED, limit_s=2 * usual.window_s + 30)
         await eventually(lambda: _has_no_threads(world), 10, what="the thread dropped")
-        return await asyncio.to_thread(lambda: (counted(home / "graph.db"), _bytes(home)))
+        return await asyncio.to_thread(lambda: (read_counts(home / "graph.db"), _bytes(home)))
 
 
 async def _has_no_threads(world: IncidentWorld) -> bool:
@@ -70,12 +70,12 @@ async def _fill(knowledge: Knowledge) -> None:
 
 
 async def _ask(knowledge: Knowledge, report: Report) -> None:
-    store, memory = RecordedIncidents(knowledge.database), LessonRecords(knowledge.database)
+    store, memory = IncidentRecords(knowledge.database), LessonRecords(knowledge.database)
     await _timed(report, "the last 10 incidents of a stack", lambda: store.recent(10, stack="stack-7"))
     await _timed(report, "… of a stack that never had one", lambda: store.recent(10, stack="new"))
-    await _timed(report, "lessons the built-in index lacks", lambda: memory.unindexed(Index.BUILTIN, 100))
+    await _timed(report, "lessons the built-in index lacks", lambda: memory.unindexed(VectorCollection.BUILTIN, 100))
     await _timed(
-        report, "lessons the model's index lacks", lambda: memory.unindexed(Index.MODEL, 100, model="m@1#1024")
+        report, "lessons the model's index lacks", lambda: memory.unindexed(VectorCollection.MODEL, 100, model="m@1#1024")
     )
     await _timed(report, "lessons the model has not embedded", lambda: memory.unembedded("m@1", 100))
 

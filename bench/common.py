@@ -16,7 +16,7 @@ from tests.testbed.stack import Stack, new_stack
 from tests.testbed.state import Bed
 
 SLEEP = ("sleep", "infinity")
-HANDS = 4
+PARALLEL_CONTAINERS = 4
 """Number of containers made or removed at a time."""
 MISSED, FINE = 1, 0
 
@@ -66,7 +66,7 @@ def spread(values: Sequence[float], unit: str = "s") -> str:
 
 
 @contextmanager
-def bed() -> Iterator[tuple[Bed, Stack]]:
+def open_bed() -> Iterator[tuple[Bed, Stack]]:
     """Open the test-bed with an empty stack on its engine; its containers are removed afterwards."""
     found = bring_up.ensure()
     with engine.connect(found.docker_host, timeout_s=120) as client:
@@ -74,27 +74,27 @@ def bed() -> Iterator[tuple[Bed, Stack]]:
         try:
             yield found, stack
         finally:
-            discard(stack, *stack.containers)
+            remove_services(stack, *stack.containers)
             stack.remove()
 
 
-def fill(stack: Stack, names: Sequence[str], command: Sequence[str] = SLEEP, **more: Any) -> None:
+def start_services(stack: Stack, names: Sequence[str], command: Sequence[str] = SLEEP, **more: Any) -> None:
     """Start a container for each name, some at a time; `more`: see `Stack.service`."""
     first, *rest = names
     stack.service(first, command, **more)  # alone: it makes the network
-    with ThreadPoolExecutor(HANDS, thread_name_prefix="bench") as hands:
+    with ThreadPoolExecutor(PARALLEL_CONTAINERS, thread_name_prefix="bench") as hands:
         for done in [hands.submit(partial(stack.service, name, command, **more)) for name in rest]:
             done.result()
 
 
-def discard(stack: Stack, *names: str) -> None:
+def remove_services(stack: Stack, *names: str) -> None:
     """Remove these services' containers, some at a time."""
-    with ThreadPoolExecutor(HANDS, thread_name_prefix="bench") as hands:
+    with ThreadPoolExecutor(PARALLEL_CONTAINERS, thread_name_prefix="bench") as hands:
         gone = [stack.containers.pop(name) for name in names]
         for done in [hands.submit(engine.remove, partial(one.remove, force=True, v=True)) for one in gone]:
             done.result()
 
 
-def numbered(prefix: str, count: int) -> list[str]:
+def numbered_names(prefix: str, count: int) -> list[str]:
     """`api-001`, `api-002`, …"""
     return [f"{prefix}-{number:03}" for number in range(1, count + 1)]

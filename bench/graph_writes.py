@@ -30,7 +30,7 @@ def count_from_now(graph_file: Path) -> None:
             )
 
 
-def counted(graph_file: Path) -> GraphWrites:
+def read_counts(graph_file: Path) -> GraphWrites:
     """Read the count."""
     with closing(sqlite3.connect(graph_file, timeout=10)) as connection:
         rows, size = connection.execute("SELECT rows, bytes FROM counted").fetchone()

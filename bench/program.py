@@ -33,14 +33,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def home() -> Iterator[Path]:
+def temporary_home() -> Iterator[Path]:
     """Make an empty data directory for one run of the program."""
     with TemporaryDirectory(prefix="infraguardian-bench-") as made:
         yield Path(made)
 
 
 @asynccontextmanager
-async def world(stack: Stack, docker_host: str, at: Path, **settings: str) -> AsyncIterator[World]:
+async def prepared_world(stack: Stack, docker_host: str, at: Path, **settings: str) -> AsyncIterator[World]:
     """Prepare a chat server and the program, not started yet; prints the program's output when something fails."""
     async with BotApiServer(token=TOKEN, state_path=at / "chat.db") as chat_server:
         made = World(
@@ -53,7 +53,7 @@ async def world(stack: Stack, docker_host: str, at: Path, **settings: str) -> As
                 await made.stop()
 
 
-async def start(made: World) -> float:
+async def start_program(made: World) -> float:
     """Start the program; returns the seconds until its first getUpdates waits at the chat server."""
     began = time.monotonic()
     await made.start()

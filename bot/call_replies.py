@@ -25,7 +25,7 @@ from core.text import LANGUAGES
 from core.views.call_cards import end_card, group_card, group_end_card, question_card, running_card
 from core.views.cards import Card
 
-RECENT = 50
+CALLS_RESYNCED = 50
 
 
 class CallReplies:
@@ -52,7 +52,7 @@ class CallReplies:
         """Catch up after a start: post pending approvals, and outcomes that may not have been posted."""
         for approval in await self._face.door.approvals.pending():
             await self._show_question(approval)
-        for run in await self._face.runs.list(kind="call", limit=RECENT):
+        for run in await self._face.runs.list(kind="call", limit=CALLS_RESYNCED):
             record = await self._face.door.ledger.get(str(run.payload.get("key", "")))
             if record is not None and record.state.is_final:
                 await self._tell_end(record)

@@ -28,7 +28,7 @@ from core.settings import Settings
 from core.text import Language, Texts
 from core.views.card_views import CardViews
 from knowledge.memory.incident_memory import IncidentMemory
-from knowledge.records.audit_records import Audit
+from knowledge.records.audit_records import AuditRecords
 from knowledge.records.inbox_records import Inbox
 from knowledge.records.message_records import Outbox
 from knowledge.records.setting_records import SettingRecords
@@ -155,7 +155,7 @@ class BotDeps:
         return self.knowledge.settings
 
     @property
-    def audit(self) -> Audit:
+    def audit(self) -> AuditRecords:
         """Every decision with who made it."""
         return self.knowledge.audit
 

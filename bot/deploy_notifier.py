@@ -17,17 +17,17 @@ from core.deployments.deploys import Deploy, DeployChanged, DeployPhase
 from core.incidents.incident_notices import IncidentNotices
 from core.views.deploy_card import deploy_card, verdict_line
 
-TICK_S = 5.0
+CARD_UPDATE_EVERY_S = 5.0
 """Interval at which the elapsed time on the card of a running deploy is updated."""
-SHOWN_AGAIN = timedelta(hours=24)
+RESYNC_SPAN = timedelta(hours=24)
 """Deploys that ended within this time get their last edit again at a start: they may have missed it."""
-RECENT = 50
-UNTOLD = frozenset({DeployPhase.CANCELLED})
+DEPLOYS_RESYNCED = 50
+PHASES_WITHOUT_VERDICT = frozenset({DeployPhase.CANCELLED})
 """Outcomes without a message of their own: a person requested them here and sees them on the card."""
 log = structlog.get_logger(__name__)
 
 
-class DeployNotifier:
+class DeployReplies:
     """Subscribes to the bus and writes to the outbox; every card is built from the records."""
 
     def __init__(self, face: BotDeps, writer: OutboxWriter, replies: CallReplies, notices: IncidentNotices) -> None:
@@ -44,8 +44,8 @@ class DeployNotifier:
 
     async def resync(self) -> None:
         """Bring every card up to date after a start."""
-        since = self._face.clock.now() - SHOWN_AGAIN
-        recent = await self._face.deploys.recent(RECENT, since=since)
+        since = self._face.clock.now() - RESYNC_SPAN
+        recent = await self._face.deploys.recent(DEPLOYS_RESYNCED, since=since)
         known = {one.key: one for one in [*await self._face.deploys.unfinished(), *reversed(recent)]}
         for deploy in known.values():
             await self._take(deploy)
@@ -53,7 +53,7 @@ class DeployNotifier:
     async def run(self) -> None:
         """Update the elapsed time of running deploys until cancelled."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(CARD_UPDATE_EVERY_S)
             for deploy in tuple(self._live.values()):
                 await self._show(deploy, is_urgent=False)
 
@@ -94,7 +94,7 @@ class DeployNotifier:
         if card is None:
             return
         messages = [replace(card, is_urgent=is_urgent)]
-        if deploy.phase.is_over and deploy.phase not in UNTOLD:
+        if deploy.phase.is_over and deploy.phase not in PHASES_WITHOUT_VERDICT:
             end = self._replies.reply(record, f"end:{deploy.key}", verdict_line(deploy))
             messages += [replace(one, reply_to=None, under=key, only_once=True) for one in (end,) if one]
         await self._writer.post(*messages)

@@ -12,7 +12,7 @@ from core.integration import CheckLine
 from core.settings import TelegramSettings
 from core.text import text
 
-LIMIT_S = 10.0
+TELEGRAM_CHECK_LIMIT_S = 10.0
 
 
 async def check(settings: TelegramSettings, *, has_admin: bool) -> AsyncIterator[CheckLine]:
@@ -20,7 +20,7 @@ async def check(settings: TelegramSettings, *, has_admin: bool) -> AsyncIterator
     if settings.token is None:
         yield CheckLine(name=text("check.no_token"), ok=True)
         return
-    request = HTTPXRequest(connect_timeout=LIMIT_S, read_timeout=LIMIT_S)
+    request = HTTPXRequest(connect_timeout=TELEGRAM_CHECK_LIMIT_S, read_timeout=TELEGRAM_CHECK_LIMIT_S)
     bot = Bot(settings.token.get_secret_value(), base_url=f"{settings.api_url}/bot", request=request)
     try:
         me = await bot.get_me()

@@ -9,17 +9,17 @@ import structlog
 from telegram import Bot, BotCommand, BotCommandScope, BotCommandScopeChat, BotCommandScopeDefault
 
 from bot.chat_face_deps import BotDeps
-from bot.commands.command_table import listed
+from bot.commands.command_table import listed_commands
 from bot.delivery.telegram_client import TelegramClient
 from core.actions.catalog import Role
 from core.text import LANGUAGES, Language, text
 
 DESCRIPTION_LIMIT = 256
-SEEN = "menu"
+MENU_DIGEST_KEY = "menu"
 log = structlog.get_logger(__name__)
 
 
-class Menu:
+class CommandMenu:
     """Registers commands and descriptions."""
 
     def __init__(self, face: BotDeps, client: TelegramClient) -> None:
@@ -34,7 +34,7 @@ class Menu:
                 scopes.append((BotCommandScopeChat(person.user_id), person.role))
         wanted = [(scope, role, language) for scope, role in scopes for language in LANGUAGES]
         mark = self._mark([(str(scope.to_dict()), role) for scope, role, _ in wanted])
-        if await self._face.changed.get(SEEN) == mark:
+        if await self._face.changed.get(MENU_DIGEST_KEY) == mark:
             return
         is_done = True
         for scope, role, language in wanted:
@@ -42,7 +42,7 @@ class Menu:
         for language in LANGUAGES:
             is_done = await self._describe(language) and is_done
         if is_done:
-            await self._face.changed.put(SEEN, mark, by="guardian")
+            await self._face.changed.put(MENU_DIGEST_KEY, mark, by="guardian")
 
     async def _commands(self, scope: BotCommandScope, role: Role, language: Language) -> bool:
         commands = [BotCommand(name, words) for name, words in self._listed(role, language)]
@@ -57,7 +57,7 @@ class Menu:
     def _listed(self, role: Role, language: Language) -> list[tuple[str, str]]:
         return [
             (one.name, self._face.texts.render(text(f"command.{one.name}.about"), language)[:DESCRIPTION_LIMIT])
-            for one in listed()
+            for one in listed_commands()
             if (one.role is None or role.covers(one.role))
         ]
 

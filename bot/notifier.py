@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from bot.delivery.destinations import SCHEME, chat_and_thread, chat_destination
 from bot.delivery.pacing import ChatPace, OverallPace
-from bot.delivery.telegram_client import ApiAnswer, Obstacle, TelegramClient
-from bot.rendering.buttons import keyboard
-from bot.rendering.telegram_html import CAPTION_LIMIT, MESSAGE_LIMIT, render
+from bot.delivery.telegram_client import DeliveryAnswer, FixableProblem, TelegramClient
+from bot.rendering.buttons import keyboard_json
+from bot.rendering.telegram_html import CAPTION_LIMIT, MESSAGE_LIMIT, render_card
 from core.actions.catalog import JsonObject
 from core.notifications import Destination, MessageKind, OutgoingMessage, QueuedMessage, SendResult
 from core.settings import TelegramSettings
@@ -18,9 +18,9 @@ from core.text import Texts
 from core.views.cards import ButtonAction, Card, CardButton
 from knowledge.records.setting_records import SettingRecords
 
-MENDED_AT_MOST = 4
+FIXES_PER_MESSAGE = 4
 """Fixes tried per message, each once."""
-MOVED = "moved:"
+MOVED_CHAT_KEY_PREFIX = "moved:"
 
 
 class TelegramNotifier:
@@ -41,9 +41,9 @@ class TelegramNotifier:
 
     async def load(self) -> None:
         """Load the groups that have become supergroups."""
-        for key, new in (await self._changed.all(MOVED)).items():
+        for key, new in (await self._changed.all(MOVED_CHAT_KEY_PREFIX)).items():
             if isinstance(new, int):
-                self._moved[int(key.removeprefix(MOVED))] = new
+                self._moved[int(key.removeprefix(MOVED_CHAT_KEY_PREFIX))] = new
 
     # -- core.notifications.Notifier ---------------------------------------------------------------------------------
 
@@ -51,11 +51,11 @@ class TelegramNotifier:
         """Render as HTML, plain text, buttons, and the commands behind the buttons' tokens."""
         card, meanings = _with_tokens(message.card)
         limit = CAPTION_LIMIT if card.attachment else MESSAGE_LIMIT
-        rendered = render(card, self._texts, message.language, limit)
+        rendered = render_card(card, self._texts, message.language, limit)
         return {
             "html": rendered.html or "–",
             "plain": rendered.plain or "–",
-            "keyboard": [[dict(button) for button in row] for row in keyboard(card, self._texts, message.language)],
+            "keyboard": [[dict(button) for button in row] for row in keyboard_json(card, self._texts, message.language)],
             "meanings": meanings,
             "is_replaced": card.is_replaced,
             "file_name": card.attachment.name if card.attachment else None,
@@ -67,12 +67,12 @@ class TelegramNotifier:
         message = replace(message, destination=self.current(message.destination))
         is_plain, is_another = False, False
         answer = await self._client.deliver(message)
-        for _ in range(MENDED_AT_MOST):
+        for _ in range(FIXES_PER_MESSAGE):
             if answer.obstacle is None:
                 break
-            if answer.obstacle is Obstacle.MARKUP and not is_plain:
+            if answer.obstacle is FixableProblem.MARKUP and not is_plain:
                 is_plain = True
-            elif answer.obstacle is Obstacle.MESSAGE_GONE and message.kind is MessageKind.EDIT:
+            elif answer.obstacle is FixableProblem.MESSAGE_GONE and message.kind is MessageKind.EDIT:
                 message, is_another = replace(message, kind=MessageKind.SEND, of_message_id=None), True
             else:
                 mended = await self._elsewhere(message, answer)
@@ -109,14 +109,14 @@ class TelegramNotifier:
     async def remember_move(self, old: int, new: int) -> None:
         """Record that a group became a supergroup: messages for the old id go to the new one."""
         self._moved[old] = new
-        await self._changed.put(f"{MOVED}{old}", new, by=SCHEME)
+        await self._changed.put(f"{MOVED_CHAT_KEY_PREFIX}{old}", new, by=SCHEME)
 
-    async def _elsewhere(self, message: QueuedMessage, answer: ApiAnswer) -> QueuedMessage | None:
+    async def _elsewhere(self, message: QueuedMessage, answer: DeliveryAnswer) -> QueuedMessage | None:
         """Redirect a message from a lost thread to its chat, or from a group to its supergroup; None: neither fits."""
         chat_id, thread_id = chat_and_thread(message.destination)
-        if answer.obstacle is Obstacle.NO_THREAD and thread_id is not None:
+        if answer.obstacle is FixableProblem.NO_THREAD and thread_id is not None:
             return replace(message, destination=chat_destination(chat_id))
-        if answer.obstacle is not Obstacle.MIGRATED or answer.new_chat_id is None:
+        if answer.obstacle is not FixableProblem.MIGRATED or answer.new_chat_id is None:
             return None
         await self.remember_move(chat_id, answer.new_chat_id)
         moved = replace(

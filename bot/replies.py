@@ -13,7 +13,7 @@ from telegram.constants import ChatAction
 from bot.command_context import ChatLocation, CommandContext, CommandReply, Later, Live
 from bot.delivery.outbox_worker import OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
-from bot.incoming.inbox import Slow
+from bot.incoming.inbox import SlowAnswer
 from core.error_text import explained
 from core.notifications import OutgoingMessage
 from core.tasks import Tasks
@@ -32,7 +32,7 @@ class ReplySender:
         self._client = client
         self._tasks = tasks
 
-    async def give(self, ask: CommandContext, reply: CommandReply, *, replaces: str | None = None) -> Slow | None:
+    async def give(self, ask: CommandContext, reply: CommandReply, *, replaces: str | None = None) -> SlowAnswer | None:
         """Post a reply, or return the work of a slow one; `replaces` is the key of the message it replaces."""
         if isinstance(reply, Later):
             return self._slowly(ask, reply, replaces)
@@ -41,7 +41,7 @@ class ReplySender:
         await self._post(ask, reply, replaces)
         return None
 
-    def _slowly(self, ask: CommandContext, later: Later, replaces: str | None) -> Slow:
+    def _slowly(self, ask: CommandContext, later: Later, replaces: str | None) -> SlowAnswer:
         async def work() -> None:
             action = ChatAction.UPLOAD_PHOTO if later.is_upload else ChatAction.TYPING
             async with self.explaining(ask, lambda card: self._post(ask, card, replaces)):
@@ -53,7 +53,7 @@ class ReplySender:
 
         return work
 
-    def _live(self, ask: CommandContext, live: Live, replaces: str | None) -> Slow:
+    def _live(self, ask: CommandContext, live: Live, replaces: str | None) -> SlowAnswer:
         async def show(frame: Card) -> None:
             await self._post(ask, frame, replaces, may_be_new=False)
 

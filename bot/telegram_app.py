@@ -18,14 +18,14 @@ from bot.chat_face_deps import BotDeps
 from bot.delivery.destinations import SCHEME, chat_and_thread, chat_destination
 from bot.delivery.outbox_worker import OutboxWorker, OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
-from bot.deploy_notifier import DeployNotifier
+from bot.deploy_notifier import DeployReplies
 from bot.incoming.access import Access
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.free_text import FreeTextResponder
-from bot.incoming.inbox import InboxWorker, Patience, Polling
+from bot.incoming.inbox import InboxWorker, CommandTimeouts, UpdatePoller
 from bot.incoming.router import Router, RouterDeps
 from bot.incoming.telegram_webhook import TelegramWebhook
-from bot.menu import Menu
+from bot.menu import CommandMenu
 from bot.notifier import TelegramNotifier
 from bot.replies import ReplySender
 from core.actions.catalog import Role
@@ -37,8 +37,8 @@ from core.tasks import Tasks
 from core.text import Text, text
 from core.views.cards import Tone, said
 
-TELL_REFUSED_EVERY_S = 3600.0
-DRAIN_S = 2.0
+REFUSED_NOTICE_EVERY_S = 3600.0
+SHUTDOWN_LIMIT_S = 2.0
 """Limit at shutdown for updates in progress; what is unfinished is handled again at the next start."""
 FIRST_REST_S = 1.0
 LONGEST_REST_S = 30.0
@@ -52,7 +52,7 @@ class TelegramApp:
     start it keeps retrying in the background; messages wait in the outbox.
     """
 
-    def __init__(self, parts: BotDeps, application: web.Application, *, patience: Patience | None = None) -> None:
+    def __init__(self, parts: BotDeps, application: web.Application, *, patience: CommandTimeouts | None = None) -> None:
         token = parts.settings.telegram.token
         if token is None:
             raise SettingsError("there is no Telegram token; set TELEGRAM_BOT_TOKEN or open the playground")
@@ -77,10 +77,10 @@ class TelegramApp:
         rest_s = parts.settings.telegram.edit_pace_s
         self.notices = IncidentNotices(SCHEME, self._notice_deps(), rest_s=rest_s)
         self._replies = CallReplies(parts, self.writer, self._notifier, self.notices)
-        self._deploy_cards = DeployNotifier(parts, self.writer, self._replies, self.notices)
+        self._deploy_cards = DeployReplies(parts, self.writer, self._replies, self.notices)
         self._access = Access(parts.people, parts.settings)
         self._router, self._reception = self._ways_in(patience)
-        self._polling = Polling(self.client, self._reception)
+        self._polling = UpdatePoller(self.client, self._reception)
         self._webhook = TelegramWebhook.wanted(parts.settings.telegram, self._reception)
         if self._webhook is not None:
             self._webhook.mount(application)
@@ -97,7 +97,7 @@ class TelegramApp:
             clock=parts.clock,
         )
 
-    def _ways_in(self, patience: Patience | None) -> tuple[Router, InboxWorker]:
+    def _ways_in(self, patience: CommandTimeouts | None) -> tuple[Router, InboxWorker]:
         parts = self._face
         answering = ReplySender(self.writer, self.client, self._tasks)
         taps = CallbackQueries(
@@ -161,9 +161,9 @@ class TelegramApp:
     ) -> None:
         if self._hearing is not None:
             self._hearing.cancel()
-        await self._reception.drain(DRAIN_S)
-        await self.notices.settle(DRAIN_S)
-        await self._worker.stop(DRAIN_S)
+        await self._reception.drain(SHUTDOWN_LIMIT_S)
+        await self.notices.settle(SHUTDOWN_LIMIT_S)
+        await self._worker.stop(SHUTDOWN_LIMIT_S)
         await self._tasks.stop()
         await self._stack.aclose()
 
@@ -207,7 +207,7 @@ class TelegramApp:
 
     async def _introduce(self) -> None:
         await self._is_logged_in.wait()
-        await Menu(self._face, self.client).introduce()
+        await CommandMenu(self._face, self.client).introduce()
 
     # -- what others see ---------------------------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ class TelegramApp:
         """Notify the admins in private of a chat that refuses messages; at most once an hour per chat."""
         chat_id, _ = chat_and_thread(destination)
         now = asyncio.get_running_loop().time()
-        if now - self._refused_at.get(chat_id, -TELL_REFUSED_EVERY_S) < TELL_REFUSED_EVERY_S:
+        if now - self._refused_at.get(chat_id, -REFUSED_NOTICE_EVERY_S) < REFUSED_NOTICE_EVERY_S:
             return
         self._refused_at[chat_id] = now
         for person in await self._face.people.all():

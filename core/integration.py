@@ -47,7 +47,7 @@ class Hook(Protocol):
         ...
 
 
-class Embeddings(Protocol):
+class EmbeddingModel(Protocol):
     """A model that turns texts into vectors."""
 
     async def current(self) -> str | None:
@@ -138,7 +138,7 @@ class Integration:
         """Return a language model, or None."""
         return None
 
-    def embeddings(self) -> Embeddings | None:
+    def embeddings(self) -> EmbeddingModel | None:
         """Return a model for the incident memory, or None."""
         return None
 

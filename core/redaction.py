@@ -15,7 +15,7 @@ from pydantic import JsonValue
 MASK = "[secret]"
 LEAST_KNOWN = 6
 """Minimum length of a registered secret; a shorter one would black out ordinary words."""
-DEPTH_LIMIT = 60
+JSON_DEPTH_LIMIT = 60
 
 _TOKENS = re.compile(
     r"(?<![0-9])[0-9]{6,12}+:[A-Za-z0-9_-]{30,100}+"  # Telegram bot
@@ -91,7 +91,7 @@ def redact(text: str) -> str:
 
 def redact_json(value: JsonValue) -> JsonValue:
     """Return the same value with strings redacted and all values under a secret's name masked."""
-    return _json(value, redact, DEPTH_LIMIT)
+    return _json(value, redact, JSON_DEPTH_LIMIT)
 
 
 @lru_cache(maxsize=4096)
@@ -128,7 +128,7 @@ class Redactor:
 
     def redact_json(self, value: JsonValue) -> JsonValue:
         """Return the value without secrets."""
-        return _json(value, self.redact, DEPTH_LIMIT)
+        return _json(value, self.redact, JSON_DEPTH_LIMIT)
 
 
 def _without_private_keys(text: str) -> str:

@@ -13,8 +13,8 @@ log = structlog.get_logger(__name__)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 OnDeath = Callable[[str, Exception], Awaitable[None]]
-FIRST_REST_S = 0.2
-LONGEST_REST_S = 30.0
+FIRST_RESTART_S = 0.2
+LONGEST_RESTART_S = 30.0
 STOP_LIMIT_S = 10.0
 GOOD_RUN_S = 60.0
 """After a run this long the pause before a restart is short again."""
@@ -59,7 +59,7 @@ class Tasks:
             log.error("a task does not end after being cancelled", task=task.get_name())
 
     async def _supervise(self, name: str, work: Work, *, restarts: bool) -> None:
-        rest_s = FIRST_REST_S
+        rest_s = FIRST_RESTART_S
         while True:
             began = asyncio.get_running_loop().time()
             try:
@@ -72,9 +72,9 @@ class Tasks:
             else:
                 return
             if asyncio.get_running_loop().time() - began >= GOOD_RUN_S:
-                rest_s = FIRST_REST_S
+                rest_s = FIRST_RESTART_S
             await asyncio.sleep(rest_s)
-            rest_s = min(rest_s * 2, LONGEST_REST_S)
+            rest_s = min(rest_s * 2, LONGEST_RESTART_S)
 
     async def _tell(self, name: str, error: Exception) -> None:
         if self._on_death is None:

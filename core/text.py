@@ -90,13 +90,13 @@ class Texts:
         if text.key == "data.bilingual":
             return str(text.values.get(language) or text.values.get("en") or "")
         values = {
-            name: _Shown(self.render(value, language) if isinstance(value, Text) else _plain(value))
+            name: _ShownValues(self.render(value, language) if isinstance(value, Text) else _plain(value))
             for name, value in text.values.items()
         }
         return self.pattern(text.key, language).format_map(_Gaps(values))
 
 
-class _Shown(str):
+class _ShownValues(str):
     """A value in a placeholder: `{count:service|services}` writes it with the noun that goes with that number."""
 
     __slots__ = ()
@@ -106,9 +106,9 @@ class _Shown(str):
         return f"{self!s} {one if self == '1' else many}" if has_nouns else str(self)
 
 
-class _Gaps(dict[str, _Shown]):
-    def __missing__(self, name: str) -> _Shown:
-        return _Shown("–")
+class _Gaps(dict[str, _ShownValues]):
+    def __missing__(self, name: str) -> _ShownValues:
+        return _ShownValues("–")
 
 
 def _plain(value: Value) -> str:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class CachedValue(Generic[T]):
     """Caches what `load` reads until `forget`, which is called after each committed write.
 
     Nothing is cached where other processes write too (`is_shared`), nor from a read that overlaps a write.

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
 GRAPH_FILE = "graph.db"
-STRICT = "LANGGRAPH_STRICT_MSGPACK"
+STRICT_VARIABLE = "LANGGRAPH_STRICT_MSGPACK"
 SETUP_LOCK = lock_number("checkpoints setup")
 SETUP_LIMIT_S = 60
 SETUP_PAUSE_S = 0.1
-POOL = 4
-INCREMENTAL = 2
+CHECKPOINT_CONNECTIONS = 4
+INCREMENTAL_VACUUM = 2
 """SQLite's auto_vacuum mode in which free pages are returned when asked."""
-THREADS = "SELECT DISTINCT thread_id FROM checkpoints"
+THREADS_QUERY = "SELECT DISTINCT thread_id FROM checkpoints"
 
 
 class Checkpoints:
@@ -46,7 +46,7 @@ class Checkpoints:
         """LangGraph's store, opened on first use, with its tables."""
         async with self._opening:
             if self._saver is None:
-                os.environ[STRICT] = "true"  # read when LangGraph is loaded: only plain types may come back
+                os.environ[STRICT_VARIABLE] = "true"  # read when LangGraph is loaded: only plain types may come back
                 is_file = self._database.is_sqlite
                 await asyncio.to_thread(_load, is_file)
                 opened = _on_sqlite(self._path) if is_file else _on_postgres(self._database.plain_url)
@@ -65,9 +65,9 @@ class Checkpoints:
         saver: Any = await self.saver()
         if self._database.is_sqlite:
             async with saver.lock:
-                return [row[0] for row in await saver.conn.execute_fetchall(THREADS)]
+                return [row[0] for row in await saver.conn.execute_fetchall(THREADS_QUERY)]
         async with saver.conn.connection() as connection:
-            rows = await (await connection.execute(THREADS)).fetchall()
+            rows = await (await connection.execute(THREADS_QUERY)).fetchall()
             return [row["thread_id"] for row in rows]
 
     async def forget(self, thread: str) -> None:
@@ -85,8 +85,8 @@ class Checkpoints:
         saver: Any = await self.saver()
         async with saver.lock:
             (mode,) = await saver.conn.execute_fetchall("PRAGMA auto_vacuum")
-            if mode[0] != INCREMENTAL:
-                await saver.conn.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+            if mode[0] != INCREMENTAL_VACUUM:
+                await saver.conn.execute(f"PRAGMA auto_vacuum={INCREMENTAL_VACUUM}")
                 await saver.conn.execute("VACUUM")
                 await _shrink(saver.conn)
 
@@ -103,7 +103,7 @@ async def _on_sqlite(path: Path) -> AsyncIterator[BaseCheckpointSaver[Any]]:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     async with aiosqlite.connect(path, timeout=10) as connection:
-        await connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")  # heeded by a new file only, before all else
+        await connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL_VACUUM}")  # heeded by a new file only, before all else
         # As for the records: the death of the process loses nothing, a power cut at most the last moments.
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=NORMAL")
@@ -121,7 +121,7 @@ async def _on_postgres(plain_url: str) -> AsyncIterator[BaseCheckpointSaver[Any]
     options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
     await _set_up(plain_url)
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-        plain_url, kwargs={**options, "connect_timeout": 10}, min_size=1, max_size=POOL, open=False, timeout=30
+        plain_url, kwargs={**options, "connect_timeout": 10}, min_size=1, max_size=CHECKPOINT_CONNECTIONS, open=False, timeout=30
     )
     async with pool:
         yield AsyncPostgresSaver(pool, serde=_strict())

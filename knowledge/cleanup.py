@@ -13,15 +13,15 @@ from core.settings import RetentionSettings
 from knowledge.checkpoints import Checkpoints
 from knowledge.database import Database
 from knowledge.records.setting_records import SettingRecords
-from knowledge.retention import RETENTION, Cutoffs, Due
-from knowledge.runs.run_records import UNFINISHED
+from knowledge.retention import RETENTION, Cutoffs, RowCondition
+from knowledge.runs.run_records import UNFINISHED_RUN_STATES
 from knowledge.table_types import metadata
 from knowledge.tables import incidents, runs
 
-EVERY = timedelta(days=1)
-DONE_AT = "cleanup.done_at"
+CLEANUP_EVERY = timedelta(days=1)
+CLEANUP_DONE_KEY = "cleanup.done_at"
 """The setting that holds when the last clean-up ended."""
-BATCH = 200
+ROWS_PER_TRANSACTION = 200
 """Rows per transaction."""
 PAUSE_S = 0.02
 """Pause between two transactions: others write too."""
@@ -40,8 +40,8 @@ class Cleanup:
 
     async def run_if_due(self) -> bool:
         """Clean up if the last time is a day ago, or there was none; returns whether it did."""
-        done_at = await self._records.get(DONE_AT)
-        if isinstance(done_at, str) and self._clock.now() - datetime.fromisoformat(done_at) < EVERY:
+        done_at = await self._records.get(CLEANUP_DONE_KEY)
+        if isinstance(done_at, str) and self._clock.now() - datetime.fromisoformat(done_at) < CLEANUP_EVERY:
             return False
         await self.run()
         return True
@@ -55,16 +55,16 @@ class Cleanup:
             if one.due is not None
         }
         gone["threads"] = await self._forget_threads()
-        await self._records.put(DONE_AT, self._clock.now().isoformat(), by="guardian")
+        await self._records.put(CLEANUP_DONE_KEY, self._clock.now().isoformat(), by="guardian")
         log.info("cleaned up", gone={name: count for name, count in gone.items() if count})
         return gone
 
-    async def _forget(self, table: Table, due: Due) -> int:
+    async def _forget(self, table: Table, due: RowCondition) -> int:
         (key,) = table.primary_key.columns
         count = 0
         while True:
             async with self._database.read() as connection:
-                found = (await connection.execute(select(key).where(due).limit(BATCH))).scalars().all()
+                found = (await connection.execute(select(key).where(due).limit(ROWS_PER_TRANSACTION))).scalars().all()
             if not found:
                 return count
             async with self._database.write() as connection:
@@ -78,7 +78,7 @@ class Cleanup:
         """Delete threads that a crash left between the end of an incident and the end of its run."""
         threads = await self._checkpoints.threads()  # first: one that begins after this is in neither list
         async with self._database.read() as connection:
-            unfinished = select(runs.c.key).where(runs.c.state.in_(UNFINISHED))
+            unfinished = select(runs.c.key).where(runs.c.state.in_(UNFINISHED_RUN_STATES))
             wanted = set((await connection.execute(unfinished)).scalars())
             still_open = select(incidents.c.id).where(incidents.c.is_open.is_(True))
             wanted |= {f"inc-{number}" for number in (await connection.execute(still_open)).scalars()}

@@ -27,18 +27,18 @@ def _adapter(kind: type) -> TypeAdapter[object]:
     return _adapters[kind]
 
 
-def warm(*kinds: type) -> None:
+def build_adapters(*kinds: type) -> None:
     """Build the adapters of these kinds; blocks some ten milliseconds each, so call it in a thread."""
     for kind in kinds:
         _adapter(kind)
 
 
-def pack(value: object) -> str:
+def encode_record(value: object) -> str:
     """Encode a dataclass of the core as JSON text."""
     return _adapter(type(value)).dump_json(value).decode()
 
 
-def unpack(kind: type[T], raw: str, *, what: str) -> T:
+def decode_record(kind: type[T], raw: str, *, what: str) -> T:
     """Decode the text of `pack`; raises RecordUnreadable, naming `what`, if a field is missing or has another type."""
     from pydantic import ValidationError
 

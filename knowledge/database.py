@@ -14,14 +14,14 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import SettingsError, SystemUnavailable
-from knowledge.schema import bring_up_to_date
+from knowledge.schema import migrate_if_needed
 
-WAIT_S = 30.0
+CONNECTION_WAIT_S = 30.0
 """Longest wait of a transaction for its turn."""
-READERS = 3
+SQLITE_READERS = 3
 """Reading connections on SQLite; each is a thread."""
 POSTGRES_CONNECTIONS = 8
-PRAGMAS = (
+SQLITE_PRAGMAS = (
     "journal_mode=WAL",
     # Death of the process loses nothing: what is committed is with the kernel. A power cut may lose the last moments,
     # but never damages the file; the containers that were acted on lose power with it.
@@ -55,14 +55,14 @@ class Database:
         if self.is_sqlite:
             self._writer = self._open_sqlite(1)
             event.listen(self._writer.sync_engine, "begin", _begin_at_once)
-            self._reader = self._open_sqlite(READERS)
+            self._reader = self._open_sqlite(SQLITE_READERS)
         else:
             self._writer = self._open_postgres()
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
 
     async def __aenter__(self) -> Self:
         try:
-            await bring_up_to_date(self._writer, self.url)
+            await migrate_if_needed(self._writer, self.url)
         except BaseException:
             await self.close()
             raise
@@ -81,14 +81,14 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading; each statement sees what is committed by then."""
-        with _translated():
+        with _translated_errors():
             async with self._reader.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction, committed at the end of the block; on SQLite writers take turns. Keep it short."""
-        with _translated():
+        with _translated_errors():
             async with self._writer.begin() as connection:
                 yield connection
 
@@ -99,7 +99,7 @@ class Database:
 
     def _open_sqlite(self, connections: int) -> AsyncEngine:
         engine = create_async_engine(
-            self.url, pool_size=connections, max_overflow=0, pool_timeout=WAIT_S, pool_use_lifo=True
+            self.url, pool_size=connections, max_overflow=0, pool_timeout=CONNECTION_WAIT_S, pool_use_lifo=True
         )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
@@ -110,14 +110,14 @@ class Database:
             self.url,
             pool_size=POSTGRES_CONNECTIONS,
             max_overflow=POSTGRES_CONNECTIONS,
-            pool_timeout=WAIT_S,
+            pool_timeout=CONNECTION_WAIT_S,
             pool_use_lifo=True,
             pool_pre_ping=True,
             connect_args={"connect_timeout": 10, "options": limits},
         )
 
 
-class _translated:
+class _translated_errors:
     """Translates the driver's connection errors into SystemUnavailable."""
 
     def __enter__(self) -> None:
@@ -134,7 +134,7 @@ class _translated:
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # the driver begins no transaction of its own
     cursor = connection.cursor()
-    for pragma in PRAGMAS:
+    for pragma in SQLITE_PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -17,20 +17,20 @@ from core.monitoring.inventory import Inventory
 from core.monitoring.memory_trend import memory_shape, slope_per_hour
 from core.monitoring.usage_series import Series, SeriesPoint
 from core.text import text
-from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.incident_records import IncidentRecords
 
 MEGABYTE = 1024 * 1024
-WINDOW = re.compile(r"(\d{1,4})\s*([smhd])")
-UNIT = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+WINDOW_PATTERN = re.compile(r"(\d{1,4})\s*([smhd])")
+WINDOW_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST_WINDOW = timedelta(days=30)
 
 
 def parse_window(window: str) -> timedelta:
     """Parse `90s`, `30m`, `2h` or `7d`; raises ValueError naming the expected form."""
-    match = WINDOW.fullmatch(window.strip().lower())
+    match = WINDOW_PATTERN.fullmatch(window.strip().lower())
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{window!r} is not a time window; write a number and s, m, h or d, like 30m or 2h")
-    return min(timedelta(**{UNIT[match[2]]: int(match[1])}), LONGEST_WINDOW)
+    return min(timedelta(**{WINDOW_UNITS[match[2]]: int(match[1])}), LONGEST_WINDOW)
 
 
 class StatsHistoryParams(Params):
@@ -75,7 +75,7 @@ class SimilarParams(Params):
     limit: Annotated[int, Field(ge=1, le=10)] = 3
 
 
-class Recall(Protocol):
+class LessonSearch(Protocol):
     """The part of the incident memory that these actions need."""
 
     async def recall(self, text: str, k: int = 3, *, stack: str | None = None) -> Sequence[LessonMatch]:
@@ -105,8 +105,8 @@ class HistoryToolset(Toolset):
     def __init__(
         self,
         series: Series,
-        incidents: RecordedIncidents,
-        memory: Recall,
+        incidents: IncidentRecords,
+        memory: LessonSearch,
         clock: Clock,
         inventory: Callable[[], Inventory],
     ) -> None:

@@ -12,12 +12,12 @@ from typing import Self
 from core.errors import SettingsError
 
 LOCK_FILE = "guardian.lock"
-PATIENCE_S = 3.0
+PREDECESSOR_WAIT_S = 3.0
 """Wait for a predecessor that is just ending."""
-LOOK_S = 0.1
+LOCK_RETRY_S = 0.1
 
 
-class Ownership:
+class DataDirLock:
     """Locks the data directory inside `async with Ownership(data_dir)`; the kernel frees it however the process ends.
 
     Raises SettingsError when another process has it, or it cannot be written.
@@ -47,7 +47,7 @@ class Ownership:
         return self
 
     async def _wait_for(self, file: int) -> None:
-        give_up = asyncio.get_running_loop().time() + PATIENCE_S
+        give_up = asyncio.get_running_loop().time() + PREDECESSOR_WAIT_S
         while not _locked(file):
             if asyncio.get_running_loop().time() > give_up:
                 holder = os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
@@ -55,7 +55,7 @@ class Ownership:
                     f"another InfraGuardian (process {holder}) is already using {str(self._path.parent)!r}; stop it, "
                     "or give this one its own `data_dir` and bot"
                 )
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOCK_RETRY_S)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -13,7 +13,7 @@ from core.actions.approvals import ApprovalState
 from core.actions.calls import CallState
 from core.runs import RunState
 from core.settings import RetentionSettings
-from knowledge.records.message_records import OVER
+from knowledge.records.message_records import FINAL_MESSAGE_STATES
 from knowledge.tables import (
     approvals,
     audit,
@@ -30,8 +30,8 @@ from knowledge.tables import (
     undo_data,
 )
 
-FINAL_CALLS = tuple(state for state in CallState if state.is_final)
-Due = ColumnElement[bool]
+FINAL_CALL_STATES = tuple(state for state in CallState if state.is_final)
+RowCondition = ColumnElement[bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,51 +59,51 @@ class Retention:
     """Retention of one table."""
 
     why: str
-    due: Callable[[Cutoffs], Due] | None = None
+    due: Callable[[Cutoffs], RowCondition] | None = None
     """Condition of the rows to delete; None: the clean-up skips this table, and `why` says what bounds it."""
 
 
-def _exists_for(incident_id: Column[Any]) -> Due:
+def _exists_for(incident_id: Column[Any]) -> RowCondition:
     return exists().where(incidents.c.id == incident_id)
 
 
-def _is_open_for(incident_id: Column[Any]) -> Due:
+def _is_open_for(incident_id: Column[Any]) -> RowCondition:
     return exists().where(incidents.c.id == incident_id, incidents.c.is_open.is_(True))
 
 
-def _incidents(before: Cutoffs) -> Due:
-    unfinished = exists().where(calls.c.incident_id == incidents.c.id, calls.c.state.not_in(FINAL_CALLS))
+def _incidents(before: Cutoffs) -> RowCondition:
+    unfinished = exists().where(calls.c.incident_id == incidents.c.id, calls.c.state.not_in(FINAL_CALL_STATES))
     return and_(incidents.c.is_open.is_(False), incidents.c.closed_at < before.history, ~unfinished)
 
 
-def _calls(before: Cutoffs) -> Due:
+def _calls(before: Cutoffs) -> RowCondition:
     dependant = calls.alias("dependant")
     is_needed = exists().where(
         call_needs.c.needed == calls.c.key,
         call_needs.c.call_id == dependant.c.id,
-        dependant.c.state.not_in(FINAL_CALLS),
+        dependant.c.state.not_in(FINAL_CALL_STATES),
     )
-    is_old = and_(calls.c.state.in_(FINAL_CALLS), calls.c.created_at < before.history)
+    is_old = and_(calls.c.state.in_(FINAL_CALL_STATES), calls.c.created_at < before.history)
     return and_(is_old, ~_exists_for(calls.c.incident_id), ~is_needed)
 
 
-def _undo_data(before: Cutoffs) -> Due:
+def _undo_data(before: Cutoffs) -> RowCondition:
     taken_back = undo_data.c.call_key.concat(":undo")
     may_be_used = exists().where(
         or_(calls.c.key == undo_data.c.call_key, calls.c.key == taken_back),
-        or_(calls.c.state.not_in(FINAL_CALLS), _is_open_for(calls.c.incident_id)),
+        or_(calls.c.state.not_in(FINAL_CALL_STATES), _is_open_for(calls.c.incident_id)),
     )
     is_followed = exists().where(deploys.c.key == undo_data.c.call_key, deploys.c.is_over.is_(False))
     return and_(undo_data.c.at < before.undo, ~may_be_used, ~is_followed)
 
 
-def _approvals(before: Cutoffs) -> Due:
+def _approvals(before: Cutoffs) -> RowCondition:
     has_calls = exists().where(calls.c.approval_id == approvals.c.id)
     is_old = and_(approvals.c.state != ApprovalState.PENDING, approvals.c.asked_at < before.history)
     return and_(is_old, ~_exists_for(approvals.c.incident_id), ~has_calls)
 
 
-def _runs(before: Cutoffs) -> Due:
+def _runs(before: Cutoffs) -> RowCondition:
     key = literal("inc-").concat(cast(incidents.c.id, String))
     is_of_open = exists().where(key == runs.c.key, incidents.c.is_open.is_(True))
     is_old = or_(
@@ -113,16 +113,16 @@ def _runs(before: Cutoffs) -> Due:
     return and_(is_old, ~is_of_open)
 
 
-def _outbox(before: Cutoffs) -> Due:
+def _outbox(before: Cutoffs) -> RowCondition:
     is_card = exists().where(outbox.c.coalesce.like(literal("card:").concat(cast(incidents.c.id, String)).concat(":%")))
-    return and_(outbox.c.state.in_(OVER), outbox.c.ended_at < before.messages, ~is_card)
+    return and_(outbox.c.state.in_(FINAL_MESSAGE_STATES), outbox.c.ended_at < before.messages, ~is_card)
 
 
-def _audit(before: Cutoffs) -> Due:
+def _audit(before: Cutoffs) -> RowCondition:
     return and_(audit.c.at < before.history, ~_is_open_for(audit.c.incident_id))
 
 
-def _deploys(before: Cutoffs) -> Due:
+def _deploys(before: Cutoffs) -> RowCondition:
     is_old = and_(deploys.c.is_over.is_(True), deploys.c.ordered_at < before.history)
     return and_(is_old, ~_is_open_for(deploys.c.incident_id))
 

@@ -16,28 +16,28 @@ from core.errors import SettingsError, SystemUnavailable
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision in `migrations/versions`, oldest first; the last one is what this version needs."""
-HEAD = REVISIONS[-1]
+NEEDED_REVISION = REVISIONS[-1]
 MIGRATIONS_DIR = Path(__file__).resolve().parent / "migrations"
-LOCK = 0x1F6A_5C4E  # any fixed number: one migrating process at a time on PostgreSQL
+MIGRATION_LOCK = 0x1F6A_5C4E  # any fixed number: one migrating process at a time on PostgreSQL
 TIME_LIMIT_S = 120.0
 
 
-async def bring_up_to_date(engine: AsyncEngine, url: URL) -> None:
+async def migrate_if_needed(engine: AsyncEngine, url: URL) -> None:
     """Migrate to HEAD; raises SettingsError when the database was written by a newer version."""
     try:
         async with engine.connect() as connection:
             current = await _revision(connection)
     except (SQLAlchemyError, OSError) as error:
         raise SystemUnavailable("the database", f"{_first_line(error)}; check the setting database_url") from error
-    if current == HEAD:
+    if current == NEEDED_REVISION:
         return
     if current is not None and current not in REVISIONS:
         raise SettingsError(
-            f"the database {url.render_as_string()!r} is at revision {current!r}, this version knows up to {HEAD!r}; "
+            f"the database {url.render_as_string()!r} is at revision {current!r}, this version knows up to {NEEDED_REVISION!r}; "
             "run the newer version, or restore a backup made before it"
         )
     async with asyncio.timeout(TIME_LIMIT_S):
-        await asyncio.to_thread(upgrade, url)
+        await asyncio.to_thread(upgrade_database, url)
 
 
 async def _revision(connection: AsyncConnection) -> str | None:
@@ -47,7 +47,7 @@ async def _revision(connection: AsyncConnection) -> str | None:
     return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
 
 
-def upgrade(url: URL | str, to: str = "head") -> None:
+def upgrade_database(url: URL | str, to: str = "head") -> None:
     """Migrate in one transaction: killed in between, nothing has changed. Blocks."""
     from alembic import command
     from alembic.config import Config
@@ -64,7 +64,7 @@ def _alone(url: URL) -> Iterator[Connection]:
     if url.get_backend_name() != "sqlite":
         engine = create_engine(url, connect_args={"connect_timeout": 10})
         with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             yield connection
         engine.dispose()
         return

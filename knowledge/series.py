@@ -20,15 +20,15 @@ from core.monitoring.usage_series import SeriesPoint
 from knowledge.database import Database
 from knowledge.tables import measured, series
 
-FIELDS = 8
-CPU, MEMORY, LIMIT, MEMORY_MAX, RX, TX, READ, WRITE = range(FIELDS)
+VALUES_PER_SAMPLE = 8
+CPU, MEMORY, LIMIT, MEMORY_MAX, RX, TX, READ, WRITE = range(VALUES_PER_SAMPLE)
 COUNTERS = (RX, TX, READ, WRITE)
 """Totals since the container started: a longer grain keeps the last one."""
 COMPRESSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grain:
+class Resolution:
     """Resolution of measurements, and how long they are kept."""
 
     seconds: int
@@ -36,11 +36,11 @@ class Grain:
     kept: timedelta
 
 
-RAW = Grain(seconds=0, kept=timedelta(hours=1))
-MINUTES = Grain(seconds=60, kept=timedelta(days=1))
-TENS = Grain(seconds=600, kept=timedelta(days=30))
-ROLLED = (MINUTES, TENS)
-SLACK = timedelta(minutes=2)
+RAW = Resolution(seconds=0, kept=timedelta(hours=1))
+MINUTES = Resolution(seconds=60, kept=timedelta(days=1))
+TEN_MINUTES = Resolution(seconds=600, kept=timedelta(days=30))
+ROLLED_UP = (MINUTES, TEN_MINUTES)
+RETENTION_SLACK = timedelta(minutes=2)
 """Extra lifetime of rows: a window is fixed a moment before it is read."""
 
 
@@ -51,7 +51,7 @@ class _Sum:
 
     def __init__(self) -> None:
         self.count = 0
-        self.values = [0.0] * FIELDS
+        self.values = [0.0] * VALUES_PER_SAMPLE
 
     def add(self, row: Sequence[float]) -> None:
         mine = self.values
@@ -79,7 +79,7 @@ class _Bucket:
     sums: dict[int, _Sum]
 
 
-class RecordedSeries:
+class SeriesRecords:
     """core.monitoring.usage_series.Series over the database.
 
     A round of a host is one row: the containers' numbers beside their ids, packed. The spans that are under way are
@@ -103,11 +103,11 @@ class RecordedSeries:
             await self._learn_ids([f"{host}/{name}" for name in samples])
             rows = {self._ids[f"{host}/{name}"]: _row(sample) for name, sample in samples.items()}
             at_s = int(max(sample.at for sample in samples.values()).timestamp())
-            for grain in ROLLED:
+            for grain in ROLLED_UP:
                 if (host, grain.seconds) not in self._buckets:
                     await self._resume(host, grain, at_s)
             written = [(RAW.seconds, at_s, _pack(rows))]
-            for grain in ROLLED:
+            for grain in ROLLED_UP:
                 ended = self._sum_up(host, grain, at_s, rows)
                 if ended is not None:
                     written.append((grain.seconds, ended.begins_s, _pack_bucket(ended)))
@@ -163,14 +163,14 @@ class RecordedSeries:
         seen = dialect.insert(measured).on_conflict_do_update(index_elements=["ref"], set_={"seen_at": now})
         async with self._database.write() as connection:
             await connection.execute(seen, new)
-            await connection.execute(delete(measured).where(measured.c.seen_at < now - TENS.kept - timedelta(days=1)))
+            await connection.execute(delete(measured).where(measured.c.seen_at < now - TEN_MINUTES.kept - timedelta(days=1)))
             wanted = [item["ref"] for item in new]
             rows = await connection.execute(select(measured.c.ref, measured.c.id).where(measured.c.ref.in_(wanted)))
             self._ids.update({row.ref: row.id for row in rows})
 
     # -- spans under way -------------------------------------------------------------------------------------------
 
-    async def _resume(self, host: str, grain: Grain, at_s: int) -> None:
+    async def _resume(self, host: str, grain: Resolution, at_s: int) -> None:
         """Sum the span under way again from the finer rows, as it was before a restart."""
         begins_s = at_s - at_s % grain.seconds
         bucket = _Bucket(begins_s=begins_s, sums={})
@@ -186,7 +186,7 @@ class RecordedSeries:
             _add_round(bucket, _unpack(points))
         self._buckets[host, grain.seconds] = bucket
 
-    def _sum_up(self, host: str, grain: Grain, at_s: int, rows: Mapping[int, Sequence[float]]) -> _Bucket | None:
+    def _sum_up(self, host: str, grain: Resolution, at_s: int, rows: Mapping[int, Sequence[float]]) -> _Bucket | None:
         """Add a round to the span under way; returns the span before it, where the round began a new one."""
         bucket = self._buckets[host, grain.seconds]
         begins_s = at_s - at_s % grain.seconds
@@ -197,16 +197,16 @@ class RecordedSeries:
         _add_round(bucket, rows.items())
         return ended
 
-    def _unfinished(self, host: str, number: int, grain: Grain, found: Sequence[SeriesPoint]) -> list[SeriesPoint]:
+    def _unfinished(self, host: str, number: int, grain: Resolution, found: Sequence[SeriesPoint]) -> list[SeriesPoint]:
         bucket = self._buckets.get((host, grain.seconds))
         if bucket is None or number not in bucket.sums:
             return []
         point = _point(bucket.begins_s, bucket.sums[number].row())
         return [point] if not found or found[-1].at < point.at else []
 
-    def _grain_for(self, since: datetime) -> Grain:
+    def _grain_for(self, since: datetime) -> Resolution:
         now = self._clock.now()
-        return next((grain for grain in (RAW, MINUTES) if since >= now - grain.kept - SLACK), TENS)
+        return next((grain for grain in (RAW, MINUTES) if since >= now - grain.kept - RETENTION_SLACK), TEN_MINUTES)
 
     # -- rows ------------------------------------------------------------------------------------------------------
 
@@ -220,8 +220,8 @@ class RecordedSeries:
         now = self._clock.now()
         if self._pruned_at is not None and now - self._pruned_at < timedelta(minutes=1):
             return
-        for grain in (RAW, *ROLLED):
-            oldest_s = int((now - grain.kept - 2 * SLACK).timestamp())
+        for grain in (RAW, *ROLLED_UP):
+            oldest_s = int((now - grain.kept - 2 * RETENTION_SLACK).timestamp())
             old = (series.c.grain_s == grain.seconds, series.c.at_s < oldest_s)
             await connection.execute(delete(series).where(*old))
         self._pruned_at = now
@@ -265,7 +265,7 @@ def _open(points: bytes) -> tuple[array[int], array[float]]:
 
 def _unpack(points: bytes) -> Iterable[tuple[int, Sequence[float]]]:
     ids, numbers = _open(points)
-    return ((number, numbers[place * FIELDS : (place + 1) * FIELDS]) for place, number in enumerate(ids))
+    return ((number, numbers[place * VALUES_PER_SAMPLE : (place + 1) * VALUES_PER_SAMPLE]) for place, number in enumerate(ids))
 
 
 def _add_round(bucket: _Bucket, rows: Iterable[tuple[int, Sequence[float]]]) -> None:
@@ -284,7 +284,7 @@ def _points(rows: Sequence[tuple[int, Any]], number: int) -> list[SeriesPoint]:
             place = ids.index(number)
         except ValueError:
             continue
-        found.append(_point(at_s, numbers[place * FIELDS : (place + 1) * FIELDS]))
+        found.append(_point(at_s, numbers[place * VALUES_PER_SAMPLE : (place + 1) * VALUES_PER_SAMPLE]))
     return found
 
 

@@ -24,31 +24,31 @@ from core.runs import Runs
 from core.settings import Settings
 from knowledge.checkpoints import GRAPH_FILE, Checkpoints
 from knowledge.cleanup import Cleanup
-from knowledge.codec import warm
+from knowledge.codec import build_adapters
 from knowledge.database import Database, sqlite_url
 from knowledge.locks import LocalLocks, PostgresLocks
 from knowledge.memory.incident_memory import IncidentMemory
-from knowledge.records.approval_records import RecordedApprovals
-from knowledge.records.audit_records import Audit
-from knowledge.records.call_records import RecordedLedger
-from knowledge.records.deploy_records import RecordedDeploys
+from knowledge.records.approval_records import ApprovalRecords
+from knowledge.records.audit_records import AuditRecords
+from knowledge.records.call_records import LedgerRecords
+from knowledge.records.deploy_records import DeployRecords
 from knowledge.records.inbox_records import Inbox
-from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.incident_records import IncidentRecords
 from knowledge.records.lesson_records import LessonRecords
 from knowledge.records.message_records import Outbox
 from knowledge.records.people_records import PeopleRecords
-from knowledge.records.policy_facts import FactSources, RecordedFacts
+from knowledge.records.policy_facts import FactSources, PolicyFactRecords
 from knowledge.records.setting_records import SettingRecords
-from knowledge.records.silence_records import RecordedSilences
+from knowledge.records.silence_records import SilenceRecords
 from knowledge.records.start_time_records import StartTimeRecords
-from knowledge.records.version_records import RecordedVersions
+from knowledge.records.version_records import VersionRecords
 from knowledge.runs.local_runs import LocalRuns
-from knowledge.series import RecordedSeries
+from knowledge.series import SeriesRecords
 from knowledge.table_types import metadata
 from knowledge.vault import Vault, load_key
 
 RECORDS_FILE = "guardian.db"
-KEY_CHECK = "vault.check"
+VAULT_CHECK_KEY = "vault.check"
 VERSIONS_KEPT = 20
 """Versions kept per stack where no platform is configured."""
 
@@ -66,35 +66,35 @@ class Knowledge:
         self.database = database or Database(given or sqlite_url(self.data_dir / RECORDS_FILE))
         database = self.database
         self.locks: Locks = LocalLocks() if database.is_sqlite else PostgresLocks(database.plain_url)
-        self.approvals = RecordedApprovals(database)
-        self.incidents = RecordedIncidents(database)
-        self.silences = RecordedSilences(database)
+        self.approvals = ApprovalRecords(database)
+        self.incidents = IncidentRecords(database)
+        self.silences = SilenceRecords(database)
         self.people = PeopleRecords(database, clock, settings.telegram)
         self.settings = SettingRecords(database, clock)
         self.inbox = Inbox(database, clock)
         self.outbox = Outbox(database, clock)
-        self.series = RecordedSeries(database, clock)
+        self.series = SeriesRecords(database, clock)
         self.lessons = LessonRecords(database)
         self.memory = IncidentMemory(self.lessons, self.data_dir / "memory")
         self.start_times = StartTimeRecords(database, clock)
-        self.audit = Audit(database, clock)
-        self.deploys = RecordedDeploys(database)
+        self.audit = AuditRecords(database, clock)
+        self.deploys = DeployRecords(database)
         self.checkpoints = Checkpoints(database, self.data_dir)
         self.cleanup = Cleanup(database, self.checkpoints, settings.retention, clock)
         self.runs: Runs = LocalRuns(database, clock) if database.is_sqlite else _over_postgres(database, clock)
         self.vault: Vault
-        self.ledger: RecordedLedger
+        self.ledger: LedgerRecords
         kept = settings.dokploy.versions_kept if settings.dokploy else VERSIONS_KEPT
-        self.versions = RecordedVersions(database, lambda: self.vault, clock, kept=kept)
+        self.versions = VersionRecords(database, lambda: self.vault, clock, kept=kept)
 
     async def __aenter__(self) -> Self:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         key = self._settings.key.get_secret_value() if self._settings.key else None
         self.vault = Vault(await asyncio.to_thread(load_key, key, self.data_dir))
-        self.ledger = RecordedLedger(self.database, self.vault, self._clock)
+        self.ledger = LedgerRecords(self.database, self.vault, self._clock)
         await self._stack.enter_async_context(self.database)
         try:
-            await asyncio.to_thread(warm, Call, Result, Approval, Incident, Lesson, Deploy, StackVersion)
+            await asyncio.to_thread(build_adapters, Call, Result, Approval, Incident, Lesson, Deploy, StackVersion)
             await self._check_key()
         except BaseException:
             await self._stack.aclose()
@@ -109,7 +109,7 @@ class Knowledge:
         await self.memory.close()
         await self._stack.aclose()
 
-    def facts(self, inventory: Callable[[], Inventory]) -> RecordedFacts:
+    def facts(self, inventory: Callable[[], Inventory]) -> PolicyFactRecords:
         """core.actions.calls.PolicyFacts over these records and what the watchers see."""
         sources = FactSources(
             database=self.database,
@@ -120,9 +120,9 @@ class Knowledge:
             settings=self._settings,
             clock=self._clock,
         )
-        return RecordedFacts(sources, inventory)
+        return PolicyFactRecords(sources, inventory)
 
-    async def stats(self) -> Stats:
+    async def stats(self) -> StorageStats:
         """Rows by table, and sizes in bytes."""
         rows: dict[str, int] = {}
         async with self.database.read() as connection:
@@ -133,7 +133,7 @@ class Knowledge:
             else:
                 size = int(await connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
         files = await asyncio.to_thread(_sizes, self.data_dir)
-        return Stats(
+        return StorageStats(
             database=self.database.url.render_as_string(hide_password=True),
             rows=rows,
             database_bytes=size,
@@ -143,15 +143,15 @@ class Knowledge:
 
     async def _check_key(self) -> None:
         """Raise SettingsError now, not at the first undo, if the secrets were written with another key."""
-        seen = await self.settings.get(KEY_CHECK)
+        seen = await self.settings.get(VAULT_CHECK_KEY)
         if seen is None:
-            await self.settings.put(KEY_CHECK, self.vault.seal({"ok": True}).decode(), by="guardian")
+            await self.settings.put(VAULT_CHECK_KEY, self.vault.seal({"ok": True}).decode(), by="guardian")
             return
         self.vault.open(str(seen).encode(), what="the database")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stats:
+class StorageStats:
     """Rows by table, and sizes in bytes."""
 
     database: str
@@ -184,4 +184,4 @@ def _sizes(data_dir: Path) -> dict[str, int]:
     return found
 
 
-__all__ = ["Knowledge", "Stats"]
+__all__ = ["Knowledge", "StorageStats"]

@@ -1,22 +1,22 @@
 """A local Bot API server with a chat page: the bot's stand-in for Telegram in tests, demos and first tries."""
 
 from playground.api.drafts import ChatAction, Draft
-from playground.api.faults import Fault, Faults, RateLimits
+from playground.api.faults import Fault, FaultPlan, RateLimits
 from playground.api.http_api import ApiCall
 from playground.chats.chat_people import CallbackTap, PlaygroundPerson, TapAnswer
 from playground.chats.groups import Group
-from playground.chats.shown_chats import Chat, NotShown, ShownButton, ShownFile, ShownMessage
+from playground.chats.shown_chats import ShownChat, NotShown, ShownButton, ShownFile, ShownMessage
 from playground.server import BotApiServer
 
 __all__ = [
     "ApiCall",
     "BotApiServer",
     "CallbackTap",
-    "Chat",
+    "ShownChat",
     "ChatAction",
     "Draft",
     "Fault",
-    "Faults",
+    "FaultPlan",
     "Group",
     "NotShown",
     "PlaygroundPerson",

@@ -10,7 +10,7 @@ from core.errors import SettingsError
 from core.settings import Settings
 from playground.server import BotApiServer
 
-TOKEN = "100000001:local-playground-only-no-telegram-token"
+PLAYGROUND_TOKEN = "100000001:local-playground-only-no-telegram-token"
 ADMIN, VIEWER, STRANGER = 1, 2, 3
 
 
@@ -21,7 +21,7 @@ async def open_playground(settings: Settings, stack: AsyncExitStack) -> BotApiSe
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     port = settings.playground.port
-    server = BotApiServer(token=TOKEN, state_path=settings.data_dir / "playground.db", port=port)
+    server = BotApiServer(token=PLAYGROUND_TOKEN, state_path=settings.data_dir / "playground.db", port=port)
     try:
         await stack.enter_async_context(server)
     except OSError as error:
@@ -35,11 +35,11 @@ async def open_playground(settings: Settings, stack: AsyncExitStack) -> BotApiSe
     return server
 
 
-def with_playground(settings: Settings, server: BotApiServer) -> Settings:
+def settings_for_playground(settings: Settings, server: BotApiServer) -> Settings:
     """Return the settings with the playground in place of Telegram."""
     telegram = settings.telegram.model_copy(
         update={
-            "token": SecretStr(TOKEN),
+            "token": SecretStr(PLAYGROUND_TOKEN),
             "api_url": server.base_url.removesuffix("/bot"),
             "admins": (*settings.telegram.admins, ADMIN),
             "viewers": (*settings.telegram.viewers, VIEWER),

@@ -15,10 +15,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 import playground.api.methods  # noqa: F401 - registers the methods
-from playground.api.backend import Backend
+from playground.api.backend import BotApiBackend
 from playground.api.bot_api_wire import Json
-from playground.api.drafts import Ephemera
-from playground.api.faults import Faults
+from playground.api.drafts import ChatActivity
+from playground.api.faults import FaultPlan
 from playground.api.http_api import UPLOAD_LIMIT, ApiCall, HttpApi
 from playground.api.update_queue import UpdateQueue
 from playground.api.webhook_delivery import WebhookDelivery
@@ -62,8 +62,8 @@ class BotApiServer:
         self._world = PlaygroundState(account, state_path)
         self._updates = UpdateQueue(self._world.store, self._world.clock)
         self._webhook = WebhookDelivery(self._world.store, self._world.clock, self._updates)
-        self._backend = Backend(self._world, self._updates, self._webhook, Ephemera(self._world.changes))
-        self.faults = Faults()
+        self._backend = BotApiBackend(self._world, self._updates, self._webhook, ChatActivity(self._world.changes))
+        self.faults = FaultPlan()
         self._api = HttpApi(self._backend, self.faults, token)
         self._page = PageApi(self._backend, self._page_key())
         self._runner: web.AppRunner | None = None

@@ -20,22 +20,22 @@ from core.errors import GuardianError
 from core.integration import Hook
 from core.tasks import Tasks
 
-HEADER = "X-InfraGuardian-Secret"
-BODY_LIMIT_BYTES = 256 * 1024
+SECRET_HEADER = "X-InfraGuardian-Secret"
+HOOK_BODY_LIMIT_BYTES = 256 * 1024
 READ_LIMIT_S = 10.0
 """Time for the whole body; slower senders are cut off."""
-WAITING_LIMIT = 64
+HOOK_QUEUE_LIMIT = 64
 """Queue length per name; further notifications are refused until there is room."""
 FLOOD_LIMIT = 60
 FLOOD_S = 10.0
 """FLOOD_LIMIT new notifications within this time are a flood; a repeated one within it is accepted and dropped."""
-TAKE_LIMIT_S = 60.0
-END_LIMIT_S = 3.0
+HOOK_TAKE_LIMIT_S = 60.0
+DRAIN_LIMIT_S = 3.0
 """Time that a stop waits for accepted notifications to be processed."""
 log = structlog.get_logger(__name__)
 
 
-class Hooks:
+class WebhookReceiver:
     """Async context manager: while it is entered, notifications are processed one by one for each name.
 
     Answers: 204 accepted, now or a moment ago; 404 unknown name or no secret set, 401 wrong secret, 413 too large
@@ -43,7 +43,7 @@ class Hooks:
     A sender without the secret learns no more than that; no body is ever logged.
     """
 
-    def __init__(self, hooks: Mapping[str, Hook], *, waiting: int = WAITING_LIMIT) -> None:
+    def __init__(self, hooks: Mapping[str, Hook], *, waiting: int = HOOK_QUEUE_LIMIT) -> None:
         """`hooks`: by name; `waiting`: queue length per name."""
         self._hooks = {name: hook for name, hook in hooks.items() if hook.secret}
         self._queues: dict[str, asyncio.Queue[Mapping[str, object]]] = {
@@ -67,7 +67,7 @@ class Hooks:
     ) -> None:
         """Process the accepted notifications for at most END_LIMIT_S, then stop."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(END_LIMIT_S):
+            async with asyncio.timeout(DRAIN_LIMIT_S):
                 await asyncio.gather(*(queue.join() for queue in self._queues.values()))
         await self._tasks.stop()
 
@@ -80,7 +80,7 @@ class Hooks:
             return web.Response(status=401)
         if request.content_type != "application/json" or "Content-Encoding" in request.headers:
             return web.Response(status=415)
-        if (request.content_length or 0) > BODY_LIMIT_BYTES:
+        if (request.content_length or 0) > HOOK_BODY_LIMIT_BYTES:
             return web.Response(status=413)
         content = await _read(request)
         if content is None:
@@ -119,7 +119,7 @@ class Hooks:
         while True:
             body = await queue.get()
             try:
-                async with asyncio.timeout(TAKE_LIMIT_S):
+                async with asyncio.timeout(HOOK_TAKE_LIMIT_S):
                     await hook.take(body)
             except (GuardianError, TimeoutError) as error:
                 log.warning("a notification could not be acted on", hook=name, why=type(error).__name__)
@@ -129,7 +129,7 @@ class Hooks:
 
 def _has_secret(request: web.Request, secret: str) -> bool:
     """Return whether the header is there exactly once and holds the secret, which may be any bytes."""
-    brought = request.headers.getall(HEADER, [])
+    brought = request.headers.getall(SECRET_HEADER, [])
     return len(brought) == 1 and compare_digest(brought[0].encode(errors="surrogateescape"), secret.encode())
 
 
@@ -144,7 +144,7 @@ async def _read(request: web.Request) -> bytes | None:
         async with asyncio.timeout(READ_LIMIT_S):
             async for chunk in request.content.iter_any():
                 content += chunk
-                if len(content) > BODY_LIMIT_BYTES:
+                if len(content) > HOOK_BODY_LIMIT_BYTES:
                     return None
     except TimeoutError:
         return None

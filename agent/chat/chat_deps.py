@@ -96,6 +96,6 @@ class QuestionContext:
         return "–" if at is None else self.moment(at)
 
 
-def visible(parts: ChatDeps, actor: Actor) -> Inventory:
+def visible_inventory(parts: ChatDeps, actor: Actor) -> Inventory:
     """Return the part of the inventory that a person may see."""
     return parts.inventory().visible_to(lambda stack: parts.sees(actor, stack))

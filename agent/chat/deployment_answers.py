@@ -30,10 +30,10 @@ class DeploymentLine:
     says: Text
 
 
-async def deployed(asked: QuestionContext, targets: Sequence[Target]) -> list[Text]:
+async def deployment_sentences(asked: QuestionContext, targets: Sequence[Target]) -> list[Text]:
     """Return the last deployment of each target, or the latest of all when nothing is named."""
     if not targets:
-        entries = await deployed_since(asked, None)
+        entries = await deployments_since(asked, None)
         return [one.says for one in entries[:SHOWN]] or [text("dialogue.deployed.none")]
     said: dict[str, Text] = {}
     for target in targets[:SHOWN]:
@@ -63,7 +63,7 @@ def _not_managed(asked: QuestionContext, target: Target) -> Text:
     return text("dialogue.deployed.not_managed", stack=title(target), when=when)
 
 
-async def deployed_since(
+async def deployments_since(
     asked: QuestionContext, moment: datetime | None, stacks: Sequence[str] | None = None
 ) -> list[DeploymentLine]:
     """Return the visible deployments since a moment, newest first, limited to `stacks` if given."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from agent.chat.chat_deps import ChatDeps, QuestionContext, visible
+from agent.chat.chat_deps import ChatDeps, QuestionContext, visible_inventory
 from agent.chat.chat_history import ChatHistory, ChatTurn
 from agent.chat.conversation import AnswerMessage, AnswerPart, ChatQuestion, ProposeCommand, RunCommand
-from agent.chat.intents import WISHES, Intent, Interpretation, understand
-from agent.chat.rule_answers import answer_by_rule, meant
-from agent.llm.tool_loop import AnswerStream, ToolLoop, no_answer
+from agent.chat.intents import CHANGE_INTENTS, Intent, Interpretation, interpret_question
+from agent.chat.rule_answers import answer_by_rule, targets_meant
+from agent.llm.tool_loop import AnswerStream, ToolLoop, no_answer_message
 from core.errors import ModelFailed
 from core.incidents.incident import Incident
 from core.language_model import LanguageModel
@@ -30,7 +30,7 @@ class RulesFirstDialogue:
     async def answer(self, question: ChatQuestion) -> AsyncGenerator[AnswerPart, None]:
         """Yield the answer's parts as they are made; closing it (`contextlib.aclosing`) stops the model."""
         asked = await self._asked(question)
-        understood = understand(question.text, asked.inventory)
+        understood = interpret_question(question.text, asked.inventory)
         if understood is not None and self._fits_a_rule(understood, asked):
             for part in await self._by_rule(asked, understood):
                 yield part
@@ -42,7 +42,7 @@ class RulesFirstDialogue:
                 yield part
 
     async def _asked(self, question: ChatQuestion) -> QuestionContext:
-        inventory = visible(self._parts, question.actor)
+        inventory = visible_inventory(self._parts, question.actor)
         subject = self._turns.subject(_key(question), self._parts.clock.now())
         incident = await self._replied_to(question)
         return QuestionContext(
@@ -62,7 +62,7 @@ class RulesFirstDialogue:
 
     async def _by_rule(self, asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
         said = await answer_by_rule(asked, understood)
-        targets = meant(asked, understood)
+        targets = targets_meant(asked, understood)
         subject = title(targets[0]) if len(targets) == 1 else asked.incident.target if asked.incident else ""
         self._remember(asked, " ".join(_told(asked, part) for part in said), subject)
         return said
@@ -71,10 +71,10 @@ class RulesFirstDialogue:
         self, asked: QuestionContext, understood: Interpretation | None, failure: ModelFailed | None
     ) -> list[AnswerPart]:
         """Answer by a rule if any applies, else explain why there is no answer."""
-        is_wish = understood is not None and understood.intent in WISHES
-        if understood is not None and (is_wish or meant(asked, understood)) and understood.intent is not Intent.DECIDES:
+        is_wish = understood is not None and understood.intent in CHANGE_INTENTS
+        if understood is not None and (is_wish or targets_meant(asked, understood)) and understood.intent is not Intent.DECIDES:
             return await self._by_rule(asked, understood)
-        return [no_answer(failure)]
+        return [no_answer_message(failure)]
 
     async def _by_model(
         self, asked: QuestionContext, understood: Interpretation | None, model: LanguageModel

@@ -59,10 +59,10 @@ class Intent(StrEnum):
     """Answers yes or no to an open question."""
 
 
-WISHES = frozenset({Intent.RESTART, Intent.STOP, Intent.UP, Intent.DEPLOY, Intent.ROLLBACK, Intent.UPDATE})
-MOST = r"\b(what|which|who|que|quien|quienes|cual|cuales)\b.*\b(most|mas|top|biggest|highest|mayor)"
+CHANGE_INTENTS = frozenset({Intent.RESTART, Intent.STOP, Intent.UP, Intent.DEPLOY, Intent.ROLLBACK, Intent.UPDATE})
+MOST_PATTERN = r"\b(what|which|who|que|quien|quienes|cual|cuales)\b.*\b(most|mas|top|biggest|highest|mayor)"
 
-LOOKS: tuple[tuple[Intent, str], ...] = (
+QUESTION_PATTERNS: tuple[tuple[Intent, str], ...] = (
     (
         Intent.THANKS,
         r"^((muchas|mil) )?(gracias|thanks|thank you|thx|ty|perfecto|genial|great|nice|cool|excelente)"
@@ -97,8 +97,8 @@ LOOKS: tuple[tuple[Intent, str], ...] = (
         r"|(ha|han) cambiado (algo|cosas)|cambio algo)\b",
     ),
     (Intent.HEALTH, r"\b(cuantas veces|how (many times|often)|restart counts?|cuantos reinicios)\b"),
-    (Intent.MOST_CPU, rf"^.*{MOST}\b.*\b(cpu|procesador|processor)\b.*$|^top (cpu|procesador)$"),
-    (Intent.MOST_MEMORY, rf"^.*{MOST}\b.*\b(memoria|memory|ram)\b.*$|^top (memoria|memory|ram)$"),
+    (Intent.MOST_CPU, rf"^.*{MOST_PATTERN}\b.*\b(cpu|procesador|processor)\b.*$|^top (cpu|procesador)$"),
+    (Intent.MOST_MEMORY, rf"^.*{MOST_PATTERN}\b.*\b(memoria|memory|ram)\b.*$|^top (memoria|memory|ram)$"),
     (Intent.DEPLOY_LOG, DEPLOY_LOG),
     (Intent.OUTDATED, OUTDATED),
     (
@@ -150,7 +150,7 @@ LOOKS: tuple[tuple[Intent, str], ...] = (
     ),
 )
 
-WISH_VERBS: tuple[tuple[Intent, str], ...] = (
+CHANGE_VERB_PATTERNS: tuple[tuple[Intent, str], ...] = (
     (Intent.ROLLBACK, ROLLBACK),
     (Intent.DEPLOY, DEPLOY),
     (Intent.UPDATE, UPDATE),

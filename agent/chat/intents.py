@@ -10,37 +10,23 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
-from agent.chat.intent_table import LOOKS, WISH_VERBS, WISHES, Intent
-from agent.chat.vocabulary import (
-    AGREES,
-    ASIDE,
-    CLAUSE_END,
-    CONDITION,
-    DEPLOY_TOLD,
-    FILLER,
-    FORBIDS,
-    HEDGE,
-    NEGATED_ACT,
-    PAST_TENSE,
-    POLITE,
-    TROUBLE,
-    WISHFUL,
-)
+from agent.chat.intent_table import QUESTION_PATTERNS, CHANGE_VERB_PATTERNS, CHANGE_INTENTS, Intent
+from agent.chat.vocabulary import (AGREEMENT, REASON_CLAUSE, CLAUSE_END, CONDITION, DEPLOY_REPORT, FILLER, FORBIDS, HEDGE, NEGATED_ACT, PAST_TENSE, POLITE, TROUBLE, CHANGE_WORDS,)
 from core.monitoring.inventory import Inventory, Target, find
 
-__all__ = ["WISHES", "Intent", "Interpretation", "fold", "understand", "wants_change"]
+__all__ = ["CHANGE_INTENTS", "Intent", "Interpretation", "fold_text", "interpret_question", "asks_for_change"]
 
 MAX_WORDS = 60
 """A longer text is never a common question."""
-MOST_LOOKED_UP = 12
+COMPARED_WORDS_LIMIT = 12
 """Maximum number of words compared with every name."""
-WORD_FLOOR = 0.65
+LEAST_WORD_LIKENESS = 0.65
 """Likeness (0–1) below which a word is not looked up at all."""
-MAX_LEFT = 1
+UNKNOWN_WORDS_LIMIT = 1
 """Maximum number of unknown words; with more, a rule would miss the point of the question."""
 
-_COMPILED = tuple((intent, re.compile(pattern)) for intent, pattern in LOOKS)
-_WISH_VERBS = tuple((intent, re.compile(rf"^{POLITE}(?:{verbs})(?=\s|$)")) for intent, verbs in WISH_VERBS)
+_COMPILED = tuple((intent, re.compile(pattern)) for intent, pattern in QUESTION_PATTERNS)
+_WISH_VERBS = tuple((intent, re.compile(rf"^{POLITE}(?:{verbs})(?=\s|$)")) for intent, verbs in CHANGE_VERB_PATTERNS)
 _OF_VERSIONS = frozenset({Intent.DEPLOY, Intent.ROLLBACK, Intent.UPDATE})
 _MAYBE_FOR = re.compile(rf"^{POLITE}para\b")
 """'para el weaviate' stops it, or begins 'for the weaviate, show me …'."""
@@ -63,9 +49,9 @@ class Interpretation:
     """False when the question holds more than the rule would answer; a model then answers better."""
 
 
-def understand(question: str, inventory: Inventory) -> Interpretation | None:
+def interpret_question(question: str, inventory: Inventory) -> Interpretation | None:
     """Return the intent and targets of a question; None when no rule fits or it is too long."""
-    plain = fold(question)
+    plain = fold_text(question)
     words = plain.split()
     if not words or len(words) > MAX_WORDS:
         return None
@@ -73,16 +59,16 @@ def understand(question: str, inventory: Inventory) -> Interpretation | None:
     return _wish(question, names) or _prohibition(question) or _look(plain, names)
 
 
-def wants_change(question: str) -> bool:
+def asks_for_change(question: str) -> bool:
     """Return whether a person asks for a change or agrees to one; False if any act is negated."""
     for clause in _clauses(question):
         if NEGATED_ACT.search(clause):
             return False
-    plain = fold(question)
-    return bool(WISHFUL.search(plain) or AGREES.search(plain))
+    plain = fold_text(question)
+    return bool(CHANGE_WORDS.search(plain) or AGREEMENT.search(plain))
 
 
-def fold(text: str) -> str:
+def fold_text(text: str) -> str:
     """Return lower case without accents and punctuation (`/`, `-`, `_`, `.`, `'` stay), with single spaces."""
     return " ".join(re.sub(r"[^\w\s/\-.']", " ", _plain(text)).split()).strip(".- ").replace(". ", " ")
 
@@ -94,7 +80,7 @@ def _plain(text: str) -> str:
 
 def _clauses(question: str) -> Iterator[str]:
     for part in CLAUSE_END.split(_plain(question)):
-        if clause := fold(part):
+        if clause := fold_text(part):
             yield clause
 
 
@@ -114,15 +100,15 @@ def _wish(question: str, names: _KnownNames) -> Interpretation | None:
     place, intent, rest = found[0]
     if _MAYBE_FOR.match(clauses[place]) and any(_looks(clause) for clause in clauses):
         return None
-    if HEDGE.search(ASIDE.sub("", rest)):
+    if HEDGE.search(REASON_CLAUSE.sub("", rest)):
         return None
-    named, targets, left = names.target(ASIDE.sub("", rest))
+    named, targets, left = names.target(REASON_CLAUSE.sub("", rest))
     others = [clause for other, clause in enumerate(clauses) if other != place]
     if not named:
         named, targets = _mentioned(others, names)
     elif any(len(one.split()) <= 3 and names.is_exact(one) for one in others[place:]):
         return None
-    return Interpretation(intent=intent, targets=targets, named=named, is_sure=bool(targets) or len(left) <= MAX_LEFT)
+    return Interpretation(intent=intent, targets=targets, named=named, is_sure=bool(targets) or len(left) <= UNKNOWN_WORDS_LIMIT)
 
 
 def _wish_verb(clause: str) -> tuple[Intent, str] | None:
@@ -131,7 +117,7 @@ def _wish_verb(clause: str) -> tuple[Intent, str] | None:
         if match is None:
             continue
         rest = clause[match.end() :]
-        if intent in _OF_VERSIONS and DEPLOY_TOLD.search(rest):
+        if intent in _OF_VERSIONS and DEPLOY_REPORT.search(rest):
             return None
         if intent is not Intent.RESTART and _looks(rest):
             return None
@@ -178,7 +164,7 @@ def _look(plain: str, names: _KnownNames) -> Interpretation | None:
     asks_cause = intent not in (Intent.WHY, Intent.CHANGES) and bool(re.search(r"\b(por ?que|why)\b", plain))
     if intent is Intent.WHY and not targets and named and not TROUBLE.search(plain):
         return None
-    return Interpretation(intent=intent, targets=targets, named=named, is_sure=len(left) <= MAX_LEFT and not asks_cause)
+    return Interpretation(intent=intent, targets=targets, named=named, is_sure=len(left) <= UNKNOWN_WORDS_LIMIT and not asks_cause)
 
 
 def _bare(plain: str, names: _KnownNames) -> Interpretation | None:
@@ -187,7 +173,7 @@ def _bare(plain: str, names: _KnownNames) -> Interpretation | None:
     named, targets, left = names.target(TROUBLE.sub(" ", plain))
     if is_trouble and not named:
         return Interpretation(intent=Intent.INCIDENTS)
-    if not targets or len(left) > (MAX_LEFT if is_trouble else 0):
+    if not targets or len(left) > (UNKNOWN_WORDS_LIMIT if is_trouble else 0):
         return None
     return Interpretation(intent=Intent.WHY if is_trouble else Intent.STATUS, targets=targets, named=named)
 
@@ -222,7 +208,7 @@ class _KnownNames:
     def _is_near(self, word: str) -> bool:
         parts = _joined(word).split()
         return bool(parts) and all(
-            self._begins(part) or (len(part) > 2 and get_close_matches(part, self._words, n=1, cutoff=WORD_FLOOR))
+            self._begins(part) or (len(part) > 2 and get_close_matches(part, self._words, n=1, cutoff=LEAST_WORD_LIKENESS))
             for part in parts
         )
 
@@ -252,7 +238,7 @@ class _KnownNames:
         if exact:
             return exact, self.find(exact), self.content_words(_without(rest, exact))
         words = self.content_words(rest)
-        near = [place < MOST_LOOKED_UP and self._is_near(word) for place, word in enumerate(words)]
+        near = [place < COMPARED_WORDS_LIMIT and self._is_near(word) for place, word in enumerate(words)]
         for size in range(min(len(words), 4), 0, -1):
             for start in range(len(words) - size + 1):
                 if not all(near[start : start + size]):

@@ -7,25 +7,25 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from agent.chat.chat_deps import QuestionContext
-from agent.chat.deployment_answers import deployed_since
-from agent.chat.intents import fold
+from agent.chat.deployment_answers import deployments_since
+from agent.chat.intents import fold_text
 from core.durations import clock_time
 from core.monitoring.inventory import Container, Stack, Target
 from core.text import Text, text
 
 LINES = 8
-LONGEST = timedelta(days=30)
+LONGEST_PERIOD = timedelta(days=30)
 _AGO = re.compile(r"\b(\d{1,3}) ?(m|min|minut\w*|h|hs|hor\w*|hour\w*|d|di\w+|day\w*|seman\w*|week\w*)\b")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _WEEK = ("semana", "week")
 
 
-def moment_meant(question: str, now: datetime, zone: ZoneInfo) -> datetime:
+def start_of_period(question: str, now: datetime, zone: ZoneInfo) -> datetime:
     """Return the start of the period meant (yesterday, two hours ago, this week …), by default a day ago."""
-    plain = fold(question)
+    plain = fold_text(question)
     if ago := _AGO.search(plain):
         unit = timedelta(weeks=1) if ago[2].startswith(_WEEK) else _UNITS[ago[2][0]]
-        return now - min(int(ago[1]) * unit, LONGEST)
+        return now - min(int(ago[1]) * unit, LONGEST_PERIOD)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
     if re.search(r"\b(anteayer|antier|day before yesterday)\b", plain):
         return midnight - timedelta(days=2)
@@ -40,10 +40,10 @@ def moment_meant(question: str, now: datetime, zone: ZoneInfo) -> datetime:
     return now - (timedelta(weeks=1) if any(word in plain for word in _WEEK) else timedelta(days=1))
 
 
-async def changes(asked: QuestionContext, targets: tuple[Target, ...]) -> Text:
+async def changes_sentence(asked: QuestionContext, targets: tuple[Target, ...]) -> Text:
     """Describe incidents and containers created or started since then, and what cannot be seen."""
     now, zone = asked.parts.clock.now(), ZoneInfo(asked.parts.settings.timezone)
-    since = moment_meant(asked.question.text, now, zone)
+    since = start_of_period(asked.question.text, now, zone)
     incidents = [
         one
         for one in await asked.parts.incidents.recent(100, since=since)
@@ -60,7 +60,7 @@ async def changes(asked: QuestionContext, targets: tuple[Target, ...]) -> Text:
     said = [
         asked.say(text("dialogue.changed_incident", id=one.id, target=one.target, says=one.says)) for one in incidents
     ][:LINES]
-    deployments = await deployed_since(asked, since, _stacks(targets))
+    deployments = await deployments_since(asked, since, _stacks(targets))
     said += [f"· {asked.say(one.says)}" for one in deployments[:LINES]]
     if len(deployments) > LINES:
         said.append(asked.say(text("dialogue.more", count=len(deployments) - LINES)))

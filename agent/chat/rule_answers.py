@@ -9,10 +9,10 @@ from datetime import timedelta
 from agent.chat import status_sentences
 from agent.chat.chat_deps import QuestionContext
 from agent.chat.conversation import AnswerMessage, AnswerPart, ProposeCommand, RunCommand
-from agent.chat.deployment_answers import deployed
-from agent.chat.intents import WISHES, Intent, Interpretation, fold
-from agent.chat.recent_changes import changes
-from agent.chat.usage import measured, ranked
+from agent.chat.deployment_answers import deployment_sentences
+from agent.chat.intents import CHANGE_INTENTS, Intent, Interpretation, fold_text
+from agent.chat.recent_changes import changes_sentence
+from agent.chat.usage import usage_sentences, heaviest_usage
 from core.errors import closest
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Service, Stack, Target, find, names_of, title
@@ -23,7 +23,7 @@ CommonAnswer = Callable[[QuestionContext, Interpretation], Awaitable[list[Answer
 LOG_LINES = 50
 MOST_LOG_LINES = 500
 NAME_SHOWN = 60
-RECENT = timedelta(hours=2)
+RECENT_INCIDENT_AGE = timedelta(hours=2)
 """An incident that ended this lately still answers 'why'."""
 _LOUDNESS = {"critical": 0, "warning": 1, "info": 2}
 _COUNT = re.compile(r"\b(\d{1,4}) ?(?:lineas?|lines?)\b|\b(?:ultim[oa]s|last) (\d{1,4})\b(?! ?(?:m|h|d))")
@@ -37,16 +37,16 @@ _ONLY_ERRORS = re.compile(r"\b(errores|errors|error)\b")
 async def answer_by_rule(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     """Return the complete answer to an understood question."""
     intent = understood.intent
-    if intent in WISHES:
+    if intent in CHANGE_INTENTS:
         return [_wish(asked, understood)]
     if intent in _PLAIN:
         return [AnswerMessage(says=text(f"dialogue.{intent}"))]
-    if understood.named and not meant(asked, understood) and intent in _NEEDS_A_NAME:
-        return [unknown(asked, understood.named)]
+    if understood.named and not targets_meant(asked, understood) and intent in _NEEDS_A_NAME:
+        return [unknown_name_answer(asked, understood.named)]
     return await _ANSWERS[intent](asked, understood)
 
 
-def meant(asked: QuestionContext, understood: Interpretation) -> tuple[Target, ...]:
+def targets_meant(asked: QuestionContext, understood: Interpretation) -> tuple[Target, ...]:
     """Return the targets named, else of the incident replied to, else of the last turn."""
     if understood.named:
         return understood.targets
@@ -56,7 +56,7 @@ def meant(asked: QuestionContext, understood: Interpretation) -> tuple[Target, .
     return find(asked.inventory, asked.subject) if asked.subject else ()
 
 
-def unknown(asked: QuestionContext, named: str) -> AnswerMessage:
+def unknown_name_answer(asked: QuestionContext, named: str) -> AnswerMessage:
     """Answer that nothing has that name, suggesting the nearest one."""
     shown = f"{named[:NAME_SHOWN]}…" if len(named) > NAME_SHOWN else named
     near = closest(named, names_of(asked.inventory)) or closest(
@@ -77,23 +77,23 @@ def _words(understood: Interpretation, targets: Sequence[Target]) -> str:
 
 
 def _wish(asked: QuestionContext, understood: Interpretation) -> AnswerPart:
-    targets = meant(asked, understood)
+    targets = targets_meant(asked, understood)
     if not targets:
         return (
-            unknown(asked, understood.named) if understood.named else AnswerMessage(says=text("dialogue.needs_target"))
+            unknown_name_answer(asked, understood.named) if understood.named else AnswerMessage(says=text("dialogue.needs_target"))
         )
     name = str(understood.intent)
-    if understood.intent in OF_STACKS:
-        targets = stacks_of(asked, targets)
+    if understood.intent in STACK_INTENTS:
+        targets = whole_stacks(asked, targets)
     if len(targets) == 1:
-        return proposal(name, targets[0])
+        return propose_change(name, targets[0])
     fits = ", ".join(dict.fromkeys(title(one) for one in targets[:6]))
     what = text(f"dialogue.propose.{name}", target=f"“{understood.named}”")
     says = text("dialogue.propose.several", what=what, fits=fits)
     return ProposeCommand(name=name, arguments=understood.named, says=says)
 
 
-def stacks_of(asked: QuestionContext, targets: Sequence[Target]) -> tuple[Target, ...]:
+def whole_stacks(asked: QuestionContext, targets: Sequence[Target]) -> tuple[Target, ...]:
     """Return the whole stacks of the targets: a single service is never deployed."""
     found: dict[tuple[str, str], Target] = {}
     for target in targets:
@@ -103,7 +103,7 @@ def stacks_of(asked: QuestionContext, targets: Sequence[Target]) -> tuple[Target
     return tuple(found.values())
 
 
-def proposal(name: str, target: Target) -> ProposeCommand:
+def propose_change(name: str, target: Target) -> ProposeCommand:
     """Propose a change of exactly one stack or service, as a button."""
     count = len(target.services) if isinstance(target, Stack) else 1
     key = f"dialogue.propose_stack.{name}" if count > 1 else f"dialogue.propose.{name}"
@@ -115,10 +115,10 @@ def proposal(name: str, target: Target) -> ProposeCommand:
 
 
 async def _logs(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    plain = fold(asked.question.text)
+    plain = fold_text(asked.question.text)
     counted = _COUNT.search(plain)
     count = min(int(counted[1] or counted[2]), MOST_LOG_LINES) if counted else LOG_LINES
-    words = _words(understood, meant(asked, understood)) or _of_incident(asked)
+    words = _words(understood, targets_meant(asked, understood)) or _of_incident(asked)
     if not words:
         return [RunCommand(name="logs")]
     more = [str(max(count, 1)), _span(plain), "grep error" if _ONLY_ERRORS.search(plain) else ""]
@@ -126,8 +126,8 @@ async def _logs(asked: QuestionContext, understood: Interpretation) -> list[Answ
 
 
 async def _metrics(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    words = _words(understood, meant(asked, understood)) or _of_incident(asked)
-    span = _span(fold(asked.question.text)) if words else ""
+    words = _words(understood, targets_meant(asked, understood)) or _of_incident(asked)
+    span = _span(fold_text(asked.question.text)) if words else ""
     return [RunCommand(name="metrics", arguments=f"{words} {span}".strip())]
 
 
@@ -136,7 +136,7 @@ async def _status(asked: QuestionContext, understood: Interpretation) -> list[An
 
 
 async def _health(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    words = _words(understood, meant(asked, understood))
+    words = _words(understood, targets_meant(asked, understood))
     return [RunCommand(name="health" if words else "status", arguments=words)]
 
 
@@ -155,7 +155,7 @@ async def _help(asked: QuestionContext, understood: Interpretation) -> list[Answ
 
 
 async def _before(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    targets = meant(asked, understood)
+    targets = targets_meant(asked, understood)
     if asked.incident is not None and not understood.targets:
         words = f"{asked.incident.target} {asked.english(asked.incident.says)}"
     else:
@@ -185,7 +185,7 @@ def _span(plain: str) -> str:
 async def _why(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     if asked.incident is not None and not understood.named:
         return [RunCommand(name="why", arguments=str(asked.incident.id))]
-    targets = meant(asked, understood)
+    targets = targets_meant(asked, understood)
     open_ones = [one for one in await asked.parts.incidents.open_ones() if asked.may_see(one.stack)]
     if not targets:
         if len(open_ones) == 1:
@@ -199,7 +199,7 @@ async def _why(asked: QuestionContext, understood: Interpretation) -> list[Answe
     )
     if own:
         return [RunCommand(name="incident", arguments=str(own[0].id))]
-    since = asked.parts.clock.now() - RECENT
+    since = asked.parts.clock.now() - RECENT_INCIDENT_AGE
     recent = [one for one in await asked.parts.incidents.recent(20, since=since) if _is_about(one, target)]
     if recent and _is_fine(target):
         return [RunCommand(name="incident", arguments=str(recent[0].id))]
@@ -220,17 +220,17 @@ def _is_about(incident: Incident, target: Target) -> bool:
 
 
 async def _changes(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    return [AnswerMessage(says=await changes(asked, meant(asked, understood) if understood.named else ()))]
+    return [AnswerMessage(says=await changes_sentence(asked, targets_meant(asked, understood) if understood.named else ()))]
 
 
 async def _use(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    targets = meant(asked, understood)
+    targets = targets_meant(asked, understood)
     if not targets:
         return [RunCommand(name="status")]
     if len(targets) > 1:
         return [RunCommand(name="metrics", arguments=understood.named)]
     if isinstance(targets[0], Service):
-        return [AnswerMessage(says=sentence) for sentence in await measured(asked, targets[0])]
+        return [AnswerMessage(says=sentence) for sentence in await usage_sentences(asked, targets[0])]
     return [RunCommand(name="services", arguments=title(targets[0]))]
 
 
@@ -238,7 +238,7 @@ async def _most(asked: QuestionContext, understood: Interpretation) -> list[Answ
     titles: set[str] = set()
     for target in understood.targets:
         titles |= {one.title for one in (target.services if isinstance(target, Stack) else (target,))}
-    found = await ranked(asked, titles, "cpu_pct" if understood.intent is Intent.MOST_CPU else "memory_mb")
+    found = await heaviest_usage(asked, titles, "cpu_pct" if understood.intent is Intent.MOST_CPU else "memory_mb")
     return [AnswerMessage(says=one) for one in found] or [RunCommand(name="status")]
 
 
@@ -246,14 +246,14 @@ async def _most(asked: QuestionContext, understood: Interpretation) -> list[Answ
 
 
 async def _deployed(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    return [AnswerMessage(says=one) for one in await deployed(asked, meant(asked, understood))]
+    return [AnswerMessage(says=one) for one in await deployment_sentences(asked, targets_meant(asked, understood))]
 
 
 def _command(name: str) -> CommonAnswer:
     """Make an answer that runs a command on the named target, else on everything."""
 
     async def run(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-        return [RunCommand(name=name, arguments=_words(understood, meant(asked, understood)))]
+        return [RunCommand(name=name, arguments=_words(understood, targets_meant(asked, understood)))]
 
     return run
 
@@ -268,7 +268,7 @@ async def _disk(asked: QuestionContext, understood: Interpretation) -> list[Answ
     return [RunCommand(name="disk")]
 
 
-OF_STACKS = frozenset({Intent.DEPLOY, Intent.ROLLBACK})
+STACK_INTENTS = frozenset({Intent.DEPLOY, Intent.ROLLBACK})
 _PLAIN = frozenset({Intent.THANKS, Intent.HELLO, Intent.FORBIDS, Intent.DECIDES})
 _NEEDS_A_NAME = frozenset(Intent) - {
     Intent.MOST_CPU,

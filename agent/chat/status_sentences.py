@@ -45,7 +45,7 @@ def _all_well(stack: Stack) -> Text:
     )
 
 
-def ended(asked: QuestionContext, container: Container) -> Text:
+def not_running_sentence(asked: QuestionContext, container: Container) -> Text:
     """Say that it is not running, for questions about resource usage."""
     return text("dialogue.not_running", target=container.title, state=_state(container), since=asked.since(container))
 
@@ -107,6 +107,6 @@ def _cleaned(asked: QuestionContext, output: str) -> str:
     return " ".join(asked.parts.redact(output[: 4 * OUTPUT_CHARS]).split())[:OUTPUT_CHARS]
 
 
-def lines(asked: QuestionContext, sentences: Iterable[Text]) -> Iterator[str]:
+def render_sentences(asked: QuestionContext, sentences: Iterable[Text]) -> Iterator[str]:
     """Yield the sentences in the person's language."""
     return (asked.say(sentence) for sentence in sentences)

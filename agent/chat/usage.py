@@ -13,21 +13,21 @@ from core.errors import GuardianError
 from core.monitoring.inventory import Container, Service
 from core.text import Text, text
 
-ACTION = "docker.stats"
+STATS_ACTION = "docker.stats"
 SHOWN = 6
 MB = 1024 * 1024
-KEPT = timedelta(minutes=10)
+LAST_SAMPLE_AGE = timedelta(minutes=10)
 
 
-async def measured(asked: QuestionContext, service: Service) -> list[Text]:
+async def usage_sentences(asked: QuestionContext, service: Service) -> list[Text]:
     """Return one sentence of usage for each container of a service."""
     return [await _one(asked, service, container) for container in service.containers[:SHOWN]]
 
 
-async def ranked(asked: QuestionContext, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]) -> list[Text]:
+async def heaviest_usage(asked: QuestionContext, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]) -> list[Text]:
     """Return the heaviest running containers, heaviest first; `titles` limits the services unless empty."""
     try:
-        result = await asked.parts.door.read(ACTION, {}, asked.question.actor)
+        result = await asked.parts.door.read(STATS_ACTION, {}, asked.question.actor)
     except GuardianError:
         return []
     rows = result.data.get("containers")
@@ -40,7 +40,7 @@ async def ranked(asked: QuestionContext, titles: Collection[str], by: Literal["c
 async def _one(asked: QuestionContext, service: Service, container: Container) -> Text:
     name = service.title if len(service.containers) == 1 else container.name
     if not container.is_running:
-        return status_sentences.ended(asked, container)
+        return status_sentences.not_running_sentence(asked, container)
     row = await _read(asked, container) or await _kept(asked, container)
     if row is None:
         return text("dialogue.nothing_measured", target=name)
@@ -58,7 +58,7 @@ def _sentence(name: str, container: Container, row: JsonObject) -> Text:
 
 async def _read(asked: QuestionContext, container: Container) -> JsonObject | None:
     try:
-        result = await asked.parts.door.read(ACTION, {"container": container.ref}, asked.question.actor)
+        result = await asked.parts.door.read(STATS_ACTION, {"container": container.ref}, asked.question.actor)
     except GuardianError:
         return None
     rows = result.data.get("containers")
@@ -70,7 +70,7 @@ async def _kept(asked: QuestionContext, container: Container) -> JsonObject | No
     if asked.parts.series is None:
         return None
     now = asked.parts.clock.now()
-    points = await asked.parts.series.read(container.ref, now - KEPT, now)
+    points = await asked.parts.series.read(container.ref, now - LAST_SAMPLE_AGE, now)
     if not points:
         return None
     return {"cpu_pct": round(points[-1].cpu_pct, 1), "memory_mb": round(points[-1].memory_bytes / MB)}

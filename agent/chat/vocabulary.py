@@ -96,7 +96,7 @@ UPDATE = (
     r"\s?(?:imagen|imagenes|images?|version)(?: (?:mas )?(?:nuevas?|reciente|recientes))?"
     r"|update(?! (?:on|me|us|about|log|status|available|policy|history|time))|upgrade(?! (?:path|notes|guide)))"
 )
-DEPLOY_TOLD = re.compile(r"\b(?:fail\w*|fallo|fallid\w*|broke\w*|crash\w*|error\w*)\b")
+DEPLOY_REPORT = re.compile(r"\b(?:fail\w*|fallo|fallid\w*|broke\w*|crash\w*|error\w*)\b")
 """Reports a deploy instead of requesting one: 'deploy granada failed'."""
 
 DEPLOY_LOG = (
@@ -141,20 +141,20 @@ HEDGE = re.compile(
     r"|mas tarde|at \d+|a las? \d+|in \d+|en \d+|dentro de)\b"
 )
 """Makes a request more than 'this, now': too much for a plain rule."""
-ASIDE = re.compile(r"\s(?:que|which|that|because|porque|pues|ya que)\s.*")
+REASON_CLAUSE = re.compile(r"\s(?:que|which|that|because|porque|pues|ya que)\s.*")
 """A clause that gives a reason."""
 FORBIDS = re.compile(
     rf"^{POLITE}(?:mejor\s+)?(?:no|nunca|never|don't|dont|do not|ni se te ocurra)\s+"
     rf"(?:l[oae]s?\s+|se\s+|me\s+|to\s+)*{ACT}\b"
 )
-WISHFUL = re.compile(
+CHANGE_WORDS = re.compile(
     rf"\b(?:{ACT}|arregl\w*|repar\w+|solucion\w*|recuper\w*|fix|repair|solve|recover|heal|cure|bring .* (?:up|back)"
     r"|desplieg\w*|redeploy\w*|actualiza\w*|turn (?:on|off)|haz algo|do something|reinici\w+|restart\w*"
     r"|levantar\w*)\b"
 )
 """Words that ask for a change, anywhere in the text."""
 NEGATED_ACT = re.compile(rf"\b(?:no|nunca|never|don't|dont|do not|not|sin|without|ni)\s+(?:\w+\s+){{0,2}}{ACT}\b")
-AGREES = re.compile(
+AGREEMENT = re.compile(
     r"^(?:si|yes|yep|dale|hazlo|hagalo|hacelo|do it|go ahead|adelante|ok|okay|vale|de acuerdo|sure|please do)\b"
 )
 PAST_TENSE = re.compile(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from agent.deploys.deploy_verdict import image_ids
+from agent.deploys.deploy_verdict import running_image_ids
 from core.actions.calls import Call, CallRecord, CallState
 from core.actions.catalog import JsonObject, Outcome
 from core.actions.gateway import ActionGateway, call_description
@@ -18,7 +18,7 @@ from core.errors import GuardianError
 from core.monitoring.inventory import Container
 from core.text import Text, text
 
-MACHINE = Actor(kind=ActorKind.RUNBOOK, id="deploy", name="deploy")
+DEPLOY_UNDO_ACTOR = Actor(kind=ActorKind.RUNBOOK, id="deploy", name="deploy")
 """The actor that undoes a bad rollback or update; it is allowed to, as it only reverts something approved."""
 _OUTCOMES = {
     DeployPhase.GOOD: str(Outcome.OK),
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeployConclusion:
+class DeployConcluder:
     """Judges versions and undoes deploys that ended badly."""
 
     versions: Versions
@@ -48,7 +48,7 @@ class DeployConclusion:
         verdict = _VERDICTS.get(deploy.phase)
         if verdict is None or deploy.version_id is None:
             return deploy
-        ran = image_ids(containers) if deploy.phase is not DeployPhase.FAILED else {}
+        ran = running_image_ids(containers) if deploy.phase is not DeployPhase.FAILED else {}
         await self.versions.judge(
             deploy.version_id, verdict, commit=deploy.commit, commit_says=deploy.commit_says, image_ids=ran
         )
@@ -100,7 +100,7 @@ class DeployConclusion:
         return record.call.action in self.door.catalog and self.door.catalog.get(record.call.action).undo is not None
 
 
-def result_of(deploy: Deploy) -> JsonObject:
+def deploy_call_result(deploy: Deploy) -> JsonObject:
     """Return the result for the call that ordered it: `outcome`, `message`, `data`."""
     says_so = deploy.says or text("deploys.not_recorded")
     return {
@@ -123,12 +123,12 @@ def result_of(deploy: Deploy) -> JsonObject:
     }
 
 
-def never() -> JsonObject:
+def unrecorded_deploy_result() -> JsonObject:
     """Return the result for a call whose deploy was never recorded: nothing was ordered."""
     return {"outcome": "never", "message": text("deploys.not_recorded").to_json(), "data": {}}
 
 
-def instead(deploy: Deploy, second: Text) -> Deploy:
+def with_second_sentence(deploy: Deploy, second: Text) -> Deploy:
     """Return the deploy with another second sentence in its verdict."""
     said = deploy.says
     first = said.values["first"] if said is not None and said.key == "deploys.two" else said
@@ -139,7 +139,7 @@ def _adding(deploy: Deploy, second: Text) -> Deploy:
     return replace(deploy, says=text("deploys.two", first=deploy.says or "", second=second))
 
 
-def undo_key(call_key: str) -> str:
+def deploy_undo_key(call_key: str) -> str:
     """Return the key of the call that undoes a deploy."""
     return f"{call_key}:undo"
 
@@ -147,8 +147,8 @@ def undo_key(call_key: str) -> str:
 def _undo(call: Call) -> Call:
     return replace(
         call,
-        key=undo_key(call.key),
-        actor=MACHINE,
+        key=deploy_undo_key(call.key),
+        actor=DEPLOY_UNDO_ACTOR,
         undo_of=call.key,
         needs=(),
         retries=0,

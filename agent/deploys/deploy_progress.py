@@ -11,9 +11,9 @@ from core.deployments.platform import DeployStatus
 from core.settings import DokploySettings
 from core.text import Text, text
 
-GONE_LOOKS = 2
+MISSED_LOOKS_LIMIT = 2
 """Consecutive looks that must miss a deployment: one look may fall between two of the platform's own steps."""
-LOST_LOOKS = 5
+JOBLESS_LOOKS_LIMIT = 5
 """Consecutive looks that must find a deployment running without a job in the queue."""
 
 
@@ -37,7 +37,7 @@ class DeployFollowState:
     """Moment at which each of those was first seen well."""
 
 
-def progress(
+def advance_deploy(
     deploy: Deploy,
     look: DeployObservation,
     seen: DeployFollowState,
@@ -56,10 +56,10 @@ def progress(
     if deploy.deployment_id is None and deploy.job_seen_at is None:
         return _unseen(deploy, seen, now, settings)
     seen.missing += 1
-    if seen.missing < GONE_LOOKS:
+    if seen.missing < MISSED_LOOKS_LIMIT:
         return deploy
     if deploy.deployment_id is not None:
-        return cut_off(deploy, DeployStatus.UNKNOWN, now)
+        return interrupted_deploy(deploy, DeployStatus.UNKNOWN, now)
     return replace(
         deploy,
         phase=DeployPhase.CANCELLED,
@@ -69,12 +69,12 @@ def progress(
     )
 
 
-def over(deploy: Deploy, phase: DeployPhase, now: datetime, says: Text) -> Deploy:
+def ended_deploy(deploy: Deploy, phase: DeployPhase, now: datetime, says: Text) -> Deploy:
     """Return the deploy with its final phase and verdict."""
     return replace(deploy, phase=phase, says=says, over_at=now)
 
 
-def cut_off(deploy: Deploy, status: DeployStatus, now: datetime) -> Deploy:
+def interrupted_deploy(deploy: Deploy, status: DeployStatus, now: datetime) -> Deploy:
     """Return the deploy as ended half-way: the containers that run now decide the verdict."""
     return replace(
         deploy,
@@ -105,10 +105,10 @@ def _begun(deploy: Deploy, look: DeployObservation, seen: DeployFollowState, now
     if look.status is DeployStatus.ERROR:
         return _failed(after, look, now)
     if look.status is DeployStatus.CANCELLED:
-        return cut_off(after, DeployStatus.CANCELLED, now)
+        return interrupted_deploy(after, DeployStatus.CANCELLED, now)
     is_lost = look.status is DeployStatus.RUNNING and not look.job_seen
     seen.lost = seen.lost + 1 if is_lost else 0
-    return cut_off(after, DeployStatus.RUNNING, now) if seen.lost >= LOST_LOOKS else after
+    return interrupted_deploy(after, DeployStatus.RUNNING, now) if seen.lost >= JOBLESS_LOOKS_LIMIT else after
 
 
 def _started(deploy: Deploy, look: DeployObservation, now: datetime) -> datetime:

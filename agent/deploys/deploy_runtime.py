@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from agent.deploys.deploy_outcome import DeployConclusion, never, result_of, undo_key
-from agent.deploys.deploy_outcome import instead as saying_instead
-from agent.deploys.deploy_progress import DeployFollowState, over, progress
-from agent.deploys.deploy_verdict import GLANCE_S, Settling, is_unchanged, standing, with_before
-from agent.incident.incident_deps import LearntStartTimes, WatchView
+from agent.deploys.deploy_outcome import (DeployConcluder, unrecorded_deploy_result, deploy_call_result, deploy_undo_key,)
+from agent.deploys.deploy_outcome import with_second_sentence as saying_instead
+from agent.deploys.deploy_progress import DeployFollowState, ended_deploy, advance_deploy
+from agent.deploys.deploy_verdict import (DETAILS_LIMIT_S, DeployJudge, has_same_containers, deploy_health, with_earlier_containers,)
+from agent.incident.incident_deps import LearntStartTimes, WatchedHosts
 from core.actions.executor import run_key
 from core.actions.gateway import ActionGateway
 from core.bus import Bus
@@ -38,16 +38,16 @@ from core.runs import Done, Run, Runs, Waiting
 from core.settings import DokploySettings, VerificationSettings
 from core.text import Text, text
 
-RUN_TRIES = 5
+DEPLOY_RUN_TRIES = 5
 REFUSED_LIMIT_S = 60.0
 """Polling ends after the platform has refused to answer for this long."""
-FAILURE_GLANCE_S = 0.4
+FAILURE_LOOK_LIMIT_S = 0.4
 """Longest delay of a failure's message for a look at the stack's state after it."""
 LEAST_PAUSE = timedelta(milliseconds=50)
-TOLD_FOR = timedelta(days=2)
-GOING_BACK_LIMIT = timedelta(minutes=3)
+REPORTED_FOR = timedelta(days=2)
+UNDO_START_LIMIT = timedelta(minutes=3)
 """Longest wait for the undo of a deploy to start; alerts of its stack are held back meanwhile."""
-TOLD_LIMIT = 500
+REPORTED_LIMIT = 500
 _AT_WORK = (DeployPhase.RUNNING, DeployPhase.SETTLING)
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class DeployDeps:
     deploys: Deploys
     versions: Versions
     platform: DeployPlatform
-    watch: WatchView
+    watch: WatchedHosts
     start_times: LearntStartTimes
     door: ActionGateway
     bus: Bus
@@ -78,25 +78,25 @@ class DeployRuntime:
     def __init__(self, parts: DeployDeps) -> None:
         self._parts = parts
         self._clock = parts.clock
-        self._settling = Settling(
+        self._settling = DeployJudge(
             platform=parts.platform,
             watch=parts.watch,
             start_times=parts.start_times,
             clock=parts.clock,
             settings=parts.verification,
         )
-        self._ending = DeployConclusion(versions=parts.versions, door=parts.door, redact=parts.redact)
+        self._ending = DeployConcluder(versions=parts.versions, door=parts.door, redact=parts.redact)
         self._at_work: dict[str, Deploy] = {}
         self._told: dict[str, str] = {}
         """Stack → our last failed deployment of it, which has a card of its own."""
         self._going_back: dict[str, tuple[str, datetime]] = {}
         """Stack → key and start of the call that undoes its last deploy, until that one is under way."""
         self._seen: dict[str, DeployFollowState] = {}
-        parts.runs.register(FOLLOW_KIND, self._advance, tries=RUN_TRIES, on_dead=self._give_up)
+        parts.runs.register(FOLLOW_KIND, self._advance, tries=DEPLOY_RUN_TRIES, on_dead=self._give_up)
 
     async def load(self) -> None:
         """Load unfinished and reported deploys after a start, for `is_planned`."""
-        past = await self._parts.deploys.recent(TOLD_LIMIT, since=self._clock.now() - TOLD_FOR)
+        past = await self._parts.deploys.recent(REPORTED_LIMIT, since=self._clock.now() - REPORTED_FOR)
         for deploy in (*reversed(past), *await self._parts.deploys.unfinished()):
             self._remember(deploy)
 
@@ -125,7 +125,7 @@ class DeployRuntime:
         """Handle the run as far as possible for now."""
         deploy = await self._parts.deploys.get(str(run.payload["call"]))
         if deploy is None:
-            return Done(result=never())
+            return Done(result=unrecorded_deploy_result())
         self._remember(deploy)
         seen, began = self._seen.setdefault(run.key, DeployFollowState()), self._clock.now()
         while not deploy.phase.is_over:
@@ -166,11 +166,11 @@ class DeployRuntime:
         now = self._clock.now()
         seen.answers_since = seen.answers_since or now
         seen.blind_since = seen.refused_since = None
-        after = progress(deploy, look, seen, now, self._names(look), self._parts.settings)
+        after = advance_deploy(deploy, look, seen, now, self._names(look), self._parts.settings)
         if after.phase is DeployPhase.FAILED:
             return await self._with_what_runs(after)
         if not after.phase.is_over and after.phase is not DeployPhase.SETTLING and self._is_too_late(after, now):
-            return over(after, DeployPhase.UNKNOWN, self._clock.now(), self._too_long(after))
+            return ended_deploy(after, DeployPhase.UNKNOWN, self._clock.now(), self._too_long(after))
         return after
 
     def _blind(self, deploy: Deploy, seen: DeployFollowState, error: GuardianError) -> Deploy:
@@ -183,7 +183,7 @@ class DeployRuntime:
             seen.refused_since = seen.refused_since or now
         is_refused = seen.refused_since is not None and now - seen.refused_since > timedelta(seconds=REFUSED_LIMIT_S)
         if is_refused or self._is_too_late(deploy, now):
-            return over(deploy, DeployPhase.UNKNOWN, now, text("deploys.unseen", stack=deploy.stack, problem=problem))
+            return ended_deploy(deploy, DeployPhase.UNKNOWN, now, text("deploys.unseen", stack=deploy.stack, problem=problem))
         return replace(deploy, says=text("deploys.unreachable", stack=deploy.stack, problem=problem))
 
     def _is_too_late(self, deploy: Deploy, now: datetime) -> bool:
@@ -200,15 +200,15 @@ class DeployRuntime:
     async def _with_what_runs(self, deploy: Deploy) -> Deploy:
         """Return the failed deploy with the state of its stack, or without when it cannot be seen."""
         try:
-            async with asyncio.timeout(FAILURE_GLANCE_S):
+            async with asyncio.timeout(FAILURE_LOOK_LIMIT_S):
                 containers = await self._settling.containers(deploy)
         except (GuardianError, TimeoutError):
             return deploy
-        deploy = with_before(deploy, containers)
-        found = standing(deploy, containers)
+        deploy = with_earlier_containers(deploy, containers)
+        found = deploy_health(deploy, containers)
         if not found.total or deploy.says is None:
             return deploy
-        is_kept = is_unchanged(deploy, containers) and found.is_well
+        is_kept = has_same_containers(deploy, containers) and found.is_well
         key = "deploys.still_runs" if is_kept else "deploys.now_runs"
         second = Text(key, {"well": found.well, "total": found.total})
         return replace(deploy, says=text("deploys.two", first=deploy.says, second=second))
@@ -223,7 +223,7 @@ class DeployRuntime:
     async def _with_commit(self, deploy: Deploy) -> Deploy:
         """Return the deploy with its commit: a git source names it only after the end."""
         try:
-            async with asyncio.timeout(GLANCE_S):
+            async with asyncio.timeout(DETAILS_LIMIT_S):
                 look = await self._parts.platform.look(deploy)
         except (GuardianError, TimeoutError):
             return deploy
@@ -250,15 +250,15 @@ class DeployRuntime:
             await self._keep(said, deploy)
             deploy = said
         if refusal is None and await self._ending.goes_back(deploy):
-            self._going_back[deploy.stack] = (undo_key(deploy.key), self._clock.now())
+            self._going_back[deploy.stack] = (deploy_undo_key(deploy.key), self._clock.now())
         else:
             await self._parts.review()
         await self._parts.runs.wake(run_key(deploy.key))
-        return Done(result=result_of(deploy))
+        return Done(result=deploy_call_result(deploy))
 
     def _is_going_back(self, stack: str) -> bool:
         _, since = self._going_back.get(stack, ("", None))
-        return since is not None and self._clock.now() - since < GOING_BACK_LIMIT
+        return since is not None and self._clock.now() - since < UNDO_START_LIMIT
 
     async def _give_up(self, run: Run) -> None:
         """Report the guardian's own failure."""
@@ -270,7 +270,7 @@ class DeployRuntime:
             return
         problem = self._parts.redact(run.error)[:300]
         says = text("deploys.own_failure", stack=deploy.stack, problem=problem)
-        await self._keep(over(deploy, DeployPhase.UNKNOWN, self._clock.now(), says), deploy)
+        await self._keep(ended_deploy(deploy, DeployPhase.UNKNOWN, self._clock.now(), says), deploy)
         await self._parts.review()
 
     def _remember(self, deploy: Deploy) -> None:
@@ -284,5 +284,5 @@ class DeployRuntime:
         if deploy.phase is DeployPhase.FAILED and deploy.deployment_id is not None:
             self._told.pop(deploy.stack, None)
             self._told[deploy.stack] = deploy.deployment_id
-            while len(self._told) > TOLD_LIMIT:
+            while len(self._told) > REPORTED_LIMIT:
                 self._told.pop(next(iter(self._told)))

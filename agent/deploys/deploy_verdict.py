@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from agent.deploys.deploy_progress import DeployFollowState, over
-from agent.incident.incident_deps import LearntStartTimes, WatchView
-from agent.incident.verification import window_s
+from agent.deploys.deploy_progress import DeployFollowState, ended_deploy
+from agent.incident.incident_deps import LearntStartTimes, WatchedHosts
+from agent.incident.verification import verification_window_s
 from core.clock import Clock
 from core.deployments.deploys import Deploy, DeployKind, DeployPhase, DeployPlatform
 from core.deployments.platform import DeployStatus, ManagedKind
@@ -20,23 +20,23 @@ from core.monitoring.status import JOB_POLICIES, Status, is_one_off, status_of
 from core.settings import VerificationSettings
 from core.text import Text, text
 
-GLANCE_S = 1.0
+DETAILS_LIMIT_S = 1.0
 """Longest delay of a verdict for details that only explain it."""
-NOTHING_AFTER_S = 6.0
+NO_CONTAINERS_AFTER_S = 6.0
 """`up` creates its containers before it ends: none this long after means none at all."""
 OTHERS_NAMED = 4
-TASK = "com.docker.swarm.task.name"
-BY_SIGNAL = (137, 143)
+TASK_NAME_LABEL = "com.docker.swarm.task.name"
+SIGNAL_EXIT_CODES = (137, 143)
 """Exit codes of containers ended by a signal. The engine restarts a crashed container, not a stopped one."""
 _ENDED = (ContainerState.EXITED, ContainerState.DEAD)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settling:
+class DeployJudge:
     """Judges the containers of deploys."""
 
     platform: DeployPlatform
-    watch: WatchView
+    watch: WatchedHosts
     start_times: LearntStartTimes
     clock: Clock
     settings: VerificationSettings
@@ -49,11 +49,11 @@ class Settling:
         seen.blind_since = seen.refused_since = None
         seen.settling_since = seen.settling_since or now
         is_first = not deploy.restarts
-        deploy = with_before(deploy, containers)
-        if is_first and deploy.platform_status is not DeployStatus.DONE and is_unchanged(deploy, containers):
+        deploy = with_earlier_containers(deploy, containers)
+        if is_first and deploy.platform_status is not DeployStatus.DONE and has_same_containers(deploy, containers):
             says = text("deploys.cancelled_untouched", stack=deploy.stack)
-            return over(deploy, DeployPhase.CANCELLED, self.clock.now(), says), ()
-        found = standing(deploy, containers)
+            return ended_deploy(deploy, DeployPhase.CANCELLED, self.clock.now(), says), ()
+        found = deploy_health(deploy, containers)
         _note(found, seen, now)
         if found.troubles:
             return await self._bad(deploy, found), found.containers
@@ -82,29 +82,29 @@ class Settling:
         deploy = replace(deploy, crashed=tuple(dict.fromkeys(one.service for one in found.troubles if one.service)))
         if await self._is_superseded(deploy):
             says = text("deploys.superseded", stack=deploy.stack, what=what)
-            return over(deploy, DeployPhase.UNKNOWN, self.clock.now(), says)
+            return ended_deploy(deploy, DeployPhase.UNKNOWN, self.clock.now(), says)
         says = text("deploys.crashed", stack=deploy.stack, what=what)
-        return over(deploy, DeployPhase.CRASHED, self.clock.now(), says)
+        return ended_deploy(deploy, DeployPhase.CRASHED, self.clock.now(), says)
 
     async def _is_superseded(self, deploy: Deploy) -> bool:
         """Return whether another's deployment is replacing its containers; their end is no crash then."""
         try:
-            async with asyncio.timeout(GLANCE_S):
+            async with asyncio.timeout(DETAILS_LIMIT_S):
                 return (await self.platform.look(deploy)).is_superseded
         except (GuardianError, TimeoutError):
             return False
 
     def _pending(self, deploy: Deploy, found: DeployHealth, waits: Text, late_s: float) -> Deploy:
-        is_nothing = not found.containers and not is_swarm(deploy)
-        limit_s = NOTHING_AFTER_S if is_nothing else self.settings.limit_s
+        is_nothing = not found.containers and not is_swarm_deploy(deploy)
+        limit_s = NO_CONTAINERS_AFTER_S if is_nothing else self.settings.limit_s
         if late_s <= limit_s:
             says = text("deploys.comes_up", stack=deploy.stack, well=found.well, total=found.total, what=waits)
             return replace(deploy, good_since=None, says=says)
         if is_nothing:
-            return over(deploy, DeployPhase.FAILED, self.clock.now(), text("deploys.nothing", stack=deploy.stack))
+            return ended_deploy(deploy, DeployPhase.FAILED, self.clock.now(), text("deploys.nothing", stack=deploy.stack))
         what = text("deploys.bad.never_up", limit=round(limit_s), what=waits)
         says = text("deploys.not_up", stack=deploy.stack, what=what)
-        return over(deploy, DeployPhase.CRASHED, self.clock.now(), says)
+        return ended_deploy(deploy, DeployPhase.CRASHED, self.clock.now(), says)
 
     async def _holding(
         self, deploy: Deploy, found: DeployHealth, seen: DeployFollowState, began: datetime, now: datetime
@@ -116,7 +116,7 @@ class Settling:
             deploy = _with_baseline(deploy, found)
             await self._learn(deploy, found, seen)
         learnt = [await self.start_times.typical(_service(deploy, one)) for one in found.containers]
-        window = window_s(list(found.containers), max((one or 0.0 for one in learnt), default=0.0), self.settings)
+        window = verification_window_s(list(found.containers), max((one or 0.0 for one in learnt), default=0.0), self.settings)
         window = max(window, deploy.window_s)
         values: dict[str, str | int] = {"stack": deploy.stack, "well": found.well, "total": found.total}
         deploy = replace(
@@ -129,11 +129,11 @@ class Settling:
         if held_s < window:
             return deploy
         if deploy.platform_status is not DeployStatus.DONE:
-            return over(deploy, DeployPhase.UNKNOWN, self.clock.now(), Text("deploys.cut_off_well", values))
+            return ended_deploy(deploy, DeployPhase.UNKNOWN, self.clock.now(), Text("deploys.cut_off_well", values))
         took = round((now - deploy.ordered_at).total_seconds())
         key = "deploys.good_back" if deploy.what is DeployKind.ROLLBACK else "deploys.good"
         says = Text(key, {**values, "held": round(held_s), "took": took})
-        return over(deploy, DeployPhase.GOOD, self.clock.now(), says)
+        return ended_deploy(deploy, DeployPhase.GOOD, self.clock.now(), says)
 
     async def _learn(self, deploy: Deploy, found: DeployHealth, seen: DeployFollowState) -> None:
         """Learn the start times of the containers that were seen both before and after they were well."""
@@ -149,7 +149,7 @@ def _note(found: DeployHealth, seen: DeployFollowState, now: datetime) -> None:
     for one in found.containers:
         if status_of(one) in (Status.STARTING, Status.UNHEALTHY):
             seen.coming_up.add(one.id)
-        elif one.id in seen.coming_up and is_up(one):
+        elif one.id in seen.coming_up and is_container_up(one):
             seen.well_at.setdefault(one.id, now)
 
 
@@ -206,7 +206,7 @@ class DeployHealth:
         return not self.troubles and self.pending is None
 
 
-def standing(deploy: Deploy, containers: Iterable[Container]) -> DeployHealth:
+def deploy_health(deploy: Deploy, containers: Iterable[Container]) -> DeployHealth:
     """Judge one look against the baseline of the first one, `deploy.restarts` and `deploy.starts`."""
     seen = [one for one in containers if not is_one_off(one)]
     counted, replaced = _counted(deploy, seen)
@@ -228,7 +228,7 @@ def standing(deploy: Deploy, containers: Iterable[Container]) -> DeployHealth:
     )
 
 
-def with_before(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
+def with_earlier_containers(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
     """Return the deploy with the containers made before it began, if they could not be seen then."""
     if deploy.containers_before:
         return deploy
@@ -236,7 +236,7 @@ def with_before(deploy: Deploy, containers: Iterable[Container]) -> Deploy:
     return replace(deploy, containers_before=before)
 
 
-def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
+def has_same_containers(deploy: Deploy, containers: Iterable[Container]) -> bool:
     """Return whether the containers are those from before the deploy, untouched."""
     before = deploy.containers_before
     now = {one.id: one for one in containers if not is_one_off(one)}
@@ -244,17 +244,17 @@ def is_unchanged(deploy: Deploy, containers: Iterable[Container]) -> bool:
     return not made and all(key in now and now[key].restart_count == count for key, count in before.items())
 
 
-def is_up(container: Container) -> bool:
+def is_container_up(container: Container) -> bool:
     """Return whether it runs and its health check, if it has one, has passed."""
     return status_of(container) is Status.WELL
 
 
-def is_swarm(deploy: Deploy) -> bool:
+def is_swarm_deploy(deploy: Deploy) -> bool:
     """Return whether Swarm brings it up, in its own time after the platform's command has ended."""
     return deploy.type == "stack" or deploy.managed_kind is ManagedKind.APPLICATION
 
 
-def image_ids(containers: Iterable[Container]) -> dict[str, str]:
+def running_image_ids(containers: Iterable[Container]) -> dict[str, str]:
     """Return the id of the running image by service."""
     return {one.service: one.image_id for one in containers if one.image_id}
 
@@ -265,7 +265,7 @@ def _counted(deploy: Deploy, containers: Sequence[Container]) -> tuple[list[Cont
     Left out: what had ended before the deploy and was not touched by it, and Swarm's history of earlier tasks.
     """
     living = [one for one in containers if not _ended_before(one, deploy)]
-    if not is_swarm(deploy):
+    if not is_swarm_deploy(deploy):
         return living, []
     newest = {_slot(one): one for one in sorted(living, key=_made)}
     kept = list(newest.values())
@@ -285,7 +285,7 @@ def _ended_before(one: Container, deploy: Deploy) -> bool:
 
 def _slot(container: Container) -> str:
     """Return the slot of a task named `<service>.<slot>.<task id>`."""
-    return container.labels.get(TASK, container.name).rpartition(".")[0] or container.name
+    return container.labels.get(TASK_NAME_LABEL, container.name).rpartition(".")[0] or container.name
 
 
 def _made(container: Container) -> float:
@@ -333,7 +333,7 @@ def _exited(one: Container) -> DeployProblem:
         values["seconds"] = round((one.finished_at - one.started_at).total_seconds(), 1)
     if one.oom_killed:
         return DeployProblem(service=one.service, says=text("deploys.bad.out_of_memory", **values))
-    if one.exit_code == 0 or (one.exit_code in BY_SIGNAL and one.restart_policy not in JOB_POLICIES):
+    if one.exit_code == 0 or (one.exit_code in SIGNAL_EXIT_CODES and one.restart_policy not in JOB_POLICIES):
         return DeployProblem(service=one.service, says=text("deploys.bad.stopped", **values))
     key = "deploys.bad.exited" if "seconds" in values else "deploys.bad.exited_at_once"
     return DeployProblem(service=one.service, says=text(key, **values))
@@ -341,7 +341,7 @@ def _exited(one: Container) -> DeployProblem:
 
 def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[DeployProblem]:
     """Return a problem for each container gone since the first look, except old ones that Swarm removes later."""
-    expected = set(deploy.restarts) - (set(deploy.containers_before) if is_swarm(deploy) else set())
+    expected = set(deploy.restarts) - (set(deploy.containers_before) if is_swarm_deploy(deploy) else set())
     missing = expected - {one.id for one in containers}
     if not missing:
         return []

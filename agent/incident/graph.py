@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 GraphNode = Callable[[IncidentGraphState, IncidentDeps], Awaitable[IncidentGraphState]]
 
-NODES: dict[str, GraphNode] = {
+GRAPH_NODES: dict[str, GraphNode] = {
     "detect_incident": detect_incident,
     "gather_context": gather_context,
     "analyze_compose": analyze_compose,
@@ -42,7 +42,7 @@ NODES: dict[str, GraphNode] = {
     "escalate": escalate,
     "learn": learn,
 }
-LINE = ("detect_incident", "gather_context", "analyze_compose", "diagnose", "plan_solution")
+DIAGNOSIS_LINE = ("detect_incident", "gather_context", "analyze_compose", "diagnose", "plan_solution")
 
 
 def build_graph(mind: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -50,10 +50,10 @@ def build_graph(mind: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> C
     from langgraph.graph import END, START, StateGraph
 
     graph = StateGraph(IncidentGraphState)
-    for name, node in NODES.items():
+    for name, node in GRAPH_NODES.items():
         graph.add_node(name, _bound(node, mind))
-    graph.add_edge(START, LINE[0])
-    for here, there in pairwise(LINE):
+    graph.add_edge(START, DIAGNOSIS_LINE[0])
+    for here, there in pairwise(DIAGNOSIS_LINE):
         graph.add_edge(here, there)
     graph.add_conditional_edges("plan_solution", after_plan, ["execute_action", "escalate"])
     graph.add_conditional_edges("execute_action", after_submit, ["await_decision", "reconsider"])

@@ -6,8 +6,8 @@ from typing import Literal, TypedDict
 
 from core.actions.catalog import JsonObject
 
-CallsEnd = Literal["ok", "failed", "unknown", "denied", "refused", "expired", "withdrawn"]
-FixVerdict = Literal["held", "failed"]
+PlanOutcome = Literal["ok", "failed", "unknown", "denied", "refused", "expired", "withdrawn"]
+RepairOutcome = Literal["held", "failed"]
 
 
 class IncidentGraphState(TypedDict, total=False):
@@ -30,15 +30,15 @@ class IncidentGraphState(TypedDict, total=False):
     """JSON of a `Plan`; None when the machine has nothing to do."""
     call_keys: list[str]
     undo_keys: list[str]
-    undo: CallsEnd | None
+    undo: PlanOutcome | None
     """Outcome of undoing the last plan; None when there was nothing to undo."""
     acted_at: str
     """Moment at which the plan was submitted, ISO 8601."""
-    calls: CallsEnd
+    calls: PlanOutcome
     root_seen: str | None
     """The incident's root when the evidence was gathered; the plan is void once it changes."""
     is_over: bool
-    verdict: FixVerdict
+    verdict: RepairOutcome
     is_back: bool
     """True when the trouble came back between the verdict and the closing of the incident."""
     reason: JsonObject | None
@@ -61,12 +61,12 @@ class RepairCheck(TypedDict):
 class RepairVerdict(TypedDict):
     """The judgement of a repair."""
 
-    verdict: FixVerdict
+    verdict: RepairOutcome
     reason: JsonObject | None
     """Reason why it failed, as JSON of a Text."""
 
 
-class Wait(TypedDict, total=False):
+class GraphWait(TypedDict, total=False):
     """The one thing that a paused graph waits for."""
 
     calls: list[str]

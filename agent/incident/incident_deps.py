@@ -19,7 +19,7 @@ from core.settings import Settings
 from core.text import Text
 
 
-class Desk(Protocol):
+class IncidentAccess(Protocol):
     """Changes incidents, one change at a time."""
 
     async def get(self, incident_id: int) -> Incident | None:
@@ -37,7 +37,7 @@ class Desk(Protocol):
         ...
 
 
-class WatchView(Protocol):
+class WatchedHosts(Protocol):
     """The state of every watched host."""
 
     def inventory(self) -> Inventory:
@@ -86,8 +86,8 @@ class IncidentDeps:
     """Collaborators of the graph's nodes."""
 
     door: ActionGateway
-    desk: Desk
-    watch: WatchView
+    desk: IncidentAccess
+    watch: WatchedHosts
     runbooks: Callable[[], Runbooks]
     memory: LessonStore
     start_times: LearntStartTimes

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from agent.incident.graph_state import RepairCheck
 from agent.incident.incident_deps import IncidentDeps
-from agent.incident.nodes.outcomes import records
-from agent.incident.verification import VerificationResult, VerificationState, check, targets, window_s
+from agent.incident.nodes.outcomes import call_records
+from agent.incident.verification import (VerificationResult, VerificationState, check_repair, containers_to_verify, verification_window_s,)
 from core.actions.calls import CallState
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState, Verification
 from core.text import text
 
 LEAST_PAUSE_S = 0.2
-NEWS_S = 1.0
+NOTABLE_SHIFT_S = 1.0
 """A smaller shift of the window's end is not worth a change of the card."""
 
 
@@ -41,7 +41,7 @@ class RepairWatch:
         await _refresh(incident, self._mind)
         now = self._mind.clock.now()
         progress = self._progress(incident, self._acted)
-        seen = check(incident, self._mind.watch, progress, now, self._mind.settings.verification)
+        seen = check_repair(incident, self._mind.watch, progress, now, self._mind.settings.verification)
         await self._keep(incident, seen, progress)
         self.next_look_at = now + self._pause(progress)
         return seen
@@ -49,14 +49,14 @@ class RepairWatch:
     def _progress(self, incident: Incident, acted: Verification) -> VerificationState:
         settings = self._mind.settings.verification
         further = tuple(self._repair["containers"])
-        containers = targets(incident, self._mind.watch.inventory(), further)
+        containers = containers_to_verify(incident, self._mind.watch.inventory(), further)
         known = incident.verification
         reached = known if known is not None and known.acted_at == acted.acted_at else acted
         return VerificationState(
             acted_at=acted.acted_at,
             good_since=reached.good_since,
             restarts=reached.restarts,
-            window_s=max(window_s(containers, self._typical_start_s, settings), self._repair["window_s"]),
+            window_s=max(verification_window_s(containers, self._typical_start_s, settings), self._repair["window_s"]),
             containers=further,
         )
 
@@ -75,7 +75,7 @@ class RepairWatch:
         now = self._mind.clock.now()
         ends = (seen.good_since or now) + timedelta(seconds=progress.window_s)
         is_first = incident.verify_until is None
-        has_moved = incident.verify_until is not None and abs((incident.verify_until - ends).total_seconds()) > NEWS_S
+        has_moved = incident.verify_until is not None and abs((incident.verify_until - ends).total_seconds()) > NOTABLE_SHIFT_S
         if not (is_first or has_moved or incident.verification != reached):
             return
         says = text("agent.verifies", window=round(progress.window_s))
@@ -98,7 +98,7 @@ async def plan_effect(repair: RepairCheck, mind: IncidentDeps) -> Verification:
     containers since then, and the same time is not waited for twice. The window starts there, and every
     look judges all that has happened since.
     """
-    found = await records(mind.door, repair["calls"])
+    found = await call_records(mind.door, repair["calls"])
     ended = [(record.finished_at, record) for record in found if record.finished_at is not None]
     if not ended:
         return Verification(acted_at=datetime.fromisoformat(repair["submitted_at"]))

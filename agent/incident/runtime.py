@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from agent.incident.graph_state import CallsEnd, RepairCheck, RepairVerdict, Wait
+from agent.incident.graph_state import PlanOutcome, RepairCheck, RepairVerdict, GraphWait
 from agent.incident.incident_deps import IncidentDeps
-from agent.incident.nodes.outcomes import calls_end, records
+from agent.incident.nodes.outcomes import plan_outcome, call_records
 from agent.incident.repair_watch import RepairWatch
 from core.actions.calls import CallRecord, CallState
 from core.actions.executor import CallStarted
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
 
-RUN_KIND = "incident"
-RUN_TRIES = 3
+INCIDENT_RUN_KIND = "incident"
+INCIDENT_RUN_TRIES = 3
 STEP_LIMIT = 100
 """Nodes per incident; every attempt takes about ten."""
 WATCHED_AT_ONCE = 8
 """Repairs watched inside their runs, without writes to the records; further ones free their slot between looks."""
 SAFETY_LOOK_S = 30.0
 """Longest time between two looks of a waiting run, in case a wake is lost with its process."""
-OVER = (RunState.DONE, RunState.DEAD, RunState.CANCELLED)
+ENDED_RUN_STATES = (RunState.DONE, RunState.DEAD, RunState.CANCELLED)
 _BEFORE_ACTING = (IncidentState.DETECTED, IncidentState.DIAGNOSING, IncidentState.NEEDS_APPROVAL)
 """A decision may come before the graph has recorded that it asked."""
 log = structlog.get_logger(__name__)
 
 
-class Checkpoints(Protocol):
+class CheckpointStore(Protocol):
     """The graph's saved threads, one per incident, named by the incident's key."""
 
     async def saver(self) -> BaseCheckpointSaver[Any]:
@@ -55,7 +55,7 @@ class Checkpoints(Protocol):
 class IncidentRuntime:
     """Begins an incident's run and advances it until the graph has ended."""
 
-    def __init__(self, mind: IncidentDeps, runs: Runs, checkpoints: Checkpoints) -> None:
+    def __init__(self, mind: IncidentDeps, runs: Runs, checkpoints: CheckpointStore) -> None:
         self._mind = mind
         self._runs = runs
         self._checkpoints = checkpoints
@@ -63,7 +63,7 @@ class IncidentRuntime:
         self._opening = asyncio.Lock()
         self._watched = 0
         self._is_leaving = asyncio.Event()
-        runs.register(RUN_KIND, self._advance, tries=RUN_TRIES, on_dead=self._give_up)
+        runs.register(INCIDENT_RUN_KIND, self._advance, tries=INCIDENT_RUN_TRIES, on_dead=self._give_up)
 
     async def preload(self) -> None:
         """Import and build the graph now, off the loop, so that the first incident does not wait for it."""
@@ -73,7 +73,7 @@ class IncidentRuntime:
     async def begin(self, incident: Incident) -> None:
         """Queue the run of an incident, unless it has one."""
         priority = Priority.HIGH if incident.severity is Severity.CRITICAL else Priority.NORMAL
-        await self._runs.submit(RUN_KIND, incident.key, {"incident_id": incident.id}, priority=priority)
+        await self._runs.submit(INCIDENT_RUN_KIND, incident.key, {"incident_id": incident.id}, priority=priority)
 
     async def poke(self, incident: Incident) -> None:
         """Wake the run after an alert or a decision."""
@@ -125,12 +125,12 @@ class IncidentRuntime:
             await self._checkpoints.forget(run.key)
         return Done(result={"ended": True})
 
-    async def _answer(self, run: Run, wait: Wait) -> CallsEnd | RepairVerdict | Waiting:
+    async def _answer(self, run: Run, wait: GraphWait) -> PlanOutcome | RepairVerdict | Waiting:
         """Return the answer a paused graph waits for, or the moment of the next look."""
         if "repair" in wait:
             return await self._judged(run, wait["repair"])
-        found = await records(self._mind.door, wait["calls"])
-        return calls_end(found) or await self._until_decided(found)
+        found = await call_records(self._mind.door, wait["calls"])
+        return plan_outcome(found) or await self._until_decided(found)
 
     async def _until_decided(self, found: Sequence[CallRecord]) -> Waiting:
         now = self._mind.clock.now()
@@ -186,7 +186,7 @@ class IncidentRuntime:
     async def forget(self, incident: Incident) -> None:
         """Drop the thread of a closed incident whose run is over; an unfinished run does it at its end."""
         run = await self._runs.get(incident.key)
-        if not incident.is_open and run is not None and run.state in OVER:
+        if not incident.is_open and run is not None and run.state in ENDED_RUN_STATES:
             await self._checkpoints.forget(incident.key)
 
     async def _compiled(self) -> CompiledStateGraph[Any, Any, Any, Any]:

@@ -17,7 +17,7 @@ from core.text import Text, text
 BACKOFF_MARGIN_S = 10.0
 
 
-class Signals(Protocol):
+class RepairSignals(Protocol):
     """The watchers' signals that a repair is judged by."""
 
     def inventory(self) -> Inventory:
@@ -60,7 +60,7 @@ class VerificationResult:
     says: Text
 
 
-def window_s(containers: list[Container], learnt_start_s: float | None, settings: VerificationSettings) -> float:
+def verification_window_s(containers: list[Container], learnt_start_s: float | None, settings: VerificationSettings) -> float:
     """Return the window: max(setting, 2 × learnt start, start period, interval × retries, last back-off + 10 s)."""
     spans = [settings.window_s, 2.0 * (learnt_start_s or 0.0)]
     for one in containers:
@@ -75,7 +75,7 @@ def _last_backoff_s(restarts: int) -> float:
     return float(min(0.1 * 2 ** min(restarts - 1, 10), 60.0))
 
 
-def targets(incident: Incident, inventory: Inventory, further: Sequence[str] = ()) -> list[Container]:
+def containers_to_verify(incident: Incident, inventory: Inventory, further: Sequence[str] = ()) -> list[Container]:
     """Return the containers that must be well: of the troubled services, of the culprit, and those in `further`.
 
     For trouble of a whole stack: all but completed jobs; for a failing domain: the containers that it leads to.
@@ -103,12 +103,12 @@ def _was_down(container: Container, incident: Incident) -> bool:
     return not container.is_running and ended_at is not None and ended_at < incident.occurred_at
 
 
-def check(
-    incident: Incident, signals: Signals, progress: VerificationState, now: datetime, settings: VerificationSettings
+def check_repair(
+    incident: Incident, signals: RepairSignals, progress: VerificationState, now: datetime, settings: VerificationSettings
 ) -> VerificationResult:
     """Judge one look: no recurrence, everything up, nothing else worse, and for how long."""
     inventory = signals.inventory()
-    containers = targets(incident, inventory, progress.containers)
+    containers = containers_to_verify(incident, inventory, progress.containers)
     restarts = dict(progress.restarts) or {one.ref: one.restart_count for one in containers}
     bad = _recurrence(incident, signals, progress) or _restarted(containers, progress)
     bad = bad or _worse(incident, signals, progress)
@@ -126,7 +126,7 @@ def check(
     )
 
 
-def is_quiet(incident: Incident, signals: Signals, since: datetime) -> bool:
+def alerts_are_quiet(incident: Incident, signals: RepairSignals, since: datetime) -> bool:
     """Return whether none of the incident's alerts came again after a moment, and none speaks against a recovery."""
     return not any(
         signals.recurred(alert.fingerprint, since) or signals.why_not_quiet(alert.fingerprint, since) is not None
@@ -134,7 +134,7 @@ def is_quiet(incident: Incident, signals: Signals, since: datetime) -> bool:
     )
 
 
-def _recurrence(incident: Incident, signals: Signals, progress: VerificationState) -> Text | None:
+def _recurrence(incident: Incident, signals: RepairSignals, progress: VerificationState) -> Text | None:
     for alert in incident.alerts:
         if signals.recurred(alert.fingerprint, progress.acted_at):
             return text("verify.recurred", what=alert.says)
@@ -149,7 +149,7 @@ def _restarted(containers: list[Container], progress: VerificationState) -> Text
     return None
 
 
-def _worse(incident: Incident, signals: Signals, progress: VerificationState) -> Text | None:
+def _worse(incident: Incident, signals: RepairSignals, progress: VerificationState) -> Text | None:
     own = {alert.fingerprint for alert in incident.alerts}
     for alert in signals.firing():
         is_new = alert.at > progress.acted_at and alert.fingerprint not in own
@@ -163,7 +163,7 @@ def _counts(alert: Alert) -> bool:
 
 
 def _not_yet(
-    incident: Incident, containers: list[Container], signals: Signals, progress: VerificationState
+    incident: Incident, containers: list[Container], signals: RepairSignals, progress: VerificationState
 ) -> Text | None:
     if not containers and incident.container is not None:
         return text("verify.gone", service=incident.target)

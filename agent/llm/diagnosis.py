@@ -19,9 +19,9 @@ from core.text import bilingual
 
 MAX_VALUE_CHARS = 1200
 MAX_ACTIONS = 12
-TIME_LIMIT_S = 120.0
+DIAGNOSIS_LIMIT_S = 120.0
 """An incident does not wait longer for an opinion."""
-PROMPTS = Path(__file__).parent / "prompts"
+PROMPTS_DIR = Path(__file__).parent / "prompts"
 REDEPLOY, ROLLBACK = "dokploy.compose.redeploy", "dokploy.compose.rollback"
 STACK_ACTIONS = (REDEPLOY, ROLLBACK)
 """Offered for the whole stack, where a platform manages it."""
@@ -53,7 +53,7 @@ class ModelDiagnosis(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class OfferedAction:
     """An action on offer to the model, fit for this incident and its stack."""
 
     action: str
@@ -67,29 +67,29 @@ class Offer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opinion:
+class CheckedDiagnosis:
     """The model's checked answer."""
 
     diagnosis: Diagnosis
-    actions: tuple[Offer, ...]
+    actions: tuple[OfferedAction, ...]
     tokens: int
 
 
-def offers(incident: Incident, inventory: Inventory, known: Collection[str] = ()) -> list[Offer]:
+def offered_actions(incident: Incident, inventory: Inventory, known: Collection[str] = ()) -> list[OfferedAction]:
     """Return the actions a model may choose from: safe or briefly disruptive ones on containers of this stack.
 
     For a managed stack also redeploy, and rollback where an earlier version is known; as far
     as these actions are in `known`.
     """
-    found: list[Offer] = []
+    found: list[OfferedAction] = []
     for one in inventory.containers:
         if one.host != incident.host or one.stack != incident.stack:
             continue
         if one.stack is None and one.name != incident.container:
             continue
-        found.append(Offer(action=_fitting(one), container=one.ref))
+        found.append(OfferedAction(action=_fitting(one), container=one.ref))
     own = f"{incident.host}/{incident.container}"
-    whole = [Offer(action=name, container=stack) for stack, name in _of_stack(incident, inventory) if name in known]
+    whole = [OfferedAction(action=name, container=stack) for stack, name in _of_stack(incident, inventory) if name in known]
     return [*sorted(found, key=lambda offer: offer.container != own)[: MAX_ACTIONS - len(whole)], *whole]
 
 
@@ -111,7 +111,7 @@ def _fitting(container: Container) -> str:
     return "docker.restart"
 
 
-async def opinion(
+async def ask_diagnosis(
     model: LanguageModel,
     incident: Incident,
     evidence: Sequence[Evidence],
@@ -119,13 +119,13 @@ async def opinion(
     rules_say: Sequence[str],
     forbidden: Collection[str] = (),
     known: Collection[str] = (),
-) -> Opinion:
+) -> CheckedDiagnosis:
     """Ask for the model's diagnosis; raises ModelFailed when there is no usable one.
 
     `forbidden`: actions that a matching runbook rules out, which are not offered. `known`: actions on whole stacks that
     are available here.
     """
-    offered = [one for one in offers(incident, inventory, known) if one.action not in forbidden]
+    offered = [one for one in offered_actions(incident, inventory, known) if one.action not in forbidden]
     names = {item.name for item in evidence}
     services = {incident.stack} if incident.service is None and incident.stack else set[str]()
     services |= {
@@ -154,12 +154,12 @@ async def opinion(
         effort=Effort.MEDIUM,
         answer=ModelDiagnosis,
         check=problem,
-        time_limit_s=TIME_LIMIT_S,
+        time_limit_s=DIAGNOSIS_LIMIT_S,
     )
     return _checked(await model.ask(request), incident)
 
 
-def _checked(answer: ModelAnswer, incident: Incident) -> Opinion:
+def _checked(answer: ModelAnswer, incident: Incident) -> CheckedDiagnosis:
     parsed = answer.parsed
     assert isinstance(parsed, ModelDiagnosis)
     culprit = parsed.culprit_service.rpartition("/")[2]
@@ -172,14 +172,14 @@ def _checked(answer: ModelAnswer, incident: Incident) -> Opinion:
         evidence=tuple(parsed.evidence),
         decided_by=Decider.MODEL,
     )
-    chosen = tuple(Offer(action=one.action, container=one.container) for one in parsed.actions)
-    return Opinion(diagnosis=diagnosis, actions=chosen, tokens=answer.tokens)
+    chosen = tuple(OfferedAction(action=one.action, container=one.container) for one in parsed.actions)
+    return CheckedDiagnosis(diagnosis=diagnosis, actions=chosen, tokens=answer.tokens)
 
 
 def _question(
     incident: Incident,
     evidence: Sequence[Evidence],
-    offered: Sequence[Offer],
+    offered: Sequence[OfferedAction],
     services: Sequence[str],
     rules_say: Sequence[str],
 ) -> str:
@@ -202,4 +202,4 @@ def _short(item: Evidence) -> str:
 
 @cache
 def _prompt(name: str) -> str:
-    return (PROMPTS / name).read_text(encoding="utf-8")
+    return (PROMPTS_DIR / name).read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from agent.chat.chat_deps import QuestionContext
-from agent.llm.tools import fence
+from agent.llm.tools import fence_text
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Health, Stack
 from core.monitoring.status import status_of
@@ -20,7 +20,7 @@ CARD_CHARS = 3000
 LANGUAGES: dict[Language, str] = {"en": "English", "es": "Spanish"}
 
 
-def situation(asked: QuestionContext, open_incidents: Sequence[Incident]) -> str:
+def describe_situation(asked: QuestionContext, open_incidents: Sequence[Incident]) -> str:
     """Describe the situation in a few dozen lines, naming containers as the tools expect them."""
     lines = [f"time: {asked.parts.clock.now().isoformat(timespec='minutes')}", *_hosts(asked)]
     lines += _incidents(asked, open_incidents)
@@ -34,10 +34,10 @@ def situation(asked: QuestionContext, open_incidents: Sequence[Incident]) -> str
     alone = [one for one in asked.inventory.containers if one.stack is None]
     if alone:
         lines.append("outside of stacks: " + ", ".join(_container(one) for one in alone[:MOST_CONTAINERS]))
-    return fence(asked.parts.redact("\n".join(lines)), MOST_CHARS)
+    return fence_text(asked.parts.redact("\n".join(lines)), MOST_CHARS)
 
 
-def card(asked: QuestionContext, incident: Incident) -> str:
+def describe_incident(asked: QuestionContext, incident: Incident) -> str:
     """Describe the incident whose card was replied to, with its evidence."""
     diagnosis = incident.diagnosis
     facts = {
@@ -54,7 +54,7 @@ def card(asked: QuestionContext, incident: Incident) -> str:
         "evidence": {item.name: item.value for item in incident.evidence()},
     }
     told = asked.parts.redact(json.dumps(facts, ensure_ascii=False, default=str))
-    return f"The question is a reply to the card of this incident:\n{fence(told, CARD_CHARS)}"
+    return f"The question is a reply to the card of this incident:\n{fence_text(told, CARD_CHARS)}"
 
 
 def _named(asked: QuestionContext, outcome: Text) -> Text:

@@ -19,10 +19,10 @@ from agent.chat.conversation import (
     ModelUsage,
     ProposeCommand,
 )
-from agent.chat.intents import wants_change
-from agent.chat.rule_answers import OF_STACKS, proposal, stacks_of, unknown
-from agent.llm.situation import LANGUAGES, card, situation
-from agent.llm.tools import PROPOSABLE, PROPOSE, fence, fenced, read_tools
+from agent.chat.intents import asks_for_change
+from agent.chat.rule_answers import STACK_INTENTS, propose_change, whole_stacks, unknown_name_answer
+from agent.llm.situation import LANGUAGES, describe_incident, describe_situation
+from agent.llm.tools import PROPOSABLE_COMMANDS, PROPOSE_TOOL, fence_text, fenced_result, read_tools
 from core.actions.catalog import JsonObject, Params
 from core.errors import GuardianError, ModelFailed
 from core.language_model import (
@@ -43,9 +43,9 @@ from core.text import Text, text
 MAX_STEPS = 6
 MAX_PROPOSALS = 3
 MAX_QUESTION_CHARS = 4000
-TIME_LIMIT_S = 240.0
+ANSWER_LIMIT_S = 240.0
 """Time limit of the whole answer."""
-PROMPT = Path(__file__).parent / "prompts" / "dialogue.md"
+PROMPT_FILE = Path(__file__).parent / "prompts" / "dialogue.md"
 _LAST_WORD = "Answer now, in words, from what you have. You have no tools any more."
 
 
@@ -90,7 +90,7 @@ class ToolLoop:
         self._parts = parts
         self._history = history
         self._tools = tuple(read_tools(asked.parts.door.catalog, asked.question.actor.role))
-        self._may_propose = wants_change(asked.question.text)
+        self._may_propose = asks_for_change(asked.question.text)
         self._seen: set[str] = set()
         self._repeats = 0
         self._proposals: list[ProposeCommand] = []
@@ -104,7 +104,7 @@ class ToolLoop:
         began = time.monotonic()
         messages = await self._opening()
         try:
-            async with asyncio.timeout(TIME_LIMIT_S):
+            async with asyncio.timeout(ANSWER_LIMIT_S):
                 last = await self._steps(messages)
         except TimeoutError:
             self._close_with(text("model.failed.timed_out"))
@@ -124,10 +124,10 @@ class ToolLoop:
 
     async def _opening(self) -> list[ChatMessage]:
         asked = self._asked
-        known = situation(asked, await asked.parts.incidents.open_ones())
+        known = describe_situation(asked, await asked.parts.incidents.open_ones())
         told = _prompt().replace("{language}", LANGUAGES[asked.question.language]).replace("{situation}", known)
         question = asked.parts.redact(_bounded(asked.question.text))
-        about = f"{card(asked, asked.incident)}\n\n" if asked.incident is not None else ""
+        about = f"{describe_incident(asked, asked.incident)}\n\n" if asked.incident is not None else ""
         return [system(told), *self._history, user(f"{about}{question}")]
 
     async def _steps(self, messages: list[ChatMessage]) -> ModelAnswer | None:
@@ -180,7 +180,7 @@ class ToolLoop:
             self._repeats += 1
             return "error: you have called this with the same arguments already; its result stands above"
         self._seen.add(fingerprint)
-        if call.name == PROPOSE:
+        if call.name == PROPOSE_TOOL:
             return self._propose(call.arguments)
         if call.name not in {one.name for one in self._tools}:
             return f"error: there is no tool {call.name[:60]!r}"
@@ -199,7 +199,7 @@ class ToolLoop:
             return f"error: {asked.parts.redact(str(error))[:500]}"
         says = asked.parts.redact(asked.english(result.message))
         data = _clean(result.data, asked)
-        return fenced(result, says, data)
+        return fenced_result(result, says, data)
 
     def _hidden(self, params: Params) -> str | None:
         """Return why this person may not see the target, or None."""
@@ -214,17 +214,17 @@ class ToolLoop:
 
     def _propose(self, arguments: JsonObject) -> str:
         command, named = str(arguments.get("command", "")), str(arguments.get("target", ""))[:200]
-        if command not in PROPOSABLE:
-            return f"error: command must be one of: {', '.join(PROPOSABLE)}"
+        if command not in PROPOSABLE_COMMANDS:
+            return f"error: command must be one of: {', '.join(PROPOSABLE_COMMANDS)}"
         if not self._may_propose:
             return "error: the person did not ask for a change; describe in words what could help"
         found = find(self._asked.inventory, named)
         if not found:
-            return f"error: {self._asked.say(unknown(self._asked, named).says)}"
+            return f"error: {self._asked.say(unknown_name_answer(self._asked, named).says)}"
         if len(found) > 1:
             return f"error: several fit; name exactly one of: {', '.join(title(one) for one in found[:12])}"
-        wanted = stacks_of(self._asked, found) if command in OF_STACKS else found
-        offered = proposal(command, wanted[0])
+        wanted = whole_stacks(self._asked, found) if command in STACK_INTENTS else found
+        offered = propose_change(command, wanted[0])
         if offered not in self._proposals and len(self._proposals) < MAX_PROPOSALS:
             self._proposals.append(offered)
         return (
@@ -247,7 +247,7 @@ class ToolLoop:
         self._parts.put(AnswerMessage(says=says))
 
 
-def no_answer(failure: ModelFailed | None) -> AnswerMessage:
+def no_answer_message(failure: ModelFailed | None) -> AnswerMessage:
     """Answer that the model is unavailable and what works without it; None means no model is configured."""
     if failure is None:
         return AnswerMessage(says=text("dialogue.no_model_configured"))
@@ -256,7 +256,7 @@ def no_answer(failure: ModelFailed | None) -> AnswerMessage:
 
 @cache
 def _prompt() -> str:
-    return PROMPT.read_text(encoding="utf-8")
+    return PROMPT_FILE.read_text(encoding="utf-8")
 
 
 def _bounded(question: str) -> str:
@@ -303,4 +303,4 @@ _LOOKING = {
     "docker.top": "dialogue.looking.processes",
     "history.stats": "dialogue.looking.past",
 }
-__all__ = ["AnswerStream", "ToolLoop", "fence", "no_answer"]
+__all__ = ["AnswerStream", "ToolLoop", "fence_text", "no_answer_message"]

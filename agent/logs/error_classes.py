@@ -11,8 +11,8 @@ LINE_LIMIT = 1_000
 LINES_LIMIT = 5_000
 """Maximum number of lines read, from the end."""
 
-NAME = r"[A-Za-z0-9_.-]{1,100}"
-VARIABLE = r"[A-Z][A-Z0-9_]{2,60}"
+NAME_PATTERN = r"[A-Za-z0-9_.-]{1,100}"
+VARIABLE_PATTERN = r"[A-Z][A-Z0-9_]{2,60}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class LogClass:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class LogFinding:
     """An error class found in the log, with its last line."""
 
     name: str
@@ -80,11 +80,11 @@ LOG_CLASSES: tuple[LogClass, ...] = (
         "missing_variable",
         "keyerror|environment variable|env var|missing required env|must be set|variable is not set|"
         "superuser password is not specified|missing environment",
-        rf"KeyError: ['\"](?P<missing_variable>{VARIABLE})['\"]",
-        rf"[Mm]issing (?:required )?env(?:ironment)?(?: var(?:iable)?s?)?:? ?['\"`]?(?P<missing_variable>{VARIABLE})?",
-        rf"(?:[Ee]nvironment|ENV|[Ee]nv) var(?:iable)?s? ['\"`]?(?P<missing_variable>{VARIABLE})",
-        rf"(?P<missing_variable>{VARIABLE})['\"`]? (?:environment variable )?(?:must be|is not|not) set",
-        rf"[Tt]he ['\"](?P<missing_variable>{VARIABLE})['\"] variable is not set",
+        rf"KeyError: ['\"](?P<missing_variable>{VARIABLE_PATTERN})['\"]",
+        rf"[Mm]issing (?:required )?env(?:ironment)?(?: var(?:iable)?s?)?:? ?['\"`]?(?P<missing_variable>{VARIABLE_PATTERN})?",
+        rf"(?:[Ee]nvironment|ENV|[Ee]nv) var(?:iable)?s? ['\"`]?(?P<missing_variable>{VARIABLE_PATTERN})",
+        rf"(?P<missing_variable>{VARIABLE_PATTERN})['\"`]? (?:environment variable )?(?:must be|is not|not) set",
+        rf"[Tt]he ['\"](?P<missing_variable>{VARIABLE_PATTERN})['\"] variable is not set",
         r"superuser (?P<missing_variable>password) is not specified",
     ),
     _class(
@@ -112,26 +112,26 @@ LOG_CLASSES: tuple[LogClass, ...] = (
         "could not translate host name|getaddrinfo|failed to resolve|nameresolutionerror|name or service not known|"
         "temporary failure in name resolution|no such host|unknownhostexception|host not found in upstream|"
         "nodename nor servname",
-        rf"could not translate host name \"(?P<unresolved_host>{NAME})\"",
-        rf"getaddrinfo (?:EAI_AGAIN|ENOTFOUND) (?P<unresolved_host>{NAME})",
-        rf"failed to resolve '(?P<unresolved_host>{NAME})'",
-        rf"lookup (?P<unresolved_host>{NAME})(?: on \S{{1,60}})?: (?:no such host|server misbehaving)",
-        rf"unknownhostexception: (?P<unresolved_host>{NAME})",
-        rf"host not found in upstream \"(?P<unresolved_host>{NAME})(?::\d{{1,5}})?\"",
-        rf"error -\d{{1,2}} connecting to (?P<unresolved_host>{NAME}):\d{{1,5}}\b",
-        rf"host='(?P<unresolved_host>{NAME})'.{{0,200}}(?:name resolution|name or service)",
+        rf"could not translate host name \"(?P<unresolved_host>{NAME_PATTERN})\"",
+        rf"getaddrinfo (?:EAI_AGAIN|ENOTFOUND) (?P<unresolved_host>{NAME_PATTERN})",
+        rf"failed to resolve '(?P<unresolved_host>{NAME_PATTERN})'",
+        rf"lookup (?P<unresolved_host>{NAME_PATTERN})(?: on \S{{1,60}})?: (?:no such host|server misbehaving)",
+        rf"unknownhostexception: (?P<unresolved_host>{NAME_PATTERN})",
+        rf"host not found in upstream \"(?P<unresolved_host>{NAME_PATTERN})(?::\d{{1,5}})?\"",
+        rf"error -\d{{1,2}} connecting to (?P<unresolved_host>{NAME_PATTERN}):\d{{1,5}}\b",
+        rf"host='(?P<unresolved_host>{NAME_PATTERN})'.{{0,200}}(?:name resolution|name or service)",
         r"getaddrinfo|name or service not known|name resolution|no such host|nodename nor servname|nameresolution",
     ),
     _class(
         "connection_refused",
         "connection refused|econnrefused",
-        rf"to server at \"(?P<refused_host>{NAME})\"(?: \([^)]{{0,60}}\))?, port (?P<refused_port>\d{{1,5}})",
+        rf"to server at \"(?P<refused_host>{NAME_PATTERN})\"(?: \([^)]{{0,60}}\))?, port (?P<refused_port>\d{{1,5}})",
         r"econnrefused (?P<refused_host>[0-9a-z_.:-]{1,60}):(?P<refused_port>\d{1,5})",
-        rf"error 111 connecting to (?P<refused_host>{NAME}):(?P<refused_port>\d{{1,5}})",
+        rf"error 111 connecting to (?P<refused_host>{NAME_PATTERN}):(?P<refused_port>\d{{1,5}})",
         r"dial tcp (?P<refused_host>[0-9a-z_.\[\]:-]{1,60}):(?P<refused_port>\d{1,5})",
-        rf"upstream: \"[a-z]{{2,8}}://(?P<refused_host>{NAME}):(?P<refused_port>\d{{1,5}})",
-        rf"host='(?P<refused_host>{NAME})', port=(?P<refused_port>\d{{1,5}})",
-        rf"connect(?:ing)? to [a-z]{{2,10}}://(?:[^@\s/]{{0,60}}@)?(?P<refused_host>{NAME}):(?P<refused_port>\d{{1,5}})",
+        rf"upstream: \"[a-z]{{2,8}}://(?P<refused_host>{NAME_PATTERN}):(?P<refused_port>\d{{1,5}})",
+        rf"host='(?P<refused_host>{NAME_PATTERN})', port=(?P<refused_port>\d{{1,5}})",
+        rf"connect(?:ing)? to [a-z]{{2,10}}://(?:[^@\s/]{{0,60}}@)?(?P<refused_host>{NAME_PATTERN}):(?P<refused_port>\d{{1,5}})",
         r"connection refused|econnrefused",
     ),
     _class(
@@ -154,8 +154,8 @@ LOG_CLASSES: tuple[LogClass, ...] = (
     _class(
         "connection_timed_out",
         "timed out|etimedout|timeout expired",
-        rf"connection to server at \"(?P<timed_out_host>{NAME})\".{{0,100}}(?:timed out|timeout expired)",
-        rf"host='(?P<timed_out_host>{NAME})'.{{0,200}}timed out",
+        rf"connection to server at \"(?P<timed_out_host>{NAME_PATTERN})\".{{0,100}}(?:timed out|timeout expired)",
+        rf"host='(?P<timed_out_host>{NAME_PATTERN})'.{{0,200}}timed out",
         r"(?:connection|connect|upstream|operation) (?:\(?to [^)\n]{1,60}\)? )?timed out|etimedout|timeout expired",
     ),
     _class(
@@ -211,7 +211,7 @@ LOG_CLASSES: tuple[LogClass, ...] = (
 )
 
 
-def find_classes(lines: Iterable[str]) -> list[Finding]:
+def find_log_classes(lines: Iterable[str]) -> list[LogFinding]:
     """Return the error classes in these lines, most specific first, each with its last line and values.
 
     Takes time linear in the size of the input, whatever its content.
@@ -231,7 +231,7 @@ def find_classes(lines: Iterable[str]) -> list[Finding]:
                 counts[known.name] = counts.get(known.name, 0) + 1
                 fields.setdefault(known.name, {}).update(read)
     return [
-        Finding(
+        LogFinding(
             name=known.name,
             line=looked_at[last[known.name]],
             at=last[known.name],

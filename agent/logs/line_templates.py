@@ -24,7 +24,7 @@ _CHANGING = re.compile(
 )
 
 
-def template(line: str) -> str:
+def line_template(line: str) -> str:
     """Return the line with single spaces and times, addresses, ids and numbers as `<time>`, `<ip>`, `<id>`, `<n>`."""
     masked = _CHANGING.sub(_mask, " ".join(line[:LINE_LIMIT].split()))
     return masked if len(line) <= LINE_LIMIT else masked + "…"
@@ -36,7 +36,7 @@ def count_templates(lines: Iterable[str]) -> list[tuple[str, int]]:
     for number, line in enumerate(lines):
         if number >= LINES_LIMIT:
             break
-        found = template(line)
+        found = line_template(line)
         if found and (found in counts or len(counts) < TEMPLATES_LIMIT):
             counts[found] += 1
     return counts.most_common()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.logs.line_templates import template
+from agent.logs.line_templates import line_template
 
 LINES_LIMIT = 5_000
 LINE_LIMIT = 1_000
@@ -31,7 +31,7 @@ ProgramLanguage = Literal["python", "node", "java", "go"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trace:
+class StackTrace:
     """A stack trace."""
 
     language: ProgramLanguage
@@ -47,7 +47,7 @@ class Trace:
     """Equal for the same place and kind of error, whatever its values: 12 hexadecimal digits."""
 
 
-def last_trace(lines: Sequence[str]) -> Trace | None:
+def last_stack_trace(lines: Sequence[str]) -> StackTrace | None:
     """Return the last stack trace in these lines, or None."""
     cut = [line[:LINE_LIMIT].rstrip() for line in lines[-LINES_LIMIT:]]
     for index in range(len(cut) - 1, -1, -1):
@@ -65,7 +65,7 @@ def last_trace(lines: Sequence[str]) -> Trace | None:
     return None
 
 
-def _python(lines: Sequence[str], head: int, indent: int) -> Trace | None:
+def _python(lines: Sequence[str], head: int, indent: int) -> StackTrace | None:
     """Read a trace from its head line: frames are indented further, the error is the first line that is not."""
     frames: list[str] = []
     for at, line in enumerate(lines[head + 1 : head + 1 + 4 * FRAMES_LIMIT], head + 1):
@@ -79,7 +79,7 @@ def _python(lines: Sequence[str], head: int, indent: int) -> Trace | None:
     return None
 
 
-def _at(lines: Sequence[str], first: int) -> Trace | None:
+def _at(lines: Sequence[str], first: int) -> StackTrace | None:
     """Read a trace from its first `at …` line: the error is in a line before; Java's last cause counts."""
     frames = [found["name"] for line in lines[first : first + FRAMES_LIMIT] if (found := _AT_FRAME.match(line))]
     language: ProgramLanguage = (
@@ -93,7 +93,7 @@ def _at(lines: Sequence[str], first: int) -> Trace | None:
     return None
 
 
-def _go(lines: Sequence[str], head: int) -> Trace | None:
+def _go(lines: Sequence[str], head: int) -> StackTrace | None:
     after = lines[head + 1 : head + 1 + FRAMES_LIMIT]
     if not any(line.startswith("goroutine ") for line in after[:6]):
         return None
@@ -101,10 +101,10 @@ def _go(lines: Sequence[str], head: int) -> Trace | None:
     return _trace("go", "panic", lines[head], head, frames)
 
 
-def _trace(language: ProgramLanguage, exception: str, line: str, at: int, frames: Sequence[str]) -> Trace:
+def _trace(language: ProgramLanguage, exception: str, line: str, at: int, frames: Sequence[str]) -> StackTrace:
     short = exception.rpartition(".")[2]
-    place = "\n".join([language, short, *frames[:FRAMES_LIMIT], "" if frames else template(line)])
-    return Trace(
+    place = "\n".join([language, short, *frames[:FRAMES_LIMIT], "" if frames else line_template(line)])
+    return StackTrace(
         language=language,
         exception=short,
         line=line.strip(),

@@ -12,43 +12,31 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from agent.incident.evidence.incident_context import FIXED_ROOTS
-from agent.incident.evidence.known_evidence import HOST_NAMES, INCIDENT_NAMES, VOCABULARY, known_evidence
+from agent.incident.evidence.known_evidence import HOST_NAMES, INCIDENT_NAMES, KNOWN_VALUES, known_evidence
 from agent.runbooks.conditions import Condition, compile_condition
-from agent.runbooks.runbook import (
-    Clauses,
-    Escalation,
-    EscalationTrigger,
-    GatherStep,
-    Remark,
-    Runbook,
-    Scope,
-    Sentence,
-    Solution,
-    Trigger,
-    Verify,
-)
-from agent.runbooks.step_checker import StepCheck
-from agent.runbooks.templates import is_name, references
-from agent.runbooks.yaml_positions import Mistake, Mistakes, YamlSpot, read_marked
+from agent.runbooks.runbook import (ConditionList, EscalationRule, EscalationTrigger, GatherStep, DiagnosisRemark, Runbook, RunbookScope, BilingualSentence, Solution, RunbookTrigger, RepairConditions,)
+from agent.runbooks.step_checker import StepChecker
+from agent.runbooks.templates import is_fact_name, template_references
+from agent.runbooks.yaml_positions import Mistake, Mistakes, YamlSpot, read_yaml_file
 from core.actions.catalog import Catalog, Risk
 from core.errors import RunbookError, closest
 from core.incidents.alert_kinds import AlertKind
 
-WORD = re.compile(r"[a-z][a-z0-9_]{0,40}")
+WORD_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,40}")
 DEFAULT_CONFIDENCE = 0.9
 DEFAULT_THRESHOLD = 0.6
 
 
-def check_file(path: Path, shown_path: str, catalog: Catalog) -> tuple[Runbook | None, list[Mistake]]:
+def check_runbook_file(path: Path, shown_path: str, catalog: Catalog) -> tuple[Runbook | None, list[Mistake]]:
     """Return the runbook of a file, or None with all its mistakes."""
-    root, content, mistakes = read_marked(path, shown_path)
+    root, content, mistakes = read_yaml_file(path, shown_path)
     runbook = _Check(catalog, mistakes).runbook(path.stem, root, content) if root else None
-    if root and not WORD.fullmatch(path.stem):
+    if root and not WORD_PATTERN.fullmatch(path.stem):
         mistakes.add(1, f"the file's name {path.name!r} must be small letters, digits and _: it is the runbook's id")
     return (None, sorted(mistakes.found)) if mistakes.found else (runbook, [])
 
 
-class Names:
+class FactNames:
     """Fact names allowed at a place of the file, and the complaints about other names."""
 
     def __init__(self, gather_ids: Collection[str] = ()) -> None:
@@ -74,21 +62,21 @@ class Names:
 
     def check_templates(self, spot: YamlSpot, value: JsonValue) -> None:
         """Complain about every `${…}` in a value that names nothing."""
-        for reference in references(value):
-            problem = self.problem(reference) if is_name(reference) else f"'${{{reference}}}' isn't a name"
+        for reference in template_references(value):
+            problem = self.problem(reference) if is_fact_name(reference) else f"'${{{reference}}}' isn't a name"
             if problem:
                 spot.wrong(
-                    f"{problem}" if is_name(reference) else f"{problem}; write ${{evidence.<name>}} and the like"
+                    f"{problem}" if is_fact_name(reference) else f"{problem}; write ${{evidence.<name>}} and the like"
                 )
         for text in _texts(value):
-            if text.count("${") != len(list(references(text))):
+            if text.count("${") != len(list(template_references(text))):
                 spot.wrong("a '${' is not closed with '}'")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Explanation:
-    says: Sentence
-    also: tuple[Remark, ...]
+    says: BilingualSentence
+    also: tuple[DiagnosisRemark, ...]
     culprit: str
     llm_prompt: str
 
@@ -104,15 +92,15 @@ class _Check:
             required=("name", "trigger", "when", "cause", "diagnosis"),
             optional=("confidence", "context_gathering", "solutions", "forbidden", "escalation"),
         )
-        base = Names()
+        base = FactNames()
         gathering = self._gathering(keys.get("context_gathering"), base)
-        names = Names([step.id for step in gathering])
+        names = FactNames([step.id for step in gathering])
         diagnosis = self._diagnosis(keys.get("diagnosis"), names)
         forbidden = self._forbidden(keys.get("forbidden"))
         confidence = keys.get("confidence")
         return Runbook(
             id=runbook_id,
-            name=sentence(keys.get("name"), "name"),
+            name=read_sentence(keys.get("name"), "name"),
             trigger=self._trigger(keys.get("trigger")),
             when=self._when(keys.get("when"), base),
             cause=self._cause(keys.get("cause")),
@@ -131,29 +119,29 @@ class _Check:
             path=self._mistakes.path,
         )
 
-    def _trigger(self, spot: YamlSpot | None) -> Trigger:
+    def _trigger(self, spot: YamlSpot | None) -> RunbookTrigger:
         keys = spot.keys("trigger", required=("event",), optional=("scope",)) if spot else {}
         event, scope = keys.get("event"), keys.get("scope")
         places = [] if event is None else event.items("event") if event.is_sequence else [event]
         kinds = {kind.value: kind for kind in AlertKind}
         words = [place.choice("event", kinds) for place in places]
-        word = scope.choice("scope", [one.value for one in Scope]) if scope else None
-        return Trigger(events=tuple(kinds[one] for one in words if one), scope=Scope(word) if word else Scope.ANY)
+        word = scope.choice("scope", [one.value for one in RunbookScope]) if scope else None
+        return RunbookTrigger(events=tuple(kinds[one] for one in words if one), scope=RunbookScope(word) if word else RunbookScope.ANY)
 
-    def _when(self, spot: YamlSpot | None, names: Names) -> Clauses:
+    def _when(self, spot: YamlSpot | None, names: FactNames) -> ConditionList:
         if spot and spot.is_sequence and not spot.items("when"):
             spot.wrong("'when' is empty, so it would match every alert of its kind; write at least one condition")
-        return clauses(spot, "when", names)
+        return read_clauses(spot, "when", names)
 
     def _cause(self, spot: YamlSpot | None) -> str:
         word = spot.text("cause") if spot else ""
-        if spot and word and not WORD.fullmatch(word):
+        if spot and word and not WORD_PATTERN.fullmatch(word):
             spot.wrong(f"cause must be one word of small letters, digits and _, not {word!r}")
         return word
 
-    def _gathering(self, spot: YamlSpot | None, names: Names) -> tuple[GatherStep, ...]:
+    def _gathering(self, spot: YamlSpot | None, names: FactNames) -> tuple[GatherStep, ...]:
         found: dict[str, GatherStep] = {}
-        check = StepCheck(self._catalog, names)
+        check = StepChecker(self._catalog, names)
         for item in spot.items("context_gathering") if spot else []:
             keys = item.keys("a gathering step", required=("id", "action"), optional=("params",))
             step_id = self._id(keys.get("id"), found, "gathering step")
@@ -170,40 +158,40 @@ class _Check:
 
     def _id(self, spot: YamlSpot | None, taken: Collection[str], what: str) -> str:
         step_id = spot.text("id") if spot else ""
-        if spot and step_id and not WORD.fullmatch(step_id):
+        if spot and step_id and not WORD_PATTERN.fullmatch(step_id):
             spot.wrong(f"an id must be small letters, digits and _, not {step_id!r}")
         if spot and step_id in taken:
             spot.wrong(f"the id {step_id!r} appears twice; each {what} needs its own")
         return step_id
 
-    def _diagnosis(self, spot: YamlSpot | None, names: Names) -> _Explanation:
+    def _diagnosis(self, spot: YamlSpot | None, names: FactNames) -> _Explanation:
         keys = spot.keys("diagnosis", required=("says",), optional=("also", "llm_prompt", "culprit")) if spot else {}
         culprit, prompt, also = (keys.get(one) for one in ("culprit", "llm_prompt", "also"))
         if culprit:
             names.check_templates(culprit, culprit.plain())
         return _Explanation(
-            says=sentence(keys.get("says"), "says", names),
+            says=read_sentence(keys.get("says"), "says", names),
             also=tuple(self._remark(item, names) for item in also.items("also")) if also else (),
             culprit=culprit.text("culprit") if culprit else "${incident.target}",
             llm_prompt=prompt.text("llm_prompt") if prompt else "",
         )
 
-    def _remark(self, spot: YamlSpot, names: Names) -> Remark:
+    def _remark(self, spot: YamlSpot, names: FactNames) -> DiagnosisRemark:
         keys = spot.keys("a sentence of 'also'", required=("when", "says"))
-        return Remark(when=clauses(keys.get("when"), "when", names), says=sentence(keys.get("says"), "says", names))
+        return DiagnosisRemark(when=read_clauses(keys.get("when"), "when", names), says=read_sentence(keys.get("says"), "says", names))
 
     def _forbidden(self, spot: YamlSpot | None) -> frozenset[str]:
         found = [item.text("forbidden") for item in spot.items("forbidden")] if spot else []
         return frozenset(found)
 
-    def _solutions(self, spot: YamlSpot | None, names: Names, forbidden: frozenset[str]) -> tuple[Solution, ...]:
+    def _solutions(self, spot: YamlSpot | None, names: FactNames, forbidden: frozenset[str]) -> tuple[Solution, ...]:
         return tuple(self._solution(item, names, forbidden) for item in spot.items("solutions")) if spot else ()
 
-    def _solution(self, spot: YamlSpot, names: Names, forbidden: frozenset[str]) -> Solution:
+    def _solution(self, spot: YamlSpot, names: FactNames, forbidden: frozenset[str]) -> Solution:
         keys = spot.keys(
             "a solution", required=("name", "actions"), optional=("confidence_threshold", "conditions", "verify")
         )
-        check = StepCheck(self._catalog, names, forbidden)
+        check = StepChecker(self._catalog, names, forbidden)
         threshold = keys.get("confidence_threshold")
         steps = []
         places: dict[str, YamlSpot] = {}
@@ -215,37 +203,37 @@ class _Check:
             keys["actions"].wrong("a solution needs at least one action")
         _check_needs({step.id: step.needs for step in steps}, places)
         return Solution(
-            name=sentence(keys.get("name"), "name"),
+            name=read_sentence(keys.get("name"), "name"),
             confidence_threshold=threshold.number("confidence_threshold", least=0, most=1, default=1)
             if threshold
             else DEFAULT_THRESHOLD,
-            conditions=clauses(keys.get("conditions"), "conditions", names),
+            conditions=read_clauses(keys.get("conditions"), "conditions", names),
             steps=tuple(steps),
             verify=self._verify(keys.get("verify"), names),
         )
 
-    def _verify(self, spot: YamlSpot | None, names: Names) -> Verify:
+    def _verify(self, spot: YamlSpot | None, names: FactNames) -> RepairConditions:
         keys = spot.keys("verify", optional=("window_s", "containers")) if spot else {}
         window, containers = keys.get("window_s"), keys.get("containers")
         if containers:
             names.check_templates(containers, containers.plain())
-        return Verify(
+        return RepairConditions(
             window_s=window.number("window_s", least=1, most=3600, default=1) if window else None,
             containers=tuple(item.text("containers") for item in containers.items("containers")) if containers else (),
         )
 
-    def _escalation(self, spot: YamlSpot | None) -> Escalation:
+    def _escalation(self, spot: YamlSpot | None) -> EscalationRule:
         keys = spot.keys("escalation", optional=("triggers", "confidence_below")) if spot else {}
         triggers, below = keys.get("triggers"), keys.get("confidence_below")
         known = [one.value for one in EscalationTrigger]
         words = [item.choice("an escalation trigger", known) for item in triggers.items("triggers")] if triggers else []
-        return Escalation(
-            triggers=tuple(EscalationTrigger(one) for one in words if one) if triggers else Escalation().triggers,
+        return EscalationRule(
+            triggers=tuple(EscalationTrigger(one) for one in words if one) if triggers else EscalationRule().triggers,
             confidence_below=below.number("confidence_below", least=0, most=1, default=0) if below else 0.0,
         )
 
 
-def sentence(spot: YamlSpot | None, what: str, names: Names | None = None) -> Sentence:
+def read_sentence(spot: YamlSpot | None, what: str, names: FactNames | None = None) -> BilingualSentence:
     """Read a sentence in both languages; without `names` it may hold no `${…}`."""
     keys = spot.keys(f"{what!r} (English and Spanish)", required=("en", "es")) if spot else {}
     found = {language: place.text(f"{what}.{language}") for language, place in keys.items()}
@@ -254,26 +242,26 @@ def sentence(spot: YamlSpot | None, what: str, names: Names | None = None) -> Se
             names.check_templates(place, place.plain())
         elif "${" in found[language]:
             place.wrong(f"{what!r} is fixed text: it may not hold ${{…}}")
-    return Sentence(en=found.get("en", ""), es=found.get("es", ""))
+    return BilingualSentence(en=found.get("en", ""), es=found.get("es", ""))
 
 
-def clauses(spot: YamlSpot | None, what: str, names: Names) -> Clauses:
+def read_clauses(spot: YamlSpot | None, what: str, names: FactNames) -> ConditionList:
     """Read a list of conditions, which may hold `any:` and `all:`."""
-    members: list[Condition | Clauses] = []
+    members: list[Condition | ConditionList] = []
     for item in spot.items(what) if spot else []:
         if not item.is_mapping:
             found = _condition(item, what, names)
             members.extend([found] if found else [])
             continue
         for word, place in item.keys(f"a group in {what!r}", optional=("any", "all")).items():
-            inner = clauses(place, word, names)
+            inner = read_clauses(place, word, names)
             if not inner.members:
                 place.wrong(f"{word!r} is empty")
-            members.append(Clauses(members=inner.members, is_any=word == "any"))
-    return Clauses(members=tuple(members))
+            members.append(ConditionList(members=inner.members, is_any=word == "any"))
+    return ConditionList(members=tuple(members))
 
 
-def _condition(spot: YamlSpot, what: str, names: Names) -> Condition | None:
+def _condition(spot: YamlSpot, what: str, names: FactNames) -> Condition | None:
     source = spot.text(f"a condition in {what!r}")
     if not source:
         return None
@@ -288,7 +276,7 @@ def _condition(spot: YamlSpot, what: str, names: Names) -> Condition | None:
             spot.wrong(problem)
     for path, word in sorted(condition.compared):
         name = ".".join(path)
-        known = VOCABULARY.get(name)
+        known = KNOWN_VALUES.get(name)
         if known is not None and word not in known:
             spot.wrong(f"{name!r} is never {word!r}{_hint(word, known)}")
     return condition

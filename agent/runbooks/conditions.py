@@ -22,11 +22,11 @@ from pydantic import JsonValue
 
 from core.errors import RunbookError, closest
 
-ValuePath = tuple[str, ...]
+FactPath = tuple[str, ...]
 """A name in its parts: `evidence.exit_code` is `("evidence", "exit_code")`."""
-Lookup = Callable[[ValuePath], JsonValue]
+FactLookup = Callable[[FactPath], JsonValue]
 """Returns the fact of a name, or None."""
-Evaluate = Callable[[Lookup], JsonValue]
+Evaluation = Callable[[FactLookup], JsonValue]
 
 SOURCE_LIMIT = 500
 NODE_LIMIT = 100
@@ -68,12 +68,12 @@ class Condition:
     """One compiled condition."""
 
     source: str
-    names: frozenset[ValuePath]
-    compared: frozenset[tuple[ValuePath, str]]
+    names: frozenset[FactPath]
+    compared: frozenset[tuple[FactPath, str]]
     """Facts and the words they are compared with: `evidence.a == 'kill'` gives (("evidence", "a"), "kill")."""
-    evaluate: Evaluate
+    evaluate: Evaluation
 
-    def holds(self, lookup: Lookup) -> bool:
+    def holds(self, lookup: FactLookup) -> bool:
         """Return whether it is true for these facts; never raises."""
         return bool(self.evaluate(lookup))
 
@@ -111,10 +111,10 @@ class _Compiler:
     def __init__(self, source: str, roots: Collection[str]) -> None:
         self._source = source
         self._roots = roots
-        self.names: set[ValuePath] = set()
-        self.compared: set[tuple[ValuePath, str]] = set()
+        self.names: set[FactPath] = set()
+        self.compared: set[tuple[FactPath, str]] = set()
 
-    def compile(self, node: ast.expr, depth: int) -> Evaluate:
+    def compile(self, node: ast.expr, depth: int) -> Evaluation:
         if depth > DEPTH_LIMIT:
             raise RunbookError(f"the condition {self._source!r} is nested too deeply: split it into several clauses")
         evaluate = self._operation(node, depth) or self._value(node, depth)
@@ -125,7 +125,7 @@ class _Compiler:
             )
         return evaluate
 
-    def _operation(self, node: ast.expr, depth: int) -> Evaluate | None:
+    def _operation(self, node: ast.expr, depth: int) -> Evaluation | None:
         match node:
             case ast.BoolOp(op=op, values=values):
                 parts = [self.compile(value, depth + 1) for value in values]
@@ -141,7 +141,7 @@ class _Compiler:
                 return self._compare(node, depth)
         return None
 
-    def _value(self, node: ast.expr, depth: int) -> Evaluate | None:
+    def _value(self, node: ast.expr, depth: int) -> Evaluation | None:
         match node:
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self._call(name, args, depth)
@@ -155,7 +155,7 @@ class _Compiler:
                 return self._name(node)
         return None
 
-    def _name(self, node: ast.Attribute | ast.Name) -> Evaluate:
+    def _name(self, node: ast.Attribute | ast.Name) -> Evaluation:
         full = (node.id,) if isinstance(node, ast.Name) else next(iter(_path(node)), None)
         if full is None:
             raise RunbookError(f"the condition {self._source!r} reads an attribute of something that isn't a name")
@@ -166,14 +166,14 @@ class _Compiler:
         self.names.add(full)
         return lambda lookup: lookup(full)
 
-    def _compare(self, node: ast.Compare, depth: int) -> Evaluate:
+    def _compare(self, node: ast.Compare, depth: int) -> Evaluation:
         sides = [node.left, *node.comparators]
         links = [
             self._link(left, op, right, depth) for left, op, right in zip(sides, node.ops, sides[1:], strict=False)
         ]
         return links[0] if len(links) == 1 else _all(links)
 
-    def _link(self, left: ast.expr, op: ast.cmpop, right: ast.expr, depth: int) -> Evaluate:
+    def _link(self, left: ast.expr, op: ast.cmpop, right: ast.expr, depth: int) -> Evaluation:
         is_none = isinstance(right, ast.Constant) and right.value is None
         first = self.compile(left, depth + 1)
         if is_none and isinstance(op, ast.Is | ast.IsNot):
@@ -191,12 +191,12 @@ class _Compiler:
             return _equality(first, second, wanted=isinstance(op, ast.Eq))
         return _ordering(_ORDER[type(op)], first, second)
 
-    def _call(self, name: str, args: list[ast.expr], depth: int) -> Evaluate:
+    def _call(self, name: str, args: list[ast.expr], depth: int) -> Evaluation:
         if name == "matches" and len(args) == 2:
             pattern = args[1]
             if not (isinstance(pattern, ast.Constant) and isinstance(pattern.value, str)):
                 raise RunbookError(f"in {self._source!r} the pattern of 'matches' must be written out in quotes")
-            return _matches(self.compile(args[0], depth + 1), safe_pattern(pattern.value))
+            return _matches(self.compile(args[0], depth + 1), compile_safe_pattern(pattern.value))
         if name in ("len", "lower") and len(args) == 1:
             return _FUNCTIONS[name](self.compile(args[0], depth + 1))
         known = ("len", "lower", "matches")
@@ -205,7 +205,7 @@ class _Compiler:
             raise RunbookError(f"in {self._source!r} {name!r} takes {takes}")
         raise RunbookError(f"there is no function {name!r}{_did_you_mean(name, known)}")
 
-    def _literals(self, elements: Iterable[ast.expr]) -> Evaluate:
+    def _literals(self, elements: Iterable[ast.expr]) -> Evaluation:
         values: list[JsonValue] = []
         for element in elements:
             if not (isinstance(element, ast.Constant) and isinstance(element.value, str | int | float)):
@@ -214,7 +214,7 @@ class _Compiler:
         return _constant(values)
 
 
-def safe_pattern(pattern: str) -> re.Pattern[str]:
+def compile_safe_pattern(pattern: str) -> re.Pattern[str]:
     """Compile a pattern that no text can make slow; raises RunbookError for one that could be."""
     bare = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
     if re.search(r"\)\s*[*+?{]", bare) or re.search(r"\\[1-9]|\(\?[P<=!]", pattern):
@@ -231,7 +231,7 @@ def safe_pattern(pattern: str) -> re.Pattern[str]:
         raise RunbookError(f"the pattern {pattern!r} cannot be read: {error}") from error
 
 
-def _path(node: ast.expr) -> list[ValuePath]:
+def _path(node: ast.expr) -> list[FactPath]:
     """Return the name that the node is, as a list of one, or an empty list."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -251,15 +251,15 @@ def _did_you_mean(name: str, known: Collection[str]) -> str:
     return f"; did you mean {nearest!r}?" if nearest else f"; known are {', '.join(sorted(known))}"
 
 
-def _constant(value: JsonValue) -> Evaluate:
+def _constant(value: JsonValue) -> Evaluation:
     return lambda _: value
 
 
-def _all(parts: list[Evaluate]) -> Evaluate:
+def _all(parts: list[Evaluation]) -> Evaluation:
     return lambda lookup: all(part(lookup) for part in parts)
 
 
-def _any(parts: list[Evaluate]) -> Evaluate:
+def _any(parts: list[Evaluation]) -> Evaluation:
     return lambda lookup: any(part(lookup) for part in parts)
 
 
@@ -267,8 +267,8 @@ def _number(value: JsonValue) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _arithmetic(compute: Callable[[float, float], float], left: Evaluate, right: Evaluate) -> Evaluate:
-    def run(lookup: Lookup) -> JsonValue:
+def _arithmetic(compute: Callable[[float, float], float], left: Evaluation, right: Evaluation) -> Evaluation:
+    def run(lookup: FactLookup) -> JsonValue:
         first, second = _number(left(lookup)), _number(right(lookup))
         if first is None or second is None:
             return None
@@ -280,16 +280,16 @@ def _arithmetic(compute: Callable[[float, float], float], left: Evaluate, right:
     return run
 
 
-def _equality(left: Evaluate, right: Evaluate, *, wanted: bool) -> Evaluate:
-    def run(lookup: Lookup) -> JsonValue:
+def _equality(left: Evaluation, right: Evaluation, *, wanted: bool) -> Evaluation:
+    def run(lookup: FactLookup) -> JsonValue:
         first, second = left(lookup), right(lookup)
         return first is not None and second is not None and (first == second) is wanted
 
     return run
 
 
-def _ordering(compare: Callable[[float | str, float | str], bool], left: Evaluate, right: Evaluate) -> Evaluate:
-    def run(lookup: Lookup) -> JsonValue:
+def _ordering(compare: Callable[[float | str, float | str], bool], left: Evaluation, right: Evaluation) -> Evaluation:
+    def run(lookup: FactLookup) -> JsonValue:
         first, second = left(lookup), right(lookup)
         if isinstance(first, str) and isinstance(second, str):
             return compare(first, second)
@@ -299,8 +299,8 @@ def _ordering(compare: Callable[[float | str, float | str], bool], left: Evaluat
     return run
 
 
-def _membership(left: Evaluate, right: Evaluate, *, wanted: bool) -> Evaluate:
-    def run(lookup: Lookup) -> JsonValue:
+def _membership(left: Evaluation, right: Evaluation, *, wanted: bool) -> Evaluation:
+    def run(lookup: FactLookup) -> JsonValue:
         first, second = left(lookup), right(lookup)
         if isinstance(second, str):
             return isinstance(first, str) and (first in second[:TEXT_LIMIT]) is wanted
@@ -311,8 +311,8 @@ def _membership(left: Evaluate, right: Evaluate, *, wanted: bool) -> Evaluate:
     return run
 
 
-def _matches(inner: Evaluate, pattern: re.Pattern[str]) -> Evaluate:
-    def run(lookup: Lookup) -> JsonValue:
+def _matches(inner: Evaluation, pattern: re.Pattern[str]) -> Evaluation:
+    def run(lookup: FactLookup) -> JsonValue:
         value = inner(lookup)
         texts = [one for one in (value if isinstance(value, list) else [value])[:100] if isinstance(one, str)]
         looked_at = "\n".join(one[:MATCH_LIMIT] for one in texts)[:MATCH_LIMIT]
@@ -321,16 +321,16 @@ def _matches(inner: Evaluate, pattern: re.Pattern[str]) -> Evaluate:
     return run
 
 
-def _len(inner: Evaluate) -> Evaluate:
-    def run(lookup: Lookup) -> JsonValue:
+def _len(inner: Evaluation) -> Evaluation:
+    def run(lookup: FactLookup) -> JsonValue:
         value = inner(lookup)
         return len(value) if isinstance(value, str | list | dict) else None
 
     return run
 
 
-def _lower(inner: Evaluate) -> Evaluate:
-    def run(lookup: Lookup) -> JsonValue:
+def _lower(inner: Evaluation) -> Evaluation:
+    def run(lookup: FactLookup) -> JsonValue:
         value = inner(lookup)
         return value[:TEXT_LIMIT].lower() if isinstance(value, str) else None
 

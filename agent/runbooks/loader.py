@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.runbooks.checker import check_file
+from agent.runbooks.checker import check_runbook_file
 from agent.runbooks.runbook import Runbook, Runbooks
 from agent.runbooks.yaml_positions import Mistake
 from core.actions.catalog import Catalog
@@ -32,7 +32,7 @@ def load_runbooks(shipped_dir: Path, own_dir: Path | None, catalog: Catalog) -> 
             files[path.stem] = (path, _shown(folder, path))
     found: dict[str, Runbook] = {}
     for runbook_id, (path, shown) in sorted(files.items()):
-        runbook, wrong = check_file(path, shown, catalog)
+        runbook, wrong = check_runbook_file(path, shown, catalog)
         mistakes.extend(wrong)
         if runbook is not None:
             found[runbook_id] = runbook

@@ -10,9 +10,9 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from agent.incident.evidence.incident_context import Context
-from agent.runbooks.runbook import Runbook, Sentence, Solution, StepTemplate, UndoStep, Verify
-from agent.runbooks.templates import fill, fill_sentences, missing_in
+from agent.incident.evidence.incident_context import IncidentContext
+from agent.runbooks.runbook import (Runbook, BilingualSentence, Solution, StepTemplate, UndoStep, RepairConditions,)
+from agent.runbooks.templates import fill_template, fill_sentences, missing_references
 from core.actions.calls import Call
 from core.actions.catalog import Catalog, JsonObject
 from core.actions.policy import Actor, ActorKind
@@ -54,7 +54,7 @@ class Plan:
     cause: str
     steps: tuple[PlannedStep, ...]
     """Ordered so that every step comes after those it needs."""
-    verify: Verify = field(default_factory=Verify)
+    verify: RepairConditions = field(default_factory=RepairConditions)
     attempt: int = 1
     hash: str = ""
     """Hash of all the above."""
@@ -95,7 +95,7 @@ class Plan:
             name=Text.from_json(cast("JsonObject", data["name"])),
             cause=str(data["cause"]),
             steps=tuple(_step_from_json(step) for step in cast("list[JsonObject]", data["steps"])),
-            verify=Verify(
+            verify=RepairConditions(
                 window_s=float(cast("float", window)) if window is not None else None,
                 containers=tuple(cast("list[str]", verify["containers"])),
             ),
@@ -109,7 +109,7 @@ class Plan:
         return plan
 
 
-def seal(plan: Plan) -> Plan:
+def seal_plan(plan: Plan) -> Plan:
     """Return the plan with its hash, which completes it."""
     return replace(plan, hash=_hash(plan))
 
@@ -131,7 +131,7 @@ class NoSolution:
 
 
 def choose_solution(
-    runbook: Runbook, context: Context, confidence: float, tried: Collection[int], catalog: Catalog
+    runbook: Runbook, context: IncidentContext, confidence: float, tried: Collection[int], catalog: Catalog
 ) -> ChosenSolution | NoSolution:
     """Return the first solution in the file that is untried, sure enough, possible, and whose conditions hold."""
     skipped: list[Text] = []
@@ -145,7 +145,7 @@ def choose_solution(
 
 
 def _obstacle(
-    runbook: Runbook, solution: Solution, context: Context, confidence: float, catalog: Catalog
+    runbook: Runbook, solution: Solution, context: IncidentContext, confidence: float, catalog: Catalog
 ) -> Text | None:
     if confidence < solution.confidence_threshold:
         return text("plan.unsure", confidence=round(confidence, 2), needed=solution.confidence_threshold)
@@ -157,34 +157,34 @@ def _obstacle(
         problem = catalog.get(step.action).unavailable()
         if problem is not None:
             return text("door.unavailable", system=step.action.split(".")[0], problem=problem)
-        gaps = missing_in(cast("JsonValue", step.params), context.lookup)
+        gaps = missing_references(cast("JsonValue", step.params), context.lookup)
         if gaps:
             return text("plan.missing", names=", ".join(gaps))
     return None
 
 
-def render_plan(runbook: Runbook, index: int, context: Context, *, attempt: int, catalog: Catalog) -> Plan:
+def render_plan(runbook: Runbook, index: int, context: IncidentContext, *, attempt: int, catalog: Catalog) -> Plan:
     """Render a runbook's solution into a plan: every `${…}` filled, every parameter checked by its action.
 
     Raises RunbookError naming the step and the fact or parameter that does not fit.
     """
     solution = runbook.solutions[index]
     verify = solution.verify
-    containers = [name for one in verify.containers for name in _listed(fill(one, context.lookup))]
+    containers = [name for one in verify.containers for name in _listed(fill_template(one, context.lookup))]
     plan = Plan(
         source=runbook.id,
         source_hash=runbook.hash,
         solution=index,
         name=_filled(solution.name, context),
         cause=runbook.cause,
-        steps=tuple(_render(runbook, step, context, catalog) for step in in_order(solution.steps)),
-        verify=Verify(window_s=verify.window_s, containers=tuple(dict.fromkeys(containers))),
+        steps=tuple(_render(runbook, step, context, catalog) for step in steps_in_order(solution.steps)),
+        verify=RepairConditions(window_s=verify.window_s, containers=tuple(dict.fromkeys(containers))),
         attempt=attempt,
     )
-    return seal(plan)
+    return seal_plan(plan)
 
 
-def in_order(steps: tuple[StepTemplate, ...]) -> list[StepTemplate]:
+def steps_in_order(steps: tuple[StepTemplate, ...]) -> list[StepTemplate]:
     """Return the steps, each after those it needs, otherwise as written; the loader has refused circles."""
     placed: list[StepTemplate] = []
     waiting = list(steps)
@@ -198,7 +198,7 @@ def in_order(steps: tuple[StepTemplate, ...]) -> list[StepTemplate]:
 
 def plan_calls(plan: Plan, incident: Incident, actor: Actor | None = None) -> list[Call]:
     """Return the calls of a plan, in order; with fixed keys, so that submitting twice is harmless."""
-    keys = {step.id: call_key(plan, incident, step.id) for step in plan.steps}
+    keys = {step.id: plan_call_key(plan, incident, step.id) for step in plan.steps}
     return [
         Call(
             key=keys[step.id],
@@ -218,12 +218,12 @@ def plan_calls(plan: Plan, incident: Incident, actor: Actor | None = None) -> li
     ]
 
 
-def call_key(plan: Plan, incident: Incident, step_id: str) -> str:
+def plan_call_key(plan: Plan, incident: Incident, step_id: str) -> str:
     """Return the key of a step's call: `inc-7:1a2b3c4d:restart`."""
     return f"{incident.key}:{plan.hash[:HASH_IN_KEY]}:{step_id}"
 
 
-def _render(runbook: Runbook, step: StepTemplate, context: Context, catalog: Catalog) -> PlannedStep:
+def _render(runbook: Runbook, step: StepTemplate, context: IncidentContext, catalog: Catalog) -> PlannedStep:
     params = _params(runbook, step.id, step.action, step.params, context, catalog)
     undo = step.undo and UndoStep(
         action=step.undo.action,
@@ -233,7 +233,7 @@ def _render(runbook: Runbook, step: StepTemplate, context: Context, catalog: Cat
         id=step.id,
         action=step.action,
         params=params,
-        says=_filled(step.says, context) if step.says else action_says(step.action, params, context.names()),
+        says=_filled(step.says, context) if step.says else describe_step(step.action, params, context.names()),
         needs=step.needs,
         retries=step.retries,
         wait_s=step.wait_s,
@@ -244,12 +244,12 @@ def _render(runbook: Runbook, step: StepTemplate, context: Context, catalog: Cat
 
 
 def _params(
-    runbook: Runbook, step_id: str, action: str, template: JsonObject, context: Context, catalog: Catalog
+    runbook: Runbook, step_id: str, action: str, template: JsonObject, context: IncidentContext, catalog: Catalog
 ) -> JsonObject:
-    gaps = missing_in(cast("JsonValue", template), context.lookup)
+    gaps = missing_references(cast("JsonValue", template), context.lookup)
     if gaps:
         raise RunbookError(f"{runbook.path}: step {step_id!r} needs {', '.join(gaps)}, which is not known here")
-    params = cast("JsonObject", fill(cast("JsonValue", template), context.lookup))
+    params = cast("JsonObject", fill_template(cast("JsonValue", template), context.lookup))
     try:
         catalog.get(action).parse(params)
     except InvalidParams as error:
@@ -262,15 +262,15 @@ def _listed(value: JsonValue) -> list[str]:
     return [str(one) for one in members if one]
 
 
-def _filled(sentence: Sentence, context: Context) -> Text:
+def _filled(sentence: BilingualSentence, context: IncidentContext) -> Text:
     return bilingual(fill_sentences(sentence.en, context.lookup), fill_sentences(sentence.es, context.lookup))
 
 
-def _bilingual(sentence: Sentence) -> Text:
+def _bilingual(sentence: BilingualSentence) -> Text:
     return bilingual(sentence.en, sentence.es)
 
 
-def action_says(action: str, params: JsonObject, names: Mapping[str, str]) -> Text:
+def describe_step(action: str, params: JsonObject, names: Mapping[str, str]) -> Text:
     """Describe a step in its action's words; `names` holds the display names of containers by `host/name`."""
     values = {name: value for name, value in params.items() if isinstance(value, str | int | float)}
     container = values.get("container")

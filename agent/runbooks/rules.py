@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.incident.evidence.incident_context import Context
-from agent.runbooks.runbook import EscalationTrigger, Runbook, Runbooks, Scope, Sentence
-from agent.runbooks.templates import fill, fill_sentences, is_name, path_of, references
+from agent.incident.evidence.incident_context import IncidentContext
+from agent.runbooks.runbook import EscalationTrigger, Runbook, Runbooks, RunbookScope, BilingualSentence
+from agent.runbooks.templates import (fill_template, fill_sentences, is_fact_name, fact_path, template_references,)
 from core.incidents.incident import Decider, Diagnosis
 from core.text import Text, bilingual, text
 
@@ -55,21 +55,21 @@ class RuleDiagnosis:
         return frozenset(name for one in self.matches for name in one.runbook.forbidden)
 
 
-def diagnose(runbooks: Runbooks, context: Context) -> RuleDiagnosis:
+def diagnose_by_rules(runbooks: Runbooks, context: IncidentContext) -> RuleDiagnosis:
     """Match every runbook against the facts; the one with most conditions met explains the incident."""
-    matches = sorted(match(runbooks, context), key=lambda one: (one.rank, one.runbook.id), reverse=True)
+    matches = sorted(matching_runbooks(runbooks, context), key=lambda one: (one.rank, one.runbook.id), reverse=True)
     if not matches:
         return RuleDiagnosis(matches=(), diagnosis=None, why_ask=ModelReason.NONE_FITS)
     best = matches[0]
     rivals = [one for one in matches[1:] if one.rank == best.rank and one.runbook.cause != best.runbook.cause]
     return RuleDiagnosis(
         matches=tuple(matches),
-        diagnosis=explain(best.runbook, context),
+        diagnosis=explain_by_runbook(best.runbook, context),
         why_ask=ModelReason.SEVERAL_FIT if rivals else None,
     )
 
 
-def match(runbooks: Runbooks, context: Context) -> list[RuleMatch]:
+def matching_runbooks(runbooks: Runbooks, context: IncidentContext) -> list[RuleMatch]:
     """Return every runbook whose trigger and conditions match, in the order of their ids."""
     kinds = context.incident.get("kinds") or [context.incident.get("kind")]
     wanted = {str(kind) for kind in kinds} if isinstance(kinds, list) else set()
@@ -83,7 +83,7 @@ def match(runbooks: Runbooks, context: Context) -> list[RuleMatch]:
     return found
 
 
-def explain(runbook: Runbook, context: Context) -> Diagnosis:
+def explain_by_runbook(runbook: Runbook, context: IncidentContext) -> Diagnosis:
     """Return the diagnosis of one runbook: its sentence filled with facts, and the evidence it rests on.
 
     A second call after the runbook's gather steps includes their results.
@@ -93,7 +93,7 @@ def explain(runbook: Runbook, context: Context) -> Diagnosis:
     spanish = " ".join(filter(None, (fill_sentences(one.es, context.lookup) for one in said)))
     says = bilingual(english or runbook.name.en, spanish or runbook.name.es)
     affected = context.fact("affected")
-    culprit = fill(runbook.culprit, context.lookup)
+    culprit = fill_template(runbook.culprit, context.lookup)
     return Diagnosis(
         cause=runbook.cause,
         says=says,
@@ -132,17 +132,17 @@ def escalation_reason(
     return None
 
 
-def _is_in_scope(runbook: Runbook, context: Context) -> bool:
-    return runbook.trigger.scope is Scope.ANY or context.incident.get("stack") is not None
+def _is_in_scope(runbook: Runbook, context: IncidentContext) -> bool:
+    return runbook.trigger.scope is RunbookScope.ANY or context.incident.get("stack") is not None
 
 
-def _rests_on(runbook: Runbook, said: list[Sentence], context: Context) -> tuple[str, ...]:
+def _rests_on(runbook: Runbook, said: list[BilingualSentence], context: IncidentContext) -> tuple[str, ...]:
     """Return the names of existing evidence that its conditions and sentences use."""
     told = [name for one in runbook.also if one.says in said for name in sorted(one.when.names_used())]
-    named = [*sorted(runbook.when.names_used()), *told, *references([*(one.en for one in said), runbook.culprit])]
+    named = [*sorted(runbook.when.names_used()), *told, *template_references([*(one.en for one in said), runbook.culprit])]
     found = [
         name.removeprefix("evidence.")
         for name in named
-        if is_name(name) and not name.startswith(("incident.", "host.")) and context.lookup(path_of(name)) is not None
+        if is_fact_name(name) and not name.startswith(("incident.", "host.")) and context.lookup(fact_path(name)) is not None
     ]
     return tuple(dict.fromkeys(found))

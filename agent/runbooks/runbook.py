@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from agent.runbooks.conditions import Condition, Lookup
+from agent.runbooks.conditions import Condition, FactLookup
 from core.actions.catalog import JsonObject
 from core.incidents.alert_kinds import AlertKind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sentence:
+class BilingualSentence:
     """A sentence in both languages, with `${…}` references where the format allows them."""
 
     en: str
     es: str
 
 
-class Scope(StrEnum):
+class RunbookScope(StrEnum):
     """Kind of containers a runbook is for."""
 
     ANY = "any"
@@ -28,30 +28,30 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trigger:
+class RunbookTrigger:
     """Alerts that make the runbook a candidate."""
 
     events: tuple[AlertKind, ...]
-    scope: Scope = Scope.ANY
+    scope: RunbookScope = RunbookScope.ANY
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clauses:
+class ConditionList:
     """Conditions that must all hold, or of which one must."""
 
-    members: tuple[Condition | Clauses, ...]
+    members: tuple[Condition | ConditionList, ...]
     is_any: bool = False
 
-    def met(self, lookup: Lookup) -> int:
+    def met(self, lookup: FactLookup) -> int:
         """Count the conditions that hold, 0 when the whole does not; an `any` counts once."""
         counts = [
-            member.met(lookup) if isinstance(member, Clauses) else int(member.holds(lookup)) for member in self.members
+            member.met(lookup) if isinstance(member, ConditionList) else int(member.holds(lookup)) for member in self.members
         ]
         if self.is_any:
             return max(counts, default=0)
         return sum(counts) if all(counts) else 0
 
-    def holds(self, lookup: Lookup) -> bool:
+    def holds(self, lookup: FactLookup) -> bool:
         """Return whether the whole holds; an empty list of conditions holds."""
         return not self.members or self.met(lookup) > 0
 
@@ -61,11 +61,11 @@ class Clauses:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remark:
+class DiagnosisRemark:
     """A further sentence of the diagnosis, shown only when its conditions hold."""
 
-    when: Clauses
-    says: Sentence
+    when: ConditionList
+    says: BilingualSentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class StepTemplate:
     id: str
     action: str
     params: JsonObject
-    says: Sentence | None = None
+    says: BilingualSentence | None = None
     needs: tuple[str, ...] = ()
     retries: int = 0
     wait_s: float = 0.0
@@ -105,7 +105,7 @@ class StepTemplate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verify:
+class RepairConditions:
     """Conditions after a solution, besides the quiet detector."""
 
     window_s: float | None = None
@@ -118,11 +118,11 @@ class Verify:
 class Solution:
     """One way to repair the problem, tried in the order of the file."""
 
-    name: Sentence
+    name: BilingualSentence
     confidence_threshold: float
-    conditions: Clauses
+    conditions: ConditionList
     steps: tuple[StepTemplate, ...]
-    verify: Verify = Verify()
+    verify: RepairConditions = RepairConditions()
 
 
 class EscalationTrigger(StrEnum):
@@ -135,7 +135,7 @@ class EscalationTrigger(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Escalation:
+class EscalationRule:
     """Conditions under which a person is paged."""
 
     triggers: tuple[EscalationTrigger, ...] = (EscalationTrigger.ALL_SOLUTIONS_FAILED,)
@@ -148,21 +148,21 @@ class Runbook:
 
     id: str
     """The file's name without its ending; the actor's id of its calls."""
-    name: Sentence
-    trigger: Trigger
-    when: Clauses
+    name: BilingualSentence
+    trigger: RunbookTrigger
+    when: ConditionList
     cause: str
     confidence: float
     """Confidence in the cause when every clause holds, 0–1."""
-    says: Sentence
-    also: tuple[Remark, ...] = ()
+    says: BilingualSentence
+    also: tuple[DiagnosisRemark, ...] = ()
     culprit: str
     """Template of the service that is the root, `stack/service`."""
     llm_prompt: str
     gathering: tuple[GatherStep, ...]
     solutions: tuple[Solution, ...]
     forbidden: frozenset[str]
-    escalation: Escalation
+    escalation: EscalationRule
     hash: str
     """Fingerprint of the file's content."""
     path: str

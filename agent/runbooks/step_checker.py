@@ -7,18 +7,18 @@ from typing import Protocol
 
 from pydantic import JsonValue, ValidationError
 
-from agent.runbooks.runbook import Sentence, StepTemplate, UndoStep
-from agent.runbooks.templates import references
+from agent.runbooks.runbook import BilingualSentence, StepTemplate, UndoStep
+from agent.runbooks.templates import template_references
 from agent.runbooks.yaml_positions import YamlSpot
 from core.actions.catalog import Action, Catalog, JsonObject
 from core.errors import UnknownAction, closest
 
 RETRY_LIMIT = 5
 WAIT_LIMIT_S = 600
-TakeId = Callable[[YamlSpot | None, Collection[str], str], str]
+ReadId = Callable[[YamlSpot | None, Collection[str], str], str]
 
 
-class NameCheck(Protocol):
+class FactNameCheck(Protocol):
     """Checks the names of facts."""
 
     def check_templates(self, spot: YamlSpot, value: JsonValue) -> None:
@@ -26,15 +26,15 @@ class NameCheck(Protocol):
         ...
 
 
-class StepCheck:
+class StepChecker:
     """Reads the steps of one solution (or of gathering) and reports mistakes."""
 
-    def __init__(self, catalog: Catalog, names: NameCheck, forbidden: Collection[str] = ()) -> None:
+    def __init__(self, catalog: Catalog, names: FactNameCheck, forbidden: Collection[str] = ()) -> None:
         self._catalog = catalog
         self._names = names
         self._forbidden = forbidden
 
-    def step(self, spot: YamlSpot, take_id: TakeId, taken: Collection[str]) -> StepTemplate:
+    def step(self, spot: YamlSpot, take_id: ReadId, taken: Collection[str]) -> StepTemplate:
         """Read one step of a solution."""
         keys = spot.keys(
             "an action",
@@ -94,23 +94,23 @@ class StepCheck:
         try:
             action.params.model_validate(raw)
         except ValidationError as error:
-            has_gaps = any(True for _ in references(raw))
+            has_gaps = any(True for _ in template_references(raw))
             for item in error.errors():
                 field = str(item["loc"][0]) if item["loc"] else ""
-                if field in raw and any(True for _ in references(raw[field])):
+                if field in raw and any(True for _ in template_references(raw[field])):
                     continue
                 if not field and has_gaps:
                     continue
                 places.get(field, spot).wrong(_param_problem(action, field, item["type"], item["msg"]))
 
-    def _says(self, spot: YamlSpot | None) -> Sentence | None:
+    def _says(self, spot: YamlSpot | None) -> BilingualSentence | None:
         if spot is None:
             return None
         keys = spot.keys("'says' (English and Spanish)", required=("en", "es"))
         for place in keys.values():
             self._names.check_templates(place, place.plain())
         found = {language: place.text(f"says.{language}") for language, place in keys.items()}
-        return Sentence(en=found.get("en", ""), es=found.get("es", ""))
+        return BilingualSentence(en=found.get("en", ""), es=found.get("es", ""))
 
     def _undo(self, spot: YamlSpot | None) -> tuple[UndoStep | None, bool]:
         if spot is None:

@@ -146,7 +146,7 @@ class YamlSpot:
         return repr(self.node.value) if isinstance(self.node, yaml.ScalarNode) else "pairs or a list"
 
 
-def read_marked(path: Path, shown_path: str) -> tuple[YamlSpot | None, str, Mistakes]:
+def read_yaml_file(path: Path, shown_path: str) -> tuple[YamlSpot | None, str, Mistakes]:
     """Return the root of a YAML file, its text, and the mistakes so far; None as root when it is unreadable."""
     mistakes = Mistakes(shown_path)
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot.arguments.time_spans import span
+from bot.arguments.time_spans import parse_time_span
 
-USUAL_LINES = 25
-MOST_LINES = 2000
+DEFAULT_LOG_LINES = 25
+LOG_LINES_LIMIT = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class LogSelection:
     """Selection of log lines."""
 
     target: str
-    lines: int = USUAL_LINES
+    lines: int = DEFAULT_LOG_LINES
     since: str | None = None
     until: str | None = None
     grep: str | None = None
@@ -41,8 +41,8 @@ def parse_log_selection(words: str) -> LogSelection:
     names: list[str] = []
     for word in head.split():
         if word.isascii() and word.isdigit() and names:
-            wanted = replace(wanted, lines=max(1, min(int(word[:6]), MOST_LINES)))
-        elif span(word) is not None and names:
+            wanted = replace(wanted, lines=max(1, min(int(word[:6]), LOG_LINES_LIMIT)))
+        elif parse_time_span(word) is not None and names:
             wanted = replace(wanted, since=word.lower())
         elif word.startswith("until="):
             wanted = replace(wanted, until=word.removeprefix("until=")[:40])

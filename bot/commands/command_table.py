@@ -26,7 +26,7 @@ class Command:
     answer: CommandFunction
 
 
-FAMILIES = ("basics", "look", "incidents", "act", "quiet", "know")
+COMMAND_FAMILIES = ("basics", "look", "incidents", "act", "quiet", "know")
 """In the order in which help shows them."""
 COMMANDS: dict[str, Command] = {}
 
@@ -37,7 +37,7 @@ def command(
     """Register `async def name(ask) -> CommandReply` as a chat command."""
 
     def enter(answer: CommandFunction) -> CommandFunction:
-        if name in COMMANDS or family not in FAMILIES:
+        if name in COMMANDS or family not in COMMAND_FAMILIES:
             raise ValueError(f"the command {name!r} is there twice, or of the unknown family {family!r}")
         COMMANDS[name] = Command(
             name=name, family=family, role=role, changes=changes, is_listed=is_listed, answer=answer
@@ -47,11 +47,11 @@ def command(
     return enter
 
 
-def listed() -> list[Command]:
+def listed_commands() -> list[Command]:
     """The commands that help and menu show, by family."""
-    return sorted((one for one in COMMANDS.values() if one.is_listed), key=lambda one: FAMILIES.index(one.family))
+    return sorted((one for one in COMMANDS.values() if one.is_listed), key=lambda one: COMMAND_FAMILIES.index(one.family))
 
 
-def nearest(name: str) -> str | None:
+def nearest_command(name: str) -> str | None:
     """The command most like a mistyped one."""
     return closest(name, COMMANDS)

@@ -30,7 +30,7 @@ from core.views.cards import (
 from core.views.deploy_card import ordered_by
 from core.views.platform_lines import age, blind_line, known_of, status_of, title_of, tone_of
 
-FILE = "!file"
+AS_FILE_MARK = "!file"
 SHOWN_LINES = 90
 LOG_LINES = 40
 FILE_LINES = 1000
@@ -42,15 +42,15 @@ _COMPOSES = (ManagedKind.COMPOSE,)
 @command("compose", family="look", role=Role.VIEWER)
 async def compose(ask: CommandContext) -> CommandReply:
     """Show the Compose file, its secrets masked; as a file where it is long."""
-    as_file = ask.words.endswith(FILE)
-    found = which_managed(ask, ask.words.removesuffix(FILE), only=_COMPOSES)
+    as_file = ask.words.endswith(AS_FILE_MARK)
+    found = which_managed(ask, ask.words.removesuffix(AS_FILE_MARK), only=_COMPOSES)
     return found if isinstance(found, Card) else Later(work=lambda: _file(ask, found, as_file=as_file))
 
 
 async def _file(ask: CommandContext, managed: ManagedResource, *, as_file: bool) -> CommandReply:
     result = await look(ask, "dokploy.compose.file", {"stack": managed.name})
     if isinstance(result, Card):
-        return _with_blindness(ask, result)
+        return _with_unreachable_note(ask, result)
     lines = [ask.face.redact(one) for one in lines_of(result.data)]
     if not lines:
         return said(result.message, Tone.OFF)
@@ -60,7 +60,7 @@ async def _file(ask: CommandContext, managed: ManagedResource, *, as_file: bool)
         content = "\n".join(lines).encode("utf-8", "replace")
         file = Attachment(name=f"{_file_name(managed.name)}.compose.yml", content=content)
         return Card(blocks=(head,), attachment=file)
-    options: list[tuple[str, Words, str]] = [("compose", text("logs.button.file"), f"{managed.name} {FILE}")]
+    options: list[tuple[str, Words, str]] = [("compose", text("logs.button.file"), f"{managed.name} {AS_FILE_MARK}")]
     options.append(("diff", text("deploy_card.button.diff"), managed.name))
     body = Folded(lines=tuple(one or " " for one in lines), is_code=True)
     return Card(blocks=(head, line(faint(text("compose.masked"))), body), buttons=(side_by_side(ask, options),))
@@ -69,8 +69,8 @@ async def _file(ask: CommandContext, managed: ManagedResource, *, as_file: bool)
 @command("deploylog", family="look", role=Role.VIEWER)
 async def deploylog(ask: CommandContext) -> CommandReply:
     """Show a deployment's log: the last one's, or that of the one named."""
-    as_file = ask.words.endswith(FILE)
-    names, rest = split_target(ask, ask.words.removesuffix(FILE))
+    as_file = ask.words.endswith(AS_FILE_MARK)
+    names, rest = split_target(ask, ask.words.removesuffix(AS_FILE_MARK))
     found = which_managed(ask, names, only=_COMPOSES)
     if isinstance(found, Card):
         return with_words(found, rest)
@@ -86,7 +86,7 @@ async def _log(
         params["deployment_id"] = deployment_id
     result = await look(ask, "dokploy.compose.deployment_log", params)
     if isinstance(result, Card):
-        return _with_blindness(ask, result)
+        return _with_unreachable_note(ask, result)
     lines = [ask.face.redact(one) for one in lines_of(result.data)]
     named = next((one for one in managed.deployments if one.id == deployment_id), None)
     shown = named if deployment_id is not None else managed.last_deployment
@@ -123,7 +123,7 @@ def _log_buttons(
     ask: CommandContext, managed: ManagedResource, shown: str | None
 ) -> tuple[tuple[CardButton, ...], ...]:
     words = f"{managed.name} {shown or ''}".strip()
-    rows = [side_by_side(ask, [("deploylog", text("logs.button.file"), f"{words} {FILE}")])]
+    rows = [side_by_side(ask, [("deploylog", text("logs.button.file"), f"{words} {AS_FILE_MARK}")])]
     others = [one for one in managed.deployments if one.id != shown][:DEPLOYMENTS_OFFERED]
     for one in others if shown is not None else others[1:]:
         at = one.finished_at or one.started_at or one.created_at
@@ -181,7 +181,7 @@ async def _diff(ask: CommandContext, managed: ManagedResource, wanted: int | Non
     params: JsonObject = {"stack": managed.name, "version": kept.chosen.id}
     result = await look(ask, "dokploy.compose.changes", params)
     if isinstance(result, Card):
-        return _with_blindness(ask, result)
+        return _with_unreachable_note(ask, result)
     lines = [ask.face.redact(one) for one in [*lines_of(result.data), *_changed_variables(result.data)]]
     when = age(ask.view, kept.chosen.at)
     blocks: list[Block] = [
@@ -222,7 +222,7 @@ def _versions(
     return tuple(rows)
 
 
-def _with_blindness(ask: CommandContext, problem: Card) -> Card:
+def _with_unreachable_note(ask: CommandContext, problem: Card) -> Card:
     """Add to a problem that Dokploy is unreachable, where that is known."""
     blind = blind_line(ask.view)
     return problem if blind is None else Card(blocks=(blind, *problem.blocks))

@@ -15,12 +15,12 @@ from core.monitoring.inventory import Container, Service, Stack, Target, title
 from core.text import Text, text
 from core.views.cards import ButtonStyle, Card, Tone, refusal, said
 
-EVERYTHING = "!all"
+WHOLE_STACK_MARK = "!all"
 """Suffix to a stack's name: the person confirmed that the whole stack is meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Act:
+class _ContainerCommand:
     name: str
     action: str
     changes_running: bool
@@ -30,24 +30,24 @@ class _Act:
 @command("restart", family="act", role=Role.OPERATOR, changes=True)
 async def restart(ask: CommandContext) -> CommandReply:
     """Restart a service, or a whole stack after a confirmation."""
-    return await _order(ask, _Act(name="restart", action="docker.restart", changes_running=True))
+    return await _order(ask, _ContainerCommand(name="restart", action="docker.restart", changes_running=True))
 
 
 @command("up", family="act", role=Role.OPERATOR, changes=True)
 async def up(ask: CommandContext) -> CommandReply:
     """Start stopped containers."""
-    return await _order(ask, _Act(name="up", action="docker.start", changes_running=False))
+    return await _order(ask, _ContainerCommand(name="up", action="docker.start", changes_running=False))
 
 
 @command("stop", family="act", role=Role.OPERATOR, changes=True)
 async def stop(ask: CommandContext) -> CommandReply:
     """Stop a service, or a whole stack after a confirmation."""
-    return await _order(ask, _Act(name="stop", action="docker.stop", changes_running=True))
+    return await _order(ask, _ContainerCommand(name="stop", action="docker.stop", changes_running=True))
 
 
-async def _order(ask: CommandContext, act: _Act) -> CommandReply:
-    is_confirmed = ask.words.endswith(EVERYTHING)
-    found = which_target(ask, ask.words.removesuffix(EVERYTHING))
+async def _order(ask: CommandContext, act: _ContainerCommand) -> CommandReply:
+    is_confirmed = ask.words.endswith(WHOLE_STACK_MARK)
+    found = which_target(ask, ask.words.removesuffix(WHOLE_STACK_MARK))
     if isinstance(found, Card):
         return found
     stack = found.name if isinstance(found, Stack) else found.stack
@@ -60,7 +60,7 @@ async def _order(ask: CommandContext, act: _Act) -> CommandReply:
         return said(text(f"act.{act.name}.nothing", target=title(found)), Tone.GOOD)
     if isinstance(found, Stack) and len(containers) > 1 and act.changes_running and not is_confirmed:
         return _confirm(ask, act, found, containers)
-    return await submit(ask, _calls(ask, act, found, containers))
+    return await submit_calls(ask, _calls(ask, act, found, containers))
 
 
 def _no_containers(ask: CommandContext, stack: Stack) -> Card:
@@ -70,7 +70,7 @@ def _no_containers(ask: CommandContext, stack: Stack) -> Card:
     return choices(ask, says, [option] if stack.managed is not None else [], command="deploy")
 
 
-def _concerned(target: Target, act: _Act) -> list[Container]:
+def _concerned(target: Target, act: _ContainerCommand) -> list[Container]:
     services: Sequence[Service] = target.services if isinstance(target, Stack) else (target,)
     every = [container for service in services for container in service.containers]
     if not act.changes_running:
@@ -80,18 +80,18 @@ def _concerned(target: Target, act: _Act) -> list[Container]:
     return every
 
 
-def _confirm(ask: CommandContext, act: _Act, stack: Stack, containers: Sequence[Container]) -> Card:
+def _confirm(ask: CommandContext, act: _ContainerCommand, stack: Stack, containers: Sequence[Container]) -> Card:
     says = text(f"act.{act.name}.whole_stack", stack=stack.name, count=len(containers))
     everything = ReplyOption(
         label=text(f"act.{act.name}.all", count=len(containers)),
-        words=f"{stack.name} {EVERYTHING}",
+        words=f"{stack.name} {WHOLE_STACK_MARK}",
         weight=ButtonStyle.DANGER,
     )
     single = [ReplyOption(label=one.name, words=one.title) for one in stack.services[:12]]
     return choices(ask, says, [everything, *single])
 
 
-def _calls(ask: CommandContext, act: _Act, target: Target, containers: Sequence[Container]) -> list[Call]:
+def _calls(ask: CommandContext, act: _ContainerCommand, target: Target, containers: Sequence[Container]) -> list[Call]:
     stack = target.name if isinstance(target, Stack) else target.stack
     keys = [f"{ask.key}:{place}" if len(containers) > 1 else ask.key for place in range(len(containers))]
     origin = ask.origin()
@@ -118,7 +118,7 @@ def _shown(container: Container, among: Sequence[Container]) -> str:
     return container.title
 
 
-async def submit(ask: CommandContext, calls: Sequence[Call]) -> CommandReply:
+async def submit_calls(ask: CommandContext, calls: Sequence[Call]) -> CommandReply:
     """Submit calls that belong together; returns what is known at once, the outcome is posted when it comes."""
     receipts = await ask.face.door.submit_plan(calls)
     first = receipts[0]

@@ -8,7 +8,7 @@ from bot.arguments.platform_stack import not_managed, split_target, which_manage
 from bot.arguments.target_choice import ReplyOption, choices, which_target
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.containers import submit
+from bot.commands.containers import submit_calls
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role
 from core.deployments.deploys import StackVersion, VersionVerdict
@@ -23,7 +23,7 @@ from core.views.platform_lines import age, managed_of
 WHY_LIMIT = 300
 TAGS_OFFERED = 6
 VERSIONS_OFFERED = 6
-LABEL_SHOWN = 28
+VERSION_LABEL_LIMIT = 28
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # OCI distribution specification, "Pulling manifests"
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}")
 
@@ -127,7 +127,7 @@ def _ordered(
         says=says,
         origin=ask.origin(),
     )
-    return Later(work=lambda: submit(ask, [call]))
+    return Later(work=lambda: submit_calls(ask, [call]))
 
 
 def _named(managed: ManagedResource, what: str) -> str:
@@ -173,7 +173,7 @@ def _label(ask: CommandContext, version: StackVersion) -> Text:
     sign = {VersionVerdict.GOOD: "✅", VersionVerdict.BAD: "❌"}.get(version.verdict, "❔")
     images = dict.fromkeys(short_image(one) for one in version.images.values())
     what = version.commit[:7] if version.commit else ", ".join(images)
-    what = f"{what[:LABEL_SHOWN]}…" if len(what) > LABEL_SHOWN else what
+    what = f"{what[:VERSION_LABEL_LIMIT]}…" if len(what) > VERSION_LABEL_LIMIT else what
     return text("order.version", sign=sign, number=version.id, age=age(ask.view, version.at), what=what or "–")
 
 

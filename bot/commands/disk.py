@@ -9,7 +9,7 @@ from bot.arguments.platform_stack import look
 from bot.arguments.target_choice import ReplyOption, choices, side_by_side
 from bot.command_context import CommandContext, CommandReply, Later
 from bot.commands.command_table import command
-from bot.commands.containers import submit
+from bot.commands.containers import submit_calls
 from bot.result_data import list_in, number_in, objects_in
 from core.actions.calls import Call
 from core.actions.catalog import JsonObject, Role
@@ -22,7 +22,7 @@ TROUBLES_SHOWN = 8
 LARGEST_SHOWN = 8
 HOSTS_SHOWN = 8
 WORTH_IT_MB = 1.0
-PRUNE = "docker.prune"
+PRUNE_ACTION = "docker.prune"
 
 # -- ports -------------------------------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ async def prune(ask: CommandContext) -> CommandReply:
     if not ask.may(Role.ADMIN, None):
         return refusal(Role.ADMIN)
     hosts = _hosts(ask, ask.words)
-    if not hosts or PRUNE not in ask.face.door.catalog:
+    if not hosts or PRUNE_ACTION not in ask.face.door.catalog:
         return said(text("choose.nothing_known"), Tone.UNKNOWN)
     if len(hosts) > 1:
         return choices(ask, text("space.which_host"), [ReplyOption(label=one, words=one) for one in hosts])
@@ -176,7 +176,7 @@ async def prune(ask: CommandContext) -> CommandReply:
 async def _prune(ask: CommandContext, host: str) -> CommandReply:
     call = Call(
         key=ask.key,
-        action=PRUNE,
+        action=PRUNE_ACTION,
         params={"host": host},
         actor=ask.person.actor(None),
         says=text("space.prune", host=host),
@@ -185,4 +185,4 @@ async def _prune(ask: CommandContext, host: str) -> CommandReply:
     usage = await look(ask, "docker.disk_usage", {"host": host})
     if not isinstance(usage, Card) and _reclaimable(usage.data) < WORTH_IT_MB:
         return said(text("space.nothing", host=host), Tone.GOOD)
-    return await submit(ask, [call])
+    return await submit_calls(ask, [call])

@@ -12,8 +12,8 @@ from core.durations import clock_time
 from core.text import Text, text
 from core.views.cards import Block, Card, Tone, Words, faint, line, said, strong
 
-SHOWN = 5
-ABOUT = 300
+LESSONS_SHOWN = 5
+LESSON_TEXT_LIMIT = 300
 QUERY_LIMIT = 1000
 
 
@@ -27,9 +27,9 @@ async def memory(ask: CommandContext) -> CommandReply:
     async def recall() -> CommandReply:
         incident = await ask.face.desk.get(ask.incident_id) if ask.incident_id is not None and not query else None
         if incident is not None:
-            found = await ask.face.memory.similar(incident, SHOWN)
+            found = await ask.face.memory.similar(incident, LESSONS_SHOWN)
         else:
-            found = await ask.face.memory.recall(query, SHOWN)
+            found = await ask.face.memory.recall(query, LESSONS_SHOWN)
         found = [one for one in found if ask.may(Role.VIEWER, one.lesson.stack)]
         if not found:
             return said(text("memory.none"), Tone.UNKNOWN)
@@ -39,7 +39,7 @@ async def memory(ask: CommandContext) -> CommandReply:
             tone = Tone.GOOD if lesson.held else Tone.BAD if lesson.held is False else Tone.UNKNOWN
             when = clock_time(lesson.at, ask.now, ask.zone)
             blocks.append(line(strong(lesson.target), "  ", faint(when), tone=tone))
-            shown = lesson.text if len(lesson.text) <= ABOUT else f"{lesson.text[:ABOUT]}…"
+            shown = lesson.text if len(lesson.text) <= LESSON_TEXT_LIMIT else f"{lesson.text[:LESSON_TEXT_LIMIT]}…"
             blocks.append(line(shown, indent=True))
             if lesson.actions:
                 key = "memory.helped" if lesson.held else "memory.tried"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot.arguments.target_choice import ReplyOption, choices, which_target
-from bot.arguments.time_spans import span
+from bot.arguments.time_spans import parse_time_span
 from bot.command_context import CommandContext, CommandReply
 from bot.commands.command_table import command
 from core.actions.catalog import Role
@@ -26,7 +26,7 @@ async def silence(ask: CommandContext) -> CommandReply:
     words = ask.words.split()
     if words[:1] == [ENDS]:
         return await _end(ask, words[1:])
-    place = next((at for at, word in enumerate(words) if span(word) is not None), None)
+    place = next((at for at, word in enumerate(words) if parse_time_span(word) is not None), None)
     target_words = " ".join(words if place is None else words[:place])
     if not target_words and place is None:
         return await _overview(ask)
@@ -35,7 +35,7 @@ async def silence(ask: CommandContext) -> CommandReply:
     found = which_target(ask, target_words)
     if isinstance(found, Card):
         return found
-    wanted = span(words[place]) or timedelta(hours=1)
+    wanted = parse_time_span(words[place]) or timedelta(hours=1)
     why = " ".join(words[place + 1 :])
     verdict, until = await ask.decisions.silence(ask.person, title(found), _stack_of(found), wanted, why)
     if not verdict.is_done:

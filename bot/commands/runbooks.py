@@ -14,7 +14,7 @@ from core.errors import closest
 from core.text import Text, bilingual, text
 from core.views.cards import Block, Card, Gap, Tone, code, faint, line, said, strong
 
-SHOWN = 40
+RUNBOOKS_SHOWN = 40
 
 
 @command("runbooks", family="know", role=Role.VIEWER)
@@ -30,7 +30,7 @@ async def runbooks(ask: CommandContext) -> CommandReply:
             return said(text("runbooks.unknown", name=ask.words.strip()[:60]), Tone.UNKNOWN)
         return _shown(ask, found)
     known = [books.by_id[name] for name in books.names()]
-    options = [ReplyOption(label=bilingual(one.name.en, one.name.es), words=one.id) for one in known[:SHOWN]]
+    options = [ReplyOption(label=bilingual(one.name.en, one.name.es), words=one.id) for one in known[:RUNBOOKS_SHOWN]]
     says = text("runbooks.title", count=len(known))
     return replace(choices(ask, says, options, per_row=1), blocks=(line(strong(says)),), is_replaced=False)
 

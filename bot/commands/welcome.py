@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext, CommandReply
-from bot.commands.command_table import COMMANDS, FAMILIES, command, listed
+from bot.commands.command_table import COMMANDS, COMMAND_FAMILIES, command, listed_commands
 from core.actions.catalog import Role
 from core.text import text
 from core.views.cards import Block, Card, Gap, Tone, code, faint, line, said, strong
@@ -46,9 +46,9 @@ async def help_(ask: CommandContext) -> CommandReply:
         )
     best = ask.person.best_role
     blocks: list[Block] = [line(strong(text("help.title")))]
-    for family in FAMILIES:
+    for family in COMMAND_FAMILIES:
         members = [
-            one for one in listed() if one.family == family and (one.role is None or (best and best.covers(one.role)))
+            one for one in listed_commands() if one.family == family and (one.role is None or (best and best.covers(one.role)))
         ]
         if not members:
             continue

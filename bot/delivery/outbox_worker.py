@@ -30,22 +30,22 @@ from knowledge.records.message_records import Outbox
 
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 30.0
-UNKNOWN_TRIES = 5
+UNCONFIRMED_ATTEMPTS = 5
 """Attempts for a message whose arrival nobody confirms; each may be a duplicate."""
-LOOK_S = 30.0
+OUTBOX_READ_EVERY_S = 30.0
 """Longest pause between two reads of the outbox, even without a wake."""
-AT_ONCE = 20
+DESTINATIONS_AT_ONCE = 20
 """Destinations served at once."""
 ROWS_AT_ONCE = 50
 KEYS_KEPT = 500
-HOW = ("is_silent", "is_urgent")
+DELIVERY_FIELDS = ("is_silent", "is_urgent")
 """Fields that nobody sees: a change in them is no reason to send the message again."""
 OnRefused = Callable[[Destination, str], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Shown:
+class _ShownMessage:
     """The message queued last under a key."""
 
     base: int
@@ -58,7 +58,7 @@ class _Shown:
         """Return whether a message would look the same."""
         if self.message is None or message.card.attachment is not None:
             return False
-        how = {name: getattr(message, name) for name in (*HOW, "is_new", "only_once")}
+        how = {name: getattr(message, name) for name in (*DELIVERY_FIELDS, "is_new", "only_once")}
         return replace(self.message, **how) == message
 
 
@@ -69,7 +69,7 @@ class OutboxWriter:
         self._outbox = outbox
         self._notifier = notifier
         self._turn = asyncio.Lock()
-        self._shown: OrderedDict[str, _Shown | None] = OrderedDict()
+        self._shown: OrderedDict[str, _ShownMessage | None] = OrderedDict()
         self.wake: Callable[[Destination], None] = lambda _: None
         """Called with each destination that has new messages."""
         self.rendered = 0
@@ -100,31 +100,31 @@ class OutboxWriter:
             await self._outbox.failed(message.id, error=problem)
             self._shown.pop(message.key or "", None)
 
-    async def _known(self, keys: Sequence[str]) -> dict[str, _Shown | None]:
+    async def _known(self, keys: Sequence[str]) -> dict[str, _ShownMessage | None]:
         unknown = [key for key in dict.fromkeys(keys) if key not in self._shown]
         if unknown:
             found = await self._outbox.newest_by_key(*unknown)
             for key in unknown:
                 row = found.get(key)
                 is_there = row is not None and not row.never_came
-                self._keep(key, _Shown(base=row.base, digest=_digest(row.payload)) if row and is_there else None)
+                self._keep(key, _ShownMessage(base=row.base, digest=_digest(row.payload)) if row and is_there else None)
         return {key: self._shown[key] for key in keys}
 
-    def _keep(self, key: str, shown: _Shown | None) -> None:
+    def _keep(self, key: str, shown: _ShownMessage | None) -> None:
         self._shown[key] = shown
         self._shown.move_to_end(key)
         while len(self._shown) > KEYS_KEPT:
             self._shown.popitem(last=False)
 
     async def _add(
-        self, queued: list[QueuedMessage], messages: list[OutgoingMessage], known: dict[str, _Shown | None]
+        self, queued: list[QueuedMessage], messages: list[OutgoingMessage], known: dict[str, _ShownMessage | None]
     ) -> list[QueuedMessage]:
         """Queue messages that look different from what their keys show, in one transaction; returns their rows."""
         bases = {key: shown.base for key, shown in known.items() if shown is not None}
-        news: list[tuple[QueuedMessage, _Shown]] = []
+        news: list[tuple[QueuedMessage, _ShownMessage]] = []
         for row, message in zip(queued, messages, strict=True):
             shown = known.get(message.key)
-            now = _Shown(base=bases.setdefault(message.key, 0), digest=_digest(row.payload), message=message)
+            now = _ShownMessage(base=bases.setdefault(message.key, 0), digest=_digest(row.payload), message=message)
             if shown is not None and shown.digest == now.digest:
                 self._keep(message.key, now)
             else:
@@ -159,7 +159,7 @@ class OutboxWriter:
 
 
 @dataclass(kw_only=True)
-class _Lane:
+class _DestinationQueue:
     """A destination being served."""
 
     pace: Pace
@@ -185,7 +185,7 @@ class OutboxWorker:
         self._clock = clock
         self._tasks = tasks
         self._on_refused = on_refused
-        self._lanes: dict[Destination, _Lane] = {}
+        self._lanes: dict[Destination, _DestinationQueue] = {}
         self._is_running = False
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -197,7 +197,7 @@ class OutboxWorker:
         """Serve a destination now: a message was queued for it."""
         if destination in self._serving:
             self._lanes[destination].news.set()
-        elif self._is_running and len(self._serving) < AT_ONCE:
+        elif self._is_running and len(self._serving) < DESTINATIONS_AT_ONCE:
             self._begin(destination)
         else:
             self._news.set()
@@ -208,14 +208,14 @@ class OutboxWorker:
         scheme = self._notifier.scheme
         while self._is_running:
             self._news.clear()
-            room = AT_ONCE - len(self._serving)
+            room = DESTINATIONS_AT_ONCE - len(self._serving)
             rows = await self._outbox.ready(room, scheme=scheme, but=tuple(self._serving)) if room > 0 else []
             for row in rows:
                 if row.destination not in self._serving:
                     self._begin(row.destination)
             due = await self._outbox.next_due(scheme)
-            rest_s = (due - self._clock.now()).total_seconds() if due else LOOK_S
-            await _wait(self._news, min(max(rest_s, 0.02), LOOK_S))
+            rest_s = (due - self._clock.now()).total_seconds() if due else OUTBOX_READ_EVERY_S
+            await _wait(self._news, min(max(rest_s, 0.02), OUTBOX_READ_EVERY_S))
 
     async def stop(self, limit_s: float) -> None:
         """Start no new sends and wait for those in flight; the rest stays in the outbox."""
@@ -228,10 +228,10 @@ class OutboxWorker:
     def _begin(self, destination: Destination) -> None:
         self._serving.add(destination)
         self._is_idle.clear()
-        lane = self._lanes.setdefault(destination, _Lane(pace=self._notifier.pace(destination)))
+        lane = self._lanes.setdefault(destination, _DestinationQueue(pace=self._notifier.pace(destination)))
         self._tasks.start(f"write to {destination}", partial(self._serve, destination, lane))
 
-    async def _serve(self, destination: Destination, lane: _Lane) -> None:
+    async def _serve(self, destination: Destination, lane: _DestinationQueue) -> None:
         rows: list[QueuedMessage] | None = None
         try:
             while self._is_running:
@@ -241,13 +241,13 @@ class OutboxWorker:
                 row, rest_s = self._next(rows, lane.pace)
                 if row is not None:
                     rows = await self._deliver(row, rows, lane.pace)
-                elif not rows or rest_s > LOOK_S:
+                elif not rows or rest_s > OUTBOX_READ_EVERY_S:
                     if not lane.news.is_set():
                         return
                 else:
                     await _wait(lane.news, rest_s)
         finally:
-            is_full = len(self._serving) >= AT_ONCE
+            is_full = len(self._serving) >= DESTINATIONS_AT_ONCE
             self._serving.discard(destination)
             if lane.news.is_set() or is_full:
                 self._news.set()
@@ -258,7 +258,7 @@ class OutboxWorker:
         """Pick the first row that may be sent now, or None and the wait in seconds; a waiting edit lets others pass."""
         now, now_s = self._clock.now(), asyncio.get_running_loop().time()
         waiting: set[int] = set()
-        least_s = LOOK_S
+        least_s = OUTBOX_READ_EVERY_S
         for row in rows:
             is_edit = row.kind is MessageKind.EDIT
             if row.base in waiting:
@@ -288,7 +288,7 @@ class OutboxWorker:
             is_over = await self._sent(row, result)
             is_awaited = len(rows) == ROWS_AT_ONCE or any(one.of == row.id for one in rows if one is not row)
             return [one for one in rows if one is not row] if is_over and not is_awaited else None
-        if result.fate is Fate.AGAIN or (result.fate is Fate.UNKNOWN and row.attempts + 1 < UNKNOWN_TRIES):
+        if result.fate is Fate.AGAIN or (result.fate is Fate.UNKNOWN and row.attempts + 1 < UNCONFIRMED_ATTEMPTS):
             await self._postpone(row, result, pace)
         elif result.fate is Fate.UNKNOWN:
             await self._outbox.unknown(row.id, error=result.problem)
@@ -312,13 +312,13 @@ class OutboxWorker:
         return is_over
 
 
-def _is_known(message: OutgoingMessage, shown: _Shown | None) -> bool:
+def _is_known(message: OutgoingMessage, shown: _ShownMessage | None) -> bool:
     return shown is not None and (message.only_once or shown.shows(message))
 
 
 def _digest(payload: JsonObject) -> str:
     """Digest of the visible part of a payload."""
-    seen = {name: value for name, value in payload.items() if name not in HOW}
+    seen = {name: value for name, value in payload.items() if name not in DELIVERY_FIELDS}
     return hashlib.sha256(json.dumps(seen, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 

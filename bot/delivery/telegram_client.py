@@ -26,15 +26,15 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from bot.delivery.destinations import chat_and_thread
-from bot.rendering.buttons import markup
+from bot.rendering.buttons import keyboard_markup
 from core.actions.catalog import JsonObject
 from core.errors import SettingsError
 from core.notifications import Fate, MessageKind, QueuedMessage, SendResult
 from core.settings import TelegramSettings
 
-CALL_S = 15.0
+API_CALL_LIMIT_S = 15.0
 """Time limit of one call; getUpdates adds its own polling time."""
-UPLOAD_S = 60.0
+UPLOAD_LIMIT_S = 60.0
 CONNECTIONS = 32
 R = TypeVar("R")
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 
-class Obstacle(StrEnum):
+class FixableProblem(StrEnum):
     """A fixable reason why a message was refused."""
 
     MARKUP = "markup"
@@ -56,11 +56,11 @@ class Obstacle(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiAnswer:
+class DeliveryAnswer:
     """Telegram's answer to one message."""
 
     result: SendResult
-    obstacle: Obstacle | None = None
+    obstacle: FixableProblem | None = None
     new_chat_id: int | None = None
 
 
@@ -76,11 +76,11 @@ class TelegramClient:
             base_file_url=f"{base}/file/bot",
             request=HTTPXRequest(
                 connection_pool_size=CONNECTIONS,
-                read_timeout=CALL_S,
-                write_timeout=CALL_S,
+                read_timeout=API_CALL_LIMIT_S,
+                write_timeout=API_CALL_LIMIT_S,
                 connect_timeout=5.0,
                 pool_timeout=5.0,
-                media_write_timeout=UPLOAD_S,
+                media_write_timeout=UPLOAD_LIMIT_S,
             ),
             get_updates_request=HTTPXRequest(connection_pool_size=2, connect_timeout=5.0, pool_timeout=5.0),
         )
@@ -114,10 +114,10 @@ class TelegramClient:
         if offset is not None:
             wanted["offset"] = offset
         # method names are case-insensitive; spelled like the library's own method, it would warn
-        raw = await self.bot.do_api_request("getupdates", api_kwargs=wanted, read_timeout=self._poll_s + CALL_S)
+        raw = await self.bot.do_api_request("getupdates", api_kwargs=wanted, read_timeout=self._poll_s + API_CALL_LIMIT_S)
         return [dict(one) for one in raw] if isinstance(raw, list) else []
 
-    async def deliver(self, message: QueuedMessage, *, is_plain: bool = False) -> ApiAnswer:
+    async def deliver(self, message: QueuedMessage, *, is_plain: bool = False) -> DeliveryAnswer:
         """Send or edit one message; never raises for what Telegram or the network answers."""
         is_edit = message.kind is MessageKind.EDIT
         try:
@@ -125,7 +125,7 @@ class TelegramClient:
         except TelegramError as error:
             return _refusal(error, message)
         message_id = str(sent.message_id) if sent else message.of_message_id
-        return ApiAnswer(result=SendResult(fate=Fate.SENT, message_id=message_id))
+        return DeliveryAnswer(result=SendResult(fate=Fate.SENT, message_id=message_id))
 
     async def _send(self, message: QueuedMessage, is_plain: bool) -> Message:
         chat_id, thread_id = chat_and_thread(message.destination)
@@ -173,17 +173,17 @@ def _words(message: QueuedMessage, is_plain: bool) -> str:
 
 def _form(message: QueuedMessage, is_plain: bool) -> dict[str, Any]:
     rows = cast("list[list[dict[str, str]]]", message.payload.get("keyboard") or [])
-    return {"parse_mode": None if is_plain else ParseMode.HTML, "reply_markup": markup(rows)}
+    return {"parse_mode": None if is_plain else ParseMode.HTML, "reply_markup": keyboard_markup(rows)}
 
 
-def _refusal(error: TelegramError, message: QueuedMessage) -> ApiAnswer:
+def _refusal(error: TelegramError, message: QueuedMessage) -> DeliveryAnswer:
     problem = str(error)
     if isinstance(error, RetryAfter):
         wait = error.retry_after
         wait_s = wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
         return _answer(Fate.AGAIN, problem, wait_s=wait_s)
     if isinstance(error, ChatMigrated):
-        return replace(_answer(Fate.REFUSED, problem, Obstacle.MIGRATED), new_chat_id=error.new_chat_id)
+        return replace(_answer(Fate.REFUSED, problem, FixableProblem.MIGRATED), new_chat_id=error.new_chat_id)
     if isinstance(error, BadRequest):
         return _bad_request(problem, message)
     if isinstance(error, NetworkError | TimedOut):
@@ -193,18 +193,18 @@ def _refusal(error: TelegramError, message: QueuedMessage) -> ApiAnswer:
     return _answer(Fate.REFUSED, problem)
 
 
-def _bad_request(problem: str, message: QueuedMessage) -> ApiAnswer:
+def _bad_request(problem: str, message: QueuedMessage) -> DeliveryAnswer:
     lower = problem.lower()
     if lower.startswith("message is not modified"):
-        return ApiAnswer(result=SendResult(fate=Fate.SENT, message_id=message.of_message_id))
+        return DeliveryAnswer(result=SendResult(fate=Fate.SENT, message_id=message.of_message_id))
     if "can't parse entities" in lower or "unsupported parse_mode" in lower:
-        return _answer(Fate.REFUSED, problem, Obstacle.MARKUP)
+        return _answer(Fate.REFUSED, problem, FixableProblem.MARKUP)
     if "message thread not found" in lower:
-        return _answer(Fate.REFUSED, problem, Obstacle.NO_THREAD)
+        return _answer(Fate.REFUSED, problem, FixableProblem.NO_THREAD)
     if "message to edit not found" in lower or "message can't be edited" in lower:
-        return _answer(Fate.REFUSED, problem, Obstacle.MESSAGE_GONE)
+        return _answer(Fate.REFUSED, problem, FixableProblem.MESSAGE_GONE)
     return _answer(Fate.REFUSED, problem)
 
 
-def _answer(fate: Fate, problem: str, obstacle: Obstacle | None = None, *, wait_s: float = 0.0) -> ApiAnswer:
-    return ApiAnswer(result=SendResult(fate=fate, wait_s=wait_s, problem=problem), obstacle=obstacle)
+def _answer(fate: Fate, problem: str, obstacle: FixableProblem | None = None, *, wait_s: float = 0.0) -> DeliveryAnswer:
+    return DeliveryAnswer(result=SendResult(fate=fate, wait_s=wait_s, problem=problem), obstacle=obstacle)

@@ -18,7 +18,7 @@ from bot.commands.command_table import COMMANDS, Command
 from bot.delivery.destinations import chat_destination
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.access import Access, presser
-from bot.incoming.inbox import InboxWorker, Slow
+from bot.incoming.inbox import InboxWorker, SlowAnswer
 from bot.rendering import buttons
 from bot.replies import ReplySender
 from core.actions.catalog import JsonObject, Role
@@ -30,12 +30,12 @@ from core.people import Person
 from core.text import Text, text
 from core.views.cards import Card, Tone, said
 from core.views.incident_card import why_card
-from knowledge.records.inbox_records import Received
+from knowledge.records.inbox_records import ReceivedUpdate
 
-CHOICE_LIFE = timedelta(hours=1)
+COMMAND_BUTTON_LIFE = timedelta(hours=1)
 """Lifetime of a button that changes something, from the last edit of its message."""
-JUST_SENT = timedelta(minutes=1)
-JUST_SENT_S = 1.5
+NEW_MESSAGE_AGE = timedelta(minutes=1)
+BUTTON_LOOKUP_LIMIT_S = 1.5
 """Time to wait for the command behind a button of a new message: the tap may come before it is stored."""
 SILENCE_SPAN = timedelta(hours=1)
 TOAST_LIMIT = 190
@@ -51,7 +51,7 @@ class _Outcome:
     is_alert: bool = False
     reply: CommandReply = None
     replaces: str | None = None
-    slow: Slow | None = None
+    slow: SlowAnswer | None = None
     about: int | None = None
     """The incident of the reply; None: of none."""
 
@@ -71,7 +71,7 @@ class CallbackQueries:
         """Stops slow answers; set once it exists."""
         self._asked: dict[int, int] = {}
 
-    async def handle(self, query: CallbackQuery, received: Received) -> Slow | None:
+    async def handle(self, query: CallbackQuery, received: ReceivedUpdate) -> SlowAnswer | None:
         """Handle one tap; every tap is answered, even after an error."""
         user = presser(query)
         if user is None:
@@ -106,7 +106,7 @@ class CallbackQueries:
 
         await self._client.attempt(answer, "answering a tap")
 
-    def ask(self, query: CallbackQuery, visitor: Person, received: Received) -> CommandContext:
+    def ask(self, query: CallbackQuery, visitor: Person, received: ReceivedUpdate) -> CommandContext:
         """Build the command context of a tap."""
         message = query.message
         assert message is not None
@@ -134,32 +134,32 @@ class CallbackQueries:
             is_fresh=received.tries == 0,
         )
 
-    async def _act(self, ask: CommandContext, query: CallbackQuery, received: Received) -> _Outcome:
-        payload = buttons.read(query.data)
+    async def _act(self, ask: CommandContext, query: CallbackQuery, received: ReceivedUpdate) -> _Outcome:
+        payload = buttons.parse_callback_data(query.data)
         visitor = ask.person
-        if isinstance(payload, buttons.Again):
+        if isinstance(payload, buttons.CommandButton):
             return await self._again(ask, payload, query)
-        if isinstance(payload, buttons.Cancel):
+        if isinstance(payload, buttons.CancelButton):
             return self._cancel(ask, payload)
         if payload is None:
             return _Outcome(toast=text("tap.unknown"), is_alert=True)
         if _changes(payload) and self._is_stale(ask):
             return _Outcome(toast=text("tap.stale"), is_alert=True)
         match payload:
-            case buttons.Approve():
+            case buttons.ApproveButton():
                 return _decided(await self._face.decisions.approve(visitor, payload.approval_id, payload.seen))
-            case buttons.Deny():
+            case buttons.DenyButton():
                 return _decided(await self._face.decisions.deny(visitor, payload.approval_id))
-            case buttons.ApproveAll():
+            case buttons.ApproveAllButton():
                 return _decided(await self._face.decisions.approve_all(visitor, payload.incident_id, payload.digest))
-            case buttons.DenyAll():
+            case buttons.DenyAllButton():
                 return _decided(await self._face.decisions.deny_all(visitor, payload.incident_id))
         return await self._of_incident(ask, payload)
 
     def _is_stale(self, ask: CommandContext) -> bool:
         return (ask.now - ask.asked_at).total_seconds() > self._face.settings.telegram.stale_order_s
 
-    async def _of_incident(self, ask: CommandContext, payload: buttons.Payload) -> _Outcome:
+    async def _of_incident(self, ask: CommandContext, payload: buttons.ButtonPayload) -> _Outcome:
         number = getattr(payload, "incident_id", 0)
         incident = await self._face.desk.get(number)
         if incident is None:
@@ -170,17 +170,17 @@ class CallbackQueries:
         match payload:
             case buttons.WhyButton():
                 return _Outcome(reply=why_card(await self._face.views.incident(incident, ask.zone)), about=incident.id)
-            case buttons.TakeIncident():
+            case buttons.TakeButton():
                 return _decided(await self._face.decisions.take(ask.person, incident))
-            case buttons.CloseIncident():
+            case buttons.CloseButton():
                 return _Outcome(slow=await self.run(ask.for_command("close", str(incident.id)), COMMANDS["close"]))
-            case buttons.SilenceIncident():
+            case buttons.SilenceButton():
                 target, stack = incident.target, incident.stack
                 verdict, _ = await self._face.decisions.silence(ask.person, target, stack, SILENCE_SPAN)
                 return _decided(verdict)
-            case buttons.IncidentLogs():
+            case buttons.LogsButton():
                 return await self._look(ask, incident, "logs")
-            case buttons.IncidentMetrics():
+            case buttons.MetricsButton():
                 return await self._look(ask, incident, "metrics")
         return _Outcome(toast=text("tap.unknown"), is_alert=True)
 
@@ -190,13 +190,13 @@ class CallbackQueries:
         slow = await self.run(ask.for_command(name, words if known else incident.target), COMMANDS[name])
         return _Outcome(slow=slow)
 
-    async def _again(self, ask: CommandContext, payload: buttons.Again, query: CallbackQuery) -> _Outcome:
+    async def _again(self, ask: CommandContext, payload: buttons.CommandButton, query: CallbackQuery) -> _Outcome:
         """Run the command of a button: stored with the message that shows it, and valid only there."""
         message = query.message
         assert message is not None
         meaning, key = await self._meaning(message.chat.id, message.message_id, payload.token)
-        ends_at = asyncio.get_running_loop().time() + JUST_SENT_S
-        while meaning is None and asyncio.get_running_loop().time() < ends_at and _age(ask, message) < JUST_SENT:
+        ends_at = asyncio.get_running_loop().time() + BUTTON_LOOKUP_LIMIT_S
+        while meaning is None and asyncio.get_running_loop().time() < ends_at and _age(ask, message) < NEW_MESSAGE_AGE:
             await asyncio.sleep(0.05)
             meaning, key = await self._meaning(message.chat.id, message.message_id, payload.token)
         if meaning is None:
@@ -208,7 +208,7 @@ class CallbackQueries:
         if command is None:
             return _Outcome(toast=text("tap.unknown"), is_alert=True)
         if command.changes:
-            if self._is_stale(ask) or _age(ask, message) > CHOICE_LIFE:
+            if self._is_stale(ask) or _age(ask, message) > COMMAND_BUTTON_LIFE:
                 return _Outcome(toast=text("tap.expired"), is_alert=True)
             # one key per button: pressed twice, it is still one call
             key_of_button = f"tg:{self._client.bot_id}:{message.chat.id}.{message.message_id}:{payload.token}"
@@ -225,7 +225,7 @@ class CallbackQueries:
                 return found, str(shown.payload.get("key")) if is_replaced else None
         return None, None
 
-    async def run(self, ask: CommandContext, command: Command, *, replaces: str | None = None) -> Slow | None:
+    async def run(self, ask: CommandContext, command: Command, *, replaces: str | None = None) -> SlowAnswer | None:
         """Run a command for a person; an error is explained in the chat."""
         best = ask.person.best_role
         if command.role is not None and (best is None or not best.covers(command.role)):
@@ -251,7 +251,7 @@ class CallbackQueries:
         """Return whether a person stopped the answer; a shutdown does not count."""
         return self.reception is not None and self.reception.is_cancelled(ask.update_id)
 
-    def _cancel(self, ask: CommandContext, payload: buttons.Cancel) -> _Outcome:
+    def _cancel(self, ask: CommandContext, payload: buttons.CancelButton) -> _Outcome:
         asker = self._asked.get(payload.update_id)
         if asker is None or self.reception is None:
             return _Outcome(toast=text("tap.nothing_to_cancel"))
@@ -271,8 +271,8 @@ def _decided(verdict: DecisionResult) -> _Outcome:
     return _Outcome(toast=verdict.message, is_alert=not verdict.is_done)
 
 
-def _changes(payload: buttons.Payload) -> bool:
-    looks = (buttons.WhyButton, buttons.IncidentLogs, buttons.IncidentMetrics)
+def _changes(payload: buttons.ButtonPayload) -> bool:
+    looks = (buttons.WhyButton, buttons.LogsButton, buttons.MetricsButton)
     return not isinstance(payload, looks)
 
 

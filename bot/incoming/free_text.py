@@ -27,9 +27,9 @@ from bot.commands.command_table import COMMANDS
 from bot.delivery.outbox_worker import OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.callbacks import CallbackQueries
-from bot.incoming.inbox import Slow
+from bot.incoming.inbox import SlowAnswer
 from bot.rendering import model_markdown
-from bot.rendering.telegram_html import split
+from bot.rendering.telegram_html import split_message
 from bot.replies import ReplySender
 from core.notifications import OutgoingMessage
 from core.tasks import Tasks
@@ -47,7 +47,7 @@ from core.views.cards import (
     said,
 )
 
-PATIENCE_S = 2.0
+PROGRESS_AFTER_S = 2.0
 """Delay before a slow answer shows a progress line with a cancel button."""
 DRAFT_PACE_S = 1.2
 """Pause between two versions of a draft; Telegram refuses faster ones for minutes."""
@@ -55,13 +55,13 @@ PART_LIMIT = 3500
 PARTS_SHOWN = 4
 SHOW_LIMIT_S = 20.0
 """Limit for an update of the answer in flight, before the final one is posted."""
-ANSWER_S = 900.0
+FREE_TEXT_LIMIT_S = 900.0
 """Time limit of an answer; the model has its own limits far below."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True)
-class _AnswerProgress:
+class _CollectedAnswer:
     """The parts of an answer received so far."""
 
     ask: CommandContext
@@ -108,13 +108,13 @@ class FreeTextResponder:
         self._taps = taps
         self._tasks = tasks
 
-    def answer(self, ask: CommandContext) -> Slow:
+    def answer(self, ask: CommandContext) -> SlowAnswer:
         """Return the work that answers a message."""
 
         async def work() -> None:
             self._taps.began(ask)
             try:
-                async with self._answering.explaining(ask, partial(self._post, ask)), asyncio.timeout(ANSWER_S):
+                async with self._answering.explaining(ask, partial(self._post, ask)), asyncio.timeout(FREE_TEXT_LIMIT_S):
                     await self._answer(ask)
             except asyncio.CancelledError:
                 await self._stopped(ask)
@@ -131,7 +131,7 @@ class FreeTextResponder:
             await asyncio.shield(self._post(ask, said(text("chat.stopped"), Tone.SKIPPED)))
 
     async def _answer(self, ask: CommandContext) -> None:
-        answer = _AnswerProgress(ask=ask)
+        answer = _CollectedAnswer(ask=ask)
         question = ChatQuestion(
             text=_without_name(ask.words, self._client.username),
             language=ask.language,
@@ -151,14 +151,14 @@ class FreeTextResponder:
 
     # -- while it comes ----------------------------------------------------------------------------------------------
 
-    async def _show(self, answer: _AnswerProgress) -> None:
+    async def _show(self, answer: _CollectedAnswer) -> None:
         """Show a draft in private chats and a growing message in groups; after a moment, a cancel button in both."""
         began = asyncio.get_running_loop().time()
         shown = ""
         has_button = False
-        pace_s = DRAFT_PACE_S if answer.ask.place.is_private else PATIENCE_S
+        pace_s = DRAFT_PACE_S if answer.ask.place.is_private else PROGRESS_AFTER_S
         while not await _is_set_within(answer.is_over, pace_s):
-            is_late = asyncio.get_running_loop().time() - began >= PATIENCE_S
+            is_late = asyncio.get_running_loop().time() - began >= PROGRESS_AFTER_S
             if is_late and (not has_button or not answer.ask.place.is_private):
                 has_button = True
                 await self._progress(answer)
@@ -167,7 +167,7 @@ class FreeTextResponder:
                 await self._draft(answer.ask, shown)
 
     async def _draft(self, ask: CommandContext, words: str) -> None:
-        part = split(words, PART_LIMIT)[0]
+        part = split_message(words, PART_LIMIT)[0]
 
         async def send(bot: Bot) -> bool:
             return await bot.send_message_draft(
@@ -176,10 +176,10 @@ class FreeTextResponder:
 
         await self._client.attempt(send, "a draft")
 
-    async def _progress(self, answer: _AnswerProgress) -> None:
+    async def _progress(self, answer: _CollectedAnswer) -> None:
         blocks: list[Block] = []
         if answer.streamed and not answer.ask.place.is_private:
-            blocks += model_markdown.blocks(split(answer.streamed, PART_LIMIT)[0])
+            blocks += model_markdown.markdown_blocks(split_message(answer.streamed, PART_LIMIT)[0])
         blocks.append(line(answer.doing or text("chat.thinking"), "…", tone=Tone.BUSY))
         stop = CardButton(
             press=ButtonAction.CANCEL,
@@ -191,7 +191,7 @@ class FreeTextResponder:
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    async def _finish(self, answer: _AnswerProgress) -> None:
+    async def _finish(self, answer: _CollectedAnswer) -> None:
         cards = self._cards(answer)
         if cards:
             for place, card in enumerate(cards):
@@ -213,10 +213,10 @@ class FreeTextResponder:
         if slow is not None:
             await slow()
 
-    def _cards(self, answer: _AnswerProgress) -> list[Card]:
+    def _cards(self, answer: _CollectedAnswer) -> list[Card]:
         blocks: list[Block] = [line(one) for one in answer.said]
-        parts = split(answer.streamed, PART_LIMIT)[:PARTS_SHOWN] if answer.streamed.strip() else []
-        cards = [Card(blocks=tuple(model_markdown.blocks(part))) for part in parts]
+        parts = split_message(answer.streamed, PART_LIMIT)[:PARTS_SHOWN] if answer.streamed.strip() else []
+        cards = [Card(blocks=tuple(model_markdown.markdown_blocks(part))) for part in parts]
         if blocks:
             first = cards[0].blocks if cards else ()
             cards[:1] = [Card(blocks=(*blocks, *first))]

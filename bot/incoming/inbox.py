@@ -19,37 +19,37 @@ from core.error_text import explained
 from core.errors import SettingsError, SystemUnavailable
 from core.tasks import Tasks
 from core.text import Text, text
-from knowledge.records.inbox_records import Inbox, Received, Update
+from knowledge.records.inbox_records import Inbox, ReceivedUpdate, RawUpdate
 
 ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
 """Sent with every call: without it Telegram keeps the previous list."""
-TRIES = 3
+UPDATE_TRIES = 3
 """Tries of an update that ends the process; after them it is put aside."""
 CHATS_AT_ONCE = 16
-BACKLOG = 2000
+BACKLOG_LIMIT = 2000
 """Most updates waiting in memory; polling pauses meanwhile, and Telegram keeps the rest."""
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 30.0
 CONFLICT_REST_S = 5.0
 log = structlog.get_logger(__name__)
 
-Slow = Callable[[], Awaitable[None]]
+SlowAnswer = Callable[[], Awaitable[None]]
 
 
-class Handler(Protocol):
+class UpdateRouter(Protocol):
     """Handles updates and reports problems with them."""
 
-    async def handle(self, received: Received) -> Slow | None:
+    async def handle(self, received: ReceivedUpdate) -> SlowAnswer | None:
         """Handle one update; a slow answer is returned as work to run beside the others."""
         ...
 
-    async def tell(self, received: Received, message: Text, *, is_interim: bool = False) -> None:
+    async def tell(self, received: ReceivedUpdate, message: Text, *, is_interim: bool = False) -> None:
         """Send a message about a command to the person who sent it; `is_interim`: the answer is still to come."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class CommandTimeouts:
     """Time limits of a command. Seconds."""
 
     quiet_s: float = 30.0
@@ -61,22 +61,22 @@ class Patience:
 
 
 @dataclass(kw_only=True)
-class _Lane:
-    waiting: deque[Received] = field(default_factory=deque)
+class _ChatQueue:
+    waiting: deque[ReceivedUpdate] = field(default_factory=deque)
 
 
 class InboxWorker:
     """Stores updates and hands them to the router: one at a time per chat and topic."""
 
     def __init__(
-        self, *, inbox: Inbox, bot_id: int, handler: Handler, tasks: Tasks, patience: Patience | None = None
+        self, *, inbox: Inbox, bot_id: int, handler: UpdateRouter, tasks: Tasks, patience: CommandTimeouts | None = None
     ) -> None:
         self._inbox = inbox
         self._bot_id = bot_id
         self._handler = handler
         self._tasks = tasks
-        self._patience = patience or Patience()
-        self._lanes: dict[object, _Lane] = {}
+        self._patience = patience or CommandTimeouts()
+        self._lanes: dict[object, _ChatQueue] = {}
         self._seats = asyncio.Semaphore(CHATS_AT_ONCE)
         self._turn = asyncio.Lock()
         self._is_behind = True
@@ -146,17 +146,17 @@ class InboxWorker:
         """Return whether a person stopped the slow answer to an update."""
         return update_id in self._given_up
 
-    def _dispatch(self, received: Received) -> None:
+    def _dispatch(self, received: ReceivedUpdate) -> None:
         key = _lane_key(received.update.payload)
         self._at_hand.add(received.id)
         self._count += 1
-        if self._count >= BACKLOG:
+        if self._count >= BACKLOG_LIMIT:
             self._has_room.clear()
         lane = self._lanes.get(key)
         if lane is not None:
             lane.waiting.append(received)
             return
-        self._lanes[key] = _Lane(waiting=deque([received]))
+        self._lanes[key] = _ChatQueue(waiting=deque([received]))
         self._is_idle.clear()
         self._tasks.start(f"handle updates of {key}", partial(self._serve, key))
 
@@ -168,14 +168,14 @@ class InboxWorker:
                 async with self._seats:
                     await self._one(received)
                 self._count -= 1
-                if self._count < BACKLOG // 2:
+                if self._count < BACKLOG_LIMIT // 2:
                     self._has_room.set()
         finally:
             del self._lanes[key]
             if not self._lanes:
                 self._is_idle.set()
 
-    async def _one(self, received: Received) -> None:
+    async def _one(self, received: ReceivedUpdate) -> None:
         """Handle one update. Tries of those left by an earlier process are counted: one of them may have ended it."""
         is_left = received.id in self._left
         self._left.discard(received.id)
@@ -190,7 +190,7 @@ class InboxWorker:
             name = f"say that update {received.update.update_id} takes long"
             self._tasks.start(name, partial(self._handler.tell, received, text("chat.takes_long"), is_interim=True))
 
-    async def _carry_out(self, received: Received, is_over: asyncio.Event, *, is_left: bool) -> None:
+    async def _carry_out(self, received: ReceivedUpdate, is_over: asyncio.Event, *, is_left: bool) -> None:
         """Handle an update to its end; sets `is_over` when the chat's next one may begin.
 
         It is marked done last: after a kill it is handled again.
@@ -203,13 +203,13 @@ class InboxWorker:
             self._slow.pop(received.update.update_id, None)
             self._given_up.discard(received.update.update_id)
 
-    async def _outcome(self, received: Received, is_over: asyncio.Event, *, is_left: bool) -> tuple[str, Text | None]:
+    async def _outcome(self, received: ReceivedUpdate, is_over: asyncio.Event, *, is_left: bool) -> tuple[str, Text | None]:
         """Handle an update; returns the error for the records, and the message that its person must still get."""
         try:
             async with asyncio.timeout(self._patience.order_s) as limit:
-                if is_left and await self._inbox.begun(received.id) > TRIES:
+                if is_left and await self._inbox.begun(received.id) > UPDATE_TRIES:
                     log.error("an update is put aside: it ended the process", update=received.id)
-                    return f"put aside after {TRIES} tries", text("chat.put_aside")
+                    return f"put aside after {UPDATE_TRIES} tries", text("chat.put_aside")
                 await self._handled(received, is_over, limit)
         except asyncio.CancelledError:
             if received.update.update_id not in self._given_up:
@@ -221,7 +221,7 @@ class InboxWorker:
             return f"{type(problem).__name__}: {problem}", message
         return "", None
 
-    async def _handled(self, received: Received, is_over: asyncio.Event, limit: asyncio.Timeout) -> None:
+    async def _handled(self, received: ReceivedUpdate, is_over: asyncio.Event, limit: asyncio.Timeout) -> None:
         slow = await self._handler.handle(received)
         is_over.set()
         task = asyncio.current_task()
@@ -231,7 +231,7 @@ class InboxWorker:
         self._slow[received.update.update_id] = task
         await slow()
 
-    async def _finish(self, received: Received, error: str, message: Text | None) -> None:
+    async def _finish(self, received: ReceivedUpdate, error: str, message: Text | None) -> None:
         """Send the outstanding message and mark the update done, as soon as the records allow."""
         rest_s = FIRST_REST_S
         while True:
@@ -250,7 +250,7 @@ class InboxWorker:
             rest_s = min(rest_s * 2, LONGEST_REST_S)
 
 
-class Polling:
+class UpdatePoller:
     """Polls Telegram for updates; the offset moves only after they are stored."""
 
     def __init__(self, client: TelegramClient, reception: InboxWorker) -> None:
@@ -303,12 +303,12 @@ class Polling:
         self.problem = problem
 
 
-def _update(bot_id: int, raw: Mapping[str, object]) -> Update | None:
+def _update(bot_id: int, raw: Mapping[str, object]) -> RawUpdate | None:
     update_id = raw.get("update_id")
     if not isinstance(update_id, int):
         return None
     payload: JsonObject = dict(raw)  # type: ignore[arg-type]  # what JSON gave is JSON
-    return Update(bot_id=bot_id, update_id=update_id, mark=_mark(raw), payload=payload)
+    return RawUpdate(bot_id=bot_id, update_id=update_id, mark=_mark(raw), payload=payload)
 
 
 def _mark(raw: Mapping[str, object]) -> str:

@@ -14,29 +14,29 @@ from telegram.constants import ChatMemberStatus, ChatType
 from bot.arguments.target_choice import ReplyOption, choices
 from bot.chat_face_deps import BotDeps
 from bot.command_context import ChatLocation, CommandContext
-from bot.commands.command_table import COMMANDS, Command, nearest
+from bot.commands.command_table import COMMANDS, Command, nearest_command
 from bot.delivery.destinations import chat_destination
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.access import Access, NoOrder, author, presser
 from bot.incoming.callbacks import CallbackQueries
-from bot.incoming.inbox import Slow
+from bot.incoming.inbox import SlowAnswer
 from bot.notifier import TelegramNotifier
 from bot.replies import ReplySender
 from core.actions.catalog import Role
 from core.people import Person
 from core.text import Language, Text, text
 from core.views.cards import Card, Tone, said
-from knowledge.records.inbox_records import Received
+from knowledge.records.inbox_records import ReceivedUpdate
 
 COMMAND_PATTERN = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{3,40}))?(?:\s+(.*))?", re.DOTALL)
 TEXT_LIMIT = 4096
 log = structlog.get_logger(__name__)
 
 
-class Talk(Protocol):
+class FreeTextAnswers(Protocol):
     """Answers free text."""
 
-    def answer(self, ask: CommandContext) -> Slow:
+    def answer(self, ask: CommandContext) -> SlowAnswer:
         """Return the work that answers `ask.words`, to run beside the others."""
         ...
 
@@ -51,7 +51,7 @@ class RouterDeps:
     answering: ReplySender
     taps: CallbackQueries
     notifier: TelegramNotifier
-    talk: Talk
+    talk: FreeTextAnswers
 
 
 class Router:
@@ -61,7 +61,7 @@ class Router:
         self._parts = parts
         self._face = parts.face
 
-    async def handle(self, received: Received) -> Slow | None:
+    async def handle(self, received: ReceivedUpdate) -> SlowAnswer | None:
         """Handle one raw update."""
         update = Update.de_json(received.update.payload, self._parts.client.bot)
         if update.callback_query is not None:
@@ -73,7 +73,7 @@ class Router:
             return await self._message(update.message, received)
         return None  # edits, channel posts and kinds of updates that nobody asked for
 
-    async def tell(self, received: Received, message: Text, *, is_interim: bool = False) -> None:
+    async def tell(self, received: ReceivedUpdate, message: Text, *, is_interim: bool = False) -> None:
         """Send a message about a command to the person who sent it; strangers get nothing."""
         ask = await self._ask_of(Update.de_json(received.update.payload, self._parts.client.bot), received)
         if ask is None:
@@ -82,7 +82,7 @@ class Router:
         tone = Tone.BUSY if is_interim else Tone.BAD
         await self._parts.answering.give(replace(ask, key=key, is_fresh=False), said(message, tone))
 
-    async def _ask_of(self, update: Update, received: Received) -> CommandContext | None:
+    async def _ask_of(self, update: Update, received: ReceivedUpdate) -> CommandContext | None:
         query, message = update.callback_query, update.message
         user = presser(query) if query is not None else author(message) if message is not None else None
         if user is None or isinstance(user, NoOrder):
@@ -94,7 +94,7 @@ class Router:
             return None if query.message is None else self._parts.taps.ask(query, visitor, received)
         return await self._ask(message, visitor, received) if message is not None else None
 
-    async def _message(self, message: Message, received: Received) -> Slow | None:
+    async def _message(self, message: Message, received: ReceivedUpdate) -> SlowAnswer | None:
         if message.migrate_to_chat_id is not None:
             await self._parts.notifier.remember_move(message.chat.id, message.migrate_to_chat_id)
             return None
@@ -116,14 +116,14 @@ class Router:
             return None
         return self._parts.talk.answer(ask)
 
-    async def _ask(self, message: Message, visitor: Person, received: Received) -> CommandContext:
+    async def _ask(self, message: Message, visitor: Person, received: ReceivedUpdate) -> CommandContext:
         return CommandContext(
             face=self._face,
             replies=self._parts.taps.replies,
             access=self._parts.access,
             bot_name=self._parts.client.username,
             person=visitor,
-            place=place_of(message),
+            place=chat_location_of(message),
             command="",
             words=(message.text or "")[:TEXT_LIMIT],
             key=received.update.key,
@@ -152,7 +152,7 @@ class Router:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    async def _command(self, ask: CommandContext, words: str) -> Slow | None:
+    async def _command(self, ask: CommandContext, words: str) -> SlowAnswer | None:
         match = COMMAND_PATTERN.fullmatch(words.strip())
         if match is None:
             return await self._parts.answering.give(ask, said(text("chat.no_command"), Tone.UNKNOWN))
@@ -166,13 +166,13 @@ class Router:
             return await self._parts.answering.give(ask, _unknown_command(ask, name, rest))
         return await self.run(ask.for_command(name, rest.strip()), found)
 
-    async def run(self, ask: CommandContext, command: Command) -> Slow | None:
+    async def run(self, ask: CommandContext, command: Command) -> SlowAnswer | None:
         """Run one command; an error is explained in the chat."""
         return await self._parts.taps.run(ask, command)
 
     # -- not authorised ----------------------------------------------------------------------------------------------
 
-    async def _no_order(self, message: Message, why: NoOrder, received: Received) -> None:
+    async def _no_order(self, message: Message, why: NoOrder, received: ReceivedUpdate) -> None:
         """Explain to a known person why their command is ignored; nobody else gets a reply."""
         if not (message.text or "").startswith("/") or message.from_user is None:
             return
@@ -189,7 +189,7 @@ class Router:
         ask = await self._ask(message, visitor, received)
         await self._parts.answering.give(ask, said(text(f"access.{why}"), Tone.BAD))
 
-    async def _stranger(self, message: Message, user: User, received: Received) -> None:
+    async def _stranger(self, message: Message, user: User, received: ReceivedUpdate) -> None:
         """Ignore a stranger in groups; in private, enrol one with a token, and refuse others at most once an hour."""
         if message.chat.type != ChatType.PRIVATE:
             return
@@ -244,14 +244,14 @@ class Router:
         await self._parts.client.attempt(lambda bot: bot.leave_chat(event.chat.id), "leaving a group")
 
 
-def place_of(message: Message) -> ChatLocation:
+def chat_location_of(message: Message) -> ChatLocation:
     """Chat and thread of a message."""
     thread = message.message_thread_id if message.is_topic_message else None
     return ChatLocation(chat_id=message.chat.id, thread_id=thread, is_private=message.chat.type == ChatType.PRIVATE)
 
 
 def _unknown_command(ask: CommandContext, name: str, rest: str) -> Card:
-    near = nearest(name)
+    near = nearest_command(name)
     if near is None or not COMMANDS[near].is_listed:
         return said(text("chat.unknown_command", name=name), Tone.UNKNOWN)
     option = ReplyOption(label=f"/{near} {rest}".strip()[:40], words=rest[:200])

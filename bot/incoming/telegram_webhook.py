@@ -14,10 +14,10 @@ from bot.incoming.inbox import ALLOWED_UPDATES, InboxWorker
 from core.errors import SettingsError, SystemUnavailable
 from core.settings import TelegramSettings
 
-HEADER = "X-Telegram-Bot-Api-Secret-Token"
+TELEGRAM_SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
 BODY_LIMIT_BYTES = 512 * 1024
 """Far above any Telegram update."""
-CONNECTIONS = 20
+WEBHOOK_CONNECTIONS = 20
 log = structlog.get_logger(__name__)
 
 
@@ -53,12 +53,12 @@ class TelegramWebhook:
             self._url,
             secret_token=self._secret,
             allowed_updates=ALLOWED_UPDATES,
-            max_connections=CONNECTIONS,
+            max_connections=WEBHOOK_CONNECTIONS,
             drop_pending_updates=False,
         )
 
     async def _take(self, request: web.Request) -> web.Response:
-        brought = request.headers.get(HEADER, "")
+        brought = request.headers.get(TELEGRAM_SECRET_HEADER, "")
         if not compare_digest(brought.encode(), self._secret.encode()):
             return web.Response(status=404)
         if (request.content_length or 0) > BODY_LIMIT_BYTES:

@@ -15,7 +15,7 @@ from core.views.cards import ButtonAction, ButtonStyle, Card, CardButton
 PAYLOAD_LIMIT = 64  # bytes; Telegram Bot API, InlineKeyboardButton.callback_data
 LABEL_LIMIT = 64
 _STYLES = {ButtonStyle.PRIMARY: "primary", ButtonStyle.SUCCESS: "success", ButtonStyle.DANGER: "danger"}
-_kinds: dict[str, type[Payload]] = {}
+_kinds: dict[str, type[ButtonPayload]] = {}
 
 
 class PayloadTooLong(GuardianError):
@@ -23,7 +23,7 @@ class PayloadTooLong(GuardianError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Payload:
+class ButtonPayload:
     """Payload of one kind of button; its fields are strings or whole numbers without a colon."""
 
     code: ClassVar[str] = ""
@@ -59,7 +59,7 @@ class Payload:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approve(Payload):
+class ApproveButton(ButtonPayload):
     """Approve one approval; `seen` counts the confirmations that the button showed."""
 
     code: ClassVar[str] = "ap"
@@ -68,7 +68,7 @@ class Approve(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deny(Payload):
+class DenyButton(ButtonPayload):
     """Deny one approval."""
 
     code: ClassVar[str] = "dn"
@@ -76,7 +76,7 @@ class Deny(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApproveAll(Payload):
+class ApproveAllButton(ButtonPayload):
     """Approve exactly the approvals that the digest stands for."""
 
     code: ClassVar[str] = "aa"
@@ -85,7 +85,7 @@ class ApproveAll(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DenyAll(Payload):
+class DenyAllButton(ButtonPayload):
     """Deny every pending approval of an incident."""
 
     code: ClassVar[str] = "da"
@@ -93,7 +93,7 @@ class DenyAll(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhyButton(Payload):
+class WhyButton(ButtonPayload):
     """Show the reasons."""
 
     code: ClassVar[str] = "wy"
@@ -101,7 +101,7 @@ class WhyButton(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IncidentLogs(Payload):
+class LogsButton(ButtonPayload):
     """Show the service's last lines."""
 
     code: ClassVar[str] = "lg"
@@ -109,7 +109,7 @@ class IncidentLogs(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IncidentMetrics(Payload):
+class MetricsButton(ButtonPayload):
     """Draw the service's resources."""
 
     code: ClassVar[str] = "mt"
@@ -117,7 +117,7 @@ class IncidentMetrics(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SilenceIncident(Payload):
+class SilenceButton(ButtonPayload):
     """Mute the service for an hour."""
 
     code: ClassVar[str] = "si"
@@ -125,7 +125,7 @@ class SilenceIncident(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TakeIncident(Payload):
+class TakeButton(ButtonPayload):
     """Acknowledge the incident: the presser takes it."""
 
     code: ClassVar[str] = "tk"
@@ -133,7 +133,7 @@ class TakeIncident(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseIncident(Payload):
+class CloseButton(ButtonPayload):
     """Close the incident by hand; the bot asks for the reason."""
 
     code: ClassVar[str] = "cl"
@@ -141,7 +141,7 @@ class CloseIncident(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Again(Payload):
+class CommandButton(ButtonPayload):
     """Run the command stored under the token, with the message."""
 
     code: ClassVar[str] = "go"
@@ -149,48 +149,48 @@ class Again(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cancel(Payload):
+class CancelButton(ButtonPayload):
     """Stop a slow answer."""
 
     code: ClassVar[str] = "cx"
     update_id: int
 
 
-def read(data: str | None) -> Payload | None:
+def parse_callback_data(data: str | None) -> ButtonPayload | None:
     """Parse callback data; None when it belongs to no button of ours."""
     code, _, rest = (data or "").partition(":")
     kind = _kinds.get(code)
     return kind.read(rest.split(":")) if kind and code and len((data or "").encode()) <= PAYLOAD_LIMIT else None
 
 
-def payload_of(button: CardButton) -> Payload:
+def button_payload(button: CardButton) -> ButtonPayload:
     """Build the payload of a card's button; a command's button carries its token as subject."""
     if button.press is ButtonAction.APPROVE:
-        return Approve(approval_id=button.subject, seen=int(button.detail or 0))
+        return ApproveButton(approval_id=button.subject, seen=int(button.detail or 0))
     if button.press is ButtonAction.DENY:
-        return Deny(approval_id=button.subject)
+        return DenyButton(approval_id=button.subject)
     if button.press is ButtonAction.COMMAND:
-        return Again(token=button.subject)
+        return CommandButton(token=button.subject)
     if button.press is ButtonAction.CANCEL:
-        return Cancel(update_id=int(button.subject))
+        return CancelButton(update_id=int(button.subject))
     incident_id = int(button.subject)
     if button.press is ButtonAction.APPROVE_ALL:
-        return ApproveAll(incident_id=incident_id, digest=button.detail)
+        return ApproveAllButton(incident_id=incident_id, digest=button.detail)
     return _OF_INCIDENT[button.press](incident_id=incident_id)
 
 
-_OF_INCIDENT: dict[ButtonAction, Callable[..., Payload]] = {
-    ButtonAction.DENY_ALL: DenyAll,
+_OF_INCIDENT: dict[ButtonAction, Callable[..., ButtonPayload]] = {
+    ButtonAction.DENY_ALL: DenyAllButton,
     ButtonAction.WHY: WhyButton,
-    ButtonAction.LOGS: IncidentLogs,
-    ButtonAction.METRICS: IncidentMetrics,
-    ButtonAction.SILENCE: SilenceIncident,
-    ButtonAction.TAKE: TakeIncident,
-    ButtonAction.CLOSE: CloseIncident,
+    ButtonAction.LOGS: LogsButton,
+    ButtonAction.METRICS: MetricsButton,
+    ButtonAction.SILENCE: SilenceButton,
+    ButtonAction.TAKE: TakeButton,
+    ButtonAction.CLOSE: CloseButton,
 }
 
 
-def keyboard(card: Card, texts: Texts, language: Language) -> list[list[dict[str, str]]]:
+def keyboard_json(card: Card, texts: Texts, language: Language) -> list[list[dict[str, str]]]:
     """The card's buttons as JSON of the Bot API, for the outbox."""
     return [[_button(button, texts, language) for button in row] for row in card.buttons]
 
@@ -198,13 +198,13 @@ def keyboard(card: Card, texts: Texts, language: Language) -> list[list[dict[str
 def _button(button: CardButton, texts: Texts, language: Language) -> dict[str, str]:
     label = " ".join(texts.render(button.label, language).split())
     label = f"{label[: LABEL_LIMIT - 1]}…" if len(label) > LABEL_LIMIT else label or "–"
-    spelled = {"text": label, "callback_data": payload_of(button).pack()}
+    spelled = {"text": label, "callback_data": button_payload(button).pack()}
     if button.weight in _STYLES:
         spelled["style"] = _STYLES[button.weight]
     return spelled
 
 
-def markup(rows: list[list[dict[str, str]]]) -> InlineKeyboardMarkup | None:
+def keyboard_markup(rows: list[list[dict[str, str]]]) -> InlineKeyboardMarkup | None:
     """The keyboard for the client library, from what the outbox kept."""
     if not rows:
         return None

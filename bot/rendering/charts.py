@@ -27,7 +27,7 @@ GAP_FACTOR = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
+class ChartMark:
     """An event, drawn as a vertical line."""
 
     at_s: float
@@ -53,14 +53,14 @@ class ChartData:
     network_tx_bytes: list[float]
     disk_read_bytes: list[float]
     disk_write_bytes: list[float]
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[ChartMark] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Encode for the drawing program's standard input."""
         return json.dumps(asdict(self))
 
 
-def rates(at_s: Sequence[float], counters: Sequence[float]) -> list[float]:
+def growth_per_second(at_s: Sequence[float], counters: Sequence[float]) -> list[float]:
     """Growth per second at each point; a counter that fell was reset, its interval counts as no growth."""
     found = [0.0] if at_s else []
     for place in range(1, len(at_s)):
@@ -71,7 +71,7 @@ def rates(at_s: Sequence[float], counters: Sequence[float]) -> list[float]:
     return found
 
 
-def draw(data: ChartData) -> bytes:
+def draw_chart(data: ChartData) -> bytes:
     """Draw the chart as a PNG."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -147,7 +147,7 @@ def _pair(
     counters: tuple[Sequence[float], Sequence[float]],
     names: tuple[str, str],
 ) -> None:
-    both = [[value / 1024.0 for value in rates(data.at_s, one)] for one in counters]
+    both = [[value / 1024.0 for value in growth_per_second(data.at_s, one)] for one in counters]
     for values, color, name in zip(both, (VIOLET, ORANGE), names, strict=True):
         at, kept = _broken(data, values)
         moments: Any = [datetime.fromtimestamp(one, times[0].tzinfo) for one in at]
@@ -202,8 +202,8 @@ def _amount(value: float) -> str:
 def main() -> None:
     """Read the data, draw the chart, write the PNG."""
     raw = json.load(sys.stdin)
-    marks = [Mark(**mark) for mark in raw.pop("marks")]
-    sys.stdout.buffer.write(draw(ChartData(**raw, marks=marks)))
+    marks = [ChartMark(**mark) for mark in raw.pop("marks")]
+    sys.stdout.buffer.write(draw_chart(ChartData(**raw, marks=marks)))
 
 
 if __name__ == "__main__":

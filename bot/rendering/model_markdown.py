@@ -13,7 +13,7 @@ _BULLET = re.compile(r"(\s*)[-*]\s+(.*)")
 _FENCE = re.compile(r"\s*```")
 
 
-def blocks(words: str) -> list[Block]:
+def markdown_blocks(words: str) -> list[Block]:
     """Blocks of a text: paragraphs, bullets, headings, and code between fences."""
     return list(_blocks(words.strip().splitlines()))
 

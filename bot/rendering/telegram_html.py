@@ -18,7 +18,7 @@ CAPTION_LIMIT = 1000
 LINE_LIMIT = 700
 """Longest single line inside details; the rest of it is cut with an ellipsis."""
 ELLIPSIS = "…"
-SIGNS = {
+TONE_SIGNS = {
     Tone.CRITICAL: "🔴",
     Tone.WARNING: "🟠",
     Tone.INFO: "🔵",
@@ -45,31 +45,31 @@ _TAGS = {TextStyle.STRONG: "b", TextStyle.CODE: "code", TextStyle.FAINT: "i"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rendered:
+class RenderedText:
     """One message's text, as HTML and plain."""
 
     html: str
     plain: str
 
 
-def render(card: Card, texts: Texts, language: Language, limit: int = MESSAGE_LIMIT) -> Rendered:
+def render_card(card: Card, texts: Texts, language: Language, limit: int = MESSAGE_LIMIT) -> RenderedText:
     """Render the card in a language. What does not fit is cut outside of entities: details first, then whole lines."""
-    pieces = [_said(block, texts, language) for block in card.blocks]
+    pieces = [_render_block(block, texts, language) for block in card.blocks]
     pieces = _fit(pieces, limit)
-    return Rendered(
+    return RenderedText(
         html="\n".join(_html(piece) for piece in pieces).strip("\n"),
         plain="\n".join(_plain(piece) for piece in pieces).strip("\n"),
     )
 
 
-def units(text: str) -> int:
+def utf16_units(text: str) -> int:
     """Length in UTF-16 units, as Telegram measures offsets."""
     return len(text) + sum(1 for char in text if ord(char) > 0xFFFF)
 
 
-def cut(text: str, limit: int, *, keep_end: bool = False) -> str:
+def cut_to_limit(text: str, limit: int, *, keep_end: bool = False) -> str:
     """Cut the text to `limit` UTF-16 units, its loss marked with an ellipsis."""
-    if units(text) <= limit:
+    if utf16_units(text) <= limit:
         return text
     if limit <= 1:
         return ELLIPSIS[:limit]
@@ -82,12 +82,12 @@ def cut(text: str, limit: int, *, keep_end: bool = False) -> str:
     return ELLIPSIS + "".join(reversed(kept)) if keep_end else "".join(kept).rstrip() + ELLIPSIS
 
 
-def split(text: str, limit: int = MESSAGE_LIMIT) -> list[str]:
+def split_message(text: str, limit: int = MESSAGE_LIMIT) -> list[str]:
     """Split plain text into parts of at most `limit` units, at paragraphs, lines or words where possible."""
     parts = []
     rest = text.strip()
-    while units(rest) > limit:
-        head = cut(rest, limit)[:-1]
+    while utf16_units(rest) > limit:
+        head = cut_to_limit(rest, limit)[:-1]
         at = max(head.rfind("\n\n"), head.rfind("\n"))
         if at < len(head) // 2:
             at = head.rfind(" ")
@@ -98,7 +98,7 @@ def split(text: str, limit: int = MESSAGE_LIMIT) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Said:
+class _RenderedBlock:
     """A block rendered in a language."""
 
     block: Block
@@ -108,20 +108,20 @@ class _Said:
 
     @property
     def units(self) -> int:
-        return units(_plain(self)) + 1
+        return utf16_units(_plain(self)) + 1
 
 
-def _said(block: Block, texts: Texts, language: Language) -> _Said:
+def _render_block(block: Block, texts: Texts, language: Language) -> _RenderedBlock:
     if isinstance(block, Line):
         pieces = tuple(piece for span in block.spans for piece in _span(span, texts, language))
-        return _Said(block=block, spans=pieces)
+        return _RenderedBlock(block=block, spans=pieces)
     if isinstance(block, Folded):
         rendered = (_words(words, texts, language) for words in block.lines)
-        lines = tuple(cut(one.rstrip(), LINE_LIMIT) for one in rendered)
+        lines = tuple(cut_to_limit(one.rstrip(), LINE_LIMIT) for one in rendered)
         lines = phone_diff(lines) if block.is_diff else lines
         heading = _words(block.heading, texts, language) if block.heading else ""
-        return _Said(block=block, heading=heading, lines=lines)
-    return _Said(block=block)
+        return _RenderedBlock(block=block, heading=heading, lines=lines)
+    return _RenderedBlock(block=block)
 
 
 def _span(span: Span, texts: Texts, language: Language) -> Iterator[tuple[str, TextStyle]]:
@@ -141,7 +141,7 @@ def _words(words: Words, texts: Texts, language: Language) -> str:
     return sanitize(texts.render(words, language))
 
 
-def _fit(pieces: Sequence[_Said], limit: int) -> list[_Said]:
+def _fit(pieces: Sequence[_RenderedBlock], limit: int) -> list[_RenderedBlock]:
     room = limit - sum(piece.units for piece in pieces if not isinstance(piece.block, Folded))
     folded = [piece for piece in pieces if isinstance(piece.block, Folded)]
     wanted = sum(piece.units for piece in folded)
@@ -153,23 +153,23 @@ def _fit(pieces: Sequence[_Said], limit: int) -> list[_Said]:
     return list(_whole(fitted, limit))
 
 
-def _shorten(piece: _Said, room: int) -> _Said:
+def _shorten(piece: _RenderedBlock, room: int) -> _RenderedBlock:
     keep_end = isinstance(piece.block, Folded) and piece.block.keep_end
     kept: list[str] = []
-    room -= units(piece.heading) + 3
+    room -= utf16_units(piece.heading) + 3
     for one in reversed(piece.lines) if keep_end else piece.lines:
-        if room - units(one) - 1 < 0:
+        if room - utf16_units(one) - 1 < 0:
             if not kept and room > 20:
-                kept.append(cut(one, room - 1, keep_end=keep_end))
+                kept.append(cut_to_limit(one, room - 1, keep_end=keep_end))
             break
-        room -= units(one) + 1
+        room -= utf16_units(one) + 1
         kept.append(one)
     if len(kept) < len(piece.lines):
         kept.append(ELLIPSIS)
     return replace(piece, lines=tuple(reversed(kept)) if keep_end else tuple(kept))
 
 
-def _whole(pieces: Sequence[_Said], limit: int) -> Iterator[_Said]:
+def _whole(pieces: Sequence[_RenderedBlock], limit: int) -> Iterator[_RenderedBlock]:
     """Cut at the end what is still too much: a line at its last piece that fits."""
     room = limit
     for piece in pieces:
@@ -181,14 +181,14 @@ def _whole(pieces: Sequence[_Said], limit: int) -> Iterator[_Said]:
         for words, style in piece.spans:
             if room <= 3:
                 break
-            kept.append((cut(words, room - 3), style))
-            room -= units(kept[-1][0])
+            kept.append((cut_to_limit(words, room - 3), style))
+            room -= utf16_units(kept[-1][0])
         if kept:
             yield replace(piece, spans=tuple(kept))
         return
 
 
-def _html(piece: _Said) -> str:
+def _html(piece: _RenderedBlock) -> str:
     block = piece.block
     if isinstance(block, Gap):
         return ""
@@ -198,18 +198,18 @@ def _html(piece: _Said) -> str:
     heading = f"<b>{escape(piece.heading, quote=False)}</b>\n" if piece.heading else ""
     if not piece.lines and not piece.heading:
         return ""
-    if isinstance(block, Folded) and block.is_diff and len(piece.lines) <= OPEN_DIFF:
+    if isinstance(block, Folded) and block.is_diff and len(piece.lines) <= OPEN_DIFF_LINES:
         return f'{heading}<pre><code class="language-diff">{body}</code></pre>'
-    is_narrow = all(units(one) <= NARROW_CODE for one in piece.lines)
-    if isinstance(block, Folded) and block.is_code and len(piece.lines) <= SHORT_CODE and is_narrow:
+    is_narrow = all(utf16_units(one) <= OPEN_CODE_WIDTH for one in piece.lines)
+    if isinstance(block, Folded) and block.is_code and len(piece.lines) <= OPEN_CODE_LINES and is_narrow:
         return f"{heading}<pre>{body}</pre>"
     return f"<blockquote expandable>{heading}{body}</blockquote>"
 
 
-OPEN_DIFF = 24
+OPEN_DIFF_LINES = 24
 """Most lines of a diff shown open: it is what a person approves."""
-SHORT_CODE = 4
-NARROW_CODE = 44
+OPEN_CODE_LINES = 4
+OPEN_CODE_WIDTH = 44
 """Code with at most so many lines, each as wide as a phone's screen, is shown open in a fixed-width font."""
 
 
@@ -219,7 +219,7 @@ def _tagged(words: str, style: TextStyle) -> str:
     return f"<{tag}>{inner}</{tag}>" if tag and words.strip() else inner
 
 
-def _plain(piece: _Said) -> str:
+def _plain(piece: _RenderedBlock) -> str:
     if isinstance(piece.block, Gap):
         return ""
     if isinstance(piece.block, Line):
@@ -228,5 +228,5 @@ def _plain(piece: _Said) -> str:
 
 
 def _lead(block: Line) -> str:
-    sign = f"{SIGNS[block.tone]} " if block.tone else ""
+    sign = f"{TONE_SIGNS[block.tone]} " if block.tone else ""
     return f"{'   ' if block.indent else ''}{sign}"

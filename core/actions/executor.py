@@ -25,7 +25,7 @@ from core.runs import Done, Priority, Run, Runs, RunState, Waiting
 from core.settings import PolicySettings
 from core.text import Text, text
 
-PROBLEM_LIMIT = 300
+RUN_ERROR_LIMIT = 300
 NEVER = "never"
 """Outcome that a following run reports when the work was never begun."""
 FOLLOW_LOOK_S = 1.5
@@ -332,7 +332,7 @@ class ActionExecutor:
             unknown = Result(outcome=Outcome.UNKNOWN, message=text("door.unknown"))
             await self._end(record, CallState.UNKNOWN, unknown)
             return
-        problem = self._redact(run.error)[:PROBLEM_LIMIT]
+        problem = self._redact(run.error)[:RUN_ERROR_LIMIT]
         await self._end(record, CallState.FAILED, _failure(text("door.failed", problem=problem)))
 
     def _later(self, seconds: float) -> Waiting:

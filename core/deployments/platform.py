@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
-NAME_LIMIT = 60
+STACK_NAME_LIMIT = 60
 """Longer names are cut: each must fit on a button and in a lock's key, with environment and project before it."""
 READ_LIMIT = 500
 NAMES_KEPT = 20_000
@@ -275,7 +275,7 @@ def _clean(name: str) -> str:
     """Clean a name that anybody may have written: keep letters, digits, spaces and `-_.+`; the result may be empty."""
     kept = "".join(map(_kept, unicodedata.normalize("NFC", name[:READ_LIMIT])))
     short = "-".join(part for part in kept.split("-") if part.strip())
-    short = " ".join(short.split())[:NAME_LIMIT].strip(" -_.+")
+    short = " ".join(short.split())[:STACK_NAME_LIMIT].strip(" -_.+")
     return short if folded(short) else ""
 
 

@@ -29,7 +29,7 @@ KEY = "external_alerts.ended"
 BY = "guardian"
 
 
-class Incidents(Protocol):
+class IncidentSink(Protocol):
     """The tracker, which turns alerts into incidents."""
 
     async def raise_alert(self, alert: Alert, topology: Topology) -> object:
@@ -92,7 +92,7 @@ class AlertHook:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _On:
+class _ReportedAlert:
     alert: Alert
     heard_at: datetime
     """Time of the last report."""
@@ -126,7 +126,7 @@ class ExternalAlerts:
     def __init__(
         self,
         *,
-        incidents: Incidents,
+        incidents: IncidentSink,
         values: Values,
         clock: Clock,
         topology: Callable[[str], Topology],
@@ -138,7 +138,7 @@ class ExternalAlerts:
         self._clock = clock
         self._topology = topology
         self._kept_for = kept_for
-        self._on: dict[str, _On] = {}
+        self._on: dict[str, _ReportedAlert] = {}
         self._ended: OrderedDict[str, _Ended] = OrderedDict()
         self._unsaved = False
         self._untold: OrderedDict[str, _Change] = OrderedDict()
@@ -183,7 +183,7 @@ class ExternalAlerts:
             log.error("too many reported alerts are on; a further one is left out", alert=key)
         else:
             raised = replace(alert, reported_as=key, at=min(at or now, now))
-            self._on[key] = _On(alert=raised, heard_at=now, began_at=at)
+            self._on[key] = _ReportedAlert(alert=raised, heard_at=now, began_at=at)
             self._untold[key] = _Change(alert=raised)
 
     def _take_better(self, key: str, known: Alert, alert: Alert) -> None:
@@ -256,7 +256,7 @@ class ExternalAlerts:
             if ended is not None and ended.fired_at is not None and ended.fired_at >= alert.at:
                 self._untold[alert.reported_as] = _Change(alert=alert, is_over=True)
             else:
-                self._on[alert.reported_as] = _On(alert=alert, heard_at=now, began_at=alert.at)
+                self._on[alert.reported_as] = _ReportedAlert(alert=alert, heard_at=now, began_at=alert.at)
 
     # -- queries ----------------------------------------------------------------------------------------------------
 

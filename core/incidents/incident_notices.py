@@ -41,7 +41,7 @@ RECENT = 50
 log = structlog.get_logger(__name__)
 
 
-class Incidents(Protocol):
+class OpenIncidents(Protocol):
     """The current incidents."""
 
     def open_ones(self) -> Sequence[Incident]:
@@ -97,7 +97,7 @@ class Messages(Protocol):
 class NoticeDeps:
     """Everything the notices need."""
 
-    incidents: Incidents
+    incidents: OpenIncidents
     past: PastIncidents
     views: Views
     audience: Audience

@@ -34,7 +34,7 @@ class AlertChange:
 
 
 @dataclass
-class _On:
+class _ActiveAlert:
     firing: Firing
     calm_since: datetime | None = None
 
@@ -51,7 +51,7 @@ class AlertState:
         """Kinds of alerts that it can raise."""
         self._event_kinds = frozenset(one.raises for one in detectors if one.raises.traits.detector == "event")
         self._settle_s = settle_s
-        self._on: dict[str, _On] = {}
+        self._on: dict[str, _ActiveAlert] = {}
         self._last_at: dict[str, datetime] = {}
         self._said: frozenset[str] = frozenset()
         self._broken: dict[Detector, datetime] = {}
@@ -80,7 +80,7 @@ class AlertState:
 
     def adopt(self, alert: Alert) -> None:
         """Adopt an alert that was firing when the last run ended."""
-        self._on[alert.fingerprint] = _On(firing=Firing(alert=alert, since=alert.at, last=alert.at))
+        self._on[alert.fingerprint] = _ActiveAlert(firing=Firing(alert=alert, since=alert.at, last=alert.at))
         self._last_at[alert.fingerprint] = alert.at
 
     def take(self, view: View) -> list[AlertChange]:
@@ -144,7 +144,7 @@ class AlertState:
         if on is None:
             if is_event and last is not None and alert.at - last <= SAME_MOMENT:
                 return False
-            self._on[alert.fingerprint] = _On(firing=Firing(alert=alert, since=now, last=alert.at))
+            self._on[alert.fingerprint] = _ActiveAlert(firing=Firing(alert=alert, since=now, last=alert.at))
             self._last_at[alert.fingerprint] = alert.at
             return True
         if not is_event and not alert.kind.traits.repeats:

@@ -34,7 +34,7 @@ FORETELLING = frozenset({EventKind.KILL, EventKind.OOM})
 """Kept, but no reason to look: an exit that follows has its own event, and a look now would only delay that one."""
 HISTORY_S = 0.3
 """Time for which the first look waits for the events of the last minutes."""
-CALL_LIMIT_S = 30.0
+SOURCE_LIMIT_S = 30.0
 """A source has time limits of its own; this one is for a source that forgets them."""
 FIRST_REST_S = 0.5
 LONGEST_REST_S = 5.0
@@ -284,14 +284,14 @@ class Watcher:
     async def _see(self, names: Sequence[str]) -> None:
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(CALL_LIMIT_S):
+            async with asyncio.timeout(SOURCE_LIMIT_S):
                 seen = await self._source.look(only=names)
                 oom_kills = None if names else await self._source.oom_kills()
         except (SystemUnavailable, TimeoutError) as error:
             self._says = (
-                error.says if isinstance(error, SystemUnavailable) else text("error.late", seconds=CALL_LIMIT_S)
+                error.says if isinstance(error, SystemUnavailable) else text("error.late", seconds=SOURCE_LIMIT_S)
             )
-            self._be_blind(str(error) or f"no answer within {CALL_LIMIT_S:.0f} s")
+            self._be_blind(str(error) or f"no answer within {SOURCE_LIMIT_S:.0f} s")
             return
         if self._lost_since is not None:
             log.warning("the engine answers again", host=self.name)
@@ -351,7 +351,7 @@ class Watcher:
         while True:
             began = loop.time()
             try:
-                async with asyncio.timeout(CALL_LIMIT_S):
+                async with asyncio.timeout(SOURCE_LIMIT_S):
                     samples = await self._source.sample()
             except (SystemUnavailable, TimeoutError) as error:
                 log.debug("no samples", host=self.name, problem=str(error))

@@ -41,7 +41,7 @@ PHASE_TONES = {
 }
 TAIL_SHOWN = 6
 LAST_LINE_SHOWN = 120
-CHANGES_SHOWN = 6
+CARD_CHANGES_SHOWN = 6
 BY_ITSELF = "deploy"
 """Actor id for automatic rollbacks of a failed rollback or update."""
 TAKEN_BACK = frozenset({DeployKind.ROLLBACK, DeployKind.UPDATE})
@@ -214,14 +214,14 @@ def _about(view: DeployView) -> Iterator[Block]:
     if deploy.what is DeployKind.ROLLBACK and view.good_from is not None:
         when = clock_time(view.good_from, view.now, view.zone)
         yield line(faint(text("deploy_card.back_to")), " ", text("deploy_card.version_of", when=when))
-    shown = list(view.changes[:CHANGES_SHOWN])
+    shown = list(view.changes[:CARD_CHANGES_SHOWN])
     if len(shown) == 1:
         yield line(faint(text("deploy_card.changes")), " ", shown[0])
     elif shown:
         yield line(faint(text("deploy_card.changes")))
         yield from (line("• ", one, indent=True) for one in shown)
-        if len(view.changes) > CHANGES_SHOWN:
-            yield line(f"+{len(view.changes) - CHANGES_SHOWN}", indent=True)
+        if len(view.changes) > CARD_CHANGES_SHOWN:
+            yield line(f"+{len(view.changes) - CARD_CHANGES_SHOWN}", indent=True)
     if deploy.why:
         yield line(faint(text("deploy_card.why")), " ", deploy.why)
 

@@ -31,7 +31,7 @@ _HARMLESS = re.compile(
 _VARIABLE = re.compile(r"(?:\$\$?\{[A-Za-z_][A-Za-z0-9_]*\}|\$\$?[A-Za-z_][A-Za-z0-9_]*)")
 
 
-def is_harmless(value: str) -> bool:
+def cannot_be_secret(value: str) -> bool:
     """Return whether a value can be no secret by its form: a small number, a boolean, a duration or only a variable."""
     return _HARMLESS.fullmatch(value.strip()) is not None or _VARIABLE.fullmatch(value.strip()) is not None
 
@@ -41,7 +41,7 @@ def is_secret_key(name: str) -> bool:
     return is_secret_name(name) or _SECRET_PART.search(name) is not None
 
 
-def without_secrets(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """Return the text with passwords, tokens and keys masked; its line breaks stay."""
     text = _CRYPT.sub(MASK, text)
     text = _HTPASSWD.sub(MASK, text)
@@ -49,23 +49,23 @@ def without_secrets(text: str) -> str:
     text = _ATTACHED.sub(_attached, text)
     text = _ASSIGNED.sub(_assigned, text)
     text = _RANDOM.sub(MASK, text)
-    return "".join(redact(part) if position % 2 == 0 else part for position, part in enumerate(BREAKS.split(text)))
+    return "".join(redact(part) if position % 2 == 0 else part for position, part in enumerate(LINE_BREAKS.split(text)))
 
 
-BREAKS = re.compile(r"(\r\n|\r|\n)")
+LINE_BREAKS = re.compile(r"(\r\n|\r|\n)")
 
 
-def words_without_secrets(words: Sequence[str]) -> tuple[str, ...]:
+def mask_command_words(words: Sequence[str]) -> tuple[str, ...]:
     """Return the words of a command line with secrets masked, within a word or as the value of the flag before it."""
     shown: list[str] = []
     for position, word in enumerate(words):
         before = words[position - 1] if position else ""
-        is_value = takes_secret(before) and not word.startswith("-")
-        shown.append(MASK if is_value and not is_harmless(word) else without_secrets(word))
+        is_value = is_secret_flag(before) and not word.startswith("-")
+        shown.append(MASK if is_value and not cannot_be_secret(word) else mask_secrets(word))
     return tuple(shown)
 
 
-def takes_secret(flag: str) -> bool:
+def is_secret_flag(flag: str) -> bool:
     """Return whether the word after this flag is a secret, as after `--requirepass` or `-p`."""
     if not flag.startswith("-") or "=" in flag:
         return False
@@ -78,8 +78,8 @@ def _without_flags(text: str) -> str:
     position = 0
     while (found := _FLAG.search(text, position)) is not None:
         value = found["value"]
-        is_secret = takes_secret(found["flag"]) and not (
-            is_harmless(value.strip("\"'")) or value.startswith(("-", "/"))
+        is_secret = is_secret_flag(found["flag"]) and not (
+            cannot_be_secret(value.strip("\"'")) or value.startswith(("-", "/"))
         )
         end = found.end() if is_secret else found.end("flag")
         parts.append(text[position : found.start("value")] + MASK if is_secret else text[position:end])
@@ -88,7 +88,7 @@ def _without_flags(text: str) -> str:
 
 
 def _attached(found: re.Match[str]) -> str:
-    return found.group() if is_harmless(found["value"]) else f"{found['flag']}{MASK}"
+    return found.group() if cannot_be_secret(found["value"]) else f"{found['flag']}{MASK}"
 
 
 def _assigned(found: re.Match[str]) -> str:
@@ -97,7 +97,7 @@ def _assigned(found: re.Match[str]) -> str:
     if (
         not is_variable
         or value.startswith(MASK)
-        or (is_harmless(value) and not (value.isdigit() and is_secret_key(name)))
+        or (cannot_be_secret(value) and not (value.isdigit() and is_secret_key(name)))
     ):
         return found.group()
     return f"{name}={MASK}"

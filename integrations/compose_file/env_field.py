@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from core.text import text as said
 from integrations.compose_file.file_errors import ComposeFileError
-from integrations.compose_file.interpolation import needed
-from integrations.compose_file.yaml_tree import YamlNode, read
+from integrations.compose_file.interpolation import missing_variables
+from integrations.compose_file.yaml_tree import YamlNode, parse_compose_file
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 SET_BY_DOKPLOY = frozenset({"APP_NAME", "COMPOSE_PROJECT_NAME", "PATH", "HOME", "PWD"})
@@ -46,7 +46,7 @@ class _Setting:
     end: int
 
 
-def keys(env: str) -> list[str]:
+def env_variable_names(env: str) -> list[str]:
     """Return the names that are set, in order, each once."""
     return list(dict.fromkeys(setting.key for setting in _settings(env)))
 
@@ -61,7 +61,7 @@ def changed_keys(before: str, after: str) -> ChangedKeys:
     )
 
 
-def set_value(env: str, key: str, value: str) -> str:
+def set_env_value(env: str, key: str, value: str) -> str:
     """Return the environment with one value set, in its line or in a new one at the end; the rest stays.
 
     The value is taken literally: what a .env file would read otherwise is quoted.
@@ -76,7 +76,7 @@ def set_value(env: str, key: str, value: str) -> str:
             f"the value for {key!r} holds a null character, which no environment takes",
             says=said("compose_error.null_character", key=key),
         )
-    written = quoted(value)
+    written = quote_env_value(value)
     found = [setting for setting in _settings(env) if setting.key == key]
     if found:
         last = found[-1]
@@ -89,7 +89,7 @@ def set_value(env: str, key: str, value: str) -> str:
     return f"{env}{gap}{key}={written}{tail}"
 
 
-def quoted(value: str) -> str:
+def quote_env_value(value: str) -> str:
     """Quote a value so that a .env file reads it back literally."""
     if value == "" or _PLAIN.fullmatch(value):
         return value
@@ -108,9 +108,9 @@ def unset_variables(compose_text: str, env: str) -> list[str]:
     is_set = {key: bool(_unquoted(value)) for key, value in _values(env).items()}
     is_set |= {name: True for name in SET_BY_DOKPLOY if name not in is_set}
     missing: dict[str, None] = {}
-    for value in _scalars(read(compose_text).root):
+    for value in _scalars(parse_compose_file(compose_text).root):
         if "$" in value:
-            missing.update(dict.fromkeys(needed(value, is_set)))
+            missing.update(dict.fromkeys(missing_variables(value, is_set)))
     return list(missing)
 
 

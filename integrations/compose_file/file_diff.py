@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from integrations.compose_file.command_lines import BREAKS
-from integrations.compose_file.masking import masked, zip_lines
+from integrations.compose_file.command_lines import LINE_BREAKS
+from integrations.compose_file.masking import mask_file, masked_line_pairs
 
-__all__ = ["diff", "masked"]
+__all__ = ["masked_diff", "mask_file"]
 
-LINE_LIMIT = 20
-WIDTH = 60
+DIFF_LINES_LIMIT = 20
+DIFF_LINE_WIDTH = 60
 _COMPARED_LINES = 4000
 """Longer files are shown as one changed block: comparing takes time that grows with the square of their length."""
 
@@ -27,7 +27,7 @@ class _LineChange:
     new_stop: int
 
 
-def diff(before: str, after: str, *, context: int = 1) -> list[str]:
+def masked_diff(before: str, after: str, *, context: int = 1) -> list[str]:
     """Return unified lines (`-`, `+`, blank), secrets masked, each hunk after a line with the service's name: `@@ api`.
 
     At most 20 lines of at most 60 characters; a last line `… -3 +8` counts what does not fit. Empty: no change.
@@ -37,8 +37,8 @@ def diff(before: str, after: str, *, context: int = 1) -> list[str]:
     changes = _changes(old, new)
     if not changes:
         return []
-    shown_old = [line for line, _ in zip_lines(before)]
-    shown_new = [line for line, _ in zip_lines(after)]
+    shown_old = [line for line, _ in masked_line_pairs(before)]
+    shown_new = [line for line, _ in masked_line_pairs(after)]
     lines: list[str] = []
     last_name = None
     for hunk in _hunks(changes, context, len(old)):
@@ -51,7 +51,7 @@ def diff(before: str, after: str, *, context: int = 1) -> list[str]:
 
 
 def _lines(text: str) -> list[str]:
-    return BREAKS.split(text)[::2]
+    return LINE_BREAKS.split(text)[::2]
 
 
 def _changes(old: Sequence[str], new: Sequence[str]) -> list[_LineChange]:
@@ -107,15 +107,15 @@ def _dedented(lines: list[tuple[str, str]]) -> list[str]:
 
 
 def _clipped(line: str) -> str:
-    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+    return line if len(line) <= DIFF_LINE_WIDTH else f"{line[: DIFF_LINE_WIDTH - 1]}…"
 
 
 def _limited(lines: list[str]) -> list[str]:
-    if len(lines) <= LINE_LIMIT:
+    if len(lines) <= DIFF_LINES_LIMIT:
         return lines
-    rest = lines[LINE_LIMIT - 1 :]
+    rest = lines[DIFF_LINES_LIMIT - 1 :]
     gone, come = (sum(line.startswith(sign) for line in rest) for sign in ("-", "+"))
-    return [*lines[: LINE_LIMIT - 1], f"… -{gone} +{come}"]
+    return [*lines[: DIFF_LINES_LIMIT - 1], f"… -{gone} +{come}"]
 
 
 def _section(old: list[str], new: list[str], first: _LineChange) -> str:

@@ -43,28 +43,28 @@ def _placed(says: Text, line: int | None, column: int | None) -> Text:
     return text("compose_error.at", line=line, column=column, problem=says)
 
 
-def named(name: str) -> str:
+def quoted_name(name: str) -> str:
     """Return the name of a key or service for a message; left out when it looks like a secret or is no valid name."""
     return repr(name) if _NAME.fullmatch(name) and redact(name) == name else "(a name not shown here)"
 
 
-def shown(name: str) -> Text | str:
+def name_for_people(name: str) -> Text | str:
     """Return the name for a message to people, hidden in the same cases."""
-    return name if named(name) == repr(name) else text("compose_error.name_hidden")
+    return name if quoted_name(name) == repr(name) else text("compose_error.name_hidden")
 
 
-def no_service(name: str, known: Iterable[str]) -> ComposeFileError:
+def unknown_service_error(name: str, known: Iterable[str]) -> ComposeFileError:
     """Return the error for a service that the file does not have, with the nearest name."""
     names = sorted(known)
     near = closest(name, names)
     if near is not None:
-        hint = f"did you mean {named(near)}?"
-        says = text("compose_error.no_service_near", service=shown(name), near=shown(near))
+        hint = f"did you mean {quoted_name(near)}?"
+        says = text("compose_error.no_service_near", service=name_for_people(name), near=name_for_people(near))
     elif names:
-        known = f"{', '.join(named(one) for one in names[:8])}{', …' if len(names) > 8 else ''}"
+        known = f"{', '.join(quoted_name(one) for one in names[:8])}{', …' if len(names) > 8 else ''}"
         hint = f"it has {known}"
-        says = text("compose_error.no_service", service=shown(name), known=known.replace("'", ""))
+        says = text("compose_error.no_service", service=name_for_people(name), known=known.replace("'", ""))
     else:
         hint = "it has none"
-        says = text("compose_error.no_services", service=shown(name))
-    return ComposeFileError(f"there is no service {named(name)}; {hint}", says=says)
+        says = text("compose_error.no_services", service=name_for_people(name))
+    return ComposeFileError(f"there is no service {quoted_name(name)}; {hint}", says=says)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _BEGIN = re.compile(r"\$(?:(?P<escape>\$)|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*))")
 _SIGN = re.compile(r":?[-?+]")
-DEPTH_LIMIT = 10
+INTERPOLATION_DEPTH_LIMIT = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Variable:
         return self.sign.endswith(("-", "+"))
 
 
-def variables(value: str) -> list[Variable]:
+def find_variables(value: str) -> list[Variable]:
     """Return the outermost variables of a value; those inside their defaults are in `rest`."""
     return list(_variables(value))
 
@@ -69,15 +69,15 @@ def _closing(value: str, position: int) -> int | None:
     return None
 
 
-def needed(value: str, is_set: dict[str, bool], depth: int = 0) -> Iterator[str]:
+def missing_variables(value: str, is_set: dict[str, bool], depth: int = 0) -> Iterator[str]:
     """Yield the variables a value needs that have no value; `is_set`: known name → whether its value is not empty."""
-    for variable in variables(value) if depth < DEPTH_LIMIT else ():
+    for variable in find_variables(value) if depth < INTERPOLATION_DEPTH_LIMIT else ():
         has_value = is_set.get(variable.name)
         if variable.has_default:
             is_used = has_value is None or (variable.sign.startswith(":") and not has_value)
             if variable.sign.endswith("+"):
                 is_used = not is_used
             if is_used:
-                yield from needed(variable.rest, is_set, depth + 1)
+                yield from missing_variables(variable.rest, is_set, depth + 1)
         elif has_value is None or (variable.sign == ":?" and not has_value):
             yield variable.name

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.redaction import redact
-from integrations.compose_file.command_lines import words_without_secrets
-from integrations.compose_file.edits.proved_change import is_own, service_nodes, setting
-from integrations.compose_file.interpolation import variables
-from integrations.compose_file.units import memory_bytes
-from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, fields, reach, read
+from integrations.compose_file.command_lines import mask_command_words
+from integrations.compose_file.edits.proved_change import is_own_setting, service_nodes, find_setting
+from integrations.compose_file.interpolation import find_variables
+from integrations.compose_file.units import parse_memory
+from integrations.compose_file.yaml_tree import (ComposeDocument, YamlNode, mapping_fields, value_at_path, parse_compose_file,)
 
-MemoryPlace = Literal["mem_limit", "deploy.resources.limits.memory", "none"]
-MEM_LIMIT = ("mem_limit",)
-DEPLOY_MEMORY = ("deploy", "resources", "limits", "memory")
-CPUS = ("cpus",)
-DEPLOY_CPUS = ("deploy", "resources", "limits", "cpus")
+MemoryLimitSetting = Literal["mem_limit", "deploy.resources.limits.memory", "none"]
+MEM_LIMIT_PATH = ("mem_limit",)
+DEPLOY_MEMORY_PATH = ("deploy", "resources", "limits", "memory")
+CPUS_PATH = ("cpus",)
+DEPLOY_CPUS_PATH = ("deploy", "resources", "limits", "cpus")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class ServiceFacts:
     build: str | None
     """Build folder; `.` when only other build options are given. None: it is not built."""
     memory_limit_bytes: int | None
-    memory_written_at: MemoryPlace
+    memory_written_at: MemoryLimitSetting
     memory_is_inherited: bool
     """True when the limit comes from an anchor, a merge or `extends`; an edit writes it into the service itself."""
     memory_variable: str | None
@@ -48,44 +48,44 @@ class ServiceFacts:
     container_name: str | None
 
 
-def services(text: str) -> list[ServiceFacts]:
+def read_services(text: str) -> list[ServiceFacts]:
     """Return the services of a file, in its order; ComposeFileError when it cannot be read."""
-    document = read(text)
+    document = parse_compose_file(text)
     return [_facts(document, name) for name in service_nodes(document)]
 
 
 def _facts(document: ComposeDocument, name: str) -> ServiceFacts:
     def found(*path: str) -> YamlNode | None:
-        return setting(document, name, *path)
+        return find_setting(document, name, *path)
 
     place, memory = _memory(document, name)
-    restart, cpus = found("restart") or found("deploy", "restart_policy", "condition"), found(*CPUS)
+    restart, cpus = found("restart") or found("deploy", "restart_policy", "condition"), found(*CPUS_PATH)
     return ServiceFacts(
         name=name,
         image=_word(found("image")),
         build=_build(found("build")),
-        memory_limit_bytes=(memory_bytes(memory.value) or None) if memory is not None else None,
+        memory_limit_bytes=(parse_memory(memory.value) or None) if memory is not None else None,
         memory_written_at=place,
-        memory_is_inherited=place != "none" and not is_own(document, name, *place.split(".")),
-        memory_variable=next((one.name for one in variables(memory.value)), None) if memory is not None else None,
-        cpu_limit=_number(cpus if cpus is not None else found(*DEPLOY_CPUS)),
+        memory_is_inherited=place != "none" and not is_own_setting(document, name, *place.split(".")),
+        memory_variable=next((one.name for one in find_variables(memory.value)), None) if memory is not None else None,
+        cpu_limit=_number(cpus if cpus is not None else found(*DEPLOY_CPUS_PATH)),
         restart=_word(restart),
         ports=tuple(_port(item.real) for item in _items(found("ports"))),
         expose=_words(found("expose")),
         healthcheck_test=_test(found("healthcheck")),
         environment_keys=environment_keys(found("environment")),
-        env_files=tuple(_word(reach(one, "path")) or one.real.value for one in _items(found("env_file"))),
+        env_files=tuple(_word(value_at_path(one, "path")) or one.real.value for one in _items(found("env_file"))),
         volumes=tuple(_volume(item.real) for item in _items(found("volumes"))),
         depends_on=_names(found("depends_on")),
         container_name=_word(found("container_name")),
     )
 
 
-def _memory(document: ComposeDocument, service: str) -> tuple[MemoryPlace, YamlNode | None]:
-    mem_limit = setting(document, service, *MEM_LIMIT)
+def _memory(document: ComposeDocument, service: str) -> tuple[MemoryLimitSetting, YamlNode | None]:
+    mem_limit = find_setting(document, service, *MEM_LIMIT_PATH)
     if mem_limit is not None:
         return "mem_limit", mem_limit
-    deploy = setting(document, service, *DEPLOY_MEMORY)
+    deploy = find_setting(document, service, *DEPLOY_MEMORY_PATH)
     return ("none", None) if deploy is None else ("deploy.resources.limits.memory", deploy)
 
 
@@ -94,7 +94,7 @@ def environment_keys(node: YamlNode | None) -> tuple[str, ...]:
     if node is None:
         return ()
     if node.kind == "mapping":
-        return tuple(fields(node))
+        return tuple(mapping_fields(node))
     return tuple(dict.fromkeys(item.real.value.split("=", 1)[0] for item in node.items))
 
 
@@ -113,7 +113,7 @@ def _items(node: YamlNode | None) -> tuple[YamlNode, ...]:
 
 
 def _names(node: YamlNode | None) -> tuple[str, ...]:
-    return tuple(fields(node)) if node is not None and node.kind == "mapping" else _words(node)
+    return tuple(mapping_fields(node)) if node is not None and node.kind == "mapping" else _words(node)
 
 
 def _number(node: YamlNode | None) -> float | None:
@@ -126,32 +126,32 @@ def _number(node: YamlNode | None) -> float | None:
 def _build(node: YamlNode | None) -> str | None:
     if node is None:
         return None
-    return _word(node) if node.kind == "scalar" else _word(reach(node, "context")) or "."
+    return _word(node) if node.kind == "scalar" else _word(value_at_path(node, "context")) or "."
 
 
 def _test(healthcheck: YamlNode | None) -> tuple[str, ...] | None:
-    disabled = reach(healthcheck, "disable")
+    disabled = value_at_path(healthcheck, "disable")
     if disabled is not None and disabled.value == "true":
         return ("NONE",)
-    test = reach(healthcheck, "test")
+    test = value_at_path(healthcheck, "test")
     if test is None or test.is_null:
         return None
     words = ["CMD-SHELL", test.value] if test.kind == "scalar" else [item.real.value for item in test.items]
-    return words_without_secrets(words)
+    return mask_command_words(words)
 
 
 def _port(node: YamlNode) -> str:
     if node.kind == "scalar":
         return node.value
-    parts = [_word(reach(node, name)) for name in ("host_ip", "published", "target")]
-    protocol = _word(reach(node, "protocol"))
+    parts = [_word(value_at_path(node, name)) for name in ("host_ip", "published", "target")]
+    protocol = _word(value_at_path(node, "protocol"))
     return ":".join(part for part in parts if part) + (f"/{protocol}" if protocol else "")
 
 
 def _volume(node: YamlNode) -> str:
     if node.kind == "scalar":
         return redact(node.value)
-    parts = [_word(reach(node, name)) for name in ("source", "target")]
-    read_only = reach(node, "read_only")
+    parts = [_word(value_at_path(node, name)) for name in ("source", "target")]
+    read_only = value_at_path(node, "read_only")
     is_read_only = read_only is not None and read_only.value == "true"
     return ":".join([*(part for part in parts if part), *(["ro"] if is_read_only else [])])

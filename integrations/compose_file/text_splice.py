@@ -7,31 +7,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.text import text as said
-from integrations.compose_file.file_errors import shown
-from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, is_merge, own
+from integrations.compose_file.file_errors import name_for_people
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, is_merge_key, own_entry
 
 _LINE_END = re.compile(r"[^\r\n]*")
 _COMMENT_LINE = re.compile(r"(\r\n|\r|\n)([ \t]*)#[^\r\n]*")
 
 
 @dataclass(frozen=True)
-class Source:
+class YamlSource:
     """A scalar as it is written in the file, quotes included; or an alias."""
 
     text: str
 
 
-ValueTree = Source | Sequence["ValueTree"] | Mapping[str, "ValueTree"]
+ValueTree = YamlSource | Sequence["ValueTree"] | Mapping[str, "ValueTree"]
 """Tree to write; the keys of a mapping are sources too."""
 
 
-def scalar(value: str, *, style: str = "") -> Source:
+def yaml_scalar(value: str, *, style: str = "") -> YamlSource:
     """Return a string as a YAML scalar, in the given quotes where it fits, quoted where it must be."""
     if style == "'" and "\n" not in value and value.isprintable():
-        return Source("'" + value.replace("'", "''") + "'")
+        return YamlSource("'" + value.replace("'", "''") + "'")
     if style != '"' and _PLAIN.fullmatch(value) and not _SPECIAL.fullmatch(value):
-        return Source(value)
-    return Source('"' + "".join(_escaped(character) for character in value) + '"')
+        return YamlSource(value)
+    return YamlSource('"' + "".join(_escaped(character) for character in value) + '"')
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./$](?:[A-Za-z0-9_./@=+${}-]|:(?=[^\s:])|,(?=\S)|(?<=\S) (?=[A-Za-z0-9_./-]))*")
@@ -53,73 +53,73 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def flow(tree: ValueTree) -> str:
+def flow_style_line(tree: ValueTree) -> str:
     """Return the tree on one line."""
-    if isinstance(tree, Source):
+    if isinstance(tree, YamlSource):
         is_bare = tree.text[:1] not in ('"', "'", "[", "{")
-        return flow_scalar(tree.text) if is_bare and re.search(r"[,\[\]{}]", tree.text) else tree.text
+        return quoted_scalar(tree.text) if is_bare and re.search(r"[,\[\]{}]", tree.text) else tree.text
     if isinstance(tree, Mapping):
-        return "{" + ", ".join(f"{key}: {flow(value)}" for key, value in tree.items()) + "}"
-    return "[" + ", ".join(flow(item) for item in tree) + "]"
+        return "{" + ", ".join(f"{key}: {flow_style_line(value)}" for key, value in tree.items()) + "}"
+    return "[" + ", ".join(flow_style_line(item) for item in tree) + "]"
 
 
-def flow_scalar(text: str) -> str:
+def quoted_scalar(text: str) -> str:
     """Return text with flow punctuation as a quoted scalar."""
-    return scalar(text, style='"').text
+    return yaml_scalar(text, style='"').text
 
 
-def block(tree: ValueTree, indent: int, step: int) -> list[str]:
+def block_lines(tree: ValueTree, indent: int, step: int) -> list[str]:
     """Return the lines of a mapping or list, indented."""
     blanks = " " * indent
     lines: list[str] = []
     if isinstance(tree, Mapping):
         for key, value in tree.items():
-            if isinstance(value, Source) or not value:
-                lines.append(f"{blanks}{key}: {flow(value) if not isinstance(value, Source) else value.text}".rstrip())
+            if isinstance(value, YamlSource) or not value:
+                lines.append(f"{blanks}{key}: {flow_style_line(value) if not isinstance(value, YamlSource) else value.text}".rstrip())
             else:
-                lines += [f"{blanks}{key}:", *block(value, indent + step, step)]
-    elif not isinstance(tree, Source):
+                lines += [f"{blanks}{key}:", *block_lines(value, indent + step, step)]
+    elif not isinstance(tree, YamlSource):
         for item in tree:
-            if isinstance(item, Source):
+            if isinstance(item, YamlSource):
                 lines.append(f"{blanks}- {item.text}")
             elif isinstance(item, Mapping) and item:
-                first, *rest = block(item, indent + 2, step)
+                first, *rest = block_lines(item, indent + 2, step)
                 lines += [f"{blanks}- {first.lstrip()}", *rest]
             else:
-                lines.append(f"{blanks}- {flow(item)}")
+                lines.append(f"{blanks}- {flow_style_line(item)}")
     return lines
 
 
-def copied(document: ComposeDocument, node: YamlNode, *, by_name: bool = True) -> ValueTree:
+def tree_of_node(document: ComposeDocument, node: YamlNode, *, by_name: bool = True) -> ValueTree:
     """Return a node of the file as a tree of the same meaning; `by_name`: an anchored node becomes its alias."""
     if by_name and (node.kind == "alias" or node.anchor):
-        return Source(f"*{node.value if node.kind == 'alias' else node.anchor}")
+        return YamlSource(f"*{node.value if node.kind == 'alias' else node.anchor}")
     if node.kind == "sequence":
-        return [copied(document, item) for item in node.items]
+        return [tree_of_node(document, item) for item in node.items]
     if node.kind == "mapping":
-        return {document.source(key): copied(document, value) for key, value in node.entries}
+        return {document.source(key): tree_of_node(document, value) for key, value in node.entries}
     source = document.source(node)
     tag = f"{node.tag} " if node.tag.startswith("!") else ""
     is_long = node.style in ("|", ">") or "\n" in source or "\r" in source
-    return Source(tag + (scalar(node.value, style='"').text if is_long else source))
+    return YamlSource(tag + (yaml_scalar(node.value, style='"').text if is_long else source))
 
 
-def opened(document: ComposeDocument, node: YamlNode) -> dict[str, ValueTree]:
+def editable_tree(document: ComposeDocument, node: YamlNode) -> dict[str, ValueTree]:
     """Return a mapping, or the target of an alias, as a tree whose entries can change without affecting others."""
     if node.kind == "alias" or node.anchor:
-        return {"<<": copied(document, node)}
-    return {document.source(key): copied(document, value) for key, value in node.entries}
+        return {"<<": tree_of_node(document, node)}
+    return {document.source(key): tree_of_node(document, value) for key, value in node.entries}
 
 
-def replace(document: ComposeDocument, key: YamlNode, value: YamlNode, tree: ValueTree, *, in_flow: bool) -> str:
+def replace_value(document: ComposeDocument, key: YamlNode, value: YamlNode, tree: ValueTree, *, in_flow: bool) -> str:
     """Return the text with the value of `key` replaced; a comment on its line stays."""
     text = document.text
     is_block = value.style in ("|", ">") or (
         value.kind in ("mapping", "sequence") and (not value.is_flow or value.start > _line_end(text, key.end))
     )
-    is_line = in_flow or isinstance(tree, Source) or not tree
+    is_line = in_flow or isinstance(tree, YamlSource) or not tree
     if is_line and not is_block:
-        new = tree.text if isinstance(tree, Source) and not in_flow else flow(tree)
+        new = tree.text if isinstance(tree, YamlSource) and not in_flow else flow_style_line(tree)
         at = value.content if value.anchor else value.start
         gap = "" if at < value.end else " "
         return f"{text[:at]}{gap}{new}{text[value.end :]}"
@@ -132,22 +132,22 @@ def replace(document: ComposeDocument, key: YamlNode, value: YamlNode, tree: Val
         remark = text[value.end : stop].strip()
     remark = f"  {remark}" if remark.startswith("#") else ""
     if is_line:
-        return f"{text[:colon]} {flow(tree)}{remark}{text[stop:]}"
-    lines = block(tree, key.column + document.step, document.step)
+        return f"{text[:colon]} {flow_style_line(tree)}{remark}{text[stop:]}"
+    lines = block_lines(tree, key.column + document.step, document.step)
     return f"{text[:colon]}{remark}{document.line_break.join(['', *lines])}{text[stop:]}"
 
 
-def add(document: ComposeDocument, mapping: YamlNode, key: str, tree: ValueTree) -> str:
+def add_entry(document: ComposeDocument, mapping: YamlNode, key: str, tree: ValueTree) -> str:
     """Return the text with an entry added at the end of a mapping that has entries or is an empty `{}`."""
     text = document.text
     if mapping.is_flow:
-        entry = f"{key}: {flow(tree)}"
+        entry = f"{key}: {flow_style_line(tree)}"
         if not mapping.entries:
             return f"{text[: mapping.content]}{{{entry}}}{text[mapping.end :]}"
         last = mapping.entries[-1][1]
         return f"{text[: last.end]}, {entry}{text[last.end :]}"
     column = mapping.entries[0][0].column
-    lines = block({key: tree}, column, document.step)
+    lines = block_lines({key: tree}, column, document.step)
     last_key, last = mapping.entries[-1]
     if last.end == len(text) and _last_leaf(last).style in ("|", ">"):
         at = _line_start(text, last_key.start)  # one more line break at the file's end would become part of the scalar
@@ -161,16 +161,16 @@ def _last_leaf(node: YamlNode) -> YamlNode:
     return node
 
 
-def append(document: ComposeDocument, sequence: YamlNode, tree: ValueTree) -> str:
+def append_item(document: ComposeDocument, sequence: YamlNode, tree: ValueTree) -> str:
     """Return the text with an item added at the end of a list."""
     text = document.text
     if sequence.is_flow:
         if not sequence.items:
-            return f"{text[: sequence.content]}[{flow(tree)}]{text[sequence.end :]}"
+            return f"{text[: sequence.content]}[{flow_style_line(tree)}]{text[sequence.end :]}"
         last = sequence.items[-1]
-        return f"{text[: last.end]}, {flow(tree)}{text[last.end :]}"
+        return f"{text[: last.end]}, {flow_style_line(tree)}{text[last.end :]}"
     column = dash_column(document, sequence)
-    return _after(document, sequence.items[-1].end, column, block([tree], column, document.step))
+    return _after(document, sequence.items[-1].end, column, block_lines([tree], column, document.step))
 
 
 def dash_column(document: ComposeDocument, sequence: YamlNode) -> int:
@@ -179,7 +179,7 @@ def dash_column(document: ComposeDocument, sequence: YamlNode) -> int:
     return dash - _line_start(document.text, dash)
 
 
-def remove(document: ComposeDocument, collection: YamlNode, position: int) -> str:
+def remove_entry(document: ComposeDocument, collection: YamlNode, position: int) -> str:
     """Return the text without one entry or item of a mapping or list; in block style its whole lines go."""
     text = document.text
     spans = [(key.start, value.end) for key, value in collection.entries] or [
@@ -218,7 +218,7 @@ def _line_start(text: str, at: int) -> int:
     return max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
 
 
-def put(document: ComposeDocument, path: Sequence[str], tree: ValueTree, *, start: YamlNode | None = None) -> str:
+def set_value_at(document: ComposeDocument, path: Sequence[str], tree: ValueTree, *, start: YamlNode | None = None) -> str:
     """Return the text with the value at the end of `path` set, from the root or the given mapping on.
 
     Mappings that are merged in or aliased on the way stay as they are: an inherited value is written out or merged
@@ -228,36 +228,36 @@ def put(document: ComposeDocument, path: Sequence[str], tree: ValueTree, *, star
     in_flow = node.is_flow
     for position, name in enumerate(path):
         rest = path[position + 1 :]
-        entry = own(node, name)
+        entry = own_entry(node, name)
         if entry is None:
             inherited = _inherited(node, name) if rest else None
-            return add(document, node, _key(name), _grown(document, inherited, rest, tree))
+            return add_entry(document, node, _key(name), _grown(document, inherited, rest, tree))
         key, value = entry
         if not rest:
-            return replace(document, key, value, tree, in_flow=in_flow)
+            return replace_value(document, key, value, tree, in_flow=in_flow)
         if value.kind == "alias" and value.real.kind == "mapping":
-            return replace(document, key, value, _grown(document, value, rest, tree), in_flow=in_flow)
+            return replace_value(document, key, value, _grown(document, value, rest, tree), in_flow=in_flow)
         if value.is_null or (value.kind == "mapping" and not value.entries):
-            return replace(document, key, value, _grown(document, None, rest, tree), in_flow=in_flow)
+            return replace_value(document, key, value, _grown(document, None, rest, tree), in_flow=in_flow)
         if value.kind != "mapping":
             raise document.error(
                 f"{name!r} must be a mapping; correct it by hand",
                 value,
-                said("compose_error.part_no_mapping", name=shown(name)),
+                said("compose_error.part_no_mapping", name=name_for_people(name)),
             )
         node, in_flow = value, in_flow or value.is_flow
     raise ValueError("a path has at least one name")
 
 
 def _key(name: str) -> str:
-    return scalar(name).text
+    return yaml_scalar(name).text
 
 
 def _grown(document: ComposeDocument, node: YamlNode | None, rest: Sequence[str], tree: ValueTree) -> ValueTree:
     """Return the tree of `node` with the value set at the end of the path."""
     if not rest:
         return tree
-    found: dict[str, ValueTree] = {} if node is None or node.is_null else opened(document, node)
+    found: dict[str, ValueTree] = {} if node is None or node.is_null else editable_tree(document, node)
     inner = None if node is None else _inner(node.real, rest[0])
     name = _key(rest[0])
     written = next((key for key in found if key.strip("\"'") == rest[0]), name)
@@ -268,14 +268,14 @@ def _grown(document: ComposeDocument, node: YamlNode | None, rest: Sequence[str]
 def _inner(node: YamlNode, name: str) -> YamlNode | None:
     if node.kind != "mapping":
         return None
-    entry = own(node, name)
+    entry = own_entry(node, name)
     return entry[1] if entry is not None else _inherited(node, name)
 
 
 def _inherited(mapping: YamlNode, name: str) -> YamlNode | None:
     """Return the value that a mapping inherits for a key through its merges."""
     for key, value in mapping.real.entries:
-        if is_merge(key):
+        if is_merge_key(key):
             for source in value.real.items if value.real.kind == "sequence" else (value,):
                 found = _inner(source.real, name)
                 if found is not None:

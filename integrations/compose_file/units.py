@@ -9,13 +9,13 @@ _MEMORY = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<gap> ?)(?P<unit>[kKmMg
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
 
 
-def memory_bytes(written: str) -> int | None:
+def parse_memory(written: str) -> int | None:
     """Return the bytes of `512m`, `2G`, `1.5gb`, `536870912`; None when it is no such amount."""
     found = _MEMORY.fullmatch(written.strip())
     return round(float(found["number"]) * _UNITS[found["unit"].casefold()]) if found else None
 
 
-def memory_like(written: str, limit_bytes: int) -> str:
+def format_memory_like(written: str, limit_bytes: int) -> str:
     """Return the amount in the unit of `written`, or in the largest smaller unit in which it is whole."""
     found = _MEMORY.fullmatch(written.strip())
     if found is None:
@@ -31,12 +31,12 @@ def memory_like(written: str, limit_bytes: int) -> str:
     return f"{limit_bytes}{gap}b"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return seconds as Compose writes them: `90s` (not `1m30s`), `500ms`."""
     milliseconds = round(seconds * 1000)
     return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 
-def decimal(number: float) -> str:
+def format_decimal(number: float) -> str:
     """Return a number without superfluous digits: 2, 0.5."""
     return f"{number:.3f}".rstrip("0").rstrip(".")

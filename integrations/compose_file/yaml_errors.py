@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-EXPLAINED = (
+YAML_ERRORS = (
     (
         "cannot start any token",
         "character",

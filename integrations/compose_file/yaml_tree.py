@@ -14,8 +14,8 @@ import yaml
 
 from core.text import Text
 from core.text import text as said
-from integrations.compose_file.file_errors import ComposeFileError, named, shown
-from integrations.compose_file.yaml_errors import EXPLAINED
+from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.yaml_errors import YAML_ERRORS
 
 SIZE_LIMIT_BYTES = 1024 * 1024
 """Dokploy accepts no larger body."""
@@ -83,7 +83,7 @@ class ComposeDocument:
     @property
     def step(self) -> int:
         """Number of spaces by which the file indents."""
-        services = reach(self.root, "services")
+        services = value_at_path(self.root, "services")
         if services is None or services.is_flow or not services.entries:
             return 2
         return max(1, services.entries[0][0].column - self.root.entries[0][0].column)
@@ -102,7 +102,7 @@ class ComposeDocument:
         return self.text[node.content : node.end]
 
 
-def read(text: str) -> ComposeDocument:
+def parse_compose_file(text: str) -> ComposeDocument:
     """Read a file; ComposeFileError with line and column when it is no Compose file or cannot be edited safely."""
     if len(text) > SIZE_LIMIT_BYTES or len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT_BYTES:
         raise ComposeFileError(
@@ -182,7 +182,7 @@ class _Reader:
             raise self._error(
                 f"the alias *{event.anchor} has no anchor &{event.anchor} before it",
                 start,
-                said("compose_error.no_anchor", name=shown(str(event.anchor))),
+                said("compose_error.no_anchor", name=name_for_people(str(event.anchor))),
             )
         end = event.end_mark.index
         column = event.start_mark.column
@@ -219,9 +219,9 @@ class _Reader:
             name = key.real.value
             if name in seen:
                 raise self._error(
-                    f"the key {named(name)} stands twice in the same place; remove one",
+                    f"the key {quoted_name(name)} stands twice in the same place; remove one",
                     key.start,
-                    said("compose_error.key_twice", name=shown(name)),
+                    said("compose_error.key_twice", name=name_for_people(name)),
                 )
             seen.add(name)
             entries.append((key, self._node(next(self._events), depth + 1)))
@@ -297,7 +297,7 @@ def _explained(error: yaml.YAMLError, text: str) -> ComposeFileError:
             "a tab cannot indent; use blanks", says=said("compose_error.yaml.tab"), line=line, column=column
         )
     name, problem = next(
-        ((name, problem) for part, name, problem in EXPLAINED if part in words),
+        ((name, problem) for part, name, problem in YAML_ERRORS if part in words),
         ("other", "it is no valid YAML here; correct it"),
     )
     return ComposeFileError(problem, says=said(f"compose_error.yaml.{name}"), line=line, column=column)
@@ -308,34 +308,34 @@ def _has_tab_indent(text: str, line: int) -> bool:
     return any("\t" in one[: len(one) - len(one.lstrip())] for one in lines)
 
 
-def is_merge(key: YamlNode) -> bool:
+def is_merge_key(key: YamlNode) -> bool:
     """Return whether the key is YAML's merge key."""
     return key.kind == "scalar" and key.value == _MERGE and key.style == ""
 
 
-def own(node: YamlNode, name: str) -> tuple[YamlNode, YamlNode] | None:
+def own_entry(node: YamlNode, name: str) -> tuple[YamlNode, YamlNode] | None:
     """Return the entry that a mapping writes itself, merges left out."""
     return next(((key, value) for key, value in node.entries if key.real.value == name), None)
 
 
-def fields(node: YamlNode) -> dict[str, YamlNode]:
+def mapping_fields(node: YamlNode) -> dict[str, YamlNode]:
     """Return all entries of a mapping, merged ones included; values as written, so possibly aliases."""
     found: dict[str, YamlNode] = {}
     for key, value in node.real.entries:
-        if not is_merge(key):
+        if not is_merge_key(key):
             found[key.real.value] = value
     for key, value in node.real.entries:
-        if is_merge(key):
+        if is_merge_key(key):
             for source in value.real.items if value.real.kind == "sequence" else (value,):
-                for name, inherited in fields(source).items():
+                for name, inherited in mapping_fields(source).items():
                     found.setdefault(name, inherited)
     return found
 
 
-def reach(node: YamlNode | None, *path: str) -> YamlNode | None:
+def value_at_path(node: YamlNode | None, *path: str) -> YamlNode | None:
     """Return the value at the end of a path, aliases and merges followed; None when there is none."""
     for name in path:
         if node is None or node.real.kind != "mapping":
             return None
-        node = fields(node).get(name)
+        node = mapping_fields(node).get(name)
     return node.real if node is not None else None

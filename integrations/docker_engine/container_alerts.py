@@ -39,24 +39,24 @@ def container_alert(
         container=container.name,
         at=at,
         says=says,
-        evidence=evidence(facts, at, f"{source} {container.ref}"),
+        evidence=evidence_from(facts, at, f"{source} {container.ref}"),
     )
 
 
-def evidence(facts: Mapping[str, JsonValue], at: datetime, source: str) -> tuple[Evidence, ...]:
+def evidence_from(facts: Mapping[str, JsonValue], at: datetime, source: str) -> tuple[Evidence, ...]:
     """Return the facts as evidence from one source; None is left out."""
     return tuple(
         Evidence(name=name, value=value, at=at, source=source) for name, value in facts.items() if value is not None
     )
 
 
-def ending_facts(container: Container, end: ContainerExit, view: View) -> dict[str, JsonValue]:
+def exit_facts(container: Container, end: ContainerExit, view: View) -> dict[str, JsonValue]:
     """Return the facts about the end of a run: exit, memory, timing."""
     return {
         "exit_code": end.exit_code,
         "signal": end.signal,
         "oom_killed": end.oom_killed,
-        "oom_events": count_ooms(container, view.now),
+        "oom_events": count_oom_events(container, view.now),
         "stopped_by": str(end.by),
         "stopped_by_person": end.by is ExitOrigin.STOP,
         "came_back": container.is_running and container.started_at is not None and container.started_at > end.at,
@@ -84,7 +84,7 @@ def memory_facts(container: Container, view: View, *, is_at_limit: bool) -> dict
     }
 
 
-def count_ooms(container: Container, snapshot: Snapshot) -> int:
+def count_oom_events(container: Container, snapshot: Snapshot) -> int:
     """Return the number of `oom` events of this very container in the snapshot's window."""
     return sum(event.kind is EventKind.OOM for event in snapshot.events_of(container.id))
 

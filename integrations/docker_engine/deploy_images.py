@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from integrations.docker_engine.actions.container_lookup import Engines
+from integrations.docker_engine.actions.container_lookup import EngineLookup
 from integrations.docker_engine.engine import Engine
 
 
-class EngineImages:
+class DeployImageStore:
     """See `core.deployments.deploys.Images`. Raises NotFound for a host that is not watched."""
 
     def __init__(self, engines: Mapping[str, Engine]) -> None:
-        self._engines = Engines(engines)
+        self._engines = EngineLookup(engines)
 
     async def tag(self, host: str, image_id: str, reference: str) -> None:
         """Point a reference at an image that is on the host."""

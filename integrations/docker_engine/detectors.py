@@ -12,21 +12,12 @@ from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, View, detector
 from core.monitoring.status import is_one_off
 from core.text import Text, text
-from integrations.docker_engine.container_alerts import (
-    MIB,
-    OUTPUT_LIMIT,
-    container_alert,
-    count_ooms,
-    ending_facts,
-    evidence,
-    memory_facts,
-    run_seconds,
-)
+from integrations.docker_engine.container_alerts import (MIB, OUTPUT_LIMIT, container_alert, count_oom_events, exit_facts, evidence_from, memory_facts, run_seconds,)
 from integrations.docker_engine.resource_detectors import RESOURCE_DETECTORS
 
-CANNOT_RUN = frozenset({126, 127, 128})
+CANNOT_RUN_EXIT_CODES = frozenset({126, 127, 128})
 """Exit codes: not executable, not found, and could not be set up by the engine (port, mount, user)."""
-QUICK_S = 3.0
+QUICK_EXIT_S = 3.0
 LOOPING_RUN_S = 10.0
 """A shorter run with a high RestartCount is a loop: after a run this long the engine resets its back-off."""
 OOM_SETTLES = timedelta(seconds=1)
@@ -35,7 +26,7 @@ PAUSE_SETTLES = timedelta(seconds=3)
 """`docker commit` and backups freeze a container for a moment."""
 UNSEEN_SETTLES = timedelta(seconds=5)
 """An exit found in a snapshot waits this long for its event, which tells whether it was deliberate."""
-RECENT = timedelta(minutes=5)
+RECENT_EXIT = timedelta(minutes=5)
 _DOWN = frozenset({ContainerState.EXITED, ContainerState.DEAD})
 
 
@@ -46,20 +37,20 @@ def container_died(view: View) -> Iterator[Alert]:
     No alarm: a stop through the API, our own action, exit code 0 (a finished job; with a restart policy `crash_loop`
     covers it), a container that is being removed. Source: engine events, then inspect.
     """
-    for container in _present(view):
+    for container in _not_being_removed(view):
         end = last_exit(container, view.now)
-        if end is None or end.is_deliberate or end.by is ExitOrigin.KILL or _is_untold(container, end, view):
+        if end is None or end.is_deliberate or end.by is ExitOrigin.KILL or _is_unexplained(container, end, view):
             continue
         if (end.exit_code == 0 and not end.oom_killed) or _cannot_run(container, end):
             continue
-        if end.was_seen or _should_run(container) or view.now.at - end.at <= RECENT:
+        if end.was_seen or _should_run(container) or view.now.at - end.at <= RECENT_EXIT:
             yield container_alert(
                 container,
                 kind=AlertKind.CONTAINER_DIED,
                 severity=Severity.WARNING if _comes_back(container) else Severity.CRITICAL,
                 at=end.at,
                 says=_says_died(container, end),
-                facts=ending_facts(container, end, view),
+                facts=exit_facts(container, end, view),
                 source="events" if end.was_seen else "inspect",
             )
 
@@ -67,7 +58,7 @@ def container_died(view: View) -> Iterator[Alert]:
 @detector(AlertKind.KILLED_BY_API)
 def killed_by_api(view: View) -> Iterator[Alert]:
     """Yield an alert for each container ended by SIGKILL through the API with no stop signal before it."""
-    for container in _present(view):
+    for container in _not_being_removed(view):
         end = last_exit(container, view.now)
         if end is not None and end.by is ExitOrigin.KILL:
             yield container_alert(
@@ -76,7 +67,7 @@ def killed_by_api(view: View) -> Iterator[Alert]:
                 severity=Severity.CRITICAL,
                 at=end.at,
                 says=text("alert.killed_by_api", service=container.title),
-                facts=ending_facts(container, end, view),
+                facts=exit_facts(container, end, view),
                 source="events",
             )
 
@@ -88,7 +79,7 @@ def crash_loop(view: View) -> Iterator[Alert]:
     Counts ends in the event window and the growth of RestartCount, never states: a looping container shows
     `running` and exit code 0 between two ends. Found looping at start-up: a high RestartCount and a short last run.
     """
-    for container in _present(view):
+    for container in _not_being_removed(view):
         end = last_exit(container, view.now)
         if end is None or end.is_deliberate or not _comes_back(container):
             continue
@@ -101,7 +92,7 @@ def crash_loop(view: View) -> Iterator[Alert]:
                 severity=Severity.WARNING if end.exit_code == 0 else Severity.CRITICAL,
                 at=end.at,
                 says=text(says, service=container.title, code=end.exit_code, count=container.restart_count),
-                facts={**ending_facts(container, end, view), "restarts_in_window": restarts},
+                facts={**exit_facts(container, end, view), "restarts_in_window": restarts},
                 source="events",
             )
 
@@ -112,7 +103,7 @@ def child_oom(view: View) -> Iterator[Alert]:
 
     `inspect` does not show it: only the `oom` event does, or the cgroup's own count when the engine is local.
     """
-    for container in _present(view):
+    for container in _not_being_removed(view):
         if not container.is_running or container.started_at is None:
             continue
         ooms = [
@@ -131,7 +122,7 @@ def child_oom(view: View) -> Iterator[Alert]:
             says=text("alert.child_oom", service=container.title, limit=container.memory_limit_bytes // MIB),
             facts={
                 "child_oom_kills": kills,
-                "oom_events": count_ooms(container, view.now),
+                "oom_events": count_oom_events(container, view.now),
                 "oom_killed": False,
                 **memory_facts(container, view, is_at_limit=True),
             },
@@ -142,7 +133,7 @@ def child_oom(view: View) -> Iterator[Alert]:
 @detector(AlertKind.UNHEALTHY)
 def unhealthy(view: View) -> Iterator[Alert]:
     """Yield an alert for each running container whose health check fails; its probes are the evidence."""
-    for container in _present(view):
+    for container in _not_being_removed(view):
         if not container.is_running or container.health is not Health.UNHEALTHY:
             continue
         last = container.health_log[-1] if container.health_log else None
@@ -165,7 +156,7 @@ def unhealthy(view: View) -> Iterator[Alert]:
 @detector(AlertKind.CANNOT_START)
 def cannot_start(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that the engine could not start: no log, only `State.Error` names the cause."""
-    for container in _present(view):
+    for container in _not_being_removed(view):
         end = last_exit(container, view.now)
         if end is not None and end.is_deliberate:
             continue
@@ -188,7 +179,7 @@ def cannot_start(view: View) -> Iterator[Alert]:
 @detector(AlertKind.PAUSED)
 def paused(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that stays paused for longer than a backup takes."""
-    for container in _present(view):
+    for container in _not_being_removed(view):
         if container.state is not ContainerState.PAUSED:
             continue
         since = _last_event(container, EventKind.PAUSE, view)
@@ -218,11 +209,11 @@ def engine_unreachable(view: View) -> Iterator[Alert]:
         host=host.name,
         at=since,
         says=text("alert.engine_unreachable", host=host.name, problem=host.problem),
-        evidence=evidence({"host_problem": host.problem, "unreachable_s": silent_s}, since, f"ping {host.name}"),
+        evidence=evidence_from({"host_problem": host.problem, "unreachable_s": silent_s}, since, f"ping {host.name}"),
     )
 
 
-def _present(view: View) -> Iterator[Container]:
+def _not_being_removed(view: View) -> Iterator[Container]:
     """Yield the containers that are not being removed: `docker rm -f` kills without a stop signal, on purpose."""
     return (one for one in view.now.containers.values() if one.state is not ContainerState.REMOVING)
 
@@ -236,25 +227,25 @@ def _comes_back(container: Container) -> bool:
     return _should_run(container) and container.state not in _DOWN
 
 
-def _is_untold(container: Container, end: ContainerExit, view: View) -> bool:
+def _is_unexplained(container: Container, end: ContainerExit, view: View) -> bool:
     """True while its event may still come, or when it ended unobserved in a way that a stop could explain."""
     if not end.was_seen and view.now.at - end.at < UNSEEN_SETTLES:
         return True
     is_telling = end.oom_killed or end.by is ExitOrigin.ITSELF
-    return not end.was_seen and view.now.at - end.at > RECENT and not (is_telling and _should_run(container))
+    return not end.was_seen and view.now.at - end.at > RECENT_EXIT and not (is_telling and _should_run(container))
 
 
 def _cannot_run(container: Container, end: ContainerExit) -> bool:
     """True when it was started and ended at once with exit code 126 or 127, and stays down."""
     lasted = run_seconds(container, end)
-    is_quick = lasted is not None and lasted <= QUICK_S
-    return container.state in _DOWN and end.exit_code in CANNOT_RUN and (is_quick or bool(container.error))
+    is_quick = lasted is not None and lasted <= QUICK_EXIT_S
+    return container.state in _DOWN and end.exit_code in CANNOT_RUN_EXIT_CODES and (is_quick or bool(container.error))
 
 
 def _failed_to_start(container: Container) -> bool:
     if container.state is ContainerState.CREATED:
-        return bool(container.error) or container.exit_code in CANNOT_RUN
-    return container.state in _DOWN and bool(container.error) and container.exit_code in CANNOT_RUN
+        return bool(container.error) or container.exit_code in CANNOT_RUN_EXIT_CODES
+    return container.state in _DOWN and bool(container.error) and container.exit_code in CANNOT_RUN_EXIT_CODES
 
 
 def _says_died(container: Container, end: ContainerExit) -> Text:

@@ -11,9 +11,9 @@ from core.text import Text, text
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.simulated.demo_host import demo_engine
 
-PATIENCE_S = 3.0
+ENGINE_ANSWER_LIMIT_S = 3.0
 """An engine that takes longer to answer counts as absent."""
-SIMULATED = "simulated"
+SIMULATED_HOST = "simulated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class EngineSurvey:
     notices: tuple[Text, ...]
 
 
-async def survey(engines: Mapping[str, Engine], *, simulated: bool) -> EngineSurvey:
+async def survey_engines(engines: Mapping[str, Engine], *, simulated: bool) -> EngineSurvey:
     """Return these engines, even if some do not answer now; when none does, the simulated host instead."""
     found = {} if simulated else await _problems(engines)
     if not simulated and len(found) < len(engines):
@@ -45,15 +45,15 @@ async def _problems(engines: Mapping[str, Engine]) -> dict[str, str]:
 
 
 def _simulated(notice: Text) -> EngineSurvey:
-    return EngineSurvey(engines={SIMULATED: demo_engine(SIMULATED)}, is_simulated=True, notices=(notice,))
+    return EngineSurvey(engines={SIMULATED_HOST: demo_engine(SIMULATED_HOST)}, is_simulated=True, notices=(notice,))
 
 
 async def _problem(engine: Engine) -> str | None:
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(ENGINE_ANSWER_LIMIT_S):
             await engine.info()
     except GuardianError as error:
         return str(error)
     except TimeoutError:
-        return f"{engine.name}: no answer within {PATIENCE_S:.0f} s"
+        return f"{engine.name}: no answer within {ENGINE_ANSWER_LIMIT_S:.0f} s"
     return None

@@ -11,19 +11,19 @@ from core.settings import EngineSettings
 from core.text import text
 from integrations.docker_engine.client.real_engine import RealEngine
 
-LIMIT_S = 10.0
+ENGINE_CHECK_LIMIT_S = 10.0
 
 
-async def check(settings: Mapping[str, EngineSettings]) -> AsyncIterator[CheckLine]:
+async def check_engines(settings: Mapping[str, EngineSettings]) -> AsyncIterator[CheckLine]:
     """Yield one line per engine; never raises."""
     for name, one in settings.items():
         engine = RealEngine(name, one)
         try:
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(ENGINE_CHECK_LIMIT_S):
                 info = await engine.info()
                 count = len(await engine.containers())
         except (GuardianError, TimeoutError) as error:
-            problem = str(error) or f"no answer within {LIMIT_S:.0f} s"
+            problem = str(error) or f"no answer within {ENGINE_CHECK_LIMIT_S:.0f} s"
             yield CheckLine(
                 name=text("check.engine_down", name=name),
                 ok=False,

@@ -17,7 +17,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class EngineSource:
+class EngineSnapshotSource:
     """`SnapshotSource` for one engine, real or simulated."""
 
     def __init__(

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, moment, sequence, string
-from integrations.docker_engine.image_store import CacheEntry, Image, Network, StoredSpace
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_time, json_list, json_string
+from integrations.docker_engine.image_store import BuildCacheEntry, Image, Network, StoredSpace
 
 _NOTHING = ("<none>:<none>", "<none>@<none>")
 
-UsersByImage = Mapping[str, Sequence[str]]
+ContainersByImage = Mapping[str, Sequence[str]]
 """Image id → container names."""
 
 
-def users_of(listed: object) -> dict[str, list[str]]:
+def containers_by_image(listed: object) -> dict[str, list[str]]:
     """Read an answer of `/containers/json?all=1`: image id → container names."""
     users: dict[str, list[str]] = {}
-    for one in map(mapping, sequence(listed)):
-        names = [string(name).removeprefix("/") for name in sequence(one.get("Names"))]
-        users.setdefault(string(one.get("ImageID")), []).append(names[0] if names else string(one.get("Id"))[:12])
+    for one in map(json_object, json_list(listed)):
+        names = [json_string(name).removeprefix("/") for name in json_list(one.get("Names"))]
+        users.setdefault(json_string(one.get("ImageID")), []).append(names[0] if names else json_string(one.get("Id"))[:12])
     return users
 
 
-def image_of(host: str, raw: JsonAnswer, users: UsersByImage) -> Image:
+def parse_image(host: str, raw: JsonAnswer, users: ContainersByImage) -> Image:
     """Read one entry of `/images/json`, `/system/df` or an answer of `/images/<name>/json`."""
-    found, shared = string(raw.get("Id")), count(raw.get("SharedSize"))
-    size = max(0, count(raw.get("Size")))
+    found, shared = json_string(raw.get("Id")), json_int(raw.get("SharedSize"))
+    size = max(0, json_int(raw.get("Size")))
     created = raw.get("Created")
-    labels = mapping(raw.get("Labels")) or mapping(mapping(raw.get("Config")).get("Labels"))
+    labels = json_object(raw.get("Labels")) or json_object(json_object(raw.get("Config")).get("Labels"))
     return Image(
         host=host,
         id=found,
@@ -36,45 +36,45 @@ def image_of(host: str, raw: JsonAnswer, users: UsersByImage) -> Image:
         digests=_names(raw, "RepoDigests"),
         size_bytes=size,
         unique_bytes=max(0, size - shared) if "SharedSize" in raw and shared >= 0 else None,
-        created_at=_from_epoch(created) if isinstance(created, int | float) else moment(created),
-        named_at=moment(mapping(raw.get("Metadata")).get("LastTagTime")),
+        created_at=_from_epoch(created) if isinstance(created, int | float) else json_time(created),
+        named_at=json_time(json_object(raw.get("Metadata")).get("LastTagTime")),
         used_by=tuple(sorted(users.get(found, ()))),
-        labels={key: string(value) for key, value in labels.items()},
+        labels={key: json_string(value) for key, value in labels.items()},
     )
 
 
-def space_of(host: str, raw: JsonAnswer, users: UsersByImage) -> StoredSpace:
+def parse_stored_space(host: str, raw: JsonAnswer, users: ContainersByImage) -> StoredSpace:
     """Read an answer of `/system/df`."""
     return StoredSpace(
-        layers_bytes=count(raw.get("LayersSize")),
-        images=tuple(image_of(host, mapping(one), users) for one in sequence(raw.get("Images"))),
-        cache=tuple(_cache(mapping(one)) for one in sequence(raw.get("BuildCache"))),
+        layers_bytes=json_int(raw.get("LayersSize")),
+        images=tuple(parse_image(host, json_object(one), users) for one in json_list(raw.get("Images"))),
+        cache=tuple(_cache(json_object(one)) for one in json_list(raw.get("BuildCache"))),
     )
 
 
-def network_of(raw: JsonAnswer) -> Network:
+def parse_network(raw: JsonAnswer) -> Network:
     """Read one entry of `/networks`."""
     return Network(
-        id=string(raw.get("Id")),
-        name=string(raw.get("Name")),
-        is_local=string(raw.get("Scope")) == "local" and raw.get("Ingress") is not True,
-        created_at=moment(raw.get("Created")),
-        labels={key: string(value) for key, value in mapping(raw.get("Labels")).items()},
+        id=json_string(raw.get("Id")),
+        name=json_string(raw.get("Name")),
+        is_local=json_string(raw.get("Scope")) == "local" and raw.get("Ingress") is not True,
+        created_at=json_time(raw.get("Created")),
+        labels={key: json_string(value) for key, value in json_object(raw.get("Labels")).items()},
     )
 
 
-def _cache(raw: JsonAnswer) -> CacheEntry:
-    return CacheEntry(
-        id=string(raw.get("ID")),
-        size_bytes=max(0, count(raw.get("Size"))),
+def _cache(raw: JsonAnswer) -> BuildCacheEntry:
+    return BuildCacheEntry(
+        id=json_string(raw.get("ID")),
+        size_bytes=max(0, json_int(raw.get("Size"))),
         is_in_use=raw.get("InUse") is True,
         is_shared=raw.get("Shared") is True,
-        used_at=moment(raw.get("LastUsedAt")) or moment(raw.get("CreatedAt")),
+        used_at=json_time(raw.get("LastUsedAt")) or json_time(raw.get("CreatedAt")),
     )
 
 
 def _names(raw: JsonAnswer, field: str) -> tuple[str, ...]:
-    return tuple(sorted(name for name in map(string, sequence(raw.get(field))) if name and name not in _NOTHING))
+    return tuple(sorted(name for name in map(json_string, json_list(raw.get(field))) if name and name not in _NOTHING))
 
 
 def _from_epoch(seconds: float) -> datetime | None:

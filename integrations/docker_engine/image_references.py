@@ -16,7 +16,7 @@ _REFERENCE = re.compile(
     rf"(?P<name>{_DOMAIN}{_PART}(?:/{_PART})*)(?::(?P<tag>\w[\w.-]{{0,127}}))?(?:@(?P<digest>sha256:[0-9a-f]{{64}}))?"
 )
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}")
-LONGEST = 400
+REFERENCE_LENGTH_LIMIT = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +50,14 @@ class ImageReference:
         return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag or DEFAULT_TAG}"
 
 
-def is_id(text: str) -> bool:
+def is_image_id(text: str) -> bool:
     """Return whether the text is an image id, whole or at least its first twelve digits."""
     return bool(_ID.fullmatch(text))
 
 
-def parse(text: str) -> ImageReference:
+def parse_image_reference(text: str) -> ImageReference:
     """Parse an image name; raises NotFound for an impossible one, which must not reach another API path."""
-    found = _REFERENCE.fullmatch(text.strip()) if len(text) <= LONGEST else None
+    found = _REFERENCE.fullmatch(text.strip()) if len(text) <= REFERENCE_LENGTH_LIMIT else None
     if found is None:
         raise NotFound(f"{text!r} isn't a valid image name; use one like shop/api:1.2 or ghcr.io/shop/api:1.2")
     name = found["name"]

@@ -41,7 +41,7 @@ class Image:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheEntry:
+class BuildCacheEntry:
     """One step kept in the build cache."""
 
     id: str
@@ -71,11 +71,11 @@ class StoredSpace:
     layers_bytes: int
     """Size of all images, shared layers counted once."""
     images: tuple[Image, ...] = ()
-    cache: tuple[CacheEntry, ...] = ()
+    cache: tuple[BuildCacheEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class PullStep:
+class PullProgress:
     """Progress of a pull."""
 
     layers: int
@@ -85,7 +85,7 @@ class PullStep:
     """Size of the layers whose size is known so far."""
 
 
-OnStep = Callable[[PullStep], None]
+OnPullProgress = Callable[[PullProgress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ class ImageStore(Protocol):
         """Point a name at that image; raises NotFound when the image is not there."""
         ...
 
-    async def pull(self, reference: str, on_step: OnStep | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
+    async def pull(self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
         """Pull the image that the registry has under that name now. Cancelling ends the pull; finished layers stay."""
         ...
 

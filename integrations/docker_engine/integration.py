@@ -14,12 +14,12 @@ from core.tasks import Tasks
 from core.text import Text
 from integrations.docker_engine.actions.toolsets import docker_toolsets
 from integrations.docker_engine.client.real_engine import RealEngine
-from integrations.docker_engine.deploy_images import EngineImages
+from integrations.docker_engine.deploy_images import DeployImageStore
 from integrations.docker_engine.detectors import DETECTORS
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.engine_survey import survey
-from integrations.docker_engine.health import check
-from integrations.docker_engine.host_source import EngineSource
+from integrations.docker_engine.engine_survey import survey_engines
+from integrations.docker_engine.health import check_engines
+from integrations.docker_engine.host_source import EngineSnapshotSource
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 
 
@@ -32,18 +32,18 @@ class DockerIntegration(Integration):
         self._engines: Mapping[str, Engine] = {
             name: RealEngine(name, one, names=deps.shared.names) for name, one in named
         }
-        deps.shared.images = EngineImages(self._engines)
+        deps.shared.images = DeployImageStore(self._engines)
         self._simulated: tuple[str, ...] = ()
         self._notices: tuple[Text, ...] = ()
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Check which engines answer."""
-        found = await survey(self._engines, simulated=self.deps.settings.simulated)
+        found = await survey_engines(self._engines, simulated=self.deps.settings.simulated)
         for engine in found.engines.values():
             stack.push_async_callback(engine.close)
         self._engines, self._notices = found.engines, found.notices
         self._simulated = tuple(found.engines) if found.is_simulated else ()
-        self.deps.shared.images = EngineImages(found.engines)
+        self.deps.shared.images = DeployImageStore(found.engines)
 
     def toolsets(self) -> Sequence[Toolset]:
         """The actions `docker.…`"""
@@ -56,7 +56,7 @@ class DockerIntegration(Integration):
     def _watcher(self, engine: Engine, sink: AlertSink) -> Watcher:
         settings = self.deps.settings
         return Watcher(
-            EngineSource(engine, only=settings.watch.only, ignore=settings.watch.ignore),
+            EngineSnapshotSource(engine, only=settings.watch.only, ignore=settings.watch.ignore),
             DETECTORS,
             sink=sink,
             clock=self.deps.clock,
@@ -87,5 +87,5 @@ class DockerIntegration(Integration):
 
     async def checks(self, *, quick: bool) -> AsyncIterator[CheckLine]:
         """Yield one line per engine."""
-        async for line in check(self.deps.settings.engines):
+        async for line in check_engines(self.deps.settings.engines):
             yield line

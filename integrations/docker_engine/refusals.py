@@ -95,7 +95,7 @@ _OF_REGISTRY = (
 _PORT = re.compile(r":(\d{1,5})(?::| failed)")
 
 
-def engine_trouble(status: int, reason: str) -> RefusalReason | None:
+def engine_refusal_reason(status: int, reason: str) -> RefusalReason | None:
     """Return the reason of an engine's refusal; None when it is not a known one."""
     for trouble, pattern in _OF_ENGINE:
         if pattern.search(reason):
@@ -103,7 +103,7 @@ def engine_trouble(status: int, reason: str) -> RefusalReason | None:
     return RefusalReason.CONFLICT if status == 409 else None
 
 
-def engine_says(trouble: RefusalReason, reason: str) -> Text:
+def engine_refusal_sentence(trouble: RefusalReason, reason: str) -> Text:
     """Return the sentence for people."""
     if trouble is RefusalReason.PORT_TAKEN:
         port = _PORT.search(reason)
@@ -111,7 +111,7 @@ def engine_says(trouble: RefusalReason, reason: str) -> Text:
     return text(f"docker.trouble.{trouble}")
 
 
-def registry_trouble(status: int, reason: str) -> RefusalReason:
+def registry_refusal_reason(status: int, reason: str) -> RefusalReason:
     """Return the reason that an engine could not get something from a registry."""
     for trouble, pattern in _OF_REGISTRY:
         if pattern.search(reason):
@@ -126,7 +126,7 @@ def registry_trouble(status: int, reason: str) -> RefusalReason:
     )
 
 
-def registry_refusal(trouble: RefusalReason, image: str, registry: str, reason: str, what: str) -> GuardianError:
+def registry_refusal_error(trouble: RefusalReason, image: str, registry: str, reason: str, what: str) -> GuardianError:
     """Return the error for a registry's refusal, with its sentence for people."""
     says = text(f"docker.trouble.{trouble}", image=image, registry=registry)
     problem = f"{what}: {reason.strip() or 'no reason was given'}"

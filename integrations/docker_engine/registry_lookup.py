@@ -11,11 +11,11 @@ from core.errors import SystemUnavailable
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.refusals import EngineNotFound, EngineRefused, RefusalReason
 
-AT_ONCE = 8
-KEPT_FOR = timedelta(minutes=10)
-TROUBLE_KEPT_FOR = timedelta(minutes=1)
+LOOKUPS_AT_ONCE = 8
+ANSWER_TTL = timedelta(minutes=10)
+FAILURE_TTL = timedelta(minutes=1)
 """Time after which a registry that did not answer is asked again."""
-MOST_KEPT = 1000
+CACHED_ANSWERS_LIMIT = 1000
 _PASSING = frozenset({RefusalReason.REGISTRY_UNREACHABLE, RefusalReason.RATE_LIMITED, RefusalReason.REGISTRY_OTHER})
 
 
@@ -34,7 +34,7 @@ class RegistryLookup:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
         self._kept: dict[tuple[str, str], RegistryAnswer] = {}
 
     async def ask(self, engine: Engine, reference: str, *, fresh: bool = False) -> RegistryAnswer:
@@ -57,11 +57,11 @@ class RegistryLookup:
             return RegistryAnswer(trouble=RefusalReason.REGISTRY_UNREACHABLE, at=self._now())
 
     def _is_good(self, answer: RegistryAnswer) -> bool:
-        span = TROUBLE_KEPT_FOR if answer.trouble in _PASSING else KEPT_FOR
+        span = FAILURE_TTL if answer.trouble in _PASSING else ANSWER_TTL
         return self._now() - answer.at < span
 
     def _keep(self, key: tuple[str, str], answer: RegistryAnswer) -> None:
-        if len(self._kept) >= MOST_KEPT:
+        if len(self._kept) >= CACHED_ANSWERS_LIMIT:
             self._kept = {one: kept for one, kept in self._kept.items() if self._is_good(kept)}
-        if len(self._kept) < MOST_KEPT:
+        if len(self._kept) < CACHED_ANSWERS_LIMIT:
             self._kept[key] = answer

@@ -14,9 +14,9 @@ from core.monitoring.snapshot import Detector, Sample, View, detector
 from core.text import Text, text
 from integrations.docker_engine.container_alerts import MIB, container_alert, memory_facts
 
-COVERED = 0.8
+MIN_COVERAGE = 0.8
 """Share of `sustained_s` that the samples must span: the first one may be late."""
-LEAST_SAMPLES = 3
+MIN_SAMPLES = 3
 
 
 @detector(AlertKind.MEMORY_NEAR_LIMIT)
@@ -72,7 +72,7 @@ def _sustained(view: View, threshold: float, measure: Callable[[Container, Sampl
             if (view.now.at - sample.at).total_seconds() <= wanted_s * 1.1
             and (container.started_at is None or sample.at >= container.started_at)
         ]
-        if len(samples) < LEAST_SAMPLES or (samples[-1].at - samples[0].at).total_seconds() < COVERED * wanted_s:
+        if len(samples) < MIN_SAMPLES or (samples[-1].at - samples[0].at).total_seconds() < MIN_COVERAGE * wanted_s:
             continue
         values = [measure(container, sample) for sample in samples]
         if min(values) >= threshold:

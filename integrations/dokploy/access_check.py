@@ -10,9 +10,9 @@ from core.errors import Refused
 from core.text import text
 from integrations.dokploy.client.dokploy_client import Dokploy
 
-NEEDED = (("docker", "read"), ("service", "read"), ("service", "create"), ("deployment", "read"))
+NEEDED_RIGHTS = (("docker", "read"), ("service", "read"), ("service", "create"), ("deployment", "read"))
 """Rights to see and restart containers, to see services, to change their files (rollback), and to deploy."""
-KNOWN_VERSION = "v0.30."
+TESTED_VERSION = "v0.30."
 """Version this client was tested against."""
 
 
@@ -29,10 +29,10 @@ class AccessCheck:
     @property
     def is_known_version(self) -> bool:
         """True if this client was tested against that version."""
-        return self.version.startswith(KNOWN_VERSION)
+        return self.version.startswith(TESTED_VERSION)
 
 
-async def greet(dokploy: Dokploy) -> AccessCheck:
+async def check_access(dokploy: Dokploy) -> AccessCheck:
     """Check version, key and rights in three calls; raises Refused for a key of an unexpected organization."""
     version, member, rights = await asyncio.gather(
         dokploy.instance.version(), dokploy.users.me(), dokploy.users.permissions()
@@ -52,4 +52,4 @@ async def greet(dokploy: Dokploy) -> AccessCheck:
 
 def missing_rights(rights: Mapping[str, Mapping[str, bool]]) -> tuple[str, ...]:
     """Return the rights of NEEDED (`docker:read` …) that `user.getPermissions` does not grant."""
-    return tuple(f"{what}:{verb}" for what, verb in NEEDED if not rights.get(what, {}).get(verb, False))
+    return tuple(f"{what}:{verb}" for what, verb in NEEDED_RIGHTS if not rights.get(what, {}).get(verb, False))

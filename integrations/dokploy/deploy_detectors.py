@@ -14,31 +14,17 @@ from core.monitoring.inventory import Container
 from core.monitoring.snapshot import Detector, PlatformView, View, detector
 from core.monitoring.status import Status, status_of
 from core.text import Text, text
-from integrations.dokploy.platform_alerts import (
-    began_at,
-    containers_of,
-    deploy_facts,
-    ended_at,
-    evidence,
-    guarded,
-    last_final,
-    minutes,
-    platform,
-    stack_alert,
-    there,
-    under_way,
-    watched_since,
-)
+from integrations.dokploy.platform_alerts import (began_at, containers_of, deploy_facts, ended_at, facts_as_evidence, watched_resources, last_finished_deployment, minutes_since, platform_view, stack_alert, platform_now, running_deployment, watched_since,)
 
-CRASH_WITHIN = timedelta(minutes=15)
+CRASH_WINDOW = timedelta(minutes=15)
 """Time after a deployment within which a crash counts as its result."""
-SETTLES = timedelta(seconds=3)
-STANDS = timedelta(seconds=30)
+CRASH_DELAY = timedelta(seconds=3)
+RECOVERED_AFTER = timedelta(seconds=30)
 """Run time after which a restarted container counts as recovered."""
-SKEW = timedelta(seconds=5)
+CLOCK_SKEW = timedelta(seconds=5)
 """Tolerated difference between the clocks of the platform and of an engine."""
-LEAST_LIMIT_S = 600.0
-TIMES_USUAL = 5
+STUCK_FLOOR_S = 600.0
+USUAL_DURATION_FACTOR = 5
 LEAST_KNOWN = 3
 
 
@@ -49,8 +35,8 @@ def deploy_failed(view: View) -> Iterator[Alert]:
     A new deployment changes that only once it has ended. The old version usually keeps running: then it is a warning.
     """
     since = watched_since(view)
-    for managed in guarded(view):
-        last = last_final(managed)
+    for managed in watched_resources(view):
+        last = last_finished_deployment(managed)
         at = ended_at(last) if last else None
         if last is None or at is None or last.status is not DeployStatus.ERROR or (since and at <= since):
             continue
@@ -79,10 +65,10 @@ def deploy_crashed(view: View) -> Iterator[Alert]:
     Starts within 15 minutes of the deployment's end and stays while they crash. A crash before the deployment, a stop,
     and a container that has recovered do not count.
     """
-    kept = _kept("deploy_crashed", view)
-    for managed in guarded(view):
-        last = last_final(managed)
-        if last is None or last.status is not DeployStatus.DONE or under_way(managed) is not None:
+    kept = _load_memo("deploy_crashed", view)
+    for managed in watched_resources(view):
+        last = last_finished_deployment(managed)
+        if last is None or last.status is not DeployStatus.DONE or running_deployment(managed) is not None:
             continue
         began, ended = began_at(last), ended_at(last)
         if began is None or ended is None or not _is_crash_time(last, ended, kept, view):
@@ -104,14 +90,14 @@ def deploy_crashed(view: View) -> Iterator[Alert]:
 
 
 def _is_crash_time(last: Deployment, ended: datetime, kept: _DetectorMemo, view: View) -> bool:
-    since_end = there(view) - ended
-    return last.id in kept.before or SETTLES <= since_end <= CRASH_WITHIN
+    since_end = platform_now(view) - ended
+    return last.id in kept.before or CRASH_DELAY <= since_end <= CRASH_WINDOW
 
 
 def _is_crashed(container: Container, began: datetime, now: datetime) -> bool:
     """Return whether the container crashed, and was made or started by this deployment."""
     moments = [at for at in (container.created_at, container.started_at) if at is not None]
-    if not moments or max(moments) < began - SKEW:
+    if not moments or max(moments) < began - CLOCK_SKEW:
         return False
     status = status_of(container)
     if status is Status.FAILED:  # 137 alone: a stop of a program that does not listen leaves it too
@@ -120,8 +106,8 @@ def _is_crashed(container: Container, began: datetime, now: datetime) -> bool:
         return True
     if not container.is_running:
         return False
-    is_new = container.created_at is not None and container.created_at >= began - SKEW
-    is_young = container.started_at is not None and now - container.started_at < STANDS
+    is_new = container.created_at is not None and container.created_at >= began - CLOCK_SKEW
+    is_young = container.started_at is not None and now - container.started_at < RECOVERED_AFTER
     return is_new and is_young and container.restart_count > 0
 
 
@@ -133,17 +119,17 @@ def deploy_stuck(view: View) -> Iterator[Alert]:
     Forgotten: after a restart of Dokploy the row stays `running` for ever; only another restart frees it.
     """
     forgotten = _forgotten(view)
-    for managed in guarded(view):
-        running = under_way(managed)
+    for managed in watched_resources(view):
+        running = running_deployment(managed)
         began = began_at(running) if running else None
         if running is None or began is None:
             continue
         is_forgotten = running.id in forgotten
         if not is_forgotten and not _is_too_long(managed, began, view):
             continue
-        usual = _usual_s(managed)
+        usual = _usual_duration_s(managed)
         key = "forgotten" if is_forgotten else ("unusual" if usual else "long")
-        took = minutes(began, there(view))
+        took = minutes_since(began, platform_now(view))
         yield stack_alert(
             managed,
             kind=AlertKind.DEPLOY_STUCK,
@@ -160,24 +146,24 @@ def deploy_stuck(view: View) -> Iterator[Alert]:
                 **deploy_facts(managed, running, view),
                 "deployed_min": None,
                 "deploy_running_min": took,
-                "queue_waiting": sum(not one.is_active for one in platform(view).queue),
+                "queue_waiting": sum(not one.is_active for one in platform_view(view).queue),
             },
             source=f"deployment {running.id}",
         )
 
 
 def _is_too_long(managed: ManagedResource, began: datetime, view: View) -> bool:
-    return (there(view) - began).total_seconds() > _limit_s(managed, platform(view).stuck_after_s)
+    return (platform_now(view) - began).total_seconds() > _limit_s(managed, platform_view(view).stuck_after_s)
 
 
 def _limit_s(managed: ManagedResource, stuck_after_s: float) -> float:
-    usual = _usual_s(managed)
+    usual = _usual_duration_s(managed)
     if usual is None:
         return stuck_after_s
-    return max(min(stuck_after_s, max(LEAST_LIMIT_S, TIMES_USUAL * usual)), 2 * usual)
+    return max(min(stuck_after_s, max(STUCK_FLOOR_S, USUAL_DURATION_FACTOR * usual)), 2 * usual)
 
 
-def _usual_s(managed: ManagedResource) -> float | None:
+def _usual_duration_s(managed: ManagedResource) -> float | None:
     """Return the median duration of its deployments; None if too few are known."""
     lasted = [
         (one.finished_at - one.started_at).total_seconds()
@@ -192,9 +178,9 @@ def _forgotten(view: View) -> set[str]:
 
     One must be seen running, then missing from the queue, then still be reported running: no clocks are compared.
     """
-    kept = _kept("forgotten", view)
-    now, before = platform(view), view.before.platform if view.before else None
-    running = {one.id: managed.id for managed in view.inventory.managed if (one := under_way(managed)) is not None}
+    kept = _load_memo("forgotten", view)
+    now, before = platform_view(view), view.before.platform if view.before else None
+    running = {one.id: managed.id for managed in view.inventory.managed if (one := running_deployment(managed)) is not None}
     worked_at = {one.managed_id for one in now.queue}
     idle = {key for key, managed_id in running.items() if managed_id not in worked_at}
     was_read_between = (
@@ -204,7 +190,7 @@ def _forgotten(view: View) -> set[str]:
         and now.queue_at > view.before.at
         and _is_own_queue(now)
     )
-    ran_before = {one.id for managed in before.managed if (one := under_way(managed)) is not None} if before else set()
+    ran_before = {one.id for managed in before.managed if (one := running_deployment(managed)) is not None} if before else set()
     kept.now |= idle & (kept.before | (ran_before if was_read_between else set()))
     return kept.now
 
@@ -220,13 +206,13 @@ def queue_blocked(view: View) -> Iterator[Alert]:
 
     Its subject is the stuck stack, else the platform.
     """
-    seen = platform(view)
+    seen = platform_view(view)
     waiting = [one for one in seen.queue if not one.is_active]
     if not waiting:
         return
     stuck = next(iter(deploy_stuck(view)), None)
     oldest = min((one.queued_at for one in waiting if one.queued_at is not None), default=None)
-    if stuck is None and (oldest is None or (there(view) - oldest).total_seconds() <= seen.stuck_after_s):
+    if stuck is None and (oldest is None or (platform_now(view) - oldest).total_seconds() <= seen.stuck_after_s):
         return
     at = oldest or view.now.at
     count = len(waiting)
@@ -239,8 +225,8 @@ def queue_blocked(view: View) -> Iterator[Alert]:
         at=at,
         says=text("alert.queue_blocked.behind", count=count, stack=stuck.stack)
         if stuck
-        else text("alert.queue_blocked.long", count=count, minutes=minutes(oldest, there(view))),
-        evidence=evidence({"queue_waiting": count, "deploy_running_min": running_min}, at, "queue"),
+        else text("alert.queue_blocked.long", count=count, minutes=minutes_since(oldest, platform_now(view))),
+        evidence=facts_as_evidence({"queue_waiting": count, "deploy_running_min": running_min}, at, "queue"),
     )
 
 
@@ -252,7 +238,7 @@ class _DetectorMemo:
         self.now = now
 
 
-def _kept(name: str, view: View) -> _DetectorMemo:
+def _load_memo(name: str, view: View) -> _DetectorMemo:
     before = view.before.memo.get(name) if view.before is not None else None
     now = view.now.memo.setdefault(name, set())
     assert isinstance(now, set)

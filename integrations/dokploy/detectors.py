@@ -16,25 +16,12 @@ from core.monitoring.snapshot import Detector, View, detector
 from core.monitoring.status import Status, status_of
 from core.text import text
 from integrations.dokploy.deploy_detectors import DEPLOY_DETECTORS
-from integrations.dokploy.platform_alerts import (
-    containers_of,
-    deploy_facts,
-    ended_at,
-    evidence,
-    guarded,
-    is_watched,
-    last_final,
-    platform,
-    stack_alert,
-    there,
-    under_way,
-    watched_since,
-)
+from integrations.dokploy.platform_alerts import (containers_of, deploy_facts, ended_at, facts_as_evidence, watched_resources, are_containers_visible, last_finished_deployment, platform_view, stack_alert, platform_now, running_deployment, watched_since,)
 
-HOLDS = timedelta(seconds=60)
+CONTRADICTION_AFTER = timedelta(seconds=60)
 """Time a contradiction must last: Dokploy writes its status after the containers have changed."""
 REST_AFTER_DEPLOY = timedelta(minutes=2)
-IN_A_ROW = 2
+FAILURES_IN_A_ROW = 2
 """Failures in a row after which a domain raises an alert."""
 PROBLEM_LIMIT = 300
 _ROUTER = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
@@ -52,23 +39,23 @@ def status_contradicts(view: View) -> Iterator[Alert]:
     since: dict[str, datetime] = {}
     excused: set[str] = set()
     view.now.memo["contradicts"], view.now.memo["excused"] = since, excused
-    status_at = platform(view).status_at
-    for managed in guarded(view):
+    status_at = platform_view(view).status_at
+    for managed in watched_resources(view):
         says = _contradiction(managed, view)
         if says is None:
             continue
         known = held.get(managed.id) if isinstance(held, dict) else None
         since[managed.id] = at = known or view.now.at
-        if (isinstance(pardoned, set) and managed.id in pardoned) or _was_ours(managed, view):
+        if (isinstance(pardoned, set) and managed.id in pardoned) or _is_own_act(managed, view):
             excused.add(managed.id)
-        elif view.now.at - at >= HOLDS and status_at is not None and status_at > at:
+        elif view.now.at - at >= CONTRADICTION_AFTER and status_at is not None and status_at > at:
             yield _contradicting(managed, says, at, view)
 
 
 def _contradicting(managed: ManagedResource, says: str, at: datetime, view: View) -> Alert:
     containers = containers_of(managed, view)
     running = sum(one.is_running for one in containers)
-    last = last_final(managed)
+    last = last_finished_deployment(managed)
     facts: dict[str, JsonValue] = {
         "containers_running": running,
         "containers_total": len(containers),
@@ -86,28 +73,28 @@ def _contradicting(managed: ManagedResource, says: str, at: datetime, view: View
 
 
 def _contradiction(managed: ManagedResource, view: View) -> str | None:
-    last = last_final(managed)
+    last = last_finished_deployment(managed)
     ended = ended_at(last) if last else None
-    if under_way(managed) is not None or (ended is not None and there(view) - ended < REST_AFTER_DEPLOY):
+    if running_deployment(managed) is not None or (ended is not None and platform_now(view) - ended < REST_AFTER_DEPLOY):
         return None
-    if managed.kind is ManagedKind.DATABASE or not is_watched(managed, view):
+    if managed.kind is ManagedKind.DATABASE or not are_containers_visible(managed, view):
         return None  # the list of projects, which is read often, does not tell the status of databases
-    if any(one.managed_id == managed.id for one in platform(view).queue):
+    if any(one.managed_id == managed.id for one in platform_view(view).queue):
         return None
     containers = containers_of(managed, view)
     is_up = any(one.state in (ContainerState.RUNNING, ContainerState.RESTARTING) for one in containers)
-    if managed.status == "done" and not is_up and not _has_finished(containers):
+    if managed.status == "done" and not is_up and not _are_finished_jobs(containers):
         return "alert.status_contradicts.done" if containers else "alert.status_contradicts.gone"
     return "alert.status_contradicts.idle" if managed.status == "idle" and is_up else None
 
 
-def _has_finished(containers: Iterable[Container]) -> bool:
+def _are_finished_jobs(containers: Iterable[Container]) -> bool:
     """Return whether they are jobs that have all succeeded."""
     own = tuple(containers)
     return bool(own) and all(status_of(one) is Status.FINISHED for one in own)
 
 
-def _was_ours(managed: ManagedResource, view: View) -> bool:
+def _is_own_act(managed: ManagedResource, view: View) -> bool:
     """Return whether the guardian itself has just started or stopped it, for a person or a runbook."""
     refs = {f"stack:{managed.name}", *(one.ref for one in containers_of(managed, view))}
     return any(act.ref in refs for act in view.now.own_acts)
@@ -116,12 +103,12 @@ def _was_ours(managed: ManagedResource, view: View) -> bool:
 @detector(AlertKind.DOMAIN_FAILING)
 def domain_failing(view: View) -> Iterator[Alert]:
     """Yield an alert for each service whose domain failed twice in a row, asked from here."""
-    states = platform(view).domains
-    for managed in guarded(view):
+    states = platform_view(view).domains
+    for managed in watched_resources(view):
         failing: dict[str | None, list[tuple[Domain, DomainState]]] = {}
         for domain in managed.domains:
             state = states.get(domain.id)
-            if state is None or not domain.is_enabled or not state.problem or state.failures < IN_A_ROW:
+            if state is None or not domain.is_enabled or not state.problem or state.failures < FAILURES_IN_A_ROW:
                 continue
             if state.problem != "router" or not _is_routed(domain, managed, view):
                 failing.setdefault(domain.service, []).append((domain, state))
@@ -193,8 +180,8 @@ def _severity(state: DomainState) -> Severity:
 @detector(AlertKind.BACKUP_FAILED)
 def backup_failed(view: View) -> Iterator[Alert]:
     """Yield an alert for each service with a planned backup whose last run failed while it was watched."""
-    seen, since = platform(view), watched_since(view)
-    owners = {one.id: one for one in guarded(view)}
+    seen, since = platform_view(view), watched_since(view)
+    owners = {one.id: one for one in watched_resources(view)}
     for backup in seen.backups:
         if backup.status is not DeployStatus.ERROR or backup.at is None or (since and backup.at <= since):
             continue
@@ -214,7 +201,7 @@ def backup_failed(view: View) -> Iterator[Alert]:
             stack=managed.name if managed else None,
             at=backup.at,
             says=says,
-            evidence=evidence(facts, backup.at, f"backup {backup.id}"),
+            evidence=facts_as_evidence(facts, backup.at, f"backup {backup.id}"),
         )
 
 
@@ -231,12 +218,12 @@ def platform_unreachable(view: View) -> Iterator[Alert]:
         severity=Severity.CRITICAL,
         host=view.now.host.name,
         at=since,
-        says=text(f"alert.platform_unreachable.{unreachable_because(problem)}", problem=view.now.host.says or problem),
-        evidence=evidence({"platform_problem": problem, "platform_unreachable_s": silent_s}, since, "dokploy"),
+        says=text(f"alert.platform_unreachable.{unreachable_cause(problem)}", problem=view.now.host.says or problem),
+        evidence=facts_as_evidence({"platform_problem": problem, "platform_unreachable_s": silent_s}, since, "dokploy"),
     )
 
 
-_BECAUSE = (
+_UNREACHABLE_CAUSES = (
     ("key", re.compile(r"does not take the key|took the key for|\bkey may not\b")),
     ("limit", re.compile(r"limited to 10 checks a day")),
     ("proxy", re.compile(r"the proxy before")),
@@ -245,13 +232,13 @@ _BECAUSE = (
 )
 
 
-def unreachable_because(problem: str) -> str:
+def unreachable_cause(problem: str) -> str:
     """Return the class of the cause, from the client's message: key, limit, proxy, elsewhere, slow or network."""
-    found = [name for name, pattern in _BECAUSE if pattern.search(problem)]
+    found = [name for name, pattern in _UNREACHABLE_CAUSES if pattern.search(problem)]
     return "limit" if "limit" in found else (found[0] if found else "network")
 
 
-DETECTORS: tuple[Detector, ...] = (
+DOKPLOY_DETECTORS: tuple[Detector, ...] = (
     *DEPLOY_DETECTORS,
     status_contradicts,
     domain_failing,

@@ -9,7 +9,7 @@ from core.errors import GuardianError, Refused
 from core.integration import CheckLine
 from core.settings import DokploySettings
 from core.text import text
-from integrations.dokploy.access_check import AccessCheck, greet
+from integrations.dokploy.access_check import AccessCheck, check_access
 from integrations.dokploy.client.dokploy_client import Dokploy
 
 
@@ -17,7 +17,7 @@ async def check(settings: DokploySettings) -> AsyncIterator[CheckLine]:
     """Check server and key, missing rights, the stacks it sees, and the announcements of deployments; never raises."""
     async with Dokploy(settings) as dokploy:
         try:
-            greeting = await greet(dokploy)
+            greeting = await check_access(dokploy)
             projects = await dokploy.projects.all()
         except GuardianError as error:
             yield _down(settings, error)
@@ -34,7 +34,7 @@ async def check(settings: DokploySettings) -> AsyncIterator[CheckLine]:
             problem=text("dokploy_check.sees_nothing", role=greeting.role),
             next_step=text("dokploy_check.next.access"),
         )
-    for line in rights(greeting):
+    for line in missing_right_lines(greeting):
         yield line
     if settings.webhook_secret is None:
         yield CheckLine(name=text("dokploy_check.no_webhook", poll_s=round(settings.poll_s)), ok=True)
@@ -42,7 +42,7 @@ async def check(settings: DokploySettings) -> AsyncIterator[CheckLine]:
         yield CheckLine(name=text("dokploy_check.webhook"), ok=True)
 
 
-def rights(greeting: AccessCheck) -> list[CheckLine]:
+def missing_right_lines(greeting: AccessCheck) -> list[CheckLine]:
     """Return one line for each right that the key lacks, with what is refused without it."""
     return [
         CheckLine(

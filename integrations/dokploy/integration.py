@@ -18,14 +18,14 @@ from core.monitoring.watcher import AlertSink, Watcher
 from core.settings import DokploySettings
 from core.tasks import Tasks
 from core.text import Text
-from integrations.docker_engine.models import container_of
-from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, toolsets
+from integrations.docker_engine.models import parse_container
+from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, build_toolsets
 from integrations.dokploy.client.dokploy_client import Dokploy
-from integrations.dokploy.detectors import DETECTORS
+from integrations.dokploy.detectors import DOKPLOY_DETECTORS
 from integrations.dokploy.health import check
 from integrations.dokploy.polling.platform_source import NAME
 from integrations.dokploy.system import DokploySystem
-from integrations.dokploy.webhook import DokployHook
+from integrations.dokploy.webhook import DokployWebhook
 
 NAMES_KEY = "dokploy.names"
 SINCE_KEY = "dokploy.since"
@@ -63,7 +63,7 @@ class NoDokploy(Integration):
             redact=self.deps.redact,
             clock=self.deps.clock,
         )
-        return toolsets(parts)
+        return build_toolsets(parts)
 
 
 class DokployIntegration(NoDokploy):
@@ -91,7 +91,7 @@ class DokployIntegration(NoDokploy):
                 clock=self.deps.clock,
                 since=await self._since(),
                 redact=self.deps.redact,
-                read=lambda host, raw: container_of(host, raw, names),
+                read=lambda host, raw: parse_container(host, raw, names),
                 on_names=self.deps.look_again,
             )
         )
@@ -123,7 +123,7 @@ class DokployIntegration(NoDokploy):
         settings = self.deps.settings.watch.model_copy(update={"poll_s": self._settings.poll_s})
         self._watcher = Watcher(
             self._system.source,
-            DETECTORS,
+            DOKPLOY_DETECTORS,
             sink=sink,
             clock=self.deps.clock,
             settings=settings,
@@ -134,7 +134,7 @@ class DokployIntegration(NoDokploy):
 
     def hooks(self, alerts: ExternalAlerts) -> Mapping[str, Hook]:
         """Return the hook for its announcements: they only trigger a look, alerts come from the watcher alone."""
-        return {NAME: DokployHook(self._settings.webhook_secret, self._system.source.announce, self._watcher.poke)}
+        return {NAME: DokployWebhook(self._settings.webhook_secret, self._system.source.announce, self._watcher.poke)}
 
     def followed(self) -> FollowedPlatform:
         """Return the platform whose deploys are followed."""

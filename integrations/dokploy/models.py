@@ -6,13 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from integrations.dokploy.client.row import Row, Word
+from integrations.dokploy.client.row import DokployRow, LenientStrEnum
 from integrations.dokploy.client.secret_values import Secret
 
 T = TypeVar("T")
 
 
-class DokployStatus(Word):
+class DokployStatus(LenientStrEnum):
     """Status of Dokploy's last operation on a service; not the state of its containers."""
 
     IDLE = "idle"
@@ -24,7 +24,7 @@ class DokployStatus(Word):
     UNKNOWN = "unknown"
 
 
-class DeploymentStatus(Word):
+class DeploymentStatus(LenientStrEnum):
     """Progress of a deployment. One that waits in the queue has no row yet."""
 
     RUNNING = "running"
@@ -39,7 +39,7 @@ class DeploymentStatus(Word):
         return self in (DeploymentStatus.DONE, DeploymentStatus.ERROR, DeploymentStatus.CANCELLED)
 
 
-class ComposeType(Word):
+class ComposeType(LenientStrEnum):
     """Way a compose is run."""
 
     DOCKER_COMPOSE = "docker-compose"
@@ -48,7 +48,7 @@ class ComposeType(Word):
     UNKNOWN = "unknown"
 
 
-class SourceType(Word):
+class SourceType(LenientStrEnum):
     """Source of the definition."""
 
     RAW = "raw"
@@ -73,7 +73,7 @@ class DatabaseKind(StrEnum):
     LIBSQL = "libsql"
 
 
-class DeploymentRow(Row):
+class DeploymentRow(DokployRow):
     """Run of a deploy, redeploy, schedule or backup."""
 
     deployment_id: str
@@ -92,14 +92,14 @@ class DeploymentRow(Row):
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    rollback: Rollback | None = None
+    rollback: RollbackRow | None = None
     """Rollback target; only from `by_type`, and only if the application's rollback is set up."""
     compose: ComposeRow | None = None
     """Compose with its environment and project; only from `all`."""
     application: ApplicationRow | None = None
 
 
-class Rollback(Row):
+class RollbackRow(DokployRow):
     """Image an application can go back to."""
 
     rollback_id: str
@@ -109,7 +109,7 @@ class Rollback(Row):
     created_at: datetime | None = None
 
 
-class QueuedData(Row):
+class QueuedJobData(DokployRow):
     """Subject of a job in the queue."""
 
     compose_id: str | None = None
@@ -120,11 +120,11 @@ class QueuedData(Row):
     """Type of the job: deploy or redeploy."""
 
 
-class QueuedJob(Row):
+class QueuedJob(DokployRow):
     """Deployment that waits or runs. The queue is in Dokploy's memory: a restart of Dokploy loses it."""
 
     id: str
-    data: QueuedData
+    data: QueuedJobData
     state: str = ""
     """State of the job: waiting or active."""
     timestamp: int | None = None
@@ -136,7 +136,7 @@ class QueuedJob(Row):
         return self.state == "active"
 
 
-class DeployAccepted(Row):
+class DeployAccepted(DokployRow):
     """Answer to a deploy: it is queued. The id of the coming deployment is not in it."""
 
     success: bool
@@ -144,7 +144,7 @@ class DeployAccepted(Row):
     compose_id: str | None = None
 
 
-class DomainRow(Row):
+class DomainRow(DokployRow):
     """Host name that is routed to a service; for a compose, from its next deploy on."""
 
     domain_id: str
@@ -160,14 +160,14 @@ class DomainRow(Row):
     created_at: datetime | None = None
 
 
-class DomainCheck(Row):
+class DomainCheck(DokployRow):
     """Result of resolving a name (IPv4 only; neither HTTP nor the certificate is checked)."""
 
     is_valid: bool
     error: str | None = None
 
 
-class ServiceRow(Row):
+class ServiceRow(DokployRow):
     """Fields that composes, applications and databases share."""
 
     name: str = ""
@@ -252,7 +252,7 @@ class DatabaseRow(ServiceRow):
         return str(getattr(self, f"{self.kind}_id")) if self.kind else ""
 
 
-class EnvironmentRow(Row):
+class EnvironmentRow(DokployRow):
     """Part of a project that holds services; every project has one called `production`."""
 
     environment_id: str | None = None
@@ -277,7 +277,7 @@ class EnvironmentRow(Row):
         return (*self.postgres, *self.mysql, *self.mariadb, *self.mongo, *self.redis, *self.libsql)
 
 
-class ProjectRow(Row):
+class ProjectRow(DokployRow):
     """Project with its environments, if the call returns them."""
 
     project_id: str
@@ -289,7 +289,7 @@ class ProjectRow(Row):
     environments: tuple[EnvironmentRow, ...] = ()
 
 
-class BackupRow(Row):
+class BackupRow(DokployRow):
     """Planned backup of a database, a compose's database or Dokploy itself."""
 
     backup_id: str

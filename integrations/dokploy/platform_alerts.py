@@ -19,27 +19,27 @@ from core.monitoring.status import Status, is_one_off, status_of
 from core.text import Text
 
 _NOTHING = PlatformView()
-_TASK = re.compile(r"(.+\.\d+)\.[a-z0-9]{20,}")
+_SWARM_TASK_NAME = re.compile(r"(.+\.\d+)\.[a-z0-9]{20,}")
 """Name of a Swarm container: service, slot and task. Finished tasks stay beside the one that replaced them."""
 
 
-def platform(view: View) -> PlatformView:
+def platform_view(view: View) -> PlatformView:
     """Return the platform's view; an empty one before its first look."""
     return view.now.platform or _NOTHING
 
 
-def there(view: View) -> datetime:
+def platform_now(view: View) -> datetime:
     """Return the current time by the platform's clock, for comparison with the times it reports."""
-    return view.now.at + platform(view).clock_ahead
+    return view.now.at + platform_view(view).clock_ahead
 
 
 def watched_since(view: View) -> datetime | None:
     """Return the start of watching by the platform's clock: earlier events are history. None before the first look."""
-    since = platform(view).since
-    return since + platform(view).clock_ahead if since is not None else None
+    since = platform_view(view).since
+    return since + platform_view(view).clock_ahead if since is not None else None
 
 
-def guarded(view: View) -> Iterator[ManagedResource]:
+def watched_resources(view: View) -> Iterator[ManagedResource]:
     """Yield the managed resources that the settings watch."""
     settings = view.settings
     for one in view.inventory.managed:
@@ -69,7 +69,7 @@ def _by_project(view: View) -> dict[str, tuple[Container, ...]]:
 def _newest_tasks(containers: Sequence[Container]) -> tuple[Container, ...]:
     slots: dict[str, list[Container]] = {}
     for one in containers:
-        task = _TASK.fullmatch(one.name)
+        task = _SWARM_TASK_NAME.fullmatch(one.name)
         slots.setdefault(task.group(1) if task else one.name, []).append(one)
     return tuple(_newest(own) for own in slots.values())
 
@@ -82,7 +82,7 @@ def _newest(tasks: list[Container]) -> Container:
     return replace(ordered[-1], restart_count=ordered[-1].restart_count + ended)
 
 
-def is_watched(managed: ManagedResource, view: View) -> bool:
+def are_containers_visible(managed: ManagedResource, view: View) -> bool:
     """Return whether its containers would be seen: its host answers and runs other containers of its server."""
     host = next((one for one in view.inventory.hosts if one.name == managed.host), None)
     if host is None or host.is_platform or not host.is_reachable:
@@ -93,12 +93,12 @@ def is_watched(managed: ManagedResource, view: View) -> bool:
     return managed.server in memo
 
 
-def last_final(managed: ManagedResource) -> Deployment | None:
+def last_finished_deployment(managed: ManagedResource) -> Deployment | None:
     """Return the newest finished deployment."""
     return next((one for one in managed.deployments if one.status.is_final), None)
 
 
-def under_way(managed: ManagedResource) -> Deployment | None:
+def running_deployment(managed: ManagedResource) -> Deployment | None:
     """Return the newest deployment if it is running."""
     last = managed.last_deployment
     return last if last is not None and last.status is DeployStatus.RUNNING else None
@@ -114,7 +114,7 @@ def began_at(deployment: Deployment) -> datetime | None:
     return deployment.started_at or deployment.created_at
 
 
-def minutes(since: datetime | None, now: datetime) -> float | None:
+def minutes_since(since: datetime | None, now: datetime) -> float | None:
     """Return the minutes since then, with one decimal; never below 0, because the platform's clock may be ahead."""
     return None if since is None else round(max(0.0, (now - since).total_seconds()) / 60, 1)
 
@@ -126,7 +126,7 @@ def deploy_facts(managed: ManagedResource, deployment: Deployment, view: View) -
         "deploy_status": str(deployment.status),
         "deploy_title": deployment.title or None,
         "deploy_commit": deployment.commit[:12] if deployment.commit else None,
-        "deployed_min": minutes(ended_at(deployment), there(view)),
+        "deployed_min": minutes_since(ended_at(deployment), platform_now(view)),
         "platform_status": managed.status or None,
         "containers_running": sum(one.is_running for one in containers),
         "containers_total": len(containers),
@@ -153,11 +153,11 @@ def stack_alert(
         service=service,
         at=at,
         says=says,
-        evidence=evidence(facts, at, source),
+        evidence=facts_as_evidence(facts, at, source),
     )
 
 
-def evidence(facts: Mapping[str, JsonValue], at: datetime, source: str) -> tuple[Evidence, ...]:
+def facts_as_evidence(facts: Mapping[str, JsonValue], at: datetime, source: str) -> tuple[Evidence, ...]:
     """Return the facts as evidence of one source; None is left out."""
     return tuple(
         Evidence(name=name, value=value, at=at, source=source) for name, value in facts.items() if value is not None

@@ -21,7 +21,7 @@ from integrations.dokploy.polling.domain_watch import DomainWatch
 from integrations.dokploy.polling.platform_source import DokploySource
 from integrations.dokploy.polling.poll_rotation import PollTopic
 
-PATIENCE_S = 6.0
+WARM_UP_LIMIT_S = 6.0
 """Time the start waits for the first answers, because the names of stacks come from them."""
 
 
@@ -68,13 +68,13 @@ class DokploySystem:
     async def warm_up(self) -> list[Text]:
         """Load everything within a time limit; return the notices for the start."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WARM_UP_LIMIT_S):
                 await self.source.look()
         except (GuardianError, TimeoutError) as error:
-            late = text("error.late", seconds=PATIENCE_S)
+            late = text("error.late", seconds=WARM_UP_LIMIT_S)
             problem = own_words(error) if isinstance(error, GuardianError) else late
             return [text("start.dokploy_down", url=self._settings.url, problem=problem)]
-        limits = [text("start.dokploy_limit", problem=_unseen(topic)) for topic in self.source.limits]
+        limits = [text("start.dokploy_limit", problem=_forbidden_notice(topic)) for topic in self.source.limits]
         return [
             text("start.dokploy", url=self._settings.url, count=len(self.source.managed())),
             *limits,
@@ -84,7 +84,7 @@ class DokploySystem:
     async def _lacks(self) -> list[Text]:
         """Return each missing right with what is refused without it; none if Dokploy does not send them."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WARM_UP_LIMIT_S):
                 rights = await self.client.users.permissions()
         except (GuardianError, TimeoutError):
             return []
@@ -98,5 +98,5 @@ class DokploySystem:
         await self._stack.enter_async_context(self.domains)
 
 
-def _unseen(topic: PollTopic) -> Text:
+def _forbidden_notice(topic: PollTopic) -> Text:
     return text("dokploy_error.no_right", what=text(f"dokploy_error.topic.{topic}"))

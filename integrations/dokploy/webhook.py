@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from core.deployments.platform import ManagedKind
 
 NAME_LIMIT = 200
-SANE_YEARS = range(2000, 2200)
+ACCEPTED_YEARS = range(2000, 2200)
 """Years accepted: a time outside cannot be shown in every time zone."""
 
 
@@ -64,7 +64,7 @@ _SERVICE = re.compile(rf"/services/(compose|application)/{_ID}(?:[/?#]|$)")
 LINK_LIMIT = 1000
 
 
-def parse(body: Mapping[str, object]) -> DokployNotice | None:
+def parse_notice(body: Mapping[str, object]) -> DokployNotice | None:
     """Parse a notification; None if it is not one that Dokploy is known to send."""
     title = _word(body, "title")
     kind = next((kind for begins, kind in _TITLES if title.startswith(begins)), None)
@@ -96,10 +96,10 @@ def _moment(value: str) -> datetime | None:
         at = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) if at.year in SANE_YEARS else None
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) if at.year in ACCEPTED_YEARS else None
 
 
-class DokployHook:
+class DokployWebhook:
     """Receiver of the notifications at `/hooks/dokploy` (`core.integration.Hook`)."""
 
     def __init__(
@@ -115,7 +115,7 @@ class DokployHook:
 
     async def take(self, body: Mapping[str, object]) -> None:
         """Pass the notification on; one that cannot be parsed is dropped."""
-        notice = parse(body)
+        notice = parse_notice(body)
         if notice is None:
             return
         await self._announce(notice)

@@ -19,12 +19,12 @@ from core.errors import ModelFailed, ModelFailure
 from core.language_model import ChatMessage, Effort, ModelAnswer, ModelRequest
 from core.settings import OllamaSettings
 from integrations.ollama import prompt_budget
-from integrations.ollama.model_errors import Unusable
+from integrations.ollama.model_errors import UnusableReply
 from integrations.ollama.model_queue import ModelQueue
-from integrations.ollama.model_reply import CheckedReply, ModelReply, judge
+from integrations.ollama.model_reply import CheckedReply, ModelReply, check_reply
 from integrations.ollama.ollama_address import check_address, shown_address
 from integrations.ollama.ollama_api import OllamaApi
-from integrations.ollama.presence import Presence
+from integrations.ollama.presence import ServerPresence
 
 if TYPE_CHECKING:
     from integrations.ollama.gpt_oss_chat import ChatConnection, ChatRequest
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 RETRIES = 2
 BACK_OFF_S = (1.0, 4.0)
 """Pauses between tries while the server answers 503."""
-_COUNTED = (ModelFailure.UNREACHABLE, ModelFailure.BUSY)
+_BREAKER_FAILURES = (ModelFailure.UNREACHABLE, ModelFailure.BUSY)
 """Failures that count towards opening the circuit breaker."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Draft:
+class _Attempt:
     """Prompt and limits of one try."""
 
     request: ModelRequest
@@ -46,16 +46,16 @@ class _Draft:
     num_predict: int
     deadline: float
 
-    def after(self, fault: Unusable, most: int) -> _Draft:
+    def after(self, fault: UnusableReply, most: int) -> _Attempt:
         """Build the next try: with the correction, and less thinking or more room where tokens ran out."""
-        changed = replace(self, messages=prompt_budget.corrected(self.messages, fault))
+        changed = replace(self, messages=prompt_budget.with_correction(self.messages, fault))
         if not fault.shrink:
             return changed
         room = self.num_predict if self.effort is not Effort.LOW else min(2 * self.num_predict, most)
         return replace(changed, effort=self.effort.lower(), num_predict=room)
 
 
-class _Meter:
+class _UsageMeter:
     """Counter of the tokens and tries of one question."""
 
     def __init__(self) -> None:
@@ -89,13 +89,13 @@ class OllamaModel:
         check_address(settings)
         self.settings = settings
         self._back_off_s = tuple(back_off_s)
-        self._presence = Presence(shown_address(settings), clock)
+        self._presence = ServerPresence(shown_address(settings), clock)
         self._turns = ModelQueue(parallel=settings.parallel, queue=settings.queue)
         self._breaker = CircuitBreaker(
             failures=settings.breaker_failures,
             rest_s=settings.breaker_rest_s,
             monotonic=time.monotonic,
-            refusal=_resting,
+            refusal=_breaker_open,
         )
         self.api = OllamaApi(settings, self._presence)
         self._wire: ChatConnection | None = None
@@ -142,14 +142,14 @@ class OllamaModel:
         """Return the whole answer, checked; ask again at most twice if it cannot be used. Raises ModelFailed."""
         deadline = self._deadline(request)
         self._breaker.refuse_if_open()
-        meter = _Meter()
+        meter = _UsageMeter()
         async with self._turns.turn(deadline=deadline, on_wait=request.on_wait):
             draft = self._first_draft(request, deadline)
             while True:
                 try:
                     reply = await self._whole(draft, meter)
-                    return meter.answer(reply, judge(reply, request))
-                except Unusable as fault:
+                    return meter.answer(reply, check_reply(reply, request))
+                except UnusableReply as fault:
                     draft = self._next_draft(draft, fault, meter)
                 except ModelFailed as failure:
                     failure.tokens = meter.prompt_tokens + meter.output_tokens
@@ -164,7 +164,7 @@ class OllamaModel:
             raise ValueError("only plain text can be streamed: use `ask` for objects and tools")
         deadline = self._deadline(request)
         self._breaker.refuse_if_open()
-        meter = _Meter()
+        meter = _UsageMeter()
         async with self._turns.turn(deadline=deadline, on_wait=request.on_wait):
             draft = self._first_draft(request, deadline)
             is_over = False
@@ -177,11 +177,11 @@ class OllamaModel:
                                 is_shown = is_shown or bool(piece.strip())
                                 yield piece
                             else:
-                                judge(piece, request)
+                                check_reply(piece, request)
                                 is_over = True
                                 if piece.is_cut:
                                     yield "…"
-                except Unusable as fault:
+                except UnusableReply as fault:
                     if is_shown:
                         raise
                     draft = self._next_draft(draft, fault, meter)
@@ -192,16 +192,16 @@ class OllamaModel:
         limit_s = request.time_limit_s if request is not None else None
         return asyncio.get_running_loop().time() + (limit_s or self.settings.timeout_s)
 
-    def _first_draft(self, request: ModelRequest, deadline: float) -> _Draft:
-        return _Draft(
+    def _first_draft(self, request: ModelRequest, deadline: float) -> _Attempt:
+        return _Attempt(
             request=request,
-            messages=prompt_budget.first_messages(request),
+            messages=prompt_budget.messages_with_schema(request),
             effort=request.effort,
             num_predict=min(self.settings.num_predict, self._most_output()),
             deadline=deadline,
         )
 
-    def _next_draft(self, draft: _Draft, fault: Unusable, meter: _Meter) -> _Draft:
+    def _next_draft(self, draft: _Attempt, fault: UnusableReply, meter: _UsageMeter) -> _Attempt:
         if meter.tries > RETRIES:
             fault.tokens = meter.prompt_tokens + meter.output_tokens
             raise fault
@@ -210,7 +210,7 @@ class OllamaModel:
     def _most_output(self) -> int:
         return self.settings.num_ctx // 2
 
-    async def _whole(self, draft: _Draft, meter: _Meter) -> ModelReply:
+    async def _whole(self, draft: _Attempt, meter: _UsageMeter) -> ModelReply:
         shown = ""
         async with aclosing(self._pieces(draft, meter)) as pieces:
             async for piece in pieces:
@@ -221,7 +221,7 @@ class OllamaModel:
                     await draft.request.on_text(shown)
         raise ModelFailed(ModelFailure.UNREACHABLE, "the answer stopped before its end")
 
-    async def _pieces(self, draft: _Draft, meter: _Meter) -> AsyncGenerator[str | ModelReply, None]:
+    async def _pieces(self, draft: _Attempt, meter: _UsageMeter) -> AsyncGenerator[str | ModelReply, None]:
         """Send one try; wait and repeat while the server is busy and nothing has arrived."""
         wire = await self._opened()
         question = self._question(draft)
@@ -277,7 +277,7 @@ class OllamaModel:
         """Report the failure to breaker and presence; return False if it says nothing about the server."""
         if failure.kind is ModelFailure.TIMED_OUT:
             return False
-        if failure.kind not in _COUNTED:
+        if failure.kind not in _BREAKER_FAILURES:
             self._arrived()
             return True
         self._breaker.failed()
@@ -287,12 +287,12 @@ class OllamaModel:
             self._presence.seen()
         return True
 
-    def _question(self, draft: _Draft) -> ChatRequest:
+    def _question(self, draft: _Attempt) -> ChatRequest:
         from integrations.ollama.gpt_oss_chat import ChatRequest
 
         answer = draft.request.answer
         return ChatRequest(
-            messages=prompt_budget.fitted(
+            messages=prompt_budget.fit_to_context(
                 draft.messages, draft.request.tools, self.settings.num_ctx - draft.num_predict
             ),
             effort=draft.effort,
@@ -314,7 +314,7 @@ def _open_wire(settings: OllamaSettings) -> ChatConnection:
     return ChatConnection(settings)
 
 
-def _resting(in_a_row: int, rest_s: float) -> ModelFailed:
+def _breaker_open(in_a_row: int, rest_s: float) -> ModelFailed:
     return ModelFailed(
         ModelFailure.BREAKER_OPEN, f"the model failed {in_a_row} times in a row and is left alone for {rest_s:g} s"
     )

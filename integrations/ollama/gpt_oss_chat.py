@@ -26,8 +26,8 @@ from ollama import ResponseError
 from core.errors import ModelFailed, ModelFailure
 from core.language_model import ChatMessage, ChatRole, Effort, ToolSpec
 from core.settings import OllamaSettings
-from integrations.ollama.model_errors import Unusable, from_status
-from integrations.ollama.model_reply import ModelReply, RawCall
+from integrations.ollama.model_errors import UnusableReply, failure_from_status
+from integrations.ollama.model_reply import ModelReply, RawToolCall
 from integrations.ollama.ollama_address import shown_address
 
 
@@ -66,7 +66,7 @@ class ChatRequest:
 class _Collected:
     content: list[str] = field(default_factory=list)
     thinking: list[str] = field(default_factory=list)
-    calls: list[RawCall] = field(default_factory=list)
+    calls: list[RawToolCall] = field(default_factory=list)
     is_done: bool = False
     done_reason: str = ""
     prompt_tokens: int = 0
@@ -78,7 +78,7 @@ class _Collected:
         self.content.append(visible)
         self.thinking.append(chunk.additional_kwargs.get("reasoning_content") or "")
         self.calls += [
-            RawCall(id=call["id"] or "", name=call["name"], arguments=call["args"]) for call in chunk.tool_calls
+            RawToolCall(id=call["id"] or "", name=call["name"], arguments=call["args"]) for call in chunk.tool_calls
         ]
         if chunk.usage_metadata:
             self.prompt_tokens = chunk.usage_metadata["input_tokens"]
@@ -132,11 +132,11 @@ class ChatConnection:
                 if isinstance(chunk, AIMessageChunk) and (visible := collected.add(chunk)):
                     yield visible
         except ResponseError as error:
-            raise from_status(error.status_code, error.error, self._settings.model) from error
+            raise failure_from_status(error.status_code, error.error, self._settings.model) from error
         except httpx.HTTPError as error:
             raise _from_http(error, self._settings) from error
         except (ValueError, OutputParserException) as error:
-            raise Unusable(
+            raise UnusableReply(
                 ModelFailure.MALFORMED,
                 f"the server's answer cannot be read: {error}",
                 note="Your last answer was cut short. Answer again, briefly.",

@@ -12,7 +12,7 @@ from integrations.ollama.client import OllamaModel
 from integrations.ollama.models import InstalledModel, LoadedModel
 from integrations.ollama.ollama_address import shown_address
 
-NEEDED = ("tools", "thinking")
+NEEDED_CAPABILITIES = ("tools", "thinking")
 
 
 async def check(model: OllamaModel, *, load: bool = True) -> AsyncIterator[CheckLine]:
@@ -101,7 +101,7 @@ def _digest(present: CheckLine, installed: InstalledModel, settings: OllamaSetti
 
 def _capabilities(settings: OllamaSettings, found: tuple[str, ...]) -> CheckLine:
     name = text("model.check.capabilities", model=settings.model)
-    missing = [needed for needed in NEEDED if needed not in found]
+    missing = [needed for needed in NEEDED_CAPABILITIES if needed not in found]
     if not missing:
         return CheckLine(name=name, ok=True)
     return CheckLine(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from core.errors import ModelFailed
-from core.integration import CheckLine, Embeddings, Integration, IntegrationDeps
+from core.integration import CheckLine, EmbeddingModel, Integration, IntegrationDeps
 from core.language_model import LanguageModel
 from core.settings import OllamaSettings
 from core.text import Text, text
@@ -68,7 +68,7 @@ class OllamaIntegration(Integration):
         """Return the model, up or down."""
         return self._model
 
-    def embeddings(self) -> Embeddings | None:
+    def embeddings(self) -> EmbeddingModel | None:
         """Return the embeddings of the model that the settings name; None if they name none."""
         name = self._settings.embedding_model
         return MemoryEmbeddings(OllamaEmbeddings(self._model.api, name)) if name is not None else None

@@ -8,7 +8,7 @@ _UNREADABLE_CALL = "error parsing tool call"
 """Ollama's words when the model's arguments are no JSON: https://github.com/ollama/ollama/issues/17638"""
 
 
-class Unusable(ModelFailed):
+class UnusableReply(ModelFailed):
     """Raised for an answer that cannot be used, if asking again with a correction may help."""
 
     def __init__(self, kind: ModelFailure, problem: str, *, note: str, said: str = "", shrink: bool = False) -> None:
@@ -21,10 +21,10 @@ class Unusable(ModelFailed):
         """True if it ran out of tokens: think less, and leave more room."""
 
 
-def from_status(status: int, problem: str, model: str) -> ModelFailed:
+def failure_from_status(status: int, problem: str, model: str) -> ModelFailed:
     """Return the failure for an HTTP status, or for an error line within a stream (status below 0)."""
     if _UNREADABLE_CALL in problem:
-        return Unusable(
+        return UnusableReply(
             ModelFailure.MALFORMED,
             "its tool call was no valid JSON",
             note="Your tool call was not valid JSON. Make one call, with short arguments on one line.",

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import ModelFailure, closest
 from core.language_model import ModelRequest, ToolCall, ToolSpec
-from integrations.ollama.model_errors import Unusable
+from integrations.ollama.model_errors import UnusableReply
 
 
 @dataclass(frozen=True, kw_only=True)
-class RawCall:
+class RawToolCall:
     """Tool call as the server sent it."""
 
     id: str
@@ -29,7 +29,7 @@ class ModelReply:
 
     content: str = ""
     thinking: str = ""
-    calls: tuple[RawCall, ...] = ()
+    calls: tuple[RawToolCall, ...] = ()
     done_reason: str = "stop"
     prompt_tokens: int = 0
     output_tokens: int = 0
@@ -48,12 +48,12 @@ class CheckedReply:
     tool_call: ToolCall | None = None
 
 
-def judge(reply: ModelReply, request: ModelRequest) -> CheckedReply:
+def check_reply(reply: ModelReply, request: ModelRequest) -> CheckedReply:
     """Check the reply against the request and return its content; raises Unusable with a note for the model."""
     if reply.calls and request.tools:
         return CheckedReply(tool_call=_checked_call(reply.calls[0], request.tools))
     if request.must_call:
-        raise Unusable(
+        raise UnusableReply(
             ModelFailure.MALFORMED,
             "it answered in prose where a tool call was asked for",
             note=f"Call exactly one of these tools now: {_names(request.tools)}.",
@@ -67,26 +67,26 @@ def judge(reply: ModelReply, request: ModelRequest) -> CheckedReply:
     return CheckedReply()
 
 
-def clean_name(name: str) -> str:
+def clean_tool_name(name: str) -> str:
     """Return the tool's name without harmony markup that sometimes sticks to it (`x<|channel|>commentary`)."""
     return name.partition("<|")[0].strip().removeprefix("functions.")
 
 
-def _checked_call(call: RawCall, tools: Sequence[ToolSpec]) -> ToolCall:
-    name = clean_name(call.name)
+def _checked_call(call: RawToolCall, tools: Sequence[ToolSpec]) -> ToolCall:
+    name = clean_tool_name(call.name)
     spec = next((tool for tool in tools if tool.name == name), None)
     if spec is None:
         near = closest(name, [tool.name for tool in tools])
         hint = f" Did you mean {near}?" if near else ""
-        raise Unusable(
+        raise UnusableReply(
             ModelFailure.MALFORMED,
             f"it called {name!r}, which is not on the list",
             note=f"There is no tool {name!r}.{hint} Use only: {_names(tools)}.",
         )
-    return ToolCall(id=call.id, name=name, arguments=_as_told(call.arguments, spec))
+    return ToolCall(id=call.id, name=name, arguments=_restore_strings(call.arguments, spec))
 
 
-def _as_told(arguments: Mapping[str, Any], spec: ToolSpec) -> dict[str, Any]:
+def _restore_strings(arguments: Mapping[str, Any], spec: ToolSpec) -> dict[str, Any]:
     """Restore strings that LangChain parsed because they look like JSON, for parameters of type string."""
     properties = spec.parameters.get("properties")
     known = properties if isinstance(properties, dict) else {}
@@ -109,8 +109,8 @@ def _checked_object(reply: ModelReply, wanted: type[BaseModel], request: ModelRe
     return parsed
 
 
-def _not_as_asked(reply: ModelReply, problem: str) -> Unusable:
-    return Unusable(
+def _not_as_asked(reply: ModelReply, problem: str) -> UnusableReply:
+    return UnusableReply(
         ModelFailure.MALFORMED,
         f"its answer does not fit: {problem}",
         note=f"That answer does not fit: {problem}. Answer again with the corrected JSON object only.",
@@ -133,15 +133,15 @@ def _unfenced(content: str) -> str:
     return content
 
 
-def _empty(reply: ModelReply) -> Unusable:
+def _empty(reply: ModelReply) -> UnusableReply:
     if reply.is_cut:
-        return Unusable(
+        return UnusableReply(
             ModelFailure.TOO_LONG,
             "thinking used up the whole answer",
             note="Think briefly and answer now.",
             shrink=True,
         )
-    return Unusable(ModelFailure.EMPTY, "it ended without a word", note="You said nothing. Answer now, briefly.")
+    return UnusableReply(ModelFailure.EMPTY, "it ended without a word", note="You said nothing. Answer now, briefly.")
 
 
 def _names(tools: Sequence[ToolSpec]) -> str:

@@ -23,13 +23,13 @@ class InstalledModel(_Payload):
     size: int = 0
 
 
-class Tags(_Payload):
+class InstalledModels(_Payload):
     """GET /api/tags"""
 
     models: tuple[InstalledModel, ...] = ()
 
 
-class Shown(_Payload):
+class ModelDetails(_Payload):
     """POST /api/show"""
 
     capabilities: tuple[str, ...] = ()
@@ -58,12 +58,12 @@ class LoadReply(_Payload):
     done_reason: str = ""
 
 
-class Embeddings(_Payload):
+class EmbedReply(_Payload):
     """POST /api/embed"""
 
     embeddings: tuple[tuple[float, ...], ...] = Field(default=())
 
 
-def full_name(model: str) -> str:
+def name_with_tag(model: str) -> str:
     """Return the name as the server lists it: without a tag it is `:latest`."""
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"

@@ -11,36 +11,26 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import ModelFailed, ModelFailure, plain_reason
 from core.settings import OllamaSettings
-from integrations.ollama.model_errors import from_status
-from integrations.ollama.models import (
-    Embeddings,
-    InstalledModel,
-    LoadedModel,
-    LoadedModels,
-    LoadReply,
-    ServerVersion,
-    Shown,
-    Tags,
-    full_name,
-)
+from integrations.ollama.model_errors import failure_from_status
+from integrations.ollama.models import (EmbedReply, InstalledModel, LoadedModel, LoadedModels, LoadReply, ServerVersion, ModelDetails, InstalledModels, name_with_tag,)
 from integrations.ollama.ollama_address import shown_address
-from integrations.ollama.presence import Presence
+from integrations.ollama.presence import ServerPresence
 
 M = TypeVar("M", bound=BaseModel)
 ANSWER_BYTES_LIMIT = 32 * 1024 * 1024
-LOOK_S = 15.0
+LOOKUP_LIMIT_S = 15.0
 """Time limit of the endpoints that only look something up."""
-SLOW = ("/api/chat", "/api/embed")
+SLOW_PATHS = ("/api/chat", "/api/embed")
 """Endpoints that load or embed and may take long: a timeout there does not mean that the server is down."""
 
 
 class OllamaApi:
     """Client of the endpoints; connects on first use, close with `aclose`."""
 
-    def __init__(self, settings: OllamaSettings, presence: Presence) -> None:
+    def __init__(self, settings: OllamaSettings, presence: ServerPresence) -> None:
         self._settings = settings
         self._presence = presence
-        self._look_s = min(LOOK_S, settings.timeout_s)
+        self._look_s = min(LOOKUP_LIMIT_S, settings.timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def aclose(self) -> None:
@@ -55,21 +45,21 @@ class OllamaApi:
 
     async def installed(self, model: str) -> InstalledModel | None:
         """Return the model as installed on the server; None if it is not there."""
-        wanted = full_name(model)
-        tags = await self._get("/api/tags", Tags)
-        return next((found for found in tags.models if full_name(found.name) == wanted), None)
+        wanted = name_with_tag(model)
+        tags = await self._get("/api/tags", InstalledModels)
+        return next((found for found in tags.models if name_with_tag(found.name) == wanted), None)
 
     async def capabilities(self, model: str) -> tuple[str, ...]:
         """Return the model's capabilities: completion, tools, thinking, embedding …"""
         return (
-            await self._post("/api/show", {"model": model}, Shown, model=model, time_limit_s=self._look_s)
+            await self._post("/api/show", {"model": model}, ModelDetails, model=model, time_limit_s=self._look_s)
         ).capabilities
 
     async def loaded(self, model: str) -> LoadedModel | None:
         """Return the model as loaded now; None if it is not loaded."""
-        wanted = full_name(model)
+        wanted = name_with_tag(model)
         found = await self._get("/api/ps", LoadedModels)
-        return next((running for running in found.models if full_name(running.name) == wanted), None)
+        return next((running for running in found.models if name_with_tag(running.name) == wanted), None)
 
     async def load(self) -> None:
         """Load the chat model with the same context size as every question."""
@@ -92,7 +82,7 @@ class OllamaApi:
             "truncate": True,
             "keep_alive": self._settings.keep_alive,
         }
-        reply = await self._post("/api/embed", body, Embeddings, model=model, time_limit_s=self._settings.timeout_s)
+        reply = await self._post("/api/embed", body, EmbedReply, model=model, time_limit_s=self._settings.timeout_s)
         return [list(vector) for vector in reply.embeddings]
 
     async def _get(self, path: str, shape: type[M]) -> M:
@@ -114,12 +104,12 @@ class OllamaApi:
             raise ModelFailed(ModelFailure.UNREACHABLE, problem) from error
         except TimeoutError as error:
             problem = f"Ollama at {address} did not answer {path} within {time_limit_s:g} s"
-            if path not in SLOW:
+            if path not in SLOW_PATHS:
                 self._presence.missed(problem)
             raise ModelFailed(ModelFailure.TIMED_OUT, problem) from error
         self._presence.seen()
         if status >= 400:
-            raise from_status(status, _error_in(content), model)
+            raise failure_from_status(status, _error_in(content), model)
         try:
             return shape.model_validate_json(content)
         except ValidationError as error:

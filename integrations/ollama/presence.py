@@ -11,7 +11,7 @@ from core.clock import Clock
 log = structlog.get_logger(__name__)
 
 
-class Presence:
+class ServerPresence:
     """Up or down state of the server; up until a request fails."""
 
     def __init__(self, url: str, clock: Clock) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from core.errors import ModelFailed, ModelFailure
 from core.language_model import ChatMessage, ChatRole, ModelRequest, ToolSpec, assistant, system, user
-from integrations.ollama.model_errors import Unusable
+from integrations.ollama.model_errors import UnusableReply
 
 CUT = "[cut]"
 CHARS_PER_TOKEN = 3.5
@@ -23,7 +23,7 @@ _MARGIN = 0.05
 _MOST_CHARS_PER_TOKEN = 6
 _FLOOR_CHARS = 240
 """Length below which no message is cut."""
-_SAID_CHARS = 2000
+_QUOTED_REPLY_CHARS = 2000
 _WORDS = re.compile(r"[^\W\d_]+")
 _DIGITS_AND_SIGNS = re.compile(r"\d{1,3}|[^\w\s]|_")
 """Pieces the model's tokenizer splits off: digits by threes, signs by themselves."""
@@ -36,7 +36,7 @@ def estimate_tokens(content: str) -> int:
     return int(max(len(content.encode()) / CHARS_PER_TOKEN, split)) + 1
 
 
-def first_messages(request: ModelRequest) -> tuple[ChatMessage, ...]:
+def messages_with_schema(request: ModelRequest) -> tuple[ChatMessage, ...]:
     """Return the messages with the wanted schema in the instructions: the server enforces it only after thinking."""
     if request.answer is None:
         return request.messages
@@ -50,18 +50,18 @@ def first_messages(request: ModelRequest) -> tuple[ChatMessage, ...]:
     return (*request.messages[:position], extended, *request.messages[position + 1 :])
 
 
-def corrected(messages: Sequence[ChatMessage], fault: Unusable) -> tuple[ChatMessage, ...]:
+def with_correction(messages: Sequence[ChatMessage], fault: UnusableReply) -> tuple[ChatMessage, ...]:
     """Return the conversation with the model's answer and the correction added."""
-    said = (assistant(_shortened(fault.said, _SAID_CHARS)),) if fault.said.strip() else ()
+    said = (assistant(_shortened(fault.said, _QUOTED_REPLY_CHARS)),) if fault.said.strip() else ()
     return (*messages, *said, user(fault.note))
 
 
-def fitted(messages: Sequence[ChatMessage], tools: Sequence[ToolSpec], room: int) -> tuple[ChatMessage, ...]:
+def fit_to_context(messages: Sequence[ChatMessage], tools: Sequence[ToolSpec], room: int) -> tuple[ChatMessage, ...]:
     """Return the messages cut to `room` tokens: tool outputs first, longest first; the newest and people's last.
 
     Instructions are never cut; raises ModelFailed (too long) if the rest cannot be cut enough.
     """
-    kept = [_bounded(message, room) for message in _without_old_thinking(messages)]
+    kept = [_roughly_cut(message, room) for message in _without_old_thinking(messages)]
     budget = int(room * (1 - _MARGIN)) - _FRAME_TOKENS - sum(estimate_tokens(_tool_text(tool)) for tool in tools)
     excess = sum(_message_tokens(message) for message in kept) - budget
     for group in _cut_order(kept):
@@ -95,7 +95,7 @@ def _without_old_thinking(messages: Sequence[ChatMessage]) -> tuple[ChatMessage,
     )
 
 
-def _bounded(message: ChatMessage, room: int) -> ChatMessage:
+def _roughly_cut(message: ChatMessage, room: int) -> ChatMessage:
     """Cut a message that cannot fit anyway, roughly: counting the tokens of megabytes would take seconds."""
     most = room * _MOST_CHARS_PER_TOKEN
     if message.role is ChatRole.SYSTEM or len(message.content) <= most:

@@ -9,9 +9,9 @@ from typing import Any
 
 import structlog
 
-NOISY = ("httpx", "httpcore", "docker", "urllib3", "aiohttp.access", "chromadb", "alembic", "matplotlib", "langgraph")
+NOISY_LOGGERS = ("httpx", "httpcore", "docker", "urllib3", "aiohttp.access", "chromadb", "alembic", "matplotlib", "langgraph")
 """httpx would log every Telegram address, token included."""
-DEEPEST = 4
+REDACTION_DEPTH = 4
 
 
 def configure_logging(level: str, redact: Callable[[str], str]) -> None:
@@ -44,7 +44,7 @@ def configure_logging(level: str, redact: Callable[[str], str]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in NOISY:
+    for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -56,7 +56,7 @@ def _redacting(
             return redact(value)
         if value is None or isinstance(value, bool | int | float):
             return value
-        if depth >= DEEPEST:
+        if depth >= REDACTION_DEPTH:
             return redact(str(value))
         if isinstance(value, dict):
             return {str(name): clean(one, depth + 1) for name, one in value.items()}

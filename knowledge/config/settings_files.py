@@ -22,10 +22,10 @@ from core.errors import SettingsError, closest
 from core.settings import Settings
 
 DEFAULT_FILE = Path("infraguardian.yml")
-PREFIX = "INFRAGUARDIAN_"
+VARIABLE_PREFIX = "INFRAGUARDIAN_"
 SETTINGS_VARIABLE = "INFRAGUARDIAN_SETTINGS"
 """Names the YAML file; it is not a setting itself."""
-SHORT_NAMES = {
+SHORT_VARIABLES = {
     "TELEGRAM_BOT_TOKEN": ("telegram", "token"),
     "TELEGRAM_ADMINS": ("telegram", "admins"),
     "OLLAMA_HOST": ("ollama", "url"),
@@ -59,19 +59,19 @@ def _refuse_unknown_variables() -> None:
     """Refuse unknown settings: pydantic reads only the names it knows, so a typo would silently have no effect."""
     known = [name.upper() for name in Settings.model_fields]
     for variable in sorted(os.environ):
-        if not variable.upper().startswith(PREFIX) or variable.upper() == SETTINGS_VARIABLE:
+        if not variable.upper().startswith(VARIABLE_PREFIX) or variable.upper() == SETTINGS_VARIABLE:
             continue
-        section = variable.upper().removeprefix(PREFIX).partition("__")[0]
+        section = variable.upper().removeprefix(VARIABLE_PREFIX).partition("__")[0]
         if section not in known:
             near = closest(section, known)
-            hint = f"; did you mean {PREFIX}{near}?" if near else "; `infraguardian settings` prints all of them"
+            hint = f"; did you mean {VARIABLE_PREFIX}{near}?" if near else "; `infraguardian settings` prints all of them"
             raise SettingsError(f"the environment sets {variable}, but there is no such setting{hint}")
 
 
 def _loader(file: Path) -> type[BaseSettings]:
     class Loaded(BaseSettings, Settings):
         model_config = SettingsConfigDict(
-            env_prefix=PREFIX,
+            env_prefix=VARIABLE_PREFIX,
             env_nested_delimiter="__",
             env_ignore_empty=True,
             yaml_file=file,
@@ -96,7 +96,7 @@ def _loader(file: Path) -> type[BaseSettings]:
 
 def _short_names() -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for variable, (section, name) in SHORT_NAMES.items():
+    for variable, (section, name) in SHORT_VARIABLES.items():
         value = os.environ.get(variable)
         if not value:
             continue
@@ -139,7 +139,7 @@ def _known_names(path: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def example() -> str:
+def example_settings() -> str:
     """The text of `infraguardian.example.yml`: every setting with its default and its comment."""
     head = [
         "# All settings of InfraGuardian with their defaults. Copy to infraguardian.yml and keep only what you change.",

@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 DIMENSIONS = 384
-IDENTITY = "builtin-1"
+EMBEDDING_ID = "builtin-1"
 """Changed together with the embedding; the index is then rebuilt."""
 LONGEST_TEXT = 8000
-WORD = re.compile(r"[a-z0-9][a-z0-9_.]*")
-STOP = frozenset(
+EMBEDDED_WORD = re.compile(r"[a-z0-9][a-z0-9_.]*")
+STOP_WORDS = frozenset(
     {"a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "had", "has", "have", "in", "is", "it", "not"}
     | {"of", "on", "or", "the", "there", "this", "to", "was", "were", "what", "when", "why", "with"}
     | {"al", "como", "con", "cual", "cuando", "de", "del", "donde", "el", "en", "es", "esta", "este", "fue", "ha"}
     | {"hay", "he", "la", "las", "le", "lo", "los", "me", "mi", "no", "para", "pero", "por", "porque", "que", "se"}
     | {"si", "sin", "son", "su", "un", "una", "y", "ya"}
 )
-SAME_WORD = {
+SYNONYMS = {
     "memoria": "memory",
     "oom": "memory",
     "ram": "memory",
@@ -90,22 +90,22 @@ SAME_WORD = {
 """Words of operations that mean the same, Spanish or English, after folding."""
 
 
-def words(text: str) -> list[str]:
+def folded_words(text: str) -> list[str]:
     """The words that carry meaning, folded: no accents, no plural, one word for what means the same."""
     plain = unicodedata.normalize("NFKD", text[:LONGEST_TEXT].casefold())
     kept = "".join(char for char in plain if not unicodedata.combining(char))
     found = []
-    for word in WORD.findall(kept):
+    for word in EMBEDDED_WORD.findall(kept):
         for part in (word.strip("._"), *_parts(word)):
-            if part and part not in STOP:
+            if part and part not in STOP_WORDS:
                 found.append(_fold(part))
     return found
 
 
-def embed(text: str) -> list[float]:
+def embed_text(text: str) -> list[float]:
     """Embed a text as 384 numbers of length 1: hashed words, word pairs, letter triples, each damped by its count."""
     vector = [0.0] * DIMENSIONS
-    for feature, count in Counter(_features(words(text))).items():
+    for feature, count in Counter(_features(folded_words(text))).items():
         digest = zlib.crc32(feature.encode())
         weight = _weight(feature) * (1.0 + math.log(count))
         vector[digest % DIMENSIONS] += weight if digest & 0x8000_0000 else -weight
@@ -113,7 +113,7 @@ def embed(text: str) -> list[float]:
     return [value / length for value in vector] if length else [1.0 / math.sqrt(DIMENSIONS)] * DIMENSIONS
 
 
-def likeness(one: list[float], other: list[float]) -> float:
+def cosine_likeness(one: list[float], other: list[float]) -> float:
     """Cosine of two vectors of length 1."""
     return sum(a * b for a, b in zip(one, other, strict=True))
 
@@ -125,13 +125,13 @@ def _parts(word: str) -> list[str]:
 
 
 def _fold(word: str) -> str:
-    if word in SAME_WORD:
-        return SAME_WORD[word]
+    if word in SYNONYMS:
+        return SYNONYMS[word]
     for ending, least in (("es", 5), ("s", 4)):
         if word.endswith(ending) and len(word) > least and not word.endswith(("ss", "us", "is")):
             stem = word[: -len(ending)]
-            if ending == "s" or stem in SAME_WORD:
-                return SAME_WORD.get(stem, stem)
+            if ending == "s" or stem in SYNONYMS:
+                return SYNONYMS.get(stem, stem)
     return word
 
 

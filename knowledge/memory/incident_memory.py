@@ -13,16 +13,16 @@ from core.errors import GuardianError
 from core.incidents.incident import Incident
 from core.incidents.lessons import Lesson
 from knowledge.memory import builtin_embedding as builtin
-from knowledge.memory.lesson_index import Hits, LessonIndex, embed_all, pack, words_of
-from knowledge.memory.vector_index import BATCH
+from knowledge.memory.lesson_index import LessonHits, LessonIndex, embed_lessons, encode_vector, embedded_text
+from knowledge.memory.vector_index import VECTORS_AT_ONCE
 from knowledge.records.lesson_records import LessonRecords
 
 CANDIDATES = 20
-FUSION = 60
+FUSION_CONSTANT = 60
 """The usual constant of reciprocal rank fusion: the larger, the less the first place outweighs the second."""
-SCANNED = 1000
+LESSONS_SCANNED = 1000
 """Latest lessons that are compared one by one where there is no index."""
-EMBEDDED_AT_ONCE = 2 * BATCH
+EMBEDDED_AT_ONCE = 2 * VECTORS_AT_ONCE
 """Lessons that a recall has the model embed before it answers; `catch_up` does the rest."""
 EMBED_LIMIT_S = 10.0
 LEAST_LIKENESS = 0.12
@@ -112,7 +112,7 @@ class IncidentMemory:
         if not await self._lessons.count():
             return []
         text = self._redact(text)
-        wanted = await asyncio.to_thread(builtin.embed, text)
+        wanted = await asyncio.to_thread(builtin.embed_text, text)
         near = await self._index.near(wanted, CANDIDATES, stack=stack)
         if near is None:
             near = await self._scan(wanted, stack)
@@ -127,7 +127,7 @@ class IncidentMemory:
     async def similar(self, incident: Incident, k: int = 3) -> list[RecalledLesson]:
         """Find the lessons of other incidents most like this one."""
         return await self.recall(
-            describe(incident),
+            describe_for_recall(incident),
             k,
             cause=incident.diagnosis.cause if incident.diagnosis else None,
             service=incident.service,
@@ -155,14 +155,14 @@ class IncidentMemory:
         except (GuardianError, TimeoutError):
             return None
 
-    async def _near_by_model(self, text: str, stack: str | None) -> Hits:
+    async def _near_by_model(self, text: str, stack: str | None) -> LessonHits:
         """Search by the model's embedding; empty while the model is down or slow, as the built-in one has answered."""
         identity = await self._model()
         vectors = await self._embed([text]) if identity else []
         if not vectors:
             return []
         model = f"{identity}#{len(vectors[0])}"
-        for _ in range(0, EMBEDDED_AT_ONCE, BATCH):
+        for _ in range(0, EMBEDDED_AT_ONCE, VECTORS_AT_ONCE):
             if await self._embed_missing(str(identity)) is None:
                 break
         near = await self._index.near_by_model(model, vectors[0], CANDIDATES, stack=stack)
@@ -170,12 +170,12 @@ class IncidentMemory:
 
     async def _embed_missing(self, identity: str) -> str | None:
         """Have the model embed a batch of lessons; returns its name with dimensions. None: all are, or it is down."""
-        missing = await self._lessons.unembedded(identity, BATCH)
-        vectors = await self._embed([words_of(lesson) for lesson in missing]) if missing else []
+        missing = await self._lessons.unembedded(identity, VECTORS_AT_ONCE)
+        vectors = await self._embed([embedded_text(lesson) for lesson in missing]) if missing else []
         if not vectors:
             return None
         model = f"{identity}#{len(vectors[0])}"
-        packed = {lesson.id: pack(vector) for lesson, vector in zip(missing, vectors, strict=True)}
+        packed = {lesson.id: encode_vector(vector) for lesson, vector in zip(missing, vectors, strict=True)}
         await self._lessons.keep_embeddings(packed, model)
         return model
 
@@ -192,29 +192,29 @@ class IncidentMemory:
 
     # -- ranking ---------------------------------------------------------------------------------------------------
 
-    async def _scan(self, wanted: list[float], stack: str | None) -> Hits:
+    async def _scan(self, wanted: list[float], stack: str | None) -> LessonHits:
         """Compare the latest lessons one by one, in a thread."""
-        latest = await self._lessons.newest(SCANNED, stack=stack)
+        latest = await self._lessons.newest(LESSONS_SCANNED, stack=stack)
 
-        def compare() -> Hits:
-            scored = zip(latest, embed_all(latest), strict=True)
-            found = [(lesson.id, builtin.likeness(wanted, vector)) for lesson, vector in scored]
+        def compare() -> LessonHits:
+            scored = zip(latest, embed_lessons(latest), strict=True)
+            found = [(lesson.id, builtin.cosine_likeness(wanted, vector)) for lesson, vector in scored]
             return sorted(found, key=lambda hit: -hit[1])[:CANDIDATES]
 
         return await asyncio.to_thread(compare)
 
-    async def _fused(self, rankings: Sequence[Hits], k: int, wanted: _RecallFilter) -> list[RecalledLesson]:
+    async def _fused(self, rankings: Sequence[LessonHits], k: int, wanted: _RecallFilter) -> list[RecalledLesson]:
         points: dict[int, float] = {}
         likeness: dict[int, float] = {}
         for ranking in rankings:
             for place, (number, near) in enumerate(ranking):
-                points[number] = points.get(number, 0.0) + 1.0 / (FUSION + place + 1)
+                points[number] = points.get(number, 0.0) + 1.0 / (FUSION_CONSTANT + place + 1)
                 likeness[number] = max(likeness.get(number, 0.0), near)
-        best = (len(rankings) + 2) / (FUSION + 1)
+        best = (len(rankings) + 2) / (FUSION_CONSTANT + 1)
         found = [
             RecalledLesson(
                 lesson=lesson,
-                score=round((points[number] + _same(lesson, wanted) / (FUSION + 1)) / best, 4),
+                score=round((points[number] + _same(lesson, wanted) / (FUSION_CONSTANT + 1)) / best, 4),
                 likeness=min(max(likeness[number], 0.0), 1.0),
             )
             for number, lesson in (await self._lessons.some(points)).items()
@@ -223,7 +223,7 @@ class IncidentMemory:
         return sorted(found, key=lambda one: (-one.score, -one.likeness, -one.lesson.id))[:k]
 
 
-def describe(incident: Incident) -> str:
+def describe_for_recall(incident: Incident) -> str:
     """Describe an incident for comparison: kind, target, cause and evidence."""
     parts = [incident.kind, incident.target]
     if incident.diagnosis is not None:

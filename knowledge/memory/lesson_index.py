@@ -14,11 +14,11 @@ import structlog
 from core.errors import GuardianError
 from core.incidents.lessons import Lesson
 from knowledge.memory import builtin_embedding as builtin
-from knowledge.memory.vector_index import BATCH, IndexDamaged, IndexUnavailable, VectorIndex
-from knowledge.records.lesson_records import Index, LessonRecords
+from knowledge.memory.vector_index import VECTORS_AT_ONCE, IndexDamaged, IndexUnavailable, VectorIndex
+from knowledge.records.lesson_records import VectorCollection, LessonRecords
 
-BUILTIN_COLLECTION = f"lessons_{builtin.IDENTITY}"
-Hits = list[tuple[int, float]]
+BUILTIN_COLLECTION = f"lessons_{builtin.EMBEDDING_ID}"
+LessonHits = list[tuple[int, float]]
 """Lesson ids with their likeness (cosine), nearest first."""
 R = TypeVar("R")
 log = structlog.get_logger(__name__)
@@ -43,10 +43,10 @@ class LessonIndex:
         """True once it was used (and Chroma is loaded)."""
         return self._index is not None
 
-    async def near(self, vector: Sequence[float], k: int, *, stack: str | None = None) -> Hits | None:
+    async def near(self, vector: Sequence[float], k: int, *, stack: str | None = None) -> LessonHits | None:
         """Search by the built-in embedding, over all lessons."""
 
-        async def ask(index: VectorIndex) -> Hits:
+        async def ask(index: VectorIndex) -> LessonHits:
             await self._fill_builtin(index)
             return await index.nearest(BUILTIN_COLLECTION, vector, k, stack=stack)
 
@@ -54,10 +54,10 @@ class LessonIndex:
 
     async def near_by_model(
         self, model: str, vector: Sequence[float], k: int, *, stack: str | None = None
-    ) -> Hits | None:
+    ) -> LessonHits | None:
         """Search by a model's embedding, over the lessons that have one; `model` names model, digest and dimensions."""
 
-        async def ask(index: VectorIndex) -> Hits:
+        async def ask(index: VectorIndex) -> LessonHits:
             name = await self._fill_model(index, model)
             return await index.nearest(name, vector, k, stack=stack)
 
@@ -100,14 +100,14 @@ class LessonIndex:
         if self._index is None:
             self._index, self._model = VectorIndex(self._directory), ""
             counts = await self._index.open([BUILTIN_COLLECTION])
-            if counts[BUILTIN_COLLECTION] < await self._lessons.count(Index.BUILTIN):
-                await self._lessons.unmark(Index.BUILTIN)
+            if counts[BUILTIN_COLLECTION] < await self._lessons.count(VectorCollection.BUILTIN):
+                await self._lessons.unmark(VectorCollection.BUILTIN)
         return self._index
 
     async def _set_aside(self) -> bool:
         index, self._index = self._index, None
-        await self._lessons.unmark(Index.BUILTIN)
-        await self._lessons.unmark(Index.MODEL)
+        await self._lessons.unmark(VectorCollection.BUILTIN)
+        await self._lessons.unmark(VectorCollection.MODEL)
         if index is None:
             return True
         try:
@@ -121,43 +121,43 @@ class LessonIndex:
     # -- filling ---------------------------------------------------------------------------------------------------
 
     async def _fill_builtin(self, index: VectorIndex) -> None:
-        while missing := await self._lessons.unindexed(Index.BUILTIN, BATCH):
-            vectors = await asyncio.to_thread(embed_all, missing)
+        while missing := await self._lessons.unindexed(VectorCollection.BUILTIN, VECTORS_AT_ONCE):
+            vectors = await asyncio.to_thread(embed_lessons, missing)
             rows = [(one.id, vector, one.stack or "") for one, vector in zip(missing, vectors, strict=True)]
             await index.put(BUILTIN_COLLECTION, rows)
-            await self._lessons.mark(Index.BUILTIN, missing)
+            await self._lessons.mark(VectorCollection.BUILTIN, missing)
 
     async def _fill_model(self, index: VectorIndex, model: str) -> str:
         name = f"lessons_model_{hashlib.sha256(model.encode()).hexdigest()[:16]}"
         if self._model != model:
             await index.keep_only([BUILTIN_COLLECTION, name])
             counts = await index.open([name])
-            if counts[name] < await self._lessons.count(Index.MODEL):
-                await self._lessons.unmark(Index.MODEL)
+            if counts[name] < await self._lessons.count(VectorCollection.MODEL):
+                await self._lessons.unmark(VectorCollection.MODEL)
             self._model = model
-        while missing := await self._lessons.unindexed(Index.MODEL, BATCH, model=model):
+        while missing := await self._lessons.unindexed(VectorCollection.MODEL, VECTORS_AT_ONCE, model=model):
             stored = await self._lessons.embeddings([one.id for one in missing], model)
-            await index.put(name, [(one.id, unpack(stored[one.id]), one.stack or "") for one in missing])
-            await self._lessons.mark(Index.MODEL, missing)
+            await index.put(name, [(one.id, decode_vector(stored[one.id]), one.stack or "") for one in missing])
+            await self._lessons.mark(VectorCollection.MODEL, missing)
         return name
 
 
-def words_of(lesson: Lesson) -> str:
+def embedded_text(lesson: Lesson) -> str:
     """Text of a lesson to embed."""
     return " ".join((lesson.kind, lesson.cause, lesson.target, lesson.text))
 
 
-def embed_all(lessons: Sequence[Lesson]) -> list[list[float]]:
+def embed_lessons(lessons: Sequence[Lesson]) -> list[list[float]]:
     """Built-in embeddings of lessons; some milliseconds each, so call it in a thread."""
-    return [builtin.embed(words_of(lesson)) for lesson in lessons]
+    return [builtin.embed_text(embedded_text(lesson)) for lesson in lessons]
 
 
-def pack(vector: Sequence[float]) -> bytes:
+def encode_vector(vector: Sequence[float]) -> bytes:
     """Encode a vector for storage."""
     return array("f", vector).tobytes()
 
 
-def unpack(packed: bytes) -> list[float]:
+def decode_vector(packed: bytes) -> list[float]:
     """Decode a vector from storage."""
     numbers = array("f")
     numbers.frombytes(packed)

@@ -14,9 +14,9 @@ import structlog
 
 from core.errors import GuardianError
 
-BATCH = 10
+VECTORS_AT_ONCE = 10
 """Chroma holds the interpreter while it writes: ten vectors stall the loop about 16 ms, a hundred 45 ms."""
-OPENING = ".opening"
+OPENING_MARK = ".opening"
 DAMAGED_KEPT = 1
 CALL_LIMIT_S = 60.0
 log = structlog.get_logger(__name__)
@@ -49,8 +49,8 @@ class VectorIndex:
 
     async def put(self, name: str, vectors: Sequence[tuple[int, Sequence[float], str]]) -> None:
         """Write vectors: id, numbers, stack. At most ten."""
-        if len(vectors) > BATCH:
-            raise ValueError(f"{len(vectors)} vectors at once; write at most {BATCH}")
+        if len(vectors) > VECTORS_AT_ONCE:
+            raise ValueError(f"{len(vectors)} vectors at once; write at most {VECTORS_AT_ONCE}")
         await self._call(partial(self._put, name, vectors))
 
     async def nearest(
@@ -89,7 +89,7 @@ class VectorIndex:
 
     def _open(self, names: Sequence[str]) -> dict[str, int]:
         path = self._current()
-        mark = path / OPENING
+        mark = path / OPENING_MARK
         if self._client is None:
             if mark.exists():
                 raise IndexDamaged("the process died while it opened the index")

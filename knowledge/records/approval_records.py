@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.actions.approvals import Approval, ApprovalState
 from core.actions.calls import CallState
-from knowledge.codec import pack, unpack
+from knowledge.codec import encode_record, decode_record
 from knowledge.database import Database
 from knowledge.tables import approvals, calls
 
-CALL_STATE = {
+CALL_STATE_AFTER_DECISION = {
     ApprovalState.APPROVED: CallState.APPROVED,
     ApprovalState.DENIED: CallState.DENIED,
     ApprovalState.EXPIRED: CallState.EXPIRED,
@@ -23,7 +23,7 @@ CALL_STATE = {
 """State of the waiting calls after a decision."""
 
 
-class RecordedApprovals:
+class ApprovalRecords:
     """core.actions.calls.Approvals over the database."""
 
     def __init__(self, database: Database) -> None:
@@ -91,7 +91,7 @@ async def insert_approval(connection: AsyncConnection, approval: Approval) -> No
     await connection.execute(
         insert(approvals).values(
             id=approval.id,
-            body=pack(approval),
+            body=encode_record(approval),
             state=approval.state,
             incident_id=approval.incident_id,
             asked_at=approval.asked_at,
@@ -125,7 +125,7 @@ async def _close(
     )
     if moved.rowcount != 1:
         return None
-    change: dict[str, object] = {"state": CALL_STATE[state]}
+    change: dict[str, object] = {"state": CALL_STATE_AFTER_DECISION[state]}
     change |= {"approved_by": by} if state is ApprovalState.APPROVED else {"finished_at": at}
     await connection.execute(
         update(calls).where(calls.c.approval_id == asked.id, calls.c.state == CallState.ASKED).values(**change)
@@ -139,7 +139,7 @@ async def _get(connection: AsyncConnection, approval_id: str) -> Approval | None
 
 
 def _approval(row: Row[tuple[object, ...]]) -> Approval:
-    asked = unpack(Approval, row.body, what=f"the approval {row.id!r}")
+    asked = decode_record(Approval, row.body, what=f"the approval {row.id!r}")
     return replace(
         asked,
         state=ApprovalState(row.state),

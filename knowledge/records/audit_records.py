@@ -31,7 +31,7 @@ class AuditEntry:
     incident_id: int | None = None
 
 
-class Audit:
+class AuditRecords:
     """The audit log."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

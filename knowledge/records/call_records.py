@@ -16,20 +16,20 @@ from core.actions.catalog import JsonObject, Result, Risk
 from core.actions.policy import ActorKind
 from core.clock import Clock
 from core.monitoring.snapshot import OwnAct
-from knowledge.codec import pack, unpack
+from knowledge.codec import encode_record, decode_record
 from knowledge.database import Database
 from knowledge.locks import lock_number
 from knowledge.records.approval_records import insert_approval
 from knowledge.tables import call_needs, calls, undo_data
 from knowledge.vault import Vault
 
-SEALED = "$sealed"
+SEALED_PARAM = "$sealed"
 """Parameter that holds all secret ones of a call, encrypted."""
-UNFINISHED = (CallState.APPROVED, CallState.STARTED)
-NOT_FINAL = (CallState.ASKED, *UNFINISHED)
+UNFINISHED_CALL_STATES = (CallState.APPROVED, CallState.STARTED)
+OPEN_CALL_STATES = (CallState.ASKED, *UNFINISHED_CALL_STATES)
 
 
-class RecordedLedger:
+class LedgerRecords:
     """core.actions.calls.CallLedger over the database."""
 
     def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
@@ -51,7 +51,7 @@ class RecordedLedger:
 
     async def unfinished(self) -> list[CallRecord]:
         """Calls that are approved or started, oldest first."""
-        return await self._all(select(calls).where(calls.c.state.in_(UNFINISHED)))
+        return await self._all(select(calls).where(calls.c.state.in_(UNFINISHED_CALL_STATES)))
 
     async def dependants(self, key: str) -> list[CallRecord]:
         """Calls that need this one, oldest first."""
@@ -104,12 +104,12 @@ class RecordedLedger:
         """Record the end of a call; False: it had ended already (the first end stays), or is not in `only_from`."""
         if not state.is_final:
             raise ValueError(f"{state!r} is no end of a call; use one of the final states")
-        before = NOT_FINAL if only_from is None else (only_from,)
+        before = OPEN_CALL_STATES if only_from is None else (only_from,)
         async with self._database.write() as connection:
             moved = await connection.execute(
                 update(calls)
                 .where(calls.c.key == key, calls.c.state.in_(before))
-                .values(state=state, result=pack(result) if result else None, finished_at=at)
+                .values(state=state, result=encode_record(result) if result else None, finished_at=at)
             )
             return moved.rowcount == 1
 
@@ -162,13 +162,13 @@ class RecordedLedger:
         if not secrets:
             return call
         shown = {name: value for name, value in call.params.items() if name not in secrets}
-        return replace(call, params={**shown, SEALED: self._vault.seal(secrets).decode()})
+        return replace(call, params={**shown, SEALED_PARAM: self._vault.seal(secrets).decode()})
 
     def _opened(self, record: CallRecord) -> CallRecord:
-        sealed = record.call.params.get(SEALED) if record.call.secret_params else None
+        sealed = record.call.params.get(SEALED_PARAM) if record.call.secret_params else None
         if not isinstance(sealed, str):
             return record
-        shown = {name: value for name, value in record.call.params.items() if name != SEALED}
+        shown = {name: value for name, value in record.call.params.items() if name != SEALED_PARAM}
         opened = self._vault.open(sealed.encode(), what=f"the call {record.call.key!r}")
         return replace(record, call=replace(record.call, params={**shown, **opened}))
 
@@ -185,7 +185,7 @@ async def _insert_call(connection: AsyncConnection, record: CallRecord) -> None:
         insert(calls)
         .values(
             key=call.key,
-            body=pack(call),
+            body=encode_record(call),
             risk=record.risk,
             by_machine=call.actor.kind is not ActorKind.PERSON,
             by=call.actor.id,
@@ -198,7 +198,7 @@ async def _insert_call(connection: AsyncConnection, record: CallRecord) -> None:
             service=record.service,
             approval_id=record.approval_id,
             tries=record.tries,
-            result=pack(record.result) if record.result else None,
+            result=encode_record(record.result) if record.result else None,
             approved_by=record.approved_by,
             created_at=record.created_at,
             started_at=record.started_at,
@@ -240,7 +240,7 @@ async def _why_not(connection: AsyncConnection, key: str) -> StartOutcome | None
 def _record(row: Row[tuple[object, ...]]) -> CallRecord:
     what = f"the call {row.key!r}"
     return CallRecord(
-        call=unpack(Call, row.body, what=what),
+        call=decode_record(Call, row.body, what=what),
         risk=Risk(row.risk),
         state=CallState(row.state),
         target=row.target,
@@ -248,7 +248,7 @@ def _record(row: Row[tuple[object, ...]]) -> CallRecord:
         service=row.service,
         approval_id=row.approval_id,
         tries=row.tries,
-        result=unpack(Result, row.result, what=what) if row.result else None,
+        result=decode_record(Result, row.result, what=what) if row.result else None,
         approved_by=row.approved_by,
         created_at=row.created_at,
         started_at=row.started_at,

@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Select, insert, select, update
 
 from core.deployments.deploys import Deploy
-from knowledge.codec import pack, unpack
+from knowledge.codec import encode_record, decode_record
 from knowledge.database import Database
 from knowledge.tables import deploys
 
 
-class RecordedDeploys:
+class DeployRecords:
     """core.deployments.deploys.Deploys over the database."""
 
     def __init__(self, database: Database) -> None:
@@ -55,12 +55,12 @@ class RecordedDeploys:
     async def _all(self, query: Select[Any]) -> list[Deploy]:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [unpack(Deploy, row.body, what=f"the deploy {row.key!r}") for row in rows]
+        return [decode_record(Deploy, row.body, what=f"the deploy {row.key!r}") for row in rows]
 
 
 def _columns(deploy: Deploy) -> dict[str, object]:
     return {
-        "body": pack(deploy),
+        "body": encode_record(deploy),
         "managed_id": deploy.managed_id,
         "stack": deploy.stack,
         "incident_id": deploy.incident_id,

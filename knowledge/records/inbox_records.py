@@ -15,11 +15,11 @@ from core.clock import Clock
 from knowledge.database import Database
 from knowledge.tables import inbox
 
-PAGE = 500
+INBOX_PAGE_ROWS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Update:
+class RawUpdate:
     """One raw update. Update ids start again after a week of silence: `mark` (date or callback id) tells them apart."""
 
     bot_id: int
@@ -34,11 +34,11 @@ class Update:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Received:
+class ReceivedUpdate:
     """An update as the inbox holds it."""
 
     id: int
-    update: Update
+    update: RawUpdate
     received_at: datetime
     tries: int = 0
 
@@ -55,19 +55,19 @@ class Inbox:
         self._database = database
         self._clock = clock
 
-    async def put(self, updates: Sequence[Update]) -> list[Received]:
+    async def put(self, updates: Sequence[RawUpdate]) -> list[ReceivedUpdate]:
         """Store updates in one transaction; returns those that were not known, in their order."""
         now = self._clock.now()
-        fresh: list[Received] = []
+        fresh: list[ReceivedUpdate] = []
         async with self._database.write() as connection:
             for one in updates:
                 written = await connection.execute(self._insert(one, now))
                 row_id = written.scalar_one_or_none()
                 if row_id is not None:
-                    fresh.append(Received(id=row_id, update=one, received_at=now))
+                    fresh.append(ReceivedUpdate(id=row_id, update=one, received_at=now))
         return fresh
 
-    async def pending(self, *, after: int = 0, limit: int = PAGE) -> list[Received]:
+    async def pending(self, *, after: int = 0, limit: int = INBOX_PAGE_ROWS) -> list[ReceivedUpdate]:
         """A page of what was received and not done, oldest first; `after`: the last id of the page before."""
         query = select(inbox).where(inbox.c.done_at.is_(None), inbox.c.id > after).order_by(inbox.c.id).limit(limit)
         async with self._database.read() as connection:
@@ -93,7 +93,7 @@ class Inbox:
         async with self._database.read() as connection:
             return int((await connection.execute(select(func.count()).where(inbox.c.done_at.is_(None)))).scalar_one())
 
-    def _insert(self, one: Update, now: datetime) -> Any:
+    def _insert(self, one: RawUpdate, now: datetime) -> Any:
         dialect = sqlite if self._database.is_sqlite else postgresql
         statement: Insert = dialect.insert(inbox)
         values = {"bot_id": one.bot_id, "update_id": one.update_id, "mark": one.mark[:80], "payload": one.payload}
@@ -101,6 +101,6 @@ class Inbox:
         return filled.on_conflict_do_nothing().returning(inbox.c.id)  # type: ignore[attr-defined]  # both dialects have it
 
 
-def _received(row: Row[Any]) -> Received:
-    stored = Update(bot_id=row.bot_id, update_id=row.update_id, mark=row.mark, payload=row.payload)
-    return Received(id=row.id, update=stored, received_at=row.received_at, tries=row.tries)
+def _received(row: Row[Any]) -> ReceivedUpdate:
+    stored = RawUpdate(bot_id=row.bot_id, update_id=row.update_id, mark=row.mark, payload=row.payload)
+    return ReceivedUpdate(id=row.id, update=stored, received_at=row.received_at, tries=row.tries)

@@ -10,12 +10,12 @@ from sqlalchemy import Row, Select, func, insert, select, update
 
 from core.errors import NotFound
 from core.incidents.incident import Incident, IncidentState
-from knowledge.codec import pack, unpack
+from knowledge.codec import encode_record, decode_record
 from knowledge.database import Database
 from knowledge.tables import incidents
 
 
-class RecordedIncidents:
+class IncidentRecords:
     """core.incidents.incident_store.IncidentStore over the database."""
 
     def __init__(self, database: Database) -> None:
@@ -78,7 +78,7 @@ class RecordedIncidents:
 
 def _columns(incident: Incident) -> dict[str, object]:
     return {
-        "body": pack(incident),
+        "body": encode_record(incident),
         "state": incident.state,
         "is_open": incident.is_open,
         "host": incident.host,
@@ -91,4 +91,4 @@ def _columns(incident: Incident) -> dict[str, object]:
 
 
 def _incident(row: Row[Any]) -> Incident:
-    return replace(unpack(Incident, row.body, what=f"the incident {row.id}"), id=row.id)
+    return replace(decode_record(Incident, row.body, what=f"the incident {row.id}"), id=row.id)

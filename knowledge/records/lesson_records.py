@@ -11,19 +11,19 @@ from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.incidents.lessons import Lesson
-from knowledge.codec import pack, unpack
+from knowledge.codec import encode_record, decode_record
 from knowledge.database import Database
 from knowledge.tables import lessons
 
 
-class Index(StrEnum):
+class VectorCollection(StrEnum):
     """The two vector collections."""
 
     BUILTIN = "builtin"
     MODEL = "model"
 
 
-FLAG = {Index.BUILTIN: lessons.c.in_builtin, Index.MODEL: lessons.c.in_model}
+INDEXED_COLUMNS = {VectorCollection.BUILTIN: lessons.c.in_builtin, VectorCollection.MODEL: lessons.c.in_model}
 
 
 class LessonRecords:
@@ -42,7 +42,7 @@ class LessonRecords:
             "cause": lesson.cause,
             "runbook": lesson.runbook,
             "held": lesson.held,
-            "body": pack(replace(lesson, id=0)),
+            "body": encode_record(replace(lesson, id=0)),
             "embedding": None,
             "embedding_model": None,
             "in_builtin": False,
@@ -100,18 +100,18 @@ class LessonRecords:
 
     # -- the index ---------------------------------------------------------------------------------------------------
 
-    async def count(self, index: Index | None = None) -> int:
+    async def count(self, index: VectorCollection | None = None) -> int:
         """Number of lessons, or of those marked as being in an index."""
         query = select(func.count()).select_from(lessons)
         if index is not None:
-            query = query.where(FLAG[index].is_(True))
+            query = query.where(INDEXED_COLUMNS[index].is_(True))
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
 
-    async def unindexed(self, index: Index, limit: int, *, model: str | None = None) -> list[Lesson]:
+    async def unindexed(self, index: VectorCollection, limit: int, *, model: str | None = None) -> list[Lesson]:
         """Lessons that are not in an index yet, oldest first; of the model's those that `model` has embedded."""
-        query = select(lessons).where(FLAG[index].is_(False))
-        if index is Index.MODEL:
+        query = select(lessons).where(INDEXED_COLUMNS[index].is_(False))
+        if index is VectorCollection.MODEL:
             query = query.where(lessons.c.embedding_model == model)
         return await self._all(query.order_by(lessons.c.id).limit(limit))
 
@@ -142,17 +142,17 @@ class LessonRecords:
                     .values(embedding=embedding, embedding_model=model, in_model=False)
                 )
 
-    async def mark(self, index: Index, taken: Sequence[Lesson]) -> None:
+    async def mark(self, index: VectorCollection, taken: Sequence[Lesson]) -> None:
         """Mark lessons as being in the index, unless they changed meanwhile."""
         async with self._database.write() as connection:
             for lesson in taken:
-                same = (lessons.c.id == lesson.id, lessons.c.body == pack(replace(lesson, id=0)))
-                await connection.execute(update(lessons).where(*same).values({FLAG[index]: True}))
+                same = (lessons.c.id == lesson.id, lessons.c.body == encode_record(replace(lesson, id=0)))
+                await connection.execute(update(lessons).where(*same).values({INDEXED_COLUMNS[index]: True}))
 
-    async def unmark(self, index: Index) -> None:
+    async def unmark(self, index: VectorCollection) -> None:
         """Mark all lessons as missing from the index: it is empty."""
         async with self._database.write() as connection:
-            await connection.execute(update(lessons).values({FLAG[index]: False}))
+            await connection.execute(update(lessons).values({INDEXED_COLUMNS[index]: False}))
 
     async def _all(self, query: Select[Any]) -> list[Lesson]:
         async with self._database.read() as connection:
@@ -169,4 +169,4 @@ async def _embedding_models(connection: AsyncConnection) -> list[str]:
 
 
 def _lesson(row: Row[Any]) -> Lesson:
-    return replace(unpack(Lesson, row.body, what=f"the lesson {row.id}"), id=row.id)
+    return replace(decode_record(Lesson, row.body, what=f"the lesson {row.id}"), id=row.id)

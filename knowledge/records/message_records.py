@@ -15,8 +15,8 @@ from core.notifications import Destination, MessageKind, MessageState, QueuedMes
 from knowledge.database import Database
 from knowledge.tables import outbox
 
-OVER = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
-CARD_KEYS = "card:"
+FINAL_MESSAGE_STATES = (MessageState.SENT, MessageState.UNKNOWN, MessageState.FAILED)
+CARD_KEY_PREFIX = "card:"
 """Prefix of the keys of incident cards, which are edited and replied to for long."""
 
 

@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.people import INVITATION_LIFE, Person
 from core.settings import TelegramSettings
 from core.text import LANGUAGES, Language
-from knowledge.cached_value import Kept
+from knowledge.cached_value import CachedValue
 from knowledge.database import Database
 from knowledge.tables import enrolments, people
 
@@ -35,12 +35,12 @@ class PeopleRecords:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, telegram: TelegramSettings, *, known: Kept[Known] | None = None
+        self, database: Database, clock: Clock, telegram: TelegramSettings, *, known: CachedValue[Known] | None = None
     ) -> None:
         """`known`: the recorded people that another one of these keeps; both must hear of what either writes."""
         self._database = database
         self._clock = clock
-        self._known = known or Kept(self._load, is_shared=not database.is_sqlite)
+        self._known = known or CachedValue(self._load, is_shared=not database.is_sqlite)
         self._settings_roles: dict[int, Role] = {
             **dict.fromkeys(telegram.viewers, Role.VIEWER),
             **dict.fromkeys(telegram.operators, Role.OPERATOR),

@@ -16,8 +16,8 @@ from core.incidents.incident import WITH_A_PERSON, IncidentState
 from core.monitoring.inventory import Container, Inventory
 from core.settings import Autonomy, Settings
 from knowledge.database import Database
-from knowledge.records.call_records import RecordedLedger
-from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.call_records import LedgerRecords
+from knowledge.records.incident_records import IncidentRecords
 from knowledge.records.lesson_records import LessonRecords
 from knowledge.records.setting_records import SettingRecords
 from knowledge.tables import calls
@@ -31,21 +31,21 @@ class FactSources:
     """Sources of the facts."""
 
     database: Database
-    ledger: RecordedLedger
-    incidents: RecordedIncidents
+    ledger: LedgerRecords
+    incidents: IncidentRecords
     lessons: LessonRecords
     changed: SettingRecords
     settings: Settings
     clock: Clock
 
 
-def stack_of(target: str | None) -> tuple[str | None, None]:
+def stack_of_target(target: str | None) -> tuple[str | None, None]:
     """The stack of a target such as `stack:granada`."""
     kind, _, name = (target or "").partition(":")
     return (name, None) if kind == "stack" and name else (None, None)
 
 
-class RecordedFacts:
+class PolicyFactRecords:
     """core.actions.calls.PolicyFacts over the records."""
 
     def __init__(self, sources: FactSources, inventory: Callable[[], Inventory]) -> None:
@@ -58,7 +58,7 @@ class RecordedFacts:
         A target that is not (or no longer) in the inventory is taken for that of the call's incident.
         """
         container = self._inventory().container(target) if target else None
-        stack, service = (container.stack, container.service) if container else stack_of(target)
+        stack, service = (container.stack, container.service) if container else stack_of_target(target)
         incident = await self._from.incidents.get(call.incident_id) if call.incident_id is not None else None
         if stack is None and container is None and incident is not None:
             stack, service = incident.stack, incident.service

@@ -13,11 +13,11 @@ from sqlalchemy import Row, delete, insert, select, update
 from core.clock import Clock
 from core.settings import Autonomy
 from core.text import LANGUAGES, Language
-from knowledge.cached_value import Kept
+from knowledge.cached_value import CachedValue
 from knowledge.database import Database
 from knowledge.tables import settings
 
-FREEZE = "freeze"
+FREEZE_KEY = "freeze"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class SettingRecords:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._rows = Kept(self._load, is_shared=not database.is_sqlite)
+        self._rows = CachedValue(self._load, is_shared=not database.is_sqlite)
 
     async def get(self, key: str) -> JsonValue:
         """The value, or None where nobody changed it."""
@@ -78,12 +78,12 @@ class SettingRecords:
 
     async def freeze(self) -> Freeze | None:
         """The freeze in force, or None."""
-        row = (await self._rows.get()).get(FREEZE)
+        row = (await self._rows.get()).get(FREEZE_KEY)
         return None if row is None else Freeze(by=row.by, at=row.at, why=str(row.value.get("why", "")))
 
     async def set_freeze(self, is_frozen: bool, *, by: str, why: str = "") -> None:
         """Freeze all automation, or resume it."""
-        await self.put(FREEZE, {"why": why} if is_frozen else None, by=by)
+        await self.put(FREEZE_KEY, {"why": why} if is_frozen else None, by=by)
 
     # -- language ----------------------------------------------------------------------------------------------------
 

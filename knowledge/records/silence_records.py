@@ -8,17 +8,17 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 
 from core.incidents.alerts import Silence
-from knowledge.cached_value import Kept
+from knowledge.cached_value import CachedValue
 from knowledge.database import Database
 from knowledge.tables import silences
 
 
-class RecordedSilences:
+class SilenceRecords:
     """core.incidents.incident_store.Silences over the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known = Kept(self._load, is_shared=not database.is_sqlite)
+        self._known = CachedValue(self._load, is_shared=not database.is_sqlite)
 
     async def add(self, silence: Silence) -> Silence:
         """Write a silence; returns it with its id."""

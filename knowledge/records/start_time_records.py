@@ -8,7 +8,7 @@ from core.clock import Clock
 from knowledge.database import Database
 from knowledge.tables import start_times
 
-KEPT = 20
+STARTS_KEPT = 20
 """Starts remembered per service."""
 
 
@@ -24,7 +24,7 @@ class StartTimeRecords:
         mine = start_times.c.service == service
         async with self._database.write() as connection:
             await connection.execute(insert(start_times).values(service=service, seconds=seconds, at=self._clock.now()))
-            newest = select(start_times.c.id).where(mine).order_by(start_times.c.id.desc()).limit(KEPT)
+            newest = select(start_times.c.id).where(mine).order_by(start_times.c.id.desc()).limit(STARTS_KEPT)
             await connection.execute(delete(start_times).where(mine, start_times.c.id.not_in(newest)))
 
     async def typical(self, service: str) -> float | None:

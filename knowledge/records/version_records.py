@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.actions.catalog import JsonObject
 from core.clock import Clock
 from core.deployments.deploys import StackVersion, VersionContent, VersionVerdict
-from knowledge.codec import pack, unpack
+from knowledge.codec import encode_record, decode_record
 from knowledge.database import Database
 from knowledge.locks import lock_number
 from knowledge.tables import versions
 from knowledge.vault import Vault
 
 
-class RecordedVersions:
+class VersionRecords:
     """core.deployments.deploys.Versions over the database; keeps `kept` versions of a stack, and its last good one."""
 
     def __init__(self, database: Database, vault: Callable[[], Vault], clock: Clock, *, kept: int) -> None:
@@ -155,7 +155,7 @@ async def _insert(connection: AsyncConnection, version: StackVersion, secret: by
 
 
 def _columns(version: StackVersion) -> dict[str, object]:
-    return {"body": pack(version), "at": version.at, "verdict": version.verdict, "digest": version.digest}
+    return {"body": encode_record(version), "at": version.at, "verdict": version.verdict, "digest": version.digest}
 
 
 def _sealed(content: VersionContent) -> JsonObject:
@@ -163,4 +163,4 @@ def _sealed(content: VersionContent) -> JsonObject:
 
 
 def _version(row: Row[Any]) -> StackVersion:
-    return replace(unpack(StackVersion, row.body, what=f"the version {row.id}"), id=row.id)
+    return replace(decode_record(StackVersion, row.body, what=f"the version {row.id}"), id=row.id)

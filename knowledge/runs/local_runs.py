@@ -18,7 +18,7 @@ from core.clock import Clock
 from core.errors import SystemUnavailable
 from core.runs import Done, OnDead, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
-from knowledge.runs.run_records import UNFINISHED, Kind, RunLimits, RunRecords, as_run, new_run
+from knowledge.runs.run_records import (UNFINISHED_RUN_STATES, RunKind, RunLimits, RunRecords, run_of_row, new_run,)
 
 LONGEST_SLEEP_S = 1.0
 """Longest sleep before due times are checked again: the wall clock may jump, a laptop may have slept."""
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True)
-class _Live:
+class _LiveRun:
     """A run that is not over."""
 
     run: Run
@@ -38,7 +38,7 @@ class _Live:
 
 
 @dataclass(kw_only=True)
-class _Queue:
+class _RunQueue:
     """Runs that may start, highest priority first, and runs that become due."""
 
     ready: list[tuple[int, int, str]] = field(default_factory=list)
@@ -52,9 +52,9 @@ class LocalRuns:
         self._records = RunRecords(database, clock)
         self._clock = clock
         self._pace = pace or RunLimits()
-        self._kinds: dict[str, Kind] = {}
-        self._live: dict[str, _Live] = {}
-        self._queue = _Queue()
+        self._kinds: dict[str, RunKind] = {}
+        self._live: dict[str, _LiveRun] = {}
+        self._queue = _RunQueue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_working = False
@@ -64,7 +64,7 @@ class LocalRuns:
 
     def register(self, kind: str, handler: RunHandler, *, tries: int = 3, on_dead: OnDead | None = None) -> None:
         """Register the handler of a kind, and the callback for its dead runs; call it before `start`."""
-        self._kinds[kind] = Kind(handler=handler, tries=tries, on_dead=on_dead)
+        self._kinds[kind] = RunKind(handler=handler, tries=tries, on_dead=on_dead)
 
     async def start(self) -> None:
         """Start working, first on the unfinished runs of the records: every waiting one looks once."""
@@ -87,7 +87,7 @@ class LocalRuns:
             if late:
                 await asyncio.wait(late, timeout=self._pace.grace_s)
         self._live.clear()
-        self._queue = _Queue()
+        self._queue = _RunQueue()
 
     async def submit(
         self,
@@ -150,12 +150,12 @@ class LocalRuns:
             self._pump()
         return True
 
-    async def _adopted(self, key: str) -> _Live | None:
+    async def _adopted(self, key: str) -> _LiveRun | None:
         """Take up a run that is stored but not in memory: whoever submitted it never saw the commit succeed."""
         if not self._is_working or key in self._live:
             return self._live.get(key)
         row = await self._records.row(key)
-        if row is not None and row.state in UNFINISHED:
+        if row is not None and row.state in UNFINISHED_RUN_STATES:
             self._take_up(row)
             self._pump()
         return self._live.get(key)
@@ -168,15 +168,15 @@ class LocalRuns:
         if row.kind not in self._kinds:
             log.warning("a run has no handler here and stays as it is", run=row.key, kind=row.kind)
             return
-        live = self._enter(as_run(row))
+        live = self._enter(run_of_row(row))
         if row.state == RunState.RUNNING:
             live.cut_off = row.cut_off + 1
         if row.state != RunState.QUEUED:
             self._make_ready(live)
 
-    def _enter(self, run: Run) -> _Live:
+    def _enter(self, run: Run) -> _LiveRun:
         self._orders += 1
-        live = _Live(run=run, order=self._orders)
+        live = _LiveRun(run=run, order=self._orders)
         self._live[run.key] = live
         if run.due_at is None or run.due_at <= self._clock.now():
             self._make_ready(live)
@@ -184,7 +184,7 @@ class LocalRuns:
             heapq.heappush(self._queue.due, (run.due_at, run.key))
         return live
 
-    def _make_ready(self, live: _Live) -> None:
+    def _make_ready(self, live: _LiveRun) -> None:
         if not live.is_ready:
             live.is_ready = True
             heapq.heappush(self._queue.ready, (-live.run.priority, live.order, live.run.key))
@@ -220,7 +220,7 @@ class LocalRuns:
 
     # -- one look --------------------------------------------------------------------------------------------------
 
-    def _launch(self, live: _Live) -> None:
+    def _launch(self, live: _LiveRun) -> None:
         live.is_ready = False
         task = asyncio.get_running_loop().create_task(self._look(live), name=f"run {live.run.key}")
         live.task = task
@@ -233,7 +233,7 @@ class LocalRuns:
             log.error("a run's task died; it is taken up at the next start", exc_info=error)
         self._pump()
 
-    async def _look(self, live: _Live) -> None:
+    async def _look(self, live: _LiveRun) -> None:
         """Call the handler once; a wake meanwhile makes the run ready again."""
         wakes, key = live.wakes, live.run.key
         try:
@@ -248,7 +248,7 @@ class LocalRuns:
             if live.wakes != wakes and key in self._live:
                 self._make_ready(live)
 
-    async def _carry_on(self, live: _Live) -> None:
+    async def _carry_on(self, live: _LiveRun) -> None:
         """Call the handler once and record its answer or its failure."""
         if why := self._kinds[live.run.kind].why_dead(live.run, live.cut_off):
             await self._bury(live, why)
@@ -267,7 +267,7 @@ class LocalRuns:
         except Exception as error:  # noqa: BLE001 - whatever a handler does, its run goes on by the rules
             await self._failed(live, error)
 
-    async def _write(self, live: _Live, answer: Done | Waiting) -> None:
+    async def _write(self, live: _LiveRun, answer: Done | Waiting) -> None:
         live.cut_off = 0
         if isinstance(answer, Done):
             await self._records.insist(live.run.key, state=RunState.DONE, result=answer.result, due_at=None, cut_off=0)
@@ -280,7 +280,7 @@ class LocalRuns:
         if answer.until is not None:
             heapq.heappush(self._queue.due, (answer.until, live.run.key))
 
-    async def _failed(self, live: _Live, error: BaseException) -> None:
+    async def _failed(self, live: _LiveRun, error: BaseException) -> None:
         run, kind = live.run, self._kinds[live.run.kind]
         tries = run.tries + 1
         problem = f"{type(error).__name__}: {error}"
@@ -294,7 +294,7 @@ class LocalRuns:
         await self._records.insist(run.key, state=RunState.QUEUED, tries=tries, due_at=due, error=problem, cut_off=0)
         heapq.heappush(self._queue.due, (due, run.key))
 
-    async def _bury(self, live: _Live, why: str) -> None:
+    async def _bury(self, live: _LiveRun, why: str) -> None:
         kind = self._kinds[live.run.kind]
         await self._records.bury(live.run, kind, self._pace, why=why, cut_off=live.cut_off)
         self._live.pop(live.run.key, None)

@@ -17,15 +17,15 @@ from core.errors import SystemUnavailable
 from core.runs import Done, OnDead, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
 from knowledge.locks import lock_number
-from knowledge.runs.run_records import Kind, RunLimits, RunRecords, as_run, new_run
+from knowledge.runs.run_records import RunKind, RunLimits, RunRecords, run_of_row, new_run
 
 if TYPE_CHECKING:
     from procrastinate import App, JobContext
     from procrastinate.jobs import Job
 
-TASK = "run"
+TASK_NAME = "run"
 SCHEMA_LOCK = lock_number("procrastinate schema")
-POOL = 6
+RUN_CONNECTIONS = 6
 log = structlog.get_logger(__name__)
 
 
@@ -57,7 +57,7 @@ class ProcrastinateRuns:
         self._clock = clock
         self._pace = pace or RunLimits(concurrency=16)
         self._delivery = delivery or QueueTimings()
-        self._kinds: dict[str, Kind] = {}
+        self._kinds: dict[str, RunKind] = {}
         self._app: App | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -68,7 +68,7 @@ class ProcrastinateRuns:
 
         This worker takes only kinds that it knows.
         """
-        self._kinds[kind] = Kind(handler=handler, tries=tries, on_dead=on_dead)
+        self._kinds[kind] = RunKind(handler=handler, tries=tries, on_dead=on_dead)
 
     async def start(self) -> None:
         """Start working, and make jobs for unfinished runs that have none."""
@@ -148,10 +148,10 @@ class ProcrastinateRuns:
             import procrastinate
 
             connector = procrastinate.PsycopgConnector(
-                conninfo=self._url, min_size=1, max_size=POOL, timeout=30, kwargs={"connect_timeout": 10}
+                conninfo=self._url, min_size=1, max_size=RUN_CONNECTIONS, timeout=30, kwargs={"connect_timeout": 10}
             )
             app = procrastinate.App(connector=connector)
-            app.task(name=TASK, pass_context=True)(self._deliver)
+            app.task(name=TASK_NAME, pass_context=True)(self._deliver)
             await _make_schema(self._url)
             try:
                 await app.open_async()
@@ -168,7 +168,7 @@ class ProcrastinateRuns:
 
         moment = "now" if due is None else due.isoformat()
         job = self._app.configure_task(
-            TASK,
+            TASK_NAME,
             queue=run.kind,
             lock=run.key,
             queueing_lock=f"{run.key}@{moment}",
@@ -224,8 +224,8 @@ class ProcrastinateRuns:
         if row is None or row.kind not in self._kinds or not self._wants_a_look(row):
             return
         cut_off = row.cut_off + 1 if row.state == RunState.RUNNING else row.cut_off
-        if why := self._kinds[row.kind].why_dead(as_run(row), cut_off):
-            await self._bury(as_run(row), why, cut_off)
+        if why := self._kinds[row.kind].why_dead(run_of_row(row), cut_off):
+            await self._bury(run_of_row(row), why, cut_off)
             return
         wakes: int | None = row.wakes
         while wakes is not None:
@@ -237,7 +237,7 @@ class ProcrastinateRuns:
             }
             if not await self._records.insist(key, **begun):
                 return
-            run = replace(as_run(row), state=RunState.RUNNING)
+            run = replace(run_of_row(row), state=RunState.RUNNING)
             wakes = await self._look(run, wakes)
 
     def _wants_a_look(self, row: Any) -> bool:

@@ -19,19 +19,19 @@ from core.runs import OnDead, Priority, Run, RunHandler, RunState
 from knowledge.database import Database
 from knowledge.tables import runs
 
-UNFINISHED = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
+UNFINISHED_RUN_STATES = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 ERROR_LIMIT = 2000
 LONGEST_BACK_OFF_S = 300.0
 CUT_OFF_LIMIT = 20
 """Crashes of the process during a run before the run is taken for their cause."""
-DEAD_TRIES = 5
+DEATH_REPORT_TRIES = 5
 """Tries to report a dead run, where the report fails or ends the process."""
-DEAD_S = 60.0
+DEATH_REPORT_LIMIT_S = 60.0
 """Time limit of one report."""
 FIRST_REST_S = 0.1
 LONGEST_REST_S = 5.0
 """Pauses between tries to write, while the database is unreachable."""
-NO_JOB = "NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = runs.key AND status IN ('todo', 'doing'))"
+NO_JOB_CONDITION = "NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE lock = runs.key AND status IN ('todo', 'doing'))"
 log = structlog.get_logger(__name__)
 
 
@@ -52,7 +52,7 @@ class RunLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class RunKind:
     """Kind of run: its handler, its tries, and the callback for its dead runs."""
 
     handler: RunHandler
@@ -70,10 +70,10 @@ class Kind:
     async def tell_death(self, run: Run, pace: RunLimits) -> None:
         """Report a dead run to `on_dead`; a failure is logged and tried again a few times."""
         told = 0
-        while self.on_dead is not None and told < DEAD_TRIES:
+        while self.on_dead is not None and told < DEATH_REPORT_TRIES:
             told += 1
             try:
-                async with asyncio.timeout(DEAD_S):
+                async with asyncio.timeout(DEATH_REPORT_LIMIT_S):
                     await self.on_dead(run)
                 return
             except Exception as error:  # the run must become dead, whatever its owner makes of it
@@ -110,7 +110,7 @@ class RunRecords:
         return True
 
     async def move(
-        self, key: str, *, of: Sequence[RunState] = UNFINISHED, if_wakes: int | None = None, **values: object
+        self, key: str, *, of: Sequence[RunState] = UNFINISHED_RUN_STATES, if_wakes: int | None = None, **values: object
     ) -> bool:
         """Change a run that is in one of the states `of` (and was woken `if_wakes` times); False: it is not."""
         if isinstance(error := values.get("error"), str):
@@ -137,14 +137,14 @@ class RunRecords:
             await asyncio.sleep(rest_s)
             rest_s = min(rest_s * 2, LONGEST_REST_S)
 
-    async def bury(self, run: Run, kind: Kind, pace: RunLimits, *, why: str, cut_off: int) -> None:
+    async def bury(self, run: Run, kind: RunKind, pace: RunLimits, *, why: str, cut_off: int) -> None:
         """End a run for good: write it as worn out (so that a crash loses nothing), report it, mark it dead."""
         was_begun = run.tries >= kind.tries
         times = cut_off if was_begun else 0
         worn_out: dict[str, Any] = {"tries": kind.tries, "error": why, "due_at": None, "cut_off": times}
         if not await self.insist(run.key, state=RunState.RUNNING, **worn_out):
             return
-        if times < DEAD_TRIES:  # else telling it is what ends the process
+        if times < DEATH_REPORT_TRIES:  # else telling it is what ends the process
             dead = replace(run, state=RunState.DEAD, tries=kind.tries, error=why[:ERROR_LIMIT], due_at=None)
             await kind.tell_death(dead, pace)
         await self.insist(run.key, state=RunState.DEAD)
@@ -157,11 +157,11 @@ class RunRecords:
     async def get(self, key: str) -> Run | None:
         """The run, or None."""
         row = await self.row(key)
-        return None if row is None else as_run(row)
+        return None if row is None else run_of_row(row)
 
     async def unfinished(self) -> Sequence[Row[Any]]:
         """Raw rows of unfinished runs, oldest first."""
-        query = select(runs).where(runs.c.state.in_(UNFINISHED)).order_by(runs.c.id)
+        query = select(runs).where(runs.c.state.in_(UNFINISHED_RUN_STATES)).order_by(runs.c.id)
         async with self._database.read() as connection:
             return (await connection.execute(query)).all()
 
@@ -173,13 +173,13 @@ class RunRecords:
         if kind is not None:
             query = query.where(runs.c.kind == kind)
         async with self._database.read() as connection:
-            return [as_run(row) for row in (await connection.execute(query)).all()]
+            return [run_of_row(row) for row in (await connection.execute(query)).all()]
 
     async def wake(self, key: str) -> bool:
         """Raise the wake counter; False: there is nothing to wake."""
         async with self._database.write() as connection:
             raised = await connection.execute(
-                update(runs).where(runs.c.key == key, runs.c.state.in_(UNFINISHED)).values(wakes=runs.c.wakes + 1)
+                update(runs).where(runs.c.key == key, runs.c.state.in_(UNFINISHED_RUN_STATES)).values(wakes=runs.c.wakes + 1)
             )
             return raised.rowcount == 1
 
@@ -188,11 +188,11 @@ class RunRecords:
         is_due = or_(runs.c.due_at.is_(None), runs.c.due_at <= now)
         is_queued = (runs.c.state == RunState.QUEUED) & is_due
         is_waiting = (runs.c.state == RunState.WAITING) & or_(runs.c.due_at <= now, runs.c.wakes != runs.c.seen_wakes)
-        is_left: ColumnElement[bool] = (runs.c.state == RunState.RUNNING) & text(NO_JOB)
+        is_left: ColumnElement[bool] = (runs.c.state == RunState.RUNNING) & text(NO_JOB_CONDITION)
         query = select(runs).where(is_queued | is_waiting | is_left, runs.c.kind.in_(kinds))
         query = query.order_by(runs.c.priority.desc(), runs.c.id).limit(500)
         async with self._database.read() as connection:
-            return [as_run(row) for row in (await connection.execute(query)).all()]
+            return [run_of_row(row) for row in (await connection.execute(query)).all()]
 
 
 def new_run(kind: str, key: str, payload: JsonObject, priority: Priority, due: datetime | None) -> Run:
@@ -200,7 +200,7 @@ def new_run(kind: str, key: str, payload: JsonObject, priority: Priority, due: d
     return Run(kind=kind, key=key, payload=payload, priority=priority, due_at=due)
 
 
-def as_run(row: Row[Any]) -> Run:
+def run_of_row(row: Row[Any]) -> Run:
     """Convert a row to the core's Run."""
     return Run(
         kind=row.kind,

@@ -2,35 +2,35 @@
 
 from collections.abc import Awaitable, Callable
 
-from playground.api.bot_api_wire import ApiError, Arguments, Json, bad_request, forbidden
-from playground.api.drafts import Ephemera
+from playground.api.bot_api_wire import ApiError, CallArguments, Json, bad_request, forbidden
+from playground.api.drafts import ChatActivity
 from playground.api.update_queue import UpdateQueue
 from playground.api.webhook_delivery import WebhookDelivery
 from playground.chats.chat_records import ChatRecord, MessageRecord, UserRecord
 from playground.chats.chat_world import PlaygroundState
 
-Method = Callable[["Backend", Arguments], Awaitable[object]]
-METHODS: dict[str, Method] = {}
-BLOCKED = "bot was blocked by the user"
+BotApiMethod = Callable[["BotApiBackend", CallArguments], Awaitable[object]]
+BOT_API_METHODS: dict[str, BotApiMethod] = {}
+BOT_BLOCKED = "bot was blocked by the user"
 LISTENING_S = 5.0  # between two polls a bot handles what it got
-UPGRADED = "group chat was upgraded to a supergroup chat"
+GROUP_UPGRADED = "group chat was upgraded to a supergroup chat"
 
 
-def method(name: str) -> Callable[[Method], Method]:
+def bot_api_method(name: str) -> Callable[[BotApiMethod], BotApiMethod]:
     """Register a coroutine as the Bot API method `name`; names are case-insensitive."""
 
-    def register(function: Method) -> Method:
-        METHODS[name.lower()] = function
+    def register(function: BotApiMethod) -> BotApiMethod:
+        BOT_API_METHODS[name.lower()] = function
         return function
 
     return register
 
 
-class Backend:
+class BotApiBackend:
     """One bot account on the server, with everything its methods need."""
 
     def __init__(
-        self, world: PlaygroundState, updates: UpdateQueue, webhook: WebhookDelivery, ephemera: Ephemera
+        self, world: PlaygroundState, updates: UpdateQueue, webhook: WebhookDelivery, ephemera: ChatActivity
     ) -> None:
         self.world = world
         self.updates = updates
@@ -50,7 +50,7 @@ class Backend:
         recent = self.world.clock.now() - self.last_call_at < LISTENING_S
         return self.updates.is_polled or bool(self.webhook.url) or recent
 
-    def known_chat(self, arguments: Arguments, name: str = "chat_id") -> ChatRecord:
+    def known_chat(self, arguments: CallArguments, name: str = "chat_id") -> ChatRecord:
         """Return the chat named by an argument, even if the bot may not write there."""
         raw = arguments.text(name)
         if not raw:
@@ -59,10 +59,10 @@ class Backend:
         if chat is None:
             raise bad_request("chat not found")
         if chat.migrated_to:
-            raise bad_request(UPGRADED, {"migrate_to_chat_id": chat.migrated_to})
+            raise bad_request(GROUP_UPGRADED, {"migrate_to_chat_id": chat.migrated_to})
         return chat
 
-    def writable_chat(self, arguments: Arguments) -> ChatRecord:
+    def writable_chat(self, arguments: CallArguments) -> ChatRecord:
         """Return the chat to write to; refuse as the real server does when the bot may not write there."""
         chat = self.known_chat(arguments)
         if chat.is_private:
@@ -70,7 +70,7 @@ class Backend:
             if user.is_deactivated:
                 raise forbidden("user is deactivated")
             if user.has_blocked:
-                raise forbidden(BLOCKED)
+                raise forbidden(BOT_BLOCKED)
             if not user.has_started:
                 raise forbidden("bot can't initiate conversation with a user")
         elif chat.bot_status in {"left", "kicked"}:
@@ -79,7 +79,7 @@ class Backend:
             raise forbidden(f"bot {verb} the {kind} chat")
         return chat
 
-    def thread(self, chat: ChatRecord, arguments: Arguments) -> int:
+    def thread(self, chat: ChatRecord, arguments: CallArguments) -> int:
         """Return the topic that the message goes to, 0 for none."""
         thread_id = arguments.integer("message_thread_id")
         if not thread_id or (chat.is_forum and thread_id == 1):
@@ -91,7 +91,7 @@ class Backend:
             raise bad_request("TOPIC_CLOSED")
         return thread_id
 
-    def own_message(self, arguments: Arguments) -> MessageRecord:
+    def own_message(self, arguments: CallArguments) -> MessageRecord:
         """Return the message to edit; refuse one that is not the bot's own."""
         chat = self.writable_chat(arguments)
         record = self.world.message(chat.id, arguments.integer("message_id"))
@@ -106,9 +106,9 @@ class Backend:
         if not chat.is_private and chat.bot_status != "administrator":
             raise bad_request(refusal)
 
-    async def call(self, name: str, arguments: Arguments) -> object:
+    async def call(self, name: str, arguments: CallArguments) -> object:
         """Carry out one method and make it durable; raises ApiError."""
-        function = METHODS.get(name.lower())
+        function = BOT_API_METHODS.get(name.lower())
         self.last_call_at = self.world.clock.now()
         if function is None:
             raise ApiError(404, "Not Found: method not found")
@@ -120,7 +120,7 @@ class Backend:
             self.world.commit()
 
 
-def member_wire(world: PlaygroundState, chat: ChatRecord, user: UserRecord) -> Json:
+def chat_member(world: PlaygroundState, chat: ChatRecord, user: UserRecord) -> Json:
     """Return the ChatMember object of a person or of the bot."""
     status = "left"
     if user.id == world.bot.id:

@@ -45,7 +45,7 @@ class Upload:
     content: bytes
 
 
-class Arguments:
+class CallArguments:
     """Arguments of one call, however they were sent: query, form, multipart or JSON."""
 
     def __init__(self, values: Mapping[str, str], uploads: Mapping[str, Upload] | None = None) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from playground.api.bot_api_wire import Json
-from playground.chats.change_feed import Changes
+from playground.chats.change_feed import ChangePublisher
 
 ACTION_SHOWN_S = 5.0  # a chat action is shown for five seconds or until the next message
 DRAFT_SHOWN_S = 30.0  # a draft is a preview of thirty seconds
@@ -32,10 +32,10 @@ class Draft:
 
 
 @dataclass
-class Ephemera:
+class ChatActivity:
     """The latest actions and drafts; they do not survive a restart, as on the real server."""
 
-    changes: Changes
+    changes: ChangePublisher
     actions: deque[ChatAction] = field(default_factory=lambda: deque(maxlen=LOG_LIMIT))
     drafts: deque[Draft] = field(default_factory=lambda: deque(maxlen=LOG_LIMIT))
     _current: dict[int, Draft] = field(default_factory=dict)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from playground.api.bot_api_wire import ApiError, Json
-from playground.api.methods.callback_answers import TOO_OLD
-from playground.api.update_queue import OTHER_POLL
+from playground.api.methods.callback_answers import CALLBACK_TOO_OLD
+from playground.api.update_queue import OTHER_POLL_CONFLICT
 
 PER_CHAT_PER_S = 1.0
 PER_CHAT_BURST = 5
@@ -15,7 +15,7 @@ OVERALL_PER_S = 30
 _LIMITED = ("send", "edit", "createforumtopic", "copy", "forward")
 _FREE = frozenset({"sendchataction"})
 
-Stage = Literal["before", "after"]
+FaultStage = Literal["before", "after"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Fault:
     html_status: int = 0
     is_reset: bool = False
     delay_s: float = 0.0
-    stage: Stage = "before"
+    stage: FaultStage = "before"
     holds_s: float = 0.0
 
     @staticmethod
@@ -36,17 +36,17 @@ class Fault:
         return Fault(error=error, holds_s=float(retry_after) if holds else 0.0)
 
     @staticmethod
-    def bad_gateway(*, stage: Stage = "before") -> "Fault":
+    def bad_gateway(*, stage: FaultStage = "before") -> "Fault":
         """Answer 502 with an HTML body, as the proxy in front of the real server does."""
         return Fault(html_status=502, stage=stage)
 
     @staticmethod
-    def reset(*, stage: Stage) -> "Fault":
+    def reset(*, stage: FaultStage) -> "Fault":
         """Break the connection; "after": the method was carried out and the bot does not know."""
         return Fault(is_reset=True, stage=stage)
 
     @staticmethod
-    def slow(seconds: float, *, stage: Stage = "after") -> "Fault":
+    def slow(seconds: float, *, stage: FaultStage = "after") -> "Fault":
         """Answer late; by default the method was carried out at once."""
         return Fault(delay_s=seconds, stage=stage)
 
@@ -57,7 +57,7 @@ class Fault:
 
     @staticmethod
     def conflict() -> "Fault":
-        return Fault.refuse(409, OTHER_POLL)
+        return Fault.refuse(409, OTHER_POLL_CONFLICT)
 
     @staticmethod
     def parse_error(byte_offset: int = 0) -> "Fault":
@@ -81,7 +81,7 @@ class Fault:
 
     @staticmethod
     def expired_callback() -> "Fault":
-        return Fault.refuse(400, f"Bad Request: {TOO_OLD}")
+        return Fault.refuse(400, f"Bad Request: {CALLBACK_TOO_OLD}")
 
     @staticmethod
     def unauthorized() -> "Fault":
@@ -139,7 +139,7 @@ def _wait(moments: list[float], limit: int, window_s: float, now: float) -> floa
     return window_s - (now - recent[-limit]) if len(recent) >= limit else 0.0
 
 
-class Faults:
+class FaultPlan:
     """Faults still to come; `rates` switches on the real server's limits."""
 
     def __init__(self) -> None:

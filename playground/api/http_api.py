@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 from aiohttp import BodyPartReader, web
 
-from playground.api.backend import Backend
-from playground.api.bot_api_wire import ApiError, Arguments, Upload, as_argument, bad_request
-from playground.api.faults import Fault, Faults
+from playground.api.backend import BotApiBackend
+from playground.api.bot_api_wire import ApiError, CallArguments, Upload, as_argument, bad_request
+from playground.api.faults import Fault, FaultPlan
 
 CALLS_KEPT = 20_000
 UPLOAD_LIMIT = 50 * 1024 * 1024
@@ -49,7 +49,7 @@ def _chat_id(params: Mapping[str, str]) -> int | None:
 class HttpApi:
     """HTTP routes of one bot token."""
 
-    def __init__(self, backend: Backend, faults: Faults, token: str) -> None:
+    def __init__(self, backend: BotApiBackend, faults: FaultPlan, token: str) -> None:
         self._backend = backend
         self._faults = faults
         self._token = token
@@ -95,7 +95,7 @@ class HttpApi:
         return response
 
     async def _with_fault(
-        self, request: web.Request, method: str, arguments: Arguments, fault: Fault | None
+        self, request: web.Request, method: str, arguments: CallArguments, fault: Fault | None
     ) -> web.Response:
         if fault is not None and fault.stage == "before":
             await _suffer(request, fault)
@@ -158,7 +158,7 @@ def _answer_html(status: int) -> web.Response:
     return web.Response(status=status, text=BAD_GATEWAY.format(status, reason), content_type="text/html")
 
 
-async def read_arguments(request: web.Request) -> Arguments:
+async def read_arguments(request: web.Request) -> CallArguments:
     """Collect the arguments from the query and from the body, whatever its type."""
     values = dict(request.query)
     uploads: dict[str, Upload] = {}
@@ -169,7 +169,7 @@ async def read_arguments(request: web.Request) -> Arguments:
     elif request.content_type == "application/x-www-form-urlencoded":
         form = await request.post()
         values |= {key: value for key, value in form.items() if isinstance(value, str)}
-    return Arguments(values, uploads)
+    return CallArguments(values, uploads)
 
 
 async def _read_json(request: web.Request) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from playground.api.bot_api_wire import ApiError, Json
 from playground.chats.playground_clock import PlaygroundClock
-from playground.chats.playground_store import Store
+from playground.chats.playground_store import PlaygroundStore
 
 POLL_LIMIT_S = 50  # the server holds no poll longer, whatever the bot asks for
 FIRST_UPDATE_ID = 710_000_001
@@ -17,7 +17,7 @@ KEPT_FOR_REDELIVERY = 1000
 LIFETIME_S = {"callback_query": 150.0, "inline_query": 30.0}
 MESSAGE_LIFETIME_S = 86_400.0
 NOT_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
-OTHER_POLL = (
+OTHER_POLL_CONFLICT = (
     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 )  # fmt: skip
 WEBHOOK_ACTIVE = (
@@ -26,7 +26,7 @@ WEBHOOK_ACTIVE = (
 
 
 @dataclass(kw_only=True)
-class Pending:
+class PendingUpdate:
     """An update that waits for the bot."""
 
     update_id: int
@@ -41,11 +41,11 @@ class Pending:
 class UpdateQueue:
     """Updates in delivery order; every change is written to the store."""
 
-    def __init__(self, store: Store, clock: PlaygroundClock) -> None:
+    def __init__(self, store: PlaygroundStore, clock: PlaygroundClock) -> None:
         self._store = store
         self._clock = clock
         stored = sorted(store.all("update").items(), key=lambda item: int(item[0]))
-        self.pending: list[Pending] = [Pending(**value) for _, value in stored]
+        self.pending: list[PendingUpdate] = [PendingUpdate(**value) for _, value in stored]
         self.allowed: list[str] = store.get("setting", "allowed_updates", [])
         self.delivered: dict[int, Json] = {}
         self._held: list[tuple[str, Json]] | None = None
@@ -74,7 +74,7 @@ class UpdateQueue:
             return 0
         update_id = self._store.count_up("update", FIRST_UPDATE_ID)
         self._append(
-            Pending(update_id=update_id, kind=kind, content=copy.deepcopy(content), queued_at=self._clock.now())
+            PendingUpdate(update_id=update_id, kind=kind, content=copy.deepcopy(content), queued_at=self._clock.now())
         )
         return update_id
 
@@ -86,7 +86,7 @@ class UpdateQueue:
         kind, content = next(iter(given.items()))
         update_id = int(update.get("update_id") or self._store.count_up("update", FIRST_UPDATE_ID))
         self._append(
-            Pending(update_id=update_id, kind=kind, content=copy.deepcopy(content), queued_at=self._clock.now())
+            PendingUpdate(update_id=update_id, kind=kind, content=copy.deepcopy(content), queued_at=self._clock.now())
         )
         return update_id
 
@@ -108,12 +108,12 @@ class UpdateQueue:
         held, self._held = self._held or [], None
         return [self.add(kind, content) for kind, content in (reversed(held) if reverse else held)]
 
-    def _append(self, pending: Pending) -> None:
+    def _append(self, pending: PendingUpdate) -> None:
         self.pending.append(pending)
         self._store.put("update", pending.update_id, asdict(pending))
         self._arrived.set()
 
-    def drop(self, dropped: Iterable[Pending]) -> None:
+    def drop(self, dropped: Iterable[PendingUpdate]) -> None:
         """Forget updates that the bot has confirmed or that are too old."""
         gone = {id(pending): pending for pending in dropped}
         self.pending = [pending for pending in self.pending if id(pending) not in gone]
@@ -122,7 +122,7 @@ class UpdateQueue:
             if pending.update_id not in waiting:
                 self._store.delete("update", pending.update_id)
 
-    def note_delivered(self, pending: Pending) -> None:
+    def note_delivered(self, pending: PendingUpdate) -> None:
         self.delivered.pop(pending.update_id, None)
         self.delivered[pending.update_id] = pending.wire()
         while len(self.delivered) > KEPT_FOR_REDELIVERY:
@@ -141,7 +141,7 @@ class UpdateQueue:
 
     async def fetch(self, *, offset: int, limit: int, timeout_s: float) -> list[Json]:
         """Answer one getUpdates: at once when an update waits, else when one arrives or `timeout_s` is over."""
-        self.end_poll(OTHER_POLL)
+        self.end_poll(OTHER_POLL_CONFLICT)
         self.confirm(offset)
         self.drop_expired()
         if not self.pending and timeout_s > 0 and not self._is_closing:

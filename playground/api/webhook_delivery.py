@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from playground.api.bot_api_wire import ApiError, Arguments, Json, as_argument, bad_request
-from playground.api.update_queue import Pending, UpdateQueue
+from playground.api.bot_api_wire import ApiError, CallArguments, Json, as_argument, bad_request
+from playground.api.update_queue import PendingUpdate, UpdateQueue
 from playground.chats.playground_clock import PlaygroundClock
-from playground.chats.playground_store import Store
+from playground.chats.playground_store import PlaygroundStore
 
 DELIVERY_TIMEOUT_S = 60.0
 RETRY_FIRST_S = 0.2  # the real server begins near a second; the playground saves people the wait
@@ -20,13 +20,13 @@ RETRY_LAST_S = 30.0
 GONE_LIMIT = 5  # answers 410 in a row after which the webhook is taken away
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
-CallMethod = Callable[[str, Arguments], Awaitable[object]]
+CallMethod = Callable[[str, CallArguments], Awaitable[object]]
 
 
 class WebhookDelivery:
     """The webhook that is set, and the loop that delivers to it."""
 
-    def __init__(self, store: Store, clock: PlaygroundClock, updates: UpdateQueue) -> None:
+    def __init__(self, store: PlaygroundStore, clock: PlaygroundClock, updates: UpdateQueue) -> None:
         self._store = store
         self._clock = clock
         self._updates = updates
@@ -106,7 +106,7 @@ class WebhookDelivery:
             self._deliveries.add(task)
             task.add_done_callback(self._deliveries.discard)
 
-    async def _deliver(self, session: aiohttp.ClientSession, call: CallMethod, pending: Pending, lane: str) -> None:
+    async def _deliver(self, session: aiohttp.ClientSession, call: CallMethod, pending: PendingUpdate, lane: str) -> None:
         """Send one update until it is accepted or the webhook changes; later updates of its lane wait."""
         url, delay_s = self.url, RETRY_FIRST_S
         try:
@@ -123,7 +123,7 @@ class WebhookDelivery:
             self._in_flight.discard(lane)
             self._updates.wake()
 
-    async def _attempt(self, session: aiohttp.ClientSession, call: CallMethod, pending: Pending) -> float | None:
+    async def _attempt(self, session: aiohttp.ClientSession, call: CallMethod, pending: PendingUpdate) -> float | None:
         """Post once; None when accepted, else the seconds the receiver asks to wait (0: it names none)."""
         headers = {"X-Telegram-Bot-Api-Secret-Token": secret} if (secret := self._settings.get("secret")) else {}
         try:
@@ -163,12 +163,12 @@ async def _carry_out(body: bytes, call: CallMethod) -> None:
     if isinstance(order, dict) and isinstance(order.get("method"), str):
         values = {key: as_argument(value) for key, value in order.items() if key != "method"}
         try:
-            await call(order["method"], Arguments(values))
+            await call(order["method"], CallArguments(values))
         except ApiError:
             return
 
 
-def _lane(pending: Pending) -> str:
+def _lane(pending: PendingUpdate) -> str:
     """Return the key of updates that must stay in order: their chat, else their person."""
     content = pending.content
     chat = content.get("chat") or content.get("message", {}).get("chat") or content.get("from") or content.get("user")

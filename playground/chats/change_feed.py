@@ -9,7 +9,7 @@ from playground.api.bot_api_wire import Json
 FEED_LIMIT = 2000  # events a page may lag behind before it has to load everything anew
 
 
-class Feed:
+class PageFeed:
     """The events of one open page, in order; it ends when the page falls too far behind, so that it reconnects."""
 
     def __init__(self) -> None:
@@ -31,12 +31,12 @@ class Feed:
             self.events.put_nowait(None)
 
 
-class Changes:
+class ChangePublisher:
     """Publishes events and lets any number of waiters sleep until the next one."""
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
-        self._feeds: set[Feed] = set()
+        self._feeds: set[PageFeed] = set()
 
     def publish(self, event: Json) -> None:
         self._woken.set()
@@ -53,8 +53,8 @@ class Changes:
         return True
 
     @contextmanager
-    def feed(self) -> Iterator[Feed]:
-        feed = Feed()
+    def feed(self) -> Iterator[PageFeed]:
+        feed = PageFeed()
         self._feeds.add(feed)
         try:
             yield feed

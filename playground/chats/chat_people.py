@@ -5,13 +5,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from playground.api.backend import Backend, member_wire
+from playground.api.backend import BotApiBackend, chat_member
 from playground.api.bot_api_wire import Json, Upload
-from playground.api.message_text import TEXT_LIMIT, plain
+from playground.api.message_text import TEXT_LIMIT, typed_text
 from playground.api.methods.file_methods import document_fields, photo_fields
 from playground.chats.chat_records import ANONYMOUS_ADMIN_ID, ChatRecord, MessageRecord, TapRecord, UserRecord
-from playground.chats.posting import ReplyTarget, put_message, text_fields
-from playground.chats.shown_chats import Chat, NotShown, ShownMessage
+from playground.chats.posting import ReplyTarget, post_message, text_fields
+from playground.chats.shown_chats import ShownChat, NotShown, ShownMessage
 
 _ANONYMOUS = UserRecord(id=ANONYMOUS_ADMIN_ID, first_name="Group", username="GroupAnonymousBot", is_bot=True)
 
@@ -28,7 +28,7 @@ class TapAnswer:
 class CallbackTap:
     """A tap on an inline button."""
 
-    def __init__(self, backend: Backend, tap: TapRecord) -> None:
+    def __init__(self, backend: BotApiBackend, tap: TapRecord) -> None:
         self._backend = backend
         self._tap = tap
 
@@ -50,7 +50,7 @@ class CallbackTap:
         while self._tap.answer is None:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                chat = Chat(self._backend, self._tap.chat_id)
+                chat = ShownChat(self._backend, self._tap.chat_id)
                 raise NotShown(f"the tap on {self._tap.data!r} got no answer in {timeout_s} s\n{chat.transcript()}")
             await self._backend.world.changes.wait(remaining)
         return TapAnswer(**self._tap.answer)
@@ -59,7 +59,7 @@ class CallbackTap:
 class PlaygroundPerson:
     """One person; by the time an act returns, it is durable and queued for the bot."""
 
-    def __init__(self, backend: Backend, user_id: int) -> None:
+    def __init__(self, backend: BotApiBackend, user_id: int) -> None:
         self._backend = backend
         self.id = user_id
 
@@ -68,11 +68,11 @@ class PlaygroundPerson:
         return self._backend.world.users[self.id]
 
     @property
-    def chat(self) -> Chat:
+    def chat(self) -> ShownChat:
         """The person's private chat with the bot."""
-        return Chat(self._backend, self._backend.world.private_chat(self.record).id)
+        return ShownChat(self._backend, self._backend.world.private_chat(self.record).id)
 
-    def _place(self, chat: Chat | int | None) -> ChatRecord:
+    def _place(self, chat: ShownChat | int | None) -> ChatRecord:
         chat_id = self.chat.id if chat is None else chat if isinstance(chat, int) else chat.id
         record = self._backend.world.chats.get(chat_id)
         if record is None:
@@ -94,7 +94,7 @@ class PlaygroundPerson:
         self,
         text: str,
         *,
-        chat: Chat | int | None = None,
+        chat: ShownChat | int | None = None,
         reply_to: ShownMessage | int | None = None,
         thread_id: int | None = None,
         forwarded: bool = False,
@@ -107,7 +107,7 @@ class PlaygroundPerson:
         place = self._place(chat)
         message_id = 0
         for start in range(0, max(len(text), 1), TEXT_LIMIT):
-            fields = text_fields(self._backend.world, plain(text[start : start + TEXT_LIMIT]))
+            fields = text_fields(self._backend.world, typed_text(text[start : start + TEXT_LIMIT]))
             if not fields:
                 raise ValueError("a message cannot be empty")
             if forwarded:
@@ -115,14 +115,14 @@ class PlaygroundPerson:
             message_id = self._send(place, fields, reply_to, thread_id, as_anonymous_admin)
         return message_id
 
-    async def send_document(self, name: str, content: bytes, *, chat: Chat | int | None = None, **about: Any) -> int:
+    async def send_document(self, name: str, content: bytes, *, chat: ShownChat | int | None = None, **about: Any) -> int:
         """Send a file; `about` takes caption, mime_type, reply_to, thread_id."""
         upload = Upload(filename=name, content_type=about.get("mime_type", "application/octet-stream"), content=content)
         place = self._place(chat)
         fields = document_fields(self._backend.world, upload) | self._caption(about)
         return self._send(place, fields, about.get("reply_to"), about.get("thread_id"))
 
-    async def send_photo(self, content: bytes, *, chat: Chat | int | None = None, **about: Any) -> int:
+    async def send_photo(self, content: bytes, *, chat: ShownChat | int | None = None, **about: Any) -> int:
         """Send a PNG or JPEG; `about` takes caption, reply_to, thread_id."""
         upload = Upload(filename="photo", content_type="image/jpeg", content=content)
         place = self._place(chat)
@@ -130,7 +130,7 @@ class PlaygroundPerson:
         return self._send(place, fields, about.get("reply_to"), about.get("thread_id"))
 
     def _caption(self, about: dict[str, Any]) -> Json:
-        return text_fields(self._backend.world, plain(str(about.get("caption", ""))), caption=True)
+        return text_fields(self._backend.world, typed_text(str(about.get("caption", ""))), caption=True)
 
     def _origin(self) -> Json:
         stranger = {"id": 777_000_001, "is_bot": False, "first_name": "Mallory"}
@@ -158,13 +158,13 @@ class PlaygroundPerson:
         if place.is_private and not self.record.has_started:
             self.record.has_started = True
             world.save_user(self.record)
-        record = put_message(world, place, sender, fields, thread_id=thread_id or 0, reply=reply)
-        if bot_sees(self._backend, place, record):
+        record = post_message(world, place, sender, fields, thread_id=thread_id or 0, reply=reply)
+        if bot_receives(self._backend, place, record):
             self._backend.updates.add("message", record.body)
         world.commit()
         return record.message_id
 
-    async def edit(self, message_id: int, text: str, chat: Chat | int | None = None) -> None:
+    async def edit(self, message_id: int, text: str, chat: ShownChat | int | None = None) -> None:
         """Change the text of an own message."""
         place = self._place(chat)
         record = self._message(place, message_id)
@@ -172,18 +172,18 @@ class PlaygroundPerson:
             raise ValueError(f"message {message_id} is not {self.record.first_name}'s own")
         kept = {key: value for key, value in record.body.items() if key not in {"text", "entities"}}
         edit_date = int(self._backend.world.clock.now())
-        record.body = kept | text_fields(self._backend.world, plain(text)) | {"edit_date": edit_date}
+        record.body = kept | text_fields(self._backend.world, typed_text(text)) | {"edit_date": edit_date}
         self._backend.world.note_version(record)
         self._backend.world.save_message(record)
-        if bot_sees(self._backend, place, record):
+        if bot_receives(self._backend, place, record):
             self._backend.updates.add("edited_message", record.body)
         self._backend.world.commit()
 
-    async def tap(self, message: ShownMessage | int, label_or_data: str, chat: Chat | int | None = None) -> CallbackTap:
+    async def tap(self, message: ShownMessage | int, label_or_data: str, chat: ShownChat | int | None = None) -> CallbackTap:
         """Tap the inline button that the message shows now under this label (a part is enough) or data."""
         place = self._place(chat if chat is not None or isinstance(message, int) else message.chat_id)
         record = self._message(place, message)
-        button = Chat(self._backend, place.id).message(record.message_id).button(label_or_data)
+        button = ShownChat(self._backend, place.id).message(record.message_id).button(label_or_data)
         if not button.data:
             raise NotShown(f"button {button.label!r} sends nothing to the bot: it opens {button.url or 'a copy'!r}")
         return self._tapped(place, record, button.data)
@@ -192,7 +192,7 @@ class PlaygroundPerson:
         self,
         message: ShownMessage | int,
         data: str,
-        chat: Chat | int | None = None,
+        chat: ShownChat | int | None = None,
         *,
         inaccessible: bool = False,
     ) -> CallbackTap:
@@ -225,7 +225,7 @@ class PlaygroundPerson:
         world.commit()
         return CallbackTap(self._backend, tap)
 
-    async def react(self, message: ShownMessage | int, emoji: str, chat: Chat | int | None = None) -> None:
+    async def react(self, message: ShownMessage | int, emoji: str, chat: ShownChat | int | None = None) -> None:
         """Put a reaction on a message; "" takes it back."""
         place = self._place(chat)
         record = self._message(place, message)
@@ -242,7 +242,7 @@ class PlaygroundPerson:
             })  # fmt: skip
         self._backend.world.commit()
 
-    async def vote(self, message: ShownMessage | int, options: list[int], chat: Chat | int | None = None) -> None:
+    async def vote(self, message: ShownMessage | int, options: list[int], chat: ShownChat | int | None = None) -> None:
         """Vote in a poll by the numbers of its options; an empty list takes the vote back."""
         place = self._place(chat)
         record = self._message(place, message)
@@ -289,10 +289,10 @@ class PlaygroundPerson:
         self._backend.world.commit()
 
 
-def announce_bot_status(backend: Backend, place: ChatRecord, by: UserRecord, old: str, new: str) -> None:
+def announce_bot_status(backend: BotApiBackend, place: ChatRecord, by: UserRecord, old: str, new: str) -> None:
     """Queue the `my_chat_member` update for a change of the bot's own membership."""
-    member = member_wire(backend.world, place, backend.bot)
-    states = [member_wire_of(member, status) for status in (old, new)]
+    member = chat_member(backend.world, place, backend.bot)
+    states = [with_member_status(member, status) for status in (old, new)]
     backend.updates.add("my_chat_member", {
         "chat": backend.world.chat_wire(place), "from": by.wire(), "date": int(backend.world.clock.now()),
         "old_chat_member": states[0], "new_chat_member": states[1],
@@ -300,7 +300,7 @@ def announce_bot_status(backend: Backend, place: ChatRecord, by: UserRecord, old
     backend.world.commit()
 
 
-def member_wire_of(member: Json, status: str) -> Json:
+def with_member_status(member: Json, status: str) -> Json:
     """Return the ChatMember object of the same user with another status."""
     if member["status"] == status:
         return member
@@ -312,7 +312,7 @@ def member_wire_of(member: Json, status: str) -> Json:
     return changed
 
 
-def bot_sees(backend: Backend, place: ChatRecord, record: MessageRecord) -> bool:
+def bot_receives(backend: BotApiBackend, place: ChatRecord, record: MessageRecord) -> bool:
     """Return whether the bot gets this message: privacy mode is on, as BotFather leaves it."""
     if place.is_private:
         return True

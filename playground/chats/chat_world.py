@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from playground.api.bot_api_wire import Json
-from playground.chats.change_feed import Changes
+from playground.chats.change_feed import ChangePublisher
 from playground.chats.chat_records import (
     ChatRecord,
     FileRecord,
@@ -18,16 +18,16 @@ from playground.chats.chat_records import (
     message_from_store,
 )
 from playground.chats.playground_clock import PlaygroundClock
-from playground.chats.playground_store import Store
+from playground.chats.playground_store import PlaygroundStore
 
 
 class PlaygroundState:
     """Every fact of the playground; a change is durable after `commit`, which precedes every answer."""
 
     def __init__(self, bot: UserRecord, state_path: Path | None) -> None:
-        self.store = Store(state_path)
+        self.store = PlaygroundStore(state_path)
         self.clock = PlaygroundClock()
-        self.changes = Changes()
+        self.changes = ChangePublisher()
         self.bot = bot
         self.users = {int(key): UserRecord(**stored) for key, stored in self.store.all("user").items()}
         self.chats = {int(key): chat_from_store(stored) for key, stored in self.store.all("chat").items()}

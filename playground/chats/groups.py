@@ -1,21 +1,21 @@
 """Groups and supergroups that a test can change: members, topics, the bot's rights, migration."""
 
-from playground.api.backend import Backend
+from playground.api.backend import BotApiBackend
 from playground.api.bot_api_wire import Json
 from playground.chats.chat_people import PlaygroundPerson, announce_bot_status
 from playground.chats.chat_records import ChatRecord, TopicRecord
-from playground.chats.posting import put_message
-from playground.chats.shown_chats import Chat
+from playground.chats.posting import post_message
+from playground.chats.shown_chats import ShownChat
 
 
-class Group(Chat):
+class Group(ShownChat):
     """A group chat."""
 
-    def __init__(self, backend: Backend, chat_id: int) -> None:
+    def __init__(self, backend: BotApiBackend, chat_id: int) -> None:
         super().__init__(backend, chat_id)
 
     def _service(self, chat: ChatRecord, by: PlaygroundPerson, fields: Json, thread_id: int = 0) -> int:
-        record = put_message(self._backend.world, chat, by.record, fields, thread_id=thread_id)
+        record = post_message(self._backend.world, chat, by.record, fields, thread_id=thread_id)
         self._backend.updates.add("message", record.body)
         self._backend.world.commit()
         return record.message_id
@@ -46,7 +46,7 @@ class Group(Chat):
         chat = self.record
         if not chat.is_forum:
             raise ValueError(f"group {chat.id} is no forum; make it with is_forum=True")
-        record = put_message(
+        record = post_message(
             self._backend.world, chat, by.record, {"forum_topic_created": {"name": name, "icon_color": 7322096}}
         )
         record.body |= {"message_thread_id": record.message_id, "is_topic_message": True}

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS files (file_id TEXT PRIMARY KEY, content BLOB NOT NUL
 """
 
 
-class Store:
+class PlaygroundStore:
     """Documents by kind and key; nothing is durable before `commit`, everything after it survives kill -9."""
 
     def __init__(self, path: Path | None) -> None:

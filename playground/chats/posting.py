@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from playground.api.backend import Backend
-from playground.api.bot_api_wire import Arguments, Json, bad_request
+from playground.api.backend import BotApiBackend
+from playground.api.bot_api_wire import CallArguments, Json, bad_request
 from playground.api.message_text import FormattedText
 from playground.chats.chat_records import ChatRecord, MessageRecord, UserRecord
 from playground.chats.chat_world import PlaygroundState
-from playground.formatting.keyboards import reply_markup
+from playground.formatting.keyboards import read_reply_markup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ def text_fields(world: PlaygroundState, content: FormattedText, *, caption: bool
     return fields
 
 
-def put_message(
+def post_message(
     world: PlaygroundState,
     chat: ChatRecord,
     sender: UserRecord,
@@ -60,7 +60,7 @@ def put_message(
     return record
 
 
-def reply_of(backend: Backend, chat: ChatRecord, arguments: Arguments) -> ReplyTarget | None:
+def reply_target(backend: BotApiBackend, chat: ChatRecord, arguments: CallArguments) -> ReplyTarget | None:
     """Return the message that a call replies to, by `reply_parameters` or by the older argument."""
     parameters = arguments.object("reply_parameters", "reply parameters") or {}
     message_id = int(parameters.get("message_id") or arguments.integer("reply_to_message_id"))
@@ -80,11 +80,11 @@ def reply_of(backend: Backend, chat: ChatRecord, arguments: Arguments) -> ReplyT
     return ReplyTarget(message=record, quote={"text": quote, "position": position, "is_manual": True})
 
 
-def bot_message(backend: Backend, chat: ChatRecord, arguments: Arguments, fields: Json) -> MessageRecord:
+def post_bot_message(backend: BotApiBackend, chat: ChatRecord, arguments: CallArguments, fields: Json) -> MessageRecord:
     """Send a message of the bot, with the arguments that all send methods share."""
     thread_id = backend.thread(chat, arguments)
-    reply = reply_of(backend, chat, arguments)
-    markup = reply_markup(arguments)
+    reply = reply_target(backend, chat, arguments)
+    markup = read_reply_markup(arguments)
     if not thread_id and reply is not None and chat.is_forum:
         thread_id = int(reply.message.body.get("message_thread_id", 0))
     if markup and "inline_keyboard" in markup:
@@ -95,7 +95,7 @@ def bot_message(backend: Backend, chat: ChatRecord, arguments: Arguments, fields
         fields = {**fields, "effect_id": effect}
     backend.ephemera.message_came(chat.id)
     silent = arguments.flag("disable_notification")
-    record = put_message(backend.world, chat, backend.bot, fields, thread_id=thread_id, reply=reply, silent=silent)
+    record = post_message(backend.world, chat, backend.bot, fields, thread_id=thread_id, reply=reply, silent=silent)
     if markup and markup.get("force_reply"):
         record.force_reply = markup
         backend.world.save_message(record)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from playground.api.backend import Backend
+from playground.api.backend import BotApiBackend
 from playground.api.bot_api_wire import Json
 from playground.api.drafts import ChatAction, Draft
 from playground.chats.chat_records import ChatRecord, MessageRecord, MessageVersion
@@ -48,7 +48,7 @@ class ShownMessage:
     versions: list[MessageVersion]
     reactions: dict[str, str]
     body: Json
-    _backend: Backend = field(repr=False)
+    _backend: BotApiBackend = field(repr=False)
 
     @property
     def html(self) -> str:
@@ -106,7 +106,7 @@ class NotShown(AssertionError):
     """The chat did not show in time the thing that a test waited for."""
 
 
-def shown(backend: Backend, record: MessageRecord) -> ShownMessage:
+def shown_message(backend: BotApiBackend, record: MessageRecord) -> ShownMessage:
     """Return the message in its present state."""
     body = record.body
     return ShownMessage(
@@ -139,10 +139,10 @@ def _button(button: Json) -> ShownButton:
     )
 
 
-class Chat:
+class ShownChat:
     """One chat; deleted messages are not shown."""
 
-    def __init__(self, backend: Backend, chat_id: int) -> None:
+    def __init__(self, backend: BotApiBackend, chat_id: int) -> None:
         self._backend = backend
         self.id = chat_id
 
@@ -153,7 +153,7 @@ class Chat:
     @property
     def messages(self) -> list[ShownMessage]:
         records = self._backend.world.messages.get(self.id, {})
-        return [shown(self._backend, record) for record in records.values() if not record.deleted]
+        return [shown_message(self._backend, record) for record in records.values() if not record.deleted]
 
     @property
     def bot_messages(self) -> list[ShownMessage]:
@@ -169,7 +169,7 @@ class Chat:
         record = self._backend.world.message(self.id, message_id)
         if record is None:
             raise NotShown(f"there is no message {message_id} in chat {self.id}\n{self.transcript()}")
-        return shown(self._backend, record)
+        return shown_message(self._backend, record)
 
     @property
     def actions(self) -> list[ChatAction]:
@@ -192,7 +192,7 @@ class Chat:
         while True:
             for record in list(self._backend.world.messages.get(self.id, {}).values()):
                 if record.message_id > after and record.from_bot and not record.deleted:
-                    message = shown(self._backend, record)
+                    message = shown_message(self._backend, record)
                     if fits(message):
                         return message
             remaining = deadline - time.monotonic()

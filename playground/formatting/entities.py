@@ -79,7 +79,7 @@ def utf16_length(text: str) -> int:
     return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
 
 
-def detect(text: str) -> list[Entity]:
+def detect_entities(text: str) -> list[Entity]:
     """Find the entities Telegram detects itself: commands, links, addresses, mentions, hashtags."""
     found: list[tuple[int, int, str]] = []
     for kind, pattern in _DETECTORS:
@@ -92,7 +92,7 @@ def detect(text: str) -> list[Entity]:
     ]
 
 
-def tidy(text: str, given: Iterable[Entity]) -> list[Entity]:
+def tidy_entities(text: str, given: Iterable[Entity]) -> list[Entity]:
     """Return the entities as the server stores them: detected ones added, monospace freed of others, sorted.
 
     Source: `fix_formatted_text` in https://github.com/tdlib/td/blob/master/td/telegram/MessageEntity.cpp
@@ -103,7 +103,7 @@ def tidy(text: str, given: Iterable[Entity]) -> list[Entity]:
     quotes = _without_overlaps([entity for entity in entities if entity.type in QUOTES])
     detected = [
         entity
-        for entity in detect(text)
+        for entity in detect_entities(text)
         if not any(entity.offset < other.end and other.offset < entity.end for other in solid)
     ]
     monospace = [entity for entity in solid if entity.type in MONOSPACE]
@@ -116,7 +116,7 @@ def tidy(text: str, given: Iterable[Entity]) -> list[Entity]:
     return sorted(everything, key=lambda entity: (entity.offset, -entity.length, entity.type))[:ENTITIES_LIMIT]
 
 
-def trim(text: str, entities: Iterable[Entity]) -> tuple[str, list[Entity]]:
+def trim_text(text: str, entities: Iterable[Entity]) -> tuple[str, list[Entity]]:
     """Drop white space around the text and move the entities with it."""
     left = utf16_length(text) - utf16_length(text.lstrip())
     stripped = text.strip()

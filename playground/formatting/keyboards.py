@@ -1,16 +1,16 @@
 """Reads the `reply_markup` argument, checked as the server checks it."""
 
-from playground.api.bot_api_wire import Arguments, Json, bad_request
+from playground.api.bot_api_wire import CallArguments, Json, bad_request
 
 CALLBACK_DATA_LIMIT = 64  # bytes
 BUTTONS_LIMIT = 100
 COPY_TEXT_LIMIT = 256
-STYLES = frozenset({"danger", "success", "primary"})
+BUTTON_STYLES = frozenset({"danger", "success", "primary"})
 _ACTIONS = ("callback_data", "url", "web_app", "login_url", "copy_text", "switch_inline_query",
             "switch_inline_query_current_chat", "switch_inline_query_chosen_chat", "callback_game", "pay")  # fmt: skip
 
 
-def reply_markup(arguments: Arguments) -> Json | None:
+def read_reply_markup(arguments: CallArguments) -> Json | None:
     """Return the markup to keep with the message; None when it is missing or an empty inline keyboard."""
     markup = arguments.object("reply_markup", "reply keyboard markup")
     if not markup:
@@ -32,7 +32,7 @@ def _button(button: object) -> Json:
     if not any(action in button for action in _ACTIONS):
         raise bad_request("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
     style = button.get("style")
-    if style is not None and style not in STYLES:
+    if style is not None and style not in BUTTON_STYLES:
         raise bad_request("can't parse inline keyboard button: invalid button style specified")
     if "callback_data" in button and not 1 <= len(str(button["callback_data"]).encode()) <= CALLBACK_DATA_LIMIT:
         raise bad_request("BUTTON_DATA_INVALID")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from aiohttp import WSCloseCode, web
 
-from playground.api.backend import Backend
+from playground.api.backend import BotApiBackend
 from playground.api.bot_api_wire import ApiError, Json
-from playground.chats.change_feed import Feed
+from playground.chats.change_feed import PageFeed
 from playground.chats.chat_people import PlaygroundPerson
 from playground.chats.chat_records import UserRecord
 from playground.chats.shown_chats import NotShown
@@ -30,7 +30,7 @@ _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif"})
 class PageApi:
     """HTTP routes below /chat."""
 
-    def __init__(self, backend: Backend, key: str) -> None:
+    def __init__(self, backend: BotApiBackend, key: str) -> None:
         self._backend = backend
         self.key = key
 
@@ -132,16 +132,16 @@ class PageApi:
 
     def _state(self, user: UserRecord) -> Json:
         chats = page_view.visible_chats(self._backend, user)
-        messages = [view for chat in chats for view in page_view.history(self._backend, chat, user)]
+        messages = [view for chat in chats for view in page_view.history_view(self._backend, chat, user)]
         drafts = [draft for chat in chats if (draft := self._backend.ephemera.current(chat.id))]
         return {
             "type": "state",
-            "frame": page_view.frame(self._backend, user),
+            "frame": page_view.page_state(self._backend, user),
             "messages": messages,
             "drafts": [{"chat_id": d.chat_id, "text": d.text, "entities": d.entities} for d in drafts],
         }
 
-    async def _send_news(self, socket: web.WebSocketResponse, feed: Feed, user: UserRecord) -> None:
+    async def _send_news(self, socket: web.WebSocketResponse, feed: PageFeed, user: UserRecord) -> None:
         listening = self._backend.is_listening
         while not socket.closed:
             try:
@@ -161,7 +161,7 @@ class PageApi:
         """Return the event as this person's page shows it; None when it does not concern them."""
         kind = event["type"]
         if kind in {"people", "chats", "commands", "profile"}:
-            return page_view.frame(self._backend, user)
+            return page_view.page_state(self._backend, user)
         if kind == "tap":
             is_answered = event["user_id"] == user.id and event["answer"] is not None
             return {"type": "tap", "id": event["id"], "answer": event["answer"]} if is_answered else None
@@ -173,7 +173,7 @@ class PageApi:
         if kind != "message":
             return event
         record = self._backend.world.messages[chat.id][event["message_id"]]
-        return {"type": "message", "message": page_view.message(self._backend, record, user)}
+        return {"type": "message", "message": page_view.message_view(self._backend, record, user)}
 
     async def act(self, request: web.Request) -> web.Response:
         """Carry out an action of the person on the page."""

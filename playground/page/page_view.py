@@ -1,6 +1,6 @@
 """View of the chat page for one person, as JSON."""
 
-from playground.api.backend import Backend
+from playground.api.backend import BotApiBackend
 from playground.api.bot_api_wire import Json
 from playground.api.methods.bot_profile import commands_for
 from playground.chats.chat_records import ChatRecord, MessageRecord, UserRecord
@@ -9,13 +9,13 @@ HISTORY_LIMIT = 300  # newest messages of a chat that a page loads
 PREVIEW_LIMIT = 120
 
 
-def visible_chats(backend: Backend, user: UserRecord) -> list[ChatRecord]:
+def visible_chats(backend: BotApiBackend, user: UserRecord) -> list[ChatRecord]:
     """Return the person's private chat, then the groups they are in."""
     chats = [chat for chat in backend.world.chats.values() if user.id in chat.members and not chat.migrated_to]
     return sorted(chats, key=lambda chat: (not chat.is_private, chat.title))
 
 
-def frame(backend: Backend, user: UserRecord) -> Json:
+def page_state(backend: BotApiBackend, user: UserRecord) -> Json:
     """Return everything but the messages: the bot, the people, the chats and their commands."""
     store = backend.world.store
     language = user.language_code
@@ -44,7 +44,7 @@ def _person(user: UserRecord) -> Json:
             "has_blocked": user.has_blocked}  # fmt: skip
 
 
-def _chat(backend: Backend, chat: ChatRecord, user: UserRecord) -> Json:
+def _chat(backend: BotApiBackend, chat: ChatRecord, user: UserRecord) -> Json:
     pinned = [record for id in chat.pinned if (record := backend.world.message(chat.id, id)) is not None]
     return {
         "id": chat.id,
@@ -52,17 +52,17 @@ def _chat(backend: Backend, chat: ChatRecord, user: UserRecord) -> Json:
         "title": chat.title,
         "members": len(chat.members) + (chat.bot_status in {"member", "administrator"}),
         "topics": [{"id": topic.thread_id, "name": topic.name} for topic in chat.topics.values()],
-        "pinned": {"id": pinned[-1].message_id, "text": preview(pinned[-1])} if pinned else None,
+        "pinned": {"id": pinned[-1].message_id, "text": message_preview(pinned[-1])} if pinned else None,
         "commands": commands_for(backend.world, chat, user),
     }
 
 
-def history(backend: Backend, chat: ChatRecord, user: UserRecord) -> list[Json]:
+def history_view(backend: BotApiBackend, chat: ChatRecord, user: UserRecord) -> list[Json]:
     records = [record for record in backend.world.messages.get(chat.id, {}).values() if not record.deleted]
-    return [message(backend, record, user) for record in records[-HISTORY_LIMIT:]]
+    return [message_view(backend, record, user) for record in records[-HISTORY_LIMIT:]]
 
 
-def preview(record: MessageRecord) -> str:
+def message_preview(record: MessageRecord) -> str:
     """Return one line about a message, for quotes and pins."""
     text = " ".join(record.text.split())
     if not text and "document" in record.body:
@@ -70,7 +70,7 @@ def preview(record: MessageRecord) -> str:
     return text if len(text) <= PREVIEW_LIMIT else text[:PREVIEW_LIMIT].rstrip() + "…"
 
 
-def message(backend: Backend, record: MessageRecord, user: UserRecord) -> Json:
+def message_view(backend: BotApiBackend, record: MessageRecord, user: UserRecord) -> Json:
     """Return one message as the page shows it."""
     if record.deleted:
         return {"id": record.message_id, "chat_id": record.chat_id, "is_deleted": True}
@@ -98,7 +98,7 @@ def message(backend: Backend, record: MessageRecord, user: UserRecord) -> Json:
     if replied := body.get("reply_to_message"):
         original = backend.world.message(record.chat_id, replied["message_id"])
         view["reply"] = {"id": replied["message_id"], "name": replied["from"]["first_name"],
-                         "text": preview(original) if original else ""}  # fmt: skip
+                         "text": message_preview(original) if original else ""}  # fmt: skip
     if "poll" in body:
         votes = backend.world.store.get("votes", body["poll"]["id"], {})
         view["poll"] = body["poll"] | {"own": votes.get(str(user.id), [])}

@@ -41,8 +41,8 @@ from core.settings import DokploySettings, EngineSettings, Settings
 from core.text import Text, text
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.detectors import DETECTORS
-from integrations.docker_engine.host_source import EngineSource
-from integrations.docker_engine.models import container_of
+from integrations.docker_engine.host_source import EngineSnapshotSource
+from integrations.docker_engine.models import parse_container
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.deploys.deploy_follower import DokployFollower
 from knowledge.config.text_files import load_texts
@@ -257,7 +257,7 @@ class DeployWorld:
             self.watch = WatcherGroup(
                 [
                     Watcher(
-                        EngineSource(self.engine, only=only),
+                        EngineSnapshotSource(self.engine, only=only),
                         DETECTORS,
                         sink=self.desk,
                         clock=self.clock,
@@ -297,7 +297,7 @@ class DeployWorld:
                 runs=EveryRunTwice(self.knowledge.runs) if self.is_twice else self.knowledge.runs,
                 deploys=self.knowledge.deploys,
                 versions=self.knowledge.versions,
-                platform=DokployFollower(self.client, redact, lambda host, raw: container_of(host, raw, self.names)),
+                platform=DokployFollower(self.client, redact, lambda host, raw: parse_container(host, raw, self.names)),
                 watch=self.watch,
                 start_times=self.knowledge.start_times,
                 door=self.door,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent.deploys.deploy_progress import LOST_LOOKS, DeployFollowState, progress
-from agent.deploys.deploy_verdict import DeployHealth, image_ids, is_unchanged, standing, with_before
+from agent.deploys.deploy_progress import JOBLESS_LOOKS_LIMIT, DeployFollowState, advance_deploy
+from agent.deploys.deploy_verdict import (DeployHealth, running_image_ids, has_same_containers, deploy_health, with_earlier_containers,)
 from core.deployments.deploys import Deploy, DeployObservation, DeployPhase
 from core.deployments.platform import DeployStatus, ManagedKind
 from core.monitoring.inventory import Container, ContainerState, Health
@@ -55,7 +55,7 @@ def says(found: DeployHealth) -> str:
     ],
 )
 def test_a_container_that_failed_after_the_deploy_is_named(seen: Container, sentence: str) -> None:
-    found = standing(a_deploy(), [seen, one("shop-web-1")])
+    found = deploy_health(a_deploy(), [seen, one("shop-web-1")])
     assert says(found) == sentence
     assert (found.well, found.total) == (1, 2)
 
@@ -74,34 +74,34 @@ def test_a_container_that_failed_after_the_deploy_is_named(seen: Container, sent
     ids=["runs", "healthy", "job done", "job done at last", "tried while others came up", "ended before", "one-off"],
 )
 def test_healthy_or_unrelated_containers_do_not_fail_a_deploy(seen: Container) -> None:
-    assert standing(a_deploy(), [seen, one("shop-web-1")]).is_well
+    assert deploy_health(a_deploy(), [seen, one("shop-web-1")]).is_well
 
 
 def test_a_starting_container_is_waited_for() -> None:
-    starting = standing(a_deploy(), [one(health=Health.STARTING), one("shop-web-1")])
+    starting = deploy_health(a_deploy(), [one(health=Health.STARTING), one("shop-web-1")])
     assert (starting.is_well, starting.troubles, starting.well) == (False, (), 1)
     assert say(starting.pending) == "api hasn't passed its health check yet"
-    created = standing(a_deploy(), [one(state=ContainerState.CREATED)])
+    created = deploy_health(a_deploy(), [one(state=ContainerState.CREATED)])
     assert say(created.pending) == "api is created"
-    assert say(standing(a_deploy(), []).pending) == "there is no container yet"
+    assert say(deploy_health(a_deploy(), []).pending) == "there is no container yet"
 
 
 def test_after_the_first_look_no_restart_and_no_new_start_is_overlooked() -> None:
     known = one(restart_count=2)
     deploy = a_deploy(restarts={known.id: 2}, starts={known.id: at(5)})
-    assert standing(deploy, [known]).is_well
-    assert says(standing(deploy, [one(restart_count=3, started_at=at(20))])) == "api crashed and was restarted (1 time)"
-    assert says(standing(deploy, [one(restart_count=2, started_at=at(20))])) == "api was started again"
-    gone = standing(deploy, [one("shop-web-1")])
+    assert deploy_health(deploy, [known]).is_well
+    assert says(deploy_health(deploy, [one(restart_count=3, started_at=at(20))])) == "api crashed and was restarted (1 time)"
+    assert says(deploy_health(deploy, [one(restart_count=2, started_at=at(20))])) == "api was started again"
+    gone = deploy_health(deploy, [one("shop-web-1")])
     assert says(gone) == "1 container disappeared"
     late = one("shop-web-1", restart_count=1, started_at=at(6))
-    assert says(standing(deploy, [known, late])) == "web crashed and was restarted (1 time)"
+    assert says(deploy_health(deploy, [known, late])) == "web crashed and was restarted (1 time)"
 
 
 def test_an_untouched_container_may_not_gain_restarts() -> None:
     old = one(made_s=-100, restart_count=4)
-    assert standing(a_deploy(containers_before={old.id: 4}), [old]).is_well
-    assert not standing(a_deploy(containers_before={old.id: 3}), [old]).is_well
+    assert deploy_health(a_deploy(containers_before={old.id: 4}), [old]).is_well
+    assert not deploy_health(a_deploy(containers_before={old.id: 3}), [old]).is_well
 
 
 def task(slot: int, letter: str, **more: Any) -> Container:
@@ -113,30 +113,30 @@ def test_swarm_replaces_tasks_in_its_own_time() -> None:
     swarm = a_deploy(type="stack")
     old = task(1, "a", made_s=-100, state=ContainerState.EXITED, exit_code=143, finished_at=at(11))
     new = task(1, "b", made_s=11)
-    assert standing(with_before(swarm, [old, new]), [old, new]).is_well
-    assert standing(a_deploy(type="stack", restarts={old.id: 0}, containers_before={old.id: 0}), [new]).is_well
+    assert deploy_health(with_earlier_containers(swarm, [old, new]), [old, new]).is_well
+    assert deploy_health(a_deploy(type="stack", restarts={old.id: 0}, containers_before={old.id: 0}), [new]).is_well
     crashed = task(1, "c", made_s=6, state=ContainerState.EXITED, exit_code=1, finished_at=at(9))
-    assert says(standing(swarm, [crashed, new])) == "api exited (code 1) after 3 s"
-    assert says(standing(a_deploy(type="stack", restarts={crashed.id: 0}), [new])) == "1 container disappeared"
-    both = standing(a_deploy(type="", managed_kind=ManagedKind.APPLICATION), [task(1, "d"), task(2, "e")])
+    assert says(deploy_health(swarm, [crashed, new])) == "api exited (code 1) after 3 s"
+    assert says(deploy_health(a_deploy(type="stack", restarts={crashed.id: 0}), [new])) == "1 container disappeared"
+    both = deploy_health(a_deploy(type="", managed_kind=ManagedKind.APPLICATION), [task(1, "d"), task(2, "e")])
     assert (both.is_well, len(both.containers), both.total) == (True, 2, 1)
 
 
 def test_what_a_cut_off_deploy_left_untouched_is_told_from_what_it_changed() -> None:
     old, new = one(made_s=-100), one("shop-web-1")
     deploy = a_deploy(containers_before={old.id: 0})
-    assert is_unchanged(deploy, [old])
-    assert not is_unchanged(deploy, [old, new])
-    assert not is_unchanged(deploy, [])
-    assert not is_unchanged(deploy, [one(made_s=-100, restart_count=1)])
-    assert is_unchanged(with_before(a_deploy(), [old]), [old]), "what ran before could not be seen then"
-    assert not is_unchanged(with_before(a_deploy(), [new]), [new])
-    assert is_unchanged(a_deploy(), [])
+    assert has_same_containers(deploy, [old])
+    assert not has_same_containers(deploy, [old, new])
+    assert not has_same_containers(deploy, [])
+    assert not has_same_containers(deploy, [one(made_s=-100, restart_count=1)])
+    assert has_same_containers(with_earlier_containers(a_deploy(), [old]), [old]), "what ran before could not be seen then"
+    assert not has_same_containers(with_earlier_containers(a_deploy(), [new]), [new])
+    assert has_same_containers(a_deploy(), [])
 
 
 def test_the_images_that_ran_are_told_by_service() -> None:
     seen = [one(image_id="sha256:1"), one("shop-web-1", image_id="sha256:2"), one("shop-db-1")]
-    assert image_ids(seen) == {"api": "sha256:1", "web": "sha256:2"}
+    assert running_image_ids(seen) == {"api": "sha256:1", "web": "sha256:2"}
 
 
 # -- looks at the platform ---------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def look(**more: Any) -> DeployObservation:
 
 
 def step(deploy: Deploy, seen: DeployFollowState, now_s: float, **more: Any) -> Deploy:
-    return progress(deploy, look(**more), seen, at(now_s), (), SETTINGS)
+    return advance_deploy(deploy, look(**more), seen, at(now_s), (), SETTINGS)
 
 
 def waiting(**more: Any) -> Deploy:
@@ -176,7 +176,7 @@ def test_a_deploy_counts_as_cancelled_after_two_looks_without_it() -> None:
 
 def test_a_row_that_runs_without_a_job_is_given_up_and_the_containers_are_asked() -> None:
     seen, deploy = DeployFollowState(answers_since=at(0)), waiting(job_seen_at=at(1))
-    for number in range(LOST_LOOKS):
+    for number in range(JOBLESS_LOOKS_LIMIT):
         assert deploy.phase is not DeployPhase.SETTLING
         deploy = step(deploy, seen, number, deployment_id="d1", status=DeployStatus.RUNNING)
     assert (deploy.phase, deploy.platform_status) == (DeployPhase.SETTLING, DeployStatus.RUNNING)
@@ -209,7 +209,7 @@ def test_what_crashed_in_the_deploy_counts_whatever_the_clocks_say(ahead_s: floa
     """The platform's clock is ten minutes off, and so may be that of the machine it deploys on."""
     ordered = a_deploy(phase=DeployPhase.WAITING, started_at=None, platform_ended_at=None, containers_before={"old": 0})
     look = DeployObservation(at=at(4), deployment_id="d1", status=DeployStatus.RUNNING, started_at=at(1 + ahead_s))
-    running = progress(ordered, look, DeployFollowState(), at(4), (), SETTINGS)
+    running = advance_deploy(ordered, look, DeployFollowState(), at(4), (), SETTINGS)
     done = DeployObservation(
         at=at(9),
         deployment_id="d1",
@@ -217,6 +217,6 @@ def test_what_crashed_in_the_deploy_counts_whatever_the_clocks_say(ahead_s: floa
         started_at=at(1 + ahead_s),
         finished_at=at(8 + ahead_s),
     )
-    settling = progress(running, done, DeployFollowState(), at(9), (), SETTINGS)
+    settling = advance_deploy(running, done, DeployFollowState(), at(9), (), SETTINGS)
     crashed = ended(1, made_s=5 + engine_s, when_s=8 + engine_s)
-    assert "api exited (code 1)" in says(standing(settling, [crashed, one("shop-web-1")]))
+    assert "api exited (code 1)" in says(deploy_health(settling, [crashed, one("shop-web-1")]))

@@ -36,15 +36,7 @@ from core.monitoring.inventory import Host
 from core.monitoring.snapshot import PlatformView
 from core.runs import Done, Run, Waiting
 from core.text import Text, text
-from integrations.dokploy.actions.stack_params import (
-    ChangesParams,
-    DeploymentLogParams,
-    DeployParams,
-    RollbackParams,
-    StackParams,
-    TagParams,
-    UpdateImagesParams,
-)
+from integrations.dokploy.actions.stack_params import (VersionDiffParams, DeploymentLogParams, DeployParams, RollbackParams, StackParams, ImageTagParams, UpdateImagesParams,)
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
 
@@ -93,7 +85,7 @@ class PaperDokploy(Toolset):
         return replace(result, data={**result.data, "error_line": LOG[-1], "error": "image_not_found"})
 
     @action(Risk.READ)
-    async def changes(self, params: ChangesParams) -> Result:
+    async def changes(self, params: VersionDiffParams) -> Result:
         """Show a difference."""
         self._note("changes", params)
         return _lines(DIFF)
@@ -103,7 +95,7 @@ class PaperDokploy(Toolset):
         if self.problem:
             raise Refused(self.problem)
         warning = text("dokploy.warn.no_change")
-        return Preview(lines=DIFF, warnings=(warning,) if isinstance(params, TagParams) else (), basis="same")
+        return Preview(lines=DIFF, warnings=(warning,) if isinstance(params, ImageTagParams) else (), basis="same")
 
     @action(Risk.CHANGE, preview="shown", follow=FOLLOW_KIND)
     async def deploy(self, params: DeployParams) -> Result:
@@ -116,7 +108,7 @@ class PaperDokploy(Toolset):
         return await self._order("rollback", params, DeployKind.ROLLBACK, why=params.why)
 
     @action(Risk.CHANGE, preview="shown", follow=FOLLOW_KIND)
-    async def change_image_tag(self, params: TagParams) -> Result:
+    async def change_image_tag(self, params: ImageTagParams) -> Result:
         """Change a tag."""
         return await self._order("change_image_tag", params, DeployKind.UPDATE, why=f"{params.service}:{params.tag}")
 

@@ -14,7 +14,7 @@ import pytest
 
 from bot.delivery.outbox_worker import OutboxWorker, OutboxWriter
 from bot.delivery.pacing import ChatPace
-from bot.rendering.telegram_html import render
+from bot.rendering.telegram_html import render_card
 from core.actions.catalog import JsonObject
 from core.bus import Bus
 from core.incidents.alert_kinds import AlertKind
@@ -53,7 +53,7 @@ class PaperNotifier:
         self.refuses: set[Destination] = set()
 
     def render(self, message: OutgoingMessage) -> JsonObject:
-        return {"plain": render(message.card, self.texts, message.language, 4096).plain}
+        return {"plain": render_card(message.card, self.texts, message.language, 4096).plain}
 
     async def send(self, message: QueuedMessage) -> SendResult:
         if message.destination in self.refuses:

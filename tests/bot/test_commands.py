@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.commands.command_table import COMMANDS, listed
+from bot.commands.command_table import COMMANDS, listed_commands
 from core.incidents.alert_kinds import AlertKind
 from core.incidents.alerts import Alert, Severity
 from core.monitoring.snapshot import Sample
@@ -233,7 +233,7 @@ async def test_settings(world: FaceWorld) -> None:
 
 async def test_help_is_made_from_the_table(world: FaceWorld) -> None:
     answer = await _ask(world, "/help", "What you can ask me")
-    assert all(f"/{one.name} " in answer.text for one in listed())
+    assert all(f"/{one.name} " in answer.text for one in listed_commands())
     await _ask(world, "/help logs", "/logs [service] [lines] [2h] [grep …]")
     before = world.grace.chat.last_id
     await world.grace.say("/help")
@@ -256,7 +256,7 @@ def test_every_command_is_documented_in_both_languages(name: str) -> None:
         assert len(texts.pattern(f"command.{name}.about", language)) <= 256
 
 
-@pytest.mark.parametrize("name", [one.name for one in listed()])
+@pytest.mark.parametrize("name", [one.name for one in listed_commands()])
 async def test_every_command_works_without_arguments(name: str, world: FaceWorld) -> None:
     await world.ada.say(f"/{name}")
     answer = await world.message(world.ada.chat, lambda one: one.from_bot)

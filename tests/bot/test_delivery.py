@@ -10,7 +10,7 @@ from core.errors import SettingsError
 from core.incidents.incident import IncidentState
 from core.people import Person
 from core.text import text
-from knowledge.records.inbox_records import Update
+from knowledge.records.inbox_records import RawUpdate
 from playground.api.faults import Fault, RateLimits
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
@@ -154,7 +154,7 @@ async def test_a_message_received_but_not_handled_is_handled_after_the_restart(i
             "from": {"id": world.ada.id, "is_bot": False, "first_name": "Ada"},
         }  # fmt: skip
         payload: JsonObject = {"update_id": 1, "message": message}
-        await world.knowledge.inbox.put([Update(bot_id=700000001, update_id=1, mark="x", payload=payload)])
+        await world.knowledge.inbox.put([RawUpdate(bot_id=700000001, update_id=1, mark="x", payload=payload)])
     async with idle.running() as world:
         await world.says(world.ada.chat, "Role: admin")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.incoming.inbox import InboxWorker, Patience, Slow
+from bot.incoming.inbox import InboxWorker, CommandTimeouts, SlowAnswer
 from core.actions.catalog import JsonObject
 from core.errors import SystemUnavailable
 from core.tasks import Tasks
 from core.text import Text
 from knowledge.database import sqlite_url
-from knowledge.records.inbox_records import Inbox, Received, Update
+from knowledge.records.inbox_records import Inbox, ReceivedUpdate, RawUpdate
 from tests.bot.world import ADA, FaceWorld
 from tests.knowledge.failing_database import FailingDatabase, Moment
 from tests.testbed.world import eventually
@@ -41,13 +41,13 @@ class Notes:
         self.told: list[tuple[int, str]] = []
         self.fresh: set[int] = set()
 
-    async def handle(self, received: Received) -> Slow | None:
+    async def handle(self, received: ReceivedUpdate) -> SlowAnswer | None:
         self.handled.append(received.update.update_id)
         if received.tries == 0:
             self.fresh.add(received.update.update_id)
         return None
 
-    async def tell(self, received: Received, message: Text, *, is_interim: bool = False) -> None:
+    async def tell(self, received: ReceivedUpdate, message: Text, *, is_interim: bool = False) -> None:
         self.told.append((received.update.update_id, message.key))
 
 
@@ -56,8 +56,8 @@ def raw(number: int) -> JsonObject:
     return {"update_id": number, "message": {"date": 1, "text": "/status", "chat": chat}}
 
 
-def stored(number: int) -> Update:
-    return Update(bot_id=BOT_ID, update_id=number, mark="1", payload=raw(number))
+def stored(number: int) -> RawUpdate:
+    return RawUpdate(bot_id=BOT_ID, update_id=number, mark="1", payload=raw(number))
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ async def test_an_order_that_takes_long_goes_on_and_its_person_hears_so(idle: Fa
     async def wait() -> None:
         await may_end.wait()
 
-    idle.patience, idle.meanwhile = Patience(quiet_s=0.3), wait
+    idle.patience, idle.meanwhile = CommandTimeouts(quiet_s=0.3), wait
     async with idle.running() as world:
         incident = await world.trouble()
         await world.ada.say(f"/ack {incident.id}")
@@ -174,7 +174,7 @@ async def test_an_order_that_takes_too_long_is_cut_off_and_said_in_the_language_
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    idle.patience, idle.meanwhile = Patience(quiet_s=0.2, order_s=0.8), hang
+    idle.patience, idle.meanwhile = CommandTimeouts(quiet_s=0.2, order_s=0.8), hang
     async with idle.running() as world:
         incident = await world.trouble()
         person = await world.knowledge.people.get(ADA)
@@ -190,7 +190,7 @@ async def test_an_order_that_was_killed_in_the_middle_is_carried_out_by_the_next
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    idle.patience, idle.meanwhile = Patience(quiet_s=0.2), hang
+    idle.patience, idle.meanwhile = CommandTimeouts(quiet_s=0.2), hang
     async with idle.running() as world:
         incident = await world.trouble()
         await world.ada.say(f"/ack {incident.id}")

@@ -15,8 +15,8 @@ from core.actions.catalog import Toolset
 from core.actions.policy import Actor, ActorKind
 from core.deployments.platform import ManagedKind, ManagedResource
 from core.settings import DokploySettings
-from integrations.docker_engine.deploy_images import EngineImages
-from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, toolsets
+from integrations.docker_engine.deploy_images import DeployImageStore
+from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, build_toolsets
 from integrations.dokploy.client.dokploy_client import Dokploy
 from knowledge.config.text_files import load_texts
 from playground.chats.shown_chats import ShownMessage
@@ -53,11 +53,11 @@ class SpanishWorld(FaceWorld):
             inventory=self.inventory,
             deploys=self.knowledge.deploys,
             versions=self.knowledge.versions,
-            images=EngineImages({}),
+            images=DeployImageStore({}),
             redact=str,
             clock=self.clock,
         )
-        return toolsets(parts)
+        return build_toolsets(parts)
 
     async def look(self) -> None:
         """What the watchers would see, Dokploy's stacks too."""

@@ -10,7 +10,7 @@ import pytest
 from core.deployments.deploys import DeployPhase, VersionVerdict
 from integrations.docker_engine.simulated.container_spec import ContainerSpec
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import SimulatedImages, stored_example
+from integrations.docker_engine.simulated.simulated_images import SimulatedImageContents, demo_image_contents
 from playground.chats.shown_chats import ShownMessage
 from playground.server import BotApiServer
 from tests.bot.recorded_dokploy import DokployWorld
@@ -211,7 +211,7 @@ async def test_ports_with_collisions_first(idle: FaceWorld) -> None:
 
 
 async def test_disk_shows_what_can_be_freed_and_prune_frees_it(idle: FaceWorld) -> None:
-    idle.engine = SimulatedEngine("local", RECIPES, stored=stored_example())
+    idle.engine = SimulatedEngine("local", RECIPES, stored=demo_image_contents())
     async with idle.running() as world:
         card = await _ask(world, "/disk", "local", "by Docker", "/prune could free up to")
         sizes = [line for line in card.text.splitlines() if line.endswith(("images", "cache", "containers"))]
@@ -234,7 +234,7 @@ async def test_only_admins_free_space(world: FaceWorld) -> None:
 
 
 async def test_updates_lists_outdated_images_and_offers_the_update(idle_dokploy: DokployWorld) -> None:
-    idle_dokploy.engine = SimulatedEngine("local", RECIPES, stored=SimulatedImages(newer=frozenset({"granada/api:1"})))
+    idle_dokploy.engine = SimulatedEngine("local", RECIPES, stored=SimulatedImageContents(newer=frozenset({"granada/api:1"})))
     async with idle_dokploy.running():
         card = await _ask(idle_dokploy, "/updates", "1 of 4 images outdated", "granada/api  api:1 · built 40 days")
         assert card.labels == ["Update granada"]

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from bot.incoming.telegram_webhook import HEADER
+from bot.incoming.telegram_webhook import TELEGRAM_SECRET_HEADER
 from core.errors import SettingsError
 from tests.bot.world import ADA, FaceWorld
 from tests.testbed.world import eventually
@@ -52,10 +52,10 @@ async def test_an_update_is_taken_once_and_only_with_the_secret(hooked: tuple[Fa
     assert len(url.rsplit("/", 1)[1]) == 32
     update = _update(world, 9, "/whoami")
     async with aiohttp.ClientSession() as client:
-        for headers in ({}, {HEADER: "wrong"}):
+        for headers in ({}, {TELEGRAM_SECRET_HEADER: "wrong"}):
             async with client.post(url, json=update, headers=headers) as answer:
                 assert answer.status == 404
-        right = {HEADER: SECRET}
+        right = {TELEGRAM_SECRET_HEADER: SECRET}
         async with client.post(url, data=b"not json", headers=right) as answer:
             assert answer.status == 400
         async with client.post(url, data=b"x" * 700_000, headers=right) as answer:

@@ -17,7 +17,7 @@ from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbooks
 from bot.chat_face_deps import BotDeps
 from bot.delivery.destinations import chat_destination
-from bot.incoming.inbox import Patience
+from bot.incoming.inbox import CommandTimeouts
 from bot.telegram_app import TelegramApp
 from core.actions.calls import Call
 from core.actions.catalog import Catalog, Params, Result, Risk, Toolset, action
@@ -35,7 +35,7 @@ from core.monitoring.topology import topology
 from core.redaction import Redactor
 from core.settings import Settings, TelegramSettings
 from core.text import text
-from integrations.docker_engine.actions.container_actions import DockerToolset
+from integrations.docker_engine.actions.container_actions import ContainerToolset
 from integrations.docker_engine.actions.image_actions import ImageToolset
 from integrations.docker_engine.actions.space_actions import SpaceToolset
 from integrations.docker_engine.engine import Engine
@@ -45,7 +45,7 @@ from knowledge.config.text_files import load_texts
 from knowledge.history_actions import HistoryToolset
 from knowledge.stores import Knowledge
 from playground.chats.chat_people import PlaygroundPerson
-from playground.chats.shown_chats import Chat, ShownMessage
+from playground.chats.shown_chats import ShownChat, ShownMessage
 from playground.server import BotApiServer
 from tests.agent.rules.fakes import dokploy_toolsets
 from tests.testbed.world import eventually
@@ -130,7 +130,7 @@ class FaceWorld:
     poked: list[int] = field(default_factory=list)
     meanwhile: Callable[[], Awaitable[None]] | None = None
     """What happens while somebody takes an incident."""
-    patience: Patience | None = None
+    patience: CommandTimeouts | None = None
     application: web.Application = field(default_factory=web.Application)
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class FaceWorld:
         self.grace: PlaygroundPerson = self.server.person(GRACE, "Grace", language_code="es")
         self.mallory: PlaygroundPerson = self.server.person(MALLORY, "Mallory")
         members = [self.ada, self.olga, self.grace, self.mallory]
-        self.ops: Chat = self.server.group(OPS, "Ops", members=members, administrators=[self.ada])
+        self.ops: ShownChat = self.server.group(OPS, "Ops", members=members, administrators=[self.ada])
         self.engine = SimulatedEngine("local", self.recipes)
         self._inventory = Inventory()
         self.samples: dict[str, Sample] = {}
@@ -175,7 +175,7 @@ class FaceWorld:
             history = HistoryToolset(
                 knowledge.series, knowledge.incidents, knowledge.memory, self.clock, self.inventory
             )
-            docker = DockerToolset({"local": self.engine}, redact, now=self.clock.now)
+            docker = ContainerToolset({"local": self.engine}, redact, now=self.clock.now)
             engines: dict[str, Engine] = {"local": self.engine}
             images, space = ImageToolset(engines, redact), SpaceToolset(engines, redact)
             known = [docker, images, space, history, self.danger, *dokploy_toolsets()]
@@ -292,7 +292,7 @@ class FaceWorld:
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
-    async def message(self, chat: Chat, condition: Callable[[ShownMessage], object], what: str = "") -> ShownMessage:
+    async def message(self, chat: ShownChat, condition: Callable[[ShownMessage], object], what: str = "") -> ShownMessage:
         """The newest message of the bot in a chat that fits."""
 
         def found() -> ShownMessage | None:
@@ -309,7 +309,7 @@ class FaceWorld:
         assert message is not None
         return message
 
-    async def says(self, chat: Chat, *parts: str, after: int = 0) -> ShownMessage:
+    async def says(self, chat: ShownChat, *parts: str, after: int = 0) -> ShownMessage:
         """The newest message that holds all these words."""
         words = f"a message with {parts}"
         return await self.message(chat, lambda one: one.id > after and all(part in one.text for part in parts), words)

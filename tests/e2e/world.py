@@ -18,7 +18,7 @@ from typing import Any
 import docker
 
 from playground.chats.chat_people import PlaygroundPerson
-from playground.chats.shown_chats import Chat, ShownMessage
+from playground.chats.shown_chats import ShownChat, ShownMessage
 from playground.server import BotApiServer
 from tests.testbed.stack import Stack
 from tests.testbed.world import eventually
@@ -51,7 +51,7 @@ class World:
         self.grace: PlaygroundPerson = self.chat_server.person(GRACE, "Grace", language_code="es")
         self.stranger: PlaygroundPerson = self.chat_server.person(STRANGER, "Mallory")
         everybody = [self.ada, self.linus, self.grace, self.stranger]
-        self.ops: Chat = self.chat_server.group(OPS, "Ops", members=everybody, administrators=[self.ada])
+        self.ops: ShownChat = self.chat_server.group(OPS, "Ops", members=everybody, administrators=[self.ada])
 
     # -- the program ------------------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class World:
 
     # -- the chat ---------------------------------------------------------------------------------------------------
 
-    async def card(self, *parts: str, timeout_s: float = 15.0, chat: Chat | None = None) -> ShownMessage:
+    async def card(self, *parts: str, timeout_s: float = 15.0, chat: ShownChat | None = None) -> ShownMessage:
         """The message that shows all these words (any case), as it stands then; a failure tells chat and log.
 
         `chat`: the group unless named.
@@ -168,7 +168,7 @@ class World:
         *parts: str,
         by: PlaygroundPerson | None = None,
         timeout_s: float = 15.0,
-        chat: Chat | None = None,
+        chat: ShownChat | None = None,
     ) -> str:
         """Tap the button of the message that shows `parts`; what the bot answered to the tap."""
         message = await self.card(label, *parts, timeout_s=timeout_s, chat=chat)

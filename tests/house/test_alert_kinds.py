@@ -7,7 +7,7 @@ import pytest
 from core.incidents.alert_kinds import ALERT_KINDS, AlertKind, AlertScope
 from core.text import Language
 from integrations.docker_engine.detectors import DETECTORS as ENGINE_DETECTORS
-from integrations.dokploy.detectors import DETECTORS as PLATFORM_DETECTORS
+from integrations.dokploy.detectors import DOKPLOY_DETECTORS as PLATFORM_DETECTORS
 from knowledge.config.text_files import load_texts
 
 ENGINE_SCOPES = {AlertScope.CONTAINER, AlertScope.HOST}

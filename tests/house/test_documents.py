@@ -11,7 +11,7 @@ from pydantic import Field
 
 import bot.commands.all_commands  # noqa: F401  (fills the table)
 from agent.runbooks.loader import load_runbooks
-from bot.commands.command_table import listed
+from bot.commands.command_table import listed_commands
 from cli import _parser
 from core.actions.action_docs import action_docs
 from core.actions.catalog import Catalog, Params, Result, Risk, Role, Toolset, action
@@ -49,7 +49,7 @@ def test_every_command_line_named_is_understood() -> None:
 def test_every_chat_command_is_in_the_table() -> None:
     rows = re.findall(r"^\| (`/[^|]*)\|", README, re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"`/([a-z]+)`", row)}
-    assert {one.name for one in listed()} == told
+    assert {one.name for one in listed_commands()} == told
 
 
 def test_every_link_and_picture_is_there() -> None:

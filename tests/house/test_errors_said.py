@@ -25,7 +25,7 @@ SAID = {
     "DeployUnderWay",
     "KeyLimited",
     "KeyRejected",
-    "LineFull",
+    "RequestQueueFull",
     "NotFound",
     "NotSent",
     "ProcedureMissing",
@@ -36,7 +36,7 @@ SAID = {
 }
 SAY_SO_THEMSELVES = {"UnknownTarget", "UnknownAction"}
 """Their sentence is made from the name they are given."""
-POSITIONS = {"ConnectionBroke": 1, "Unfit": 1, "error": 2, "_error": 2, "unreadable": 0}
+POSITIONS = {"ConnectionFailed": 1, "Unfit": 1, "error": 2, "_error": 2, "answer_unreadable": 0}
 """Makers of errors that take their sentence by position; `unreadable` makes it itself."""
 ALLOWED = {"SettingsError"}
 """Raised before there is a chat; the terminal shows it."""
@@ -67,13 +67,13 @@ def test_every_error_that_a_person_can_meet_brings_its_sentence() -> None:
         f"{path.relative_to(ROOT)}:{line} {name}"
         for path in _files()
         for line, name, call in _calls(path)
-        if name in SAID and not any(given.arg == "says" for given in call.keywords)
+        if name in SAID and not any(given.arg == "message" for given in call.keywords)
     ]
     assert not silent
 
 
 def test_no_other_error_is_raised_than_those_that_are_looked_at() -> None:
-    makers = {"_not_set_up", "_not_there", "_unavailable", "_late", "_explained", "no_service", "lost"}
+    makers = {"_not_set_up", "_not_there", "_unavailable", "_late", "_explained", "unknown_service_error", "answer_lost"}
     known = (
         SAID | SAY_SO_THEMSELVES | ALLOWED | set(POSITIONS) | makers | {"ValueError", "TypeError", "ClientPayloadError"}
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.incident.evidence.known_evidence import VOCABULARY, known_evidence
+from agent.incident.evidence.known_evidence import KNOWN_VALUES, known_evidence
 from core.incidents.evidence import WORD_FAMILIES, name_key, word_key
 from knowledge.config.text_files import load_texts
 
@@ -22,7 +22,7 @@ def test_every_word_of_a_fixed_list_is_worded_in_both_languages() -> None:
     keys = load_texts().keys("en") & load_texts().keys("es")
     wordless = [
         f"{path}: {word}"
-        for path, words in VOCABULARY.items()
+        for path, words in KNOWN_VALUES.items()
         if path.startswith("evidence.")
         for word in words
         if word_key(path.removeprefix("evidence."), word) not in keys

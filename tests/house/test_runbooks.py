@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from agent.incident.evidence.evidence_docs import README, with_tables
+from agent.incident.evidence.evidence_docs import README, with_evidence_tables
 from agent.incident.evidence.known_evidence import known_evidence
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbook, Runbooks
 from core.actions.catalog import Catalog, Risk
 from core.incidents.alert_kinds import AlertKind
 from core.incidents.evidence import EVIDENCE_NAMES, GATHERED_NAMES, PLATFORM_NAMES
-from integrations.docker_engine.actions.container_actions import DockerToolset
+from integrations.docker_engine.actions.container_actions import ContainerToolset
 from knowledge.history_actions import HistoryToolset
 from tests.agent.rules.fakes import dokploy_toolsets
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def catalog() -> Catalog:
     nothing = cast(Any, None)  # the catalogue only reads names, risks and parameters
     history = HistoryToolset(nothing, nothing, nothing, nothing, nothing)
-    return Catalog([DockerToolset({}, str), history, *dokploy_toolsets()])
+    return Catalog([ContainerToolset({}, str), history, *dokploy_toolsets()])
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_no_shipped_runbook_destroys(books: Runbooks) -> None:
 
 def test_the_tables_of_the_runbook_readme_are_current() -> None:
     readme = README.read_text(encoding="utf-8")
-    assert with_tables(readme) == readme, "run: python -m agent.incident.evidence.evidence_docs"
+    assert with_evidence_tables(readme) == readme, "run: python -m agent.incident.evidence.evidence_docs"
 
 
 def test_the_example_of_the_readme_is_a_good_runbook(tmp_path: Path) -> None:

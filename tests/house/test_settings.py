@@ -8,14 +8,14 @@ import pytest
 
 from core.errors import SettingsError
 from core.settings import Settings, secrets_of
-from knowledge.config.settings_files import example, load_settings
+from knowledge.config.settings_files import example_settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "infraguardian.example.yml"
 
 
 def test_the_example_is_current() -> None:
-    assert EXAMPLE.read_text(encoding="utf-8") == example(), "run `infraguardian settings > infraguardian.example.yml`"
+    assert EXAMPLE.read_text(encoding="utf-8") == example_settings(), "run `infraguardian settings > infraguardian.example.yml`"
 
 
 def test_the_example_gives_the_defaults() -> None:

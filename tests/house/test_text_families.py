@@ -11,15 +11,15 @@ from typing import get_args
 import pytest
 
 import bot.commands.all_commands  # noqa: F401  (fills the table)
-from agent.chat.intent_table import WISHES
+from agent.chat.intent_table import CHANGE_INTENTS
 from agent.chat.rule_answers import _PLAIN
 from agent.chat.status_sentences import _KNOWN_ENDS
-from agent.incident.evidence.known_evidence import DOMAIN_PROBLEMS, VOCABULARY, known_evidence
-from agent.llm.tools import PROPOSABLE
-from bot.commands.command_table import FAMILIES, listed
+from agent.incident.evidence.known_evidence import DOMAIN_PROBLEMS, KNOWN_VALUES, known_evidence
+from agent.llm.tools import PROPOSABLE_COMMANDS
+from bot.commands.command_table import COMMAND_FAMILIES, listed_commands
 from bot.commands.disk import _PARTS
 from bot.commands.incidents import CLOSE_REASONS
-from bot.commands.metrics import WORDS
+from bot.commands.metrics import CHART_LABELS
 from bot.commands.welcome import _FIRST
 from bot.incoming.access import NoOrder
 from core.actions.approvals import ApprovalState
@@ -41,13 +41,13 @@ from core.text import LANGUAGES
 from core.views.evidence_lines import _SOURCES
 from core.views.platform_lines import _OUR_TONES
 from infraguardian import installed_catalog
-from integrations.compose_file.yaml_errors import EXPLAINED
-from integrations.docker_engine.actions.image_updates import UnknownFreshness
+from integrations.compose_file.yaml_errors import YAML_ERRORS
+from integrations.docker_engine.actions.image_updates import UncheckableReason
 from integrations.docker_engine.refusals import _OF_REGISTRY, RefusalReason
-from integrations.dokploy.access_check import NEEDED
-from integrations.dokploy.client.error_causes import CAUSES, NEXT_STEPS
+from integrations.dokploy.access_check import NEEDED_RIGHTS
+from integrations.dokploy.client.error_causes import KNOWN_CAUSES, NEXT_STEPS
 from integrations.dokploy.client.http_connection import _BROKE, _OTHERWISE
-from integrations.dokploy.detectors import _BECAUSE
+from integrations.dokploy.detectors import _UNREACHABLE_CAUSES
 from integrations.dokploy.polling.poll_rotation import PollTopic
 from knowledge.config.text_files import load_texts
 
@@ -55,7 +55,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("core", "integrations", "knowledge", "agent", "bot", "web")
 CATALOG = installed_catalog(Settings(), SystemClock())
 OVER = frozenset(one for one in DeployPhase if one.is_over)
-COMMANDS = [one.name for one in listed()]
+COMMANDS = [one.name for one in listed_commands()]
 ACTIONS = CATALOG.names()
 CHANGES = [name for name in ACTIONS if CATALOG.get(name).risk is not Risk.READ]
 STARTS = ("restarted", "started", "unpaused")
@@ -91,7 +91,7 @@ VALUES: Mapping[str, Values] = {
     "alert.container_died.{}": ("oom", "oom_host"),
     "alert.deploy_stuck.{}": ("forgotten", "unusual", "long"),
     "alert.domain_failing.{}": (*DOMAIN_PROBLEMS, "certificate_ends"),
-    "alert.platform_unreachable.{}": (*(name for name, _ in _BECAUSE), "network"),
+    "alert.platform_unreachable.{}": (*(name for name, _ in _UNREACHABLE_CAUSES), "network"),
     "autonomy.{}.about": Autonomy,
     "autonomy.{}.name": Autonomy,
     "button.{}": ("logs", "metrics"),
@@ -107,7 +107,7 @@ VALUES: Mapping[str, Values] = {
     "close.reason.{}": CLOSE_REASONS,
     "command.{}.about": COMMANDS,
     "command.{}.usage": COMMANDS,
-    "compose_error.yaml.{}": (*(name for _, name, _ in EXPLAINED), "other"),
+    "compose_error.yaml.{}": (*(name for _, name, _ in YAML_ERRORS), "other"),
     "deploy_card.ping.{}": (*OVER, "good_again"),
     "deploy_card.what.{}": DeployKind,
     "deploy_card.{}": DeployPhase,
@@ -115,8 +115,8 @@ VALUES: Mapping[str, Values] = {
     "dialogue.deployed.status.{}": set(DeployStatus) - {DeployStatus.UNKNOWN},
     "dialogue.deployed.verdict.{}": (*OVER, "running"),
     "dialogue.deployed.what.{}": DeployKind,
-    "dialogue.propose.{}": (*WISHES, *PROPOSABLE),
-    "dialogue.propose_stack.{}": (*WISHES, *PROPOSABLE),
+    "dialogue.propose.{}": (*CHANGE_INTENTS, *PROPOSABLE_COMMANDS),
+    "dialogue.propose_stack.{}": (*CHANGE_INTENTS, *PROPOSABLE_COMMANDS),
     "dialogue.state.{}": ContainerState,
     "dialogue.{}": _PLAIN,
     "did.{}": CHANGES,
@@ -126,10 +126,10 @@ VALUES: Mapping[str, Values] = {
     "docker.now.running_{}": set(Health) - {Health.NONE},
     "docker.now.{}": ContainerState,
     "docker.trouble.{}": set(RefusalReason) - {RefusalReason.NOTHING_TO_DO, RefusalReason.WHICH},
-    "docker.untold.{}": (*UnknownFreshness, *(reason for reason, _ in _OF_REGISTRY), RefusalReason.REGISTRY_OTHER),
+    "docker.untold.{}": (*UncheckableReason, *(reason for reason, _ in _OF_REGISTRY), RefusalReason.REGISTRY_OTHER),
     "dokploy.verdict.{}": VersionVerdict,
-    "dokploy_check.without.{}": [f"{what}_{verb}" for what, verb in NEEDED],
-    "dokploy_error.cause.{}": [one.name for one in CAUSES],
+    "dokploy_check.without.{}": [f"{what}_{verb}" for what, verb in NEEDED_RIGHTS],
+    "dokploy_error.cause.{}": [one.name for one in KNOWN_CAUSES],
     "dokploy_error.kind.{}": ManagedKind,
     "dokploy_error.queue_{}": ("runs", "waits"),
     "dokploy_error.topic.{}": PollTopic,
@@ -144,11 +144,11 @@ VALUES: Mapping[str, Values] = {
     "evidence.source.{}": [key for _, key in _SOURCES],
     "evidence.word.{}.{}": [
         (WORD_FAMILIES[path.removeprefix("evidence.")], word)
-        for path, words in VOCABULARY.items()
+        for path, words in KNOWN_VALUES.items()
         if path.startswith("evidence.")
         for word in words
     ],
-    "help.family.{}": FAMILIES,
+    "help.family.{}": COMMAND_FAMILIES,
     "history.shape.{}": get_args(MemoryShape),
     "incidents.state.{}": IncidentState,
     "info.{}": _first_arguments("bot/commands/service_info.py", "_row"),
@@ -158,7 +158,7 @@ VALUES: Mapping[str, Values] = {
     "managed.phase.{}": set(DeployPhase) - OVER,
     "managed.status.{}": DeployStatus,
     "managed.verdict.{}": _OUR_TONES,
-    "metrics.word.{}": WORDS,
+    "metrics.word.{}": CHART_LABELS,
     "model.failed.{}": ModelFailure,
     "order.no_compose.{}": set(ManagedKind) - {ManagedKind.COMPOSE},
     "role.{}": Role,

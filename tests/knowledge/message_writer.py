@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.notifications import QueuedMessage
 from knowledge.database import Database, sqlite_url
-from knowledge.records.inbox_records import Inbox, Update
+from knowledge.records.inbox_records import Inbox, RawUpdate
 from knowledge.records.message_records import Outbox
 from tests.knowledge.tools import SetClock
 
@@ -16,7 +16,7 @@ async def write(file: Path) -> None:
         inbox, outbox = Inbox(database, SetClock()), Outbox(database, SetClock())
         for number in range(1, 100_000):
             await outbox.add(QueuedMessage(destination=f"telegram:{number % 3}", payload={"text": str(number)}))
-            await inbox.put([Update(bot_id=1, update_id=number, mark="m", payload={})])
+            await inbox.put([RawUpdate(bot_id=1, update_id=number, mark="m", payload={})])
             sys.stdout.write(f"{number}\n")
             sys.stdout.flush()
 

@@ -19,7 +19,7 @@ from core.incidents.incident import IncidentState
 from core.notifications import QueuedMessage
 from core.runs import Done, Run, RunState
 from core.settings import Settings
-from knowledge.cleanup import BATCH
+from knowledge.cleanup import ROWS_PER_TRANSACTION
 from knowledge.stores import Knowledge
 from knowledge.tables import audit, runs
 from tests.knowledge.test_database import count_up
@@ -159,7 +159,7 @@ async def test_a_great_heap_goes_in_small_transactions(settings: Settings, clock
     async with Knowledge(settings, clock) as knowledge:
         line = {"at": NOON, "actor_id": "tg:1", "actor_name": "Ada", "what": "ack", "subject": "1", "details": {}}
         async with knowledge.database.write() as connection:
-            await connection.execute(insert(audit), [line] * (3 * BATCH + 1))
+            await connection.execute(insert(audit), [line] * (3 * ROWS_PER_TRANSACTION + 1))
         sizes: list[int] = []
 
         def deleted(_: Any, cursor: Any, statement: str, *__: Any) -> None:
@@ -168,8 +168,8 @@ async def test_a_great_heap_goes_in_small_transactions(settings: Settings, clock
 
         event.listen(knowledge.database._writer.sync_engine, "after_cursor_execute", deleted)
         clock.advance(days=401)
-        assert (await knowledge.cleanup.run())["audit"] == 3 * BATCH + 1
-        assert sizes == [BATCH, BATCH, BATCH, 1]
+        assert (await knowledge.cleanup.run())["audit"] == 3 * ROWS_PER_TRANSACTION + 1
+        assert sizes == [ROWS_PER_TRANSACTION, ROWS_PER_TRANSACTION, ROWS_PER_TRANSACTION, 1]
 
 
 async def test_it_is_due_once_a_day_however_often_the_program_starts(settings: Settings, clock: SetClock) -> None:

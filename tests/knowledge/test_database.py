@@ -27,7 +27,7 @@ from core.settings import Settings
 from knowledge import schema
 from knowledge.checkpoints import Checkpoints
 from knowledge.database import Database, sqlite_url
-from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.incident_records import IncidentRecords
 from knowledge.records.message_records import Outbox
 from knowledge.stores import Knowledge
 from knowledge.table_types import metadata
@@ -66,7 +66,7 @@ def test_the_revisions_are_those_of_the_files() -> None:
     config.set_main_option("script_location", str(schema.MIGRATIONS_DIR))
     scripts = ScriptDirectory.from_config(config)
     assert [script.revision for script in scripts.walk_revisions()][::-1] == list(schema.REVISIONS)
-    assert scripts.get_heads() == [schema.HEAD]
+    assert scripts.get_heads() == [schema.NEEDED_REVISION]
 
 
 async def test_the_migrations_make_the_tables(database: Database) -> None:
@@ -80,21 +80,21 @@ async def test_the_migrations_make_the_tables(database: Database) -> None:
 
 async def test_an_older_database_is_upgraded_and_keeps_its_rows(database_url: str) -> None:
     oldest = schema.REVISIONS[0]
-    await asyncio.to_thread(schema.upgrade, database_url, oldest)
-    assert oldest != schema.HEAD
+    await asyncio.to_thread(schema.upgrade_database, database_url, oldest)
+    assert oldest != schema.NEEDED_REVISION
     older = Database(database_url)  # not entered: nothing is migrated
-    await RecordedIncidents(older).open(an_incident())
+    await IncidentRecords(older).open(an_incident())
     await older.close()
     async with Database(database_url) as database:
-        assert len(await RecordedIncidents(database).recent()) == 1
+        assert len(await IncidentRecords(database).recent()) == 1
         async with database.read() as connection:
-            assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == schema.HEAD
+            assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == schema.NEEDED_REVISION
 
 
 async def test_workers_that_start_together_migrate_once(postgres_url: str) -> None:
     async def open_once() -> None:
         async with Database(postgres_url) as database:
-            assert await RecordedIncidents(database).open_ones() == []
+            assert await IncidentRecords(database).open_ones() == []
 
     await asyncio.gather(*(open_once() for _ in range(4)))
 
@@ -268,7 +268,7 @@ VALUES (5, NULL, 'send', '{"html": "card", "incident": 5}', 'card:5:5', 1, NULL,
 
 async def test_messages_of_an_older_database_find_their_destination(database_url: str) -> None:
     """What waited is sent where it was meant to go, as the edit or answer that it was, and no card comes twice."""
-    await asyncio.to_thread(schema.upgrade, database_url, "0003")
+    await asyncio.to_thread(schema.upgrade_database, database_url, "0003")
     older = Database(database_url)
     async with older.write() as connection:
         await connection.execute(text(OLD_MESSAGES), {"at": NOON if not older.is_sqlite else "2026-03-01 12:00:00"})

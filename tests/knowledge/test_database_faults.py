@@ -11,10 +11,10 @@ from core.actions.catalog import Outcome, Result
 from core.errors import SystemUnavailable
 from core.notifications import MessageState, QueuedMessage
 from core.text import text
-from knowledge.records.approval_records import RecordedApprovals
-from knowledge.records.call_records import RecordedLedger
-from knowledge.records.inbox_records import Inbox, Update
-from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.approval_records import ApprovalRecords
+from knowledge.records.call_records import LedgerRecords
+from knowledge.records.inbox_records import Inbox, RawUpdate
+from knowledge.records.incident_records import IncidentRecords
 from knowledge.records.message_records import Outbox
 from knowledge.vault import Vault, load_key
 from tests.knowledge.failing_database import WRITING, FailingDatabase, Moment
@@ -26,13 +26,13 @@ every_write = pytest.mark.parametrize("moment", WRITING)
 
 
 @pytest.fixture
-def ledger(database: FailingDatabase, clock: SetClock, tmp_path: Path) -> RecordedLedger:
-    return RecordedLedger(database, Vault(load_key(None, tmp_path)), clock)
+def ledger(database: FailingDatabase, clock: SetClock, tmp_path: Path) -> LedgerRecords:
+    return LedgerRecords(database, Vault(load_key(None, tmp_path)), clock)
 
 
 @pytest.fixture
-def approvals(database: FailingDatabase) -> RecordedApprovals:
-    return RecordedApprovals(database)
+def approvals(database: FailingDatabase) -> ApprovalRecords:
+    return ApprovalRecords(database)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def breaks(database: FailingDatabase, moment: Moment, work: Callable[[], A
 
 
 async def test_a_failing_read_says_which_system_is_away(
-    database: FailingDatabase, ledger: RecordedLedger, approvals: RecordedApprovals, inbox: Inbox, outbox: Outbox
+    database: FailingDatabase, ledger: LedgerRecords, approvals: ApprovalRecords, inbox: Inbox, outbox: Outbox
 ) -> None:
     looks: list[Callable[[], Awaitable[object]]] = [
         lambda: ledger.get(KEY),
@@ -62,7 +62,7 @@ async def test_a_failing_read_says_which_system_is_away(
         approvals.pending,
         inbox.pending,
         outbox.ready,
-        RecordedIncidents(database).open_ones,
+        IncidentRecords(database).open_ones,
     ]
     for look in looks:
         await breaks(database, Moment.READ, look)
@@ -71,7 +71,7 @@ async def test_a_failing_read_says_which_system_is_away(
 
 @every_write
 async def test_a_plan_and_its_questions_are_written_together(
-    database: FailingDatabase, ledger: RecordedLedger, approvals: RecordedApprovals, moment: Moment
+    database: FailingDatabase, ledger: LedgerRecords, approvals: ApprovalRecords, moment: Moment
 ) -> None:
     plan = [a_record(state=CallState.ASKED, approval_id="a1")]
     await breaks(database, moment, lambda: ledger.insert(plan, [an_approval()]))
@@ -82,7 +82,7 @@ async def test_a_plan_and_its_questions_are_written_together(
 
 
 @every_write
-async def test_a_call_is_started_once(database: FailingDatabase, ledger: RecordedLedger, moment: Moment) -> None:
+async def test_a_call_is_started_once(database: FailingDatabase, ledger: LedgerRecords, moment: Moment) -> None:
     await ledger.insert([a_record()])
     await breaks(database, moment, lambda: ledger.start(KEY, NOON, None))
     again = StartOutcome.ALREADY if moment is Moment.ANSWER else StartOutcome.STARTED
@@ -91,7 +91,7 @@ async def test_a_call_is_started_once(database: FailingDatabase, ledger: Recorde
 
 @every_write
 async def test_the_end_of_a_call_can_be_written_again(
-    database: FailingDatabase, ledger: RecordedLedger, moment: Moment
+    database: FailingDatabase, ledger: LedgerRecords, moment: Moment
 ) -> None:
     await ledger.insert([a_record()])
     await ledger.start(KEY, NOON, None)
@@ -105,7 +105,7 @@ async def test_the_end_of_a_call_can_be_written_again(
 
 @every_write
 async def test_undo_data_is_never_half_written(
-    database: FailingDatabase, ledger: RecordedLedger, moment: Moment
+    database: FailingDatabase, ledger: LedgerRecords, moment: Moment
 ) -> None:
     await breaks(database, moment, lambda: ledger.save_snapshot(KEY, {"limit": 512}))
     assert await ledger.snapshot(KEY) == ({"limit": 512} if moment is Moment.ANSWER else None)
@@ -115,7 +115,7 @@ async def test_undo_data_is_never_half_written(
 
 @every_write
 async def test_a_decision_and_its_calls_move_together(
-    database: FailingDatabase, ledger: RecordedLedger, approvals: RecordedApprovals, moment: Moment
+    database: FailingDatabase, ledger: LedgerRecords, approvals: ApprovalRecords, moment: Moment
 ) -> None:
     await ledger.insert([a_record(state=CallState.ASKED, approval_id="a1")], [an_approval()])
     await breaks(database, moment, lambda: approvals.decide("a1", ApprovalState.APPROVED, by="tg:1", at=NOON))
@@ -129,7 +129,7 @@ async def test_a_decision_and_its_calls_move_together(
 
 @every_write
 async def test_an_incident_is_saved_whole(database: FailingDatabase, moment: Moment) -> None:
-    incidents = RecordedIncidents(database)
+    incidents = IncidentRecords(database)
     await breaks(database, moment, lambda: incidents.open(an_incident()))
     assert len(await incidents.open_ones()) == (1 if moment is Moment.ANSWER else 0)
     incident = await incidents.open(an_incident())
@@ -142,7 +142,7 @@ async def test_an_incident_is_saved_whole(database: FailingDatabase, moment: Mom
 async def test_an_update_that_was_not_confirmed_is_kept_once(
     database: FailingDatabase, inbox: Inbox, moment: Moment
 ) -> None:
-    order = Update(bot_id=7, update_id=1, mark="x", payload={"update_id": 1})
+    order = RawUpdate(bot_id=7, update_id=1, mark="x", payload={"update_id": 1})
     await breaks(database, moment, lambda: inbox.put([order]))
     assert len(await inbox.put([order])) == (0 if moment is Moment.ANSWER else 1)
     (row,) = await inbox.pending()

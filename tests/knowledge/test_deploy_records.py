@@ -22,8 +22,8 @@ from core.errors import SettingsError
 from core.settings import DokploySettings, Settings
 from core.text import text
 from knowledge.database import Database
-from knowledge.records.deploy_records import RecordedDeploys
-from knowledge.records.version_records import RecordedVersions
+from knowledge.records.deploy_records import DeployRecords
+from knowledge.records.version_records import VersionRecords
 from knowledge.stores import Knowledge
 from knowledge.vault import Vault, load_key
 from tests.knowledge.tools import NOON, SetClock, cleaned
@@ -44,21 +44,21 @@ def a_version(digest: str = "d1", **more: object) -> StackVersion:
 
 
 @pytest.fixture
-def deploys(database: Database) -> RecordedDeploys:
-    return RecordedDeploys(database)
+def deploys(database: Database) -> DeployRecords:
+    return DeployRecords(database)
 
 
 @pytest.fixture
-def make_versions(database: Database, tmp_path: Path, clock: SetClock) -> Callable[[int], RecordedVersions]:
-    return lambda kept: RecordedVersions(database, lambda: Vault(load_key(None, tmp_path)), clock, kept=kept)
+def make_versions(database: Database, tmp_path: Path, clock: SetClock) -> Callable[[int], VersionRecords]:
+    return lambda kept: VersionRecords(database, lambda: Vault(load_key(None, tmp_path)), clock, kept=kept)
 
 
 @pytest.fixture
-def versions(make_versions: Callable[[int], RecordedVersions]) -> RecordedVersions:
+def versions(make_versions: Callable[[int], VersionRecords]) -> VersionRecords:
     return make_versions(20)
 
 
-async def test_a_deploy_reads_back_whole(deploys: RecordedDeploys) -> None:
+async def test_a_deploy_reads_back_whole(deploys: DeployRecords) -> None:
     kept: Deploys = deploys
     written = a_deploy(
         what=DeployKind.ROLLBACK,
@@ -79,7 +79,7 @@ async def test_a_deploy_reads_back_whole(deploys: RecordedDeploys) -> None:
 
 
 async def test_deploys_without_a_verdict_and_the_newest_are_found(
-    database: Database, deploys: RecordedDeploys, clock: SetClock
+    database: Database, deploys: DeployRecords, clock: SetClock
 ) -> None:
     for n in range(5):
         at = NOON + timedelta(minutes=n)
@@ -94,7 +94,7 @@ async def test_deploys_without_a_verdict_and_the_newest_are_found(
     assert [one.key for one in await deploys.recent()] == ["k4", "k2", "k0"]
 
 
-async def test_a_version_reads_back_with_its_secret_part(versions: RecordedVersions) -> None:
+async def test_a_version_reads_back_with_its_secret_part(versions: VersionRecords) -> None:
     kept: Versions = versions
     added = await kept.add(a_version(env_keys=("DB_PASSWORD",), images={"api": "api:1"}), CONTENT)
     assert added.id > 0
@@ -105,7 +105,7 @@ async def test_a_version_reads_back_with_its_secret_part(versions: RecordedVersi
     await kept.judge(99, VersionVerdict.GOOD)
 
 
-async def test_the_same_version_is_kept_once_and_another_stack_has_its_own(versions: RecordedVersions) -> None:
+async def test_the_same_version_is_kept_once_and_another_stack_has_its_own(versions: VersionRecords) -> None:
     first = await versions.add(a_version("d1"), CONTENT)
     assert await versions.add(a_version("d1", deploy_key="later"), CONTENT) == first
     second = await versions.add(a_version("d2"), CONTENT)
@@ -116,12 +116,12 @@ async def test_the_same_version_is_kept_once_and_another_stack_has_its_own(versi
     assert await versions.of("c1", 1) == [back]
 
 
-async def test_of_ten_that_add_the_same_version_one_is_kept(versions: RecordedVersions) -> None:
+async def test_of_ten_that_add_the_same_version_one_is_kept(versions: VersionRecords) -> None:
     added = await asyncio.gather(*(versions.add(a_version("d1"), CONTENT) for _ in range(10)))
     assert len({one.id for one in added}) == 1
 
 
-async def test_the_last_good_version_is_the_newest_with_a_good_verdict(versions: RecordedVersions) -> None:
+async def test_the_last_good_version_is_the_newest_with_a_good_verdict(versions: VersionRecords) -> None:
     assert await versions.last_good("c1") is None
     ids = [(await versions.add(a_version(f"d{n}"), CONTENT)).id for n in range(4)]
     for version_id, verdict in zip(ids, ("good", "good", "bad", "unknown"), strict=True):
@@ -135,7 +135,7 @@ async def test_the_last_good_version_is_the_newest_with_a_good_verdict(versions:
     assert await versions.last_good("c1", before=ids[0]) is None
 
 
-async def test_a_version_that_was_good_once_stays_good(versions: RecordedVersions) -> None:
+async def test_a_version_that_was_good_once_stays_good(versions: VersionRecords) -> None:
     first = await versions.add(a_version("d1", source="git"), CONTENT)
     await versions.judge(first.id, VersionVerdict.GOOD, commit="aaa", commit_says="one", image_ids={"api": "sha256:1"})
     again = await versions.add(a_version("d1", source="git"), CONTENT)
@@ -150,7 +150,7 @@ async def test_a_version_that_was_good_once_stays_good(versions: RecordedVersion
 
 
 async def test_old_versions_are_forgotten_but_never_the_last_good_one(
-    make_versions: Callable[[int], RecordedVersions],
+    make_versions: Callable[[int], VersionRecords],
 ) -> None:
     versions = make_versions(3)
     ids = [(await versions.add(a_version("d0"), CONTENT)).id]
@@ -176,7 +176,7 @@ async def test_the_secret_part_cannot_be_read_in_the_file_nor_with_another_key(t
         assert len(await knowledge.versions.of("c1")) == 2
         assert await knowledge.versions.content(added.id) == CONTENT
         vault = Vault(load_key("another passphrase", tmp_path))
-        stranger = RecordedVersions(knowledge.database, lambda: vault, clock, kept=2)
+        stranger = VersionRecords(knowledge.database, lambda: vault, clock, kept=2)
         with pytest.raises(SettingsError, match=f"version {added.id}"):
             await stranger.content(added.id)
     written = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())

@@ -16,14 +16,14 @@ from core.text import text
 from knowledge.codec import RecordUnreadable
 from knowledge.database import Database
 from knowledge.locks import LocalLocks, PostgresLocks
-from knowledge.records.incident_records import RecordedIncidents
-from knowledge.records.silence_records import RecordedSilences
+from knowledge.records.incident_records import IncidentRecords
+from knowledge.records.silence_records import SilenceRecords
 from knowledge.tables import incidents
 from tests.knowledge.tools import NOON, an_incident
 
 
 async def test_an_incident_reads_back_whole(database: Database) -> None:
-    store = RecordedIncidents(database)
+    store = IncidentRecords(database)
     opened = await store.open(an_incident(plan={"steps": [{"id": "s", "wait_s": 1.5}]}, tags=("a",)))
     assert opened.id == 1
     assert await store.get(1) == opened
@@ -37,7 +37,7 @@ async def test_an_incident_reads_back_whole(database: Database) -> None:
 
 
 async def test_incidents_are_listed_and_openings_counted(database: Database) -> None:
-    store = RecordedIncidents(database)
+    store = IncidentRecords(database)
     for n in range(4):
         at = NOON + timedelta(minutes=n)
         await store.open(an_incident(at, stack="shop" if n else "blog", state=IncidentState.DIAGNOSING))
@@ -57,7 +57,7 @@ async def test_incidents_are_listed_and_openings_counted(database: Database) -> 
 
 
 async def test_a_damaged_record_says_which_and_where(database: Database) -> None:
-    store = RecordedIncidents(database)
+    store = IncidentRecords(database)
     await store.open(an_incident())
     async with database.write() as connection:
         await connection.execute(update(incidents).values(body='{"severity": "loud"}'))
@@ -66,7 +66,7 @@ async def test_a_damaged_record_says_which_and_where(database: Database) -> None
 
 
 async def test_silences_apply_until_they_end(database: Database) -> None:
-    silences = RecordedSilences(database)
+    silences = SilenceRecords(database)
     long = await silences.add(Silence(target="shop", until=NOON + timedelta(hours=2), by="tg:1", why="deploy"))
     short = await silences.add(Silence(target="shop/api", until=NOON + timedelta(hours=1), by="tg:1"))
     assert await silences.active(NOON) == [long, short]
@@ -131,5 +131,5 @@ async def test_a_cancelled_write_leaves_the_database_usable(database: Database) 
         task.cancel()
         await asyncio.wait([task], timeout=5)
         assert task.cancelled()
-    opened = await RecordedIncidents(database).open(an_incident())
+    opened = await IncidentRecords(database).open(an_incident())
     assert opened.id == 1

@@ -12,8 +12,8 @@ from sqlalchemy import event, insert, inspect
 from core.incidents.incident import IncidentState
 from knowledge import schema
 from knowledge.database import Database
-from knowledge.records.incident_records import RecordedIncidents, _columns
-from knowledge.records.lesson_records import Index, LessonRecords
+from knowledge.records.incident_records import IncidentRecords, _columns
+from knowledge.records.lesson_records import VectorCollection, LessonRecords
 from knowledge.tables import incidents, lessons
 from tests.knowledge.tools import NOON, an_incident
 
@@ -21,19 +21,19 @@ Ask = Callable[[Database], Awaitable[object]]
 QUERIES: dict[str, tuple[str, Ask]] = {
     "the incidents of a stack": (
         "ix_incidents_stack",
-        lambda database: RecordedIncidents(database).recent(10, stack="stack-7"),
+        lambda database: IncidentRecords(database).recent(10, stack="stack-7"),
     ),
     "the incidents of a service": (
         "ix_incidents_stack",
-        lambda database: RecordedIncidents(database).recent(10, stack="stack-7", service="api"),
+        lambda database: IncidentRecords(database).recent(10, stack="stack-7", service="api"),
     ),
     "lessons that the built-in index lacks": (
         "ix_lessons_not_in_builtin",
-        lambda database: LessonRecords(database).unindexed(Index.BUILTIN, 10),
+        lambda database: LessonRecords(database).unindexed(VectorCollection.BUILTIN, 10),
     ),
     "lessons that the model's index lacks": (
         "ix_lessons_not_in_model",
-        lambda database: LessonRecords(database).unindexed(Index.MODEL, 10, model="m@1#3"),
+        lambda database: LessonRecords(database).unindexed(VectorCollection.MODEL, 10, model="m@1#3"),
     ),
     "lessons that the model has not embedded": (
         "ix_lessons_embedding_model",
@@ -67,7 +67,7 @@ async def a_history(database: Database) -> None:
 
 @pytest.mark.parametrize("before", [one for one in schema.REVISIONS if one < "0004"])
 async def test_an_older_database_gets_the_indexes(database_url: str, before: str) -> None:
-    await asyncio.to_thread(schema.upgrade, database_url, before)
+    await asyncio.to_thread(schema.upgrade_database, database_url, before)
     async with Database(database_url) as database, database.read() as connection:
         found = await connection.run_sync(_indexes)
     assert {name for name, _ in QUERIES.values()} <= found

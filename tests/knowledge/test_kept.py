@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from core.incidents.alerts import Silence
 from core.settings import Autonomy
-from knowledge.cached_value import Kept
+from knowledge.cached_value import CachedValue
 from knowledge.database import Database
 from knowledge.records.setting_records import SettingRecords
-from knowledge.records.silence_records import RecordedSilences
+from knowledge.records.silence_records import SilenceRecords
 from tests.knowledge.tools import NOON, SetClock
 
 
@@ -22,7 +22,7 @@ async def test_a_read_that_overlaps_a_write_is_not_kept() -> None:
         await may_read.wait()
         return found
 
-    kept = Kept(load, is_shared=False)
+    kept = CachedValue(load, is_shared=False)
     slow = asyncio.create_task(kept.get())
     await asyncio.sleep(0)
     stored[0] = "new"
@@ -40,14 +40,14 @@ async def test_where_others_write_too_nothing_is_kept() -> None:
     async def load() -> str:
         return stored[0]
 
-    kept = Kept(load, is_shared=True)
+    kept = CachedValue(load, is_shared=True)
     assert await kept.get() == "old"
     stored[0] = "new"
     assert await kept.get() == "new"
 
 
 async def test_a_silence_and_a_freeze_hold_at_once_and_end_at_once(database: Database, clock: SetClock) -> None:
-    silences, changed = RecordedSilences(database), SettingRecords(database, clock)
+    silences, changed = SilenceRecords(database), SettingRecords(database, clock)
     assert (await silences.active(NOON), await changed.freeze(), await changed.autonomy("shop")) == ([], None, None)
     quiet = await silences.add(Silence(target="shop", until=NOON + timedelta(hours=1), by="tg:1", why=""))
     await changed.set_freeze(True, by="tg:1", why="a migration")

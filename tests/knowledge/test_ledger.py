@@ -13,23 +13,23 @@ from core.actions.catalog import Outcome, Result, Risk
 from core.errors import SettingsError
 from core.text import text
 from knowledge.database import Database
-from knowledge.records.approval_records import RecordedApprovals
-from knowledge.records.call_records import RecordedLedger
+from knowledge.records.approval_records import ApprovalRecords
+from knowledge.records.call_records import LedgerRecords
 from knowledge.vault import Vault, load_key
 from tests.knowledge.tools import ADA, NOON, SetClock, a_call, a_record, an_approval
 
 
 @pytest.fixture
-def ledger(database: Database, clock: SetClock, tmp_path: Path) -> RecordedLedger:
-    return RecordedLedger(database, Vault(load_key(None, tmp_path)), clock)
+def ledger(database: Database, clock: SetClock, tmp_path: Path) -> LedgerRecords:
+    return LedgerRecords(database, Vault(load_key(None, tmp_path)), clock)
 
 
 @pytest.fixture
-def approvals(database: Database) -> RecordedApprovals:
-    return RecordedApprovals(database)
+def approvals(database: Database) -> ApprovalRecords:
+    return ApprovalRecords(database)
 
 
-async def test_a_call_reads_back_as_it_was_written(ledger: RecordedLedger) -> None:
+async def test_a_call_reads_back_as_it_was_written(ledger: LedgerRecords) -> None:
     written = a_record(a_call(needs=("x", "y", "x"), retries=2, says=text("s", n=1), origin={"chat": -5, "l": "es"}))
     assert await ledger.insert([written])
     assert await ledger.get(written.call.key) == written
@@ -39,26 +39,26 @@ async def test_a_call_reads_back_as_it_was_written(ledger: RecordedLedger) -> No
     assert await ledger.dependants("z") == []
 
 
-async def test_a_plan_is_written_whole_or_not_at_all(ledger: RecordedLedger, approvals: RecordedApprovals) -> None:
+async def test_a_plan_is_written_whole_or_not_at_all(ledger: LedgerRecords, approvals: ApprovalRecords) -> None:
     assert await ledger.insert([a_record(a_call("k1"))])
     assert not await ledger.insert([a_record(a_call("k2")), a_record(a_call("k1"))], [an_approval("a9", ("k2",))])
     assert await ledger.get("k2") is None
     assert await approvals.get("a9") is None
 
 
-async def test_of_twenty_that_submit_the_same_call_one_writes_it(ledger: RecordedLedger) -> None:
+async def test_of_twenty_that_submit_the_same_call_one_writes_it(ledger: LedgerRecords) -> None:
     written = await asyncio.gather(*(ledger.insert([a_record(a_call("k1"))]) for _ in range(20)))
     assert sorted(written) == [False] * 19 + [True]
 
 
-async def test_of_twenty_that_start_a_call_one_starts_it(ledger: RecordedLedger) -> None:
+async def test_of_twenty_that_start_a_call_one_starts_it(ledger: LedgerRecords) -> None:
     await ledger.insert([a_record()])
     key = a_call().key
     found = Counter(await asyncio.gather(*(ledger.start(key, NOON, None) for _ in range(20))))
     assert found == {StartOutcome.STARTED: 1, StartOutcome.ALREADY: 19}
 
 
-async def test_the_budget_holds_when_twenty_calls_start_at_once(ledger: RecordedLedger) -> None:
+async def test_the_budget_holds_when_twenty_calls_start_at_once(ledger: LedgerRecords) -> None:
     await ledger.insert([a_record(a_call(f"k{n}")) for n in range(20)])
     budget = Budget(risks=(Risk.DISRUPTIVE,), stack="shop", service="api", since=NOON - timedelta(hours=1), limit=3)
     found = Counter(await asyncio.gather(*(ledger.start(f"k{n}", NOON, budget) for n in range(20))))
@@ -66,7 +66,7 @@ async def test_the_budget_holds_when_twenty_calls_start_at_once(ledger: Recorded
     assert await ledger.machine_made(budget) == 3
 
 
-async def test_the_budget_counts_only_what_it_is_about(ledger: RecordedLedger) -> None:
+async def test_the_budget_counts_only_what_it_is_about(ledger: LedgerRecords) -> None:
     hour_ago = NOON - timedelta(hours=1)
     await ledger.insert(
         [
@@ -88,13 +88,13 @@ async def test_the_budget_counts_only_what_it_is_about(ledger: RecordedLedger) -
     assert await ledger.machine_made(changes) == 1
 
 
-async def test_a_call_that_nobody_approved_does_not_start(ledger: RecordedLedger) -> None:
+async def test_a_call_that_nobody_approved_does_not_start(ledger: LedgerRecords) -> None:
     await ledger.insert([a_record(a_call("k1"), CallState.ASKED)])
     assert await ledger.start("k1", NOON, None) is StartOutcome.NOT_APPROVED
     assert await ledger.start("nobody", NOON, None) is StartOutcome.NOT_APPROVED
 
 
-async def test_the_first_recorded_result_stays(ledger: RecordedLedger) -> None:
+async def test_the_first_recorded_result_stays(ledger: LedgerRecords) -> None:
     await ledger.insert([a_record(a_call("k1"))])
     await ledger.start("k1", NOON, None)
     good = Result(message=text("done", n=1), data={"a": [1, None, 2.5]}, query="docker restart")
@@ -108,7 +108,7 @@ async def test_the_first_recorded_result_stays(ledger: RecordedLedger) -> None:
         await ledger.finish("k1", CallState.STARTED, None, NOON)
 
 
-async def test_a_retry_is_counted_and_starts_again(ledger: RecordedLedger) -> None:
+async def test_a_retry_is_counted_and_starts_again(ledger: LedgerRecords) -> None:
     await ledger.insert([a_record(a_call("k1"))])
     await ledger.start("k1", NOON, None)
     await ledger.put_back("k1")
@@ -119,7 +119,7 @@ async def test_a_retry_is_counted_and_starts_again(ledger: RecordedLedger) -> No
     assert await ledger.acts_since(NOON + timedelta(seconds=1)) == []
 
 
-async def test_an_act_is_known_as_soon_as_it_is_started(ledger: RecordedLedger) -> None:
+async def test_an_act_is_known_as_soon_as_it_is_started(ledger: LedgerRecords) -> None:
     """A watcher that did not know our own restart would call it an alarm: also one that looks at that very moment."""
     await ledger.insert([a_record(a_call(f"k{number}")) for number in range(20)])
     assert await ledger.acts_since(NOON) == []
@@ -131,12 +131,12 @@ async def test_an_act_is_known_as_soon_as_it_is_started(ledger: RecordedLedger) 
     assert len(await ledger.acts_since(NOON - timedelta(hours=1))) == 20
 
 
-async def test_undo_data_is_sealed_and_the_first_stays(ledger: RecordedLedger, database: Database) -> None:
+async def test_undo_data_is_sealed_and_the_first_stays(ledger: LedgerRecords, database: Database) -> None:
     await ledger.save_snapshot("k1", {"compose": "password: hunter2"})
     await ledger.save_snapshot("k1", {"compose": "after the change"})
     assert await ledger.snapshot("k1") == {"compose": "password: hunter2"}
     assert await ledger.snapshot("k2") is None
-    other = RecordedLedger(database, Vault(load_key("another passphrase", Path("unused"))), SetClock())
+    other = LedgerRecords(database, Vault(load_key("another passphrase", Path("unused"))), SetClock())
     with pytest.raises(SettingsError, match="another key"):
         await other.snapshot("k1")
 
@@ -150,7 +150,7 @@ async def test_undo_data_is_sealed_and_the_first_stays(ledger: RecordedLedger, d
     ],
 )
 async def test_a_decision_moves_its_calls(
-    ledger: RecordedLedger, approvals: RecordedApprovals, decision: ApprovalState, state: CallState
+    ledger: LedgerRecords, approvals: ApprovalRecords, decision: ApprovalState, state: CallState
 ) -> None:
     asked = an_approval("a1", ("k1",))
     await ledger.insert([a_record(a_call("k1"), CallState.ASKED, approval_id="a1"), a_record(a_call("k2"))], [asked])
@@ -168,7 +168,7 @@ async def test_a_decision_moves_its_calls(
     assert await approvals.decide("nothing", ApprovalState.DENIED, by="tg:2", at=NOON) is None
 
 
-async def test_of_twenty_who_decide_at_once_one_wins(ledger: RecordedLedger, approvals: RecordedApprovals) -> None:
+async def test_of_twenty_who_decide_at_once_one_wins(ledger: LedgerRecords, approvals: ApprovalRecords) -> None:
     await ledger.insert([a_record(a_call("k1"), CallState.ASKED, approval_id="a1")], [an_approval("a1", ("k1",))])
     states = [ApprovalState.APPROVED, ApprovalState.DENIED] * 10
     found = await asyncio.gather(
@@ -181,7 +181,7 @@ async def test_of_twenty_who_decide_at_once_one_wins(ledger: RecordedLedger, app
     assert str(record.state) == str(winners[0].state)
 
 
-async def test_two_confirmations_by_one_person(ledger: RecordedLedger, approvals: RecordedApprovals) -> None:
+async def test_two_confirmations_by_one_person(ledger: LedgerRecords, approvals: ApprovalRecords) -> None:
     await ledger.insert([a_record(state=CallState.ASKED, approval_id="a1")], [an_approval(confirmations_needed=2)])
     first = await approvals.decide("a1", ApprovalState.APPROVED, by="tg:1", at=NOON)
     assert first is not None
@@ -191,7 +191,7 @@ async def test_two_confirmations_by_one_person(ledger: RecordedLedger, approvals
     assert (second.state, second.confirmed_by) == (ApprovalState.APPROVED, ("tg:1", "tg:1"))
 
 
-async def test_a_second_person_is_needed(ledger: RecordedLedger, approvals: RecordedApprovals) -> None:
+async def test_a_second_person_is_needed(ledger: LedgerRecords, approvals: ApprovalRecords) -> None:
     asked = an_approval(confirmations_needed=2, needs_second_person=True)
     await ledger.insert([a_record(state=CallState.ASKED, approval_id="a1")], [asked])
     for _ in range(3):
@@ -203,7 +203,7 @@ async def test_a_second_person_is_needed(ledger: RecordedLedger, approvals: Reco
     assert last.state is ApprovalState.APPROVED
 
 
-async def test_a_late_tap_expires_the_question(ledger: RecordedLedger, approvals: RecordedApprovals) -> None:
+async def test_a_late_tap_expires_the_question(ledger: LedgerRecords, approvals: ApprovalRecords) -> None:
     await ledger.insert([a_record(state=CallState.ASKED, approval_id="a1")], [an_approval()])
     late = NOON + timedelta(minutes=30)
     decided = await approvals.decide("a1", ApprovalState.APPROVED, by="tg:1", at=late)
@@ -214,7 +214,7 @@ async def test_a_late_tap_expires_the_question(ledger: RecordedLedger, approvals
     assert record.state is CallState.EXPIRED
 
 
-async def test_an_undecided_approval_expires(ledger: RecordedLedger, approvals: RecordedApprovals) -> None:
+async def test_an_undecided_approval_expires(ledger: LedgerRecords, approvals: ApprovalRecords) -> None:
     later = an_approval("a2", ("k2",), expires_at=NOON + timedelta(hours=2))
     await ledger.insert([a_record(a_call("k1"), CallState.ASKED, approval_id="a1")], [an_approval("a1", ("k1",))])
     await ledger.insert([a_record(a_call("k2"), CallState.ASKED, approval_id="a2")], [later])

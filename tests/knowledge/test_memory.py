@@ -46,12 +46,12 @@ async def recalled(memory: IncidentMemory, text: str, k: int = 1, **more: object
 
 
 def test_the_embedding_folds_both_languages() -> None:
-    query = builtin_embedding.embed("el contenedor cayó por memoria, límite alcanzado")
-    near = builtin_embedding.likeness(query, builtin_embedding.embed("container down: memory limit reached"))
-    far = builtin_embedding.likeness(query, builtin_embedding.embed("certificate expired yesterday"))
+    query = builtin_embedding.embed_text("el contenedor cayó por memoria, límite alcanzado")
+    near = builtin_embedding.cosine_likeness(query, builtin_embedding.embed_text("container down: memory limit reached"))
+    far = builtin_embedding.cosine_likeness(query, builtin_embedding.embed_text("certificate expired yesterday"))
     assert near > 0.4 > 0.1 > far
-    assert builtin_embedding.embed("x") == builtin_embedding.embed("x")
-    assert len(builtin_embedding.embed("")) == builtin_embedding.DIMENSIONS
+    assert builtin_embedding.embed_text("x") == builtin_embedding.embed_text("x")
+    assert len(builtin_embedding.embed_text("")) == builtin_embedding.DIMENSIONS
 
 
 async def test_similar_incidents_are_found_in_both_languages_with_what_helped(memory: IncidentMemory) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from core.notifications import MessageKind, MessageState, QueuedMessage
 from knowledge.database import Database, sqlite_url
-from knowledge.records.inbox_records import Inbox, Update
-from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.inbox_records import Inbox, RawUpdate
+from knowledge.records.incident_records import IncidentRecords
 from knowledge.records.message_records import Outbox
 from tests.knowledge.tools import NOON, SetClock, an_incident, cleaned
 
@@ -26,8 +26,8 @@ def outbox(database: Database, clock: SetClock) -> Outbox:
     return Outbox(database, clock)
 
 
-def an_update(number: int, mark: str = "1772366400", text: str = "/status") -> Update:
-    return Update(bot_id=7, update_id=number, mark=mark, payload={"update_id": number, "message": {"text": text}})
+def an_update(number: int, mark: str = "1772366400", text: str = "/status") -> RawUpdate:
+    return RawUpdate(bot_id=7, update_id=number, mark=mark, payload={"update_id": number, "message": {"text": text}})
 
 
 def to(chat: int, text: str, **more: object) -> QueuedMessage:
@@ -173,7 +173,7 @@ async def test_a_message_is_found_by_what_it_shows_and_where(outbox: Outbox) -> 
 async def test_the_message_of_a_card_is_kept_as_long_as_its_incident(
     database: Database, outbox: Outbox, clock: SetClock
 ) -> None:
-    incident = await RecordedIncidents(database).open(an_incident())
+    incident = await IncidentRecords(database).open(an_incident())
     key = f"card:{incident.id}:telegram:1"
     (card, answer) = await outbox.add(to(1, "card", key=key), to(1, "answer"))
     for row, message_id in ((card, "500"), (answer, "501")):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from knowledge.ownership import Ownership
+from knowledge.ownership import DataDirLock
 
 HOLDER = """
 import asyncio, pathlib, sys
@@ -29,16 +29,16 @@ async def test_a_second_start_on_the_same_records_is_refused_and_a_killed_one_le
     assert first.stdout is not None
     assert await first.stdout.readline() == b"mine\n"
     with pytest.raises(SettingsError, match=f"process {first.pid}"):
-        async with Ownership(tmp_path):
+        async with DataDirLock(tmp_path):
             raise AssertionError("two programs in one place")
     first.kill()
     await first.wait()
-    async with Ownership(tmp_path):
+    async with DataDirLock(tmp_path):
         pass
 
 
 async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
     with pytest.raises(SettingsError, match="isn't writable"):
-        async with Ownership(tmp_path / "file"):
+        async with DataDirLock(tmp_path / "file"):
             raise AssertionError("entered")

@@ -16,7 +16,7 @@ from core.monitoring.inventory import Container, ContainerState, Host, Inventory
 from core.people import Person
 from core.settings import Autonomy, PolicySettings, Settings, StackSettings, TelegramSettings
 from knowledge.database import Database
-from knowledge.records.audit_records import Audit
+from knowledge.records.audit_records import AuditRecords
 from knowledge.records.people_records import PeopleRecords
 from knowledge.records.setting_records import SettingRecords
 from knowledge.records.start_time_records import StartTimeRecords
@@ -119,7 +119,7 @@ async def test_what_the_chat_changes_is_kept_until_taken_back(database: Database
 
 
 async def test_the_audit_lists_decisions(database: Database, clock: SetClock) -> None:
-    audit = Audit(database, clock)
+    audit = AuditRecords(database, clock)
     await audit.add(ADA, "silence", "shop", details={"hours": 2})
     await audit.add(ADA, "approve", "a1", incident_id=7)
     assert [one.what for one in await audit.recent()] == ["approve", "silence"]

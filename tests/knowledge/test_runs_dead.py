@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.runs import Done, Priority, Run, Runs, RunState
-from knowledge.runs.run_records import CUT_OFF_LIMIT, DEAD_TRIES, RunRecords, new_run
+from knowledge.runs.run_records import CUT_OFF_LIMIT, DEATH_REPORT_TRIES, RunRecords, new_run
 from tests.knowledge.failing_database import WRITING, Moment
 from tests.knowledge.runs import CLOCK, Bench, reach
 from tests.knowledge.tools import until
@@ -79,7 +79,7 @@ async def test_a_hearer_that_fails_is_told_again_and_not_for_ever(runs: Runs) ->
     await runs.submit("fail", "always", {})
     await reach(runs, "once", RunState.DEAD)
     await reach(runs, "always", RunState.DEAD)
-    assert (told.count("once"), told.count("always")) == (2, DEAD_TRIES)
+    assert (told.count("once"), told.count("always")) == (2, DEATH_REPORT_TRIES)
 
 
 @pytest.mark.parametrize("moment", WRITING)
@@ -130,7 +130,7 @@ async def test_a_kill_between_the_last_failure_and_the_telling_loses_nothing(ben
     assert looked == []  # its tries are used up
 
 
-@pytest.mark.parametrize(("cut_off", "is_told"), [(0, True), (DEAD_TRIES, False)])
+@pytest.mark.parametrize(("cut_off", "is_told"), [(0, True), (DEATH_REPORT_TRIES, False)])
 async def test_a_telling_that_ends_the_process_is_given_up(bench: Bench, cut_off: int, is_told: bool) -> None:
     told: list[str] = []
 

@@ -17,9 +17,9 @@ from knowledge.config.text_files import load_texts
 from knowledge.database import Database
 from knowledge.history_actions import HistoryToolset
 from knowledge.memory.incident_memory import IncidentMemory
-from knowledge.records.incident_records import RecordedIncidents
+from knowledge.records.incident_records import IncidentRecords
 from knowledge.records.lesson_records import LessonRecords
-from knowledge.series import RecordedSeries
+from knowledge.series import SeriesRecords
 from knowledge.tables import series as table
 from tests.knowledge.tools import NOON, SetClock, an_incident
 
@@ -44,7 +44,7 @@ async def rows(database: Database, grain_s: int) -> int:
 
 async def test_rounds_read_back_as_measured(database: Database) -> None:
     clock = SetClock()
-    series = RecordedSeries(database, clock)
+    series = SeriesRecords(database, clock)
     for n in range(6):
         await series.add("local", {"api": a_sample(clock, cpu=n, network=n * 1000), "db": a_sample(clock)})
         clock.advance(seconds=10)
@@ -60,7 +60,7 @@ async def test_rounds_read_back_as_measured(database: Database) -> None:
 
 async def test_minutes_and_tens_are_rolled_up(sqlite: Database) -> None:
     clock = SetClock(NOON.replace(microsecond=0))
-    series = RecordedSeries(sqlite, clock)
+    series = SeriesRecords(sqlite, clock)
     for n in range(6 * 130):  # 130 minutes
         memory = 400 if n % 6 == 3 else 100
         await series.add("local", {"api": a_sample(clock, cpu=n % 6, memory_mb=memory, network=n)})
@@ -80,11 +80,11 @@ async def test_minutes_and_tens_are_rolled_up(sqlite: Database) -> None:
 
 async def test_a_restart_continues_the_span_under_way(sqlite: Database) -> None:
     clock = SetClock(NOON.replace(microsecond=0))
-    first = RecordedSeries(sqlite, clock)
+    first = SeriesRecords(sqlite, clock)
     for n in range(3):
         await first.add("local", {"api": a_sample(clock, cpu=n)})
         clock.advance(seconds=10)
-    second = RecordedSeries(sqlite, clock)
+    second = SeriesRecords(sqlite, clock)
     for n in range(3, 7):
         await second.add("local", {"api": a_sample(clock, cpu=n)})
         clock.advance(seconds=10)
@@ -94,7 +94,7 @@ async def test_a_restart_continues_the_span_under_way(sqlite: Database) -> None:
 
 async def test_old_rows_are_forgotten(sqlite: Database) -> None:
     clock = SetClock(NOON.replace(microsecond=0))
-    series = RecordedSeries(sqlite, clock)
+    series = SeriesRecords(sqlite, clock)
     await series.add("local", {"job-1": a_sample(clock)})
     for _ in range(6 * 40):
         await series.add("local", {"api": a_sample(clock)})
@@ -107,7 +107,7 @@ async def test_old_rows_are_forgotten(sqlite: Database) -> None:
 
 async def test_a_round_of_a_hundred_costs_the_loop_little(sqlite: Database) -> None:
     clock = SetClock()
-    series = RecordedSeries(sqlite, clock)
+    series = SeriesRecords(sqlite, clock)
     names = [f"shop-service-{n}" for n in range(100)]
     spent = []
     for _ in range(30):
@@ -138,7 +138,7 @@ def catalog(sqlite: Database, tmp_path: Path, clock: SetClock) -> Catalog:
     inventory = Inventory(hosts=(Host(name="local"),), containers=(api,))
     memory = IncidentMemory(LessonRecords(sqlite), tmp_path / "memory")
     return Catalog(
-        [HistoryToolset(RecordedSeries(sqlite, clock), RecordedIncidents(sqlite), memory, clock, lambda: inventory)]
+        [HistoryToolset(SeriesRecords(sqlite, clock), IncidentRecords(sqlite), memory, clock, lambda: inventory)]
     )
 
 
@@ -156,7 +156,7 @@ async def test_stats_of_a_leak(sqlite: Database, catalog: Catalog, clock: SetClo
     outcome, _, said, _ = await ask(catalog, "history.stats", container="shop-api-1")
     assert outcome is Outcome.NO_DATA
     assert "no measurements of" in said
-    series = RecordedSeries(sqlite, clock)
+    series = SeriesRecords(sqlite, clock)
     for n in range(60):
         await series.add("local", {"shop-api-1": a_sample(clock, memory_mb=100 + 5 * n)})
         clock.advance(seconds=10)
@@ -172,7 +172,7 @@ async def test_stats_of_a_leak(sqlite: Database, catalog: Catalog, clock: SetClo
 async def test_a_little_growth_far_below_the_limit_is_no_leak_to_the_records_either(
     sqlite: Database, catalog: Catalog, clock: SetClock
 ) -> None:
-    series = RecordedSeries(sqlite, clock)
+    series = SeriesRecords(sqlite, clock)
     for n in range(31):
         await series.add("local", {"shop-gone-1": a_sample(clock, memory_mb=100 + n)})
         clock.advance(seconds=10)
@@ -183,7 +183,7 @@ async def test_a_little_growth_far_below_the_limit_is_no_leak_to_the_records_eit
 async def test_recent_incidents_and_similar_ones(sqlite: Database, catalog: Catalog, tmp_path: Path) -> None:
     assert (await ask(catalog, "history.incidents", stack="shop"))[0] is Outcome.NO_DATA
     assert (await ask(catalog, "history.similar", text="memory"))[0] is Outcome.NO_DATA
-    await RecordedIncidents(sqlite).open(an_incident(NOON - timedelta(hours=1)))
+    await IncidentRecords(sqlite).open(an_incident(NOON - timedelta(hours=1)))
     outcome, data, _, _ = await ask(catalog, "history.incidents", stack="shop", service="api")
     assert outcome is Outcome.OK
     assert [row["cause"] for row in data["incidents"]] == ["memory_limit"]  # type: ignore[attr-defined]

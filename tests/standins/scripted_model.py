@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from core.errors import ModelFailed, ModelFailure
 from core.language_model import ModelAnswer, ModelRequest, ToolCall
-from integrations.ollama.model_errors import Unusable
-from integrations.ollama.model_reply import ModelReply, RawCall, judge
+from integrations.ollama.model_errors import UnusableReply
+from integrations.ollama.model_reply import ModelReply, RawToolCall, check_reply
 
 RETRIES = 2
 Line = str | BaseModel | ToolCall | ModelFailed
@@ -41,8 +41,8 @@ class ScriptedModel:
             if request.on_text is not None and reply.content:
                 await request.on_text(reply.content)
             try:
-                judged = judge(reply, request)
-            except Unusable as fault:
+                judged = check_reply(reply, request)
+            except UnusableReply as fault:
                 if tries > RETRIES:
                     fault.tokens = 100 * tries
                     raise
@@ -74,7 +74,7 @@ class ScriptedModel:
             raise line
         self.is_up = True
         if isinstance(line, ToolCall):
-            return ModelReply(calls=(RawCall(id=line.id, name=line.name, arguments=line.arguments),))
+            return ModelReply(calls=(RawToolCall(id=line.id, name=line.name, arguments=line.arguments),))
         return ModelReply(content=line.model_dump_json() if isinstance(line, BaseModel) else line)
 
     def _next(self) -> Line:

@@ -16,7 +16,7 @@ from core.integration import Hook
 from core.settings import WebSettings
 from tests.testbed.world import eventually
 from web.app import WebApp
-from web.hooks import BODY_LIMIT_BYTES, END_LIMIT_S, FLOOD_LIMIT, HEADER, Hooks
+from web.hooks import HOOK_BODY_LIMIT_BYTES, DRAIN_LIMIT_S, FLOOD_LIMIT, SECRET_HEADER, WebhookReceiver
 
 SECRET = "a-secret-of-this-test"
 JSON = {"Content-Type": "application/json"}
@@ -47,14 +47,14 @@ async def _healthy() -> dict[str, object]:
 
 @asynccontextmanager
 async def _serve(**hooks: Hook) -> AsyncIterator[str]:
-    app, mounted = WebApp(WebSettings(host="127.0.0.1", port=0), _healthy), Hooks(hooks)
+    app, mounted = WebApp(WebSettings(host="127.0.0.1", port=0), _healthy), WebhookReceiver(hooks)
     mounted.mount(app.application)
     async with app, mounted:
         yield f"http://127.0.0.1:{app.port}/hooks"
 
 
 async def _post(url: str, content: object = b"{}", **headers: str) -> int:
-    sent = {HEADER: SECRET, **JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    sent = {SECRET_HEADER: SECRET, **JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=sent) as response:
         return response.status
@@ -82,7 +82,7 @@ async def test_a_wrong_secret_is_turned_away(brought: str) -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
         async with aiohttp.ClientSession() as session:
-            sent = {**JSON, **({HEADER: brought} if brought else {})}
+            sent = {**JSON, **({SECRET_HEADER: brought} if brought else {})}
             async with session.post(f"{url}/dokploy", data=b"{}", headers=sent) as response:
                 assert response.status == 401
         assert not kept.taken
@@ -106,7 +106,7 @@ async def test_anything_but_a_json_object_is_refused() -> None:
 
 async def test_a_large_body_is_refused_with_and_without_its_length() -> None:
     kept = Kept()
-    large = b'{"title": "' + b"x" * BODY_LIMIT_BYTES + b'"}'
+    large = b'{"title": "' + b"x" * HOOK_BODY_LIMIT_BYTES + b'"}'
 
     async def pieces() -> AsyncIterator[bytes]:
         for begin in range(0, len(large), 64 * 1024):
@@ -115,7 +115,7 @@ async def test_a_large_body_is_refused_with_and_without_its_length() -> None:
     async with _serve(dokploy=kept) as url:
         assert await _post(f"{url}/dokploy", large) == 413
         async with aiohttp.ClientSession() as session:
-            sent = {HEADER: SECRET, **JSON}
+            sent = {SECRET_HEADER: SECRET, **JSON}
             async with session.post(f"{url}/dokploy", data=pieces(), headers=sent) as response:
                 assert response.status == 413
         assert await _post(f"{url}/dokploy", b'{"title": "' + b"x" * 200_000 + b'"}') == 204
@@ -131,7 +131,7 @@ async def test_a_flood_is_slowed_down() -> None:
 async def test_the_queue_of_waiting_notifications_is_bounded() -> None:
     kept = Kept()
     kept.go.clear()
-    hooks = Hooks({"dokploy": kept}, waiting=3)
+    hooks = WebhookReceiver({"dokploy": kept}, waiting=3)
     app = WebApp(WebSettings(host="127.0.0.1", port=0), _healthy)
     hooks.mount(app.application)
     async with app, hooks:
@@ -157,7 +157,7 @@ async def test_one_that_never_ends_holds_up_no_stop() -> None:
     async with _serve(dokploy=kept) as url:
         assert await _post(f"{url}/dokploy") == 204
     assert not kept.taken
-    assert asyncio.get_running_loop().time() - began < END_LIMIT_S + 2.0
+    assert asyncio.get_running_loop().time() - began < DRAIN_LIMIT_S + 2.0
 
 
 async def test_a_notification_that_fails_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
@@ -176,8 +176,8 @@ async def test_a_notification_that_fails_does_not_stop_the_next(caplog: pytest.L
 async def test_an_odd_or_repeated_secret_header_is_refused() -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
-        good = f"{HEADER}: {SECRET}".encode()
-        for headers in ([HEADER.encode() + b": \xff\xfe"], [good, good], [good, HEADER.encode() + b": wrong"], []):
+        good = f"{SECRET_HEADER}: {SECRET}".encode()
+        for headers in ([SECRET_HEADER.encode() + b": \xff\xfe"], [good, good], [good, SECRET_HEADER.encode() + b": wrong"], []):
             assert await _raw(url, b"{}", *headers) == 401
         assert await _raw(url, b"{}", good) == 204
         await eventually(lambda: len(kept.taken) == 1)
@@ -190,7 +190,7 @@ async def test_an_odd_or_repeated_secret_header_is_refused() -> None:
 async def test_a_compressed_body_is_refused_unread(encoding: str, content: bytes) -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
-        good = f"{HEADER}: {SECRET}".encode()
+        good = f"{SECRET_HEADER}: {SECRET}".encode()
         # some of it the server itself refuses
         assert await _raw(url, content, good, f"Content-Encoding: {encoding}".encode()) in (400, 415)
         assert await _raw(url, b"{}", good) == 204
@@ -222,7 +222,7 @@ async def test_a_flood_without_the_secret_does_not_block_valid_notifications() -
 
     async def stranger(number: int) -> int:
         async with session.post(
-            f"{url}/dokploy", data=b"{}" * number, headers={**JSON, HEADER: f"guess {number}"}
+            f"{url}/dokploy", data=b"{}" * number, headers={**JSON, SECRET_HEADER: f"guess {number}"}
         ) as one:
             return one.status
 
@@ -239,7 +239,7 @@ async def test_a_slow_sender_does_not_delay_others() -> None:
     async with _serve(dokploy=kept) as url:
         slow = [await asyncio.open_connection("127.0.0.1", _port(url)) for _ in range(100)]
         for _, writer in slow:
-            head = f"POST /hooks/dokploy HTTP/1.1\r\nHost: x\r\n{HEADER}: {SECRET}\r\n"
+            head = f"POST /hooks/dokploy HTTP/1.1\r\nHost: x\r\n{SECRET_HEADER}: {SECRET}\r\n"
             writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{".encode())
             await writer.drain()
         assert await _post(f"{url}/dokploy", {"title": "Build Success"}) == 204

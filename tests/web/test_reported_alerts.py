@@ -19,9 +19,9 @@ from core.integration import Hook, Integration
 from core.settings import PlaygroundSettings, Settings, VerificationSettings, WebSettings
 from core.text import text
 from infraguardian import INTEGRATIONS, Guardian
-from integrations.docker_engine.engine_survey import SIMULATED
+from integrations.docker_engine.engine_survey import SIMULATED_HOST
 from tests.testbed.world import eventually
-from web.hooks import HEADER
+from web.hooks import SECRET_HEADER
 
 ADA = Actor(kind=ActorKind.PERSON, id="tg:1", name="Ada", role=Role.ADMIN)
 SECRET = "a-secret-of-this-test"
@@ -58,7 +58,7 @@ def _alert(service: str) -> Alert:
     return Alert(
         kind=AlertKind.UNHEALTHY,
         severity=Severity.CRITICAL,
-        host=SIMULATED,
+        host=SIMULATED_HOST,
         stack="granada",
         service=service,
         container=f"granada-{service}-1",
@@ -87,7 +87,7 @@ async def _post(guardian: Guardian, status: str, *, at: datetime | None = None, 
     body = {"id": "api http", "service": "api", "status": status, **more}
     body |= {"at": at.isoformat()} if at else {}
     url = f"http://127.0.0.1:{guardian.web.port}/hooks/monitor"
-    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers={HEADER: SECRET}) as response:
+    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers={SECRET_HEADER: SECRET}) as response:
         return response.status
 
 

@@ -18,7 +18,7 @@ NAMES_LIMIT = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class Suspect:
+class TroubledDependency:
     """A dependency that is not well."""
 
     title: str
@@ -26,7 +26,7 @@ class Suspect:
     """None when the stack has no container of that name."""
 
 
-class Dependencies:
+class DependencyEvidence:
     """The dependencies of one incident's service."""
 
     def __init__(self, incident: Incident, inventory: Inventory) -> None:
@@ -38,11 +38,11 @@ class Dependencies:
             if service.host == incident.host:
                 self._containers.setdefault(service.title, []).extend(service.containers)
 
-    def suspects(self) -> list[Suspect]:
+    def suspects(self) -> list[TroubledDependency]:
         """Return the dependencies that are not well, nearest first."""
         return [one for name in self._graph.roots(self._incident.target) if (one := self._suspect(name))]
 
-    def named(self, host_name: str) -> Suspect | None:
+    def named(self, host_name: str) -> TroubledDependency | None:
         """Return the service meant by a host name in its logs, or the root below it, if not well."""
         title = self._title_of(host_name)
         if title is None or title == self._incident.target:
@@ -54,7 +54,7 @@ class Dependencies:
         """Return whether a host name belongs to a container that it can reach, or could while that one ran."""
         return self._title_of(host_name) is not None
 
-    def facts(self, suspect: Suspect | None) -> dict[str, JsonValue]:
+    def facts(self, suspect: TroubledDependency | None) -> dict[str, JsonValue]:
         """Return evidence by name about a suspect."""
         root = suspect.title if suspect else self._incident.target
         facts: dict[str, JsonValue] = {
@@ -74,13 +74,13 @@ class Dependencies:
             facts["dependency_exit_code"] = one.exit_code
         return facts
 
-    def _suspect(self, title: str) -> Suspect | None:
+    def _suspect(self, title: str) -> TroubledDependency | None:
         containers = self._containers.get(title)
         if not containers:
-            return Suspect(title=title, container=None)
+            return TroubledDependency(title=title, container=None)
         if any(status_of(one).is_serving for one in containers) or self._may_have_ended(title, containers):
             return None
-        return Suspect(title=title, container=worst_of(containers))
+        return TroubledDependency(title=title, container=worst_of(containers))
 
     def _may_have_ended(self, title: str, containers: list[Container]) -> bool:
         """Return whether it is a job that others need completed, and has completed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from agent.incident.evidence.known_evidence import HOST_NAMES, INCIDENT_NAMES, VOCABULARY, known_evidence
+from agent.incident.evidence.known_evidence import HOST_NAMES, INCIDENT_NAMES, KNOWN_VALUES, known_evidence
 from agent.logs.error_classes import LOG_CLASSES
 from agent.runbooks.runbook import EscalationTrigger
 from core.incidents.alert_kinds import AlertKind
@@ -15,13 +15,13 @@ BEGIN = "<!-- tables: written by `python -m agent.incident.evidence.evidence_doc
 END = "<!-- end of tables -->"
 
 
-def tables() -> str:
+def evidence_tables() -> str:
     """Return every name that a runbook may use, as Markdown tables."""
     evidence = [
         (f"`evidence.{name}`", f"{one.type}{f' ({one.unit})' if one.unit else ''}", one.producer, one.says)
         for name, one in known_evidence().items()
     ]
-    words = [(f"`{name}`", ", ".join(f"`{word}`" for word in sorted(known))) for name, known in _short(VOCABULARY)]
+    words = [(f"`{name}`", ", ".join(f"`{word}`" for word in sorted(known))) for name, known in _short(KNOWN_VALUES)]
     parts = [
         "### Evidence\n\n`detectors`: comes with the alert. `context`: gathered while the incident is investigated.\n",
         _table(("name", "type", "from", "meaning"), evidence),
@@ -43,11 +43,11 @@ def tables() -> str:
     return "\n".join(parts)
 
 
-def with_tables(readme: str) -> str:
+def with_evidence_tables(readme: str) -> str:
     """Return the text with new tables between the two marks."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{evidence_tables()}\n{END}{after}"
 
 
 def _short(vocabulary: Mapping[str, frozenset[str]]) -> Iterable[tuple[str, frozenset[str]]]:
@@ -60,4 +60,4 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(with_evidence_tables(README.read_text(encoding="utf-8")), encoding="utf-8")

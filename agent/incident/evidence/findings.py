@@ -13,7 +13,7 @@ from core.actions.catalog import JsonObject, Result
 from core.errors import GuardianError, UnknownAction
 from core.incidents.alerts import Evidence
 
-Read = Callable[[str, dict[str, object]], Awaitable[Result]]
+ReadAction = Callable[[str, dict[str, object]], Awaitable[Result]]
 READ_LIMIT_S = 4.0
 VALUE_LIMIT = 4_000
 
@@ -30,7 +30,7 @@ class Findings:
         """Add facts by name; a value of None counts as not found."""
         for name, value in facts.items():
             if value is not None:
-                self.evidence.append(Evidence(name=name, value=bounded(value), at=self.at, source=source))
+                self.evidence.append(Evidence(name=name, value=bounded_value(value), at=self.at, source=source))
 
     def value(self, name: str) -> JsonValue:
         """Return the newest value of that name, or None."""
@@ -51,10 +51,10 @@ class ReadResult:
 
 
 @dataclass(frozen=True)
-class Reader:
+class EvidenceReader:
     """Runs READ actions within a time limit and turns every failure into a result."""
 
-    read: Read
+    read: ReadAction
     limit_s: float = READ_LIMIT_S
 
     async def ask(self, name: str, params: Mapping[str, object], *, at_most_s: float = READ_LIMIT_S) -> ReadResult:
@@ -74,12 +74,12 @@ class Reader:
         return ReadResult(data=result.data)
 
 
-def bounded(value: JsonValue, limit: int = VALUE_LIMIT) -> JsonValue:
+def bounded_value(value: JsonValue, limit: int = VALUE_LIMIT) -> JsonValue:
     """Cut a value to a size fit for records and prompts: long texts and lists lose their end."""
     if isinstance(value, str):
         return value if len(value) <= limit else value[: limit - 1] + "…"
     if isinstance(value, list):
-        return [bounded(item, max(limit // 4, 100)) for item in value[:50]]
+        return [bounded_value(item, max(limit // 4, 100)) for item in value[:50]]
     if isinstance(value, dict):
-        return {name: bounded(item, max(limit // 4, 100)) for name, item in list(value.items())[:50]}
+        return {name: bounded_value(item, max(limit // 4, 100)) for name, item in list(value.items())[:50]}
     return value

@@ -9,14 +9,14 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from agent.incident.evidence.dependency_evidence import Dependencies, Suspect
-from agent.incident.evidence.findings import READ_LIMIT_S, Findings, Read, Reader, ReadResult, bounded
+from agent.incident.evidence.dependency_evidence import DependencyEvidence, TroubledDependency
+from agent.incident.evidence.findings import (READ_LIMIT_S, Findings, ReadAction, EvidenceReader, ReadResult, bounded_value,)
 from agent.incident.evidence.health_evidence import health_facts, start_facts
-from agent.incident.evidence.incident_context import MEBIBYTE, Context, focus
-from agent.incident.evidence.log_evidence import cut, log_facts
-from agent.incident.evidence.platform_evidence import Platform, about, migrates, subject
+from agent.incident.evidence.incident_context import MEBIBYTE, IncidentContext, narrow_to_root
+from agent.incident.evidence.log_evidence import cut_line, log_facts
+from agent.incident.evidence.platform_evidence import PlatformEvidence, narrow_to_container, shows_migration, container_to_read
 from agent.runbooks.runbook import Runbook
-from agent.runbooks.templates import fill, missing_in
+from agent.runbooks.templates import fill_template, missing_references
 from core.actions.catalog import JsonObject
 from core.incidents.alerts import Evidence
 from core.incidents.incident import Incident
@@ -34,10 +34,10 @@ DEPLOY_REACH = timedelta(hours=2)
 """Older deployments are not looked at."""
 
 
-async def gather(
+async def gather_evidence(
     incident: Incident,
     inventory: Inventory,
-    read: Read,
+    read: ReadAction,
     *,
     at: datetime | None = None,
     limit_s: float = READ_LIMIT_S,
@@ -47,23 +47,23 @@ async def gather(
     `at` is the moment that the evidence bears; the incident's last change when it is not given. `limit_s` bounds each
     read; there are at most two rounds of them.
     """
-    incident = focus(incident)
+    incident = narrow_to_root(incident)
     found = Findings(at or incident.updated_at)
-    platform = Platform.of(incident, inventory)
+    platform = PlatformEvidence.of(incident, inventory)
     if platform is not None:
         found.add(platform.known(), platform.managed.system)
-    worst = subject(incident, inventory)
+    worst = container_to_read(incident, inventory)
     about_whole = incident
     if worst is not None:
         if incident.service is None and not status_of(worst).is_fine:
             title = f"{worst.stack}/{worst.service}"
             found.add({"worst_service": title, "worst_container": worst.ref}, f"inspect {worst.ref}")
-        incident = about(incident, worst)
+        incident = narrow_to_container(incident, worst)
     _take_inspected(incident, inventory, found)
-    reader = Reader(read, limit_s)
+    reader = EvidenceReader(read, limit_s)
     asked = [platform.ask(reader, found)] if platform is not None else []
     if incident.container is not None:
-        asked.append(_ask_around(incident, Dependencies(incident, inventory), reader, found))
+        asked.append(_ask_around(incident, DependencyEvidence(incident, inventory), reader, found))
     if about_whole.service is not None:
         asked.append(_ask_before(about_whole, platform, reader, found))
     await asyncio.gather(*asked)
@@ -93,7 +93,7 @@ def _take_inspected(incident: Incident, inventory: Inventory, found: Findings) -
     found.add(start_facts(container, str(known.get("state_error") or "")), f"inspect {incident.container}")
 
 
-async def _ask_before(incident: Incident, platform: Platform | None, read: Reader, found: Findings) -> None:
+async def _ask_before(incident: Incident, platform: PlatformEvidence | None, read: EvidenceReader, found: Findings) -> None:
     """Look for the same trouble before the last deployment, which then did not cause it."""
     last = platform.deployment() if platform is not None else None
     since = (last.started_at or last.created_at) if last is not None else None
@@ -112,7 +112,7 @@ def _is_back(container: Container, incident: Incident) -> bool:
     return container.is_running and container.started_at is not None and container.started_at > ended_at
 
 
-async def _ask_around(incident: Incident, graph: Dependencies, read: Reader, found: Findings) -> None:
+async def _ask_around(incident: Incident, graph: DependencyEvidence, read: EvidenceReader, found: Findings) -> None:
     """Read its log, past incidents and the logs of its dependencies, all at once."""
     ref = f"{incident.host}/{incident.container}"
     suspects = graph.suspects()
@@ -143,7 +143,7 @@ async def _ask_around(incident: Incident, graph: Dependencies, read: Reader, fou
     _take_dependency_log(answer, suspect, found)
 
 
-async def _memory(incident: Incident, ref: str, read: Reader) -> dict[str, JsonValue]:
+async def _memory(incident: Incident, ref: str, read: EvidenceReader) -> dict[str, JsonValue]:
     """Take the memory trend from the records when the last minutes are too short for one."""
     if incident.facts().get("memory_shape") != "unknown":
         return {}
@@ -152,7 +152,7 @@ async def _memory(incident: Incident, ref: str, read: Reader) -> dict[str, JsonV
     return {"memory_shape": shape} if shape not in (None, "unknown") else {}
 
 
-def _suspect(graph: Dependencies, suspects: list[Suspect], found: Findings) -> Suspect | None:
+def _suspect(graph: DependencyEvidence, suspects: list[TroubledDependency], found: Findings) -> TroubledDependency | None:
     """Return the service that the log blames first, if it is not well, else the deepest suspect."""
     for name in ("dependency_host_unresolved", "refused_host", "timed_out_host"):
         host = found.value(name)
@@ -166,11 +166,11 @@ def _take_log(answer: ReadResult, ref: str, ended_at: datetime, found: Findings)
     if answer.problem:
         found.missing.append(f"log of {ref}: {answer.problem}")
     lines = _lines(answer)
-    found.add({**log_facts(lines), "migration_since": migrates(lines) or None}, f"logs {ref}")
+    found.add({**log_facts(lines), "migration_since": shows_migration(lines) or None}, f"logs {ref}")
     found.add({"log_before_end": _before_end(answer, ended_at)}, f"logs {ref}")
 
 
-def _take_dependency_log(answer: ReadResult, suspect: Suspect, found: Findings) -> None:
+def _take_dependency_log(answer: ReadResult, suspect: TroubledDependency, found: Findings) -> None:
     if answer.problem:
         found.missing.append(f"log of {_ref(suspect)}: {answer.problem}")
     facts = log_facts(_lines(answer))
@@ -194,15 +194,15 @@ def _take_past(answer: ReadResult, found: Findings) -> None:
     found.add({"similar_count": len(past), "similar_helped": helped or None}, "history.similar")
 
 
-async def gather_for_runbook(runbook: Runbook, context: Context, read: Read) -> dict[str, JsonObject]:
+async def gather_for_runbook(runbook: Runbook, context: IncidentContext, read: ReadAction) -> dict[str, JsonObject]:
     """Run the runbook's gather steps at once: data by step id; a failed one gives `{"missing": reason}`."""
 
     async def one(name: str, template: JsonObject) -> ReadResult:
-        gaps = missing_in(cast("JsonValue", template), context.lookup)
+        gaps = missing_references(cast("JsonValue", template), context.lookup)
         if gaps:
             return ReadResult(problem=f"{', '.join(gaps)} is not known")
-        params = cast("dict[str, object]", fill(cast("JsonValue", template), context.lookup))
-        return await Reader(read).ask(name, params)
+        params = cast("dict[str, object]", fill_template(cast("JsonValue", template), context.lookup))
+        return await EvidenceReader(read).ask(name, params)
 
     answers = await asyncio.gather(*(one(step.action, step.params) for step in runbook.gathering))
     return {
@@ -212,7 +212,7 @@ async def gather_for_runbook(runbook: Runbook, context: Context, read: Read) -> 
 
 
 def _bounded_data(data: JsonObject) -> JsonObject:
-    return {name: bounded(value) for name, value in data.items()}
+    return {name: bounded_value(value) for name, value in data.items()}
 
 
 def _log_params(ref: str, tail: int, incident: Incident) -> dict[str, object]:
@@ -240,9 +240,9 @@ def _before_end(answer: ReadResult, ended_at: datetime) -> str | None:
     for row in reversed(answer.rows("lines")):
         at, said = row.get("at"), str(row.get("text") or "").strip()
         if said and isinstance(at, str) and datetime.fromisoformat(at) <= ended_at:
-            return cut(said)
+            return cut_line(said)
     return None
 
 
-def _ref(suspect: Suspect) -> str:
+def _ref(suspect: TroubledDependency) -> str:
     return suspect.container.ref if suspect.container else suspect.title

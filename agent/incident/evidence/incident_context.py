@@ -9,7 +9,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from agent.runbooks.conditions import ValuePath
+from agent.runbooks.conditions import FactPath
 from core.actions.catalog import JsonObject
 from core.incidents.alerts import Evidence
 from core.incidents.grouping import alert_title
@@ -22,7 +22,7 @@ FIXED_ROOTS = frozenset({"evidence", "incident", "host"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class IncidentContext:
     """All facts a rule may use, in plain JSON, so that an incident can be replayed against other rules."""
 
     incident: JsonObject
@@ -39,7 +39,7 @@ class Context:
         """Index the evidence by name once: a lookup then takes no search."""
         self._facts.update({item.name: item.value for item in self.evidence})
 
-    def lookup(self, path: ValuePath) -> JsonValue:
+    def lookup(self, path: FactPath) -> JsonValue:
         """Return the fact of a path such as `("evidence", "exit_code")`, or None."""
         root, *rest = path
         if root == "evidence":
@@ -67,7 +67,7 @@ class Context:
         )
         return {ref: name for ref, name in told if isinstance(ref, str) and isinstance(name, str)}
 
-    def with_gathered(self, results: Mapping[str, JsonObject]) -> Context:
+    def with_gathered(self, results: Mapping[str, JsonObject]) -> IncidentContext:
         """Return a copy with the results of a runbook's gather steps."""
         return replace(self, gathered={**self.gathered, **results})
 
@@ -81,7 +81,7 @@ class Context:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, JsonValue]) -> Context:
+    def from_json(cls, data: Mapping[str, JsonValue]) -> IncidentContext:
         """Return the Context that `to_json` wrote."""
         items = cast("list[JsonObject]", data["evidence"])
         return cls(
@@ -92,7 +92,7 @@ class Context:
         )
 
 
-def focus(incident: Incident) -> Incident:
+def narrow_to_root(incident: Incident) -> Incident:
     """Return the incident reduced to the service at its root, without the alerts of its victims.
 
     Several services may share an incident, and each alert brings an `exit_code` of its own.
@@ -115,12 +115,12 @@ def focus(incident: Incident) -> Incident:
     )
 
 
-def context_of(incident: Incident, inventory: Inventory, found: tuple[Evidence, ...] = ()) -> Context:
+def context_of(incident: Incident, inventory: Inventory, found: tuple[Evidence, ...] = ()) -> IncidentContext:
     """Return the facts about an incident's root: evidence of its alerts, gathered evidence, then `found`."""
-    incident = focus(incident)
+    incident = narrow_to_root(incident)
     host = next((one for one in inventory.hosts if one.name == incident.host), Host(name=incident.host))
     gathered = incident.context if isinstance(incident.context, dict) else {}
-    return Context(
+    return IncidentContext(
         incident=_incident_facts(incident),
         host=_host_facts(host),
         evidence=(*incident.evidence(), *found),

@@ -62,7 +62,7 @@ def _values(kind: type[StrEnum]) -> frozenset[str]:
     return frozenset(one.value for one in kind)
 
 
-VOCABULARY: Mapping[str, frozenset[str]] = {
+KNOWN_VALUES: Mapping[str, frozenset[str]] = {
     "evidence.log_errors": LOG_CLASS_NAMES,
     "evidence.dependency_log_errors": LOG_CLASS_NAMES,
     "evidence.stopped_by": _values(ExitOrigin),

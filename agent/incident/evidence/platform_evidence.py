@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from agent.incident.evidence.findings import Findings, Reader, ReadResult
+from agent.incident.evidence.findings import Findings, EvidenceReader, ReadResult
 from core.actions.catalog import JsonObject
 from core.deployments.platform import Deployment, DeployStatus, Domain, ManagedKind, ManagedResource
 from core.incidents.incident import Incident
@@ -20,11 +20,11 @@ from core.monitoring.status import Status, status_of, worst_of
 ASK_LIMIT_S = 3.0
 """Limit for the platform's answers, so that a slow platform does not delay the card."""
 LOG_TAIL = 100
-LATE = timedelta(seconds=2)
+CLOCK_TOLERANCE = timedelta(seconds=2)
 """Tolerated difference between the platform's clock and the engine's."""
 COMMIT_CHARS = 12
 NAMES_LIMIT = 20
-RECENT_MIN = 120.0
+RECENT_DEPLOYMENT_MIN = 120.0
 """A deployment within these minutes may still be the cause of something missing."""
 _FINAL = frozenset(str(one) for one in DeployStatus if one.is_final)
 _MIGRATES = re.compile(
@@ -32,12 +32,12 @@ _MIGRATES = re.compile(
     r"|migrations? (?:applied|done|complete|ran|finished|successful)|the following migrations? have been applied",
     re.IGNORECASE,
 )
-KEYS = "environment_keys"
+ENVIRONMENT_KEYS = "environment_keys"
 _PORT = re.compile(r"(?:^|->|:)(\d{1,5})(?:/tcp)?$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Platform:
+class PlatformEvidence:
     """The platform's view of an incident, for stacks that it manages."""
 
     managed: ManagedResource
@@ -45,7 +45,7 @@ class Platform:
     inventory: Inventory
 
     @classmethod
-    def of(cls, incident: Incident, inventory: Inventory) -> Platform | None:
+    def of(cls, incident: Incident, inventory: Inventory) -> PlatformEvidence | None:
         """Return the platform of the incident's stack; None when no platform manages it."""
         managed = inventory.managed_one(incident.stack) if incident.stack else None
         return cls(managed=managed, incident=incident, inventory=inventory) if managed else None
@@ -73,11 +73,11 @@ class Platform:
 
     def deployment(self) -> Deployment | None:
         """Return the newest deployment begun before the trouble, or None."""
-        until = self.incident.occurred_at + LATE
+        until = self.incident.occurred_at + CLOCK_TOLERANCE
         begun = ((one.started_at or one.created_at, one) for one in self.managed.deployments)
         return next((one for at, one in begun if at is not None and at <= until), None)
 
-    async def ask(self, read: Reader, found: Findings) -> None:
+    async def ask(self, read: EvidenceReader, found: Findings) -> None:
         """Ask the platform for all that matters to this kind of trouble, at once."""
         if self.managed.kind is not ManagedKind.COMPOSE:
             return
@@ -129,7 +129,7 @@ class Platform:
 
     def _of_rows(self, answer: ReadResult) -> dict[str, JsonValue]:
         """Return the evidence of `known` about the deployment, fresh: the inventory may lag behind its end."""
-        until = self.incident.occurred_at + LATE
+        until = self.incident.occurred_at + CLOCK_TOLERANCE
         begun = ((_moment(row.get("started_at")), row) for row in answer.rows("deployments"))
         row = next((row for at, row in begun if at is not None and at <= until), None)
         if row is None:
@@ -146,7 +146,7 @@ class Platform:
         if last is None:
             return False
         ended = last.finished_at or last.started_at or last.created_at
-        return ended is not None and self.incident.occurred_at - ended <= timedelta(minutes=RECENT_MIN)
+        return ended is not None and self.incident.occurred_at - ended <= timedelta(minutes=RECENT_DEPLOYMENT_MIN)
 
     def _of_versions(self, versions: Sequence[JsonObject], *, is_running_kept: bool) -> dict[str, JsonValue]:
         """Return the last good version before the running one and the changes since; `versions` is newest first."""
@@ -157,7 +157,7 @@ class Platform:
             return {}
         facts: dict[str, JsonValue] = {"good_version": good.get("version")}
         if running is not None:
-            gone = [key for key in _names(good.get(KEYS)) if key not in _names(running.get(KEYS))]
+            gone = [key for key in _names(good.get(ENVIRONMENT_KEYS)) if key not in _names(running.get(ENVIRONMENT_KEYS))]
             facts["env_keys_removed"] = list[JsonValue](gone) or None
             is_next = earlier[0] is good
             facts["deploy_changed"] = list[JsonValue](_changes(good, running, is_next=is_next)) or None
@@ -166,7 +166,7 @@ class Platform:
     def _of_image(self, good: JsonObject) -> dict[str, JsonValue]:
         """Compare the running image with the good version's; a reference with a variable proves nothing."""
         own = f"{self.incident.host}/{self.incident.container}"
-        container = self.inventory.container(own) if self.incident.container else subject(self.incident, self.inventory)
+        container = self.inventory.container(own) if self.incident.container else container_to_read(self.incident, self.inventory)
         images = good.get("images")
         if container is None or container.created_at is None or not isinstance(images, dict):
             return {}
@@ -202,7 +202,7 @@ class Platform:
         return sorted(found)
 
 
-def subject(incident: Incident, inventory: Inventory) -> Container | None:
+def container_to_read(incident: Incident, inventory: Inventory) -> Container | None:
     """Return the container to read logs of when the incident names none: of its service, else the stack's worst."""
     if incident.stack is None or incident.container is not None:
         return None
@@ -211,7 +211,7 @@ def subject(incident: Incident, inventory: Inventory) -> Container | None:
     return worst_of(own or [one for one in members if not status_of(one).is_fine])
 
 
-def migrates(lines: Iterable[str]) -> bool:
+def shows_migration(lines: Iterable[str]) -> bool:
     """Return whether a log shows a completed database migration."""
     return any(_MIGRATES.search(line[:500]) for line in lines)
 
@@ -264,7 +264,7 @@ def _changes(good: JsonObject, running: JsonObject, *, is_next: bool) -> list[st
         found.append("commit")
     if good.get("images") != running.get("images"):
         found.append("image")
-    if _names(good.get(KEYS)) != _names(running.get(KEYS)):
+    if _names(good.get(ENVIRONMENT_KEYS)) != _names(running.get(ENVIRONMENT_KEYS)):
         found.append("environment")
     if not found and is_next and running.get("source") == "raw":
         found.append("settings")
@@ -292,6 +292,6 @@ def _names(value: JsonValue) -> Sequence[str]:
     return [str(one) for one in value][:NAMES_LIMIT] if isinstance(value, list) else []
 
 
-def about(incident: Incident, container: Container) -> Incident:
+def narrow_to_container(incident: Incident, container: Container) -> Incident:
     """Return the incident of a whole stack as one about a container of it, to read its log and dependencies."""
     return replace(incident, host=container.host, service=container.service, container=container.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.incident.evidence.dependency_evidence import Dependencies
+from agent.incident.evidence.dependency_evidence import DependencyEvidence
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
 from core.monitoring.topology import topology
@@ -14,6 +14,6 @@ async def analyze_compose(state: IncidentGraphState, mind: IncidentDeps) -> Inci
     if incident is None or incident.service is None:
         return {"culprit": "", "affected": []}
     inventory = mind.watch.inventory()
-    broken = [one.title for one in Dependencies(incident, inventory).suspects() if one.container is not None]
+    broken = [one.title for one in DependencyEvidence(incident, inventory).suspects() if one.container is not None]
     culprit = broken[-1] if broken else incident.target
     return {"culprit": culprit, "affected": list(topology(inventory, incident.host).victims(culprit))}

@@ -7,12 +7,12 @@ from dataclasses import replace
 import structlog
 
 from agent.incident.evidence.gather import gather_for_runbook
-from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.evidence.incident_context import IncidentContext, context_of
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
-from agent.llm.diagnosis import STACK_ACTIONS, Opinion, opinion
-from agent.runbooks.rules import RuleDiagnosis, explain
-from agent.runbooks.rules import diagnose as diagnose_by_rules
+from agent.llm.diagnosis import STACK_ACTIONS, CheckedDiagnosis, ask_diagnosis
+from agent.runbooks.rules import RuleDiagnosis, explain_by_runbook
+from agent.runbooks.rules import diagnose_by_rules
 from core.actions.catalog import JsonObject
 from core.actions.policy import Actor, ActorKind
 from core.errors import ModelFailed
@@ -33,9 +33,9 @@ async def diagnose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
     found = verdict.diagnosis
     if verdict.runbook is not None:
         context = await _asked_further(verdict, context, mind)
-        found = explain(verdict.runbook, context)
+        found = explain_by_runbook(verdict.runbook, context)
         await _keep(incident, _completed(found, state), context, mind)
-    said: Opinion | None = None
+    said: CheckedDiagnosis | None = None
     problem: Text | None = None
     if verdict.why_ask is not None:
         said, problem = await _ask_model(incident, verdict, state, mind)
@@ -48,7 +48,7 @@ async def diagnose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
     return {"tokens": tokens, "offers": offers, "reason": reason}
 
 
-async def _asked_further(verdict: RuleDiagnosis, context: Context, mind: IncidentDeps) -> Context:
+async def _asked_further(verdict: RuleDiagnosis, context: IncidentContext, mind: IncidentDeps) -> IncidentContext:
     """Run the runbook's gather steps through the gateway."""
     runbook = verdict.runbook
     if runbook is None or not runbook.gathering:
@@ -60,14 +60,14 @@ async def _asked_further(verdict: RuleDiagnosis, context: Context, mind: Inciden
 
 async def _ask_model(
     incident: Incident, verdict: RuleDiagnosis, state: IncidentGraphState, mind: IncidentDeps
-) -> tuple[Opinion | None, Text | None]:
+) -> tuple[CheckedDiagnosis | None, Text | None]:
     if mind.model is None:
         return None, text("agent.no_rule_no_model")
     if state.get("tokens", 0) >= mind.settings.policy.model_tokens_per_incident:
         return None, text("agent.model_tokens")
     rules_say = [f"{one.runbook.id}: {one.runbook.cause} ({one.runbook.name.en})" for one in verdict.matches[:3]]
     try:
-        said = await opinion(
+        said = await ask_diagnosis(
             mind.model,
             incident,
             tuple(incident.evidence()),
@@ -92,7 +92,7 @@ def _completed(found: Diagnosis, state: IncidentGraphState) -> Diagnosis:
     return replace(found, affected=tuple(name for name in affected if name != found.culprit))
 
 
-async def _keep(incident: Incident, found: Diagnosis, context: Context, mind: IncidentDeps) -> None:
+async def _keep(incident: Incident, found: Diagnosis, context: IncidentContext, mind: IncidentDeps) -> None:
     now = mind.clock.now()
     gathered: JsonObject = {name: dict(data) for name, data in context.gathered.items()}
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
-from agent.incident.nodes.learn import teach
-from agent.incident.nodes.outcomes import records
+from agent.incident.nodes.learn import keep_lesson
+from agent.incident.nodes.outcomes import call_records
 from core.actions.approvals import ApprovalState
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 from core.text import Text, text
@@ -37,7 +37,7 @@ async def escalate(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
     pages = None if end == "denied" else text("agent.page.escalated", reason=reason)
     after = await mind.desk.update(incident.id, handed_over, pages=pages)
     if state.get("attempt", 0) > 0 and end in ("ok", "failed", "unknown"):
-        await teach(after, mind, did_hold=False, call_keys=state.get("call_keys", []))
+        await keep_lesson(after, mind, did_hold=False, call_keys=state.get("call_keys", []))
     return {}
 
 
@@ -55,6 +55,6 @@ async def _reason(state: IncidentGraphState, mind: IncidentDeps) -> Text:
 
 async def _denied_by(state: IncidentGraphState, mind: IncidentDeps) -> str | None:
     """Return the actor id of the person who denied the plan."""
-    found = await records(mind.door, state.get("call_keys", []))
+    found = await call_records(mind.door, state.get("call_keys", []))
     asked = [await mind.door.approvals.get(one.approval_id) for one in found if one.approval_id]
     return next((one.decided_by for one in asked if one and one.state is ApprovalState.DENIED), None)

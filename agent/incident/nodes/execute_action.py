@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
-from agent.incident.nodes.outcomes import first_problem, records
+from agent.incident.nodes.outcomes import first_problem, call_records
 from agent.runbooks.plans import Plan, plan_calls
 from core.actions.calls import CallState
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
@@ -24,7 +24,7 @@ async def execute_action(state: IncidentGraphState, mind: IncidentDeps) -> Incid
     is_asking = any(receipt.state is CallState.ASKED for receipt in receipts)
     is_only_asking = all(receipt.state is CallState.ASKED for receipt in receipts)
     if any(receipt.state is CallState.DENIED for receipt in receipts):
-        problem = first_problem(await records(mind.door, [call.key for call in calls]))
+        problem = first_problem(await call_records(mind.door, [call.key for call in calls]))
         return {
             "call_keys": [call.key for call in calls],
             "reason": problem.to_json() if problem else None,

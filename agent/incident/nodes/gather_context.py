@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from agent.incident.evidence.gather import gather
+from agent.incident.evidence.gather import gather_evidence
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
 from core.actions.catalog import Result
@@ -15,7 +15,7 @@ from core.monitoring.inventory import ContainerState
 
 RESTART_LOOKS, RESTART_LOOK_S = 5, 0.2
 """The engine waits 0.1 s before its first restart by policy, and starting takes some more."""
-READER = Actor(kind=ActorKind.RUNBOOK, id="gather_context", name="gather_context")
+GATHER_ACTOR = Actor(kind=ActorKind.RUNBOOK, id="gather_context", name="gather_context")
 
 
 async def gather_context(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
@@ -25,10 +25,10 @@ async def gather_context(state: IncidentGraphState, mind: IncidentDeps) -> Incid
         return {}
 
     async def read(name: str, params: dict[str, object]) -> Result:
-        return await mind.door.read(name, params, READER)
+        return await mind.door.read(name, params, GATHER_ACTOR)
 
     await _until_restarted(incident, mind)
-    found = await gather(incident, mind.watch.inventory(), read, at=mind.clock.now())
+    found = await gather_evidence(incident, mind.watch.inventory(), read, at=mind.clock.now())
 
     def gathered(one: Incident) -> Incident:
         looking = IncidentState.DIAGNOSING if one.state is IncidentState.ROLLED_BACK else one.state

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
-from agent.incident.nodes.outcomes import records
+from agent.incident.nodes.outcomes import call_records
 from agent.incident.nodes.verify_fix import repair_check
 from agent.incident.repair_watch import plan_effect
-from agent.incident.verification import is_quiet
+from agent.incident.verification import alerts_are_quiet
 from core.actions.calls import CallState
 from core.incidents.incident import Incident, IncidentState
 from core.incidents.lessons import Lesson
@@ -31,7 +31,7 @@ async def learn(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphS
     acted_at = (await plan_effect(repair_check(state, mind), mind)).acted_at
 
     def resolved(one: Incident) -> Incident:
-        if not one.is_open or not is_quiet(one, mind.watch, acted_at):
+        if not one.is_open or not alerts_are_quiet(one, mind.watch, acted_at):
             return one
         says = text("agent.resolved", seconds=took_s)
         return replace(
@@ -40,13 +40,13 @@ async def learn(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphS
 
     after = await mind.desk.update(incident.id, resolved, pages=text("agent.page.resolved"))
     if after.state is IncidentState.RESOLVED:  # one that was closed meanwhile has proved nothing
-        await teach(after, mind, did_hold=True, call_keys=state.get("call_keys", []))
+        await keep_lesson(after, mind, did_hold=True, call_keys=state.get("call_keys", []))
     return {"is_back": after.is_open}
 
 
-async def teach(incident: Incident, mind: IncidentDeps, *, did_hold: bool, call_keys: Sequence[str]) -> None:
+async def keep_lesson(incident: Incident, mind: IncidentDeps, *, did_hold: bool, call_keys: Sequence[str]) -> None:
     """Keep the lesson of an executed plan; the same incident and plan give one lesson only."""
-    done = [record for record in await records(mind.door, call_keys) if record.state is not CallState.SKIPPED]
+    done = [record for record in await call_records(mind.door, call_keys) if record.state is not CallState.SKIPPED]
     diagnosis = incident.diagnosis
     if diagnosis is None or not done:
         return

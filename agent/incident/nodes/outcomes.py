@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.incident.graph_state import CallsEnd
+from agent.incident.graph_state import PlanOutcome
 from core.actions.calls import CallRecord, CallState
 from core.actions.gateway import ActionGateway
 from core.text import Text
 
 
-async def records(door: ActionGateway, keys: Sequence[str]) -> list[CallRecord]:
+async def call_records(door: ActionGateway, keys: Sequence[str]) -> list[CallRecord]:
     """Return the ledger's records of those keys, without unknown ones."""
     found = [await door.ledger.get(key) for key in keys]
     return [record for record in found if record is not None]
 
 
-def calls_end(found: Sequence[CallRecord]) -> CallsEnd | None:
+def plan_outcome(found: Sequence[CallRecord]) -> PlanOutcome | None:
     """Return the outcome of all calls together; None while one of them may still change.
 
     Success outweighs refusal: a plan is verified when some of its steps were approved and worked.

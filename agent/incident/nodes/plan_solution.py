@@ -7,16 +7,8 @@ from dataclasses import replace
 from agent.incident.evidence.incident_context import context_of
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
-from agent.llm.diagnosis import Offer
-from agent.runbooks.plans import (
-    NoSolution,
-    Plan,
-    PlannedStep,
-    action_says,
-    choose_solution,
-    render_plan,
-    seal,
-)
+from agent.llm.diagnosis import OfferedAction
+from agent.runbooks.plans import (NoSolution, Plan, PlannedStep, describe_step, choose_solution, render_plan, seal_plan,)
 from agent.runbooks.rules import escalation_reason
 from agent.runbooks.runbook import Runbook
 from core.actions.catalog import JsonObject
@@ -85,18 +77,18 @@ def _by_runbook(
 
 def _by_model(state: IncidentGraphState, incident: Incident, attempt: int, mind: IncidentDeps) -> Plan | None:
     assert incident.diagnosis is not None
-    chosen = [Offer(action=one["action"], container=one["container"]) for one in state.get("offers", [])]
+    chosen = [OfferedAction(action=one["action"], container=one["container"]) for one in state.get("offers", [])]
     names = {f"{incident.host}/{incident.container}": incident.target}
     steps: list[PlannedStep] = []
     for number, offer in enumerate(chosen, 1):
         params: JsonObject = {**offer.params}
-        says = action_says(offer.action, params, names)
+        says = describe_step(offer.action, params, names)
         needs = (steps[-1].id,) if steps else ()
         steps.append(PlannedStep(id=f"step{number}", action=offer.action, params=params, says=says, needs=needs))
     if not steps:
         return None
     name = text("agent.model_plan", what=steps[0].says)
-    return seal(
+    return seal_plan(
         Plan(
             source="model",
             made_by=ActorKind.MODEL,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.incident.graph_state import CallsEnd, IncidentGraphState
+from agent.incident.graph_state import PlanOutcome, IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
-from agent.incident.nodes.outcomes import first_problem, records
+from agent.incident.nodes.outcomes import first_problem, call_records
 from agent.runbooks.plans import Plan, PlannedStep
 from core.actions.calls import Call, CallRecord, CallState
 from core.actions.gateway import call_description
@@ -14,7 +14,7 @@ from core.deployments.deploys import DeployPhase
 from core.incidents.incident import Incident, IncidentState
 from core.text import Text, text
 
-AFTER_EFFECT = frozenset({str(DeployPhase.FAILED), str(DeployPhase.CRASHED)})
+PHASES_WITH_EFFECT = frozenset({str(DeployPhase.FAILED), str(DeployPhase.CRASHED)})
 """Final phases of a deploy that may have replaced containers."""
 
 
@@ -26,7 +26,7 @@ async def rollback(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
     raw = state.get("plan")
     plan = Plan.from_json(raw) if raw else None
     undos: list[Call] = []
-    for record in reversed(await records(mind.door, state.get("call_keys", []))):
+    for record in reversed(await call_records(mind.door, state.get("call_keys", []))):
         if not _took_effect(record, mind):
             continue
         step = plan.step(record.call.key.rpartition(":")[2]) if plan else None
@@ -66,7 +66,7 @@ def _took_effect(record: CallRecord, mind: IncidentDeps) -> bool:
     if record.state is not CallState.FAILED or not is_followed or record.started_at is None:
         return False
     data = record.result.data if record.result is not None else {}
-    return data.get("phase") in AFTER_EFFECT
+    return data.get("phase") in PHASES_WITH_EFFECT
 
 
 async def _undo_of(call: Call, step: PlannedStep | None, mind: IncidentDeps) -> Call | None:
@@ -91,9 +91,9 @@ async def await_undo(state: IncidentGraphState, mind: IncidentDeps) -> IncidentG
     cleared: IncidentGraphState = {"undo_keys": [], "undo": None}
     if not keys:
         return cleared
-    end: CallsEnd = interrupt({"calls": keys})
+    end: PlanOutcome = interrupt({"calls": keys})
     if end == "ok":
         return {**cleared, "undo": end}
-    problem = first_problem(await records(mind.door, keys))
+    problem = first_problem(await call_records(mind.door, keys))
     reason = text("agent.undo_failed", problem=problem or text("agent.unknown"))
     return {**cleared, "undo": end, "reason": reason.to_json()}

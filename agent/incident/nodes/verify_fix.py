@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.incident.graph_state import IncidentGraphState, RepairCheck, RepairVerdict
 from agent.incident.incident_deps import IncidentDeps
 from agent.runbooks.plans import Plan
-from agent.runbooks.runbook import Verify
+from agent.runbooks.runbook import RepairConditions
 
 
 async def verify_fix(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
@@ -19,7 +19,7 @@ async def verify_fix(state: IncidentGraphState, mind: IncidentDeps) -> IncidentG
 def repair_check(state: IncidentGraphState, mind: IncidentDeps) -> RepairCheck:
     """Return the conditions that the plan in the state must meet."""
     raw = state.get("plan")
-    wanted = Plan.from_json(raw).verify if raw else Verify()
+    wanted = Plan.from_json(raw).verify if raw else RepairConditions()
     return {
         "calls": state.get("call_keys", []),
         "submitted_at": state.get("acted_at") or mind.clock.now().isoformat(),

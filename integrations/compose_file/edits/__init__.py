@@ -8,19 +8,19 @@ from integrations.compose_file.edits.setting_edits import (
     set_healthcheck,
     set_restart,
 )
-from integrations.compose_file.edits.volume_edits import Mode, set_volume
+from integrations.compose_file.edits.volume_edits import MountMode, set_volume
 from integrations.compose_file.file_errors import ComposeFileError
-from integrations.compose_file.service_facts import MemoryPlace, ServiceFacts, services
+from integrations.compose_file.service_facts import MemoryLimitSetting, ServiceFacts, read_services
 
 __all__ = [
     "ComposeFileError",
     "LimitStyle",
-    "MemoryPlace",
-    "Mode",
+    "MemoryLimitSetting",
+    "MountMode",
     "ServiceFacts",
     "pin_digest",
     "remove_environment",
-    "services",
+    "read_services",
     "set_cpu_limit",
     "set_environment",
     "set_healthcheck",

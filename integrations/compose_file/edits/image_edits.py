@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from core.text import text as said
-from integrations.compose_file.edits.proved_change import change, service_node, setting
-from integrations.compose_file.file_errors import ComposeFileError, named, shown
-from integrations.compose_file.interpolation import variables
-from integrations.compose_file.text_splice import scalar
-from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, read
+from integrations.compose_file.edits.proved_change import change_setting, service_node, find_setting
+from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.interpolation import find_variables
+from integrations.compose_file.text_splice import yaml_scalar
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, parse_compose_file
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -39,18 +39,18 @@ def pin_digest(text: str, service: str, digest: str) -> str:
 
 
 def _image(text: str, service: str) -> tuple[ComposeDocument, YamlNode]:
-    document = read(text)
-    node = setting(document, service, "image")
+    document = parse_compose_file(text)
+    node = find_setting(document, service, "image")
     if node is None:
-        is_built = setting(document, service, "build") is not None
+        is_built = find_setting(document, service, "build") is not None
         why = "it is built from source; change its source instead" if is_built else "add `image:` first"
-        says = said("compose_error.is_built" if is_built else "compose_error.no_image", service=shown(service))
-        raise document.error(f"{named(service)} has no image: {why}", service_node(document, service), says)
+        says = said("compose_error.is_built" if is_built else "compose_error.no_image", service=name_for_people(service))
+        raise document.error(f"{quoted_name(service)} has no image: {why}", service_node(document, service), says)
     if node.kind != "scalar":
         raise document.error(
-            f"the image of {named(service)} must be a single value; correct it",
+            f"the image of {quoted_name(service)} must be a single value; correct it",
             node,
-            said("compose_error.image_no_value", service=shown(service)),
+            said("compose_error.image_no_value", service=name_for_people(service)),
         )
     return document, node
 
@@ -59,7 +59,7 @@ def _parts(document: ComposeDocument, node: YamlNode, service: str) -> tuple[str
     """Return the image name with its registry, and the tag; the digest is left out."""
     image = node.value
     signs = list(image)
-    found = variables(image)
+    found = find_variables(image)
     for variable in found:
         signs[variable.start : variable.end] = "v" * (variable.end - variable.start)
     plain = "".join(signs)
@@ -69,14 +69,14 @@ def _parts(document: ComposeDocument, node: YamlNode, service: str) -> tuple[str
     for variable in found:
         if variable.end > last:
             raise document.error(
-                f"the image of {named(service)} comes from the variable {variable.name}; "
+                f"the image of {quoted_name(service)} comes from the variable {variable.name}; "
                 f"set {variable.name} in the environment",
                 node,
-                said("compose_error.image_variable", service=shown(service), variable=variable.name),
+                said("compose_error.image_variable", service=name_for_people(service), variable=variable.name),
                 variable=variable.name,
             )
     return (image[:end], "") if colon < 0 else (image[:colon], image[colon + 1 : end])
 
 
 def _with_image(document: ComposeDocument, service: str, node: YamlNode, image: str) -> str:
-    return change(document, service, ("image",), scalar(image, style=node.style)).text
+    return change_setting(document, service, ("image",), yaml_scalar(image, style=node.style)).text

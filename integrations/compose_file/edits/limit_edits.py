@@ -6,21 +6,21 @@ import math
 from typing import Literal
 
 from core.text import text as said
-from integrations.compose_file.edits.proved_change import YamlPath, change, service_node, setting
-from integrations.compose_file.file_errors import ComposeFileError, named, shown
-from integrations.compose_file.interpolation import variables
-from integrations.compose_file.service_facts import CPUS, DEPLOY_CPUS, DEPLOY_MEMORY, MEM_LIMIT
-from integrations.compose_file.text_splice import Source, scalar
-from integrations.compose_file.units import MB, decimal, memory_bytes, memory_like
-from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, read
+from integrations.compose_file.edits.proved_change import YamlPath, change_setting, service_node, find_setting
+from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.interpolation import find_variables
+from integrations.compose_file.service_facts import CPUS_PATH, DEPLOY_CPUS_PATH, DEPLOY_MEMORY_PATH, MEM_LIMIT_PATH
+from integrations.compose_file.text_splice import YamlSource, yaml_scalar
+from integrations.compose_file.units import MB, format_decimal, parse_memory, format_memory_like
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, parse_compose_file
 
 LimitStyle = Literal["compose", "swarm"]
 """Swarm reads only the limits under `deploy:`."""
-LEAST_MB = 6
+MIN_MEMORY_MB = 6
 """Docker starts no container with less memory."""
 MEMSWAP = ("memswap_limit",)
 _MEMORY_RESERVED: tuple[YamlPath, ...] = (("mem_reservation",), ("deploy", "resources", "reservations", "memory"))
-_WHAT = {
+_SETTING_TITLES = {
     "memory limit": said("compose_error.what.memory"),
     "memory reservation": said("compose_error.what.memory_reserved"),
     "memory and swap limit": said("compose_error.what.swap"),
@@ -45,67 +45,67 @@ def set_memory_limit(
     the service; services that inherit from it keep theirs. `memswap_limit` rises too, so that swap stays the same.
     ComposeFileError: unknown service, a limit in a variable (`.variable` names it), below 6 MB or what is reserved.
     """
-    document = read(text)
+    document = parse_compose_file(text)
     service_node(document, service)
     written: list[tuple[YamlPath, YamlNode | None]] = [
-        (path, node) for path in _places(style, MEM_LIMIT, DEPLOY_MEMORY) if (node := setting(document, service, *path))
+        (path, node) for path in _limit_paths(style, MEM_LIMIT_PATH, DEPLOY_MEMORY_PATH) if (node := find_setting(document, service, *path))
     ]
     current = next((_bytes(document, node, service, "memory limit") for _, node in written if node), 0)
     known = current or (current_mb or 0) * MB
     target = _target(service, limit_mb=limit_mb, factor=factor, known=known)
     for path in _MEMORY_RESERVED:
-        reserved = setting(document, service, *path)
+        reserved = find_setting(document, service, *path)
         if reserved is not None and _bytes(document, reserved, service, "memory reservation") > target:
             raise document.error(
-                f"{target // MB} MB for {named(service)} are less than {'.'.join(path)} keeps for it; choose more, "
+                f"{target // MB} MB for {quoted_name(service)} are less than {'.'.join(path)} keeps for it; choose more, "
                 "or lower the reservation first",
                 reserved,
-                said("compose_error.memory_reserved", mb=target // MB, service=shown(service), path=".".join(path)),
+                said("compose_error.memory_reserved", mb=target // MB, service=name_for_people(service), path=".".join(path)),
             )
-    default = DEPLOY_MEMORY if style == "swarm" or setting(document, service, *DEPLOY_MEMORY[:3]) else MEM_LIMIT
+    default = DEPLOY_MEMORY_PATH if style == "swarm" or find_setting(document, service, *DEPLOY_MEMORY_PATH[:3]) else MEM_LIMIT_PATH
     for path, node in written or [(default, None)]:
-        document = change(document, service, path, _memory_like(node, target))
+        document = change_setting(document, service, path, _memory_like(node, target))
     return _with_swap(document, service, known=known, target=target).text
 
 
 def set_cpu_limit(text: str, service: str, cpus: float, *, style: LimitStyle = "compose") -> str:
     """Return the file with another CPU limit for one service, in processors (1.5)."""
-    document = read(text)
+    document = parse_compose_file(text)
     service_node(document, service)
     if not (math.isfinite(cpus) and cpus >= 0.01):
         raise ComposeFileError(
             f"{cpus} is no number of processors; give 0.01 or more", says=said("compose_error.bad_cpus", cpus=cpus)
         )
-    quota = setting(document, service, "cpu_quota")
+    quota = find_setting(document, service, "cpu_quota")
     if quota is not None and quota.value not in ("0", "-1"):
         raise document.error(
-            f"{named(service)} is limited by `cpu_quota`, which Docker takes only without `cpus`; change it by hand",
+            f"{quoted_name(service)} is limited by `cpu_quota`, which Docker takes only without `cpus`; change it by hand",
             quota,
-            said("compose_error.cpu_quota", service=shown(service)),
+            said("compose_error.cpu_quota", service=name_for_people(service)),
         )
-    reserved = setting(document, service, *_CPUS_RESERVED)
+    reserved = find_setting(document, service, *_CPUS_RESERVED)
     if reserved is not None and _cpus(document, reserved, service) > cpus:
         raise document.error(
-            f"{decimal(cpus)} processors for {named(service)} are less than {'.'.join(_CPUS_RESERVED)} keeps for it",
+            f"{format_decimal(cpus)} processors for {quoted_name(service)} are less than {'.'.join(_CPUS_RESERVED)} keeps for it",
             reserved,
             said(
-                "compose_error.cpus_reserved", cpus=decimal(cpus), service=shown(service), path=".".join(_CPUS_RESERVED)
+                "compose_error.cpus_reserved", cpus=format_decimal(cpus), service=name_for_people(service), path=".".join(_CPUS_RESERVED)
             ),
         )
     written: list[tuple[YamlPath, YamlNode | None]] = [
-        (path, node) for path in _places(style, CPUS, DEPLOY_CPUS) if (node := setting(document, service, *path))
+        (path, node) for path in _limit_paths(style, CPUS_PATH, DEPLOY_CPUS_PATH) if (node := find_setting(document, service, *path))
     ]
     for node in (node for _, node in written if node):
         _no_variable(document, node, service, "CPU limit")
-    default = DEPLOY_CPUS if style == "swarm" or setting(document, service, *DEPLOY_CPUS[:3]) else CPUS
+    default = DEPLOY_CPUS_PATH if style == "swarm" or find_setting(document, service, *DEPLOY_CPUS_PATH[:3]) else CPUS_PATH
     for path, old in written or [(default, None)]:
-        is_quoted = path == DEPLOY_CPUS if old is None else old.style != ""
-        quoted = scalar(decimal(cpus), style=(old.style if old is not None else "") or '"')
-        document = change(document, service, path, quoted if is_quoted else Source(decimal(cpus)))
+        is_quoted = path == DEPLOY_CPUS_PATH if old is None else old.style != ""
+        quoted = yaml_scalar(format_decimal(cpus), style=(old.style if old is not None else "") or '"')
+        document = change_setting(document, service, path, quoted if is_quoted else YamlSource(format_decimal(cpus)))
     return document.text
 
 
-def _places(style: LimitStyle, plain: YamlPath, deploy: YamlPath) -> tuple[YamlPath, ...]:
+def _limit_paths(style: LimitStyle, plain: YamlPath, deploy: YamlPath) -> tuple[YamlPath, ...]:
     return (deploy,) if style == "swarm" else (plain, deploy)
 
 
@@ -121,42 +121,42 @@ def _target(service: str, *, limit_mb: int | None, factor: float | None, known: 
         target = round(wanted / MB) * MB if math.isfinite(wanted) else 0
     else:
         raise ComposeFileError(
-            f"{named(service)} has no memory limit that a factor could change; give it in MB",
-            says=said("compose_error.no_limit", service=shown(service)),
+            f"{quoted_name(service)} has no memory limit that a factor could change; give it in MB",
+            says=said("compose_error.no_limit", service=name_for_people(service)),
         )
-    if not LEAST_MB * MB <= target < 1 << 60:
+    if not MIN_MEMORY_MB * MB <= target < 1 << 60:
         raise ComposeFileError(
-            f"{target // MB} MB is no memory limit that Docker takes; choose {LEAST_MB} MB or more",
-            says=said("compose_error.too_little", mb=target // MB, least=LEAST_MB),
+            f"{target // MB} MB is no memory limit that Docker takes; choose {MIN_MEMORY_MB} MB or more",
+            says=said("compose_error.too_little", mb=target // MB, least=MIN_MEMORY_MB),
         )
     return target
 
 
-def _memory_like(node: YamlNode | None, target: int) -> Source:
+def _memory_like(node: YamlNode | None, target: int) -> YamlSource:
     if node is None:
-        return Source(memory_like("0g" if target % (1024 * MB) == 0 else "0m", target))
-    written = memory_like(node.value, target)
-    return scalar(written, style=node.style) if node.style in ("'", '"') else Source(written)
+        return YamlSource(format_memory_like("0g" if target % (1024 * MB) == 0 else "0m", target))
+    written = format_memory_like(node.value, target)
+    return yaml_scalar(written, style=node.style) if node.style in ("'", '"') else YamlSource(written)
 
 
 def _with_swap(document: ComposeDocument, service: str, *, known: int, target: int) -> ComposeDocument:
-    swap = setting(document, service, *MEMSWAP)
+    swap = find_setting(document, service, *MEMSWAP)
     if swap is None or swap.value.startswith("-"):
         return document
     total = _bytes(document, swap, service, "memory and swap limit")
     if total == 0 or total >= target:
         return document
-    return change(document, service, MEMSWAP, _memory_like(swap, target + max(0, total - known if known else 0)))
+    return change_setting(document, service, MEMSWAP, _memory_like(swap, target + max(0, total - known if known else 0)))
 
 
 def _bytes(document: ComposeDocument, node: YamlNode, service: str, what: str) -> int:
     _no_variable(document, node, service, what)
-    amount = memory_bytes(node.value) if node.kind == "scalar" else None
+    amount = parse_memory(node.value) if node.kind == "scalar" else None
     if amount is None:
         raise document.error(
-            f"the {what} of {named(service)} is no amount such as 512m or 2g; correct it",
+            f"the {what} of {quoted_name(service)} is no amount such as 512m or 2g; correct it",
             node,
-            said("compose_error.no_amount", what=_WHAT[what], service=shown(service)),
+            said("compose_error.no_amount", what=_SETTING_TITLES[what], service=name_for_people(service)),
         )
     return amount
 
@@ -167,18 +167,18 @@ def _cpus(document: ComposeDocument, node: YamlNode, service: str) -> float:
         return float(node.value)
     except ValueError:
         raise document.error(
-            f"the CPU reservation of {named(service)} is no number; correct it",
+            f"the CPU reservation of {quoted_name(service)} is no number; correct it",
             node,
-            said("compose_error.no_number", what=_WHAT["CPU reservation"], service=shown(service)),
+            said("compose_error.no_number", what=_SETTING_TITLES["CPU reservation"], service=name_for_people(service)),
         ) from None
 
 
 def _no_variable(document: ComposeDocument, node: YamlNode, service: str, what: str) -> None:
-    for variable in variables(node.value):
+    for variable in find_variables(node.value):
         raise document.error(
-            f"the {what} of {named(service)} comes from the variable {variable.name}; "
+            f"the {what} of {quoted_name(service)} comes from the variable {variable.name}; "
             f"set {variable.name} in the environment",
             node,
-            said("compose_error.in_variable", what=_WHAT[what], service=shown(service), variable=variable.name),
+            said("compose_error.in_variable", what=_SETTING_TITLES[what], service=name_for_people(service), variable=variable.name),
             variable=variable.name,
         )

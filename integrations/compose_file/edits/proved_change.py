@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 from core.text import text as said
-from integrations.compose_file.file_errors import ComposeFileError, no_service, shown
-from integrations.compose_file.text_splice import ValueTree, copied, flow, put
-from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, fields, reach, read
+from integrations.compose_file.file_errors import ComposeFileError, unknown_service_error, name_for_people
+from integrations.compose_file.text_splice import ValueTree, tree_of_node, flow_style_line, set_value_at
+from integrations.compose_file.yaml_tree import (ComposeDocument, YamlNode, mapping_fields, value_at_path, parse_compose_file,)
 
 YamlPath = tuple[str, ...]
 _SPECIAL = re.compile(
@@ -23,12 +23,12 @@ _BY_HAND = "this cannot be changed without touching something else; change it by
 @lru_cache(maxsize=4)
 def service_nodes(document: ComposeDocument) -> Mapping[str, YamlNode]:
     """Return the services by name, with aliases followed."""
-    services = reach(document.root, "services")
+    services = value_at_path(document.root, "services")
     if services is None or services.kind != "mapping":
         raise ComposeFileError(
             "it has no `services:` section; is it a Compose file?", says=said("compose_error.no_section")
         )
-    found = {name: value.real for name, value in fields(services).items()}
+    found = {name: value.real for name, value in mapping_fields(services).items()}
     for node in found.values():
         if node.kind != "mapping" and not node.is_null:
             raise document.error(
@@ -43,31 +43,31 @@ def service_node(document: ComposeDocument, service: str) -> YamlNode:
     """Return one service; ComposeFileError with the nearest name when there is none."""
     services = service_nodes(document)
     if service not in services:
-        raise no_service(service, services)
+        raise unknown_service_error(service, services)
     return services[service]
 
 
-def setting(document: ComposeDocument, service: str, *path: str) -> YamlNode | None:
+def find_setting(document: ComposeDocument, service: str, *path: str) -> YamlNode | None:
     """Return a setting of a service: its own, merged in, or from a service of this file that it `extends`."""
     services = service_nodes(document)
     for _ in range(_EXTENDS_LIMIT):
         node = services.get(service)
         if node is None:
             return None
-        found = reach(node, *path)
+        found = value_at_path(node, *path)
         if found is not None:
             return None if found.is_null else found
-        extends = reach(node, "extends")
+        extends = value_at_path(node, "extends")
         if extends is None:
             return None
-        if reach(extends, "file") is not None:
+        if value_at_path(extends, "file") is not None:
             return None
-        base = extends if extends.kind == "scalar" else reach(extends, "service")
+        base = extends if extends.kind == "scalar" else value_at_path(extends, "service")
         service = base.value if base is not None else ""
     return None
 
 
-def is_own(document: ComposeDocument, service: str, *path: str) -> bool:
+def is_own_setting(document: ComposeDocument, service: str, *path: str) -> bool:
     """Return whether the service writes the setting itself, not by alias, merge or `extends`."""
     node: YamlNode = document.root
     for name in ("services", service, *path):
@@ -78,34 +78,34 @@ def is_own(document: ComposeDocument, service: str, *path: str) -> bool:
     return True
 
 
-def change(document: ComposeDocument, service: str, path: YamlPath, tree: ValueTree) -> ComposeDocument:
+def change_setting(document: ComposeDocument, service: str, path: YamlPath, tree: ValueTree) -> ComposeDocument:
     """Return the file with one setting of a service set. Services that shared it keep their value, written out."""
-    wanted = {("services", service, *path): view_of(tree)}
-    new = read_again(put(document, ("services", service, *path), tree))
+    wanted = {("services", service, *path): tree_meaning(tree)}
+    new = reread_file(set_value_at(document, ("services", service, *path), tree))
     for other in service_nodes(document):
-        before = setting(document, other, *path)
-        if other == service or view(before) == view(setting(new, other, *path)):
+        before = find_setting(document, other, *path)
+        if other == service or node_meaning(before) == node_meaning(find_setting(new, other, *path)):
             continue
         if before is None:
-            says = said("compose_error.shared", service=shown(service), other=shown(other))
+            says = said("compose_error.shared", service=name_for_people(service), other=name_for_people(other))
             raise document.error(f"the service {other!r} takes it from {service!r}; {_BY_HAND}", document.root, says)
-        kept = copied(document, before, by_name=False)
-        wanted[("services", other, *path)] = view(before)
-        new = read_again(put(new, ("services", other, *path), kept))
-    prove(document, new, wanted)
+        kept = tree_of_node(document, before, by_name=False)
+        wanted[("services", other, *path)] = node_meaning(before)
+        new = reread_file(set_value_at(new, ("services", other, *path), kept))
+    verify_only_changes(document, new, wanted)
     return new
 
 
-def prove(before: ComposeDocument, after: ComposeDocument, wanted: Mapping[YamlPath, Any]) -> None:
+def verify_only_changes(before: ComposeDocument, after: ComposeDocument, wanted: Mapping[YamlPath, Any]) -> None:
     """Raise ComposeFileError unless exactly the wanted views differ; None stands for a removed value."""
-    expected = view(before.root)
+    expected = node_meaning(before.root)
     for path, seen in wanted.items():
-        expected = _with(expected, path, seen)
-    if expected != view(after.root):
+        expected = _with_value_at(expected, path, seen)
+    if expected != node_meaning(after.root):
         raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand"))
 
 
-def view(node: YamlNode | None) -> Any:
+def node_meaning(node: YamlNode | None) -> Any:
     """Return a node's meaning, for comparison: aliases and merges followed; a plain `no` differs from a quoted one."""
     return None if node is None else _view(node.real, {})
 
@@ -115,7 +115,7 @@ def _view(node: YamlNode, known: dict[int, Any]) -> Any:
         return known[id(node)]
     found: Any
     if node.kind == "mapping":
-        found = {name: _view(value.real, known) for name, value in fields(node).items()}
+        found = {name: _view(value.real, known) for name, value in mapping_fields(node).items()}
     elif node.kind == "sequence":
         found = [_view(item.real, known) for item in node.items]
     else:
@@ -126,18 +126,18 @@ def _view(node: YamlNode, known: dict[int, Any]) -> Any:
     return found
 
 
-def view_of(tree: ValueTree) -> Any:
+def tree_meaning(tree: ValueTree) -> Any:
     """Return the meaning that a tree will have once it is written."""
-    return view(reach(read(f"x: {flow(tree)}").root, "x"))
+    return node_meaning(value_at_path(parse_compose_file(f"x: {flow_style_line(tree)}").root, "x"))
 
 
-def _with(data: Any, path: Sequence[str], value: Any) -> Any:
+def _with_value_at(data: Any, path: Sequence[str], value: Any) -> Any:
     """Return the data with the value set at the end of the path; None removes it, and any section left empty."""
     name, *rest = path
     if isinstance(data, tuple) and data[0].startswith("!"):
-        return data[0], _with(data[1], path, value)
+        return data[0], _with_value_at(data[1], path, value)
     found = dict(data) if isinstance(data, dict) else {}
-    inner = _with(found.get(name), rest, value) if rest else value
+    inner = _with_value_at(found.get(name), rest, value) if rest else value
     if inner is None or (value is None and not inner):
         found.pop(name, None)
     else:
@@ -145,9 +145,9 @@ def _with(data: Any, path: Sequence[str], value: Any) -> Any:
     return found
 
 
-def read_again(text: str) -> ComposeDocument:
+def reread_file(text: str) -> ComposeDocument:
     """Read the file again after an edit."""
     try:
-        return read(text)
+        return parse_compose_file(text)
     except ComposeFileError:
         raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand")) from None

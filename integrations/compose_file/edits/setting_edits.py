@@ -8,21 +8,12 @@ from collections.abc import Sequence
 from core.text import Text
 from core.text import text as said
 from integrations.compose_file.edits.limit_edits import LimitStyle
-from integrations.compose_file.edits.list_edits import with_item
-from integrations.compose_file.edits.proved_change import (
-    YamlPath,
-    change,
-    is_own,
-    prove,
-    read_again,
-    service_node,
-    setting,
-    view,
-)
-from integrations.compose_file.file_errors import ComposeFileError, named, shown
-from integrations.compose_file.text_splice import Source, ValueTree, flow, remove, scalar
-from integrations.compose_file.units import duration
-from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, own, reach, read
+from integrations.compose_file.edits.list_edits import set_list_item
+from integrations.compose_file.edits.proved_change import (YamlPath, change_setting, is_own_setting, verify_only_changes, reread_file, service_node, find_setting, node_meaning,)
+from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.text_splice import YamlSource, ValueTree, flow_style_line, remove_entry, yaml_scalar
+from integrations.compose_file.units import format_duration
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, own_entry, value_at_path, parse_compose_file
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _POLICY = re.compile(r"no|always|unless-stopped|on-failure(?::(?P<tries>[0-9]{1,6}))?")
@@ -37,25 +28,25 @@ def set_environment(text: str, service: str, key: str, value: str) -> str:
     The value is what Compose reads: `${X}` is replaced from the environment, `$$` is a dollar sign.
     """
     _check_key(key)
-    document = read(text)
-    environment = reach(service_node(document, service), "environment")
+    document = parse_compose_file(text)
+    environment = value_at_path(service_node(document, service), "environment")
     if environment is not None and environment.kind == "sequence":
         found = [position for position, item in enumerate(environment.items) if _key_of(item) == key]
         at = found[-1] if found else None
         style = environment.items[at].real.style if at is not None else _common_style(environment)
-        return with_item(document, service, "environment", scalar(f"{key}={value}", style=style), at=at).text
-    old = reach(environment, key)
+        return set_list_item(document, service, "environment", yaml_scalar(f"{key}={value}", style=style), at=at).text
+    old = value_at_path(environment, key)
     is_number = old is not None and old.style == "" and _WHOLE_NUMBER.fullmatch(value)
-    written = Source(value) if is_number else scalar(value, style=old.style if old is not None else "")
-    return change(document, service, ("environment", key), written).text
+    written = YamlSource(value) if is_number else yaml_scalar(value, style=old.style if old is not None else "")
+    return change_setting(document, service, ("environment", key), written).text
 
 
 def remove_environment(text: str, service: str, key: str) -> str:
     """Return the file without one environment value of a service; a missing or inherited one is an error."""
     _check_key(key)
-    document = read(text)
-    environment = reach(service_node(document, service), "environment")
-    if environment is None or not is_own(document, service, "environment"):
+    document = parse_compose_file(text)
+    environment = value_at_path(service_node(document, service), "environment")
+    if environment is None or not is_own_setting(document, service, "environment"):
         raise _not_there(document, service, key)
     names = [name.real.value for name, _ in environment.entries] or [_key_of(item) for item in environment.items]
     if key not in names:
@@ -64,14 +55,14 @@ def remove_environment(text: str, service: str, key: str) -> str:
     if len(names) == 1:
         mapping = service_node(document, service)
         position = next(at for at, (name, _) in enumerate(mapping.entries) if name.real.value == "environment")
-        after, kept = read_again(remove(document, mapping, position)), None
+        after, kept = reread_file(remove_entry(document, mapping, position)), None
     elif environment.kind == "mapping":
-        after, kept = read_again(remove(document, environment, names.index(key))), None
+        after, kept = reread_file(remove_entry(document, environment, names.index(key))), None
         path = (*path, key)
     else:
-        after = read_again(remove(document, environment, names.index(key)))
-        kept = [view(item) for item in environment.items if item is not environment.items[names.index(key)]]
-    prove(document, after, {path: kept})
+        after = reread_file(remove_entry(document, environment, names.index(key)))
+        kept = [node_meaning(item) for item in environment.items if item is not environment.items[names.index(key)]]
+    verify_only_changes(document, after, {path: kept})
     return after.text
 
 
@@ -89,7 +80,7 @@ def set_healthcheck(
 
     `test`: a shell command, or a list `["CMD", "curl", …]`; a list without CMD, CMD-SHELL or NONE gets CMD.
     """
-    document = read(text)
+    document = parse_compose_file(text)
     service_node(document, service)
     if not test:
         raise ComposeFileError("a health check needs a command", says=said("compose_error.no_command"))
@@ -101,18 +92,18 @@ def set_healthcheck(
                     f"the {name} of a health check must be between 1 ms and a day",
                     says=said("compose_error.bad_span", name=name),
                 )
-            parts.append((name, Source(duration(seconds))))
+            parts.append((name, YamlSource(format_duration(seconds))))
     if retries is not None:
         if not 1 <= retries <= 1000:
             raise ComposeFileError(
                 "a health check has between 1 and 1000 retries", says=said("compose_error.bad_retries")
             )
-        parts.append(("retries", Source(str(retries))))
-    disabled = setting(document, service, "healthcheck", "disable")
+        parts.append(("retries", YamlSource(str(retries))))
+    disabled = find_setting(document, service, "healthcheck", "disable")
     if disabled is not None and disabled.value == "true":
-        parts.append(("disable", Source("false")))
+        parts.append(("disable", YamlSource("false")))
     for name, tree in parts:
-        document = change(document, service, ("healthcheck", name), tree)
+        document = change_setting(document, service, ("healthcheck", name), tree)
     return document.text
 
 
@@ -127,22 +118,22 @@ def set_restart(text: str, service: str, policy: str, *, style: LimitStyle = "co
             "that is no restart policy; use no, always, unless-stopped, on-failure or on-failure:3",
             says=said("compose_error.bad_policy"),
         )
-    document = read(text)
+    document = parse_compose_file(text)
     service_node(document, service)
     if style == "compose":
-        return change(document, service, ("restart",), scalar(policy)).text
+        return change_setting(document, service, ("restart",), yaml_scalar(policy)).text
     condition = _IN_SWARM.get(policy, "on-failure")
-    document = change(document, service, ("deploy", "restart_policy", "condition"), scalar(condition))
+    document = change_setting(document, service, ("deploy", "restart_policy", "condition"), yaml_scalar(condition))
     if found["tries"]:
-        document = change(document, service, ("deploy", "restart_policy", "max_attempts"), Source(found["tries"]))
+        document = change_setting(document, service, ("deploy", "restart_policy", "max_attempts"), YamlSource(found["tries"]))
     return document.text
 
 
-def _test(test: str | Sequence[str]) -> Source:
+def _test(test: str | Sequence[str]) -> YamlSource:
     if isinstance(test, str):
-        return scalar(test)
+        return yaml_scalar(test)
     parts = list(test) if test[0] in _TEST_KINDS else ["CMD", *test]
-    return Source(flow([scalar(part, style='"') for part in parts]))
+    return YamlSource(flow_style_line([yaml_scalar(part, style='"') for part in parts]))
 
 
 def _check_key(key: str) -> None:
@@ -163,11 +154,11 @@ def _common_style(environment: YamlNode) -> str:
 
 
 def _not_there(document: ComposeDocument, service: str, key: str) -> ComposeFileError:
-    is_inherited = setting(document, service, "environment", key) is not None
+    is_inherited = find_setting(document, service, "environment", key) is not None
     why = "inherits it; remove it where it is written" if is_inherited else "does not set it itself"
-    entry = own(service_node(document, service), "environment")
+    entry = own_entry(service_node(document, service), "environment")
     node = entry[1] if entry is not None else service_node(document, service)
     says = "compose_error.inherited" if is_inherited else "compose_error.not_set"
     return document.error(
-        f"{named(service)} {why}: {named(key)}", node, Text(says, {"service": shown(service), "key": shown(key)})
+        f"{quoted_name(service)} {why}: {quoted_name(key)}", node, Text(says, {"service": name_for_people(service), "key": name_for_people(key)})
     )

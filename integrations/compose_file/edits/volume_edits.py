@@ -6,20 +6,20 @@ import re
 from typing import Literal
 
 from core.text import text as said
-from integrations.compose_file.edits.list_edits import with_item
-from integrations.compose_file.edits.proved_change import prove, read_again, service_node, view, view_of
-from integrations.compose_file.file_errors import ComposeFileError, named, shown
-from integrations.compose_file.interpolation import variables
-from integrations.compose_file.text_splice import Source, put, scalar
-from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, fields, reach, read
+from integrations.compose_file.edits.list_edits import set_list_item
+from integrations.compose_file.edits.proved_change import (verify_only_changes, reread_file, service_node, node_meaning, tree_meaning,)
+from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.interpolation import find_variables
+from integrations.compose_file.text_splice import YamlSource, set_value_at, yaml_scalar
+from integrations.compose_file.yaml_tree import (ComposeDocument, YamlNode, mapping_fields, value_at_path, parse_compose_file,)
 
-Mode = Literal["rw", "ro"]
+MountMode = Literal["rw", "ro"]
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _FOLDER = re.compile(r"(?:/|\./|\.\./|~/|\.$|~$)[^:\0\r\n]*")
 _TARGET = re.compile(r"/[^:\0\r\n]*")
 
 
-def set_volume(text: str, service: str, source: str, target: str, mode: Mode = "rw") -> str:
+def set_volume(text: str, service: str, source: str, target: str, mode: MountMode = "rw") -> str:
     """Return the file with `source` mounted at `target` of a service, replacing any mount there.
 
     `source` is the name of a volume, declared at the end of the file if it is not declared yet, or a folder
@@ -37,22 +37,22 @@ def set_volume(text: str, service: str, source: str, target: str, mode: Mode = "
         )
     if mode not in ("rw", "ro"):
         raise ComposeFileError("the mode of a volume is rw or ro", says=said("compose_error.bad_mode"))
-    document = read(text)
-    mounts = reach(service_node(document, service), "volumes")
+    document = parse_compose_file(text)
+    mounts = value_at_path(service_node(document, service), "volumes")
     at = _position(mounts, target)
     if mounts is not None and at is not None and mounts.items[at].real.kind == "mapping":
         document = _long(document, service, mounts, at, source=source, is_named=is_named, mode=mode)
     else:
         style = mounts.items[at].real.style if mounts is not None and at is not None else ""
         written = f"{source}:{target}" + (":ro" if mode == "ro" else "")
-        document = with_item(document, service, "volumes", scalar(written, style=style), at=at)
-    return _declared(document, source).text if is_named else document.text
+        document = set_list_item(document, service, "volumes", yaml_scalar(written, style=style), at=at)
+    return _with_declared_volume(document, source).text if is_named else document.text
 
 
 def _position(mounts: YamlNode | None, target: str) -> int | None:
     """Return the position of the mount at the target in the list; None when there is none."""
     for position, item in enumerate(mounts.items if mounts is not None else ()):
-        found = reach(item, "target") if item.real.kind == "mapping" else None
+        found = value_at_path(item, "target") if item.real.kind == "mapping" else None
         mounted = found.value if found is not None else _short_target(item.real.value)
         if mounted.rstrip("/") == target.rstrip("/"):
             return position
@@ -61,7 +61,7 @@ def _position(mounts: YamlNode | None, target: str) -> int | None:
 
 def _short_target(written: str) -> str:
     signs = list(written)
-    for variable in variables(written):
+    for variable in find_variables(written):
         signs[variable.start : variable.end] = "v" * (variable.end - variable.start)
     parts, position = [], 0
     for part in "".join(signs).split(":"):
@@ -71,37 +71,37 @@ def _short_target(written: str) -> str:
 
 
 def _long(
-    document: ComposeDocument, service: str, mounts: YamlNode, at: int, *, source: str, is_named: bool, mode: Mode
+    document: ComposeDocument, service: str, mounts: YamlNode, at: int, *, source: str, is_named: bool, mode: MountMode
 ) -> ComposeDocument:
     item = mounts.items[at].real
-    kind = reach(item, "type")
+    kind = value_at_path(item, "type")
     wanted_kind = "volume" if is_named else "bind"
     if kind is None or kind.value != wanted_kind:
         raise document.error(
-            f"what {named(service)} mounts there is no {wanted_kind}; change its long form by hand",
+            f"what {quoted_name(service)} mounts there is no {wanted_kind}; change its long form by hand",
             mounts.items[at],
-            said("compose_error.long_form", service=shown(service)),
+            said("compose_error.long_form", service=name_for_people(service)),
         )
-    seen = view(item)
-    settings = [("source", scalar(source)), ("read_only", Source("true" if mode == "ro" else "false"))]
+    seen = node_meaning(item)
+    settings = [("source", yaml_scalar(source)), ("read_only", YamlSource("true" if mode == "ro" else "false"))]
     new = document
     for name, tree in settings:
-        if name == "read_only" and reach(item, name) is None and mode == "rw":
+        if name == "read_only" and value_at_path(item, name) is None and mode == "rw":
             continue
-        current = reach(service_node(new, service), "volumes")
-        new = read_again(put(new, (name,), tree, start=current.items[at].real if current is not None else None))
-        seen = {**seen, name: view_of(tree)}
-    wanted = [view(one) for one in mounts.items]
+        current = value_at_path(service_node(new, service), "volumes")
+        new = reread_file(set_value_at(new, (name,), tree, start=current.items[at].real if current is not None else None))
+        seen = {**seen, name: tree_meaning(tree)}
+    wanted = [node_meaning(one) for one in mounts.items]
     wanted[at] = seen
-    prove(document, new, {("services", service, "volumes"): wanted})
+    verify_only_changes(document, new, {("services", service, "volumes"): wanted})
     return new
 
 
-def _declared(document: ComposeDocument, name: str) -> ComposeDocument:
+def _with_declared_volume(document: ComposeDocument, name: str) -> ComposeDocument:
     """Return the file with the volume declared under its `volumes:`."""
-    volumes = reach(document.root, "volumes")
-    if volumes is not None and name in fields(volumes):
+    volumes = value_at_path(document.root, "volumes")
+    if volumes is not None and name in mapping_fields(volumes):
         return document
-    after = read_again(put(document, ("volumes", name), Source("")))
-    prove(document, after, {("volumes", name): view_of(Source(""))})
+    after = reread_file(set_value_at(document, ("volumes", name), YamlSource("")))
+    verify_only_changes(document, after, {("volumes", name): tree_meaning(YamlSource(""))})
     return after

@@ -17,22 +17,12 @@ from core.text import Text, text
 from integrations.docker_engine.actions import container_facts, memory_limits
 from integrations.docker_engine.actions.await_running import has_event_since, wait_until_up
 from integrations.docker_engine.actions.container_facts import RedactText
-from integrations.docker_engine.actions.container_lookup import Engines
-from integrations.docker_engine.actions.container_params import (
-    ContainerParams,
-    DiskParams,
-    ExecParams,
-    GraceParams,
-    ListParams,
-    LogsParams,
-    MemoryParams,
-    StatsParams,
-    moment_of,
-)
-from integrations.docker_engine.actions.refusal_results import told
+from integrations.docker_engine.actions.container_lookup import EngineLookup
+from integrations.docker_engine.actions.container_params import (ContainerParams, DiskParams, ExecParams, StopParams, ListParams, LogsParams, MemoryParams, StatsParams, parse_point_in_time,)
+from integrations.docker_engine.actions.refusal_results import refusals_as_results
 from integrations.docker_engine.engine import Engine
 
-RUNS_UP_TO_S = 120.0
+START_STOP_LIMIT_S = 120.0
 """Time limit of actions that stop or start a container: grace period, the order itself and the check afterwards."""
 
 
@@ -40,7 +30,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class DockerToolset(Toolset):
+class ContainerToolset(Toolset):
     """Actions on the containers of all engines. Every text in a result has been through `redact`."""
 
     system = "docker"
@@ -48,7 +38,7 @@ class DockerToolset(Toolset):
     def __init__(
         self, engines: Mapping[str, Engine], redact: RedactText, *, now: Callable[[], datetime] = _utc_now
     ) -> None:
-        self._engines = Engines(engines)
+        self._engines = EngineLookup(engines)
         self._redact = redact
         self._now = now
 
@@ -59,7 +49,7 @@ class DockerToolset(Toolset):
     # -- looking ---------------------------------------------------------------------------------------------------
 
     @action(Risk.READ)
-    @told
+    @refusals_as_results
     async def list(self, params: ListParams) -> Result:
         """List containers, stopped ones too, with state, health, exit code and restart count.
 
@@ -70,7 +60,7 @@ class DockerToolset(Toolset):
             one for one in found if params.stack in (None, one.stack) and (one.is_running or not params.running_only)
         ]
         data: JsonObject = {
-            "containers": [container_facts.brief(one) for one in shown],
+            "containers": [container_facts.container_summary(one) for one in shown],
             "unreachable_hosts": list(away),
         }
         running = sum(one.is_running for one in shown)
@@ -78,7 +68,7 @@ class DockerToolset(Toolset):
         return self._result(message, data, "docker ps --all", outcome=_found(shown))
 
     @action(Risk.READ)
-    @told
+    @refusals_as_results
     async def inspect(self, params: ContainerParams) -> Result:
         """Show all that is known about one container: state, health checks with output, limits, dependencies, mounts.
 
@@ -86,10 +76,10 @@ class DockerToolset(Toolset):
         """
         _, found = await self._engines.find(params.container)
         message = text("docker.inspected", container=found.ref, state=container_facts.state_text(found))
-        return self._result(message, container_facts.whole(found), f"docker inspect {shlex.quote(found.name)}")
+        return self._result(message, container_facts.container_details(found), f"docker inspect {shlex.quote(found.name)}")
 
     @action(Risk.READ)
-    @told
+    @refusals_as_results
     async def logs(self, params: LogsParams) -> Result:
         """Read the last lines of a container's log, both streams, oldest first.
 
@@ -101,16 +91,16 @@ class DockerToolset(Toolset):
         lines = await engine.logs(
             found.name,
             tail=params.tail,
-            since=moment_of(params.since, now) if params.since else None,
-            until=moment_of(params.until, now) if params.until else None,
+            since=parse_point_in_time(params.since, now) if params.since else None,
+            until=parse_point_in_time(params.until, now) if params.until else None,
             grep=params.grep,
         )
-        data: JsonObject = {"container": found.ref, "lines": container_facts.lines_of(lines)}
+        data: JsonObject = {"container": found.ref, "lines": container_facts.log_line_facts(lines)}
         message = text("docker.logs_read" if lines else "docker.logs_empty", container=found.ref, count=len(lines))
         return self._result(message, data, _logs_command(found.name, params), outcome=_found(lines))
 
     @action(Risk.READ)
-    @told
+    @refusals_as_results
     async def stats(self, params: StatsParams) -> Result:
         """Measure CPU, memory, network, disk and processes of one running container, or of all.
 
@@ -123,7 +113,7 @@ class DockerToolset(Toolset):
             engine, found = await self._engines.find(params.container)
             samples = await engine.sample()
             measured = [(found.ref, samples[found.name])] if found.name in samples else []
-        data: JsonObject = {"containers": [container_facts.resources(ref, sample) for ref, sample in measured]}
+        data: JsonObject = {"containers": [container_facts.sample_facts(ref, sample) for ref, sample in measured]}
         if not measured:
             return self._result(text("docker.stats_empty"), data, "docker stats", outcome=Outcome.NO_DATA)
         if params.container is None:
@@ -133,13 +123,13 @@ class DockerToolset(Toolset):
             "docker.stats_one",
             container=ref,
             cpu=round(sample.cpu_pct, 1),
-            memory_mb=container_facts.mb(sample.memory_bytes),
-            limit_mb=container_facts.mb(sample.memory_limit_bytes),
+            memory_mb=container_facts.to_mb(sample.memory_bytes),
+            limit_mb=container_facts.to_mb(sample.memory_limit_bytes),
         )
         return self._result(message, data, f"docker stats --no-stream {shlex.quote(ref.rpartition('/')[2])}")
 
     @action(Risk.READ)
-    @told
+    @refusals_as_results
     async def top(self, params: ContainerParams) -> Result:
         """Show the processes inside a running container, to find the one that hangs, forks or uses up the CPU."""
         engine, found = await self._engines.find(params.container)
@@ -149,7 +139,7 @@ class DockerToolset(Toolset):
         return self._result(message, data, f"docker top {shlex.quote(found.name)}")
 
     @action(Risk.READ, time_limit_s=70.0)
-    @told
+    @refusals_as_results
     async def disk_usage(self, params: DiskParams) -> Result:
         """Show what fills an engine's disk: images, build cache, writable layers, volumes, and logs where readable.
 
@@ -160,19 +150,19 @@ class DockerToolset(Toolset):
         message = text(
             "docker.disk",
             host=engine.name,
-            images_mb=container_facts.mb(usage.images_bytes),
-            cache_mb=container_facts.mb(usage.build_cache_bytes),
-            volumes_mb=container_facts.mb(usage.volumes_bytes),
-            reclaimable_mb=container_facts.mb(usage.images_reclaimable_bytes + usage.build_cache_reclaimable_bytes),
+            images_mb=container_facts.to_mb(usage.images_bytes),
+            cache_mb=container_facts.to_mb(usage.build_cache_bytes),
+            volumes_mb=container_facts.to_mb(usage.volumes_bytes),
+            reclaimable_mb=container_facts.to_mb(usage.images_reclaimable_bytes + usage.build_cache_reclaimable_bytes),
         )
         return self._result(
-            message, {"host": engine.name, **container_facts.space(usage)}, "docker system df --verbose"
+            message, {"host": engine.name, **container_facts.disk_facts(usage)}, "docker system df --verbose"
         )
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
-    @action(Risk.CHANGE, role=Role.ADMIN, time_limit_s=RUNS_UP_TO_S)
-    @told
+    @action(Risk.CHANGE, role=Role.ADMIN, time_limit_s=START_STOP_LIMIT_S)
+    @refusals_as_results
     async def exec(self, params: ExecParams) -> Result:
         """Run a command inside a running container: a list of words, without a shell.
 
@@ -196,9 +186,9 @@ class DockerToolset(Toolset):
         query = f"docker exec {shlex.quote(found.name)} {shlex.join(params.argv)}"
         return self._result(message, data, query, outcome=Outcome.OK if done.exit_code == 0 else Outcome.FAILED)
 
-    @action(Risk.DISRUPTIVE, outcome="was_restarted", time_limit_s=RUNS_UP_TO_S)
-    @told
-    async def restart(self, params: GraceParams) -> Result:
+    @action(Risk.DISRUPTIVE, outcome="was_restarted", time_limit_s=START_STOP_LIMIT_S)
+    @refusals_as_results
+    async def restart(self, params: StopParams) -> Result:
         """Restart a container; it is unavailable for a moment.
 
         Helps with a hung or broken process, until the cause returns. Does not help with a wrong configuration, a
@@ -208,14 +198,14 @@ class DockerToolset(Toolset):
         await engine.restart(found.name, grace_s=params.grace_s)
         return await self._as_it_runs(engine, found, "restarted", f"docker restart {shlex.quote(found.name)}")
 
-    async def was_restarted(self, params: GraceParams, started_at: datetime) -> Outcome:
+    async def was_restarted(self, params: StopParams, started_at: datetime) -> Outcome:
         """Return OK if the container started after the call did."""
         _, found = await self._engines.find(params.container)
         is_new = found.started_at is not None and found.started_at > started_at
         return Outcome.OK if is_new else Outcome.FAILED
 
-    @action(Risk.DISRUPTIVE, outcome="is_running", time_limit_s=RUNS_UP_TO_S)
-    @told
+    @action(Risk.DISRUPTIVE, outcome="is_running", time_limit_s=START_STOP_LIMIT_S)
+    @refusals_as_results
     async def start(self, params: ContainerParams) -> Result:
         """Start a stopped container; no effect on a running one. Use it for a dependency that is down.
 
@@ -235,46 +225,46 @@ class DockerToolset(Toolset):
         snapshot="state_before",
         undo="run_again",
         outcome="is_stopped",
-        time_limit_s=RUNS_UP_TO_S,
+        time_limit_s=START_STOP_LIMIT_S,
     )
-    @told
-    async def stop(self, params: GraceParams) -> Result:
+    @refusals_as_results
+    async def stop(self, params: StopParams) -> Result:
         """Stop a container until someone starts it. Not a repair: use it to stop damage, such as a runaway job."""
         engine, found = await self._engines.find(params.container)
         await engine.stop(found.name, grace_s=params.grace_s)
-        now = await _again(engine, found)
+        now = await _inspect_again(engine, found)
         has_stopped = now.state in (ContainerState.EXITED, ContainerState.CREATED, ContainerState.DEAD)
         message = text("docker.stopped" if has_stopped else "docker.not_stopped", container=found.ref)
         query = f"docker stop {shlex.quote(found.name)}"
         outcome = Outcome.OK if has_stopped else Outcome.FAILED
-        return self._result(message, container_facts.brief(now), query, outcome=outcome)
+        return self._result(message, container_facts.container_summary(now), query, outcome=outcome)
 
-    async def state_before(self, params: GraceParams) -> JsonObject:
+    async def state_before(self, params: StopParams) -> JsonObject:
         """Record whether the container was running."""
         _, found = await self._engines.find(params.container)
         return {"was_running": found.state in (ContainerState.RUNNING, ContainerState.RESTARTING)}
 
-    async def run_again(self, params: GraceParams, snapshot: JsonObject) -> Result:
+    async def run_again(self, params: StopParams, snapshot: JsonObject) -> Result:
         """Start the container again if it was running before."""
         if snapshot.get("was_running") is True:
             return await self.start(ContainerParams(container=params.container))
         _, found = await self._engines.find(params.container)
-        return self._result(text("docker.was_not_running", container=found.ref), container_facts.brief(found), "")
+        return self._result(text("docker.was_not_running", container=found.ref), container_facts.container_summary(found), "")
 
-    async def is_stopped(self, params: GraceParams, started_at: datetime) -> Outcome:
+    async def is_stopped(self, params: StopParams, started_at: datetime) -> Outcome:
         """Return OK if the container is stopped."""
         _, found = await self._engines.find(params.container)
         return Outcome.OK if found.state in (ContainerState.EXITED, ContainerState.DEAD) else Outcome.FAILED
 
     @action(Risk.SAFE, outcome="is_unpaused")
-    @told
+    @refusals_as_results
     async def unpause(self, params: ContainerParams) -> Result:
         """Resume a paused container; no effect on one that is not paused."""
         engine, found = await self._engines.find(params.container)
         query = f"docker unpause {shlex.quote(found.name)}"
         if found.state is not ContainerState.PAUSED:
             message = text("docker.not_paused", container=found.ref, state=container_facts.state_text(found))
-            return self._result(message, container_facts.brief(found), query)
+            return self._result(message, container_facts.container_summary(found), query)
         await engine.unpause(found.name)
         return await self._as_it_runs(engine, found, "unpaused", query)
 
@@ -284,7 +274,7 @@ class DockerToolset(Toolset):
         return Outcome.FAILED if found.state is ContainerState.PAUSED else Outcome.OK
 
     @action(Risk.CHANGE, snapshot="limit_before", undo="put_limit_back", outcome="has_limit", time_limit_s=60.0)
-    @told
+    @refusals_as_results
     async def update_memory(self, params: MemoryParams) -> Result:
         """Set the memory limit of a container, running or stopped, without recreating it.
 
@@ -292,18 +282,18 @@ class DockerToolset(Toolset):
         the container uses more already. Lost when the container is recreated: put it into the Compose file as well.
         """
         engine, found = await self._engines.find(params.container)
-        new = memory_limits.wanted_bytes(params, found.memory_limit_bytes)
-        problem = await memory_limits.problem_with(engine, found, new)
+        new = memory_limits.new_limit_bytes(params, found.memory_limit_bytes)
+        problem = await memory_limits.limit_problem(engine, found, new)
         query = f"docker update --memory {new} {shlex.quote(found.name)}"
-        old_mb, new_mb = container_facts.mb(found.memory_limit_bytes), container_facts.mb(new)
+        old_mb, new_mb = container_facts.to_mb(found.memory_limit_bytes), container_facts.to_mb(new)
         data: JsonObject = {"container": found.ref, "old_limit_mb": old_mb, "new_limit_mb": new_mb}
         if problem is not None:
             return self._result(problem, data, query, outcome=Outcome.FAILED)
         await engine.update_memory(found.name, limit_bytes=new)
-        now = await _again(engine, found)
+        now = await _inspect_again(engine, found)
         if now.memory_limit_bytes != new:
             message = text(
-                "docker.limit_not_taken", container=found.ref, now_mb=container_facts.mb(now.memory_limit_bytes)
+                "docker.limit_not_taken", container=found.ref, now_mb=container_facts.to_mb(now.memory_limit_bytes)
             )
             return self._result(message, data, query, outcome=Outcome.FAILED)
         message = text("docker.limit_set", container=found.ref, old_mb=old_mb, new_mb=new_mb)
@@ -320,8 +310,8 @@ class DockerToolset(Toolset):
         held = snapshot.get("limit_bytes")
         old = held if isinstance(held, int) and held > 0 else (await engine.info()).memory_total_bytes
         await engine.update_memory(found.name, limit_bytes=old)
-        message = text("docker.limit_put_back", container=found.ref, new_mb=container_facts.mb(old))
-        data: JsonObject = {"container": found.ref, "new_limit_mb": container_facts.mb(old)}
+        message = text("docker.limit_put_back", container=found.ref, new_mb=container_facts.to_mb(old))
+        data: JsonObject = {"container": found.ref, "new_limit_mb": container_facts.to_mb(old)}
         return self._result(message, data, f"docker update --memory {old} {shlex.quote(found.name)}")
 
     async def has_limit(self, params: MemoryParams, started_at: datetime) -> Outcome:
@@ -344,10 +334,10 @@ class DockerToolset(Toolset):
         key = f"docker.{did}" if is_up or is_finished else f"docker.{did}_but"
         message = text(key, container=now.ref, state=container_facts.state_text(now))
         outcome = Outcome.OK if is_up or is_finished else Outcome.FAILED
-        return self._result(message, container_facts.brief(now), query, outcome=outcome)
+        return self._result(message, container_facts.container_summary(now), query, outcome=outcome)
 
     def _result(self, message: Text, data: JsonObject, query: str, *, outcome: Outcome = Outcome.OK) -> Result:
-        clean = {name: container_facts.redacted(value, self._redact) for name, value in data.items()}
+        clean = {name: container_facts.redact_json_strings(value, self._redact) for name, value in data.items()}
         return Result(outcome=outcome, message=message, data=clean, query=self._redact(query))
 
 
@@ -355,7 +345,7 @@ def _found(things: Sized) -> Outcome:
     return Outcome.OK if things else Outcome.NO_DATA
 
 
-async def _again(engine: Engine, before: Container) -> Container:
+async def _inspect_again(engine: Engine, before: Container) -> Container:
     """Return the container in its present state."""
     found = await engine.containers(only=[before.name])
     if not found:

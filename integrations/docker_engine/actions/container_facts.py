@@ -12,7 +12,7 @@ from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Sample
 from core.text import Text, text
 from integrations.docker_engine.engine import DiskUsage, LogLine
-from integrations.docker_engine.models import HIDDEN
+from integrations.docker_engine.models import SECRET_LABEL_VALUE
 
 MB = 1024 * 1024
 RedactText = Callable[[str], str]
@@ -20,18 +20,18 @@ VOLUMES_SHOWN = 20
 LOGS_SHOWN = 20
 
 
-def redacted(value: JsonValue, redact: RedactText) -> JsonValue:
+def redact_json_strings(value: JsonValue, redact: RedactText) -> JsonValue:
     """Return the value with every string redacted; field names stay."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list):
-        return [redacted(one, redact) for one in value]
+        return [redact_json_strings(one, redact) for one in value]
     if isinstance(value, dict):
-        return {name: redacted(one, redact) for name, one in value.items()}
+        return {name: redact_json_strings(one, redact) for name, one in value.items()}
     return value
 
 
-def brief(container: Container) -> JsonObject:
+def container_summary(container: Container) -> JsonObject:
     """Return the facts for a list of containers."""
     return {
         "container": container.ref,
@@ -49,10 +49,10 @@ def brief(container: Container) -> JsonObject:
     }
 
 
-def whole(container: Container) -> JsonObject:
+def container_details(container: Container) -> JsonObject:
     """Return everything known about the container; labels that look secret are left out."""
     return {
-        **brief(container),
+        **container_summary(container),
         "id": container.id[:12],
         "image_id": container.image_id,
         "created_at": _iso(container.created_at),
@@ -65,7 +65,7 @@ def whole(container: Container) -> JsonObject:
             {"at": _iso(probe.at), "exit_code": probe.exit_code, "output": probe.output}
             for probe in container.health_log
         ],
-        "memory_limit_mb": mb(container.memory_limit_bytes),
+        "memory_limit_mb": to_mb(container.memory_limit_bytes),
         "cpu_limit": container.cpu_limit,
         "networks": list(container.networks),
         "aliases": list(container.aliases),
@@ -74,29 +74,29 @@ def whole(container: Container) -> JsonObject:
         "env_hosts": list(container.env_hosts),
         "ports": list(container.ports),
         "mounts": list(container.mounts),
-        "labels": {key: value for key, value in container.labels.items() if value != HIDDEN},
+        "labels": {key: value for key, value in container.labels.items() if value != SECRET_LABEL_VALUE},
     }
 
 
-def resources(ref: str, sample: Sample) -> JsonObject:
+def sample_facts(ref: str, sample: Sample) -> JsonObject:
     """Return a sample with units in its field names."""
     return {
         "container": ref,
         "at": sample.at.isoformat(),
         "cpu_pct": round(sample.cpu_pct, 1),
         "throttled_pct": round(sample.throttled_pct, 1),
-        "memory_mb": mb(sample.memory_bytes),
-        "memory_limit_mb": mb(sample.memory_limit_bytes),
+        "memory_mb": to_mb(sample.memory_bytes),
+        "memory_limit_mb": to_mb(sample.memory_limit_bytes),
         "memory_pct": round(sample.memory_pct, 1),
-        "network_rx_mb": mb(sample.network_rx_bytes),
-        "network_tx_mb": mb(sample.network_tx_bytes),
-        "disk_read_mb": mb(sample.disk_read_bytes),
-        "disk_write_mb": mb(sample.disk_write_bytes),
+        "network_rx_mb": to_mb(sample.network_rx_bytes),
+        "network_tx_mb": to_mb(sample.network_tx_bytes),
+        "disk_read_mb": to_mb(sample.disk_read_bytes),
+        "disk_write_mb": to_mb(sample.disk_write_bytes),
         "pids": sample.pids,
     }
 
 
-def lines_of(lines: Sequence[LogLine]) -> list[JsonValue]:
+def log_line_facts(lines: Sequence[LogLine]) -> list[JsonValue]:
     """Return log lines, oldest first."""
     return [
         {"at": _iso(line.at), "stream": line.stream, "text": line.text, **({"was_cut": True} if line.was_cut else {})}
@@ -104,19 +104,19 @@ def lines_of(lines: Sequence[LogLine]) -> list[JsonValue]:
     ]
 
 
-def space(usage: DiskUsage) -> JsonObject:
+def disk_facts(usage: DiskUsage) -> JsonObject:
     """Return a disk's usage in MB, with the largest volumes and log files; `logs_mb` None: they cannot be read."""
     logs = usage.logs
     return {
-        "images_mb": mb(usage.images_bytes),
-        "images_reclaimable_mb": mb(usage.images_reclaimable_bytes),
-        "build_cache_mb": mb(usage.build_cache_bytes),
-        "build_cache_reclaimable_mb": mb(usage.build_cache_reclaimable_bytes),
-        "containers_mb": mb(usage.containers_bytes),
-        "volumes_mb": mb(usage.volumes_bytes),
-        "largest_volumes": [{"name": name, "mb": mb(size)} for name, size in usage.volumes[:VOLUMES_SHOWN]],
-        "logs_mb": mb(sum(size for _, size in logs)) if logs is not None else None,
-        "largest_logs": [{"container": name, "mb": mb(size)} for name, size in (logs or ())[:LOGS_SHOWN]],
+        "images_mb": to_mb(usage.images_bytes),
+        "images_reclaimable_mb": to_mb(usage.images_reclaimable_bytes),
+        "build_cache_mb": to_mb(usage.build_cache_bytes),
+        "build_cache_reclaimable_mb": to_mb(usage.build_cache_reclaimable_bytes),
+        "containers_mb": to_mb(usage.containers_bytes),
+        "volumes_mb": to_mb(usage.volumes_bytes),
+        "largest_volumes": [{"name": name, "mb": to_mb(size)} for name, size in usage.volumes[:VOLUMES_SHOWN]],
+        "logs_mb": to_mb(sum(size for _, size in logs)) if logs is not None else None,
+        "largest_logs": [{"container": name, "mb": to_mb(size)} for name, size in (logs or ())[:LOGS_SHOWN]],
     }
 
 
@@ -127,7 +127,7 @@ def state_text(container: Container) -> Text:
     return text(f"docker.now.{container.state}", code=container.exit_code)
 
 
-def mb(size: int) -> float:
+def to_mb(size: int) -> float:
     """Return bytes as MB (1024²), one decimal."""
     return round(size / MB, 1)
 

@@ -13,7 +13,7 @@ from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.refusals import EngineNotFound, RefusalReason
 
 
-class Engines:
+class EngineLookup:
     """All engines by host name."""
 
     def __init__(self, engines: Mapping[str, Engine]) -> None:

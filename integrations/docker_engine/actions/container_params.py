@@ -11,17 +11,17 @@ from pydantic import Field, field_validator, model_validator
 from core.actions.catalog import Params
 from core.errors import NotFound
 from integrations.docker_engine.actions.prune_selection import PruneTarget
-from integrations.docker_engine.image_references import parse
+from integrations.docker_engine.image_references import parse_image_reference
 
 _SPAN = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?")
-LEAST_LIMIT_MB = 6
+MIN_LIMIT_MB = 6
 """Lowest limit an engine accepts. https://docs.docker.com/engine/containers/resource_constraints/"""
 
 ContainerReference = Annotated[
     str, Field(min_length=1, max_length=300, description="host/name, or a name that is unique")
 ]
-OneHost = Annotated[str | None, Field(max_length=200, description="host name; optional if there is only one")]
-HostName = Annotated[str | None, Field(max_length=200, description="host name; none: all hosts")]
+OptionalHost = Annotated[str | None, Field(max_length=200, description="host name; optional if there is only one")]
+HostFilter = Annotated[str | None, Field(max_length=200, description="host name; none: all hosts")]
 
 
 class ContainerParams(Params):
@@ -37,7 +37,7 @@ class ContainerParams(Params):
 class ListParams(Params):
     """Filter for a list of containers."""
 
-    host: HostName = None
+    host: HostFilter = None
     stack: Annotated[str | None, Field(description="only this Compose project")] = None
     running_only: bool = False
 
@@ -54,7 +54,7 @@ class LogsParams(ContainerParams):
     @classmethod
     def _is_readable(cls, value: str | None) -> str | None:
         if value is not None:
-            moment_of(value, datetime.now(UTC))
+            parse_point_in_time(value, datetime.now(UTC))
         return value
 
 
@@ -62,7 +62,7 @@ class StatsParams(Params):
     """Containers to measure: one, all on one host, or all."""
 
     container: Annotated[str | None, Field(description="host/name or name; none: all containers")] = None
-    host: HostName = None
+    host: HostFilter = None
 
     def target(self) -> str | None:
         """Return the container, if one is named."""
@@ -72,7 +72,7 @@ class StatsParams(Params):
 class DiskParams(Params):
     """Host to examine."""
 
-    host: OneHost = None
+    host: OptionalHost = None
 
     def target(self) -> str | None:
         """Return None: nothing needs a lock."""
@@ -82,7 +82,7 @@ class DiskParams(Params):
 class ImagesParams(Params):
     """Hosts whose images to list."""
 
-    host: HostName = None
+    host: HostFilter = None
 
 
 class UpdatesParams(Params):
@@ -90,7 +90,7 @@ class UpdatesParams(Params):
 
     stack: Annotated[str | None, Field(max_length=200, description="only this stack")] = None
     service: Annotated[str | None, Field(max_length=200, description="only this service")] = None
-    host: HostName = None
+    host: HostFilter = None
     fresh: Annotated[bool, Field(description="ask the registries again, even if the answer is remembered")] = False
 
 
@@ -98,13 +98,13 @@ class PullParams(Params):
     """An image by name."""
 
     image: Annotated[str, Field(min_length=1, max_length=400, description="as in shop/api:1.2; no tag: latest")]
-    host: OneHost = None
+    host: OptionalHost = None
 
     @field_validator("image")
     @classmethod
     def _is_a_name(cls, value: str) -> str:
         try:
-            return parse(value).full
+            return parse_image_reference(value).full
         except NotFound as error:
             raise ValueError(str(error)) from error
 
@@ -112,7 +112,7 @@ class PullParams(Params):
 class PruneParams(Params):
     """Things to remove."""
 
-    host: OneHost = None
+    host: OptionalHost = None
     parts: Annotated[list[PruneTarget] | None, Field(min_length=1, description="none: all of them")] = None
     older_than_h: Annotated[
         float | None, Field(ge=0, le=24 * 365, description="none: a day; a week for images with a name")
@@ -130,7 +130,7 @@ class PruneParams(Params):
 class PortsParams(Params):
     """Hosts whose ports to list."""
 
-    host: HostName = None
+    host: HostFilter = None
 
 
 class ExecParams(ContainerParams):
@@ -140,7 +140,7 @@ class ExecParams(ContainerParams):
     time_limit_s: Annotated[float, Field(gt=0, le=100)] = 30.0
 
 
-class GraceParams(ContainerParams):
+class StopParams(ContainerParams):
     """A container and the time it may take to stop by itself."""
 
     grace_s: Annotated[int, Field(ge=0, le=60, description="seconds between SIGTERM and SIGKILL")] = 10
@@ -149,7 +149,7 @@ class GraceParams(ContainerParams):
 class MemoryParams(ContainerParams):
     """New memory limit: in MB, or as a multiple of the present one."""
 
-    limit_mb: Annotated[int | None, Field(ge=LEAST_LIMIT_MB)] = None
+    limit_mb: Annotated[int | None, Field(ge=MIN_LIMIT_MB)] = None
     factor: Annotated[float | None, Field(gt=0, le=16)] = None
 
     @model_validator(mode="after")
@@ -159,7 +159,7 @@ class MemoryParams(ContainerParams):
         return self
 
 
-def moment_of(text: str, now: datetime) -> datetime:
+def parse_point_in_time(text: str, now: datetime) -> datetime:
     """Return the time for `2h`, `1d12h`, `90s`, `90` or an ISO time; raises ValueError saying what is expected."""
     match = _SPAN.fullmatch(text.strip().lower())
     if match is not None and any(match.groups()):

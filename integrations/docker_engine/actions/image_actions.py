@@ -16,10 +16,10 @@ from core.text import Text, text
 from integrations.docker_engine import image_references
 from integrations.docker_engine.actions import container_facts
 from integrations.docker_engine.actions.container_facts import RedactText
-from integrations.docker_engine.actions.container_lookup import Engines
+from integrations.docker_engine.actions.container_lookup import EngineLookup
 from integrations.docker_engine.actions.container_params import ImagesParams, PullParams, UpdatesParams
-from integrations.docker_engine.actions.image_updates import ImageFreshness, by_need, look
-from integrations.docker_engine.actions.refusal_results import told
+from integrations.docker_engine.actions.image_updates import ImageFreshness, outdated_first, check_freshness
+from integrations.docker_engine.actions.refusal_results import refusals_as_results
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.image_store import PULL_LIMIT_S, Image
 from integrations.docker_engine.registry_lookup import RegistryLookup
@@ -42,7 +42,7 @@ class ImageToolset(Toolset):
         now: Callable[[], datetime] = _utc_now,
         registries: RegistryLookup | None = None,
     ) -> None:
-        self._engines = Engines(engines)
+        self._engines = EngineLookup(engines)
         self._redact = redact
         self._now = now
         self._registries = registries or RegistryLookup(now)
@@ -52,7 +52,7 @@ class ImageToolset(Toolset):
         return None if self._engines.names else "no Docker engine is configured (setting `engines`)"
 
     @action(Risk.READ)
-    @told
+    @refusals_as_results
     async def images(self, params: ImagesParams) -> Result:
         """List the images on a host, or on all: names, size, age, and which containers use each."""
         engines = [self._engines.one(params.host)] if params.host else self._engines.all
@@ -62,13 +62,13 @@ class ImageToolset(Toolset):
             "docker.images",
             count=len(found),
             unused=sum(not one.used_by for one in found),
-            mb=container_facts.mb(sum(one.size_bytes for one in found)),
+            mb=container_facts.to_mb(sum(one.size_bytes for one in found)),
         )
         rows: list[JsonValue] = [_row(one) for one in found]
         return self._result(message, {"images": rows}, "docker image ls", Outcome.OK if found else Outcome.NO_DATA)
 
     @action(Risk.READ, time_limit_s=120.0)
-    @told
+    @refusals_as_results
     async def updates(self, params: UpdatesParams) -> Result:
         """Show which running containers have a newer image in their registry, and why some can't be checked.
 
@@ -81,7 +81,7 @@ class ImageToolset(Toolset):
             if one.is_running and params.stack in (None, one.stack) and params.service in (None, one.service):
                 wanted.setdefault(one.host, []).append(one)
         looks = await asyncio.gather(*(self._look(host, ones, params.fresh) for host, ones in sorted(wanted.items())))
-        images = by_need([one for host_images in looks if host_images is not None for one in host_images])
+        images = outdated_first([one for host_images in looks if host_images is not None for one in host_images])
         away += [host for host, seen in zip(sorted(wanted), looks, strict=True) if seen is None]
         newer = sum(one.is_newer is True for one in images)
         untold = sum(one.is_newer is None for one in images)
@@ -94,15 +94,15 @@ class ImageToolset(Toolset):
 
     async def _look(self, host: str, containers: list[Container], fresh: bool) -> list[ImageFreshness] | None:
         try:
-            return await look(self._engines.one(host), containers, self._registries, fresh=fresh)
+            return await check_freshness(self._engines.one(host), containers, self._registries, fresh=fresh)
         except SystemUnavailable:
             return None
 
     @action(Risk.SAFE, outcome="is_pulled", time_limit_s=PULL_LIMIT_S + 20)
-    @told
+    @refusals_as_results
     async def pull(self, params: PullParams) -> Result:
         """Pull what the registry has under this name now. Running containers don't change: redeploy for that."""
-        engine, name = self._engines.one(params.host), image_references.parse(params.image).full
+        engine, name = self._engines.one(params.host), image_references.parse_image_reference(params.image).full
         before = await engine.store.image(name)
         now = await engine.store.pull(name)
         is_new = before is None or before.id != now.id
@@ -113,15 +113,15 @@ class ImageToolset(Toolset):
             "image_id_before": before.id if before else None,
             "is_new": is_new,
             "digests": list(now.digests),
-            "size_mb": container_facts.mb(now.size_bytes),
+            "size_mb": container_facts.to_mb(now.size_bytes),
         }
         key = "docker.pulled" if is_new else "docker.pulled_same"
-        message = text(key, image=name, host=engine.name, mb=container_facts.mb(now.size_bytes))
+        message = text(key, image=name, host=engine.name, mb=container_facts.to_mb(now.size_bytes))
         return self._result(message, data, f"docker pull {shlex.quote(name)}")
 
     async def is_pulled(self, params: PullParams, started_at: datetime) -> Outcome:
         """Return OK if the name means the same image on the host as in the registry."""
-        engine, name = self._engines.one(params.host), image_references.parse(params.image)
+        engine, name = self._engines.one(params.host), image_references.parse_image_reference(params.image)
         found = await engine.store.image(name.full)
         answer = await self._registries.ask(engine, name.full, fresh=True)
         if found is None:
@@ -131,7 +131,7 @@ class ImageToolset(Toolset):
         return Outcome.OK if f"{name.name}@{answer.digest}" in found.digests else Outcome.FAILED
 
     def _result(self, message: Text, data: JsonObject, query: str, outcome: Outcome = Outcome.OK) -> Result:
-        clean = {name: container_facts.redacted(value, self._redact) for name, value in data.items()}
+        clean = {name: container_facts.redact_json_strings(value, self._redact) for name, value in data.items()}
         return Result(outcome=outcome, message=message, data=clean, query=self._redact(query))
 
 
@@ -141,7 +141,7 @@ def _row(image: Image) -> JsonObject:
         "id": image.id,
         "tags": list(image.tags),
         "digests": list(image.digests),
-        "size_mb": container_facts.mb(image.size_bytes),
+        "size_mb": container_facts.to_mb(image.size_bytes),
         "created_at": image.created_at.isoformat() if image.created_at else None,
         "used_by": list(image.used_by),
     }

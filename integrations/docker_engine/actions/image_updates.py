@@ -20,7 +20,7 @@ from integrations.docker_engine.registry_lookup import RegistryLookup
 DAY_S = 86_400.0
 
 
-class UnknownFreshness(StrEnum):
+class UncheckableReason(StrEnum):
     """Reason that a newer image cannot be looked for, besides a registry's refusal."""
 
     BUILT_HERE = "built_here"
@@ -68,7 +68,7 @@ class ImageFreshness:
         }
 
 
-async def look(
+async def check_freshness(
     engine: Engine, containers: Sequence[Container], registries: RegistryLookup, *, fresh: bool = False
 ) -> list[ImageFreshness]:
     """Return one entry for each image that these containers of one engine run."""
@@ -85,7 +85,7 @@ async def look(
     return list(await asyncio.gather(*(compare(*key, users) for key, users in groups.items())))
 
 
-def by_need(found: Sequence[ImageFreshness]) -> list[ImageFreshness]:
+def outdated_first(found: Sequence[ImageFreshness]) -> list[ImageFreshness]:
     """Sort outdated ones first, then unknown ones, then the rest; each by name."""
     rank = {True: 0, None: 1, False: 2}
     return sorted(found, key=lambda one: (rank[one.is_newer], one.image, one.host))
@@ -101,19 +101,19 @@ async def _compared(
     fresh: bool,
 ) -> ImageFreshness:
     try:
-        name = image_references.parse(found.image)
+        name = image_references.parse_image_reference(found.image)
     except NotFound:
-        return replace(found, why=UnknownFreshness.NO_NAME, created_at=image.created_at if image else None)
+        return replace(found, why=UncheckableReason.NO_NAME, created_at=image.created_at if image else None)
     if image is None:
-        return replace(found, why=UnknownFreshness.IMAGE_GONE)
+        return replace(found, why=UncheckableReason.IMAGE_GONE)
     running = _digests_under(image, name)
     found = replace(found, created_at=image.created_at, running_digest=running[0] if running else "")
-    if found.image.startswith("sha256:") or image_references.is_id(found.image):
-        return replace(found, why=UnknownFreshness.NO_NAME)
+    if found.image.startswith("sha256:") or image_references.is_image_id(found.image):
+        return replace(found, why=UncheckableReason.NO_NAME)
     if name.digest:
-        return replace(found, why=UnknownFreshness.PINNED, running_digest=name.digest)
+        return replace(found, why=UncheckableReason.PINNED, running_digest=name.digest)
     if not running:
-        return replace(found, why=UnknownFreshness.BUILT_HERE)
+        return replace(found, why=UncheckableReason.BUILT_HERE)
     answer = await registries.ask(engine, name.full, fresh=fresh)
     if answer.trouble is not None:
         return replace(found, why=answer.trouble)

@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.image_store import CacheEntry, Image, Network
+from integrations.docker_engine.image_store import BuildCacheEntry, Image, Network
 from integrations.docker_engine.registry_lookup import RegistryLookup
 
 DAY_H = 24.0
 WEEK_H = 168.0
-COMPOSE_NETWORK = "com.docker.compose.network"
+COMPOSE_NETWORK_LABEL = "com.docker.compose.network"
 """Label of networks that Compose recreates; nobody would recreate one made by hand."""
-CHECKED_AT_MOST = 40
+REGISTRY_CHECKS_LIMIT = 40
 """Images whose registry is asked in one run; the rest waits for the next run."""
-CHECKS_WITHIN_S = 12.0
+REGISTRY_CHECKS_LIMIT_S = 12.0
 INSPECTS_AT_ONCE = 8
 
 
@@ -62,7 +62,7 @@ class PruneSelection:
 
     dangling: tuple[Image, ...] = ()
     unused: tuple[Image, ...] = ()
-    cache: tuple[CacheEntry, ...] = ()
+    cache: tuple[BuildCacheEntry, ...] = ()
     networks: tuple[Network, ...] = ()
     kept: tuple[Image, ...] = ()
     """Unused images that stay: their registry no longer has them, or could not be asked."""
@@ -109,7 +109,7 @@ class PruneResult:
     """Selected but not removed: used or changed in the meantime."""
 
 
-async def choose(
+async def select_prunable(
     engine: Engine, wish: PruneRequest, registries: RegistryLookup, *, now: datetime, keep: Collection[str] = ()
 ) -> PruneSelection:
     """Select the things to remove. `keep`: ids and digest references of images that must stay, as for a rollback."""
@@ -123,7 +123,7 @@ async def choose(
     named = [one for one in free if one.tags and one.digests] if PruneTarget.UNUSED in wish.parts else []
     old_dangling = await _old(engine, dangling, now - wish.span(PruneTarget.DANGLING))
     old_named = await _old(engine, named, now - wish.span(PruneTarget.UNUSED))
-    there = await _still_in_registry(engine, old_named[:CHECKED_AT_MOST], registries)
+    there = await _still_in_registry(engine, old_named[:REGISTRY_CHECKS_LIMIT], registries)
     before = now - wish.span(PruneTarget.CACHE)
     has_cache = PruneTarget.CACHE in wish.parts and not wish.label
     cache = [one for one in space.cache if not one.is_in_use and (one.used_at is None or one.used_at < before)]
@@ -137,7 +137,7 @@ async def choose(
     )
 
 
-async def carry_out(engine: Engine, choice: PruneSelection, wish: PruneRequest) -> PruneResult:
+async def remove_selected(engine: Engine, choice: PruneSelection, wish: PruneRequest) -> PruneResult:
     """Remove exactly the selection, one by one and never by force; then measure the space freed.
 
     That is the loss in layers meanwhile, but at least the unshared bytes of these images: others may have pulled
@@ -185,7 +185,7 @@ async def _still_in_registry(engine: Engine, images: Sequence[Image], registries
                 return
 
     try:
-        async with asyncio.timeout(CHECKS_WITHIN_S):
+        async with asyncio.timeout(REGISTRY_CHECKS_LIMIT_S):
             await asyncio.gather(*map(check, images))
     except TimeoutError:
         return there
@@ -199,7 +199,7 @@ async def _free_networks(engine: Engine, wish: PruneRequest, now: datetime) -> l
         one
         for one in await engine.store.networks()
         if one.is_local
-        and COMPOSE_NETWORK in one.labels
+        and COMPOSE_NETWORK_LABEL in one.labels
         and one.name not in taken
         and wish.fits(one.labels)
         and one.created_at is not None

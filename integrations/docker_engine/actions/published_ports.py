@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from core.monitoring.inventory import Container
-from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, sequence, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_list, json_string
 from integrations.docker_engine.image_store import PortBinding
 
-EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})
 # The ports that these programs listen on unless told otherwise.
 DATABASES = {
     1433: "SQL Server",
@@ -28,32 +28,32 @@ DATABASES = {
 }
 
 
-def bindings_of(container: Container, raw: JsonAnswer) -> Iterator[PortBinding]:
+def port_bindings(container: Container, raw: JsonAnswer) -> Iterator[PortBinding]:
     """Yield the ports in an answer of `inspect`: those published now, else those it would publish at start."""
     published = {
-        inside: [mapping(one) for one in sequence(found)]
-        for inside, found in mapping(mapping(raw.get("NetworkSettings")).get("Ports")).items()
+        inside: [json_object(one) for one in json_list(found)]
+        for inside, found in json_object(json_object(raw.get("NetworkSettings")).get("Ports")).items()
     }
-    wished = mapping(mapping(raw.get("HostConfig")).get("PortBindings"))
+    wished = json_object(json_object(raw.get("HostConfig")).get("PortBindings"))
     is_open = any(published.values())
     for inside, found in (published if is_open else wished).items():
         number, _, protocol = inside.partition("/")
-        for one in map(mapping, sequence(found)):
+        for one in map(json_object, json_list(found)):
             yield PortBinding(
                 container=container.ref,
                 stack=container.stack,
                 service=container.service,
                 image=container.image,
                 state=container.state.value,
-                address=string(one.get("HostIp")) or "0.0.0.0",
-                port=count(one.get("HostPort")),
-                inside=count(number),
+                address=json_string(one.get("HostIp")) or "0.0.0.0",
+                port=json_int(one.get("HostPort")),
+                inside=json_int(number),
                 protocol=protocol or "tcp",
                 is_open=is_open,
             )
 
 
-def conflicts(bindings: Sequence[PortBinding]) -> list[tuple[PortBinding, PortBinding]]:
+def port_conflicts(bindings: Sequence[PortBinding]) -> list[tuple[PortBinding, PortBinding]]:
     """Return pairs of containers on one host that cannot both run: same port, overlapping addresses."""
     return [
         (one, other)
@@ -74,14 +74,14 @@ def exposed_databases(bindings: Sequence[PortBinding]) -> list[tuple[PortBinding
     return [
         (one, DATABASES[one.inside])
         for one in sorted(bindings, key=_order)
-        if one.address in EVERYWHERE and one.inside in DATABASES
+        if one.address in ANY_ADDRESS and one.inside in DATABASES
     ]
 
 
 def _overlap(one: str, other: str) -> bool:
     if (":" in one) != (":" in other):
         return False
-    return one == other or one in EVERYWHERE or other in EVERYWHERE
+    return one == other or one in ANY_ADDRESS or other in ANY_ADDRESS
 
 
 def _host(binding: PortBinding) -> str:

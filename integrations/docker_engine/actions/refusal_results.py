@@ -21,7 +21,7 @@ S = TypeVar("S", bound=HasRedactor)
 P = TypeVar("P", bound=Params)
 
 
-def told(method: Callable[[S, P], Awaitable[Result]]) -> Callable[[S, P], Awaitable[Result]]:
+def refusals_as_results(method: Callable[[S, P], Awaitable[Result]]) -> Callable[[S, P], Awaitable[Result]]:
     """Return the method with known refusals turned into failed Results; the engine's message goes to `data`."""
 
     @wraps(method)

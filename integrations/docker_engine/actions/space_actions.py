@@ -13,10 +13,10 @@ from core.actions.catalog import JsonObject, Outcome, Preview, Result, Risk, Rol
 from core.text import Text, text
 from integrations.docker_engine.actions import container_facts, prune_selection, published_ports
 from integrations.docker_engine.actions.container_facts import RedactText
-from integrations.docker_engine.actions.container_lookup import Engines
+from integrations.docker_engine.actions.container_lookup import EngineLookup
 from integrations.docker_engine.actions.container_params import PortsParams, PruneParams
 from integrations.docker_engine.actions.prune_selection import PruneRequest, PruneSelection, PruneTarget
-from integrations.docker_engine.actions.refusal_results import told
+from integrations.docker_engine.actions.refusal_results import refusals_as_results
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.image_store import PortBinding
 from integrations.docker_engine.refusals import EngineNotFound, RefusalReason
@@ -24,7 +24,7 @@ from integrations.docker_engine.registry_lookup import RegistryLookup
 
 PRUNE_LIMIT_S = 300.0
 LINES_SHOWN = 30
-Keep = Callable[[], Awaitable[Collection[str]]]
+ImagesToKeep = Callable[[], Awaitable[Collection[str]]]
 """Ids (sha256:…) and digest references of images that must stay."""
 
 
@@ -32,7 +32,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def keep_nothing() -> Collection[str]:
+async def keep_no_images() -> Collection[str]:
     """Return nothing: no image must stay."""
     return ()
 
@@ -49,10 +49,10 @@ class SpaceToolset(Toolset):
         *,
         now: Callable[[], datetime] = _utc_now,
         registries: RegistryLookup | None = None,
-        keep: Keep = keep_nothing,
+        keep: ImagesToKeep = keep_no_images,
     ) -> None:
         """`keep`: images that no prune may remove, such as those of versions to roll back to."""
-        self._engines = Engines(engines)
+        self._engines = EngineLookup(engines)
         self._redact = redact
         self._now = now
         self._registries = registries or RegistryLookup(now)
@@ -71,7 +71,7 @@ class SpaceToolset(Toolset):
         outcome="is_pruned",
         time_limit_s=PRUNE_LIMIT_S,
     )
-    @told
+    @refusals_as_results
     async def prune(self, params: PruneParams) -> Result:
         """Free disk space: delete images without a name, unused images that their registry still
         has, build cache, unused networks of Compose. Never a volume, a container, or what a container needs.
@@ -83,9 +83,9 @@ class SpaceToolset(Toolset):
         if choice.is_empty:
             message = text("docker.prune_nothing", host=engine.name)
             return self._result(message, {"host": engine.name, **_choice_facts(choice)}, "docker system df")
-        removed = await prune_selection.carry_out(engine, choice, wish)
-        freed_mb = container_facts.mb(removed.images_bytes + removed.cache_bytes)
-        images_mb, cache_mb = container_facts.mb(removed.images_bytes), container_facts.mb(removed.cache_bytes)
+        removed = await prune_selection.remove_selected(engine, choice, wish)
+        freed_mb = container_facts.to_mb(removed.images_bytes + removed.cache_bytes)
+        images_mb, cache_mb = container_facts.to_mb(removed.images_bytes), container_facts.to_mb(removed.cache_bytes)
         data: JsonObject = {
             "host": engine.name,
             "freed_mb": freed_mb,
@@ -116,7 +116,7 @@ class SpaceToolset(Toolset):
             raise EngineNotFound(problem, text("docker.prune_nothing", host=engine.name), RefusalReason.NOTHING_TO_DO)
         lines = _commands(choice, wish)
         shown = lines[:LINES_SHOWN] + ([f"… +{len(lines) - LINES_SHOWN}"] if len(lines) > LINES_SHOWN else [])
-        warnings = [text("docker.prune_frees", host=engine.name, mb=container_facts.mb(choice.bytes))]
+        warnings = [text("docker.prune_frees", host=engine.name, mb=container_facts.to_mb(choice.bytes))]
         if choice.cache or any(not one.digests for one in choice.dangling):
             warnings.append(text("docker.prune_slows"))
         if choice.kept:
@@ -130,12 +130,12 @@ class SpaceToolset(Toolset):
         return Outcome.OK if left.is_empty else Outcome.FAILED
 
     async def _choose(self, engine: Engine, wish: PruneRequest) -> PruneSelection:
-        return await prune_selection.choose(engine, wish, self._registries, now=self._now(), keep=await self._keep())
+        return await prune_selection.select_prunable(engine, wish, self._registries, now=self._now(), keep=await self._keep())
 
     # -- ports -----------------------------------------------------------------------------------------------------
 
     @action(Risk.READ)
-    @told
+    @refusals_as_results
     async def ports(self, params: PortsParams) -> Result:
         """List the ports that containers publish on their host, stopped ones too, with collisions and with
         databases that are open to every network. Ports routed by a swarm are not included.
@@ -143,7 +143,7 @@ class SpaceToolset(Toolset):
         engines = [self._engines.one(params.host)] if params.host else self._engines.all
         found = [one for held in await asyncio.gather(*(one.store.bindings() for one in engines)) for one in held]
         found.sort(key=lambda one: (one.container.partition("/")[0], one.port, one.container, one.address))
-        clashes, exposed = published_ports.conflicts(found), published_ports.exposed_databases(found)
+        clashes, exposed = published_ports.port_conflicts(found), published_ports.exposed_databases(found)
         rows: list[JsonValue] = [_binding_row(one) for one in found]
         data: JsonObject = {
             "ports": rows,
@@ -166,7 +166,7 @@ class SpaceToolset(Toolset):
         return self._result(message, data, query, Outcome.OK if found else Outcome.NO_DATA)
 
     def _result(self, message: Text, data: JsonObject, query: str, outcome: Outcome = Outcome.OK) -> Result:
-        clean = {name: container_facts.redacted(value, self._redact) for name, value in data.items()}
+        clean = {name: container_facts.redact_json_strings(value, self._redact) for name, value in data.items()}
         return Result(outcome=outcome, message=message, data=clean, query=self._redact(query))
 
 
@@ -176,7 +176,7 @@ def _wish(params: PruneParams) -> PruneRequest:
 
 
 def _choice_facts(choice: PruneSelection) -> JsonObject:
-    return {part.value: container_facts.mb(choice.bytes_of(part)) for part in PruneTarget} | {
+    return {part.value: container_facts.to_mb(choice.bytes_of(part)) for part in PruneTarget} | {
         "kept": [one.title for one in choice.kept],
     }
 
@@ -185,11 +185,11 @@ def _commands(choice: PruneSelection, wish: PruneRequest) -> list[str]:
     """Return the equivalent shell commands, largest first."""
     images = sorted(choice.images, key=lambda one: -(one.unique_bytes or 0))
     lines = [
-        f"docker image rm {shlex.quote(one.title)}  # {container_facts.mb(one.unique_bytes or 0)} MB" for one in images
+        f"docker image rm {shlex.quote(one.title)}  # {container_facts.to_mb(one.unique_bytes or 0)} MB" for one in images
     ]
     if choice.cache:
         hours = wish.span(PruneTarget.CACHE).total_seconds() / 3600
-        size = container_facts.mb(choice.bytes_of(PruneTarget.CACHE))
+        size = container_facts.to_mb(choice.bytes_of(PruneTarget.CACHE))
         lines.insert(0, f"docker builder prune --all --filter until={hours:g}h  # {size} MB")
     return lines + [f"docker network rm {shlex.quote(one.name)}" for one in choice.networks]
 

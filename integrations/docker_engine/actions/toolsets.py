@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from core.actions.catalog import Toolset
-from integrations.docker_engine.actions.container_actions import DockerToolset
+from integrations.docker_engine.actions.container_actions import ContainerToolset
 from integrations.docker_engine.actions.container_facts import RedactText
 from integrations.docker_engine.actions.image_actions import ImageToolset
-from integrations.docker_engine.actions.space_actions import Keep, SpaceToolset, keep_nothing
+from integrations.docker_engine.actions.space_actions import ImagesToKeep, SpaceToolset, keep_no_images
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.registry_lookup import RegistryLookup
 
@@ -23,12 +23,12 @@ def docker_toolsets(
     redact: RedactText,
     *,
     now: Callable[[], datetime] = _utc_now,
-    keep: Keep = keep_nothing,
+    keep: ImagesToKeep = keep_no_images,
 ) -> list[Toolset]:
     """Return the toolsets. `keep`: images that no prune may remove, such as those of versions to roll back to."""
     registries = RegistryLookup(now)
     return [
-        DockerToolset(engines, redact, now=now),
+        ContainerToolset(engines, redact, now=now),
         ImageToolset(engines, redact, now=now, registries=registries),
         SpaceToolset(engines, redact, now=now, registries=registries, keep=keep),
     ]

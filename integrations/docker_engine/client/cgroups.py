@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from integrations.docker_engine.client.stats_counters import CounterReading, working_set
+from integrations.docker_engine.client.stats_counters import CounterReading, working_set_bytes
 
 READ_LIMIT = 64 * 1024
 CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "blkio")
@@ -30,7 +30,7 @@ class Cgroup:
     def oom_kills(self) -> int:
         """Return the number of its processes that the kernel has killed for memory."""
         name = "memory.events" if self.is_v2 else "memory.oom_control"
-        return _field(_read(self.directories["memory"], name), b"oom_kill")
+        return _number_after(_read(self.directories["memory"], name), b"oom_kill")
 
     def _read_v1(self, memory_total: int) -> CounterReading:
         at = self.directories
@@ -40,12 +40,12 @@ class Cgroup:
         return CounterReading(
             at=datetime.now(UTC),
             cpu_ns=int(_read(at["cpuacct"], "cpuacct.usage")),
-            periods=_field(throttling, b"nr_periods"),
-            throttled_periods=_field(throttling, b"nr_throttled"),
-            memory_bytes=working_set(
-                int(_read(at["memory"], "memory.usage_in_bytes")), _field(memory, b"total_inactive_file")
+            periods=_number_after(throttling, b"nr_periods"),
+            throttled_periods=_number_after(throttling, b"nr_throttled"),
+            memory_bytes=working_set_bytes(
+                int(_read(at["memory"], "memory.usage_in_bytes")), _number_after(memory, b"total_inactive_file")
             ),
-            limit_bytes=min(_field(memory, b"hierarchical_memory_limit") or memory_total, memory_total),
+            limit_bytes=min(_number_after(memory, b"hierarchical_memory_limit") or memory_total, memory_total),
             network_rx_bytes=received,
             network_tx_bytes=sent,
             disk_read_bytes=read,
@@ -61,10 +61,10 @@ class Cgroup:
         received, sent = self._network()
         return CounterReading(
             at=datetime.now(UTC),
-            cpu_ns=_field(cpu, b"usage_usec") * 1000,
-            periods=_field(cpu, b"nr_periods"),
-            throttled_periods=_field(cpu, b"nr_throttled"),
-            memory_bytes=working_set(int(_read(at, "memory.current")), _field(memory, b"inactive_file")),
+            cpu_ns=_number_after(cpu, b"usage_usec") * 1000,
+            periods=_number_after(cpu, b"nr_periods"),
+            throttled_periods=_number_after(cpu, b"nr_throttled"),
+            memory_bytes=working_set_bytes(int(_read(at, "memory.current")), _number_after(memory, b"inactive_file")),
             limit_bytes=memory_total if limit == b"max" else min(int(limit), memory_total),
             network_rx_bytes=received,
             network_tx_bytes=sent,
@@ -87,7 +87,7 @@ class Cgroup:
         return received, sent
 
 
-def find(root: Path, pid: int, container_id: str, *, has_own_network: bool) -> Cgroup | None:
+def find_cgroup(root: Path, pid: int, container_id: str, *, has_own_network: bool) -> Cgroup | None:
     """Return the cgroup of the container whose first process is `pid`; None when it cannot be read from here."""
     try:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
@@ -129,7 +129,7 @@ def _read(directory: str, name: str) -> bytes:
         os.close(handle)
 
 
-def _field(text: bytes, name: bytes) -> int:
+def _number_after(text: bytes, name: bytes) -> int:
     """Return the number after a name at the start of a line; 0 when there is none."""
     at = 0 if text.startswith(name + b" ") else text.find(b"\n" + name + b" ") + 1
     if at == 0 and not text.startswith(name + b" "):
@@ -167,10 +167,10 @@ def _v2_disk(directory: str) -> tuple[int, int]:
     return read, written
 
 
-def memory_available() -> tuple[int, int]:
+def machine_memory() -> tuple[int, int]:
     """Return total and available memory of this machine in bytes; zeros when unknown."""
     try:
         text = _read("/proc", "meminfo").replace(b":", b" ").replace(b" kB", b"")
     except OSError:
         return 0, 0
-    return _field(text, b"MemTotal") * 1024, _field(text, b"MemAvailable") * 1024
+    return _number_after(text, b"MemTotal") * 1024, _number_after(text, b"MemAvailable") * 1024

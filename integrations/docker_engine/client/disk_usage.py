@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, sequence, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_list, json_string
 from integrations.docker_engine.engine import DiskUsage
 
 
-def usage_of(raw: JsonAnswer) -> DiskUsage:
+def parse_disk_usage(raw: JsonAnswer) -> DiskUsage:
     """Add up an answer of `/system/df` as `docker system df` does."""
-    layers, images = count(raw.get("LayersSize")), _objects(raw, "Images")
+    layers, images = json_int(raw.get("LayersSize")), _objects(raw, "Images")
     volumes = {
-        string(one.get("Name")): _size(mapping(one.get("UsageData")), "Size") for one in _objects(raw, "Volumes")
+        json_string(one.get("Name")): _size(json_object(one.get("UsageData")), "Size") for one in _objects(raw, "Volumes")
     }
     cache = _objects(raw, "BuildCache")
     return DiskUsage(
@@ -30,7 +30,7 @@ def usage_of(raw: JsonAnswer) -> DiskUsage:
     )
 
 
-def log_sizes(files: Mapping[str, str]) -> tuple[tuple[str, int], ...] | None:
+def measure_log_files(files: Mapping[str, str]) -> tuple[tuple[str, int], ...] | None:
     """Return the size of each container's log files, rotated ones too, largest first; None: none can be read. Blocks.
 
     `files`: container → `LogPath` of its inspect; empty where its log driver writes none.
@@ -53,14 +53,14 @@ def _size_of(log: Path) -> int | None:
 
 
 def _objects(raw: JsonAnswer, name: str) -> Sequence[JsonAnswer]:
-    return [mapping(one) for one in sequence(raw.get(name))]
+    return [json_object(one) for one in json_list(raw.get(name))]
 
 
 def _used(images: Sequence[JsonAnswer]) -> int:
     """Return the bytes of images that containers use, shared bytes left out."""
-    return sum(_size(one, "Size") - _size(one, "SharedSize") for one in images if count(one.get("Containers")) > 0)
+    return sum(_size(one, "Size") - _size(one, "SharedSize") for one in images if json_int(one.get("Containers")) > 0)
 
 
 def _size(raw: JsonAnswer, name: str) -> int:
     """Return the size; -1 in the answer means not counted."""
-    return max(0, count(raw.get(name)))
+    return max(0, json_int(raw.get(name)))

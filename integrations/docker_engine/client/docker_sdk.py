@@ -19,19 +19,13 @@ from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 
 from core.errors import ActionFailed, GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded
-from integrations.docker_engine.refusals import (
-    EngineNotFound,
-    EngineRefused,
-    RefusalReason,
-    engine_says,
-    engine_trouble,
-)
+from integrations.docker_engine.refusals import (EngineNotFound, EngineRefused, RefusalReason, engine_refusal_sentence, engine_refusal_reason,)
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 HUB = "docker.io"
-WAITING_LIMIT = 64
+WAITING_ORDERS_LIMIT = 64
 """Orders that may wait for a thread; more are refused at once."""
 SDK_MARGIN_S = 2.0
 """Time by which a thread outlasts its caller before its socket gives up and frees it."""
@@ -40,7 +34,7 @@ _START_FAILURE = re.compile(r"oci runtime|shim|executable|network", re.IGNORECAS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tls:
+class TlsFiles:
     """TLS files: the CA that signed the engine's certificate, and a client certificate if the engine asks for one."""
 
     ca: Path | None
@@ -48,10 +42,10 @@ class Tls:
     key: Path | None
 
 
-class Control:
+class DockerSdkClient:
     """One SDK client, fixed to an API version; creating it sends nothing."""
 
-    def __init__(self, url: str, api_version: str, *, tls: Tls | None, timeout_s: float) -> None:
+    def __init__(self, url: str, api_version: str, *, tls: TlsFiles | None, timeout_s: float) -> None:
         self._api = APIClient(
             base_url=url,
             version=api_version,
@@ -85,7 +79,7 @@ class Control:
         self._api.update_container(container, mem_limit=limit_bytes, memswap_limit=swap_bytes)
 
 
-def credentials(registry: str) -> str | None:
+def registry_auth_header(registry: str) -> str | None:
     """Return the X-Registry-Auth header from Docker's own logins (DOCKER_CONFIG, ~/.docker); None: no login.
 
     Blocks: it may run a credential helper. Read again each time, so that a `docker login` takes effect at once.
@@ -98,12 +92,12 @@ def credentials(registry: str) -> str | None:
     return auth.encode_header(found).decode() if found else None
 
 
-def _tls_config(tls: Tls) -> TLSConfig:
+def _tls_config(tls: TlsFiles) -> TLSConfig:
     pair = (str(tls.cert), str(tls.key)) if tls.cert is not None and tls.key is not None else None
     return TLSConfig(client_cert=pair, ca_cert=str(tls.ca), verify=True)
 
 
-class Pool:
+class EngineThreadPool:
     """Bounded thread pool for one engine. Threads stuck in a hung engine are counted; when all are, calls fail fast.
 
     A call that times out leaves its thread busy until the SDK's socket gives up.
@@ -128,7 +122,7 @@ class Pool:
 
         Raises the errors of `Engine`; TimeLimitExceeded: whether it took effect is unknown.
         """
-        if self.stuck >= self._threads or len(self._open) >= self._threads + WAITING_LIMIT:
+        if self.stuck >= self._threads or len(self._open) >= self._threads + WAITING_ORDERS_LIMIT:
             raise SystemUnavailable(self._system, f"{self.stuck} calls to it are stuck; {what} was not sent")
         future = self._pool.submit(order)
         self._open.add(future)
@@ -140,7 +134,7 @@ class Pool:
                 raise TimeLimitExceeded(self._system, f"{what} timed out after {limit_s:g} s")
             return answer.result()
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise translate(error, self._system, what) from error
+            raise translate_sdk_error(error, self._system, what) from error
         finally:
             if not future.done() and not future.cancel():
                 self._stuck.add(future)
@@ -156,24 +150,24 @@ def _look_at(answer: asyncio.Future[T]) -> None:
         answer.exception()
 
 
-def translate(error: Exception, system: str, what: str) -> GuardianError:
+def translate_sdk_error(error: Exception, system: str, what: str) -> GuardianError:
     """Return the project's own error for an SDK error."""
     if isinstance(error, APIError):
-        return refusal(error.status_code or 500, str(error.explanation or error), system, what)
+        return error_for_status(error.status_code or 500, str(error.explanation or error), system, what)
     if isinstance(error, requests.Timeout | TimeoutError):
         return TimeLimitExceeded(system, f"{what} was not answered in time")
     return SystemUnavailable(system, f"{what} couldn't reach the engine: {error}")
 
 
-def refusal(status: int, reason: str, system: str, what: str) -> GuardianError:
+def error_for_status(status: int, reason: str, system: str, what: str) -> GuardianError:
     """Return the error for an answer with a status of 400 or more."""
     reason = reason.strip() or f"HTTP {status}"
-    trouble = engine_trouble(status, reason)
+    trouble = engine_refusal_reason(status, reason)
     if trouble is RefusalReason.NO_CONTAINER:
         problem = f"{what}: {system} has nothing of that name ({reason})"
-        return EngineNotFound(problem, engine_says(trouble, reason))
+        return EngineNotFound(problem, engine_refusal_sentence(trouble, reason))
     if trouble is not None:
-        return EngineRefused(f"{what}: {system} refused: {reason}", trouble, engine_says(trouble, reason))
+        return EngineRefused(f"{what}: {system} refused: {reason}", trouble, engine_refusal_sentence(trouble, reason))
     if status == 404 and not _START_FAILURE.search(reason):
         return NotFound(f"{what}: {system} has nothing of that name ({reason})")
     if status in (502, 503, 504):

@@ -15,14 +15,14 @@ import aiohttp
 from aiohttp.client_exceptions import ClientError
 
 from core.errors import GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded, plain_reason
-from integrations.docker_engine.client.docker_sdk import refusal
-from integrations.docker_engine.client.json_fields import mapping, string
+from integrations.docker_engine.client.docker_sdk import error_for_status
+from integrations.docker_engine.client.json_fields import json_object, json_string
 
-CONNECTIONS = 256
+CONNECTIONS_LIMIT = 256
 """Connections open at once, at most."""
 READ_BUFFER = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
-Refusal = Callable[[int, str, str, str], GuardianError]
+ErrorFromRefusal = Callable[[int, str, str, str], GuardianError]
 """Builds an error from a status, the engine's reason, its name and the request."""
 
 
@@ -44,10 +44,10 @@ class EngineHttp:
         if self._session is None:
             connector: aiohttp.BaseConnector
             if self._path is not None:
-                connector = aiohttp.UnixConnector(str(self._path), limit=CONNECTIONS)
+                connector = aiohttp.UnixConnector(str(self._path), limit=CONNECTIONS_LIMIT)
             else:
                 connector = aiohttp.TCPConnector(
-                    limit=CONNECTIONS, ssl=self._context or False, socket_factory=_socket_that_notices_death
+                    limit=CONNECTIONS_LIMIT, ssl=self._context or False, socket_factory=_socket_that_notices_death
                 )
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=aiohttp.ClientTimeout(total=None), read_bufsize=READ_BUFFER
@@ -100,7 +100,7 @@ class EngineHttp:
         limit_s: float | None,
         answer_within_s: float | None = None,
         what: str = "",
-        refuse: Refusal = refusal,
+        refuse: ErrorFromRefusal = error_for_status,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open an answer to be read piece by piece; `limit_s` bounds everything inside the block (None: no bound).
 
@@ -128,10 +128,10 @@ class EngineHttp:
         except (ClientError, OSError) as error:
             raise SystemUnavailable(self._system, f"{what} couldn't reach the engine: {plain_reason(error)}") from error
 
-    async def _refusal(self, response: aiohttp.ClientResponse, what: str, refuse: Refusal) -> GuardianError:
+    async def _refusal(self, response: aiohttp.ClientResponse, what: str, refuse: ErrorFromRefusal) -> GuardianError:
         raw = await response.content.read(4096)
         try:
-            reason = string(mapping(json.loads(raw)).get("message"))
+            reason = json_string(json_object(json.loads(raw)).get("message"))
         except ValueError:
             reason = raw.decode(errors="replace")
         return refuse(response.status, reason, self._system, what)
@@ -166,12 +166,12 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def of_container(name: str, rest: str = "") -> str:
+def container_path(name: str, rest: str = "") -> str:
     """Return the API path of a container; raises NotFound for an impossible name."""
-    return f"/containers/{checked(name)}{rest}"
+    return f"/containers/{checked_container_name(name)}{rest}"
 
 
-def checked(name: str) -> str:
+def checked_container_name(name: str) -> str:
     """Return the name if it is a possible one; raises NotFound: a crafted name must not reach another API path."""
     if not _NAME.fullmatch(name):
         raise NotFound(f"{name!r} isn't a valid container name")

@@ -13,10 +13,10 @@ import structlog
 
 from core.errors import ActionFailed, GuardianError, NotFound, SettingsError, SystemUnavailable, TimeLimitExceeded
 from core.settings import EngineSettings
-from integrations.docker_engine.client.docker_sdk import Control, Tls
+from integrations.docker_engine.client.docker_sdk import DockerSdkClient, TlsFiles
 from integrations.docker_engine.client.engine_http import EngineHttp
-from integrations.docker_engine.client.json_fields import count, mapping, string
-from integrations.docker_engine.client.ssh_tunnel import Tunnel
+from integrations.docker_engine.client.json_fields import json_int, json_object, json_string
+from integrations.docker_engine.client.ssh_tunnel import SshTunnel
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +28,13 @@ DEFAULT_SSH_SOCKET = "/var/run/docker.sock"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Address:
+class EngineAddress:
     """A validated engine address."""
 
     socket: Path | None = None
     host: str = ""
     port: int = 0
-    tls: Tls | None = None
+    tls: TlsFiles | None = None
     ssh: str | None = None
     """user@host[:port] of the machine with the `socket`."""
 
@@ -46,7 +46,7 @@ class Address:
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
 
-def address_of(name: str, settings: EngineSettings) -> Address:
+def parse_engine_address(name: str, settings: EngineSettings) -> EngineAddress:
     """Parse the address in the settings; raises SettingsError naming the engine and the wrong part."""
     url = urlsplit(settings.url)
     if url.scheme == "unix":
@@ -55,18 +55,18 @@ def address_of(name: str, settings: EngineSettings) -> Address:
             raise SettingsError(
                 f"engine {name!r}: {settings.url!r} needs an absolute path, as in unix:///run/docker.sock"
             )
-        return Address(socket=path)
+        return EngineAddress(socket=path)
     if not url.hostname or url.hostname.startswith("-"):
         raise SettingsError(f"engine {name!r}: {settings.url!r} has no host")
     if url.scheme == "ssh":
         user = f"{url.username}@" if url.username else ""
         port = f":{url.port}" if url.port else ""
-        return Address(socket=Path(url.path or DEFAULT_SSH_SOCKET), ssh=f"{user}{url.hostname}{port}")
+        return EngineAddress(socket=Path(url.path or DEFAULT_SSH_SOCKET), ssh=f"{user}{url.hostname}{port}")
     tls = _tls(name, settings)
-    return Address(host=url.hostname, port=url.port or (2376 if tls else 2375), tls=tls)
+    return EngineAddress(host=url.hostname, port=url.port or (2376 if tls else 2375), tls=tls)
 
 
-def _tls(name: str, settings: EngineSettings) -> Tls | None:
+def _tls(name: str, settings: EngineSettings) -> TlsFiles | None:
     files = {"tls_ca": settings.tls_ca, "tls_cert": settings.tls_cert, "tls_key": settings.tls_key}
     if not any(files.values()):
         return None
@@ -75,18 +75,18 @@ def _tls(name: str, settings: EngineSettings) -> Tls | None:
     for field, path in files.items():
         if path is not None and not path.is_file():
             raise SettingsError(f"engine {name!r}: {field} {str(path)!r} isn't a file")
-    return Tls(ca=settings.tls_ca, cert=settings.tls_cert, key=settings.tls_key)
+    return TlsFiles(ca=settings.tls_ca, cert=settings.tls_cert, key=settings.tls_key)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Link:
+class EngineLink:
     """An open connection to an engine, with the negotiated API version."""
 
     api_version: str
     engine_version: str
     wire: EngineHttp
-    control: Control
-    tunnel: Tunnel | None
+    control: DockerSdkClient
+    tunnel: SshTunnel | None
 
     async def close(self) -> None:
         """Close every connection."""
@@ -96,19 +96,19 @@ class Link:
             await self.tunnel.close()
 
 
-class Connector:
+class EngineConnector:
     """Keeps one link to an engine: opened on first use, dropped when it breaks, then opened and negotiated again."""
 
     def __init__(self, name: str, settings: EngineSettings, *, ssh_program: str = "ssh") -> None:
         self.name = name
-        self.address = address_of(name, settings)
+        self.address = parse_engine_address(name, settings)
         self._settings = settings
         self._ssh_program = ssh_program
-        self._link: Link | None = None
+        self._link: EngineLink | None = None
         self._opening = asyncio.Lock()
         self._is_away = False
 
-    async def link(self) -> Link:
+    async def link(self) -> EngineLink:
         """Return the open link; raises SystemUnavailable or TimeLimitExceeded when the engine does not answer."""
         if self._link is not None and (self._link.tunnel is None or self._link.tunnel.is_open):
             return self._link
@@ -138,13 +138,13 @@ class Connector:
             log.warning("a Docker engine is gone", engine=self.name, problem=error.problem)
         return error
 
-    def answered(self, link: Link) -> None:
+    def answered(self, link: EngineLink) -> None:
         """Note that the engine answers, logged once after it was away."""
         if self._is_away:
             self._is_away = False
             log.warning("a Docker engine is back", engine=self.name, version=link.engine_version)
 
-    async def drop(self, link: Link) -> None:
+    async def drop(self, link: EngineLink) -> None:
         """Forget a broken link, so that the next call opens a new one."""
         if self._link is link:
             self._link = None
@@ -155,12 +155,12 @@ class Connector:
         if self._link is not None:
             await self.drop(self._link)
 
-    async def _open(self) -> Link:
-        tunnel: Tunnel | None = None
+    async def _open(self) -> EngineLink:
+        tunnel: SshTunnel | None = None
         address = self.address
         if address.ssh is not None and address.socket is not None:
-            tunnel = Tunnel(self.title, address.ssh, address.socket, self._settings, program=self._ssh_program)
-            address = Address(socket=await tunnel.open())
+            tunnel = SshTunnel(self.title, address.ssh, address.socket, self._settings, program=self._ssh_program)
+            address = EngineAddress(socket=await tunnel.open())
         wire = EngineHttp(self.title, address.socket, address.host, address.port, _ssl_context(self.name, address.tls))
         try:
             return await self._negotiate(address, wire, tunnel)
@@ -171,16 +171,16 @@ class Connector:
                     await tunnel.close()
             raise
 
-    async def _negotiate(self, address: Address, wire: EngineHttp, tunnel: Tunnel | None) -> Link:
+    async def _negotiate(self, address: EngineAddress, wire: EngineHttp, tunnel: SshTunnel | None) -> EngineLink:
         try:
-            versions = mapping(await wire.get("/version", limit_s=self._settings.timeout_s))
+            versions = json_object(await wire.get("/version", limit_s=self._settings.timeout_s))
         except (NotFound, ActionFailed) as error:
             raise SystemUnavailable(
                 self.title, f"what responds at its address isn't a Docker engine ({error})"
             ) from error
-        if not string(versions.get("ApiVersion")):
+        if not json_string(versions.get("ApiVersion")):
             raise SystemUnavailable(self.title, "what responds at its address isn't a Docker engine")
-        chosen = choose_version(string(versions["ApiVersion"]), string(versions.get("MinAPIVersion")))
+        chosen = choose_api_version(json_string(versions["ApiVersion"]), json_string(versions.get("MinAPIVersion")))
         if _number(chosen) < OLDEST_API:
             needed = ".".join(str(part) for part in OLDEST_API)
             raise SystemUnavailable(
@@ -188,17 +188,17 @@ class Connector:
                 f"it supports Docker API {chosen} at most, but {needed} is needed; upgrade it to Docker 1.12 or newer",
             )
         wire.api_version = chosen
-        control = Control(address.sdk_url, chosen, tls=address.tls, timeout_s=self._settings.timeout_s)
-        return Link(
+        control = DockerSdkClient(address.sdk_url, chosen, tls=address.tls, timeout_s=self._settings.timeout_s)
+        return EngineLink(
             api_version=chosen,
-            engine_version=string(versions.get("Version")),
+            engine_version=json_string(versions.get("Version")),
             wire=wire,
             control=control,
             tunnel=tunnel,
         )
 
 
-def choose_version(newest: str, oldest: str) -> str:
+def choose_api_version(newest: str, oldest: str) -> str:
     """Return the API version to use with such an engine: the newest both know, never below the engine's oldest."""
     wanted = min(_number(newest), NEWEST_API)
     return ".".join(str(part) for part in max(wanted, _number(oldest)))
@@ -206,10 +206,10 @@ def choose_version(newest: str, oldest: str) -> str:
 
 def _number(version: str) -> tuple[int, int]:
     major, _, minor = version.partition(".")
-    return count(major), count(minor)
+    return json_int(major), json_int(minor)
 
 
-def _ssl_context(name: str, tls: Tls | None) -> ssl.SSLContext | None:
+def _ssl_context(name: str, tls: TlsFiles | None) -> ssl.SSLContext | None:
     if tls is None:
         return None
     try:

@@ -8,41 +8,41 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from core.monitoring.snapshot import EngineEvent, EventKind
-from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_string
 
-LINE_LIMIT = 1024 * 1024
+EVENT_LINE_LIMIT_BYTES = 1024 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def filters() -> str:
+def event_filters() -> str:
     """Return the event filter: containers only; noisy events of probes (`exec_*`, `top`, `attach` …) are left out."""
     return json.dumps({"type": ["container"], "event": [kind.value for kind in EventKind]})
 
 
-def event_of(raw: JsonAnswer) -> EngineEvent | None:
+def parse_event(raw: JsonAnswer) -> EngineEvent | None:
     """Read one event; None for a kind that was not asked for (old engines filter loosely)."""
-    action, _, detail = string(raw.get("Action") or raw.get("status")).partition(":")
-    actor = mapping(raw.get("Actor"))
-    attributes = mapping(actor.get("Attributes"))
+    action, _, detail = json_string(raw.get("Action") or raw.get("status")).partition(":")
+    actor = json_object(raw.get("Actor"))
+    attributes = json_object(actor.get("Attributes"))
     try:
         kind = EventKind(action)
     except ValueError:
         return None
-    exit_code = string(attributes.get("exitCode"))
+    exit_code = json_string(attributes.get("exitCode"))
     return EngineEvent(
         at=_at(raw),
         kind=kind,
-        container_id=string(actor.get("ID") or raw.get("id")),
-        name=string(attributes.get("name")).removeprefix("/"),
-        signal=_signal(string(attributes.get("signal"))) if kind is EventKind.KILL else None,
-        exit_code=count(exit_code) if kind is EventKind.DIE and exit_code else None,
+        container_id=json_string(actor.get("ID") or raw.get("id")),
+        name=json_string(attributes.get("name")).removeprefix("/"),
+        signal=_signal(json_string(attributes.get("signal"))) if kind is EventKind.KILL else None,
+        exit_code=json_int(exit_code) if kind is EventKind.DIE and exit_code else None,
         health=detail.strip() or None if kind is EventKind.HEALTH else None,
     )
 
 
 def _at(raw: JsonAnswer) -> datetime:
-    nanoseconds = count(raw.get("timeNano"))
-    microseconds = nanoseconds // 1000 if nanoseconds else count(raw.get("time")) * 1_000_000
+    nanoseconds = json_int(raw.get("timeNano"))
+    microseconds = nanoseconds // 1000 if nanoseconds else json_int(raw.get("time")) * 1_000_000
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
@@ -56,7 +56,7 @@ def _signal(text: str) -> int | None:
         return None
 
 
-class JsonLines:
+class JsonLineSplitter:
     """Splits a stream of JSON objects, one per line; drops a line that is not one."""
 
     def __init__(self) -> None:
@@ -65,10 +65,10 @@ class JsonLines:
     def feed(self, chunk: bytes) -> Iterator[JsonAnswer]:
         """Yield the objects completed by this chunk."""
         *whole, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > LINE_LIMIT:
+        if len(self._rest) > EVENT_LINE_LIMIT_BYTES:
             self._rest = b""
         for line in whole:
             try:
-                yield mapping(json.loads(line))
+                yield json_object(json.loads(line))
             except ValueError:
                 continue

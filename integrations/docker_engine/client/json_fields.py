@@ -8,34 +8,34 @@ from datetime import UTC, datetime
 JsonAnswer = Mapping[str, object]
 
 
-def mapping(value: object) -> JsonAnswer:
+def json_object(value: object) -> JsonAnswer:
     """Return an object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def sequence(value: object) -> Sequence[object]:
+def json_list(value: object) -> Sequence[object]:
     """Return a list, or an empty one."""
     return value if isinstance(value, list) else ()
 
 
-def string(value: object) -> str:
+def json_string(value: object) -> str:
     """Return a string, or an empty one."""
     return value if isinstance(value, str) else ""
 
 
-def count(value: object) -> int:
+def json_int(value: object) -> int:
     """Return a whole number, also from its digits; else 0."""
     if isinstance(value, int | float):
         return int(value)
     try:
-        return int(string(value))
+        return int(json_string(value))
     except ValueError:
         return 0
 
 
-def moment(value: object) -> datetime | None:
+def json_time(value: object) -> datetime | None:
     """Return an engine's time (nanoseconds cut to microseconds) in UTC; None for its zero time, year 1."""
-    text = string(value)
+    text = json_string(value)
     if not text or text.startswith("0001-"):
         return None
     try:
@@ -45,7 +45,7 @@ def moment(value: object) -> datetime | None:
     return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
-def epoch(at: datetime) -> str:
+def epoch_text(at: datetime) -> str:
     """Return a time as the engine's `since` and `until` expect it: seconds with microseconds."""
     whole = int(at.timestamp())
     return f"{whole}.{at.microsecond:06d}"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from integrations.docker_engine.client.json_fields import moment
+from integrations.docker_engine.client.json_fields import json_time
 from integrations.docker_engine.engine import LogLine
 
-Stream = Literal["stdout", "stderr"]
+LogStream = Literal["stdout", "stderr"]
 
 SCAN_LINES = 50_000
 """Number of last lines searched with `grep` or `until`."""
@@ -21,8 +21,8 @@ SCAN_BYTES = 64 * 1024 * 1024
 KEPT_CHARS = 2_000_000
 """Length of all lines together; the oldest are dropped first."""
 # stream, three zeros, length. https://docs.docker.com/reference/api/engine/version/v1.47/ (ContainerAttach)
-HEADER = 8
-STREAMS: dict[int, Stream] = {0: "stdout", 1: "stdout", 2: "stderr"}
+FRAME_HEADER_BYTES = 8
+STREAMS: dict[int, LogStream] = {0: "stdout", 1: "stdout", 2: "stderr"}
 
 _ANSI = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -40,18 +40,18 @@ class Demultiplexer:
     def __init__(self) -> None:
         self._header = bytearray()
         self._left = 0
-        self._stream: Stream = "stdout"
+        self._stream: LogStream = "stdout"
         self._is_new = False
 
-    def feed(self, chunk: bytes) -> Iterator[tuple[Stream, bytes, bool]]:
+    def feed(self, chunk: bytes) -> Iterator[tuple[LogStream, bytes, bool]]:
         """Yield the pieces in this chunk of the connection."""
         at = 0
         while at < len(chunk):
             if self._left == 0:
-                taken = chunk[at : at + HEADER - len(self._header)]
+                taken = chunk[at : at + FRAME_HEADER_BYTES - len(self._header)]
                 self._header += taken
                 at += len(taken)
-                if len(self._header) == HEADER:
+                if len(self._header) == FRAME_HEADER_BYTES:
                     self._stream = STREAMS.get(self._header[0], "stdout")
                     self._left = int.from_bytes(self._header[4:], "big")
                     self._is_new = True
@@ -76,7 +76,7 @@ class _PartialLine:
     """Collects the timestamp at the start of a frame; None once it has been read."""
 
 
-class Lines:
+class LogLineAssembler:
     """Assembles frames into lines; keeps the last `tail` that contain `grep`."""
 
     def __init__(self, *, tail: int, grep: str | None, max_line: int) -> None:
@@ -85,10 +85,10 @@ class Lines:
         self._max_line = max_line
         # a character has up to four bytes; some more for colours, which do not count
         self._keep = max_line * 4 + 4096
-        self._open: dict[Stream, _PartialLine] = {"stdout": _PartialLine(), "stderr": _PartialLine()}
+        self._open: dict[LogStream, _PartialLine] = {"stdout": _PartialLine(), "stderr": _PartialLine()}
         self._chars = 0
 
-    def feed(self, stream: Stream, piece: bytes, *, begins_frame: bool) -> None:
+    def feed(self, stream: LogStream, piece: bytes, *, begins_frame: bool) -> None:
         """Add a piece of a stream. The engine puts a timestamp before each message; a long line is several messages."""
         line = self._open[stream]
         if begins_frame:
@@ -113,7 +113,7 @@ class Lines:
         line.stamp += piece if space < 0 else piece[:space]
         if space < 0 and len(line.stamp) < 40 and b"\n" not in line.stamp:
             return b""
-        at = moment(bytes(line.stamp[:40]).decode("ascii", "replace"))
+        at = json_time(bytes(line.stamp[:40]).decode("ascii", "replace"))
         text = bytes(line.stamp) + (b" " if space >= 0 else b"") if at is None else b""
         line.stamp = None
         line.at = line.at or at
@@ -126,9 +126,9 @@ class Lines:
         line.kept += text[:room]
         line.was_cut = line.was_cut or len(text) > room
 
-    def _finish(self, stream: Stream) -> None:
+    def _finish(self, stream: LogStream) -> None:
         line, self._open[stream] = self._open[stream], _PartialLine()
-        text = clean(bytes(line.kept))
+        text = clean_log_line(bytes(line.kept))
         if self._grep is not None and self._grep not in text.casefold():
             return
         was_cut = line.was_cut or len(text) > self._max_line
@@ -152,7 +152,7 @@ class Lines:
         return sorted(self._lines, key=lambda line: line.at.timestamp() if line.at else 0.0)
 
 
-def clean(raw: bytes) -> str:
+def clean_log_line(raw: bytes) -> str:
     """Return text for people: bad bytes replaced, control codes removed, progress lines in their last state."""
     text = raw.decode("utf-8", "replace").rstrip("\r")
     if "\r" in text:
@@ -162,12 +162,12 @@ def clean(raw: bytes) -> str:
     return _CONTROL.sub("", text)
 
 
-def clean_lines(raw: bytes) -> str:
+def clean_log_text(raw: bytes) -> str:
     """Return `clean` of every line."""
-    return "\n".join(clean(line) for line in raw.split(b"\n"))
+    return "\n".join(clean_log_line(line) for line in raw.split(b"\n"))
 
 
-async def read(chunks: AsyncIterator[bytes], lines: Lines, *, is_raw: bool) -> None:
+async def read_log(chunks: AsyncIterator[bytes], lines: LogLineAssembler, *, is_raw: bool) -> None:
     """Feed a log stream to `lines` until it ends or SCAN_BYTES are read; `is_raw`: the container has a terminal."""
     demultiplexer, seen = Demultiplexer(), 0
     async for chunk in chunks:

@@ -16,21 +16,21 @@ from core.monitoring.inventory import Container
 from core.monitoring.snapshot import EngineEvent, Sample
 from core.settings import EngineSettings
 from integrations.docker_engine.client import cgroups, disk_usage, event_stream, exec_command, log_reader
-from integrations.docker_engine.client.docker_sdk import Control, Pool
-from integrations.docker_engine.client.engine_http import EngineHttp, checked, of_container
-from integrations.docker_engine.client.engine_link import Connector, Link
-from integrations.docker_engine.client.json_fields import JsonAnswer, count, epoch, mapping, sequence, string
-from integrations.docker_engine.client.real_images import RealStore
-from integrations.docker_engine.client.stats_sampler import Sampler
+from integrations.docker_engine.client.docker_sdk import DockerSdkClient, EngineThreadPool
+from integrations.docker_engine.client.engine_http import EngineHttp, checked_container_name, container_path
+from integrations.docker_engine.client.engine_link import EngineConnector, EngineLink
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, epoch_text, json_object, json_list, json_string
+from integrations.docker_engine.client.real_images import RealImageStore
+from integrations.docker_engine.client.stats_sampler import StatsSampler
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
-from integrations.docker_engine.models import container_of
+from integrations.docker_engine.models import parse_container
 
 T = TypeVar("T")
 
-SIDE_BY_SIDE = 8
+PARALLEL_INSPECTS = 8
 """Inspects in parallel: more would not be faster, and would block the event loop while answers are parsed."""
-LEAST_ID = 12
-_ID_LIKE = re.compile(rf"[0-9a-f]{{1,{LEAST_ID - 1}}}")
+MIN_ID_LENGTH = 12
+_ID_LIKE = re.compile(rf"[0-9a-f]{{1,{MIN_ID_LENGTH - 1}}}")
 """Short hex names: when no container has one, an engine takes it as the start of an id: `db` might stop `db41…`."""
 LOGS_LIMIT_S = 20.0
 DISK_LIMIT_S = 60.0
@@ -46,11 +46,11 @@ class RealEngine:
         self._name = name
         self._names = names or StackNames()
         self._settings = settings
-        self._connector = Connector(name, settings, ssh_program=ssh_program)
-        self._pool = Pool(self._connector.title, settings.threads)
-        self._sampler = Sampler(settings.cgroup_root, self._pool)
-        self._machine: tuple[Link, JsonAnswer] | None = None
-        self._store = RealStore(self._connector, self._pool, self._ask, timeout_s=settings.timeout_s, names=self._names)
+        self._connector = EngineConnector(name, settings, ssh_program=ssh_program)
+        self._pool = EngineThreadPool(self._connector.title, settings.threads)
+        self._sampler = StatsSampler(settings.cgroup_root, self._pool)
+        self._machine: tuple[EngineLink, JsonAnswer] | None = None
+        self._store = RealImageStore(self._connector, self._pool, self._ask, timeout_s=settings.timeout_s, names=self._names)
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class RealEngine:
         return self._name
 
     @property
-    def store(self) -> RealStore:
+    def store(self) -> RealImageStore:
         """The engine's images, build cache and networks, and the registries it asks."""
         return self._store
 
@@ -71,25 +71,25 @@ class RealEngine:
         return EngineInfo(
             version=link.engine_version,
             api_version=link.api_version,
-            cpus=count(machine.get("NCPU")),
-            memory_total_bytes=count(machine.get("MemTotal")),
-            memory_free_bytes=cgroups.memory_available()[1] if is_local else None,
-            cgroup_version=string(machine.get("CgroupVersion")) or "1",
+            cpus=json_int(machine.get("NCPU")),
+            memory_total_bytes=json_int(machine.get("MemTotal")),
+            memory_free_bytes=cgroups.machine_memory()[1] if is_local else None,
+            cgroup_version=json_string(machine.get("CgroupVersion")) or "1",
             is_local=is_local,
         )
 
-    async def _ping(self, link: Link) -> tuple[Link, JsonAnswer]:
+    async def _ping(self, link: EngineLink) -> tuple[EngineLink, JsonAnswer]:
         """Describe the machine; raises for a link to an engine that has been replaced meanwhile."""
-        versions = mapping(await link.wire.get("/version", limit_s=self._settings.timeout_s, what="ping"))
-        if string(versions.get("Version")) != link.engine_version:
+        versions = json_object(await link.wire.get("/version", limit_s=self._settings.timeout_s, what="ping"))
+        if json_string(versions.get("Version")) != link.engine_version:
             raise SystemUnavailable(self._connector.title, "it was replaced by another version")
         return link, await self._described(link)
 
-    async def _described(self, link: Link) -> JsonAnswer:
+    async def _described(self, link: EngineLink) -> JsonAnswer:
         """Return the engine's description of its machine, asked once per link."""
         if self._machine is None or self._machine[0] is not link:
             raw = await link.wire.get("/info", limit_s=self._settings.timeout_s, what="info")
-            self._machine = (link, mapping(raw))
+            self._machine = (link, json_object(raw))
         return self._machine[1]
 
     def _is_local(self, machine: JsonAnswer) -> bool:
@@ -97,8 +97,8 @@ class RealEngine:
         address = self._connector.address
         if address.socket is None or address.ssh is not None:
             return False
-        same_kernel = string(machine.get("KernelVersion")) == os.uname().release
-        return same_kernel and count(machine.get("MemTotal")) == cgroups.memory_available()[0]
+        same_kernel = json_string(machine.get("KernelVersion")) == os.uname().release
+        return same_kernel and json_int(machine.get("MemTotal")) == cgroups.machine_memory()[0]
 
     async def containers(self, *, only: Sequence[str] = ()) -> list[Container]:
         """Return all containers as inspected now, or just those named; any that vanish meanwhile are left out."""
@@ -106,7 +106,7 @@ class RealEngine:
 
     async def _inspect_all(self, wire: EngineHttp, only: Sequence[str]) -> list[Container]:
         names = list(only) or await self._ids(wire)
-        gate = asyncio.Semaphore(SIDE_BY_SIDE)
+        gate = asyncio.Semaphore(PARALLEL_INSPECTS)
 
         async def inspect(name: str) -> Container | None:
             try:
@@ -120,16 +120,16 @@ class RealEngine:
 
     async def _ids(self, wire: EngineHttp) -> list[str]:
         listed = await wire.get("/containers/json", {"all": "1"}, limit_s=self._settings.timeout_s, what="list")
-        return [string(mapping(one).get("Id")) for one in sequence(listed)]
+        return [json_string(json_object(one).get("Id")) for one in json_list(listed)]
 
     async def _inspect(self, wire: EngineHttp, name: str) -> Container:
-        return container_of(self._name, await self._raw(wire, name), self._names)
+        return parse_container(self._name, await self._raw(wire, name), self._names)
 
     async def _raw(self, wire: EngineHttp, name: str) -> JsonAnswer:
         """Return the engine's answer; raises NotFound when it took the name for the start of an id."""
         what = f"inspect {name!r}"
-        raw = mapping(await wire.get(of_container(name, "/json"), limit_s=self._settings.timeout_s, what=what))
-        is_exact = string(raw.get("Name")) == f"/{name}" or len(name) >= LEAST_ID
+        raw = json_object(await wire.get(container_path(name, "/json"), limit_s=self._settings.timeout_s, what=what))
+        is_exact = json_string(raw.get("Name")) == f"/{name}" or len(name) >= MIN_ID_LENGTH
         if not is_exact:
             raise NotFound(f"{what}: {self._connector.title} has no container of exactly that name")
         return raw
@@ -138,7 +138,7 @@ class RealEngine:
         """Return the name once the engine cannot take it for the start of an id."""
         if _ID_LIKE.fullmatch(name):
             await self._ask(lambda link: self._raw(link.wire, name))
-        return checked(name)
+        return checked_container_name(name)
 
     async def logs(
         self,
@@ -153,32 +153,32 @@ class RealEngine:
         """Return the last `tail` lines of both streams in time order."""
         searched = max(tail, log_reader.SCAN_LINES) if grep or until else tail
         query = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(searched)}
-        query |= {"since": epoch(since)} if since else {}
-        query |= {"until": epoch(until)} if until else {}
+        query |= {"since": epoch_text(since)} if since else {}
+        query |= {"until": epoch_text(until)} if until else {}
 
-        async def read(link: Link) -> list[LogLine]:
-            is_raw = mapping((await self._raw(link.wire, container)).get("Config")).get("Tty") is True
-            lines = log_reader.Lines(tail=tail, grep=grep, max_line=max_line)
-            path, what = of_container(container, "/logs"), f"logs of {container!r}"
+        async def read(link: EngineLink) -> list[LogLine]:
+            is_raw = json_object((await self._raw(link.wire, container)).get("Config")).get("Tty") is True
+            lines = log_reader.LogLineAssembler(tail=tail, grep=grep, max_line=max_line)
+            path, what = container_path(container, "/logs"), f"logs of {container!r}"
             async with link.wire.stream("GET", path, query, limit_s=LOGS_LIMIT_S, what=what) as response:
-                await log_reader.read(response.content.iter_any(), lines, is_raw=is_raw)
+                await log_reader.read_log(response.content.iter_any(), lines, is_raw=is_raw)
             return lines.result()
 
         return await self._ask(read, may_take_long=True)
 
     async def events(self, since: datetime | None) -> AsyncIterator[EngineEvent]:
         """Yield container events as they come; raises SystemUnavailable when the stream breaks."""
-        query = {"filters": event_stream.filters()} | ({"since": epoch(since)} if since else {})
+        query = {"filters": event_stream.event_filters()} | ({"since": epoch_text(since)} if since else {})
         link = await self._connector.link()
         answer_s = self._settings.timeout_s
-        lines = event_stream.JsonLines()
+        lines = event_stream.JsonLineSplitter()
         try:
             async with link.wire.stream(
                 "GET", "/events", query, limit_s=None, answer_within_s=answer_s, what="events"
             ) as response:
                 async for chunk in response.content.iter_any():
                     for raw in lines.feed(chunk):
-                        event = event_stream.event_of(raw)
+                        event = event_stream.parse_event(raw)
                         if event is not None:
                             yield event
             raise SystemUnavailable(self._connector.title, "its event stream ended")
@@ -189,12 +189,12 @@ class RealEngine:
     async def sample(self) -> dict[str, Sample]:
         """Return one resource sample of each running container, by name."""
 
-        async def take(link: Link) -> dict[str, Sample]:
+        async def take(link: EngineLink) -> dict[str, Sample]:
             machine = await self._described(link)
             return await self._sampler.round(
                 link.wire,
                 is_local=self._is_local(machine),
-                memory_total=count(machine.get("MemTotal")),
+                memory_total=json_int(machine.get("MemTotal")),
                 limit_s=self._settings.timeout_s,
             )
 
@@ -203,7 +203,7 @@ class RealEngine:
     async def oom_kills(self) -> dict[str, int]:
         """Return the cgroup's count of kernel OOM kills by container name; empty when the engine is not local."""
 
-        async def read(link: Link) -> dict[str, int]:
+        async def read(link: EngineLink) -> dict[str, int]:
             machine = await self._described(link)
             if not self._is_local(machine):
                 return {}
@@ -215,29 +215,29 @@ class RealEngine:
         """Return its processes, one dict of column → value each."""
         name = await self._sure(container)
 
-        async def read(link: Link) -> object:
+        async def read(link: EngineLink) -> object:
             limit_s = self._settings.timeout_s
-            return await link.wire.get(of_container(name, "/top"), limit_s=limit_s, what=f"top of {container!r}")
+            return await link.wire.get(container_path(name, "/top"), limit_s=limit_s, what=f"top of {container!r}")
 
-        answer = mapping(await self._ask(read))
-        titles = [string(title) for title in sequence(answer.get("Titles"))]
-        rows = [[string(cell) for cell in sequence(row)] for row in sequence(answer.get("Processes"))]
+        answer = json_object(await self._ask(read))
+        titles = [json_string(title) for title in json_list(answer.get("Titles"))]
+        rows = [[json_string(cell) for cell in json_list(row)] for row in json_list(answer.get("Processes"))]
         return [dict(zip(titles, row, strict=False)) for row in rows]
 
     async def disk_usage(self) -> DiskUsage:
         """Measure the disk usage."""
 
-        async def read(link: Link) -> DiskUsage:
+        async def read(link: EngineLink) -> DiskUsage:
             raw = await link.wire.get("/system/df", limit_s=DISK_LIMIT_S, what="disk usage")
-            return replace(disk_usage.usage_of(mapping(raw)), logs=await self._log_sizes(link))
+            return replace(disk_usage.parse_disk_usage(json_object(raw)), logs=await self._log_sizes(link))
 
         return await self._ask(read, may_take_long=True)
 
-    async def _log_sizes(self, link: Link) -> tuple[tuple[str, int], ...] | None:
+    async def _log_sizes(self, link: EngineLink) -> tuple[tuple[str, int], ...] | None:
         """Return log sizes of a local engine's containers; None: they cannot be read from here."""
         if not self._is_local(await self._described(link)):
             return None
-        gate = asyncio.Semaphore(SIDE_BY_SIDE)
+        gate = asyncio.Semaphore(PARALLEL_INSPECTS)
 
         async def path(container: str) -> tuple[str, str]:
             try:
@@ -245,10 +245,10 @@ class RealEngine:
                     raw = await self._raw(link.wire, container)
             except NotFound:
                 return container, ""
-            return string(raw.get("Name")).removeprefix("/"), string(raw.get("LogPath"))
+            return json_string(raw.get("Name")).removeprefix("/"), json_string(raw.get("LogPath"))
 
         files = dict(await asyncio.gather(*map(path, await self._ids(link.wire))))
-        return await self._pool.run("measure logs", lambda: disk_usage.log_sizes(files), limit_s=LOGS_LIMIT_S)
+        return await self._pool.run("measure logs", lambda: disk_usage.measure_log_files(files), limit_s=LOGS_LIMIT_S)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ class RealEngine:
         name = await self._sure(container)
         link = await self._connector.link()
         try:
-            return await exec_command.run(link.wire, name, argv, limit_s=time_limit_s)
+            return await exec_command.run_in_container(link.wire, name, argv, limit_s=time_limit_s)
         except SystemUnavailable as error:
             await self._broke(link, error)
             raise
@@ -286,8 +286,8 @@ class RealEngine:
         """Set the memory limit while it runs; the swap it may use on top stays the same."""
         what = f"update the memory limit of {container!r}"
         raw = await self._ask(lambda link: self._raw(link.wire, container))
-        held = mapping(raw.get("HostConfig"))
-        memory, swap = count(held.get("Memory")), count(held.get("MemorySwap"))
+        held = json_object(raw.get("HostConfig"))
+        memory, swap = json_int(held.get("Memory")), json_int(held.get("MemorySwap"))
         if limit_bytes <= 0:
             raise ActionFailed(f"{what}: Docker can't remove the limit of a running container")
         # the engine counts memory and swap together; -1: no bound; 0: never set, then it means twice the memory
@@ -301,7 +301,7 @@ class RealEngine:
 
     # -- the link --------------------------------------------------------------------------------------------------
 
-    async def _ask(self, question: Callable[[Link], Awaitable[T]], *, may_take_long: bool = False) -> T:
+    async def _ask(self, question: Callable[[EngineLink], Awaitable[T]], *, may_take_long: bool = False) -> T:
         """Run a query; if the link turns out broken, once more over a new one."""
         link = await self._connector.link()
         try:
@@ -319,18 +319,18 @@ class RealEngine:
             await self._broke(link, error)
             raise
 
-    async def _answered(self, link: Link, question: Callable[[Link], Awaitable[T]]) -> T:
+    async def _answered(self, link: EngineLink, question: Callable[[EngineLink], Awaitable[T]]) -> T:
         answer = await question(link)
         self._connector.answered(link)
         return answer
 
-    async def _broke(self, link: Link, error: SystemUnavailable) -> None:
+    async def _broke(self, link: EngineLink, error: SystemUnavailable) -> None:
         """Drop a link, unless the call only took too long."""
         if not isinstance(error, TimeLimitExceeded):
             await self._connector.drop(link)
             self._connector.lost(error)
 
-    async def _order(self, what: str, order: Callable[[Control], None], grace_s: int = 0) -> None:
+    async def _order(self, what: str, order: Callable[[DockerSdkClient], None], grace_s: int = 0) -> None:
         """Send an order once: without an answer nobody can know whether it took effect."""
         link = await self._connector.link()
         limit_s = self._settings.timeout_s + grace_s

@@ -11,24 +11,16 @@ from typing import Protocol, TypeVar
 from core.deployments.platform import StackNames
 from core.errors import GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded
 from integrations.docker_engine import image_models, image_references
-from integrations.docker_engine.actions.published_ports import bindings_of
+from integrations.docker_engine.actions.published_ports import port_bindings
 from integrations.docker_engine.client import pull_progress
-from integrations.docker_engine.client.docker_sdk import Pool, credentials
-from integrations.docker_engine.client.engine_http import EngineHttp, of_container
-from integrations.docker_engine.client.engine_link import Connector, Link
-from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, sequence, string
+from integrations.docker_engine.client.docker_sdk import EngineThreadPool, registry_auth_header
+from integrations.docker_engine.client.engine_http import EngineHttp, container_path
+from integrations.docker_engine.client.engine_link import EngineConnector, EngineLink
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_list, json_string
 from integrations.docker_engine.image_references import ImageReference
-from integrations.docker_engine.image_store import (
-    PULL_LIMIT_S,
-    REGISTRY_LIMIT_S,
-    Image,
-    Network,
-    OnStep,
-    PortBinding,
-    StoredSpace,
-)
-from integrations.docker_engine.models import container_of
-from integrations.docker_engine.refusals import EngineRefused, RefusalReason, registry_refusal, registry_trouble
+from integrations.docker_engine.image_store import (PULL_LIMIT_S, REGISTRY_LIMIT_S, Image, Network, OnPullProgress, PortBinding, StoredSpace,)
+from integrations.docker_engine.models import parse_container
+from integrations.docker_engine.refusals import (EngineRefused, RefusalReason, registry_refusal_error, registry_refusal_reason,)
 
 T = TypeVar("T")
 
@@ -36,28 +28,28 @@ PULLS_AT_ONCE = 2
 PULLS_WAITING = 8
 INSPECTS_AT_ONCE = 8
 LOGIN_LIMIT_S = 10.0
-MOST_NAMES = 100
+IMAGE_NAMES_LIMIT = 100
 """Names of an image to be removed; one with more stays."""
 DISK_LIMIT_S = 60.0
 REMOVAL_LIMIT_S = 60.0
-PRUNE_LIMIT_S = 240.0
-PARTS_SINCE = (1, 42)
+CACHE_PRUNE_LIMIT_S = 240.0
+PARTIAL_DISK_USAGE_API = (1, 42)
 """The API version from which `/system/df` can leave out volumes, which take longest to measure."""
 
 
 class LinkQuery(Protocol):
     """Runs a query over the engine's link, once more when the link turns out broken."""
 
-    async def __call__(self, question: Callable[[Link], Awaitable[T]], *, may_take_long: bool = False) -> T:
+    async def __call__(self, question: Callable[[EngineLink], Awaitable[T]], *, may_take_long: bool = False) -> T:
         """Return the answer."""
         ...
 
 
-class RealStore:
+class RealImageStore:
     """See `ImageStore`."""
 
     def __init__(
-        self, connector: Connector, pool: Pool, ask: LinkQuery, *, timeout_s: float, names: StackNames | None = None
+        self, connector: EngineConnector, pool: EngineThreadPool, ask: LinkQuery, *, timeout_s: float, names: StackNames | None = None
     ) -> None:
         self._connector = connector
         self._pool = pool
@@ -72,48 +64,48 @@ class RealStore:
     async def images(self) -> list[Image]:
         """Return all images with their users."""
 
-        async def read(link: Link) -> list[Image]:
+        async def read(link: EngineLink) -> list[Image]:
             listed = await link.wire.get("/images/json", limit_s=self._timeout_s, what="list images")
             users = await self._users(link.wire)
-            return [image_models.image_of(self._connector.name, mapping(one), users) for one in sequence(listed)]
+            return [image_models.parse_image(self._connector.name, json_object(one), users) for one in json_list(listed)]
 
         return await self._ask(read)
 
     async def _users(self, wire: EngineHttp) -> dict[str, list[str]]:
         listed = await wire.get("/containers/json", {"all": "1"}, limit_s=self._timeout_s, what="list")
-        return image_models.users_of(listed)
+        return image_models.containers_by_image(listed)
 
     async def image(self, reference: str) -> Image | None:
         """Return the image of a name, digest reference or id."""
-        asked = _in_path(reference)
+        asked = _image_path_part(reference)
 
-        async def read(link: Link) -> Image:
+        async def read(link: EngineLink) -> Image:
             what = f"inspect image {reference!r}"
             raw = await link.wire.get(f"/images/{asked}/json", limit_s=self._timeout_s, what=what)
-            return image_models.image_of(self._connector.name, mapping(raw), await self._users(link.wire))
+            return image_models.parse_image(self._connector.name, json_object(raw), await self._users(link.wire))
 
         try:
             found = await self._ask(read)
         except NotFound:
             return None
-        return found if _is_meant(found, asked) else None
+        return found if _is_asked_image(found, asked) else None
 
     async def tag(self, image_id: str, reference: str) -> None:
         """Point a name at that image."""
-        name, what = image_references.parse(reference), f"tag {image_id!r} as {reference!r}"
-        path = f"/images/{_in_path(image_id)}/tag"
+        name, what = image_references.parse_image_reference(reference), f"tag {image_id!r} as {reference!r}"
+        path = f"/images/{_image_path_part(image_id)}/tag"
         query = {"repo": name.name, "tag": name.tag or image_references.DEFAULT_TAG}
         await self._ask(lambda link: link.wire.order("POST", path, query, limit_s=self._timeout_s, what=what))
 
     async def remove_image(self, image_id: str) -> bool:
         """Remove an image with its names, never by force; its parent images stay."""
         taken: list[str] = []
-        for _ in range(MOST_NAMES):
+        for _ in range(IMAGE_NAMES_LIMIT):
             found = await self.image(image_id)
             if found is None:
                 return bool(taken)
             name = next(iter((*found.tags, *found.digests, found.id)))
-            path = f"/images/{_in_path(name)}"
+            path = f"/images/{_image_path_part(name)}"
             if found.used_by or not await self._removed(path, f"remove image {name!r}", {"noprune": "1"}):
                 break
             taken.append(name)
@@ -135,9 +127,9 @@ class RealStore:
 
     # -- registries ------------------------------------------------------------------------------------------------
 
-    async def pull(self, reference: str, on_step: OnStep | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
+    async def pull(self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
         """Pull the image that the registry has under that name now."""
-        name = image_references.parse(reference)
+        name = image_references.parse_image_reference(reference)
         if self._waiting >= PULLS_WAITING:
             raise SystemUnavailable(
                 self._connector.title, f"{self._waiting} pulls are already waiting; {reference!r} was not started"
@@ -159,12 +151,12 @@ class RealStore:
             raise NotFound(f"pull {reference!r}: it was pulled, then removed again; something deletes images there")
         return found
 
-    async def _pull(self, name: ImageReference, on_step: OnStep | None, limit_s: float) -> None:
-        headers, what, refuse = await self._login(name), f"pull {name.full!r}", partial(_refuse, name)
+    async def _pull(self, name: ImageReference, on_step: OnPullProgress | None, limit_s: float) -> None:
+        headers, what, refuse = await self._login(name), f"pull {name.full!r}", partial(_registry_error, name)
         query = {"fromImage": name.name, "tag": name.what}
 
-        async def read(link: Link) -> str:
-            reader = pull_progress.PullReader()
+        async def read(link: EngineLink) -> str:
+            reader = pull_progress.PullProgressReader()
             async with link.wire.stream(
                 "POST", "/images/create", query, headers=headers, limit_s=limit_s, what=what, refuse=refuse
             ) as response:
@@ -177,34 +169,34 @@ class RealStore:
 
         problem = await self._ask(read, may_take_long=True)
         if problem:
-            raise _refuse(name, 500, problem, self._connector.title, what)
+            raise _registry_error(name, 500, problem, self._connector.title, what)
 
     async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
         """Return the registry's present digest of that name."""
-        name = image_references.parse(reference)
-        headers, what, refuse = await self._login(name), f"ask for {name.full!r}", partial(_refuse, name)
+        name = image_references.parse_image_reference(reference)
+        headers, what, refuse = await self._login(name), f"ask for {name.full!r}", partial(_registry_error, name)
 
-        async def read(link: Link) -> JsonAnswer:
+        async def read(link: EngineLink) -> JsonAnswer:
             path = f"/distribution/{name.full}/json"
             try:
                 async with link.wire.stream(
                     "GET", path, headers=headers, limit_s=time_limit_s, what=what, refuse=refuse
                 ) as response:
-                    return mapping(json.loads(await response.read()))
+                    return json_object(json.loads(await response.read()))
             except TimeLimitExceeded as error:
                 raise refuse(504, f"no answer within {time_limit_s:g} s", "", what) from error
             except ValueError as error:
                 raise refuse(500, "the answer isn't JSON", "", what) from error
 
         answer = await self._ask(read, may_take_long=True)
-        digest = string(mapping(answer.get("Descriptor")).get("digest"))
+        digest = json_string(json_object(answer.get("Descriptor")).get("digest"))
         if not digest:
-            raise _refuse(name, 500, "the registry gave no digest", "", what)
+            raise _registry_error(name, 500, "the registry gave no digest", "", what)
         return digest
 
     async def _login(self, name: ImageReference) -> Mapping[str, str]:
         what = f"read the login for {name.registry!r}"
-        found = await self._pool.run(what, lambda: credentials(name.registry), limit_s=LOGIN_LIMIT_S)
+        found = await self._pool.run(what, lambda: registry_auth_header(name.registry), limit_s=LOGIN_LIMIT_S)
         return {"X-Registry-Auth": found} if found else {}
 
     # -- space -----------------------------------------------------------------------------------------------------
@@ -212,11 +204,11 @@ class RealStore:
     async def space(self) -> StoredSpace:
         """Return images and build cache with the size that each takes alone."""
 
-        async def read(link: Link) -> StoredSpace:
-            is_new = tuple(count(part) for part in link.api_version.split(".")) >= PARTS_SINCE
+        async def read(link: EngineLink) -> StoredSpace:
+            is_new = tuple(json_int(part) for part in link.api_version.split(".")) >= PARTIAL_DISK_USAGE_API
             path = "/system/df?type=image&type=build-cache" if is_new else "/system/df"
             raw = await link.wire.get(path, limit_s=DISK_LIMIT_S, what="disk usage")
-            return image_models.space_of(self._connector.name, mapping(raw), await self._users(link.wire))
+            return image_models.parse_stored_space(self._connector.name, json_object(raw), await self._users(link.wire))
 
         return await self._ask(read, may_take_long=True)
 
@@ -225,58 +217,58 @@ class RealStore:
         filters = {"until": [f"{max(1, int(unused_for_h * 3600))}s"]}
         query = {"all": "1", "filters": json.dumps(filters)}
 
-        async def order(link: Link) -> object:
-            return await link.wire.order("POST", "/build/prune", query, limit_s=PRUNE_LIMIT_S, what="prune build cache")
+        async def order(link: EngineLink) -> object:
+            return await link.wire.order("POST", "/build/prune", query, limit_s=CACHE_PRUNE_LIMIT_S, what="prune build cache")
 
-        return count(mapping(await self._ask(order, may_take_long=True)).get("SpaceReclaimed"))
+        return json_int(json_object(await self._ask(order, may_take_long=True)).get("SpaceReclaimed"))
 
     async def networks(self) -> list[Network]:
         """Return all networks."""
 
-        async def read(link: Link) -> object:
+        async def read(link: EngineLink) -> object:
             return await link.wire.get("/networks", limit_s=self._timeout_s, what="list networks")
 
-        return [image_models.network_of(mapping(one)) for one in sequence(await self._ask(read))]
+        return [image_models.parse_network(json_object(one)) for one in json_list(await self._ask(read))]
 
     async def remove_network(self, network_id: str) -> bool:
         """Remove a network; an engine refuses to remove one in use."""
-        path, what = f"/networks/{_in_path(network_id)}", f"remove network {network_id!r}"
+        path, what = f"/networks/{_image_path_part(network_id)}", f"remove network {network_id!r}"
         return await self._removed(path, what)
 
     async def bindings(self) -> list[PortBinding]:
         """Return every published port of every container, including those that stopped ones would publish."""
         return await self._ask(self._read_bindings)
 
-    async def _read_bindings(self, link: Link) -> list[PortBinding]:
+    async def _read_bindings(self, link: EngineLink) -> list[PortBinding]:
         listed = await link.wire.get("/containers/json", {"all": "1"}, limit_s=self._timeout_s, what="list")
         gate = asyncio.Semaphore(INSPECTS_AT_ONCE)
 
         async def inspect(found: str) -> list[PortBinding]:
             try:
                 async with gate:
-                    raw = await link.wire.get(of_container(found, "/json"), limit_s=self._timeout_s, what="inspect")
+                    raw = await link.wire.get(container_path(found, "/json"), limit_s=self._timeout_s, what="inspect")
             except NotFound:
                 return []
-            container = container_of(self._connector.name, mapping(raw), self._names)
-            return list(bindings_of(container, mapping(raw)))
+            container = parse_container(self._connector.name, json_object(raw), self._names)
+            return list(port_bindings(container, json_object(raw)))
 
-        ids = [string(mapping(one).get("Id")) for one in sequence(listed)]
+        ids = [json_string(json_object(one).get("Id")) for one in json_list(listed)]
         return [one for found in await asyncio.gather(*map(inspect, ids)) for one in found]
 
 
-def _refuse(name: ImageReference, status: int, reason: str, system: str, what: str) -> GuardianError:
+def _registry_error(name: ImageReference, status: int, reason: str, system: str, what: str) -> GuardianError:
     """Return the error for a request that needed a registry."""
-    return registry_refusal(registry_trouble(status, reason), name.full, name.registry, reason, what)
+    return registry_refusal_error(registry_refusal_reason(status, reason), name.full, name.registry, reason, what)
 
 
-def _in_path(text: str) -> str:
+def _image_path_part(text: str) -> str:
     """Return an id or a name if it is a possible one; raises NotFound otherwise."""
-    return text if image_references.is_id(text) else image_references.parse(text).full
+    return text if image_references.is_image_id(text) else image_references.parse_image_reference(text).full
 
 
-def _is_meant(found: Image, asked: str) -> bool:
+def _is_asked_image(found: Image, asked: str) -> bool:
     """Return False when the engine took a name for the start of an id."""
-    is_same = found.id.removeprefix("sha256:").startswith(asked.removeprefix("sha256:")) and image_references.is_id(
+    is_same = found.id.removeprefix("sha256:").startswith(asked.removeprefix("sha256:")) and image_references.is_image_id(
         asked
     )
     return is_same or asked in found.tags or asked in found.digests

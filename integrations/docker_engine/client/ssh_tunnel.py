@@ -11,11 +11,11 @@ from pathlib import Path
 from core.errors import SystemUnavailable
 from core.settings import EngineSettings
 
-PAUSE_S = 0.05
+TUNNEL_POLL_S = 0.05
 STOP_GRACE_S = 3.0
 
 
-class Tunnel:
+class SshTunnel:
     """One `ssh -N -L` child. It never prompts (BatchMode), notices a dead peer, and ends with this process."""
 
     def __init__(self, system: str, target: str, remote: Path, settings: EngineSettings, *, program: str) -> None:
@@ -91,7 +91,7 @@ class Tunnel:
         while not await _accepts(local):
             if self._child.returncode is not None:
                 raise SystemUnavailable(self._system, f"ssh to {self._target!r} ended: {self._last_words()}")
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(TUNNEL_POLL_S)
 
     def _last_words(self) -> str:
         assert self._home is not None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.monitoring.snapshot import Sample
-from integrations.docker_engine.client.json_fields import JsonAnswer, count, mapping, moment, sequence, string
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_time, json_list, json_string
 
-LEAST_LIFE_S = 0.5
+MIN_SAMPLE_SPAN_S = 0.5
 """Shortest time for a CPU share: start-up cost over the first milliseconds alone would show as 300 %."""
 
 
@@ -30,7 +30,7 @@ class CounterReading:
     pids: int = 0
 
 
-def sample_of(now: CounterReading, before: CounterReading | None, started_at: datetime | None) -> Sample:
+def sample_between(now: CounterReading, before: CounterReading | None, started_at: datetime | None) -> Sample:
     """Return the resource use between two readings; without an earlier one, over the container's life so far."""
     elapsed_ns = _elapsed_s(now, before, started_at) * 1e9
     cpu_ns = now.cpu_ns - (before.cpu_ns if before else 0)
@@ -53,41 +53,41 @@ def sample_of(now: CounterReading, before: CounterReading | None, started_at: da
 def _elapsed_s(now: CounterReading, before: CounterReading | None, started_at: datetime | None) -> float:
     if before is not None:
         return (now.at - before.at).total_seconds()
-    return max(LEAST_LIFE_S, (now.at - started_at).total_seconds()) if started_at is not None else 0.0
+    return max(MIN_SAMPLE_SPAN_S, (now.at - started_at).total_seconds()) if started_at is not None else 0.0
 
 
-def working_set(usage: int, inactive_file: int) -> int:
+def working_set_bytes(usage: int, inactive_file: int) -> int:
     """Return memory without the page cache that the kernel would free first, as `docker stats` counts it."""
     return usage - inactive_file if inactive_file < usage else usage
 
 
-def reading_of(raw: JsonAnswer, memory_total: int) -> CounterReading | None:
+def parse_stats(raw: JsonAnswer, memory_total: int) -> CounterReading | None:
     """Read an answer of the engine's `stats`; None: the container is not running."""
-    cpu, memory = mapping(raw.get("cpu_stats")), mapping(raw.get("memory_stats"))
-    throttling, details = mapping(cpu.get("throttling_data")), mapping(memory.get("stats"))
+    cpu, memory = json_object(raw.get("cpu_stats")), json_object(raw.get("memory_stats"))
+    throttling, details = json_object(cpu.get("throttling_data")), json_object(memory.get("stats"))
     if "usage" not in memory:
         return None
     inactive = details.get("total_inactive_file", details.get("inactive_file"))
-    networks = [mapping(one) for one in mapping(raw.get("networks")).values()]
+    networks = [json_object(one) for one in json_object(raw.get("networks")).values()]
     disk = dict.fromkeys(("read", "write"), 0)
     for operation, size in _disk(raw):
         disk[operation] = disk.get(operation, 0) + size
     return CounterReading(
-        at=moment(raw.get("read")) or datetime.now(UTC),
-        cpu_ns=count(mapping(cpu.get("cpu_usage")).get("total_usage")),
-        periods=count(throttling.get("periods")),
-        throttled_periods=count(throttling.get("throttled_periods")),
-        memory_bytes=working_set(count(memory.get("usage")), count(inactive)),
-        limit_bytes=min(count(memory.get("limit")) or memory_total, memory_total),
-        network_rx_bytes=sum(count(one.get("rx_bytes")) for one in networks),
-        network_tx_bytes=sum(count(one.get("tx_bytes")) for one in networks),
+        at=json_time(raw.get("read")) or datetime.now(UTC),
+        cpu_ns=json_int(json_object(cpu.get("cpu_usage")).get("total_usage")),
+        periods=json_int(throttling.get("periods")),
+        throttled_periods=json_int(throttling.get("throttled_periods")),
+        memory_bytes=working_set_bytes(json_int(memory.get("usage")), json_int(inactive)),
+        limit_bytes=min(json_int(memory.get("limit")) or memory_total, memory_total),
+        network_rx_bytes=sum(json_int(one.get("rx_bytes")) for one in networks),
+        network_tx_bytes=sum(json_int(one.get("tx_bytes")) for one in networks),
         disk_read_bytes=disk["read"],
         disk_write_bytes=disk["write"],
-        pids=count(mapping(raw.get("pids_stats")).get("current")),
+        pids=json_int(json_object(raw.get("pids_stats")).get("current")),
     )
 
 
 def _disk(raw: JsonAnswer) -> Iterator[tuple[str, int]]:
-    for one in sequence(mapping(raw.get("blkio_stats")).get("io_service_bytes_recursive")):
-        entry = mapping(one)
-        yield string(entry.get("op")).lower(), count(entry.get("value"))
+    for one in json_list(json_object(raw.get("blkio_stats")).get("io_service_bytes_recursive")):
+        entry = json_object(one)
+        yield json_string(entry.get("op")).lower(), json_int(entry.get("value"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from integrations.docker_engine.simulated.container_spec import ContainerSpec, HealthCheck
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import stored_example
+from integrations.docker_engine.simulated.simulated_images import demo_image_contents
 
 _DATABASE = {"DATABASE_URL": "postgres://granada:simulated@postgres:5432/granada"}
 _GRANADA_ENV = {**_DATABASE, "REDIS_URL": "redis://redis:6379/0", "WEAVIATE_HOST": "weaviate"}
@@ -146,4 +146,4 @@ AUTOMATION = (
 
 def demo_engine(name: str = "simulated") -> SimulatedEngine:
     """Return the demo's host, healthy and running for three days."""
-    return SimulatedEngine(name, (*GRANADA, *AUTOMATION), stored=stored_example())
+    return SimulatedEngine(name, (*GRANADA, *AUTOMATION), stored=demo_image_contents())

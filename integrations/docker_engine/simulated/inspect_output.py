@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from core.monitoring.inventory import Health
-from integrations.docker_engine.models import COMPOSE, SECOND_NS
+from integrations.docker_engine.models import COMPOSE_LABEL, SECOND_NS
 from integrations.docker_engine.simulated.simulated_container import SimulatedContainer
 
-NEVER = "0001-01-01T00:00:00Z"
+ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
-def inspect(container: SimulatedContainer) -> dict[str, Any]:
+def inspect_answer(container: SimulatedContainer) -> dict[str, Any]:
     """Return the answer of `GET /containers/<id>/json`, limited to the fields in use."""
     recipe = container.recipe
     ports = {inside: [{"HostIp": "0.0.0.0", "HostPort": port}] for inside, port in recipe.ports.items()}
@@ -72,13 +72,13 @@ def _labels(container: SimulatedContainer) -> dict[str, str]:
         for name, _, condition in (one.partition(":") for one in recipe.depends_on)
     )
     return {
-        f"{COMPOSE}.project": recipe.stack,
-        f"{COMPOSE}.service": recipe.service,
-        f"{COMPOSE}.container-number": "1",
-        f"{COMPOSE}.oneoff": "False",
-        f"{COMPOSE}.depends_on": depends,
-        f"{COMPOSE}.project.working_dir": f"/srv/{recipe.stack}",
-        f"{COMPOSE}.project.config_files": f"/srv/{recipe.stack}/docker-compose.yml",
+        f"{COMPOSE_LABEL}.project": recipe.stack,
+        f"{COMPOSE_LABEL}.service": recipe.service,
+        f"{COMPOSE_LABEL}.container-number": "1",
+        f"{COMPOSE_LABEL}.oneoff": "False",
+        f"{COMPOSE_LABEL}.depends_on": depends,
+        f"{COMPOSE_LABEL}.project.working_dir": f"/srv/{recipe.stack}",
+        f"{COMPOSE_LABEL}.project.config_files": f"/srv/{recipe.stack}/docker-compose.yml",
         **recipe.labels,
     }
 
@@ -96,4 +96,4 @@ def _check(container: SimulatedContainer) -> dict[str, Any]:
 
 
 def _time(at: datetime | None) -> str:
-    return at.isoformat() if at else NEVER
+    return at.isoformat() if at else ZERO_TIME

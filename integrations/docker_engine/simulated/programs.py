@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from integrations.docker_engine.engine import DiskUsage, ExecResult
 from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec
 
-NOT_FOUND = 127
+COMMAND_NOT_FOUND = 127
 GIB = 1024 * MIB
 Program = Callable[[Sequence[str], ContainerSpec], str]
 
@@ -24,14 +24,14 @@ _PROGRAMS: Mapping[str, Program] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Disk:
+class SimulatedDisk:
     """The simulated disk; `volumes`: those whose size matters, by name."""
 
     usage: DiskUsage
     volumes: Mapping[str, int]
 
 
-DISK = Disk(
+DEMO_DISK = SimulatedDisk(
     usage=DiskUsage(
         images_bytes=0,
         images_reclaimable_bytes=0,
@@ -47,7 +47,7 @@ def run_program(argv: Sequence[str], recipe: ContainerSpec) -> ExecResult:
     """Return the program's output; exit code 127 for one that the image lacks."""
     if not argv or argv[0] not in {*_PROGRAMS, "false"}:
         problem = f'exec: "{argv[0] if argv else ""}": executable file not found in $PATH'
-        return ExecResult(exit_code=NOT_FOUND, stdout="", stderr=problem)
+        return ExecResult(exit_code=COMMAND_NOT_FOUND, stdout="", stderr=problem)
     if argv[0] == "false":
         return ExecResult(exit_code=1, stdout="", stderr="")
     said = _PROGRAMS[argv[0]](list(argv[1:]), recipe)

@@ -14,7 +14,7 @@ from core.monitoring.exits import SIGKILL, SIGKILL_EXIT
 from core.monitoring.inventory import ContainerState, Health
 from core.monitoring.snapshot import EventKind, Sample
 from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec, MemoryGrowth, ProgramExit, wave
-from integrations.docker_engine.simulated.simulated_world import Probe, SimulatedWorld, policy_restarts, unresolved
+from integrations.docker_engine.simulated.simulated_world import ProbeRun, SimulatedWorld, policy_restarts, unresolved_name_error
 
 SIGTERM = 15
 NOT_FOUND_EXIT = 127
@@ -22,7 +22,7 @@ LINES_KEPT = 5000
 PROBES_KEPT = 5
 FIRST_BACK_OFF_S = 0.1
 LONGEST_BACK_OFF_S = 60.0
-STEADY_RUN_S = 10.0
+BACK_OFF_RESET_S = 10.0
 """After a run this long the back-off starts again, as in moby's restart manager."""
 STOPS_WITHIN_S = 0.03
 CHILD_LINE = "Worker (pid:9) was sent SIGKILL! Perhaps out of memory?"
@@ -40,7 +40,7 @@ class SimulatedContainer:
     limit_bytes: int = 0
     state: ContainerState = ContainerState.CREATED
     health: Health = Health.NONE
-    probes: deque[Probe] = field(default_factory=lambda: deque(maxlen=PROBES_KEPT))
+    probes: deque[ProbeRun] = field(default_factory=lambda: deque(maxlen=PROBES_KEPT))
     failing_streak: int = 0
     exit_code: int = 0
     oom_killed: bool = False
@@ -299,7 +299,7 @@ class SimulatedContainer:
         self._die(code)
         if restarts:
             lasted = (self.world.now() - self.started_at).total_seconds() if self.started_at else 0.0
-            self._back_offs = 0 if lasted >= STEADY_RUN_S else self._back_offs
+            self._back_offs = 0 if lasted >= BACK_OFF_RESET_S else self._back_offs
             rest_s = min(FIRST_BACK_OFF_S * 2**self._back_offs, LONGEST_BACK_OFF_S)
             self._back_offs = min(self._back_offs + 1, 12)
             self._later(rest_s, self._restart_by_policy)
@@ -316,8 +316,8 @@ class SimulatedContainer:
         if self.state is ContainerState.RUNNING:
             missing = self._missing()
             is_good = not self.is_sick and missing is None
-            output = check.good if is_good else (unresolved(missing) if missing else check.bad)
-            self.probes.append(Probe(at=self.world.now(), exit_code=0 if is_good else 1, output=output))
+            output = check.good if is_good else (unresolved_name_error(missing) if missing else check.bad)
+            self.probes.append(ProbeRun(at=self.world.now(), exit_code=0 if is_good else 1, output=output))
             self.failing_streak = 0 if is_good else self.failing_streak + 1
             if is_good:
                 self._turn(Health.HEALTHY)
@@ -334,7 +334,7 @@ class SimulatedContainer:
         if self.state is ContainerState.RUNNING and not self.is_sick:
             missing = self._missing()
             if missing is not None:
-                self.say("stderr", f"OperationalError: {unresolved(missing)}")
+                self.say("stderr", f"OperationalError: {unresolved_name_error(missing)}")
             elif self.recipe.chatter and self.hunger is None:  # its worker is busy with what needs the memory
                 self.say("stdout", self.recipe.chatter[self._said % len(self.recipe.chatter)])
                 self._said += 1

@@ -15,16 +15,16 @@ from core.errors import ActionFailed, NotFound
 from core.monitoring.inventory import Container, ContainerState
 from core.monitoring.snapshot import EngineEvent, EventKind, Sample
 from integrations.docker_engine.client.json_fields import JsonAnswer
-from integrations.docker_engine.client.log_reader import Lines
+from integrations.docker_engine.client.log_reader import LogLineAssembler
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
-from integrations.docker_engine.models import container_of
+from integrations.docker_engine.models import parse_container
 from integrations.docker_engine.simulated.container_age import with_age
 from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec, MemoryGrowth, ProgramExit
-from integrations.docker_engine.simulated.inspect_output import inspect
-from integrations.docker_engine.simulated.programs import DISK, run_program
+from integrations.docker_engine.simulated.inspect_output import inspect_answer
+from integrations.docker_engine.simulated.programs import DEMO_DISK, run_program
 from integrations.docker_engine.simulated.simulated_container import SimulatedContainer, Stream
-from integrations.docker_engine.simulated.simulated_images import SimulatedImages, SimulatedStore
-from integrations.docker_engine.simulated.simulated_world import Emitter
+from integrations.docker_engine.simulated.simulated_images import SimulatedImageContents, SimulatedImageStore
+from integrations.docker_engine.simulated.simulated_world import EventSubject
 
 EVENTS_KEPT = 256
 """Number of past events that a real engine keeps."""
@@ -33,7 +33,7 @@ HOST_MEMORY = 16 * 1024 * MIB
 HOST_CPUS = 8
 ORDER_TAKES_S = 0.002
 """Duration of an order: no real engine acts before its caller has yielded to the loop."""
-BASE_MEMORY = 1400 * MIB
+MACHINE_MEMORY = 1400 * MIB
 """Memory used by the machine itself."""
 
 
@@ -51,7 +51,7 @@ class SimulatedEngine:
         *,
         age_s: float = 3 * 86_400.0,
         now: Callable[[], datetime] = _utc_now,
-        stored: SimulatedImages | None = None,
+        stored: SimulatedImageContents | None = None,
     ) -> None:
         """`recipes`: containers that have run well for `age_s`; `stored`: contents of its disk and of registries."""
         self._name = name
@@ -62,7 +62,7 @@ class SimulatedEngine:
         self._listeners: set[asyncio.Queue[EngineEvent]] = set()
         self._last_at = now()
         self._has_begun = False
-        self._store = SimulatedStore(name, self._inspected, now, stored or SimulatedImages())
+        self._store = SimulatedImageStore(name, self._inspected, now, stored or SimulatedImageContents())
         for recipe in recipes:
             self._add(recipe, with_age_s=age_s)
 
@@ -76,7 +76,7 @@ class SimulatedEngine:
         """Call it after a delay."""
         return asyncio.get_running_loop().call_later(delay_s, call)
 
-    def emit(self, container: Emitter, kind: EventKind, **details: Any) -> None:
+    def emit(self, container: EventSubject, kind: EventKind, **details: Any) -> None:
         """Send an event to the listeners; no two events have the same time."""
         self._last_at = max(self._now(), self._last_at + timedelta(microseconds=1))
         event = EngineEvent(at=self._last_at, kind=kind, container_id=container.id, name=container.name, **details)
@@ -135,20 +135,20 @@ class SimulatedEngine:
         return self._name
 
     @property
-    def store(self) -> SimulatedStore:
+    def store(self) -> SimulatedImageStore:
         """The images, build cache and networks, and the simulated registries."""
         return self._store
 
     def _inspected(self) -> list[tuple[Container, JsonAnswer]]:
         """Return every container with the `inspect` answer it was read from."""
-        answers = [inspect(one) for one in self._containers.values()]
-        return [(container_of(self._name, answer), answer) for answer in answers]
+        answers = [inspect_answer(one) for one in self._containers.values()]
+        return [(parse_container(self._name, answer), answer) for answer in answers]
 
     async def info(self) -> EngineInfo:
         """Return facts of the simulated machine."""
         self._begin()
         now = self._now()
-        used = BASE_MEMORY + sum(one.memory_bytes(now) for one in self._containers.values() if one.runs)
+        used = MACHINE_MEMORY + sum(one.memory_bytes(now) for one in self._containers.values() if one.runs)
         return EngineInfo(
             version="27.3.1",
             api_version="1.47",
@@ -165,7 +165,7 @@ class SimulatedEngine:
         self._begin()
         chosen = self._containers.values()
         wanted = [one for one in chosen if not only or one.name in only or one.id in only]
-        return [container_of(self._name, inspect(one)) for one in wanted]
+        return [parse_container(self._name, inspect_answer(one)) for one in wanted]
 
     async def logs(
         self,
@@ -178,7 +178,7 @@ class SimulatedEngine:
         max_line: int = 4000,
     ) -> list[LogLine]:
         """Return the last `tail` lines of both streams in time order."""
-        lines = Lines(tail=tail, grep=grep, max_line=max_line)
+        lines = LogLineAssembler(tail=tail, grep=grep, max_line=max_line)
         for stream, at, raw in self._find(container).lines:
             if (since is None or at >= since) and (until is None or at <= until):
                 lines.feed(stream, at.isoformat().encode() + b" " + raw + b"\n", begins_frame=True)
@@ -222,14 +222,14 @@ class SimulatedEngine:
         """Measure the simulated disk."""
         self._begin()
         sizes = {
-            volume: DISK.volumes.get(volume, 40 * MIB)
+            volume: DEMO_DISK.volumes.get(volume, 40 * MIB)
             for one in self._containers.values()
             for volume in one.recipe.volumes
         }
         ordered = tuple(sorted(sizes.items(), key=lambda item: -item[1]))
         held = await self._store.space()
         return replace(
-            DISK.usage,
+            DEMO_DISK.usage,
             images_bytes=held.layers_bytes,
             images_reclaimable_bytes=sum(one.unique_bytes or 0 for one in held.images if not one.used_by),
             build_cache_bytes=sum(one.size_bytes for one in held.cache),

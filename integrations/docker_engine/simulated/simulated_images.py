@@ -11,33 +11,23 @@ from datetime import UTC, datetime, timedelta
 from core.errors import NotFound
 from core.monitoring.inventory import Container
 from integrations.docker_engine import image_references
-from integrations.docker_engine.actions.published_ports import bindings_of
+from integrations.docker_engine.actions.published_ports import port_bindings
 from integrations.docker_engine.client.json_fields import JsonAnswer
-from integrations.docker_engine.image_store import (
-    PULL_LIMIT_S,
-    REGISTRY_LIMIT_S,
-    CacheEntry,
-    Image,
-    Network,
-    OnStep,
-    PortBinding,
-    PullStep,
-    StoredSpace,
-)
-from integrations.docker_engine.refusals import RefusalReason, registry_refusal
+from integrations.docker_engine.image_store import (PULL_LIMIT_S, REGISTRY_LIMIT_S, BuildCacheEntry, Image, Network, OnPullProgress, PortBinding, PullProgress, StoredSpace,)
+from integrations.docker_engine.refusals import RefusalReason, registry_refusal_error
 from integrations.docker_engine.simulated.container_spec import MIB
 
 ORDER_TAKES_S = 0.002
 LAYERS = 5
 LAYER_TAKES_S = 0.05
-BUILT_BEFORE = timedelta(days=40)
+RUNNING_IMAGE_AGE = timedelta(days=40)
 """Age of the running images; a newer one in the registry is younger."""
-SHARED_PART = 0.6
+BASE_LAYERS_SHARE = 0.6
 """Share of an image that is its base, which other images share."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimulatedImages:
+class SimulatedImageContents:
     """Contents of the disk besides the containers' images, and of the registries."""
 
     built_here: frozenset[str] = frozenset()
@@ -47,11 +37,11 @@ class SimulatedImages:
     refused: Mapping[str, RefusalReason] = field(default_factory=dict)
     """Reason for a registry's refusal, by reference or by registry."""
     images: tuple[Image, ...] = ()
-    cache: tuple[CacheEntry, ...] = ()
+    cache: tuple[BuildCacheEntry, ...] = ()
     networks: tuple[Network, ...] = ()
 
 
-class SimulatedStore:
+class SimulatedImageStore:
     """See `ImageStore`."""
 
     def __init__(
@@ -59,7 +49,7 @@ class SimulatedStore:
         host: str,
         containers: Callable[[], Sequence[tuple[Container, JsonAnswer]]],
         now: Callable[[], datetime],
-        stored: SimulatedImages,
+        stored: SimulatedImageContents,
     ) -> None:
         self._host = host
         self._containers = containers
@@ -84,11 +74,11 @@ class SimulatedStore:
             users.setdefault(container.image_id, []).append(container.name)
             if container.image_id not in self._seen:
                 self._seen.add(container.image_id)
-                self._images[container.image_id] = self._made(container.image, container.image_id, "", BUILT_BEFORE)
+                self._images[container.image_id] = self._made(container.image, container.image_id, "", RUNNING_IMAGE_AGE)
         return [replace(one, used_by=tuple(sorted(users.get(one.id, ())))) for one in self._images.values()]
 
     def _made(self, reference: str, image_id: str, digest: str, age: timedelta) -> Image:
-        name = image_references.parse(reference)
+        name = image_references.parse_image_reference(reference)
         is_local = reference in self._stored.built_here
         size = (80 + int(image_id[7:11], 16) % 900) * MIB
         return Image(
@@ -97,16 +87,16 @@ class SimulatedStore:
             tags=(name.full,) if not name.digest else (),
             digests=() if is_local else (f"{name.name}@{digest or _digest(reference)}",),
             size_bytes=size,
-            unique_bytes=int(size * (1 - SHARED_PART)),
+            unique_bytes=int(size * (1 - BASE_LAYERS_SHARE)),
             created_at=self._now() - age,
             named_at=self._now() - age / 2,
         )
 
     async def image(self, reference: str) -> Image | None:
         """Return the image of a name, digest reference or id."""
-        asked = reference if image_references.is_id(reference) else image_references.parse(reference).full
+        asked = reference if image_references.is_image_id(reference) else image_references.parse_image_reference(reference).full
         for one in await self.images():
-            is_id = image_references.is_id(asked) and one.id[7:].startswith(asked.removeprefix("sha256:"))
+            is_id = image_references.is_image_id(asked) and one.id[7:].startswith(asked.removeprefix("sha256:"))
             if is_id or asked in one.tags or asked in one.digests:
                 return one
         return None
@@ -116,7 +106,7 @@ class SimulatedStore:
         found = await self.image(image_id)
         if found is None:
             raise NotFound(f"tag {image_id!r} as {reference!r}: {self._host!r} has no such image")
-        self._name(found.id, image_references.parse(reference).full)
+        self._name(found.id, image_references.parse_image_reference(reference).full)
 
     def _name(self, image_id: str, name: str) -> None:
         for one in tuple(self._images.values()):
@@ -133,9 +123,9 @@ class SimulatedStore:
 
     # -- registries ------------------------------------------------------------------------------------------------
 
-    async def pull(self, reference: str, on_step: OnStep | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
+    async def pull(self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
         """Pull the image that the registry has under that name now."""
-        name = image_references.parse(reference)
+        name = image_references.parse_image_reference(reference)
         digest = await self.distribution(reference)
         known = await self.image(f"{name.name}@{digest}")
         total = 300 * MIB
@@ -143,7 +133,7 @@ class SimulatedStore:
             await asyncio.sleep(LAYER_TAKES_S)
             if on_step is not None:
                 done = total * layer // LAYERS
-                on_step(PullStep(layers=LAYERS, layers_done=layer, bytes_done=done, bytes_total=total))
+                on_step(PullProgress(layers=LAYERS, layers_done=layer, bytes_done=done, bytes_total=total))
         if known is None:
             image_id = "sha256:" + hashlib.sha256(f"{name.name}@{digest}".encode()).hexdigest()
             known = self._made(name.full, image_id, digest, timedelta(hours=20))
@@ -155,18 +145,18 @@ class SimulatedStore:
     async def distribution(self, reference: str, *, time_limit_s: float = REGISTRY_LIMIT_S) -> str:
         """Return the registry's present digest of that name."""
         await asyncio.sleep(ORDER_TAKES_S)
-        name = image_references.parse(reference)
+        name = image_references.parse_image_reference(reference)
         trouble = self._stored.refused.get(name.full) or self._stored.refused.get(name.registry)
         if trouble is None and name.full in self._stored.built_here:
             trouble = RefusalReason.REGISTRY_LOGIN
         if trouble is not None:
             what = f"ask for {name.full!r}"
-            raise registry_refusal(trouble, name.full, name.registry, "the registry gives nothing", what)
+            raise registry_refusal_error(trouble, name.full, name.registry, "the registry gives nothing", what)
         return name.digest or _digest(name.full, self._published.get(name.full, 0))
 
     def publish(self, reference: str) -> None:
         """Push a newer image under that name."""
-        name = image_references.parse(reference).full
+        name = image_references.parse_image_reference(reference).full
         self._published[name] = self._published.get(name, 0) + 1
 
     def put(self, image: Image) -> None:
@@ -179,7 +169,7 @@ class SimulatedStore:
         """Return images and build cache with the size that each takes alone."""
         await asyncio.sleep(ORDER_TAKES_S)
         images = self._all()
-        base = max((int(one.size_bytes * SHARED_PART) for one in images), default=0)
+        base = max((int(one.size_bytes * BASE_LAYERS_SHARE) for one in images), default=0)
         layers = base + sum(one.unique_bytes or 0 for one in images)
         return StoredSpace(layers_bytes=layers, images=tuple(images), cache=tuple(self._cache))
 
@@ -204,10 +194,10 @@ class SimulatedStore:
     async def bindings(self) -> list[PortBinding]:
         """Return every published port of every container, including those that stopped ones would publish."""
         await asyncio.sleep(ORDER_TAKES_S)
-        return [one for container, answer in self._containers() for one in bindings_of(container, answer)]
+        return [one for container, answer in self._containers() for one in port_bindings(container, answer)]
 
 
-def stored_example(now: datetime | None = None) -> SimulatedImages:
+def demo_image_contents(now: datetime | None = None) -> SimulatedImageContents:
     """Return leftovers on the disk of the demo's host, and newer images in its registries."""
     at = now or datetime.now(UTC)
     earlier = [
@@ -232,7 +222,7 @@ def stored_example(now: datetime | None = None) -> SimulatedImages:
         named_at=at - timedelta(days=60),
     )
     cache = [
-        CacheEntry(id=f"step{number}", size_bytes=180 * MIB, used_at=at - timedelta(days=number)) for number in range(9)
+        BuildCacheEntry(id=f"step{number}", size_bytes=180 * MIB, used_at=at - timedelta(days=number)) for number in range(9)
     ]
     network = Network(
         id=hashlib.sha256(b"old").hexdigest(),
@@ -241,7 +231,7 @@ def stored_example(now: datetime | None = None) -> SimulatedImages:
         created_at=at - timedelta(days=70),
         labels={"com.docker.compose.network": "default", "com.docker.compose.project": "oldshop"},
     )
-    return SimulatedImages(
+    return SimulatedImageContents(
         built_here=frozenset({"granada/api:2.4.1", "granada/frontend:2.4.0"}),
         newer=frozenset({"redis:7.4", "n8nio/n8n:1.64.0"}),
         images=(*earlier, unused),

@@ -11,7 +11,7 @@ from typing import Protocol
 from core.monitoring.snapshot import EventKind
 
 
-class Emitter(Protocol):
+class EventSubject(Protocol):
     """Container that an event is about."""
 
     @property
@@ -36,7 +36,7 @@ class SimulatedWorld(Protocol):
         """Call it after a delay."""
         ...
 
-    def emit(self, container: Emitter, kind: EventKind, **details: object) -> None:
+    def emit(self, container: EventSubject, kind: EventKind, **details: object) -> None:
         """Send an event to the listeners."""
         ...
 
@@ -46,7 +46,7 @@ class SimulatedWorld(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class ProbeRun:
     """One run of the health check."""
 
     at: datetime
@@ -59,6 +59,6 @@ def policy_restarts(policy: str, code: int) -> bool:
     return policy in ("always", "unless-stopped") or (policy == "on-failure" and code != 0)
 
 
-def unresolved(service: str | None) -> str:
+def unresolved_name_error(service: str | None) -> str:
     """Return a client's error for an unknown service: a stopped container is gone from the name server."""
     return f'could not translate host name "{service}" to address: Temporary failure in name resolution'

@@ -14,29 +14,18 @@ from core.errors import GuardianError, Refused
 from core.text import Text, text
 from integrations.compose_file.edits import set_image_tag
 from integrations.compose_file.env_field import changed_keys, unset_variables
-from integrations.compose_file.file_diff import diff
+from integrations.compose_file.file_diff import masked_diff
 from integrations.compose_file.file_errors import ComposeFileError
-from integrations.dokploy.actions.dokploy_deps import DokployToolset, listed
-from integrations.dokploy.actions.stack_params import DeployParams, TagParams, UpdateImagesParams
-from integrations.dokploy.deploys.deployed_content import (
-    branch_of,
-    content_of,
-    digest_of,
-    file_of,
-    is_raw,
-    is_stack,
-    or_put_back,
-    refuse_git,
-    services_in,
-    write_file,
-)
-from integrations.dokploy.deploys.rollback_plan import RollbackPlan, go, snapshot_of, way_from, way_to
-from integrations.dokploy.deploys.submit_deploy import DeployOrder, before_sending, order_compose, ready
-from integrations.dokploy.deploys.version_keeping import keep_present
+from integrations.dokploy.actions.dokploy_deps import DokployToolset, join_names
+from integrations.dokploy.actions.stack_params import DeployParams, ImageTagParams, UpdateImagesParams
+from integrations.dokploy.deploys.deployed_content import (row_branch, row_content, content_digest, load_compose_file, is_file_in_dokploy, is_swarm_stack, restored_unless_deployed, refuse_git, services_in, write_compose_file,)
+from integrations.dokploy.deploys.rollback_plan import (RollbackPlan, carry_out_rollback, rollback_snapshot, plan_from_snapshot, plan_rollback,)
+from integrations.dokploy.deploys.submit_deploy import DeployOrder, nothing_sent_yet, submit_compose_deploy, load_idle_stack
+from integrations.dokploy.deploys.version_keeping import keep_running_version
 from integrations.dokploy.models import ComposeRow
 
-ORDERED_WITHIN_S = 90.0
-PULLED_WITHIN_S = 1200.0
+DEPLOY_ORDER_LIMIT_S = 90.0
+STACK_PULL_LIMIT_S = 1200.0
 
 
 class ComposeDeploys(DokployToolset):
@@ -50,7 +39,7 @@ class ComposeDeploys(DokployToolset):
         undo="back_to_good",
         preview="deploy_preview",
         follow=FOLLOW_KIND,
-        time_limit_s=ORDERED_WITHIN_S,
+        time_limit_s=DEPLOY_ORDER_LIMIT_S,
     )
     async def deploy(self, params: DeployParams) -> Result:
         """Deploy a stack: fetch its source, start it, and follow it until its containers stay healthy.
@@ -66,7 +55,7 @@ class ComposeDeploys(DokployToolset):
         undo="back_to_good",
         preview="deploy_preview",
         follow=FOLLOW_KIND,
-        time_limit_s=ORDERED_WITHIN_S,
+        time_limit_s=DEPLOY_ORDER_LIMIT_S,
     )
     async def redeploy(self, params: DeployParams) -> Result:
         """Start a stack again without fetching from git; applies the file and environment in Dokploy.
@@ -78,15 +67,15 @@ class ComposeDeploys(DokployToolset):
 
     async def good_before(self, params: DeployParams) -> JsonObject:
         """Record the last good version; keep the running one first if it is not kept yet."""
-        managed, row = await ready(self._parts, params.stack)
-        await keep_present(self._parts, managed, row, only_good=True)
+        managed, row = await load_idle_stack(self._parts, params.stack)
+        await keep_running_version(self._parts, managed, row, only_good=True)
         good = await self._parts.versions.last_good(managed.id)
         return {"version": good.id if good is not None else None}
 
     async def back_to_good(self, params: DeployParams, snapshot: JsonObject) -> Result:
         """Roll back to the recorded good version, with a deploy that is followed."""
-        with before_sending():
-            managed, row = await ready(self._parts, params.stack)
+        with nothing_sent_yet():
+            managed, row = await load_idle_stack(self._parts, params.stack)
             number = snapshot.get("version")
             version = await self._parts.versions.get(number) if isinstance(number, int) else None
             if version is None:
@@ -95,15 +84,15 @@ class ComposeDeploys(DokployToolset):
                     "to go back to; look at the log of the deployment and correct its cause",
                     says=text("dokploy_error.nothing_good", stack=managed.name),
                 )
-            way = await way_to(self._parts, managed, row, version)
-        return await go(self._parts, managed, row, way, why=f"back to version {version.id}")
+            way = await plan_rollback(self._parts, managed, row, version)
+        return await carry_out_rollback(self._parts, managed, row, way, why=f"back to version {version.id}")
 
     async def deploy_preview(self, params: DeployParams) -> Preview:
         """Show what is deployed, and the reasons why it may fail."""
-        managed, row = await ready(self._parts, params.stack)
+        managed, row = await load_idle_stack(self._parts, params.stack)
         warnings = await self._warnings(managed, row)
-        lines = await self._what_is_new(managed, row) if is_raw(row) else [f"{managed.source}: {branch_of(row) or '–'}"]
-        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(content_of(row)))
+        lines = await self._what_is_new(managed, row) if is_file_in_dokploy(row) else [f"{managed.source}: {row_branch(row) or '–'}"]
+        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=content_digest(row_content(row)))
 
     @action(
         Risk.CHANGE,
@@ -111,39 +100,39 @@ class ComposeDeploys(DokployToolset):
         undo="put_back",
         preview="tag_preview",
         follow=FOLLOW_KIND,
-        time_limit_s=ORDERED_WITHIN_S,
+        time_limit_s=DEPLOY_ORDER_LIMIT_S,
     )
-    async def change_image_tag(self, params: TagParams) -> Result:
+    async def change_image_tag(self, params: ImageTagParams) -> Result:
         """Change a service's image tag in the Compose file and deploy, as one action that is followed.
 
         Undone by writing the old file back and deploying it. Only for files kept in Dokploy; not for images that are
         built.
         """
-        with before_sending():
-            managed, row = await ready(self._parts, params.stack)
+        with nothing_sent_yet():
+            managed, row = await load_idle_stack(self._parts, params.stack)
             after = self._tagged(managed, row, params)
-            if after == content_of(row).compose_file and self._runs_tag(managed, params):
+            if after == row_content(row).compose_file and self._runs_tag(managed, params):
                 return self._nothing_to_do(text("dokploy.tag_same", service=params.service, tag=params.tag))
-            await keep_present(self._parts, managed, row)
-            await write_file(self._parts, row, after)
-        content = replace(content_of(row), compose_file=after)
+            await keep_running_version(self._parts, managed, row)
+            await write_compose_file(self._parts, row, after)
+        content = replace(row_content(row), compose_file=after)
         order = DeployOrder(what=DeployKind.UPDATE, why=f"{params.service}:{params.tag}", content=content, file=after)
-        async with or_put_back(self._parts, row, content):
-            return await order_compose(self._parts, managed, row, order)
+        async with restored_unless_deployed(self._parts, row, content):
+            return await submit_compose_deploy(self._parts, managed, row, order)
 
-    async def before_tag(self, params: TagParams) -> JsonObject:
+    async def before_tag(self, params: ImageTagParams) -> JsonObject:
         """Record the row as it is."""
-        _, row = await ready(self._parts, params.stack)
-        return snapshot_of(row, RollbackPlan(content=content_of(row)))
+        _, row = await load_idle_stack(self._parts, params.stack)
+        return rollback_snapshot(row, RollbackPlan(content=row_content(row)))
 
-    async def tag_preview(self, params: TagParams) -> Preview:
+    async def tag_preview(self, params: ImageTagParams) -> Preview:
         """Show the changed line."""
-        managed, row = await ready(self._parts, params.stack)
-        before = content_of(row)
+        managed, row = await load_idle_stack(self._parts, params.stack)
+        before = row_content(row)
         after = self._tagged(managed, row, params)
-        lines = diff(before.compose_file, after)
+        lines = masked_diff(before.compose_file, after)
         warnings = [] if lines else [text("dokploy.warn.no_change")]
-        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(before))
+        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=content_digest(before))
 
     @action(
         Risk.CHANGE,
@@ -151,7 +140,7 @@ class ComposeDeploys(DokployToolset):
         undo="put_back",
         preview="update_preview",
         follow=FOLLOW_KIND,
-        time_limit_s=PULLED_WITHIN_S,
+        time_limit_s=STACK_PULL_LIMIT_S,
     )
     async def update_images(self, params: UpdateImagesParams) -> Result:
         """Pull the images that the registry has now under a stack's tags, and redeploy if any is newer.
@@ -159,61 +148,61 @@ class ComposeDeploys(DokployToolset):
         If nothing is newer, nothing is done. Undone by restoring the old images and redeploying. Images that are built
         or pinned to a digest are not touched.
         """
-        with before_sending():
-            managed, row = await ready(self._parts, params.stack)
+        with nothing_sent_yet():
+            managed, row = await load_idle_stack(self._parts, params.stack)
             references = await self._references(managed, row, params.service)
             newer = await self._pull(managed, references)
             if not newer:
                 return self._nothing_to_do(text("dokploy.no_newer_images", stack=managed.name, count=len(references)))
         order = DeployOrder(
-            what=DeployKind.UPDATE, fetches=False, why=f"newer {', '.join(newer)}", content=content_of(row)
+            what=DeployKind.UPDATE, fetches=False, why=f"newer {', '.join(newer)}", content=row_content(row)
         )
-        return await order_compose(self._parts, managed, row, order)
+        return await submit_compose_deploy(self._parts, managed, row, order)
 
     async def images_before(self, params: UpdateImagesParams) -> JsonObject:
         """Record the image ids its references resolve to now, and the row as it is."""
-        managed, row = await ready(self._parts, params.stack)
-        await keep_present(self._parts, managed, row, only_good=True)
+        managed, row = await load_idle_stack(self._parts, params.stack)
+        await keep_running_version(self._parts, managed, row, only_good=True)
         host = self._host(managed)
         references = await self._references(managed, row, params.service)
         tags = {name: await self._parts.images.id_of(host, name) for name in references.values()}
         way = RollbackPlan(
-            content=content_of(row), tags_now={name: one for name, one in tags.items() if one}, fetches=False
+            content=row_content(row), tags_now={name: one for name, one in tags.items() if one}, fetches=False
         )
-        return {**snapshot_of(row, way), "had_images": bool(way.tags_now)}
+        return {**rollback_snapshot(row, way), "had_images": bool(way.tags_now)}
 
     async def update_preview(self, params: UpdateImagesParams) -> Preview:
         """Name the images that will be pulled."""
-        managed, row = await ready(self._parts, params.stack)
+        managed, row = await load_idle_stack(self._parts, params.stack)
         references = await self._references(managed, row, params.service)
         lines = [f"{service}: {reference}" for service, reference in references.items()]
-        warnings = [text("dokploy.warn.swarm_images")] if is_stack(managed) else []
-        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(content_of(row)))
+        warnings = [text("dokploy.warn.swarm_images")] if is_swarm_stack(managed) else []
+        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=content_digest(row_content(row)))
 
-    async def put_back(self, params: TagParams | UpdateImagesParams, snapshot: JsonObject) -> Result:
+    async def put_back(self, params: ImageTagParams | UpdateImagesParams, snapshot: JsonObject) -> Result:
         """Restore the old file and tag the old images again, then deploy and follow."""
-        with before_sending():
-            managed, row = await ready(self._parts, params.stack)
-            if is_stack(managed) and "had_images" in snapshot:
+        with nothing_sent_yet():
+            managed, row = await load_idle_stack(self._parts, params.stack)
+            if is_swarm_stack(managed) and "had_images" in snapshot:
                 raise Refused(
                     f"{managed.name!r} runs on Swarm, which asks the registry what a tag means: the earlier images "
                     "cannot be put back by name; give the service the earlier tag (dokploy.compose.change_image_tag)",
                     says=text("dokploy_error.tag_again", stack=managed.name),
                 )
-        return await go(self._parts, managed, row, way_from(snapshot), why="undo: back to what ran before")
+        return await carry_out_rollback(self._parts, managed, row, plan_from_snapshot(snapshot), why="undo: back to what ran before")
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
     async def _deploy(self, params: DeployParams, what: DeployKind) -> Result:
-        with before_sending():
-            managed, row = await ready(self._parts, params.stack)
-        order = DeployOrder(what=what, fetches=what is DeployKind.DEPLOY, why=params.why, content=content_of(row))
-        return await order_compose(self._parts, managed, row, order)
+        with nothing_sent_yet():
+            managed, row = await load_idle_stack(self._parts, params.stack)
+        order = DeployOrder(what=what, fetches=what is DeployKind.DEPLOY, why=params.why, content=row_content(row))
+        return await submit_compose_deploy(self._parts, managed, row, order)
 
     async def _warnings(self, managed: ManagedResource, row: ComposeRow) -> list[Text]:
-        if not is_raw(row):
+        if not is_file_in_dokploy(row):
             return []
-        content: VersionContent = content_of(row)
+        content: VersionContent = row_content(row)
         try:
             unset = unset_variables(content.compose_file, content.env)
             names = {one.name for one in services_in(content.compose_file)}
@@ -230,20 +219,20 @@ class ComposeDeploys(DokployToolset):
         then = await self._parts.versions.content(newest.id) if newest is not None else None
         if then is None:
             return []
-        now = content_of(row)
+        now = row_content(row)
         changed = changed_keys(then.env, now.env)
-        lines = diff(then.compose_file, now.compose_file)
+        lines = masked_diff(then.compose_file, now.compose_file)
         lines += [f"+ {key}" for key in changed.added] + [f"- {key}" for key in changed.removed]
         return [self._parts.redact(line) for line in [*lines, *(f"~ {key}" for key in changed.changed)]]
 
-    def _runs_tag(self, managed: ManagedResource, params: TagParams) -> bool:
+    def _runs_tag(self, managed: ManagedResource, params: ImageTagParams) -> bool:
         """Return whether all containers of the service were started from that tag."""
         images = [one.image for one in self._parts.containers(managed) if one.service == params.service]
         return bool(images) and all(image.endswith(f":{params.tag}") for image in images)
 
-    def _tagged(self, managed: ManagedResource, row: ComposeRow, params: TagParams) -> str:
+    def _tagged(self, managed: ManagedResource, row: ComposeRow, params: ImageTagParams) -> str:
         refuse_git(row, managed)
-        return set_image_tag(content_of(row).compose_file, params.service, params.tag)
+        return set_image_tag(row_content(row).compose_file, params.service, params.tag)
 
     def _nothing_to_do(self, message: Text) -> Result:
         return self._result(message, outcome=Outcome.NO_DATA, ends_here=True)
@@ -260,13 +249,13 @@ class ComposeDeploys(DokployToolset):
     async def _references(self, managed: ManagedResource, row: ComposeRow, service: str | None) -> dict[str, str]:
         """Return service → image in the file, else of its containers; images that are built or pinned are left out."""
         self._host(managed)
-        services = services_in(await file_of(self._parts, row))
+        services = services_in(await load_compose_file(self._parts, row))
         running = {one.service: one.image for one in self._parts.containers(managed)}
         if service is not None and service not in {*running, *(one.name for one in services)}:
             known = sorted({*running, *(one.name for one in services)})
             raise Refused(
                 f"{managed.name!r} has no service {service!r}; it has {', '.join(known) or 'none'}",
-                says=text("dokploy_error.no_service", stack=managed.name, service=service, known=listed(known)),
+                says=text("dokploy_error.no_service", stack=managed.name, service=service, known=join_names(known)),
             )
         built = {one.name for one in services if one.build is not None}
         written = {one.name: one.image for one in services if one.image and "$" not in one.image}

@@ -10,33 +10,14 @@ from core.actions.catalog import JsonObject, Outcome, Params, Preview, Result, R
 from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import text
-from integrations.compose_file.edits import (
-    LimitStyle,
-    Mode,
-    ServiceFacts,
-    services,
-    set_cpu_limit,
-    set_healthcheck,
-    set_image_tag,
-    set_memory_limit,
-    set_restart,
-    set_volume,
-)
+from integrations.compose_file.edits import (LimitStyle, MountMode, ServiceFacts, read_services, set_cpu_limit, set_healthcheck, set_image_tag, set_memory_limit, set_restart, set_volume,)
 from integrations.dokploy.actions.dokploy_deps import MB, DokployToolset
 from integrations.dokploy.actions.file_edit import FileEdit, file_edit, take_file_back
-from integrations.dokploy.actions.stack_params import (
-    CpuLimitParams,
-    HealthcheckParams,
-    MemoryLimitParams,
-    RestartPolicyParams,
-    ServiceParams,
-    TagParams,
-    VolumeParams,
-)
-from integrations.dokploy.deploys.deployed_content import content_of, is_stack
+from integrations.dokploy.actions.stack_params import (CpuLimitParams, HealthcheckParams, MemoryLimitParams, RestartPolicyParams, ServiceParams, ImageTagParams, VolumeParams,)
+from integrations.dokploy.deploys.deployed_content import row_content, is_swarm_stack
 
-EDITED_WITHIN_S = 60.0
-LEAST_FOR_HOST_MB = 256
+EDIT_LIMIT_S = 60.0
+HOST_RESERVE_MB = 256
 """Memory a limit must leave to the host."""
 
 
@@ -44,7 +25,7 @@ T = TypeVar("T", bound=DokployToolset)
 P = TypeVar("P", bound=Params)
 
 
-def _edit(
+def _edit_action(
     outcome: str = "would_change_nothing",
 ) -> Callable[[Callable[[T, P], Awaitable[Result]]], Callable[[T, P], Awaitable[Result]]]:
     """Mark a method as an edit of the file; edits differ only in `outcome`, the check whether a lost one was made."""
@@ -54,7 +35,7 @@ def _edit(
         undo="take_back",
         outcome=outcome,
         preview="changed_lines",
-        time_limit_s=EDITED_WITHIN_S,
+        time_limit_s=EDIT_LIMIT_S,
     )
 
 
@@ -68,7 +49,7 @@ class ComposeEdits(DokployToolset):
 
     # -- memory ----------------------------------------------------------------------------------------------------
 
-    @_edit(outcome="has_memory_limit")
+    @_edit_action(outcome="has_memory_limit")
     async def set_memory_limit(self, params: MemoryLimitParams) -> Result:
         """Set the memory limit of a service in the Compose file; `redeploy` applies it.
 
@@ -88,7 +69,7 @@ class ComposeEdits(DokployToolset):
         """Return OK if the file has the limit; a multiple is checked against the limit the containers run with."""
         now = (await self._service(params)).memory_limit_bytes or 0
         if params.limit_mb is not None:
-            return _as_wished(now == params.limit_mb * MB)
+            return _ok_if(now == params.limit_mb * MB)
         held = self._held_mb(self._parts.managed(params.stack), params.service) * MB
         if held and abs(now - held * (params.factor or 1.0)) < MB:
             return Outcome.OK
@@ -108,17 +89,17 @@ class ComposeEdits(DokployToolset):
         edit = await file_edit(self._parts, params.stack, change)
         _, new = self._limits(edit, params.service)
         total = self._parts.memory_of_host(edit.managed) // MB
-        if total and new > total - LEAST_FOR_HOST_MB:
+        if total and new > total - HOST_RESERVE_MB:
             raise Refused(
                 f"{new} MB for {params.service!r} do not fit: {edit.managed.host!r} has {total} MB in all, and "
-                f"{LEAST_FOR_HOST_MB} MB of them stay for itself; choose less",
+                f"{HOST_RESERVE_MB} MB of them stay for itself; choose less",
                 says=text(
                     "dokploy_error.memory_does_not_fit",
                     new_mb=new,
                     service=params.service,
                     host=edit.managed.host,
                     total_mb=total,
-                    kept_mb=LEAST_FOR_HOST_MB,
+                    kept_mb=HOST_RESERVE_MB,
                 ),
             )
         return edit
@@ -136,7 +117,7 @@ class ComposeEdits(DokployToolset):
 
     # -- processors ------------------------------------------------------------------------------------------------
 
-    @_edit(outcome="has_cpu_limit")
+    @_edit_action(outcome="has_cpu_limit")
     async def set_cpu_limit(self, params: CpuLimitParams) -> Result:
         """Set how many CPUs a service may use, in the Compose file; `redeploy` applies it."""
         edit = await self._cpu(params)
@@ -149,7 +130,7 @@ class ComposeEdits(DokployToolset):
     async def has_cpu_limit(self, params: CpuLimitParams, started_at: datetime) -> Outcome:
         """Return OK if the file has the CPU limit."""
         now = (await self._service(params)).cpu_limit
-        return _as_wished(now is not None and abs(now - params.cpus) < 0.001)
+        return _ok_if(now is not None and abs(now - params.cpus) < 0.001)
 
     async def _cpu(self, params: CpuLimitParams) -> FileEdit:
         def change(managed: ManagedResource, before: str) -> str:
@@ -174,26 +155,26 @@ class ComposeEdits(DokployToolset):
 
     # -- image -----------------------------------------------------------------------------------------------------
 
-    @_edit(outcome="has_tag")
-    async def set_image_tag(self, params: TagParams) -> Result:
+    @_edit_action(outcome="has_tag")
+    async def set_image_tag(self, params: ImageTagParams) -> Result:
         """Change a service's image tag in the Compose file without deploying; change_image_tag does both."""
         edit = await self._image(params)
         message = text("dokploy.tag_set", stack=edit.managed.name, service=params.service, tag=params.tag)
         old, new = _facts(edit.before, params.service).image, _facts(edit.after, params.service).image
         return await edit.carry_out(message, {"service": params.service, "old_image": old, "new_image": new})
 
-    async def has_tag(self, params: TagParams, started_at: datetime) -> Outcome:
+    async def has_tag(self, params: ImageTagParams, started_at: datetime) -> Outcome:
         """Return OK if the file has the tag."""
-        return _as_wished(((await self._service(params)).image or "").endswith(f":{params.tag}"))
+        return _ok_if(((await self._service(params)).image or "").endswith(f":{params.tag}"))
 
-    async def _image(self, params: TagParams) -> FileEdit:
+    async def _image(self, params: ImageTagParams) -> FileEdit:
         return await file_edit(
             self._parts, params.stack, lambda _, before: set_image_tag(before, params.service, params.tag)
         )
 
     # -- health check ----------------------------------------------------------------------------------------------
 
-    @_edit()
+    @_edit_action()
     async def set_healthcheck(self, params: HealthcheckParams) -> Result:
         """Set the health check of a service in the Compose file; `redeploy` applies it.
 
@@ -219,7 +200,7 @@ class ComposeEdits(DokployToolset):
 
     # -- restart policy --------------------------------------------------------------------------------------------
 
-    @_edit()
+    @_edit_action()
     async def set_restart_policy(self, params: RestartPolicyParams) -> Result:
         """Set when Docker restarts a service on its own, in the Compose file; `redeploy` applies it."""
         edit = await self._policy(params)
@@ -239,7 +220,7 @@ class ComposeEdits(DokployToolset):
 
     # -- volume ----------------------------------------------------------------------------------------------------
 
-    @_edit()
+    @_edit_action()
     async def set_volume(self, params: VolumeParams) -> Result:
         """Mount a volume or a folder of the host into a service, in the Compose file; `redeploy` applies it.
 
@@ -256,7 +237,7 @@ class ComposeEdits(DokployToolset):
         return await edit.carry_out(message, {"service": params.service})
 
     async def _volume(self, params: VolumeParams) -> FileEdit:
-        mode: Mode = "ro" if params.read_only else "rw"
+        mode: MountMode = "ro" if params.read_only else "rw"
         return await file_edit(
             self._parts,
             params.stack,
@@ -277,14 +258,14 @@ class ComposeEdits(DokployToolset):
     async def would_change_nothing(self, params: ServiceParams, started_at: datetime) -> Outcome:
         """Return OK if repeating the change would change nothing."""
         edit = await self._edit(params)
-        return _as_wished(edit.before == edit.after)
+        return _ok_if(edit.before == edit.after)
 
     async def _edit(self, params: ServiceParams) -> FileEdit:
         """Return the edit for these parameters."""
         makers: dict[type[ServiceParams], Callable[[Any], Awaitable[FileEdit]]] = {
             MemoryLimitParams: self._memory,
             CpuLimitParams: self._cpu,
-            TagParams: self._image,
+            ImageTagParams: self._image,
             HealthcheckParams: self._healthcheck,
             RestartPolicyParams: self._policy,
             VolumeParams: self._volume,
@@ -297,11 +278,11 @@ class ComposeEdits(DokployToolset):
 
     async def _service(self, params: ServiceParams) -> ServiceFacts:
         managed = self._parts.managed(params.stack)
-        return _facts(content_of(await self._dokploy.composes.one(managed.id)).compose_file, params.service)
+        return _facts(row_content(await self._dokploy.composes.one(managed.id)).compose_file, params.service)
 
 
 def _facts(file: str, service: str) -> ServiceFacts:
-    found = next((one for one in services(file) if one.name == service), None)
+    found = next((one for one in read_services(file) if one.name == service), None)
     if found is None:
         raise Refused(
             f"the Compose file has no service {service!r}",
@@ -311,8 +292,8 @@ def _facts(file: str, service: str) -> ServiceFacts:
 
 
 def _style(managed: ManagedResource) -> LimitStyle:
-    return "swarm" if is_stack(managed) else "compose"
+    return "swarm" if is_swarm_stack(managed) else "compose"
 
 
-def _as_wished(is_so: bool) -> Outcome:
+def _ok_if(is_so: bool) -> Outcome:
     return Outcome.OK if is_so else Outcome.FAILED

@@ -12,14 +12,14 @@ from core.deployments.deploys import FOLLOW_KIND, DeployKind
 from core.deployments.platform import ManagedResource
 from core.errors import NotFound, Refused
 from core.text import text
-from integrations.dokploy.actions.dokploy_deps import DokployToolset, listed
+from integrations.dokploy.actions.dokploy_deps import DokployToolset, join_names
 from integrations.dokploy.actions.stack_params import ServiceParams, StackParams
 from integrations.dokploy.client.docker_models import ContainerRow, Inspection
 from integrations.dokploy.client.dokploy_errors import AnswerLost
-from integrations.dokploy.client.secret_values import raw_of
-from integrations.dokploy.deploys.deployed_content import content_of, is_stack
+from integrations.dokploy.client.secret_values import unmasked
+from integrations.dokploy.deploys.deployed_content import row_content, is_swarm_stack
 from integrations.dokploy.deploys.deployment_history import shown_title
-from integrations.dokploy.deploys.submit_deploy import DeployOrder, before_sending, order_compose, owner_of, ready
+from integrations.dokploy.deploys.submit_deploy import (DeployOrder, nothing_sent_yet, submit_compose_deploy, job_resource_id, load_idle_stack,)
 from integrations.dokploy.models import QueuedJob
 
 SLOW_S = 240.0
@@ -29,7 +29,7 @@ SETTLE_PAUSES_S = (0.0, 0.5, 1.0, 2.0)
 _SERVICE_LABELS = ("com.docker.compose.service", "com.docker.swarm.service.name")
 
 
-class ComposeRuns(DokployToolset):
+class ComposeLifecycle(DokployToolset):
     """Actions that create no deployment, except the start of a `stack`."""
 
     system = "dokploy.compose"
@@ -47,21 +47,21 @@ class ComposeRuns(DokployToolset):
         Volumes stay. Refused while a deployment of it waits or runs: that would start it again. Dokploy's nightly
         cleanup removes stopped containers and unused images; a start creates them again.
         """
-        managed, _ = await ready(self._parts, params.stack)
+        managed, _ = await load_idle_stack(self._parts, params.stack)
         await self._dokploy.composes.stop(managed.id)
         return await self._as_it_stands(managed, is_wanted=False)
 
     async def state_before(self, params: StackParams) -> JsonObject:
         """Record whether any of its containers ran."""
         found = await self._rows(self._parts.managed(params.stack))
-        return {"was_running": any(_runs(one) for one in found)}
+        return {"was_running": any(_is_container_running(one) for one in found)}
 
     async def run_again(self, params: StackParams, snapshot: JsonObject) -> Result:
         """Start it if it ran before; raises Refused for a Swarm stack, which must be deployed."""
         managed = self._parts.managed(params.stack)
         if snapshot.get("was_running") is not True:
             return self._result(text("dokploy.was_stopped_before", stack=managed.name), {"stack": managed.name})
-        if is_stack(managed):
+        if is_swarm_stack(managed):
             raise Refused(
                 f"{managed.name!r} runs on Swarm, and stopping it removed it: start it with dokploy.compose.start, "
                 "which deploys it",
@@ -75,7 +75,7 @@ class ComposeRuns(DokployToolset):
         found = await self._rows(self._parts.managed(params.stack))
         if not found:
             return Outcome.UNKNOWN
-        return Outcome.FAILED if any(_runs(one) for one in found) else Outcome.OK
+        return Outcome.FAILED if any(_is_container_running(one) for one in found) else Outcome.OK
 
     @action(
         Risk.DISRUPTIVE,
@@ -89,11 +89,11 @@ class ComposeRuns(DokployToolset):
         A stack of type `stack` is deployed instead: Dokploy's own start does nothing there. Edits made since
         the last deploy are not applied: use `redeploy` for that.
         """
-        with before_sending():
-            managed, row = await ready(self._parts, params.stack)
-        if is_stack(managed):
-            return await order_compose(
-                self._parts, managed, row, DeployOrder(what=DeployKind.DEPLOY, why="start", content=content_of(row))
+        with nothing_sent_yet():
+            managed, row = await load_idle_stack(self._parts, params.stack)
+        if is_swarm_stack(managed):
+            return await submit_compose_deploy(
+                self._parts, managed, row, DeployOrder(what=DeployKind.DEPLOY, why="start", content=row_content(row))
             )
         try:
             await self._dokploy.composes.start(managed.id)
@@ -105,7 +105,7 @@ class ComposeRuns(DokployToolset):
     async def is_started(self, params: StackParams, started_at: datetime) -> Outcome:
         """Return OK if any of its containers runs and none has failed."""
         found = await self._rows(self._parts.managed(params.stack))
-        return Outcome.OK if any(_runs(one) for one in found) and not _troubled(found) else Outcome.FAILED
+        return Outcome.OK if any(_is_container_running(one) for one in found) and not _any_failing(found) else Outcome.FAILED
 
     @action(Risk.DISRUPTIVE, outcome="was_restarted", time_limit_s=SLOW_S)
     async def restart_service(self, params: ServiceParams) -> Result:
@@ -136,7 +136,7 @@ class ComposeRuns(DokployToolset):
     async def was_restarted(self, params: ServiceParams, started_at: datetime) -> Outcome:
         """Return OK if all its containers started after the call did."""
         found = await self._of_service(self._parts.managed(params.stack), params.service)
-        begun = [_moment(one.state.started_at) for one in found]
+        begun = [_docker_time(one.state.started_at) for one in found]
         return Outcome.OK if all(at is not None and at > started_at for at in begun) else Outcome.FAILED
 
     @action(Risk.SAFE)
@@ -171,11 +171,11 @@ class ComposeRuns(DokployToolset):
     # -- shared ----------------------------------------------------------------------------------------------------
 
     async def _waiting(self, managed: ManagedResource) -> list[QueuedJob]:
-        return [one for one in await self._dokploy.deployments.queue() if owner_of(one) == managed.id]
+        return [one for one in await self._dokploy.deployments.queue() if job_resource_id(one) == managed.id]
 
     async def _rows(self, managed: ManagedResource) -> list[ContainerRow]:
         """Return its containers as Dokploy lists them, stopped ones too."""
-        kind: Literal["stack", "docker-compose"] = "stack" if is_stack(managed) else "docker-compose"
+        kind: Literal["stack", "docker-compose"] = "stack" if is_swarm_stack(managed) else "docker-compose"
         return await self._dokploy.containers.of_app(managed.app_name, kind, server_id=managed.server)
 
     async def _as_it_stands(self, managed: ManagedResource, *, is_wanted: bool) -> Result:
@@ -184,16 +184,16 @@ class ComposeRuns(DokployToolset):
         for pause_s in SETTLE_PAUSES_S:
             await asyncio.sleep(pause_s)
             found = await self._rows(managed)
-            if (not _troubled(found) and any(map(_runs, found))) if is_wanted else not any(map(_runs, found)):
+            if (not _any_failing(found) and any(map(_is_container_running, found))) if is_wanted else not any(map(_is_container_running, found)):
                 break
-        running = sum(_runs(one) for one in found)
+        running = sum(_is_container_running(one) for one in found)
         data: JsonObject = {
             "stack": managed.name,
             "containers": [{"container": one.name, "state": one.state, "status": one.status} for one in found],
         }
         query = f"compose.{'start' if is_wanted else 'stop'} {managed.id}"
         if is_wanted:
-            is_good = running > 0 and not _troubled(found)
+            is_good = running > 0 and not _any_failing(found)
             key = "dokploy.started" if is_good else "dokploy.not_started"
             said = text(key, stack=managed.name, running=running, total=len(found))
         else:
@@ -219,17 +219,17 @@ class ComposeRuns(DokployToolset):
                 f"{managed.name!r} has no container of the service {service!r}; it has "
                 f"{', '.join(sorted(known)) or 'none'}",
                 says=text(
-                    "dokploy_error.no_container", stack=managed.name, service=service, known=listed(sorted(known))
+                    "dokploy_error.no_container", stack=managed.name, service=service, known=join_names(sorted(known))
                 ),
             )
         return found
 
 
-def _runs(one: ContainerRow) -> bool:
+def _is_container_running(one: ContainerRow) -> bool:
     return one.state in ("running", "restarting")
 
 
-def _troubled(found: list[ContainerRow]) -> bool:
+def _any_failing(found: list[ContainerRow]) -> bool:
     """Return whether any is in a restart loop or exited with an error; exit code 0 is a finished job."""
     return any(one.state in ("restarting", "dead") or _ended_badly(one) for one in found)
 
@@ -239,13 +239,13 @@ def _ended_badly(one: ContainerRow) -> bool:
 
 
 def _service_of(one: Inspection, managed: ManagedResource) -> str:
-    labels = raw_of(one.config).get("Labels")
+    labels = unmasked(one.config).get("Labels")
     told = {**labels} if isinstance(labels, dict) else {}
     name = next((str(told[label]) for label in _SERVICE_LABELS if label in told), "")
     return name.removeprefix(f"{managed.app_name}_")
 
 
-def _moment(written: str) -> datetime | None:
+def _docker_time(written: str) -> datetime | None:
     """Parse Docker's time, which has nanoseconds; None if it is no time."""
     found = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,6})?\d*(Z|[+-]\d\d:\d\d)$", written)
     if found is None:

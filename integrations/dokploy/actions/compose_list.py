@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from core.actions.catalog import Outcome, Result, Risk, action
 from core.deployments.platform import DeployStatus, ManagedKind, ManagedResource
 from core.text import text
-from integrations.dokploy.actions.compose_reads import iso, place_of
+from integrations.dokploy.actions.compose_reads import iso_time, location_of
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
 from integrations.dokploy.actions.stack_params import NoParams
 
@@ -39,13 +39,13 @@ class ComposeList(DokployToolset):
         has_failed = last is not None and last.status is DeployStatus.ERROR
         is_down = is_watched and last is not None and managed.status != "idle" and running == 0
         return {
-            **place_of(managed),
+            **location_of(managed),
             "source": managed.source,
             "branch": managed.branch,
             "platform_status": managed.status,
             "containers_running": running,
             "containers_total": len(containers),
             "deploy_status": str(last.status) if last is not None else None,
-            "deployed_at": iso(last.finished_at or last.created_at) if last is not None else None,
+            "deployed_at": iso_time(last.finished_at or last.created_at) if last is not None else None,
             "is_troubled": has_failed or is_down,
         }

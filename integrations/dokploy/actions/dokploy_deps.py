@@ -73,7 +73,7 @@ class DokployDeps:
         return next((one.memory_total_bytes for one in hosts if one.name == managed.host and not one.is_platform), 0)
 
 
-def listed(names: Iterable[str]) -> Text | str:
+def join_names(names: Iterable[str]) -> Text | str:
     """Join names for a sentence; the translated word for none if there are none."""
     return ", ".join(names) or text("dokploy_error.none")
 
@@ -105,10 +105,10 @@ class DokployToolset(Toolset):
         outcome: Outcome = Outcome.OK,
         ends_here: bool = False,
     ) -> Result:
-        return result(self._parts, message, data, query, outcome=outcome, ends_here=ends_here)
+        return redacted_result(self._parts, message, data, query, outcome=outcome, ends_here=ends_here)
 
 
-def result(
+def redacted_result(
     parts: DokployDeps,
     message: Text,
     data: JsonObject | None = None,
@@ -118,7 +118,7 @@ def result(
     ends_here: bool = False,
 ) -> Result:
     """Return a result with every text redacted."""
-    clean = {name: redacted(parts, value) for name, value in (data or {}).items()}
+    clean = {name: redact_strings(parts, value) for name, value in (data or {}).items()}
     return Result(
         outcome=outcome,
         message=with_values(message, parts.redact),
@@ -128,12 +128,12 @@ def result(
     )
 
 
-def redacted(parts: DokployDeps, value: JsonValue) -> JsonValue:
+def redact_strings(parts: DokployDeps, value: JsonValue) -> JsonValue:
     """Return the value with every string redacted; field names stay."""
     if isinstance(value, str):
         return parts.redact(value)
     if isinstance(value, list):
-        return [redacted(parts, one) for one in value]
+        return [redact_strings(parts, one) for one in value]
     if isinstance(value, dict):
-        return {name: redacted(parts, one) for name, one in value.items()}
+        return {name: redact_strings(parts, one) for name, one in value.items()}
     return value

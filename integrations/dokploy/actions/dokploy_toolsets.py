@@ -11,7 +11,7 @@ from core.actions.catalog import Toolset
 from integrations.dokploy.actions.application_actions import ApplicationActions
 from integrations.dokploy.actions.compose_deploys import ComposeDeploys
 from integrations.dokploy.actions.compose_edits import ComposeEdits
-from integrations.dokploy.actions.compose_lifecycle import ComposeRuns
+from integrations.dokploy.actions.compose_lifecycle import ComposeLifecycle
 from integrations.dokploy.actions.compose_list import ComposeList
 from integrations.dokploy.actions.compose_reads import ComposeReads
 from integrations.dokploy.actions.compose_rollback import ComposeRollback
@@ -21,15 +21,15 @@ from integrations.dokploy.actions.domain_actions import DomainActions
 from integrations.dokploy.actions.environment_edits import EnvironmentEdits
 from integrations.dokploy.actions.platform_actions import PlatformActions
 
-__all__ = ["DokployDeps", "toolsets"]
-TOOLSETS = (
+__all__ = ["DokployDeps", "build_toolsets"]
+DOKPLOY_TOOLSETS = (
     ComposeList,
     ComposeReads,
     ComposeDeploys,
     ComposeRollback,
     ComposeEdits,
     EnvironmentEdits,
-    ComposeRuns,
+    ComposeLifecycle,
     ApplicationActions,
     DatabaseActions,
     DomainActions,
@@ -37,6 +37,6 @@ TOOLSETS = (
 )
 
 
-def toolsets(parts: DokployDeps) -> list[Toolset]:
+def build_toolsets(parts: DokployDeps) -> list[Toolset]:
     """Return all toolsets; without a client they are unavailable, but their names are known."""
-    return [made(parts) for made in TOOLSETS]
+    return [made(parts) for made in DOKPLOY_TOOLSETS]

@@ -10,12 +10,12 @@ from core.deployments.deploys import VersionContent
 from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import text
-from integrations.compose_file.env_field import changed_keys, set_value
+from integrations.compose_file.env_field import changed_keys, set_env_value
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
 from integrations.dokploy.actions.stack_params import EnvironmentParams
 from integrations.dokploy.client.dokploy_errors import AnswerLost
-from integrations.dokploy.deploys.deployed_content import content_of, digest_of, is_raw
-from integrations.dokploy.deploys.version_keeping import keep_present
+from integrations.dokploy.deploys.deployed_content import row_content, content_digest, is_file_in_dokploy
+from integrations.dokploy.deploys.version_keeping import keep_running_version
 from integrations.dokploy.models import ComposeRow
 
 
@@ -38,11 +38,11 @@ class EnvironmentEdits(DokployToolset):
         A service sees it only if the Compose file uses it (`${KEY}` or `env_file`). The value is never shown again.
         """
         managed, row, after = await self._edited(params)
-        before = content_of(row).env
+        before = row_content(row).env
         if before == after:
             said = text("dokploy.edit_same", stack=managed.name)
             return self._result(said, {"stack": managed.name, "key": params.key}, outcome=Outcome.NO_DATA)
-        await keep_present(self._parts, managed, row)
+        await keep_running_version(self._parts, managed, row)
         await self._save(managed, after)
         added = params.key in changed_keys(before, after).added
         message = text(
@@ -54,28 +54,28 @@ class EnvironmentEdits(DokployToolset):
     async def environment_preview(self, params: EnvironmentParams) -> Preview:
         """Show the key, and whether the file uses it."""
         _, row, after = await self._edited(params)
-        now = content_of(row)
+        now = row_content(row)
         changed = changed_keys(now.env, after)
         lines = [f"+ {key}" for key in changed.added] + [f"~ {key}" for key in changed.changed]
         warnings = [] if lines else [text("dokploy.warn.no_change")]
-        if is_raw(row) and not _is_used(now, params.key):
+        if is_file_in_dokploy(row) and not _is_used(now, params.key):
             warnings.append(text("dokploy.warn.unused_variable", key=params.key))
-        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=digest_of(now))
+        return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=content_digest(now))
 
     async def environment_before(self, params: EnvironmentParams) -> JsonObject:
         """Record the environment before and after; secret."""
         _, row, after = await self._edited(params)
-        return {"before": content_of(row).env, "after": after}
+        return {"before": row_content(row).env, "after": after}
 
     async def has_value(self, params: EnvironmentParams, started_at: datetime) -> Outcome:
         """Return OK if setting it again would change nothing."""
         _, row, after = await self._edited(params)
-        return Outcome.OK if content_of(row).env == after else Outcome.FAILED
+        return Outcome.OK if row_content(row).env == after else Outcome.FAILED
 
     async def take_environment_back(self, params: EnvironmentParams, snapshot: JsonObject) -> Result:
         """Restore the environment, without deploying it; raises Refused if it was changed since."""
         managed = self._parts.managed(params.stack)
-        now = content_of(await self._dokploy.composes.one(managed.id)).env
+        now = row_content(await self._dokploy.composes.one(managed.id)).env
         before, after = str(snapshot.get("before", "")), str(snapshot.get("after", ""))
         data: JsonObject = {"stack": managed.name, "key": params.key}
         if now == before:
@@ -92,13 +92,13 @@ class EnvironmentEdits(DokployToolset):
     async def _edited(self, params: EnvironmentParams) -> tuple[ManagedResource, ComposeRow, str]:
         managed = self._parts.managed(params.stack)
         row = await self._dokploy.composes.one(managed.id)
-        return managed, row, set_value(content_of(row).env, params.key, params.value.get_secret_value())
+        return managed, row, set_env_value(row_content(row).env, params.key, params.value.get_secret_value())
 
     async def _save(self, managed: ManagedResource, env: str) -> None:
         try:
             await self._dokploy.composes.save_environment(managed.id, env)
         except AnswerLost:
-            if content_of(await self._dokploy.composes.one(managed.id)).env != env:
+            if row_content(await self._dokploy.composes.one(managed.id)).env != env:
                 raise
 
 

@@ -9,11 +9,11 @@ from core.actions.catalog import JsonObject, Outcome, Preview, Result
 from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import Text, text
-from integrations.compose_file.edits import services
-from integrations.compose_file.file_diff import diff
-from integrations.dokploy.actions.dokploy_deps import DokployDeps, result
-from integrations.dokploy.deploys.deployed_content import content_of, digest_of, refuse_git, write_file
-from integrations.dokploy.deploys.version_keeping import keep_present
+from integrations.compose_file.edits import read_services
+from integrations.compose_file.file_diff import masked_diff
+from integrations.dokploy.actions.dokploy_deps import DokployDeps, redacted_result
+from integrations.dokploy.deploys.deployed_content import row_content, content_digest, refuse_git, write_compose_file
+from integrations.dokploy.deploys.version_keeping import keep_running_version
 from integrations.dokploy.models import ComposeRow
 
 TextEdit = Callable[[str], str]
@@ -33,27 +33,27 @@ class FileEdit:
     @property
     def before(self) -> str:
         """Current file; secret."""
-        return content_of(self.row).compose_file
+        return row_content(self.row).compose_file
 
     async def carry_out(self, message: Text, data: JsonObject) -> Result:
         """Write the file, after keeping what runs as a version."""
         if self.before == self.after:
             said = text("dokploy.edit_same", stack=self.managed.name)
-            return result(self.parts, said, data, outcome=Outcome.NO_DATA)
-        await keep_present(self.parts, self.managed, self.row)
-        await write_file(self.parts, self.row, self.after)
+            return redacted_result(self.parts, said, data, outcome=Outcome.NO_DATA)
+        await keep_running_version(self.parts, self.managed, self.row)
+        await write_compose_file(self.parts, self.row, self.after)
         told: JsonObject = {**data, "stack": self.managed.name, "lines": [*self.lines()]}
-        return result(self.parts, message, told, f"compose.update {self.managed.id}")
+        return redacted_result(self.parts, message, told, f"compose.update {self.managed.id}")
 
     def lines(self) -> list[str]:
         """Return the diff, masked."""
-        return diff(self.before, self.after)
+        return masked_diff(self.before, self.after)
 
     def preview(self, *warnings: Text) -> Preview:
         """Return the diff with its warnings, based on the row as it is."""
         lines = tuple(self.parts.redact(line) for line in self.lines())
         empty = () if lines else (text("dokploy.warn.no_change"),)
-        return Preview(lines=lines, warnings=(*warnings, *empty), basis=digest_of(content_of(self.row)))
+        return Preview(lines=lines, warnings=(*warnings, *empty), basis=content_digest(row_content(self.row)))
 
     def snapshot(self) -> JsonObject:
         """Return the state that undoes the edit; secret."""
@@ -65,8 +65,8 @@ async def file_edit(parts: DokployDeps, stack: str, change: Callable[[ManagedRes
     managed = parts.managed(stack)
     row = await parts.dokploy.composes.one(managed.id)
     refuse_git(row, managed)
-    after = change(managed, content_of(row).compose_file)
-    services(after)
+    after = change(managed, row_content(row).compose_file)
+    read_services(after)
     return FileEdit(parts=parts, managed=managed, row=row, after=after)
 
 
@@ -79,15 +79,15 @@ async def take_file_back(parts: DokployDeps, stack: str, snapshot: JsonObject) -
     managed = parts.managed(stack)
     row = await parts.dokploy.composes.one(managed.id)
     before, after = str(snapshot.get("before", "")), str(snapshot.get("after", ""))
-    now = content_of(row).compose_file
+    now = row_content(row).compose_file
     if now == before:
-        return result(parts, text("dokploy.edit_back_already", stack=managed.name), {"stack": managed.name})
+        return redacted_result(parts, text("dokploy.edit_back_already", stack=managed.name), {"stack": managed.name})
     if now != after:
         raise Refused(
             f"the Compose file of {managed.name!r} was changed since the edit, so it is not put back: that would undo "
             "the later change too; correct it by hand, or roll back to a version (dokploy.compose.rollback)",
             says=text("dokploy_error.file_changed", stack=managed.name),
         )
-    await write_file(parts, row, before)
-    data: JsonObject = {"stack": managed.name, "lines": [*diff(now, before)]}
-    return result(parts, text("dokploy.edit_back", stack=managed.name), data, f"compose.update {managed.id}")
+    await write_compose_file(parts, row, before)
+    data: JsonObject = {"stack": managed.name, "lines": [*masked_diff(now, before)]}
+    return redacted_result(parts, text("dokploy.edit_back", stack=managed.name), data, f"compose.update {managed.id}")

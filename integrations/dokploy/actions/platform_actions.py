@@ -12,22 +12,22 @@ from core.actions.catalog import JsonObject, Outcome, Result, Risk, action
 from core.deployments.platform import ManagedKind, ManagedResource
 from core.errors import GuardianError, Refused, SystemUnavailable
 from core.text import Text, text
-from integrations.dokploy.actions.compose_reads import iso
+from integrations.dokploy.actions.compose_reads import iso_time
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
 from integrations.dokploy.actions.stack_params import BackupParams, NoParams
 from integrations.dokploy.client.dokploy_errors import RightMissing
-from integrations.dokploy.client.endpoints.backups import BackupRun
-from integrations.dokploy.deploys.version_keeping import newest_first
+from integrations.dokploy.client.endpoints.backups import BackupTarget
+from integrations.dokploy.deploys.version_keeping import sort_deployment_rows
 from integrations.dokploy.models import BackupRow, DatabaseKind, DeploymentStatus
 
-BACKUP_WITHIN_S = 1800.0
+BACKUP_LIMIT_S = 1800.0
 _RUNS = {
-    "postgres": BackupRun.POSTGRES,
-    "mysql": BackupRun.MYSQL,
-    "mariadb": BackupRun.MARIADB,
-    "mongo": BackupRun.MONGO,
-    "libsql": BackupRun.LIBSQL,
-    "web-server": BackupRun.DOKPLOY,
+    "postgres": BackupTarget.POSTGRES,
+    "mysql": BackupTarget.MYSQL,
+    "mariadb": BackupTarget.MARIADB,
+    "mongo": BackupTarget.MONGO,
+    "libsql": BackupTarget.LIBSQL,
+    "web-server": BackupTarget.DOKPLOY,
 }
 
 
@@ -63,7 +63,7 @@ class PlatformActions(DokployToolset):
             "queue_waiting": len(jobs) - running,
         }
         if problems:
-            said = text("dokploy.health_bad", version=version, problem=reduce(_both, told))
+            said = text("dokploy.health_bad", version=version, problem=reduce(_join_sentences, told))
         else:
             said = text("dokploy.health_good", version=version, running=running, waiting=len(jobs) - running)
         return self._result(said, data, "settings.health")
@@ -107,7 +107,7 @@ class PlatformActions(DokployToolset):
             return None
 
     async def _row(self, owner: ManagedResource, backup: BackupRow) -> dict[str, JsonValue]:
-        runs = newest_first(await self._dokploy.deployments.of("backup", backup.backup_id))
+        runs = sort_deployment_rows(await self._dokploy.deployments.of("backup", backup.backup_id))
         last = runs[0] if runs else None
         return {
             "backup_id": backup.backup_id,
@@ -116,15 +116,15 @@ class PlatformActions(DokployToolset):
             "schedule": backup.schedule,
             "is_enabled": backup.enabled,
             "last_status": str(last.status or DeploymentStatus.UNKNOWN) if last is not None else None,
-            "last_at": iso(last.finished_at or last.created_at) if last is not None else None,
+            "last_at": iso_time(last.finished_at or last.created_at) if last is not None else None,
         }
 
-    @action(Risk.SAFE, time_limit_s=BACKUP_WITHIN_S)
+    @action(Risk.SAFE, time_limit_s=BACKUP_LIMIT_S)
     async def run_backup(self, params: BackupParams) -> Result:
         """Run a scheduled backup now, of a database, a stack's database or Dokploy itself; it can take minutes."""
         backup = await self._dokploy.backups.one(params.backup_id)
         is_compose = backup.backup_type == "compose"
-        run = BackupRun.COMPOSE if is_compose else _RUNS.get(backup.database_type or "")
+        run = BackupTarget.COMPOSE if is_compose else _RUNS.get(backup.database_type or "")
         if run is None:
             raise Refused(
                 f"the backup {params.backup_id!r} is of the kind {backup.database_type!r}, which is not run from here",
@@ -135,5 +135,5 @@ class PlatformActions(DokployToolset):
         return self._result(text("dokploy.backup_done", name=name), {"backup_id": params.backup_id})
 
 
-def _both(first: Text, second: Text) -> Text:
+def _join_sentences(first: Text, second: Text) -> Text:
     return text("dokploy_error.both", first=first, second=second)

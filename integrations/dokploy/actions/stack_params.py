@@ -10,14 +10,14 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from core.actions.catalog import Params, Unfit
 from core.text import text
-from integrations.compose_file.edits.limit_edits import LEAST_MB
+from integrations.compose_file.edits.limit_edits import MIN_MEMORY_MB
 
-_NAME_OF_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
+_GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}")
 """Allowed form of a tag or branch, because Dokploy puts it into a shell command."""
 _HASH = re.compile(r"[0-9a-f]{7,40}")
 
-StackName = Annotated[str, Field(min_length=1, max_length=200, description="the stack's name in Dokploy")]
-ServiceName = Annotated[str, Field(min_length=1, max_length=200, description="a service of the Compose file")]
+StackNameField = Annotated[str, Field(min_length=1, max_length=200, description="the stack's name in Dokploy")]
+ServiceNameField = Annotated[str, Field(min_length=1, max_length=200, description="a service of the Compose file")]
 DeployReason = Annotated[
     str, Field(max_length=300, description="in a few words, shown in Dokploy as the deployment's title")
 ]
@@ -30,7 +30,7 @@ class NoParams(Params):
 class StackParams(Params):
     """One stack that Dokploy manages."""
 
-    stack: StackName
+    stack: StackNameField
 
     def target(self) -> str:
         """Return `stack:<name>`."""
@@ -40,7 +40,7 @@ class StackParams(Params):
 class ServiceParams(StackParams):
     """One service of a stack."""
 
-    service: ServiceName
+    service: ServiceNameField
 
 
 class DeploymentsParams(StackParams):
@@ -62,7 +62,7 @@ class VersionsParams(StackParams):
     limit: Annotated[int, Field(ge=1, le=50)] = 10
 
 
-class ChangesParams(StackParams):
+class VersionDiffParams(StackParams):
     """Version to compare with the current state in Dokploy."""
 
     version: Annotated[int | None, Field(description="number of a saved version; none: the last good one")] = None
@@ -86,7 +86,7 @@ class RollbackParams(DeployParams):
         if value is None:
             return None
         name = re.sub(r"^refs/(?:heads|tags)/", "", value.strip())
-        if not _NAME_OF_REF.fullmatch(name) or ".." in name or name.endswith(("/", ".lock")):
+        if not _GIT_REF.fullmatch(name) or ".." in name or name.endswith(("/", ".lock")):
             raise Unfit("that is no name of a tag or branch", text("dokploy_error.bad_ref"))
         return name
 
@@ -108,7 +108,7 @@ def is_commit_hash(ref: str) -> bool:
     return _HASH.fullmatch(ref) is not None
 
 
-class TagParams(ServiceParams):
+class ImageTagParams(ServiceParams):
     """Service and the new tag of its image."""
 
     tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
@@ -123,7 +123,7 @@ class UpdateImagesParams(StackParams):
 class MemoryLimitParams(ServiceParams):
     """New memory limit: in MB, or as a multiple of the one in the file."""
 
-    limit_mb: Annotated[int | None, Field(ge=LEAST_MB)] = None
+    limit_mb: Annotated[int | None, Field(ge=MIN_MEMORY_MB)] = None
     factor: Annotated[float | None, Field(gt=0, le=16)] = None
 
     @model_validator(mode="after")
@@ -172,14 +172,14 @@ class VolumeParams(ServiceParams):
     read_only: bool = False
 
 
-class PortParams(StackParams):
+class DomainPortParams(StackParams):
     """Domain and the container port it should route to."""
 
     domain_id: Annotated[str, Field(min_length=1, max_length=100)]
     port: Annotated[int, Field(ge=1, le=65_535)]
 
 
-class NamedParams(Params):
+class ResourceParams(Params):
     """One application or database."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, description="its name in Dokploy")]
@@ -189,7 +189,7 @@ class NamedParams(Params):
         return f"stack:{self.name}"
 
 
-class NamedDeployParams(NamedParams):
+class ResourceDeployParams(ResourceParams):
     """A deploy and its reason."""
 
     why: DeployReason = ""

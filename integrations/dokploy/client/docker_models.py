@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from integrations.dokploy.client.row import DockerRow, Row
+from integrations.dokploy.client.row import DockerRow, DokployRow
 from integrations.dokploy.client.secret_values import Secret
 
 
-class ContainerRow(Row):
+class ContainerRow(DokployRow):
     """A container as Dokploy lists it."""
 
     container_id: str

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from types import TracebackType
 
 from core.settings import DokploySettings
-from integrations.dokploy.client.endpoints.applications import Applications
-from integrations.dokploy.client.endpoints.backups import Backups, VolumeBackups
-from integrations.dokploy.client.endpoints.composes import Composes
-from integrations.dokploy.client.endpoints.databases import Databases
-from integrations.dokploy.client.endpoints.deployment_queue import Deployments, Rollbacks
-from integrations.dokploy.client.endpoints.domains import Domains
-from integrations.dokploy.client.endpoints.projects import Environments, Projects
-from integrations.dokploy.client.endpoints.servers import Instance
-from integrations.dokploy.client.endpoints.swarm_containers import Containers
-from integrations.dokploy.client.endpoints.users import UserCalls
-from integrations.dokploy.client.transport import BACK_OFF_S, Transport
+from integrations.dokploy.client.endpoints.applications import ApplicationEndpoints
+from integrations.dokploy.client.endpoints.backups import BackupEndpoints, VolumeBackupEndpoints
+from integrations.dokploy.client.endpoints.composes import ComposeEndpoints
+from integrations.dokploy.client.endpoints.databases import DatabaseEndpoints
+from integrations.dokploy.client.endpoints.deployment_queue import DeploymentEndpoints, RollbackEndpoints
+from integrations.dokploy.client.endpoints.domains import DomainEndpoints
+from integrations.dokploy.client.endpoints.projects import EnvironmentEndpoints, ProjectEndpoints
+from integrations.dokploy.client.endpoints.servers import InstanceEndpoints
+from integrations.dokploy.client.endpoints.swarm_containers import ContainerEndpoints
+from integrations.dokploy.client.endpoints.users import UserEndpoints
+from integrations.dokploy.client.transport import BACK_OFF_S, DokployTransport
 
 
 class Dokploy:
@@ -35,20 +35,20 @@ class Dokploy:
         back_off_s: tuple[float, ...] = BACK_OFF_S,
     ) -> None:
         self.settings = settings
-        self.transport = Transport(settings, monotonic=monotonic, back_off_s=back_off_s)
-        self.projects = Projects(self.transport)
-        self.environments = Environments(self.transport)
-        self.composes = Composes(self.transport)
-        self.applications = Applications(self.transport)
-        self.databases = Databases(self.transport)
-        self.deployments = Deployments(self.transport)
-        self.rollbacks = Rollbacks(self.transport)
-        self.domains = Domains(self.transport)
-        self.containers = Containers(self.transport)
-        self.instance = Instance(self.transport)
-        self.backups = Backups(self.transport)
-        self.volume_backups = VolumeBackups(self.transport)
-        self.users = UserCalls(self.transport)
+        self.transport = DokployTransport(settings, monotonic=monotonic, back_off_s=back_off_s)
+        self.projects = ProjectEndpoints(self.transport)
+        self.environments = EnvironmentEndpoints(self.transport)
+        self.composes = ComposeEndpoints(self.transport)
+        self.applications = ApplicationEndpoints(self.transport)
+        self.databases = DatabaseEndpoints(self.transport)
+        self.deployments = DeploymentEndpoints(self.transport)
+        self.rollbacks = RollbackEndpoints(self.transport)
+        self.domains = DomainEndpoints(self.transport)
+        self.containers = ContainerEndpoints(self.transport)
+        self.instance = InstanceEndpoints(self.transport)
+        self.backups = BackupEndpoints(self.transport)
+        self.volume_backups = VolumeBackupEndpoints(self.transport)
+        self.users = UserEndpoints(self.transport)
 
     async def __aenter__(self) -> Dokploy:
         return self

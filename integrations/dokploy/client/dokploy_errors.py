@@ -26,7 +26,7 @@ from typing import Any, Literal
 from core.errors import ActionFailed, GuardianError, NotFound, Refused, SystemUnavailable, TimeLimitExceeded
 from core.redaction import redact
 from core.text import Text, text
-from integrations.dokploy.client.error_causes import CAUSES, NEXT_STEPS
+from integrations.dokploy.client.error_causes import KNOWN_CAUSES, NEXT_STEPS
 from integrations.dokploy.client.secret_values import Secret
 
 SYSTEM = "Dokploy"
@@ -36,7 +36,7 @@ DEFAULT_KEY_CALLS = 5
 """Calls in 24 hours with a key made without `rateLimitEnabled: false`: 10 checks, and each call checks twice."""
 GATEWAY_STATUSES = frozenset({502, 503, 504, *range(520, 528)})
 """Statuses of a proxy that cannot reach Dokploy; 520 and up are Cloudflare's."""
-NEVER_REACHED = frozenset({503, 521, 522, 523, 525, 526})
+NOT_FORWARDED_STATUSES = frozenset({503, 521, 522, 523, 525, 526})
 """Statuses of a proxy that certainly passed nothing on."""
 QUOTE_LIMIT = 200
 
@@ -125,13 +125,13 @@ _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.:;'()/-]{1,150}")
 """Refusal that may be quoted. Others may be the output of a program that Dokploy ran, secrets included."""
 
 
-def lost(problem: str, says: Text) -> AnswerLost:
+def answer_lost(problem: str, says: Text) -> AnswerLost:
     """Return the error for an order that was sent and not answered; `says` describes the fault."""
     unknown = text("dokploy_error.unknown_outcome", problem=says)
     return AnswerLost(SYSTEM, f"{problem}; whether it was done is unknown, look before repeating it", says=unknown)
 
 
-def translate(reply: HttpResponse, request: Request, *, url: str, accepted: int) -> GuardianError:
+def error_from_reply(reply: HttpResponse, request: Request, *, url: str, accepted: int) -> GuardianError:
     """Return the error for a failed answer. `accepted`: calls the same key passed since it was last refused."""
     problem = _problem_in(reply.content)
     if 300 <= reply.status < 400:
@@ -150,7 +150,7 @@ def translate(reply: HttpResponse, request: Request, *, url: str, accepted: int)
             says=text("dokploy_error.too_large"),
         )
     if problem is None:
-        return _foreign(reply, request, url)
+        return _not_dokploy(reply, request, url)
     if reply.status == 401 and problem.code is None:
         return _key_rejected(accepted, url)
     return _dokploys_own(reply.status, problem, request)
@@ -198,7 +198,7 @@ def _dokploys_own(status: int, problem: _ErrorBody, request: Request) -> Guardia
 
 
 def _failed(status: int, message: str, request: Request) -> GuardianError:
-    for cause in CAUSES:
+    for cause in KNOWN_CAUSES:
         found = cause.pattern.search(message)
         if found is not None:
             words = cause.says.format(found.group(), *found.groups())
@@ -250,10 +250,10 @@ def _gateway(reply: HttpResponse, request: Request) -> GuardianError:
     says = text("dokploy_error.gateway", status=reply.status)
     if request.method == "GET":
         return SystemUnavailable(SYSTEM, problem, says=says)
-    if reply.status in NEVER_REACHED:
+    if reply.status in NOT_FORWARDED_STATUSES:
         nothing_done = text("dokploy_error.nothing_done", problem=says)
         return NotSent(f"{problem}; nothing was done, try again once it is back", says=nothing_done)
-    return lost(problem, says)
+    return answer_lost(problem, says)
 
 
 def _too_many(reply: HttpResponse, request: Request) -> GuardianError:
@@ -266,7 +266,7 @@ def _too_many(reply: HttpResponse, request: Request) -> GuardianError:
     return NotSent(problem, says=text("dokploy_error.nothing_done", problem=says))
 
 
-def _foreign(reply: HttpResponse, request: Request, url: str) -> GuardianError:
+def _not_dokploy(reply: HttpResponse, request: Request, url: str) -> GuardianError:
     """Return the error for an answer that does not come from Dokploy's API."""
     if reply.status == 400 and b"Invalid JSON" in reply.content:
         problem = f"{request.what}: what arrived at Dokploy was no JSON; a proxy changed it"
@@ -282,7 +282,7 @@ def _foreign(reply: HttpResponse, request: Request, url: str) -> GuardianError:
     broke, says = f"{request.what}: it broke ({reply.status})", text("dokploy_error.broke", status=reply.status)
     if request.method == "GET":
         return SystemUnavailable(SYSTEM, f"{broke}; look at the log of Dokploy", says=says)
-    return lost(broke, says)
+    return answer_lost(broke, says)
 
 
 def _wrong_place(request: Request, words: str, url: str, what: Text) -> GuardianError:
@@ -291,7 +291,7 @@ def _wrong_place(request: Request, words: str, url: str, what: Text) -> Guardian
     return SystemUnavailable(SYSTEM, problem, says=says) if request.method == "GET" else NotSent(problem, says=says)
 
 
-def unreadable(reply: HttpResponse, request: Request, url: str, wrong: str) -> GuardianError:
+def answer_unreadable(reply: HttpResponse, request: Request, url: str, wrong: str) -> GuardianError:
     """Return the error for a success with unknown content. An order has taken effect all the same."""
     if "html" in reply.content_type:
         problem = "what answers there is a web page, not Dokploy's API"

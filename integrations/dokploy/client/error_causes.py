@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cause:
+class KnownCause:
     """Known cause of a failure, recognised in Dokploy's text; `{1}` stands for the pattern's first group."""
 
     name: str
@@ -17,11 +17,11 @@ class Cause:
     is_missing: bool = False
 
 
-def _cause(name: str, pattern: str, says: str, *, is_missing: bool = False) -> Cause:
-    return Cause(name=name, pattern=re.compile(pattern), says=says, is_missing=is_missing)
+def _cause(name: str, pattern: str, says: str, *, is_missing: bool = False) -> KnownCause:
+    return KnownCause(name=name, pattern=re.compile(pattern), says=says, is_missing=is_missing)
 
 
-CAUSES = (
+KNOWN_CAUSES = (
     _cause("no_container", r"No such container", "there is no such container on that server", is_missing=True),
     _cause(
         "no_folder",

@@ -46,7 +46,7 @@ _BROKE: tuple[tuple[type[aiohttp.ClientError], str, str], ...] = (
 _OTHERWISE = ("connection_broke", "the connection to {url} broke; Dokploy may be restarting")
 
 
-class ConnectionBroke(Exception):
+class ConnectionFailed(Exception):
     """Connection failed or broke. Holds no trace of the request: aiohttp's own errors quote its key and its query."""
 
     def __init__(self, problem: str, says: Text) -> None:
@@ -55,14 +55,14 @@ class ConnectionBroke(Exception):
 
 
 @dataclass(kw_only=True)
-class Sending:
+class SendProgress:
     """Progress of sending a request."""
 
     has_begun: bool = False
     """True once any of it was written to the network: from then on Dokploy may have acted on it."""
 
 
-class Connection:
+class HttpConnection:
     """HTTP connection to one Dokploy; sends the key to the configured address only. Close with `aclose`."""
 
     def __init__(self, settings: DokploySettings) -> None:
@@ -76,7 +76,7 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def exchange(self, request: Request, sending: Sending) -> HttpResponse:
+    async def exchange(self, request: Request, sending: SendProgress) -> HttpResponse:
         """Return the reply to the request, whatever its status; raises ConnectionBroke. aiohttp retries a read once."""
         session = self._opened()
         try:
@@ -85,7 +85,7 @@ class Connection:
             broke = self._broke(error)
         raise broke  # outside of the handler, so that the error in hand is not kept
 
-    async def _exchanged(self, session: aiohttp.ClientSession, request: Request, sending: Sending) -> HttpResponse:
+    async def _exchanged(self, session: aiohttp.ClientSession, request: Request, sending: SendProgress) -> HttpResponse:
         async with session.request(
             request.method,
             f"{self._url}/api/{request.procedure}",
@@ -110,11 +110,11 @@ class Connection:
                 date=response.headers.get("Date", ""),
             )
 
-    def _broke(self, error: aiohttp.ClientError) -> ConnectionBroke:
+    def _broke(self, error: aiohttp.ClientError) -> ConnectionFailed:
         name, words = next(((name, words) for kind, name, words in _BROKE if isinstance(error, kind)), _OTHERWISE)
         limit_mb = ANSWER_LIMIT_BYTES // 1024 // 1024
         says = text(f"dokploy_error.{name}", url=self._url, limit_mb=limit_mb)
-        return ConnectionBroke(words.format(url=self._url, limit_mb=limit_mb), says)
+        return ConnectionFailed(words.format(url=self._url, limit_mb=limit_mb), says)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

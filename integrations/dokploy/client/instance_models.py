@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from integrations.dokploy.client.row import Row
+from integrations.dokploy.client.row import DokployRow
 from integrations.dokploy.models import DeploymentRow
 
 
-class PartHealth(Row):
+class ComponentHealth(DokployRow):
     """Health of one of Dokploy's own parts."""
 
     status: str = ""
@@ -16,14 +16,14 @@ class PartHealth(Row):
     message: str | None = None
 
 
-class InfrastructureHealth(Row):
+class InfrastructureHealth(DokployRow):
     """Health of Dokploy's database and proxy."""
 
-    postgres: PartHealth = Field(default_factory=PartHealth)
-    traefik: PartHealth = Field(default_factory=PartHealth)
+    postgres: ComponentHealth = Field(default_factory=ComponentHealth)
+    traefik: ComponentHealth = Field(default_factory=ComponentHealth)
 
 
-class VolumeBackup(Row):
+class VolumeBackup(DokployRow):
     """Planned backup of a volume."""
 
     volume_backup_id: str
@@ -34,7 +34,7 @@ class VolumeBackup(Row):
     deployments: tuple[DeploymentRow, ...] = ()
 
 
-class Member(Row):
+class OrganizationMember(DokployRow):
     """Owner of the key, with role and organization."""
 
     id: str

@@ -10,7 +10,7 @@ from core.errors import SystemUnavailable
 from core.text import text
 
 
-class LineFull(SystemUnavailable):
+class RequestQueueFull(SystemUnavailable):
     """Queue of requests full; nothing was sent."""
 
 
@@ -33,7 +33,7 @@ class RequestLimiter:
         """Wait for a turn and hold it; raises LineFull if too many wait already."""
         lane = self._slow if is_slow else self._quick
         if self._waiting >= self._waiting_limit:
-            raise LineFull(
+            raise RequestQueueFull(
                 "Dokploy",
                 f"{self._waiting} requests to it wait already; try again in a moment",
                 says=text("dokploy_error.line_full", count=self._waiting),

@@ -9,19 +9,19 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel, to_pascal
 
-from integrations.dokploy.client.secret_values import hidden, written
+from integrations.dokploy.client.secret_values import hide_secrets, dump_undeclared
 
-Kept = Annotated[Any, PlainSerializer(written)]
+UndeclaredValue = Annotated[Any, PlainSerializer(dump_undeclared)]
 """Value of a field that no model declares."""
 
 
-class Row(BaseModel):
+class DokployRow(BaseModel):
     """Object of Dokploy's API, with Python's field names (Dokploy's in `raw_of`); unknown fields are kept beside them.
 
     A field that some call leaves out has a default: the same object comes with more or fewer fields.
     """
 
-    __pydantic_extra__: dict[str, Kept]
+    __pydantic_extra__: dict[str, UndeclaredValue]
     model_config = ConfigDict(
         frozen=True,
         extra="allow",
@@ -41,14 +41,14 @@ class Row(BaseModel):
             return data
         declared, never_null = _names_of(cls)
         return {
-            key: value if key in declared else hidden(str(key), value)
+            key: value if key in declared else hide_secrets(str(key), value)
             for key, value in data.items()
             if value is not None or key not in never_null
         }
 
 
 @cache
-def _names_of(model: type[Row]) -> tuple[frozenset[str], frozenset[str]]:
+def _names_of(model: type[DokployRow]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the wire names of its fields, and those with a default other than None."""
     fields = model.model_fields.items()
     never_null = {name for name, field in fields if not field.is_required() and field.get_default() is not None}
@@ -60,15 +60,15 @@ def _names_of(model: type[Row]) -> tuple[frozenset[str], frozenset[str]]:
     )
 
 
-class DockerRow(Row):
+class DockerRow(DokployRow):
     """Object of Docker's that Dokploy passes on; its field names begin with a capital."""
 
     model_config = ConfigDict(alias_generator=to_pascal)
 
 
-class Word(StrEnum):
+class LenientStrEnum(StrEnum):
     """Value of a fixed list; a value added by a newer Dokploy reads as `unknown` if the list has one."""
 
     @classmethod
-    def _missing_(cls, value: object) -> Word | None:
+    def _missing_(cls, value: object) -> LenientStrEnum | None:
         return cls.__members__.get("UNKNOWN")

@@ -92,7 +92,7 @@ def reveal(secret: Secret[T] | None) -> T | None:
     return None if secret is None else secret._value
 
 
-def raw_of(row: BaseModel) -> dict[str, Any]:
+def unmasked(row: BaseModel) -> dict[str, Any]:
     """Return the row as Dokploy sent it: its own names, unknown fields, and every secret in clear."""
     dumped = row.model_dump(by_alias=True, exclude_unset=True, context={"reveal": _REVEALED})
     return {name: _as_sent(value) for name, value in dumped.items()}
@@ -119,29 +119,29 @@ def is_secret_field(name: str) -> bool:
     return name.casefold() in _SECRET_FIELDS or is_secret_name(name) or bool(_SECRET_LABEL.search(name))
 
 
-def hidden(name: str, value: Any) -> Any:
+def hide_secrets(name: str, value: Any) -> Any:
     """Return the value of an undeclared field with every secret in it hidden, recognised by name or form."""
     if value is None or isinstance(value, bool | Secret) or value in ("", [], {}):
         return value
     if is_secret_field(name):
         return Secret(value)
     if isinstance(value, dict):
-        return {key: hidden(str(key), item) for key, item in value.items()}
+        return {key: hide_secrets(str(key), item) for key, item in value.items()}
     if isinstance(value, list):
-        return [hidden("", item) for item in value]
+        return [hide_secrets("", item) for item in value]
     if isinstance(value, str) and len(value) >= 8 and redact(value) != value:
         return Secret(value)
     return value
 
 
-def written(value: Any, info: SerializationInfo) -> Any:
+def dump_undeclared(value: Any, info: SerializationInfo) -> Any:
     """Dump an undeclared value, with [secret] where `hidden` wrapped it."""
     if isinstance(value, Secret):
         return _written(value, info)
     if isinstance(value, dict):
-        return {key: written(item, info) for key, item in value.items()}
+        return {key: dump_undeclared(item, info) for key, item in value.items()}
     if isinstance(value, list):
-        return [written(item, info) for item in value]
+        return [dump_undeclared(item, info) for item in value]
     return value
 
 

@@ -18,35 +18,23 @@ from core.error_text import own_words
 from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
 from core.settings import DokploySettings
 from core.text import Text, text
-from integrations.dokploy.client.dokploy_errors import (
-    BODY_LIMIT_BYTES,
-    GATEWAY_STATUSES,
-    SYSTEM,
-    BreakerOpen,
-    HttpResponse,
-    KeyRejected,
-    NotSent,
-    Request,
-    lost,
-    translate,
-    unreadable,
-)
-from integrations.dokploy.client.http_connection import Connection, ConnectionBroke, Sending
-from integrations.dokploy.client.request_limiter import LineFull, RequestLimiter
-from integrations.dokploy.client.response_parsing import read, read_rows
+from integrations.dokploy.client.dokploy_errors import (BODY_LIMIT_BYTES, GATEWAY_STATUSES, SYSTEM, BreakerOpen, HttpResponse, KeyRejected, NotSent, Request, answer_lost, error_from_reply, answer_unreadable,)
+from integrations.dokploy.client.http_connection import HttpConnection, ConnectionFailed, SendProgress
+from integrations.dokploy.client.request_limiter import RequestQueueFull, RequestLimiter
+from integrations.dokploy.client.response_parsing import parse_reply, parse_rows
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-Param = str | int | bool | None
+QueryValue = str | int | bool | None
 BACK_OFF_S = (0.3, 1.0, 3.0)
 LONG_ANSWER_BYTES = 64 * 1024
-CLOCKS_AGREE = timedelta(seconds=5)
+CLOCK_TOLERANCE = timedelta(seconds=5)
 """Difference that still counts as equal clocks: a date has whole seconds, and an answer takes time."""
-NO_CLOCK = timedelta(days=366)
+CLOCK_SKEW_LIMIT = timedelta(days=366)
 """Difference too large to come from a clock."""
 
 
-class Patience(StrEnum):
+class RetryLimits(StrEnum):
     """Class of time limit of a call."""
 
     QUICK = "quick"
@@ -56,7 +44,7 @@ class Patience(StrEnum):
     """The work may also include pulling images or copying data."""
 
 
-class Transport:
+class DokployTransport:
     """Transport of every call; connects on first use, close with `aclose`. The first call needs a running loop."""
 
     def __init__(
@@ -85,7 +73,7 @@ class Transport:
             refusal=self._resting,
         )
         self._last_failure: tuple[str, Text | str] = ("", "")
-        self._connection = Connection(settings)
+        self._connection = HttpConnection(settings)
         self._polled: dict[str, tuple[bytes, list[Any]]] = {}
         """Last answer to each polled procedure, and its parsed rows."""
         self._accepted = 0
@@ -99,39 +87,39 @@ class Transport:
         self,
         procedure: str,
         answer: type[T],
-        params: Mapping[str, Param] | None = None,
+        params: Mapping[str, QueryValue] | None = None,
         *,
-        patience: Patience = Patience.QUICK,
+        patience: RetryLimits = RetryLimits.QUICK,
     ) -> T:
         """Send a read; retried if Dokploy cannot be reached, within the same time limit."""
         request = _request("GET", procedure, params or {})
         reply = await self._answered(request, patience)
-        return await self._read(reply, lambda: read(reply, request, answer, self.url))
+        return await self._read(reply, lambda: parse_reply(reply, request, answer, self.url))
 
-    async def get_rows(self, procedure: str, row: type[T], params: Mapping[str, Param] | None = None) -> list[T]:
+    async def get_rows(self, procedure: str, row: type[T], params: Mapping[str, QueryValue] | None = None) -> list[T]:
         """Read a list; a row that does not fit is left out and logged."""
         request = _request("GET", procedure, params or {})
-        reply = await self._answered(request, Patience.QUICK)
-        return await self._read(reply, lambda: read_rows(reply, request, row, self.url))
+        reply = await self._answered(request, RetryLimits.QUICK)
+        return await self._read(reply, lambda: parse_rows(reply, request, row, self.url))
 
     async def poll_rows(self, procedure: str, row: type[T]) -> list[T]:
         """Read a list without parameters, every few seconds; an answer equal to the last one is not parsed again."""
         request = _request("GET", procedure, {})
-        reply = await self._answered(request, Patience.QUICK)
+        reply = await self._answered(request, RetryLimits.QUICK)
         before = self._polled.get(procedure)
         if before is not None and before[0] == reply.content:
             return before[1]
-        rows = await self._read(reply, lambda: read_rows(reply, request, row, self.url))
+        rows = await self._read(reply, lambda: parse_rows(reply, request, row, self.url))
         self._polled[procedure] = (reply.content, rows)
         return rows
 
-    async def get_or_none(self, procedure: str, answer: type[T], params: Mapping[str, Param]) -> T | None:
+    async def get_or_none(self, procedure: str, answer: type[T], params: Mapping[str, QueryValue]) -> T | None:
         """Read something that may not exist: an empty answer and null are None."""
         request = _request("GET", procedure, params)
-        reply = await self._answered(request, Patience.QUICK)
+        reply = await self._answered(request, RetryLimits.QUICK)
         if reply.content.strip() in (b"", b"null"):
             return None
-        return read(reply, request, answer, self.url)
+        return parse_reply(reply, request, answer, self.url)
 
     async def post(
         self,
@@ -139,27 +127,27 @@ class Transport:
         answer: type[T],
         body: Mapping[str, Any] | None = None,
         *,
-        patience: Patience = Patience.QUICK,
+        patience: RetryLimits = RetryLimits.QUICK,
     ) -> T:
         """Send an order at most once. Raises AnswerLost if it is unknown whether it took effect."""
         request = _request("POST", procedure, body or {})
-        return read(await self._answered(request, patience), request, answer, self.url)
+        return parse_reply(await self._answered(request, patience), request, answer, self.url)
 
     async def order(
-        self, procedure: str, body: Mapping[str, Any] | None = None, *, patience: Patience = Patience.QUICK
+        self, procedure: str, body: Mapping[str, Any] | None = None, *, patience: RetryLimits = RetryLimits.QUICK
     ) -> None:
         """Send an order whose answer is of no use (`true`, nothing, or the row as it was before)."""
         request = _request("POST", procedure, body or {})
         reply = await self._answered(request, patience)
         if "html" in reply.content_type:
-            raise unreadable(reply, request, self.url, "a web page")
+            raise answer_unreadable(reply, request, self.url, "a web page")
 
     @staticmethod
     async def _read(reply: HttpResponse, read_it: Callable[[], T]) -> T:
         """Parse a long answer in a thread, so that it does not block the loop."""
         return read_it() if len(reply.content) < LONG_ANSWER_BYTES else await asyncio.to_thread(read_it)
 
-    async def _answered(self, request: Request, patience: Patience) -> HttpResponse:
+    async def _answered(self, request: Request, patience: RetryLimits) -> HttpResponse:
         """Return the successful reply to a request, or raise its error."""
         if request.body is not None and len(request.body) > BODY_LIMIT_BYTES:
             raise NotSent(
@@ -168,20 +156,20 @@ class Transport:
                 says=text("dokploy_error.too_large_kb", kb=len(request.body) // 1024),
             )
         limit_s = self._limit_s(patience)
-        sending = Sending()
+        sending = SendProgress()
         try:
-            async with asyncio.timeout(limit_s), self._pace.turn(is_slow=patience is not Patience.QUICK):
+            async with asyncio.timeout(limit_s), self._pace.turn(is_slow=patience is not RetryLimits.QUICK):
                 reply = await self._tried(request, sending)
         except TimeoutError as error:
             raise self._late(request, patience, sending.has_begun) from error
-        except (BreakerOpen, LineFull) as error:
+        except (BreakerOpen, RequestQueueFull) as error:
             if request.method == "GET":
                 raise
             says = text("dokploy_error.nothing_done", problem=own_words(error))
             raise NotSent(f"{request.what} was not sent: {error.problem}", says=says) from error
-        self.clock_ahead = _ahead(reply.date)
+        self.clock_ahead = _clock_lead(reply.date)
         if reply.status != 200:
-            failure = translate(reply, request, url=self.url, accepted=self._accepted)
+            failure = error_from_reply(reply, request, url=self.url, accepted=self._accepted)
             self._count(
                 has_passed=None if isinstance(failure, SystemUnavailable) else not isinstance(failure, KeyRejected)
             )
@@ -196,7 +184,7 @@ class Transport:
         if has_passed is not None:
             self._is_refused = not has_passed
 
-    async def _tried(self, request: Request, sending: Sending) -> HttpResponse:
+    async def _tried(self, request: Request, sending: SendProgress) -> HttpResponse:
         pauses = self._back_off_s if request.method == "GET" else ()
         for pause_s in pauses:
             try:
@@ -213,17 +201,17 @@ class Transport:
             await self._pace.space()
         return await self._once(request, sending)
 
-    async def _once(self, request: Request, sending: Sending) -> HttpResponse:
+    async def _once(self, request: Request, sending: SendProgress) -> HttpResponse:
         self._breaker.enter()
         try:
             reply = await self._connection.exchange(request, sending)
-        except ConnectionBroke as error:
+        except ConnectionFailed as error:
             problem = f"{request.what}: {error}"
             self._note_failure(problem, error.says)
             if request.method == "GET":
                 raise SystemUnavailable(SYSTEM, problem, says=error.says) from error
             if sending.has_begun:
-                raise lost(problem, error.says) from error
+                raise answer_lost(problem, error.says) from error
             raise NotSent(
                 f"{problem}; nothing was sent", says=text("dokploy_error.nothing_done", problem=error.says)
             ) from error
@@ -250,33 +238,33 @@ class Transport:
             says=text("dokploy_error.resting", problem=says, count=in_a_row, seconds=rest_s),
         )
 
-    def _late(self, request: Request, patience: Patience, was_sent: bool) -> GuardianError:
+    def _late(self, request: Request, patience: RetryLimits, was_sent: bool) -> GuardianError:
         seconds = self._limit_s(patience)
         problem = f"{request.what} was not answered within {seconds:g} s"
         says = text("dokploy_error.late", seconds=seconds, url=self.url)
-        if patience is Patience.QUICK and was_sent:
+        if patience is RetryLimits.QUICK and was_sent:
             self._note_failure(problem, says)
         if request.method == "GET":
             full = f"{problem}; look whether Dokploy at {self.url} is overloaded or hangs"
             return TimeLimitExceeded(SYSTEM, full, says=says)
         if was_sent:
-            return lost(problem, text("dokploy_error.late_order", seconds=seconds))
+            return answer_lost(problem, text("dokploy_error.late_order", seconds=seconds))
         not_sent = text("dokploy_error.nothing_done", problem=text("dokploy_error.not_sent", seconds=seconds))
         return NotSent(f"{request.what} was not sent within {seconds:g} s: others were before it", says=not_sent)
 
-    def _limit_s(self, patience: Patience) -> float:
+    def _limit_s(self, patience: RetryLimits) -> float:
         settings = self._settings
-        if patience is Patience.QUICK:
+        if patience is RetryLimits.QUICK:
             return settings.timeout_s
-        return settings.slow_timeout_s if patience is Patience.SLOW else settings.long_timeout_s
+        return settings.slow_timeout_s if patience is RetryLimits.SLOW else settings.long_timeout_s
 
 
-def _ahead(date: str) -> timedelta:
+def _clock_lead(date: str) -> timedelta:
     try:
         ahead = parsedate_to_datetime(date) - datetime.now(UTC)
     except (ValueError, TypeError, OverflowError):
         return timedelta()
-    return ahead if CLOCKS_AGREE < abs(ahead) < NO_CLOCK else timedelta()
+    return ahead if CLOCK_TOLERANCE < abs(ahead) < CLOCK_SKEW_LIMIT else timedelta()
 
 
 def _request(method: Literal["GET", "POST"], procedure: str, params: Mapping[str, Any]) -> Request:
@@ -284,14 +272,14 @@ def _request(method: Literal["GET", "POST"], procedure: str, params: Mapping[str
     subject = next((value for name, value in given.items() if name.endswith("Id") or name in _SUBJECTS), None)
     what = f"{procedure} of {subject!r}" if isinstance(subject, str) else procedure
     if method == "GET":
-        return Request(method=method, procedure=procedure, what=what, query={n: _plain(v) for n, v in given.items()})
+        return Request(method=method, procedure=procedure, what=what, query={n: _query_text(v) for n, v in given.items()})
     return Request(method=method, procedure=procedure, what=what, body=json.dumps(given).encode())
 
 
 _SUBJECTS = ("id", "appName", "domain", "host")
 
 
-def _plain(value: str | int | bool) -> str:
+def _query_text(value: str | int | bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

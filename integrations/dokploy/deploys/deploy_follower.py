@@ -15,16 +15,16 @@ from core.errors import ActionFailed, NotFound, Refused
 from core.monitoring.inventory import Container, ContainerState, Health
 from integrations.dokploy.client.docker_models import ContainerRow
 from integrations.dokploy.client.dokploy_client import Dokploy
-from integrations.dokploy.client.secret_values import raw_of
+from integrations.dokploy.client.secret_values import unmasked
 from integrations.dokploy.deploys.deploy_log import TAIL_LINES, error_class, error_line, last_lines, log_lines
 from integrations.dokploy.deploys.deployment_history import shown_title
 from integrations.dokploy.models import DeploymentRow, QueuedJob
 
-TAIL = TAIL_LINES + 4
+RUNNING_LOG_LINES = TAIL_LINES + 4
 """Lines read while it runs: some of them are decoration."""
-WHOLE = 200
+FAILED_LOG_LINES = 200
 """Lines read once it has failed: the error may be far above the end."""
-CLOCKS_APART = timedelta(seconds=2)
+CLOCK_LAG_LIMIT = timedelta(seconds=2)
 """Tolerated delay of Dokploy's clock behind ours."""
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{7,64})\b")
 _EXIT_CODE = re.compile(r"\((\d{1,3})\)")
@@ -56,7 +56,7 @@ class DokployFollower:
             ids = tuple(one.data.compose_id or one.data.application_id or "" for one in before)
             look = replace(look, ahead=len(before), ahead_ids=ids)
         ahead = self._client.transport.clock_ahead
-        row = find(deploy, rows, is_waiting=job is not None and not job.is_active, ahead=ahead)
+        row = find_deployment(deploy, rows, is_waiting=job is not None and not job.is_active, ahead=ahead)
         return look if row is None else await self._seen(look, deploy, row, rows)
 
     async def containers(self, deploy: Deploy) -> Sequence[Container]:
@@ -75,8 +75,8 @@ class DokployFollower:
         try:
             found = await asyncio.gather(*(inspect(row.container_id, server_id=deploy.server) for row in rows))
         except Refused:
-            return [glanced(host, deploy, row) for row in rows if app_type is not None]
-        read = [self._read(host, raw_of(one)) for one in found if one is not None]
+            return [container_from_list(host, deploy, row) for row in rows if app_type is not None]
+        read = [self._read(host, unmasked(one)) for one in found if one is not None]
         return [one for one in read if one.project == deploy.app_name]
 
     async def _asked(self, deploy: Deploy) -> tuple[list[QueuedJob], list[DeploymentRow]]:
@@ -86,9 +86,9 @@ class DokployFollower:
         deployments, unless it was discarded.
         """
         if deploy.deployment_id is None:
-            return sorted(await self._client.deployments.queue(), key=_age), await self._rows(deploy)
+            return sorted(await self._client.deployments.queue(), key=_queue_order), await self._rows(deploy)
         queue, rows = await asyncio.gather(self._client.deployments.queue(), self._rows(deploy))
-        return sorted(queue, key=_age), rows
+        return sorted(queue, key=_queue_order), rows
 
     async def _rows(self, deploy: Deploy) -> list[DeploymentRow]:
         if deploy.managed_kind is ManagedKind.APPLICATION:
@@ -101,7 +101,7 @@ class DokployFollower:
         status = DeployStatus(row.status.value) if row.status is not None else DeployStatus.UNKNOWN
         commit = _COMMIT.search(row.description or "")
         has_failed = status is DeployStatus.ERROR
-        lines = await self._log(row.deployment_id, WHOLE if has_failed else TAIL)
+        lines = await self._log(row.deployment_id, FAILED_LOG_LINES if has_failed else RUNNING_LOG_LINES)
         return replace(
             look,
             deployment_id=row.deployment_id,
@@ -127,7 +127,7 @@ class DokployFollower:
         return shown_title(title.strip().partition("\n")[0], self._redact)
 
 
-def find(
+def find_deployment(
     deploy: Deploy, rows: Sequence[DeploymentRow], *, is_waiting: bool = False, ahead: timedelta = timedelta()
 ) -> DeploymentRow | None:
     """Return the deployment of a deploy: by its id if known, else a new one with our title.
@@ -141,12 +141,12 @@ def find(
     ours = next((row for row in new if row.title == deploy.title), None)
     if ours is not None or is_waiting:
         return ours
-    begun = (deploy.job_seen_at or deploy.ordered_at) + ahead - CLOCKS_APART
+    begun = (deploy.job_seen_at or deploy.ordered_at) + ahead - CLOCK_LAG_LIMIT
     overwritten = [row for row in new if _COMMIT.match(row.description or "") and _began(row) >= begun]
     return min(overwritten, key=_began, default=None)
 
 
-def glanced(host: str, deploy: Deploy, row: ContainerRow) -> Container:
+def container_from_list(host: str, deploy: Deploy, row: ContainerRow) -> Container:
     """Build a container from Dokploy's list alone, for keys that may not inspect: state, health and exit code."""
     state = ContainerState(row.state) if row.state in tuple(ContainerState) else ContainerState.DEAD
     name = row.name.removeprefix("/")
@@ -176,7 +176,7 @@ def _is_of(job: QueuedJob, deploy: Deploy) -> bool:
     return deploy.managed_id in (job.data.compose_id, job.data.application_id)
 
 
-def _age(job: QueuedJob) -> tuple[int, int]:
+def _queue_order(job: QueuedJob) -> tuple[int, int]:
     """Return the order in which they were queued: several may have come in the same millisecond."""
     number = job.id.rpartition("-")[2]
     return (job.timestamp or 0, int(number) if number.isdigit() else 0)

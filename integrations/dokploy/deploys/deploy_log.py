@@ -12,19 +12,19 @@ from core.sanitize import sanitize
 LINE_LIMIT = 300
 """Longest line kept, so that it fits on a phone."""
 TAIL_LINES = 8
-END_KEPT = 1000
+LINE_END_CHARS = 1000
 """Characters read from each end of a longer line: progress bars are written over and over into one line."""
 READ_LIMIT = 256 * 1024
 """Bytes read from the end of a longer log."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,40}+[ -/]{0,4}+[@-~]|\][^\x07\x1b]{0,400}+(?:\x07|\x1b\\)|[@-Z\\-_])")
 _BOX = re.compile(r"^\s*[╔║╚]")
-_UNREAD = re.compile(r"\becho\s+[\"']?([A-Za-z0-9+/]{4,200000}+={0,2})[\"']?\s*\|\s*base64\b")
+_ECHOED_BASE64 = re.compile(r"\becho\s+[\"']?([A-Za-z0-9+/]{4,200000}+={0,2})[\"']?\s*\|\s*base64\b")
 """Command by which Dokploy writes the file and the environment; both may hold secrets."""
 _BLOB = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{48,200000}+={0,2}(?![A-Za-z0-9+/=])")
 _STEP_OUTPUT = re.compile(r"^#\d+ (?:\d+\.\d+|\[)")
 """BuildKit's plain progress: the output of a build's own commands, and the titles of its steps."""
-_LEAD = re.compile(
+_DECORATION = re.compile(
     r"^\s*(?:#\d+ (?:ERROR: )?(?:\d+\.\d+ )?|❌\s*|\[ERROR\]\s*|Has occurred an error:\s*|Error:\s+(?=❌)"
     r"|time=\S+ level=\w+ msg=|Error response from daemon:\s*|ERROR:\s*|failed to deploy a stack:\s*)+"
 )
@@ -42,7 +42,7 @@ _CODE_LISTING = re.compile(r"^\s*\d+ \|")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Kind:
+class _ErrorClass:
     """Class of error and its pattern; `is_anywhere`: output of a build's own commands counts too."""
 
     name: str
@@ -50,20 +50,20 @@ class _Kind:
     is_anywhere: bool = False
 
 
-def _kind(name: str, *spellings: str, is_anywhere: bool = False) -> _Kind:
-    return _Kind(name=name, pattern=re.compile("|".join(spellings), re.IGNORECASE), is_anywhere=is_anywhere)
+def _error_pattern(name: str, *spellings: str, is_anywhere: bool = False) -> _ErrorClass:
+    return _ErrorClass(name=name, pattern=re.compile("|".join(spellings), re.IGNORECASE), is_anywhere=is_anywhere)
 
 
-_KINDS = (
-    _kind("disk_full", r"no space left on device", r"\bENOSPC\b", r"disk quota exceeded", is_anywhere=True),
-    _kind(
+_ERROR_CLASSES = (
+    _error_pattern("disk_full", r"no space left on device", r"\bENOSPC\b", r"disk quota exceeded", is_anywhere=True),
+    _error_pattern(
         "engine_down",
         r"cannot connect to the docker daemon",
         r"is the docker daemon running",
         r"error during connect",
         r"this node is not a swarm manager",
     ),
-    _kind(
+    _error_pattern(
         "git_failed",
         r"^fatal: ",
         r"^error: (?:pathspec|rpc failed|could not)",
@@ -73,7 +73,7 @@ _KINDS = (
         r"could not read (?:username|password) for",
         r"^(?:error|remote): repository not found",
     ),
-    _kind(
+    _error_pattern(
         "registry_login",
         r"authentication required",
         r"no basic auth credentials",
@@ -85,7 +85,7 @@ _KINDS = (
         r"denied: (?:denied|access|permission|installation not allowed|authentication)",
         r"pull access denied for [\w-]+[.:][^\s,]*/",
     ),
-    _kind(
+    _error_pattern(
         "image_not_found",
         r"manifest unknown",
         r"manifest for \S+ not found",
@@ -95,19 +95,19 @@ _KINDS = (
         r"failed to (?:resolve|load metadata for|copy).{0,300}: not found",
         r"no such image",
     ),
-    _kind(
+    _error_pattern(
         "domain_service_missing",
         r"service \S+ not found in the compose",
         r"service name not found",
         r"^domain \S+ .{0,200}\bservice\b",
     ),
-    _kind(
+    _error_pattern(
         "env_missing",
         r"required variable \S+ is missing",
         r"env file \S+ not found",
         r"invalid interpolation format",
     ),
-    _kind(
+    _error_pattern(
         "bad_yaml",
         r"yaml: ",
         r"at line \d+, column \d+",
@@ -127,7 +127,7 @@ _KINDS = (
         r"\.ya?ml: no such file or directory",
         r"no service selected",
     ),
-    _kind(
+    _error_pattern(
         "port_taken",
         r"port is already allocated",
         r"address already in use",
@@ -135,7 +135,7 @@ _KINDS = (
         r"bind for \S+ failed",
         r"port '?\d+'? is already in use",
     ),
-    _kind(
+    _error_pattern(
         "mount",
         r"invalid mount",
         r"error mounting",
@@ -147,7 +147,7 @@ _KINDS = (
         r"error while (?:mounting|creating mount source)",
         r"failed to mount",
     ),
-    _kind(
+    _error_pattern(
         "network",
         r"network \S+ (?:was )?not found",
         r"network \S+ declared as external, but could not be found",
@@ -161,13 +161,13 @@ _KINDS = (
         r"dial tcp",
         r"temporary failure in name resolution",
     ),
-    _kind(
+    _error_pattern(
         "unhealthy_dependency",
         r"dependency failed to start",
         r"container \S+ (?:is unhealthy|exited \(\d+\))",
         r"didn't complete successfully: exit",
     ),
-    _kind(
+    _error_pattern(
         "build_failed",
         r"failed to solve",
         r"did not complete successfully: exit code",
@@ -191,7 +191,7 @@ def log_lines(text: str, redact: Callable[[str], str]) -> list[str]:
     Redacted as a whole before it is split into lines: a private key spans many.
     """
     plain = _ANSI.sub("", "\n".join(map(_ends, text[-READ_LIMIT:].split("\n")))).replace("\r\n", "\n")
-    hidden = _BLOB.sub(_masked, _UNREAD.sub(_masked_echo, plain))
+    hidden = _BLOB.sub(_masked, _ECHOED_BASE64.sub(_masked_echo, plain))
     lines = (_last_written(line).rstrip() for line in redact(hidden).split("\n"))
     return [line[:LINE_LIMIT] for line in lines if line.strip() and not _BOX.match(line)]
 
@@ -203,29 +203,29 @@ def last_lines(lines: Sequence[str], limit: int = TAIL_LINES) -> tuple[str, ...]
 
 def error_line(lines: Sequence[str]) -> str:
     """Return the line that names the error, without the decoration before it; empty if there is none."""
-    return _found(lines)[1]
+    return _find_error(lines)[1]
 
 
 def error_class(lines: Sequence[str]) -> str:
     """Return the class of the error, a value of the evidence `deploy_error`; `other` if none is recognised."""
-    return _found(lines)[0]
+    return _find_error(lines)[0]
 
 
-def _found(lines: Sequence[str]) -> tuple[str, str]:
+def _find_error(lines: Sequence[str]) -> tuple[str, str]:
     told = [_ANSI.sub("", line).rstrip() for line in lines]
     told = [line for line in told if line.strip() and not _BOX.match(line)]
     outside = _without_steps(told)
-    said_anywhere, said_outside = _said(told), _said(outside)
-    for kind in _KINDS:
+    said_anywhere, said_outside = _content_lines(told), _content_lines(outside)
+    for kind in _ERROR_CLASSES:
         among = said_anywhere if kind.is_anywhere else said_outside
         named = next((bare for bare in among if kind.pattern.search(bare)), None)
         if named is not None:
             return kind.name, _build_error(told) or named if kind.name == "build_failed" else named
     broken = next((line for line in reversed(outside) if _UNSET_BREAKS.search(line)), None)
     if broken is not None:
-        unset = next((_bare(line) for line in told if _UNSET.search(line)), None)
-        return ("env_missing", unset) if unset is not None else ("image_not_found", _bare(broken))
-    return "other", _likely(outside)
+        unset = next((_undecorated(line) for line in told if _UNSET.search(line)), None)
+        return ("env_missing", unset) if unset is not None else ("image_not_found", _undecorated(broken))
+    return "other", _likely_error(outside)
 
 
 def _without_steps(lines: Sequence[str]) -> list[str]:
@@ -240,22 +240,22 @@ def _without_steps(lines: Sequence[str]) -> list[str]:
     return kept
 
 
-def _said(lines: Sequence[str]) -> list[str]:
+def _content_lines(lines: Sequence[str]) -> list[str]:
     """Return the lines with content, the last one first, without decoration."""
-    return [_bare(line) for line in reversed(lines) if _is_said(line)]
+    return [_undecorated(line) for line in reversed(lines) if _is_content(line)]
 
 
-def _is_said(line: str) -> bool:
+def _is_content(line: str) -> bool:
     """Return whether the line is neither a closing phrase nor a listing of the Dockerfile."""
     return _CODE_LISTING.match(line) is None and _CLOSING.search(line) is None
 
 
-def _likely(lines: Sequence[str]) -> str:
+def _likely_error(lines: Sequence[str]) -> str:
     """Return the last line that sounds like an error; in a failed log without one, the last line with content."""
     speaking = [line for line in lines if not _CLOSING.search(line)]
     bad = [line for line in speaking if _SOUNDS_BAD.search(line) and not _UNSET.search(line)]
     has_failed = any("❌" in line for line in lines)
-    return _bare((bad or (speaking if has_failed else []) or [""])[-1])
+    return _undecorated((bad or (speaking if has_failed else []) or [""])[-1])
 
 
 def _build_error(lines: Sequence[str]) -> str:
@@ -272,12 +272,12 @@ def _build_error(lines: Sequence[str]) -> str:
     return bad[-1].strip()[:LINE_LIMIT] if bad else ""
 
 
-def _bare(line: str) -> str:
-    return _LEAD.sub("", line).strip().rstrip(":").strip()[:LINE_LIMIT]
+def _undecorated(line: str) -> str:
+    return _DECORATION.sub("", line).strip().rstrip(":").strip()[:LINE_LIMIT]
 
 
 def _ends(line: str) -> str:
-    return line if len(line) <= 2 * END_KEPT else f"{line[:END_KEPT]} … {line[-END_KEPT:]}"
+    return line if len(line) <= 2 * LINE_END_CHARS else f"{line[:LINE_END_CHARS]} … {line[-LINE_END_CHARS:]}"
 
 
 def _last_written(line: str) -> str:

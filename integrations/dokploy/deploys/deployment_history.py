@@ -14,13 +14,13 @@ from integrations.dokploy.models import QueuedJob
 RedactText = Callable[[str], str]
 TITLE_LIMIT = 200
 READ_LIMIT = 2000
-KEPT = 15
+HISTORY_KEPT = 15
 """Deployments kept of each service; Dokploy itself keeps about ten."""
 _COMMIT = re.compile(r"\b(?:Commit|Hash): ([0-9a-f]{7,64})\b")
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
-class History:
+class DeploymentConverter:
     """Converter of rows into deployments; an unchanged row is not redacted again."""
 
     def __init__(self, redact: RedactText) -> None:
@@ -32,31 +32,31 @@ class History:
         before, self._made = self._made, {}
         grouped: dict[str, list[Deployment]] = {}
         for row in rows:
-            owner = owner_of(row)
+            owner = deployed_resource_id(row)
             if owner is not None:
                 grouped.setdefault(owner, []).append(self._one(row, before))
-        return {owner: newest_first(own) for owner, own in grouped.items()}
+        return {owner: sort_deployments(own) for owner, own in grouped.items()}
 
     def of_one(self, rows: Iterable[Row]) -> tuple[Deployment, ...]:
         """Return those of one compose or application, newest first."""
-        return newest_first(self._one(row, self._made) for row in rows if _is_deploy(row))
+        return sort_deployments(self._one(row, self._made) for row in rows if _is_deploy(row))
 
     def _one(self, row: Row, known: Mapping[str, tuple[Row, Deployment]]) -> Deployment:
         found = known.get(row.deployment_id)
         if found is None or _marks(found[0]) != _marks(row):
-            found = (row, deployment_of(row, self._redact))
+            found = (row, to_deployment(row, self._redact))
         self._made[row.deployment_id] = found
         return found[1]
 
 
-def newest_first(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
+def sort_deployments(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
     """Sort by the time of creation, newest first."""
     return tuple(sorted(deployments, key=lambda one: one.created_at or one.started_at or _BEGINNING, reverse=True))[
-        :KEPT
+        :HISTORY_KEPT
     ]
 
 
-def deployment_of(row: Row, redact: RedactText) -> Deployment:
+def to_deployment(row: Row, redact: RedactText) -> Deployment:
     """Convert one row; its error text is left out, because it is a whole script with the environment."""
     commit = _COMMIT.search(row.description or "")
     return Deployment(
@@ -75,12 +75,12 @@ def shown_title(title: str, redact: RedactText) -> str:
     return sanitize_line(redact(title[:READ_LIMIT]), TITLE_LIMIT)
 
 
-def owner_of(row: Row) -> str | None:
+def deployed_resource_id(row: Row) -> str | None:
     """Return the id of the deployed compose or application; None for the run of a schedule, a backup or a preview."""
     return row.compose_id or row.application_id if _is_deploy(row) else None
 
 
-def queued(jobs: Iterable[QueuedJob], own: Callable[[str], bool], redact: RedactText) -> tuple[QueuedDeployment, ...]:
+def to_queue(jobs: Iterable[QueuedJob], own: Callable[[str], bool], redact: RedactText) -> tuple[QueuedDeployment, ...]:
     """Return the queue in its order. It covers every organization: titles of jobs that are not `own` are left out."""
     return tuple(_queued(job, own, redact) for job in jobs)
 

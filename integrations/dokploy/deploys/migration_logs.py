@@ -10,7 +10,7 @@ from datetime import datetime
 from core.deployments.platform import ManagedResource
 from core.errors import GuardianError
 from integrations.dokploy.actions.dokploy_deps import DokployDeps
-from integrations.dokploy.deploys.version_keeping import newest_first
+from integrations.dokploy.deploys.version_keeping import sort_deployment_rows
 from integrations.dokploy.models import ComposeRow
 
 LOOK_S = 8.0
@@ -40,19 +40,19 @@ _TOOLS = {
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _TOOLS.items()}
 
 
-def migration_in(text: str) -> str | None:
+def find_migration_tool(text: str) -> str | None:
     """Return the tool whose migration the log shows; None if no line is known."""
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(text)), None)
 
 
-async def migration_since(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, since: datetime) -> str | None:
+async def find_migration_since(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, since: datetime) -> str | None:
     """Return the tool that migrated since then, by the logs of deployments and containers; None if none is seen.
 
     A log that cannot be read counts as empty.
     """
     deployments = [
         one
-        for one in newest_first(row.deployments)
+        for one in sort_deployment_rows(row.deployments)
         if (one.finished_at or one.created_at) is not None and (one.finished_at or one.created_at or since) >= since
     ]
     minutes = max(1, int((parts.clock.now() - since).total_seconds() // 60) + 1)
@@ -64,13 +64,13 @@ async def migration_since(parts: DokployDeps, managed: ManagedResource, row: Com
     logs += [dokploy.composes.logs(row.compose_id, one.id[:12], tail=_TAIL, since=f"{minutes}m") for one in containers]
     try:
         async with asyncio.timeout(LOOK_S):
-            told = await asyncio.gather(*(_or_nothing(log) for log in logs))
+            told = await asyncio.gather(*(_log_or_empty(log) for log in logs))
     except TimeoutError:
         return None
-    return next((found for found in map(migration_in, told) if found is not None), None)
+    return next((found for found in map(find_migration_tool, told) if found is not None), None)
 
 
-async def _or_nothing(log: Awaitable[str]) -> str:
+async def _log_or_empty(log: Awaitable[str]) -> str:
     try:
         return await log
     except GuardianError:

@@ -13,21 +13,9 @@ from core.text import Text, Value
 from core.text import text as said
 from integrations.dokploy.actions.dokploy_deps import DokployDeps
 from integrations.dokploy.actions.stack_params import is_commit_hash
-from integrations.dokploy.deploys.deployed_content import (
-    branch_of,
-    content_of,
-    digest_of,
-    file_of,
-    is_raw,
-    is_stack,
-    or_put_back,
-    services_in,
-    source_of,
-    source_said,
-    write,
-)
-from integrations.dokploy.deploys.submit_deploy import DeployOrder, before_sending, order_compose
-from integrations.dokploy.deploys.version_keeping import FOUND, is_kept, new_version
+from integrations.dokploy.deploys.deployed_content import (row_branch, row_content, content_digest, load_compose_file, is_file_in_dokploy, is_swarm_stack, restored_unless_deployed, services_in, row_source, source_name, write_content,)
+from integrations.dokploy.deploys.submit_deploy import DeployOrder, nothing_sent_yet, submit_compose_deploy
+from integrations.dokploy.deploys.version_keeping import FOUND_RUNNING, is_version_kept, new_version
 from integrations.dokploy.models import ComposeRow
 
 
@@ -58,7 +46,7 @@ class RollbackPlan:
         }
 
 
-def way_from(snapshot: JsonObject) -> RollbackPlan:
+def plan_from_snapshot(snapshot: JsonObject) -> RollbackPlan:
     """Read the plan that `to_json` wrote."""
     settings, tags = snapshot.get("settings"), snapshot.get("tags")
     compose_file = str(snapshot.get("compose_file") or "")
@@ -79,27 +67,27 @@ async def last_good_before(parts: DokployDeps, managed: ManagedResource, row: Co
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
     if newest is None:
         return None
-    kept = await is_kept(parts, managed, row)
-    running = newest.digest if kept else digest_of(content_of(row))
+    kept = await is_version_kept(parts, managed, row)
+    running = newest.digest if kept else content_digest(row_content(row))
     images = {one.service: one.image_id for one in parts.containers(managed) if one.image_id}
     found = await parts.versions.last_good(managed.id, before=newest.id if kept else None)
-    while found is not None and is_raw(row) and found.digest == running and _same(found.image_ids, images):
+    while found is not None and is_file_in_dokploy(row) and found.digest == running and _ran_same_images(found.image_ids, images):
         found = await parts.versions.last_good(managed.id, before=found.id)
     return found
 
 
-def _same(then: Mapping[str, str], now: Mapping[str, str]) -> bool:
+def _ran_same_images(then: Mapping[str, str], now: Mapping[str, str]) -> bool:
     """Return whether no service is known to have run another image; a registry's digest cannot be compared to an id."""
     return all("@" in image or now.get(service, image) == image for service, image in then.items())
 
 
-async def way_to_ref(managed: ManagedResource, row: ComposeRow, ref: str, parts: DokployDeps) -> RollbackPlan:
+async def plan_rollback_to_ref(managed: ManagedResource, row: ComposeRow, ref: str, parts: DokployDeps) -> RollbackPlan:
     """Plan a rollback to a tag or branch of the repository; raises Refused for a commit's hash."""
     if row.branch_field is None:
         raise Refused(
-            f"{managed.name!r} does not come from git ({source_of(row)}), so it has no tags or branches; give a "
+            f"{managed.name!r} does not come from git ({row_source(row)}), so it has no tags or branches; give a "
             "version (dokploy.compose.versions lists them) or nothing",
-            says=said("dokploy_error.no_git", stack=managed.name, source=source_said(source_of(row))),
+            says=said("dokploy_error.no_git", stack=managed.name, source=source_name(row_source(row))),
         )
     if is_commit_hash(ref):
         raise Refused(
@@ -108,11 +96,11 @@ async def way_to_ref(managed: ManagedResource, row: ComposeRow, ref: str, parts:
             f"origin rollback-{ref[:7]}), then roll back to rollback-{ref[:7]}",
             says=said("dokploy_error.commit", short=ref[:7], ref=ref, stack=managed.name),
         )
-    now = content_of(row)
+    now = row_content(row)
     return RollbackPlan(content=replace(now, settings={**now.settings, row.branch_field: ref}))
 
 
-async def way_to(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion) -> RollbackPlan:
+async def plan_rollback(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion) -> RollbackPlan:
     """Plan a rollback to a version; raises Refused with the reason if it is impossible."""
     kept = await parts.versions.content(version.id)
     if kept is None:
@@ -120,26 +108,26 @@ async def way_to(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, 
             f"the content of version {version.id} of {managed.name!r} is not kept any more; choose another",
             says=said("dokploy_error.content_gone", stack=managed.name, number=version.id),
         )
-    if is_raw(row) != (version.source == "raw"):
+    if is_file_in_dokploy(row) != (version.source == "raw"):
         raise Refused(
-            f"version {version.id} of {managed.name!r} came from {version.source}, and it comes from {source_of(row)} "
+            f"version {version.id} of {managed.name!r} came from {version.source}, and it comes from {row_source(row)} "
             "now; change its source back in Dokploy first",
             says=said(
                 "dokploy_error.other_source",
                 stack=managed.name,
                 number=version.id,
-                then=source_said(version.source),
-                now=source_said(source_of(row)),
+                then=source_name(version.source),
+                now=source_name(row_source(row)),
             ),
         )
-    if is_raw(row):
-        return await _raw_way(parts, managed, row, version, kept)
-    if version.branch and version.branch != branch_of(row):
+    if is_file_in_dokploy(row):
+        return await _plan_from_file(parts, managed, row, version, kept)
+    if version.branch and version.branch != row_branch(row):
         return RollbackPlan(content=kept, version=version)
-    return await _way_by_images(parts, managed, row, version, kept)
+    return await _plan_by_images(parts, managed, row, version, kept)
 
 
-async def _raw_way(
+async def _plan_from_file(
     parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion, kept: VersionContent
 ) -> RollbackPlan:
     built = {one.name for one in services_in(kept.compose_file) if one.build is not None}
@@ -148,7 +136,7 @@ async def _raw_way(
         tags, tags_now, gone = await _tags(parts, managed, references, version)
     except GuardianError:  # the file goes back all the same: Dokploy reaches an engine that we may not reach
         tags, tags_now, gone = {}, {}, {}
-    if kept == content_of(row) and not tags and not await _is_other(parts, managed, row):
+    if kept == row_content(row) and not tags and not await _has_undeployed_edits(parts, managed, row):
         raise Refused(
             f"there is nothing to go back to: version {version.id} of {managed.name!r} is what is deployed already",
             says=said("dokploy_error.already_there", stack=managed.name, number=version.id),
@@ -158,28 +146,28 @@ async def _raw_way(
     )
 
 
-async def _is_other(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> bool:
+async def _has_undeployed_edits(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> bool:
     """Return whether the row differs from the last deploy, so that deploying it unchanged would change something."""
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
-    return newest is not None and newest.digest != digest_of(content_of(row))
+    return newest is not None and newest.digest != content_digest(row_content(row))
 
 
-async def _way_by_images(
+async def _plan_by_images(
     parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion, kept: VersionContent
 ) -> RollbackPlan:
     """Plan for git on the same branch: tag the old images with the names the file has now."""
-    text = await file_of(parts, row)
+    text = await load_compose_file(parts, row)
     advice = "give a tag or branch of the repository that holds the earlier state (`ref`), or revert the commit there"
     told: dict[str, Value | Text] = {
         "stack": managed.name,
         "number": version.id,
         "advice": said("dokploy_error.git_advice"),
     }
-    if text is None or managed.host is None or is_stack(managed) or not version.image_ids:
-        why = "Swarm asks the registry what a tag means" if is_stack(managed) else "its images of then are not known"
+    if text is None or managed.host is None or is_swarm_stack(managed) or not version.image_ids:
+        why = "Swarm asks the registry what a tag means" if is_swarm_stack(managed) else "its images of then are not known"
         raise Refused(
             f"{managed.name!r} cannot go back to version {version.id} by its images ({why}); {advice}",
-            says=Text("dokploy_error.swarm_images" if is_stack(managed) else "dokploy_error.images_unknown", told),
+            says=Text("dokploy_error.swarm_images" if is_swarm_stack(managed) else "dokploy_error.images_unknown", told),
         )
     services = services_in(text)
     ran = {one.service: one.image_id for one in parts.containers(managed)}
@@ -198,12 +186,12 @@ async def _way_by_images(
             f"{', '.join(gone.values())}; {advice}",
             says=Text("dokploy_error.images_gone", {**told, "host": managed.host, "images": ", ".join(gone.values())}),
         )
-    if not tags and kept.env == content_of(row).env:
+    if not tags and kept.env == row_content(row).env:
         raise Refused(
             f"version {version.id} of {managed.name!r} has the same branch, images and environment as now; {advice}",
             says=Text("dokploy_error.same_as_now", told),
         )
-    content = replace(content_of(row), env=kept.env)
+    content = replace(row_content(row), env=kept.env)
     return RollbackPlan(content=content, file=text, tags=tags, tags_now=tags_now, fetches=False, version=version)
 
 
@@ -215,7 +203,7 @@ async def _tags(
     tags_now: dict[str, str] = {}
     gone: dict[str, str] = {}
     host = managed.host
-    if host is None or is_stack(managed):
+    if host is None or is_swarm_stack(managed):
         return tags, tags_now, gone
     for service, reference in references.items():
         wanted = version.image_ids.get(service)
@@ -232,7 +220,7 @@ async def _tags(
     return tags, tags_now, gone
 
 
-async def go(
+async def carry_out_rollback(
     parts: DokployDeps,
     managed: ManagedResource,
     row: ComposeRow,
@@ -242,22 +230,22 @@ async def go(
     what: DeployKind = DeployKind.ROLLBACK,
 ) -> Result:
     """Write, tag the images and deploy. Content in Dokploy that is in no version is kept first."""
-    with before_sending():
+    with nothing_sent_yet():
         await _keep_edits(parts, managed, row)
         written: dict[str, str] = {}
         try:
             for reference, image in way.tags.items():
                 await _tag(parts, managed, reference, image)
                 written[reference] = image
-            await write(parts, row, way.content)
+            await write_content(parts, row, way.content)
         except GuardianError:
             for reference in written:
                 if reference in way.tags_now:
                     await _tag(parts, managed, reference, way.tags_now[reference])
             raise
     order = DeployOrder(what=what, fetches=way.fetches, why=why, content=way.content, file=way.file)
-    async with or_put_back(parts, row, way.content):
-        return await order_compose(parts, managed, row, order)
+    async with restored_unless_deployed(parts, row, way.content):
+        return await submit_compose_deploy(parts, managed, row, order)
 
 
 async def _tag(parts: DokployDeps, managed: ManagedResource, reference: str, image: str) -> None:
@@ -271,19 +259,19 @@ async def _tag(parts: DokployDeps, managed: ManagedResource, reference: str, ima
 
 async def _keep_edits(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> None:
     """Keep a file that was edited in Dokploy and never deployed."""
-    content = content_of(row)
+    content = row_content(row)
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
-    if not is_raw(row) or (newest is not None and newest.digest == digest_of(content)):
+    if not is_file_in_dokploy(row) or (newest is not None and newest.digest == content_digest(content)):
         return
     if newest is None and not content.compose_file:
         return
-    version = new_version(parts, managed, row, content, by=FOUND, text=content.compose_file)
+    version = new_version(parts, managed, row, content, by=FOUND_RUNNING, text=content.compose_file)
     await parts.versions.add(replace(version, verdict=VersionVerdict.UNKNOWN), content)
 
 
-def snapshot_of(row: ComposeRow, way: RollbackPlan) -> JsonObject:
+def rollback_snapshot(row: ComposeRow, way: RollbackPlan) -> JsonObject:
     """Return the state that restores the stack to what it is now, after the rollback `way`."""
-    return replace(way, content=content_of(row), file=None, tags=way.tags_now, version=None).to_json()
+    return replace(way, content=row_content(row), file=None, tags=way.tags_now, version=None).to_json()
 
 
 def image_lines(way: RollbackPlan) -> list[str]:

@@ -15,18 +15,18 @@ from core.deployments.platform import ManagedResource
 from core.error_text import own_words, problem_of
 from core.errors import ActionFailed, GuardianError, Refused, SystemUnavailable
 from core.text import Text, text
-from integrations.dokploy.actions.dokploy_deps import DokployDeps, result
+from integrations.dokploy.actions.dokploy_deps import DokployDeps, redacted_result
 from integrations.dokploy.client.dokploy_errors import AnswerUnreadable
-from integrations.dokploy.deploys.deployed_content import file_of
+from integrations.dokploy.deploys.deployed_content import load_compose_file
 from integrations.dokploy.deploys.deployment_history import shown_title
-from integrations.dokploy.deploys.version_keeping import keep_present, new_version
+from integrations.dokploy.deploys.version_keeping import keep_running_version, new_version
 from integrations.dokploy.models import ComposeRow, DeploymentStatus, QueuedJob
 
 TITLE_LIMIT = 80
 """Length that Dokploy's list of deployments shows in one line."""
-ENDING_PAUSES_S = (0.2, 0.4, 0.8, 1.6)
+QUEUE_EXIT_PAUSES_S = (0.2, 0.4, 0.8, 1.6)
 """Pauses while a finished job leaves the queue: before that it names its deployment and notifies."""
-Send = Callable[..., Awaitable[object]]
+SendDeploy = Callable[..., Awaitable[object]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class DeployOrder:
     """Compose file, if it is known already."""
 
 
-def caller() -> CurrentCall:
+def call_under_way() -> CurrentCall:
     """Return the current call; raises Refused outside of one: a deploy must be recorded to be followed."""
     found = current_call()
     if found is None:
@@ -55,7 +55,7 @@ def caller() -> CurrentCall:
 
 
 @contextmanager
-def before_sending() -> Iterator[None]:
+def nothing_sent_yet() -> Iterator[None]:
     """Turn an unavailable system into ActionFailed: nothing was sent yet, so the outcome is known."""
     try:
         yield
@@ -75,7 +75,7 @@ class DeployUnderWay(Refused):
 
 async def refuse_if_busy(parts: DokployDeps, managed: ManagedResource) -> None:
     """Raise DeployUnderWay while Dokploy's queue or one of our deploys has this one under way."""
-    job = next((one for one in await parts.dokploy.deployments.queue() if managed.id == owner_of(one)), None)
+    job = next((one for one in await parts.dokploy.deployments.queue() if managed.id == job_resource_id(one)), None)
     if job is not None:
         state = "runs" if job.is_active else "waits"
         raise DeployUnderWay(
@@ -93,13 +93,13 @@ async def refuse_if_busy(parts: DokployDeps, managed: ManagedResource) -> None:
             )
 
 
-async def ready(parts: DokployDeps, stack: str) -> tuple[ManagedResource, ComposeRow]:
+async def load_idle_stack(parts: DokployDeps, stack: str) -> tuple[ManagedResource, ComposeRow]:
     """Return the stack and its row; raises DeployUnderWay while a deploy of it waits or runs.
 
     A job stays in the queue for a moment after its deployment has ended: that is waited out.
     """
     managed = parts.managed(stack)
-    pauses = iter(ENDING_PAUSES_S)
+    pauses = iter(QUEUE_EXIT_PAUSES_S)
     while True:
         busy, row = await asyncio.gather(
             refuse_if_busy(parts, managed), parts.dokploy.composes.one(managed.id), return_exceptions=True
@@ -118,23 +118,23 @@ def _is_running(row: ComposeRow) -> bool:
     return any(one.status is DeploymentStatus.RUNNING for one in row.deployments)
 
 
-def owner_of(job: QueuedJob) -> str | None:
+def job_resource_id(job: QueuedJob) -> str | None:
     """Return the id of the compose or application that a job deploys."""
     return job.data.compose_id or job.data.application_id
 
 
-async def order_compose(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, order: DeployOrder) -> Result:
+async def submit_compose_deploy(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, order: DeployOrder) -> Result:
     """Keep the version, record the deploy, then send it. Raises AnswerLost if it is unknown whether it is queued."""
-    with before_sending():
-        await keep_present(parts, managed, row, only_good=True)
+    with nothing_sent_yet():
+        await keep_running_version(parts, managed, row, only_good=True)
         good = await parts.versions.last_good(managed.id)
-        written = order.file if order.file is not None else await file_of(parts, row)
-        by = caller()
+        written = order.file if order.file is not None else await load_compose_file(parts, row)
+        by = call_under_way()
         version = await parts.versions.add(
             new_version(parts, managed, row, order.content, by=by.actor.id, text=written, deploy_key=by.key),
             order.content,
         )
-        deploy = new_deploy(
+        deploy = new_deploy_record(
             parts,
             managed,
             what=order.what,
@@ -144,14 +144,14 @@ async def order_compose(parts: DokployDeps, managed: ManagedResource, row: Compo
         deploy = replace(deploy, version_id=version.id, version_before=good.id if good is not None else None)
     composes = parts.dokploy.composes
     send = composes.deploy if order.fetches else composes.redeploy
-    return await place(parts, deploy, send)
+    return await record_and_send(parts, deploy, send)
 
 
-def new_deploy(
+def new_deploy_record(
     parts: DokployDeps, managed: ManagedResource, *, what: DeployKind, why: str, known_ids: tuple[str, ...]
 ) -> Deploy:
     """Build the record of a deploy that the current call orders."""
-    by = caller()
+    by = call_under_way()
     return Deploy(
         key=by.key,
         what=what,
@@ -162,7 +162,7 @@ def new_deploy(
         type=managed.type,
         server=managed.server,
         host=managed.host,
-        title=title_of(parts, by, what, why),
+        title=title_for_deploy(parts, by, what, why),
         why=parts.redact(why),
         requested_by=by.actor.id,
         requested_name=by.actor.name,
@@ -174,7 +174,7 @@ def new_deploy(
     )
 
 
-def title_of(parts: DokployDeps, by: CurrentCall, what: DeployKind, why: str) -> str:
+def title_for_deploy(parts: DokployDeps, by: CurrentCall, what: DeployKind, why: str) -> str:
     """Return the title `Ada: new version · ig-1a2b3c4d`: who, why, and a mark of the call; at most 80 characters."""
     mark = f" · ig-{hashlib.sha256(by.key.encode()).hexdigest()[:8]}"
     said = " ".join(parts.redact(f"{by.actor.name}: {why or what}").split())
@@ -182,9 +182,9 @@ def title_of(parts: DokployDeps, by: CurrentCall, what: DeployKind, why: str) ->
     return (said if len(said) <= room else f"{said[: room - 1]}…") + mark
 
 
-async def place(parts: DokployDeps, deploy: Deploy, send: Send) -> Result:
+async def record_and_send(parts: DokployDeps, deploy: Deploy, send: SendDeploy) -> Result:
     """Record the deploy, then send it; one that certainly did not arrive is closed at once."""
-    with before_sending():
+    with nothing_sent_yet():
         await parts.deploys.put(deploy)
     described = " ".join(
         parts.redact(f"InfraGuardian, for {deploy.requested_name}: {deploy.why or deploy.what}").split()
@@ -206,4 +206,4 @@ async def place(parts: DokployDeps, deploy: Deploy, send: Send) -> Result:
         "version": deploy.version_id,
         "version_before": deploy.version_before,
     }
-    return result(parts, text("dokploy.ordered", stack=deploy.stack, title=deploy.title), dict(data))
+    return redacted_result(parts, text("dokploy.ordered", stack=deploy.stack, title=deploy.title), dict(data))

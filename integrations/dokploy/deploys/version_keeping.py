@@ -11,27 +11,19 @@ from core.deployments.platform import ManagedResource
 from core.monitoring.inventory import Container
 from core.monitoring.status import status_of
 from integrations.compose_file.edits import ServiceFacts
-from integrations.compose_file.env_field import keys
-from integrations.compose_file.interpolation import variables
+from integrations.compose_file.env_field import env_variable_names
+from integrations.compose_file.interpolation import find_variables
 from integrations.dokploy.actions.dokploy_deps import DokployDeps
-from integrations.dokploy.deploys.deployed_content import (
-    branch_of,
-    content_of,
-    digest_of,
-    file_of,
-    is_raw,
-    services_in,
-    source_of,
-)
+from integrations.dokploy.deploys.deployed_content import (row_branch, row_content, content_digest, load_compose_file, is_file_in_dokploy, services_in, row_source,)
 from integrations.dokploy.deploys.deployment_history import shown_title
 from integrations.dokploy.models import ComposeRow, DeploymentRow, DeploymentStatus
 
 _COMMIT = re.compile(r"Commit:\s*([0-9a-f]{40})")
-FOUND = "found"
+FOUND_RUNNING = "found"
 """Author of a version that ran before our first action."""
 
 
-def newest_first(deployments: Iterable[DeploymentRow]) -> list[DeploymentRow]:
+def sort_deployment_rows(deployments: Iterable[DeploymentRow]) -> list[DeploymentRow]:
     """Sort deployments, newest first; Dokploy gives those of a compose unsorted."""
     return sorted(deployments, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True)
 
@@ -42,10 +34,10 @@ def commit_of(deployment: DeploymentRow | None) -> str | None:
     return found.group(1) if found else None
 
 
-async def is_kept(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> bool:
+async def is_version_kept(parts: DokployDeps, managed: ManagedResource, row: ComposeRow) -> bool:
     """Return whether a version was kept since Dokploy's last deploy: what runs is that one, or older than all."""
     newest = next(iter(await parts.versions.of(managed.id, 1)), None)
-    deployments = newest_first(row.deployments)
+    deployments = sort_deployment_rows(row.deployments)
     if newest is None:
         return False
     if not deployments or deployments[0].created_at is None or deployments[0].created_at <= newest.at:
@@ -54,7 +46,7 @@ async def is_kept(parts: DokployDeps, managed: ManagedResource, row: ComposeRow)
     return deployments[0].deployment_id in ours
 
 
-async def keep_present(
+async def keep_running_version(
     parts: DokployDeps, managed: ManagedResource, row: ComposeRow, *, only_good: bool = False
 ) -> None:
     """Keep what runs as a version before it is changed, unless it is kept already.
@@ -62,22 +54,22 @@ async def keep_present(
     GOOD only where the containers are well and fit the file that Dokploy has now (images and memory limits): Dokploy
     does not keep what it deployed, and its row may have been edited since. An environment edited since goes unnoticed.
     """
-    last = next(iter(newest_first(row.deployments)), None)
-    if last is None or last.status is not DeploymentStatus.DONE or await is_kept(parts, managed, row):
+    last = next(iter(sort_deployment_rows(row.deployments)), None)
+    if last is None or last.status is not DeploymentStatus.DONE or await is_version_kept(parts, managed, row):
         return
-    text = await file_of(parts, row)
-    is_good = runs_well(parts.containers(managed), services_in(text), must_fit=is_raw(row) or text is not None)
+    text = await load_compose_file(parts, row)
+    is_good = are_containers_healthy(parts.containers(managed), services_in(text), must_fit=is_file_in_dokploy(row) or text is not None)
     if only_good and not is_good:
         return
-    made = new_version(parts, managed, row, content_of(row), by=FOUND, text=text)
+    made = new_version(parts, managed, row, row_content(row), by=FOUND_RUNNING, text=text)
     version = replace(
         made,
         verdict=VersionVerdict.GOOD if is_good else VersionVerdict.UNKNOWN,
         commit=commit_of(last),
-        commit_says=shown_title(last.title, parts.redact) if not is_raw(row) else "",
+        commit_says=shown_title(last.title, parts.redact) if not is_file_in_dokploy(row) else "",
         image_ids={one.service: one.image_id for one in parts.containers(managed) if one.image_id},
     )
-    await parts.versions.add(version, content_of(row))
+    await parts.versions.add(version, row_content(row))
 
 
 def new_version(
@@ -96,18 +88,18 @@ def new_version(
         managed_id=managed.id,
         stack=managed.name,
         app_name=managed.app_name,
-        source=source_of(row),
+        source=row_source(row),
         at=now,
         by=by,
         deploy_key=deploy_key,
-        digest=digest_of(content) if is_raw(row) else digest_of(content, deploy_key or now.isoformat()),
+        digest=content_digest(content) if is_file_in_dokploy(row) else content_digest(content, deploy_key or now.isoformat()),
         branch=_branch_in(content, row),
-        env_keys=tuple(keys(content.env)),
+        env_keys=tuple(env_variable_names(content.env)),
         images={one.name: one.image for one in services_in(text) if one.image},
     )
 
 
-def runs_well(containers: Sequence[Container], services: Sequence[ServiceFacts], *, must_fit: bool) -> bool:
+def are_containers_healthy(containers: Sequence[Container], services: Sequence[ServiceFacts], *, must_fit: bool) -> bool:
     """Return whether every container is healthy and, with `must_fit`, matches a service of the file."""
     if not containers or not all(status_of(one).is_fine for one in containers):
         return False
@@ -120,16 +112,16 @@ def runs_well(containers: Sequence[Container], services: Sequence[ServiceFacts],
 
 
 def _fits(container: Container, service: ServiceFacts) -> bool:
-    if service.image is not None and not _means(service.image, container.image):
+    if service.image is not None and not _may_be_image(service.image, container.image):
         return False
     is_open = service.memory_variable is not None
     return is_open or (service.memory_limit_bytes or 0) == container.memory_limit_bytes
 
 
-def _means(written: str, image: str) -> bool:
+def _may_be_image(written: str, image: str) -> bool:
     """Return whether an image in the file may be that one; a variable may stand for any."""
     pattern, position = "", 0
-    for one in variables(written):
+    for one in find_variables(written):
         pattern += re.escape(written[position : one.start]) + ".*"
         position = one.end
     pattern += re.escape(written[position:])
@@ -140,4 +132,4 @@ def _branch_in(content: VersionContent, row: ComposeRow) -> str | None:
     if row.branch_field is None:
         return None
     written = content.settings.get(row.branch_field)
-    return written if isinstance(written, str) else branch_of(row)
+    return written if isinstance(written, str) else row_branch(row)

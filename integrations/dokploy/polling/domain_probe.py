@@ -19,24 +19,24 @@ from core.deployments.platform import Domain, DomainState
 from core.errors import plain_reason
 
 TIME_LIMIT_S = 5.0
-NO_ROUTER = b"404 page not found"
+TRAEFIK_NOT_FOUND = b"404 page not found"
 """Whole answer of Traefik for a host that no router knows."""
 BAD_GATEWAY = frozenset({502, 503, 504})
 DETAIL_LIMIT = 200
-TRAEFIK_DEFAULT = "TRAEFIK DEFAULT CERT"
+TRAEFIK_DEFAULT_CERTIFICATE = "TRAEFIK DEFAULT CERT"
 """Certificate that Traefik shows while it has none for a host."""
-AGENT = "InfraGuardian (domain check)"
+USER_AGENT = "InfraGuardian (domain check)"
 
-Resolve = Callable[[str], Awaitable[list[str]]]
+ResolveHost = Callable[[str], Awaitable[list[str]]]
 
 
-async def resolve(host: str) -> list[str]:
+async def resolve_host(host: str) -> list[str]:
     """Resolve a name with this machine's resolver; raises socket.gaierror."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
-class _Fixed(AbstractResolver):
+class _FixedResolver(AbstractResolver):
     """Resolver that returns addresses known already."""
 
     def __init__(self, addresses: list[str], ports: dict[int, int]) -> None:
@@ -62,7 +62,7 @@ class _Fixed(AbstractResolver):
         """Do nothing: there is nothing to close."""
 
 
-class _Response(aiohttp.ClientResponse):
+class _CertificateResponse(aiohttp.ClientResponse):
     """Response that keeps the certificate: a connection whose short answer has arrived is released at once."""
 
     certificate: object = None
@@ -81,7 +81,7 @@ class DomainProbe:
         *,
         clock: Clock,
         certificate_days: int,
-        resolve: Resolve = resolve,
+        resolve: ResolveHost = resolve_host,
         http_port: int = 80,
         https_port: int = 443,
         trusted: ssl.SSLContext | None = None,
@@ -93,7 +93,7 @@ class DomainProbe:
         """
         self._clock = clock
         self._certificate_s = certificate_days * 86400
-        self._resolve = resolve
+        self._resolve = resolve_host
         self._ports = {80: http_port, 443: https_port}
         self._trusted = trusted
         self._time_limit_s = time_limit_s
@@ -113,7 +113,7 @@ class DomainProbe:
             return self._state(domain, "dns", plain_reason(error))
         if not addresses:
             return self._state(domain, "dns", "no address")
-        resolver = _Fixed(addresses, self._ports)
+        resolver = _FixedResolver(addresses, self._ports)
         try:
             return await self._get(domain, resolver)
         except aiohttp.ClientConnectorCertificateError as error:
@@ -123,14 +123,14 @@ class DomainProbe:
         except (aiohttp.ClientError, OSError) as error:
             return self._state(domain, "unreachable", _reason(error))
 
-    async def _get(self, domain: Domain, resolver: _Fixed) -> DomainState:
+    async def _get(self, domain: Domain, resolver: _FixedResolver) -> DomainState:
         async with (
             self._session(resolver, self._context()) as session,
             session.get(domain.url, allow_redirects=False) as response,
         ):
-            assert isinstance(response, _Response)
+            assert isinstance(response, _CertificateResponse)
             certificate = response.certificate
-            begin = await response.content.read(len(NO_ROUTER)) if response.status == 404 else b""
+            begin = await response.content.read(len(TRAEFIK_NOT_FOUND)) if response.status == 404 else b""
         ends = _ends(certificate)
         status = response.status
         problem = _problem(status, begin)
@@ -138,7 +138,7 @@ class DomainProbe:
             problem = "certificate"
         return self._state(domain, problem, f"HTTP {status}" if problem else "", status=status, ends=ends)
 
-    async def _refused(self, domain: Domain, resolver: _Fixed, error: Exception) -> DomainState:
+    async def _refused(self, domain: Domain, resolver: _FixedResolver, error: Exception) -> DomainState:
         """Return the reason for the refused certificate and its end, read over an unverified connection."""
         why = getattr(error, "verify_message", "") or plain_reason(error)
         address = (await resolver.resolve(domain.host, 443))[0]
@@ -155,16 +155,16 @@ class DomainProbe:
         finally:
             writer.close()
         certificate = x509.load_der_x509_certificate(shown)
-        if TRAEFIK_DEFAULT in certificate.subject.rfc4514_string():
+        if TRAEFIK_DEFAULT_CERTIFICATE in certificate.subject.rfc4514_string():
             why = "Traefik has none for it and shows its own"
         return self._state(domain, "certificate", why, ends=certificate.not_valid_after_utc)
 
-    def _session(self, resolver: _Fixed, context: ssl.SSLContext) -> aiohttp.ClientSession:
+    def _session(self, resolver: _FixedResolver, context: ssl.SSLContext) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(resolver=resolver, ssl=context, force_close=True, use_dns_cache=False),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": AGENT},
-            response_class=_Response,
+            headers={"User-Agent": USER_AGENT},
+            response_class=_CertificateResponse,
             timeout=aiohttp.ClientTimeout(total=None),
         )
 
@@ -192,7 +192,7 @@ class DomainProbe:
 
 
 def _problem(status: int, begin: bytes) -> str:
-    if status == 404 and begin == NO_ROUTER:
+    if status == 404 and begin == TRAEFIK_NOT_FOUND:
         return "router"
     if status in BAD_GATEWAY:
         return "bad_gateway"

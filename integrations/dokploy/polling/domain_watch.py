@@ -15,16 +15,16 @@ from core.clock import Clock
 from core.deployments.platform import Domain, DomainState, ManagedResource
 from core.settings import DokploySettings
 from core.tasks import Tasks
-from integrations.dokploy.platform_alerts import under_way
+from integrations.dokploy.platform_alerts import running_deployment
 from integrations.dokploy.polling.domain_probe import DomainProbe
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
 STEP_S = 5.0
-AGAIN_AFTER_S = 30.0
+FAILING_DOMAIN_S = 30.0
 """Interval for a failing domain: one failure is no alarm, and its end should be seen soon."""
-ALL_FAIL = 3
+CUT_OFF_DOMAINS = 3
 """Fewest domains, all unreachable, that show that this machine's own network is down."""
 _NETWORK = frozenset({"dns", "unreachable"})
 
@@ -71,7 +71,7 @@ class DomainWatch:
         """Probe the domains that are due; forget those that should not run any more."""
         if not self._settings.ask_domains:
             return
-        wanted = {domain.id: domain for one in self._managed() if _should_answer(one) for domain in _askable(one)}
+        wanted = {domain.id: domain for one in self._managed() if _should_answer(one) for domain in _probed_domains(one)}
         self._states = {key: state for key, state in self._states.items() if key in wanted}
         self._asked_at = {key: at for key, at in self._asked_at.items() if key in wanted}
         now = self._clock.now()
@@ -91,7 +91,7 @@ class DomainWatch:
 
     def _take(self, found: list[DomainState]) -> None:
         """Remember the states; if no domain at all can be reached, it is this machine that is cut off."""
-        is_cut_off = len(found) >= ALL_FAIL and all(state.problem in _NETWORK for state in found)
+        is_cut_off = len(found) >= CUT_OFF_DOMAINS and all(state.problem in _NETWORK for state in found)
         if is_cut_off != self._is_cut_off:
             log.warning("no domain can be reached from here", was_any_reached=not is_cut_off)
         self._is_cut_off = is_cut_off
@@ -111,14 +111,14 @@ class DomainWatch:
             return True
         state = self._states.get(domain.id)
         is_bad = state is None or bool(state.problem)
-        wait_s = min(AGAIN_AFTER_S, self._settings.domains_s) if is_bad else self._settings.domains_s
+        wait_s = min(FAILING_DOMAIN_S, self._settings.domains_s) if is_bad else self._settings.domains_s
         return now - asked_at >= timedelta(seconds=wait_s)
 
 
 def _should_answer(managed: ManagedResource) -> bool:
-    return managed.status == "done" and under_way(managed) is None
+    return managed.status == "done" and running_deployment(managed) is None
 
 
-def _askable(managed: ManagedResource) -> Iterable[Domain]:
+def _probed_domains(managed: ManagedResource) -> Iterable[Domain]:
     """Return its enabled domains; one with a wildcard has no address of its own."""
     return (one for one in managed.domains if one.is_enabled and "*" not in one.host and one.host)

@@ -17,7 +17,7 @@ from core.deployments.platform import (
 )
 from core.monitoring.snapshot import PlatformView
 from core.sanitize import sanitize_line
-from integrations.dokploy.polling.project_tree import PLACE_LIMIT, ManagedHeading, ManagedRow, ProjectTree, managed_of
+from integrations.dokploy.polling.project_tree import PLACE_NAME_LIMIT, ManagedHeading, ManagedRow, ProjectTree, name_resources
 from integrations.dokploy.polling.service_details import BackupSchedule, ServiceDetails
 
 _STATUS_OF = {DeployStatus.RUNNING: "running", DeployStatus.DONE: "done", DeployStatus.ERROR: "error"}
@@ -138,7 +138,7 @@ class PlatformCache:
     def managed(self) -> tuple[ManagedResource, ...]:
         """Return every managed resource, with all that is known of it."""
         if self._managed is None:
-            named = managed_of(self._leaves.values(), self._names)
+            named = name_resources(self._leaves.values(), self._names)
             self._managed = tuple(self._whole(one) for one in named)
         return self._managed
 
@@ -152,8 +152,8 @@ class PlatformCache:
 
     def called(self, name: str, project: str) -> list[str]:
         """Return the ids of the resources with that name in Dokploy, in a project of that name."""
-        wanted = (sanitize_line(name, PLACE_LIMIT), sanitize_line(project, PLACE_LIMIT))
-        named = ((leaf.id, (sanitize_line(leaf.name, PLACE_LIMIT), leaf.project)) for leaf in self._leaves.values())
+        wanted = (sanitize_line(name, PLACE_NAME_LIMIT), sanitize_line(project, PLACE_NAME_LIMIT))
+        named = ((leaf.id, (sanitize_line(leaf.name, PLACE_NAME_LIMIT), leaf.project)) for leaf in self._leaves.values())
         return [managed_id for managed_id, own in named if own == wanted]
 
     def backups(self) -> tuple[BackupState, ...]:

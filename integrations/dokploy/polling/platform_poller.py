@@ -15,21 +15,21 @@ from core.errors import ActionFailed, GuardianError, NotFound, SystemUnavailable
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import RightMissing
 from integrations.dokploy.deploys.deploy_log import error_class, error_line, log_lines
-from integrations.dokploy.deploys.deployment_history import History, owner_of, queued
+from integrations.dokploy.deploys.deployment_history import DeploymentConverter, deployed_resource_id, to_queue
 from integrations.dokploy.models import DeploymentRow
 from integrations.dokploy.polling.platform_cache import PlatformCache
 from integrations.dokploy.polling.poll_rotation import DuePoll, PollTopic
-from integrations.dokploy.polling.project_tree import headings, load_project, load_tree
-from integrations.dokploy.polling.service_details import ask_detail, ask_runs, ask_volume_backups
+from integrations.dokploy.polling.project_tree import managed_headings, load_project, load_tree
+from integrations.dokploy.polling.service_details import fetch_details, fetch_backup_runs, fetch_volume_backups
 
 log = structlog.get_logger(__name__)
 
 LOG_TAIL = 300
 LOGS_AT_ONCE = 4
 LOG_TRIES = 2
-FORBIDDEN_FOR = timedelta(hours=1)
+FORBIDDEN_TOPIC_PAUSE = timedelta(hours=1)
 """Pause after a refusal for missing rights: they may be granted meanwhile."""
-STRANGERS_LIMIT = 1000
+LOG_TRIES_KEPT = 1000
 
 _NO_REASON = re.compile(r"(?i)\berror: (?:backup|upload to s3) failed\W*$")
 """Line of a failed backup's log that does not name the reason."""
@@ -45,7 +45,7 @@ class PlatformPoller:
         self._known = known
         self._clock = clock
         self._redact = redact
-        self._history = History(redact)
+        self._history = DeploymentConverter(redact)
         self._forbidden_until: dict[PollTopic, datetime] = {}
         self._failing: set[PollTopic] = set()
         self._strangers: set[str] = set()
@@ -103,7 +103,7 @@ class PlatformPoller:
         for key in wanted[:LOGS_AT_ONCE]:
             self._log_tries[key] = self._log_tries.get(key, 0) + 1
             await self.side(DuePoll(PollTopic.LOG, key))
-        if len(self._log_tries) > STRANGERS_LIMIT:
+        if len(self._log_tries) > LOG_TRIES_KEPT:
             self._log_tries = {key: self._log_tries[key] for key in wanted if key in self._log_tries}
 
     # -- one request each -------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class PlatformPoller:
     async def _ask_deployments(self) -> None:
         rows = await self._client.deployments.all()
         self._known.take_deployments(await asyncio.to_thread(self._history.all, rows))
-        strange = {owner: row for row in rows if (owner := owner_of(row)) is not None and not self._known.has(owner)}
+        strange = {owner: row for row in rows if (owner := deployed_resource_id(row)) is not None and not self._known.has(owner)}
         new = {owner: row for owner, row in strange.items() if owner not in self._strangers}
         self._strangers = set(strange)
         for project_id in {found for row in new.values() if (found := _project_of(row)) is not None}:
@@ -133,14 +133,14 @@ class PlatformPoller:
 
     async def _ask_queue(self) -> None:
         jobs = await self._client.deployments.queue()
-        self._known.queue = queued(jobs, self._known.has, self._redact)
+        self._known.queue = to_queue(jobs, self._known.has, self._redact)
         self._known.queue_at = self._clock.now()
 
     async def _ask_projects(self) -> None:
         """Ask for the statuses of everything, and for each project that holds something new."""
         found = await self._client.projects.all()
         project_ids = [one.project_id for one in found]
-        changed = self._known.take_headings(headings(found), project_ids, self._clock.now())
+        changed = self._known.take_headings(managed_headings(found), project_ids, self._clock.now())
         await asyncio.gather(*(self.project(project_id) for project_id in sorted(changed)))
 
     async def _ask_of_one(self, turn: DuePoll) -> None:
@@ -148,14 +148,14 @@ class PlatformPoller:
         if managed is None:
             return
         if turn.topic is PollTopic.VOLUMES:
-            self._known.take_volume_backups(managed.id, await ask_volume_backups(self._client, managed))
+            self._known.take_volume_backups(managed.id, await fetch_volume_backups(self._client, managed))
         else:
-            self._known.take_detail(managed.id, await ask_detail(self._client, managed, self._clock.now()))
+            self._known.take_detail(managed.id, await fetch_details(self._client, managed, self._clock.now()))
 
     async def _ask_runs(self, backup_id: str) -> None:
         plan = next((one for one in self._known.untold() if one.state.id == backup_id), None)
         if plan is not None:
-            self._known.take_runs(await ask_runs(self._client, plan))
+            self._known.take_runs(await fetch_backup_runs(self._client, plan))
 
     async def _ask_log(self, deployment_id: str) -> None:
         written = log_lines(await self._client.deployments.log(deployment_id, tail=LOG_TAIL), self._redact)
@@ -173,7 +173,7 @@ class PlatformPoller:
         try:
             await ask()
         except RightMissing as error:
-            self._forbidden_until[topic] = self._clock.now() + FORBIDDEN_FOR
+            self._forbidden_until[topic] = self._clock.now() + FORBIDDEN_TOPIC_PAUSE
             if topic not in self.limits:
                 log.warning("the key may not ask Dokploy this", topic=str(topic), problem=_first_line(error))
             self.limits[topic] = _first_line(error)

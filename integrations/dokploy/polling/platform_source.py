@@ -27,17 +27,17 @@ from integrations.dokploy.client.dokploy_errors import SYSTEM, KeyLimited, KeyRe
 from integrations.dokploy.polling.platform_cache import PlatformCache
 from integrations.dokploy.polling.platform_poller import PlatformPoller
 from integrations.dokploy.polling.poll_rotation import DuePoll, PollRotation, PollTopic
-from integrations.dokploy.polling.service_details import ask_detail
+from integrations.dokploy.polling.service_details import fetch_details
 from integrations.dokploy.webhook import DokployNotice, NoticeKind
 
 log = structlog.get_logger(__name__)
 
 NAME = "dokploy"
 NOTICES_LIMIT = 64
-AT_ONCE = 8
+NOTICES_PER_LOOK = 8
 """Announced services asked in one look; the others wait for the next."""
-REFUSED_FOR = timedelta(minutes=1)
-LIMITED_FOR = timedelta(minutes=15)
+REJECTED_KEY_PAUSE = timedelta(minutes=1)
+RATE_LIMITED_PAUSE = timedelta(minutes=15)
 """Pause for a key over its limit, which stays over it while it is used."""
 
 
@@ -139,7 +139,7 @@ class DokploySource:
         found = self._known.one(managed_id)
         if found is None:
             return None
-        self._known.take_detail(managed_id, await ask_detail(self._client, found, self._clock.now()))
+        self._known.take_detail(managed_id, await fetch_details(self._client, found, self._clock.now()))
         return self._known.one(managed_id)
 
     # -- asking -----------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ class DokploySource:
         try:
             await self._ask(now)
         except KeyRejected as error:
-            rest = LIMITED_FOR if isinstance(error, KeyLimited) else REFUSED_FOR
+            rest = RATE_LIMITED_PAUSE if isinstance(error, KeyLimited) else REJECTED_KEY_PAUSE
             self._refusal = (now + rest, error)
             raise _unavailable(error) from error
         except (ActionFailed, NotFound, Refused) as error:
@@ -193,7 +193,7 @@ class DokploySource:
             raise
 
     async def _ask_announced(self) -> None:
-        for _ in range(min(len(self._notices), AT_ONCE)):
+        for _ in range(min(len(self._notices), NOTICES_PER_LOOK)):
             same = [one for one in self._notices if _subject(one) == _subject(self._notices[0])]
             try:
                 await self._ask_about(same[-1])
@@ -217,8 +217,8 @@ class DokploySource:
             await self._questions.deployments()
         elif notice.kind in (NoticeKind.DATABASE_BACKUP, NoticeKind.VOLUME_BACKUP):
             topic = PollTopic.DETAIL if notice.kind is NoticeKind.DATABASE_BACKUP else PollTopic.VOLUMES
-            for managed_id in self._known.called(notice.name, notice.project)[:AT_ONCE]:
-                await self._questions.backups(managed_id, topic, AT_ONCE)
+            for managed_id in self._known.called(notice.name, notice.project)[:NOTICES_PER_LOOK]:
+                await self._questions.backups(managed_id, topic, NOTICES_PER_LOOK)
 
     async def _ask_about_service(self, managed_id: str, notice: DokployNotice) -> None:
         if not self._known.has(managed_id) and notice.project_id is not None:

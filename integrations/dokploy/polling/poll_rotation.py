@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from core.deployments.platform import ManagedKind, ManagedResource
 
-EARLY = timedelta(seconds=0.5)
+EARLY_TOLERANCE = timedelta(seconds=0.5)
 """Tolerance for a look that comes a little too early."""
 
 
@@ -37,7 +37,7 @@ class DuePoll:
     """Id of a service (`detail`, `volumes`), of a planned backup (`runs`) or of a deployment (`log`)."""
 
 
-_ROUND = (PollTopic.PROJECTS, PollTopic.DETAIL, PollTopic.QUEUE, PollTopic.DETAIL, PollTopic.DETAIL)
+_TOPIC_ROTATION = (PollTopic.PROJECTS, PollTopic.DETAIL, PollTopic.QUEUE, PollTopic.DETAIL, PollTopic.DETAIL)
 """Rotation in which statuses and queue return often; the questions about single services take the other places."""
 
 
@@ -54,7 +54,7 @@ class PollRotation:
 
     def poll(self, now: datetime) -> bool:
         """Return whether the deployments are due; if so, start the next interval."""
-        if self._polled_at is not None and now - self._polled_at < self._poll - EARLY:
+        if self._polled_at is not None and now - self._polled_at < self._poll - EARLY_TOLERANCE:
             return False
         self._polled_at = now
         return True
@@ -79,7 +79,7 @@ class PollRotation:
         if wants_version:
             return DuePoll(PollTopic.VERSION)
         self._keep(tuple(managed), tuple(backups))
-        topic = _ROUND[self._step % len(_ROUND)]
+        topic = _TOPIC_ROTATION[self._step % len(_TOPIC_ROTATION)]
         self._step += 1
         if topic is not PollTopic.DETAIL:
             return DuePoll(topic)

@@ -19,7 +19,7 @@ from integrations.dokploy.models import (
     ServiceRow,
 )
 
-PLACE_LIMIT = 60
+PLACE_NAME_LIMIT = 60
 """Longest name of a project or an environment that is shown."""
 
 
@@ -56,7 +56,7 @@ class ProjectTree:
 
     def managed(self, names: StackNames) -> tuple[ManagedResource, ...]:
         """Return the resources with their names; new ones are added to `names`."""
-        return managed_of(self.leaves, names)
+        return name_resources(self.leaves, names)
 
 
 async def load_tree(client: Dokploy) -> ProjectTree:
@@ -79,19 +79,19 @@ async def load_tree(client: Dokploy) -> ProjectTree:
 async def load_project(client: Dokploy, project_id: str) -> tuple[ManagedRow, ...]:
     """Load one project: one request."""
     environments = await client.environments.of_project(project_id)
-    return tuple(leaf for environment in environments for leaf in leaves_of(environment, project_id))
+    return tuple(leaf for environment in environments for leaf in managed_rows(environment, project_id))
 
 
-def leaves_of(environment: EnvironmentRow, project_id: str = "") -> Iterator[ManagedRow]:
+def managed_rows(environment: EnvironmentRow, project_id: str = "") -> Iterator[ManagedRow]:
     """Yield the resources of an environment; rows without `app_name` (of calls that leave it out) are skipped."""
     project = environment.project
     for row in (*environment.compose, *environment.applications, *environment.databases):
-        leaf = leaf_of(row, environment, project, project_id)
+        leaf = to_managed_row(row, environment, project, project_id)
         if leaf is not None:
             yield leaf
 
 
-def leaf_of(
+def to_managed_row(
     row: ServiceRow, environment: EnvironmentRow | None, project: ProjectRow | None, project_id: str = ""
 ) -> ManagedRow | None:
     """Convert one row with its place in Dokploy; None if it has no `app_name`."""
@@ -104,8 +104,8 @@ def leaf_of(
         name=row.name or row.app_name,
         app_name=row.app_name,
         project_id=project.project_id if project else project_id,
-        project=sanitize_line(project.name, PLACE_LIMIT) if project else "",
-        environment=sanitize_line(environment.name, PLACE_LIMIT) if environment else "",
+        project=sanitize_line(project.name, PLACE_NAME_LIMIT) if project else "",
+        environment=sanitize_line(environment.name, PLACE_NAME_LIMIT) if environment else "",
         environment_id=(environment.environment_id if environment else None) or row.environment_id or "",
         server=row.server_id,
         status=status,
@@ -133,7 +133,7 @@ class ManagedHeading:
     """Status; empty if it is not sent (databases, for an owner's key)."""
 
 
-def headings(projects: Iterable[ProjectRow]) -> Mapping[str, ManagedHeading]:
+def managed_headings(projects: Iterable[ProjectRow]) -> Mapping[str, ManagedHeading]:
     """Return every resource in the list of projects, by id."""
     found: dict[str, ManagedHeading] = {}
     for project in projects:
@@ -146,7 +146,7 @@ def headings(projects: Iterable[ProjectRow]) -> Mapping[str, ManagedHeading]:
     return found
 
 
-def managed_of(leaves: Iterable[ManagedRow], names: StackNames) -> tuple[ManagedResource, ...]:
+def name_resources(leaves: Iterable[ManagedRow], names: StackNames) -> tuple[ManagedResource, ...]:
     """Name the resources and sort them by project, environment and name; new names are added to `names`."""
     known = tuple(leaves)
     names.learn(leaf.named for leaf in known)

@@ -9,11 +9,11 @@ from datetime import datetime
 from core.deployments.platform import BackupState, DeployStatus, Domain, ManagedKind, ManagedResource
 from core.sanitize import sanitize_line
 from integrations.dokploy.client.dokploy_client import Dokploy
-from integrations.dokploy.client.endpoints.deployment_queue import Owner
+from integrations.dokploy.client.endpoints.deployment_queue import DeploymentOwner
 from integrations.dokploy.client.instance_models import VolumeBackup
 from integrations.dokploy.models import ApplicationRow, BackupRow, ComposeRow, DatabaseKind, DeploymentRow, DomainRow
 
-HOST_LIMIT = 253
+HOST_NAME_LIMIT = 253
 """Longest host name, as in DNS."""
 
 
@@ -22,7 +22,7 @@ class BackupSchedule:
     """Planned backup and its last run."""
 
     state: BackupState
-    owner: Owner
+    owner: DeploymentOwner
     """Kind of owner its runs are asked for by."""
     is_told: bool = False
     """True if its runs came with it; otherwise they must be asked for."""
@@ -47,7 +47,7 @@ class ServiceDetails:
         )
 
 
-async def ask_detail(client: Dokploy, managed: ManagedResource, now: datetime) -> ServiceDetails:
+async def fetch_details(client: Dokploy, managed: ManagedResource, now: datetime) -> ServiceDetails:
     """Ask for the details with one request; the secrets in the answer are dropped with it."""
     if managed.kind is ManagedKind.COMPOSE:
         return _of_compose(await client.composes.one(managed.id), managed, now)
@@ -58,13 +58,13 @@ async def ask_detail(client: Dokploy, managed: ManagedResource, now: datetime) -
     return ServiceDetails(at=now, type=managed.type, status=status, backups=tuple(_plans(row.backups, managed)))
 
 
-async def ask_volume_backups(client: Dokploy, managed: ManagedResource) -> tuple[BackupSchedule, ...]:
+async def fetch_volume_backups(client: Dokploy, managed: ManagedResource) -> tuple[BackupSchedule, ...]:
     """Ask for the planned backups of a compose's volumes with one request."""
     rows = await client.volume_backups.of("compose", managed.id)
     return tuple(_volume_plan(row, managed) for row in rows if row.enabled is not False)
 
 
-async def ask_runs(client: Dokploy, plan: BackupSchedule) -> BackupSchedule:
+async def fetch_backup_runs(client: Dokploy, plan: BackupSchedule) -> BackupSchedule:
     """Ask for the last run of a planned backup with one request."""
     return _with_runs(plan, await client.deployments.of(plan.owner, plan.state.id))
 
@@ -73,7 +73,7 @@ def _of_compose(row: ComposeRow, managed: ManagedResource, now: datetime) -> Ser
     branch = row.branch_field
     return ServiceDetails(
         at=now,
-        domains=tuple(domain_of(one) for one in row.domains),
+        domains=tuple(to_domain(one) for one in row.domains),
         source=str(row.source_type or ""),
         type=str(row.compose_type or ""),
         branch=getattr(row, branch) if branch else None,
@@ -86,18 +86,18 @@ def _of_application(row: ApplicationRow, now: datetime) -> ServiceDetails:
     branch = row.custom_git_branch if str(row.source_type) == "git" else row.branch
     return ServiceDetails(
         at=now,
-        domains=tuple(domain_of(one) for one in row.domains),
+        domains=tuple(to_domain(one) for one in row.domains),
         source=str(row.source_type or ""),
         branch=branch,
         status=str(row.application_status or ""),
     )
 
 
-def domain_of(row: DomainRow) -> Domain:
+def to_domain(row: DomainRow) -> Domain:
     """Convert a domain."""
     return Domain(
         id=row.domain_id,
-        host=sanitize_line(row.host, HOST_LIMIT),
+        host=sanitize_line(row.host, HOST_NAME_LIMIT),
         path=row.path or "/",
         https=row.https,
         port=row.port,

@@ -3,8 +3,8 @@
 import json
 import re
 
-from playground.api.backend import Backend, method
-from playground.api.bot_api_wire import Arguments, Json, bad_request
+from playground.api.backend import BotApiBackend, bot_api_method
+from playground.api.bot_api_wire import CallArguments, Json, bad_request
 from playground.chats.chat_records import ChatRecord, UserRecord
 from playground.chats.chat_world import PlaygroundState
 
@@ -16,7 +16,7 @@ _SCOPE_FIELDS = {
 }  # fmt: skip
 
 
-def _scope(arguments: Arguments) -> Json:
+def _scope(arguments: CallArguments) -> Json:
     """Return the scope reduced to the fields that identify it."""
     scope = arguments.object("scope", "BotCommandScope") or {"type": "default"}
     fields = _SCOPE_FIELDS.get(scope.get("type", ""))
@@ -31,8 +31,8 @@ def _key(scope: Json, language: str) -> str:
     return json.dumps([scope, language], sort_keys=True)
 
 
-@method("setMyCommands")
-async def set_my_commands(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("setMyCommands")
+async def set_my_commands(backend: BotApiBackend, arguments: CallArguments) -> bool:
     commands = arguments.objects("commands", "BotCommand")
     if len(commands) > COMMANDS_LIMIT:
         raise bad_request("BOT_COMMANDS_TOO_MUCH")
@@ -49,16 +49,16 @@ async def set_my_commands(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-@method("getMyCommands")
-async def get_my_commands(backend: Backend, arguments: Arguments) -> list[Json]:
+@bot_api_method("getMyCommands")
+async def get_my_commands(backend: BotApiBackend, arguments: CallArguments) -> list[Json]:
     commands: list[Json] = backend.world.store.get(
         "commands", _key(_scope(arguments), arguments.text("language_code")), []
     )
     return commands
 
 
-@method("deleteMyCommands")
-async def delete_my_commands(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("deleteMyCommands")
+async def delete_my_commands(backend: BotApiBackend, arguments: CallArguments) -> bool:
     backend.world.store.delete("commands", _key(_scope(arguments), arguments.text("language_code")))
     backend.world.changes.publish({"type": "commands"})
     return True
@@ -89,8 +89,8 @@ def _text_setting(name: str, limit: int) -> None:
     """Register the set… and get… methods of a text that the bot may have in several languages."""
     field = {"Name": "name", "Description": "description", "ShortDescription": "short_description"}[name]
 
-    @method(f"setMy{name}")
-    async def set_text(backend: Backend, arguments: Arguments) -> bool:
+    @bot_api_method(f"setMy{name}")
+    async def set_text(backend: BotApiBackend, arguments: CallArguments) -> bool:
         value = arguments.text(field).strip()
         if len(value) > limit:
             raise bad_request(f"the bot's {field.replace('_', ' ')} is too long")
@@ -101,8 +101,8 @@ def _text_setting(name: str, limit: int) -> None:
         backend.world.changes.publish({"type": "profile"})
         return True
 
-    @method(f"getMy{name}")
-    async def get_text(backend: Backend, arguments: Arguments) -> Json:
+    @bot_api_method(f"getMy{name}")
+    async def get_text(backend: BotApiBackend, arguments: CallArguments) -> Json:
         default = backend.bot.first_name if field == "name" else ""
         general = backend.world.store.get(f"bot {field}", "", default)
         return {field: backend.world.store.get(f"bot {field}", arguments.text("language_code"), general) or default}
@@ -113,8 +113,8 @@ _text_setting("Description", 512)
 _text_setting("ShortDescription", 120)
 
 
-@method("setChatMenuButton")
-async def set_chat_menu_button(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("setChatMenuButton")
+async def set_chat_menu_button(backend: BotApiBackend, arguments: CallArguments) -> bool:
     button = arguments.object("menu_button", "MenuButton") or {"type": "default"}
     if button.get("type") not in {"commands", "web_app", "default"}:
         raise bad_request("MenuButton has unsupported type")
@@ -122,8 +122,8 @@ async def set_chat_menu_button(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-@method("getChatMenuButton")
-async def get_chat_menu_button(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("getChatMenuButton")
+async def get_chat_menu_button(backend: BotApiBackend, arguments: CallArguments) -> Json:
     general = backend.world.store.get("menu button", 0, {"type": "commands"})
     button: Json = backend.world.store.get("menu button", arguments.integer("chat_id"), general)
     return button

@@ -4,12 +4,12 @@ import hashlib
 import struct
 from dataclasses import asdict
 
-from playground.api.backend import Backend, method
-from playground.api.bot_api_wire import Arguments, Json, Upload, as_argument, bad_request
-from playground.api.message_text import caption
+from playground.api.backend import BotApiBackend, bot_api_method
+from playground.api.bot_api_wire import CallArguments, Json, Upload, as_argument, bad_request
+from playground.api.message_text import read_caption
 from playground.chats.chat_records import ChatRecord, FileRecord
 from playground.chats.chat_world import PlaygroundState
-from playground.chats.posting import bot_message, text_fields
+from playground.chats.posting import post_bot_message, text_fields
 
 DOWNLOAD_LIMIT = 20 * 1024 * 1024  # getFile
 PHOTO_LIMIT = 10 * 1024 * 1024
@@ -85,7 +85,7 @@ def _document(file: FileRecord) -> Json:
                          "file_unique_id": file.unique_id, "file_size": file.size}}  # fmt: skip
 
 
-def _medium(backend: Backend, kind: str, arguments: Arguments, source: str) -> Json:
+def _medium(backend: BotApiBackend, kind: str, arguments: CallArguments, source: str) -> Json:
     """Return the photo or document that `source` names: an upload, or the id of a known file."""
     upload = arguments.uploads.get(source.removeprefix("attach://") or kind)
     if upload is not None:
@@ -106,25 +106,25 @@ def _medium(backend: Backend, kind: str, arguments: Arguments, source: str) -> J
     raise bad_request("wrong remote file identifier specified: Wrong character in the string")
 
 
-def _send(backend: Backend, kind: str, arguments: Arguments) -> Json:
+def _send(backend: BotApiBackend, kind: str, arguments: CallArguments) -> Json:
     chat = backend.writable_chat(arguments)
-    text = caption(arguments)
+    text = read_caption(arguments)
     fields = _medium(backend, kind, arguments, arguments.text(kind))
-    return bot_message(backend, chat, arguments, fields | text_fields(backend.world, text, caption=True)).body
+    return post_bot_message(backend, chat, arguments, fields | text_fields(backend.world, text, caption=True)).body
 
 
-@method("sendPhoto")
-async def send_photo(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("sendPhoto")
+async def send_photo(backend: BotApiBackend, arguments: CallArguments) -> Json:
     return _send(backend, "photo", arguments)
 
 
-@method("sendDocument")
-async def send_document(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("sendDocument")
+async def send_document(backend: BotApiBackend, arguments: CallArguments) -> Json:
     return _send(backend, "document", arguments)
 
 
-@method("sendMediaGroup")
-async def send_media_group(backend: Backend, arguments: Arguments) -> list[Json]:
+@bot_api_method("sendMediaGroup")
+async def send_media_group(backend: BotApiBackend, arguments: CallArguments) -> list[Json]:
     chat = backend.writable_chat(arguments)
     media = arguments.objects("media", "InputMedia")
     if not 2 <= len(media) <= 10:
@@ -135,18 +135,18 @@ async def send_media_group(backend: Backend, arguments: Arguments) -> list[Json]
         raise bad_request("documents can't be mixed with other media types")
     prepared = [_group_item(backend, chat, item, arguments) for item in media]
     album = str(backend.world.store.count_up("media group", 13_000_000_001))
-    return [bot_message(backend, chat, arguments, fields | {"media_group_id": album}).body for fields in prepared]
+    return [post_bot_message(backend, chat, arguments, fields | {"media_group_id": album}).body for fields in prepared]
 
 
-def _group_item(backend: Backend, chat: ChatRecord, item: Json, arguments: Arguments) -> Json:
-    own = Arguments({key: as_argument(value) for key, value in item.items()})
-    text = caption(own)
+def _group_item(backend: BotApiBackend, chat: ChatRecord, item: Json, arguments: CallArguments) -> Json:
+    own = CallArguments({key: as_argument(value) for key, value in item.items()})
+    text = read_caption(own)
     fields = _medium(backend, item["type"], arguments, str(item.get("media", "")))
     return fields | text_fields(backend.world, text, caption=True)
 
 
-@method("getFile")
-async def get_file(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("getFile")
+async def get_file(backend: BotApiBackend, arguments: CallArguments) -> Json:
     file = backend.world.files.get(arguments.text("file_id"))
     if file is None:
         raise bad_request(WRONG_FILE)

@@ -1,11 +1,11 @@
 """Edits of the bot's own messages."""
 
-from playground.api.backend import Backend, method
-from playground.api.bot_api_wire import Arguments, Json, bad_request
-from playground.api.message_text import caption, message_text
+from playground.api.backend import BotApiBackend, bot_api_method
+from playground.api.bot_api_wire import CallArguments, Json, bad_request
+from playground.api.message_text import read_caption, read_message_text
 from playground.chats.chat_records import MessageRecord
 from playground.chats.posting import text_fields
-from playground.formatting.keyboards import reply_markup
+from playground.formatting.keyboards import read_reply_markup
 
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a current "
@@ -14,7 +14,7 @@ NOT_MODIFIED = (
 _CONTENT = ("text", "entities", "caption", "caption_entities", "reply_markup")
 
 
-def _apply(backend: Backend, record: MessageRecord, content: Json) -> Json:
+def _apply(backend: BotApiBackend, record: MessageRecord, content: Json) -> Json:
     """Replace the content of the message; an edit without a keyboard removes the old one."""
     if {key: record.body[key] for key in _CONTENT if key in record.body} == content:
         raise bad_request(NOT_MODIFIED)
@@ -25,31 +25,31 @@ def _apply(backend: Backend, record: MessageRecord, content: Json) -> Json:
     return record.body
 
 
-def _keyboard(arguments: Arguments) -> Json:
-    markup = reply_markup(arguments)
+def _keyboard(arguments: CallArguments) -> Json:
+    markup = read_reply_markup(arguments)
     return {"reply_markup": markup} if markup and "inline_keyboard" in markup else {}
 
 
-@method("editMessageText")
-async def edit_message_text(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("editMessageText")
+async def edit_message_text(backend: BotApiBackend, arguments: CallArguments) -> Json:
     record = backend.own_message(arguments)
-    content = message_text(arguments)
+    content = read_message_text(arguments)
     if "text" not in record.body:
         raise bad_request("there is no text in the message to edit")
     return _apply(backend, record, text_fields(backend.world, content) | _keyboard(arguments))
 
 
-@method("editMessageCaption")
-async def edit_message_caption(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("editMessageCaption")
+async def edit_message_caption(backend: BotApiBackend, arguments: CallArguments) -> Json:
     record = backend.own_message(arguments)
-    content = caption(arguments)
+    content = read_caption(arguments)
     if "photo" not in record.body and "document" not in record.body:
         raise bad_request("there is no caption in the message to edit")
     return _apply(backend, record, text_fields(backend.world, content, caption=True) | _keyboard(arguments))
 
 
-@method("editMessageReplyMarkup")
-async def edit_message_reply_markup(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("editMessageReplyMarkup")
+async def edit_message_reply_markup(backend: BotApiBackend, arguments: CallArguments) -> Json:
     record = backend.own_message(arguments)
     kept = {key: record.body[key] for key in _CONTENT if key in record.body and key != "reply_markup"}
     return _apply(backend, record, kept | _keyboard(arguments))

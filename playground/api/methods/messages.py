@@ -4,38 +4,38 @@ import json
 
 from telegram.constants import ReactionEmoji
 
-from playground.api.backend import Backend, method
-from playground.api.bot_api_wire import Arguments, Json, bad_request
-from playground.api.message_text import TEXT_LIMIT, formatted, message_text
+from playground.api.backend import BotApiBackend, bot_api_method
+from playground.api.bot_api_wire import CallArguments, Json, bad_request
+from playground.api.message_text import TEXT_LIMIT, read_formatted_text, read_message_text
 from playground.chats.chat_records import MessageRecord
-from playground.chats.posting import bot_message, put_message, text_fields
+from playground.chats.posting import post_bot_message, post_message, text_fields
 
-ACTIONS = frozenset({
+CHAT_ACTIONS = frozenset({
     "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
     "choose_sticker", "find_location", "record_video_note", "upload_video_note",
 })  # fmt: skip
 DELETABLE_S = 48 * 3600  # a message older than 48 hours stays
 DELETE_LIMIT = 100
-EMOJI = frozenset(emoji.value for emoji in ReactionEmoji)
+REACTION_EMOJI = frozenset(emoji.value for emoji in ReactionEmoji)
 
 
-@method("sendMessage")
-async def send_message(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("sendMessage")
+async def send_message(backend: BotApiBackend, arguments: CallArguments) -> Json:
     chat = backend.writable_chat(arguments)
-    fields = text_fields(backend.world, message_text(arguments))
+    fields = text_fields(backend.world, read_message_text(arguments))
     if options := arguments.object("link_preview_options", "link preview options"):
         fields["link_preview_options"] = options
-    return bot_message(backend, chat, arguments, fields).body
+    return post_bot_message(backend, chat, arguments, fields).body
 
 
-@method("sendMessageDraft")
-async def send_message_draft(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("sendMessageDraft")
+async def send_message_draft(backend: BotApiBackend, arguments: CallArguments) -> bool:
     chat = backend.writable_chat(arguments)
     if not chat.is_private:
         raise bad_request("PEER_ID_INVALID")
     if not arguments.integer("draft_id"):
         raise bad_request("DRAFT_ID_INVALID")
-    content = formatted(arguments)
+    content = read_formatted_text(arguments)
     if len(content.text) > TEXT_LIMIT:
         raise bad_request("message is too long")
     entities = backend.world.complete_entities(content.wire_entities())
@@ -43,29 +43,29 @@ async def send_message_draft(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-@method("sendChatAction")
-async def send_chat_action(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("sendChatAction")
+async def send_chat_action(backend: BotApiBackend, arguments: CallArguments) -> bool:
     chat = backend.writable_chat(arguments)
     action = arguments.text("action").lower()
-    if action not in ACTIONS:
+    if action not in CHAT_ACTIONS:
         raise bad_request("wrong parameter action in request")
     backend.ephemera.act(chat.id, backend.thread(chat, arguments), action)
     return True
 
 
-def _delete(backend: Backend, record: MessageRecord) -> None:
+def _delete(backend: BotApiBackend, record: MessageRecord) -> None:
     record.deleted = True
     backend.world.save_message(record)
 
 
-def _may_delete(backend: Backend, record: MessageRecord) -> bool:
+def _may_delete(backend: BotApiBackend, record: MessageRecord) -> bool:
     chat = backend.world.chats[record.chat_id]
     own = record.from_bot or chat.is_private or chat.bot_status == "administrator"
     return own and backend.world.clock.now() - int(record.body["date"]) < DELETABLE_S
 
 
-@method("deleteMessage")
-async def delete_message(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("deleteMessage")
+async def delete_message(backend: BotApiBackend, arguments: CallArguments) -> bool:
     chat = backend.writable_chat(arguments)
     record = backend.world.message(chat.id, arguments.integer("message_id"))
     if record is None:
@@ -76,8 +76,8 @@ async def delete_message(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-@method("deleteMessages")
-async def delete_messages(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("deleteMessages")
+async def delete_messages(backend: BotApiBackend, arguments: CallArguments) -> bool:
     """Delete several messages; unknown ones are skipped, as on the server."""
     chat = backend.writable_chat(arguments)
     ids = arguments.parsed("message_ids", "message identifiers")
@@ -93,8 +93,8 @@ async def delete_messages(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-@method("setMessageReaction")
-async def set_message_reaction(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("setMessageReaction")
+async def set_message_reaction(backend: BotApiBackend, arguments: CallArguments) -> bool:
     chat = backend.writable_chat(arguments)
     record = backend.world.message(chat.id, arguments.integer("message_id"))
     if record is None:
@@ -103,7 +103,7 @@ async def set_message_reaction(backend: Backend, arguments: Arguments) -> bool:
     if len(reactions) > 1:
         raise bad_request("REACTIONS_TOO_MANY")
     for reaction in reactions:
-        if reaction.get("type") != "emoji" or reaction.get("emoji") not in EMOJI:
+        if reaction.get("type") != "emoji" or reaction.get("emoji") not in REACTION_EMOJI:
             raise bad_request("REACTION_INVALID")
     record.reactions.pop(str(backend.bot.id), None)
     if reactions:
@@ -112,8 +112,8 @@ async def set_message_reaction(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-@method("pinChatMessage")
-async def pin_chat_message(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("pinChatMessage")
+async def pin_chat_message(backend: BotApiBackend, arguments: CallArguments) -> bool:
     chat = backend.writable_chat(arguments)
     backend.require_right(chat, "not enough rights to manage pinned messages in the chat")
     record = backend.world.message(chat.id, arguments.integer("message_id"))
@@ -124,12 +124,12 @@ async def pin_chat_message(backend: Backend, arguments: Arguments) -> bool:
         backend.world.save_chat(chat)
         pinned = json.loads(json.dumps(record.body))
         silent = arguments.flag("disable_notification") or chat.is_private
-        put_message(backend.world, chat, backend.bot, {"pinned_message": pinned}, silent=silent)
+        post_message(backend.world, chat, backend.bot, {"pinned_message": pinned}, silent=silent)
     return True
 
 
-@method("unpinChatMessage")
-async def unpin_chat_message(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("unpinChatMessage")
+async def unpin_chat_message(backend: BotApiBackend, arguments: CallArguments) -> bool:
     chat = backend.writable_chat(arguments)
     backend.require_right(chat, "not enough rights to manage pinned messages in the chat")
     message_id = arguments.integer("message_id") or (chat.pinned[-1] if chat.pinned else 0)
@@ -140,8 +140,8 @@ async def unpin_chat_message(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-@method("unpinAllChatMessages")
-async def unpin_all_chat_messages(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("unpinAllChatMessages")
+async def unpin_all_chat_messages(backend: BotApiBackend, arguments: CallArguments) -> bool:
     chat = backend.writable_chat(arguments)
     backend.require_right(chat, "not enough rights to manage pinned messages in the chat")
     chat.pinned.clear()

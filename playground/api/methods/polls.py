@@ -1,16 +1,16 @@
 """Polls: sending and stopping; people vote through `PlaygroundPerson`."""
 
-from playground.api.backend import Backend, method
-from playground.api.bot_api_wire import Arguments, Json, bad_request
-from playground.chats.posting import bot_message
-from playground.formatting.keyboards import reply_markup
+from playground.api.backend import BotApiBackend, bot_api_method
+from playground.api.bot_api_wire import CallArguments, Json, bad_request
+from playground.chats.posting import post_bot_message
+from playground.formatting.keyboards import read_reply_markup
 
 QUESTION_LIMIT = 300
 OPTION_LIMIT = 100
 OPTIONS_LIMIT = 12
 
 
-def _options(arguments: Arguments) -> list[str]:
+def _options(arguments: CallArguments) -> list[str]:
     given = arguments.parsed("options", "poll options")
     if not isinstance(given, list) or not given:
         raise bad_request("poll must have at least 1 option")
@@ -25,8 +25,8 @@ def _options(arguments: Arguments) -> list[str]:
     return texts
 
 
-@method("sendPoll")
-async def send_poll(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("sendPoll")
+async def send_poll(backend: BotApiBackend, arguments: CallArguments) -> Json:
     chat = backend.writable_chat(arguments)
     question = arguments.text("question").strip()
     if not question:
@@ -48,11 +48,11 @@ async def send_poll(backend: Backend, arguments: Arguments) -> Json:
         "allows_revoting": True,
         "members_only": False,
     }
-    return bot_message(backend, chat, arguments, {"poll": poll}).body
+    return post_bot_message(backend, chat, arguments, {"poll": poll}).body
 
 
-@method("stopPoll")
-async def stop_poll(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("stopPoll")
+async def stop_poll(backend: BotApiBackend, arguments: CallArguments) -> Json:
     chat = backend.writable_chat(arguments)
     record = backend.world.message(chat.id, arguments.integer("message_id"))
     if record is None or "poll" not in record.body or not record.from_bot:
@@ -61,7 +61,7 @@ async def stop_poll(backend: Backend, arguments: Arguments) -> Json:
         raise bad_request("poll has already been closed")
     record.body["poll"]["is_closed"] = True
     record.body.pop("reply_markup", None)
-    if markup := reply_markup(arguments):
+    if markup := read_reply_markup(arguments):
         record.body["reply_markup"] = markup
     backend.world.note_version(record)
     backend.world.save_message(record)

@@ -1,29 +1,29 @@
 """getUpdates, the webhook methods, logOut and close."""
 
-from playground.api.backend import Backend, method
-from playground.api.bot_api_wire import ApiError, Arguments, Json
+from playground.api.backend import BotApiBackend, bot_api_method
+from playground.api.bot_api_wire import ApiError, CallArguments, Json
 from playground.api.update_queue import WEBHOOK_ACTIVE
 
 LOGGED_OUT_S = 600  # after logOut the account stays away from this server for ten minutes
-YOUNG_S = 600  # close is refused during the first ten minutes
+MIN_CLOSE_AGE_S = 600  # close is refused during the first ten minutes
 
 
-def _remember_allowed(backend: Backend, arguments: Arguments) -> None:
+def _remember_allowed(backend: BotApiBackend, arguments: CallArguments) -> None:
     """Keep the previous filter when the parameter is omitted; restore the default for an empty list."""
     allowed = arguments.parsed("allowed_updates", "allowed_updates")
     if isinstance(allowed, list):
         backend.updates.allow(allowed)
 
 
-def _remove(backend: Backend, arguments: Arguments) -> bool:
+def _remove(backend: BotApiBackend, arguments: CallArguments) -> bool:
     backend.webhook.remove()
     if arguments.flag("drop_pending_updates"):
         backend.updates.drop(backend.updates.pending)
     return True
 
 
-@method("getUpdates")
-async def get_updates(backend: Backend, arguments: Arguments) -> list[Json]:
+@bot_api_method("getUpdates")
+async def get_updates(backend: BotApiBackend, arguments: CallArguments) -> list[Json]:
     if backend.webhook.url:
         raise ApiError(409, WEBHOOK_ACTIVE)
     _remember_allowed(backend, arguments)
@@ -35,8 +35,8 @@ async def get_updates(backend: Backend, arguments: Arguments) -> list[Json]:
     )
 
 
-@method("setWebhook")
-async def set_webhook(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("setWebhook")
+async def set_webhook(backend: BotApiBackend, arguments: CallArguments) -> bool:
     url = arguments.text("url")
     if not url:
         return _remove(backend, arguments)
@@ -50,34 +50,34 @@ async def set_webhook(backend: Backend, arguments: Arguments) -> bool:
     return True
 
 
-@method("deleteWebhook")
-async def delete_webhook(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("deleteWebhook")
+async def delete_webhook(backend: BotApiBackend, arguments: CallArguments) -> bool:
     return _remove(backend, arguments)
 
 
-@method("getWebhookInfo")
-async def get_webhook_info(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("getWebhookInfo")
+async def get_webhook_info(backend: BotApiBackend, arguments: CallArguments) -> Json:
     return backend.webhook.info()
 
 
-@method("logOut")
-async def log_out(backend: Backend, arguments: Arguments) -> bool:
+@bot_api_method("logOut")
+async def log_out(backend: BotApiBackend, arguments: CallArguments) -> bool:
     backend.logged_out_until = backend.world.clock.now() + LOGGED_OUT_S
     backend.updates.end_poll("")
     return True
 
 
-@method("close")
-async def close(backend: Backend, arguments: Arguments) -> bool:
-    remaining = int(backend.started_at + YOUNG_S - backend.world.clock.now())
+@bot_api_method("close")
+async def close(backend: BotApiBackend, arguments: CallArguments) -> bool:
+    remaining = int(backend.started_at + MIN_CLOSE_AGE_S - backend.world.clock.now())
     if remaining > 0:
         raise ApiError(429, f"Too Many Requests: retry after {remaining}", {"retry_after": remaining})
     backend.updates.end_poll("")
     return True
 
 
-@method("getMe")
-async def get_me(backend: Backend, arguments: Arguments) -> Json:
+@bot_api_method("getMe")
+async def get_me(backend: BotApiBackend, arguments: CallArguments) -> Json:
     return backend.bot.wire() | {
         "can_join_groups": True,
         "can_read_all_group_messages": False,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.chat.intents import WISHES, Intent, fold, understand, wants_change
+from agent.chat.intents import CHANGE_INTENTS, Intent, fold_text, interpret_question, asks_for_change
 from core.monitoring.inventory import title
 from tests.agent.dialogue.world import inventory
 from tests.knowledge.tools import SetClock
@@ -213,7 +213,7 @@ FOR_THE_MODEL = [
 
 @pytest.mark.parametrize(("words", "intent", "targets"), UNDERSTOOD, ids=[one[0] for one in UNDERSTOOD])
 def test_a_common_question_is_understood(words: str, intent: Intent, targets: list[str]) -> None:
-    found = understand(words, INVENTORY)
+    found = interpret_question(words, INVENTORY)
     assert found is not None
     assert (found.intent, [title(one) for one in found.targets]) == (intent, targets)
     assert found.is_sure
@@ -221,53 +221,53 @@ def test_a_common_question_is_understood(words: str, intent: Intent, targets: li
 
 @pytest.mark.parametrize("words", NEVER_A_WISH)
 def test_a_question_is_not_taken_for_a_request(words: str) -> None:
-    found = understand(words, INVENTORY)
-    assert found is None or found.intent not in WISHES
+    found = interpret_question(words, INVENTORY)
+    assert found is None or found.intent not in CHANGE_INTENTS
 
 
 @pytest.mark.parametrize("words", FOR_THE_MODEL)
 def test_a_question_beyond_the_rules_goes_to_the_model(words: str) -> None:
-    found = understand(words, INVENTORY)
+    found = interpret_question(words, INVENTORY)
     assert found is None or not found.is_sure
 
 
 def test_a_name_that_is_not_there_is_kept_for_the_answer() -> None:
-    found = understand("why is qdrant down?", INVENTORY)
+    found = interpret_question("why is qdrant down?", INVENTORY)
     assert found is not None
     assert (found.targets, found.named) == ((), "qdrant")
 
 
 def test_a_service_named_like_a_command_is_found() -> None:
     own = replace(INVENTORY.containers[0], stack="obs", service="metrics", name="obs-metrics-1")
-    found = understand("status of metrics", replace(INVENTORY, containers=(*INVENTORY.containers, own)))
+    found = interpret_question("status of metrics", replace(INVENTORY, containers=(*INVENTORY.containers, own)))
     assert found is not None
     assert (found.intent, [title(one) for one in found.targets]) == (Intent.STATUS, ["obs/metrics"])
 
 
 def test_a_very_long_text_is_no_common_question() -> None:
-    assert understand("why is granada down? " * 240, INVENTORY) is None
+    assert interpret_question("why is granada down? " * 240, INVENTORY) is None
 
 
 @pytest.mark.parametrize("words", ["", "   ", "¿?", "🤷", "\u202e\u0000", "<b>&amp;</b>", "(" * 5000])
 def test_odd_texts_do_not_break_understanding(words: str) -> None:
-    understand(words, INVENTORY)
-    wants_change(words)
+    interpret_question(words, INVENTORY)
+    asks_for_change(words)
 
 
 def test_case_and_accents_are_ignored() -> None:
-    assert fold("  ¿Qué   PASÓ, con «granada/api»?  ") == "que paso con granada/api"
+    assert fold_text("  ¿Qué   PASÓ, con «granada/api»?  ") == "que paso con granada/api"
 
 
 @pytest.mark.parametrize(
     "words", ["restart it", "despliega granada", "arregla la api", "please fix granada", "sí, hazlo", "levántalo todo"]
 )
 def test_a_request_for_change_is_noticed(words: str) -> None:
-    assert wants_change(words)
+    assert asks_for_change(words)
 
 
 @pytest.mark.parametrize("words", ["qué dicen los logs de celery", "don't restart it, just explain", "no toques nada"])
 def test_a_text_without_a_request_changes_nothing(words: str) -> None:
-    assert not wants_change(words)
+    assert not asks_for_change(words)
 
 
 def test_many_names_and_many_words_are_weighed_in_a_moment() -> None:
@@ -278,5 +278,5 @@ def test_many_names_and_many_words_are_weighed_in_a_moment() -> None:
     ]
     words = "why " + " ".join(f"zorp{number}x" for number in range(55))
     began = time.perf_counter()
-    assert understand(words, replace(INVENTORY, containers=tuple(copies))) is None
+    assert interpret_question(words, replace(INVENTORY, containers=tuple(copies))) is None
     assert time.perf_counter() - began < 1.0

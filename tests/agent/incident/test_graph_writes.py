@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.graph_writes import count_from_now, counted
+from bench.graph_writes import count_from_now, read_counts
 from core.incidents.incident import Incident, IncidentState
 from core.incidents.incident_events import IncidentChanged
 from tests.agent.incident.world import API, IncidentWorld
@@ -30,7 +30,7 @@ async def test_an_incident_writes_at_most_sixty_rows_however_long_it_is_verified
         world.engine.kill(API)
         await world.incident(IncidentState.RESOLVED)
         await eventually(lambda: not threads(tmp_path), 5, what="the thread dropped")
-        written = counted(tmp_path / "graph.db")
+        written = read_counts(tmp_path / "graph.db")
         assert 20 < written.rows <= MOST_ROWS, written
 
 

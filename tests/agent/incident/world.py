@@ -28,9 +28,9 @@ from core.redaction import redact
 from core.runs import Done, OnDead, Run, RunHandler, Waiting
 from core.settings import Settings
 from core.text import Text, text
-from integrations.docker_engine.actions.container_actions import DockerToolset
+from integrations.docker_engine.actions.container_actions import ContainerToolset
 from integrations.docker_engine.detectors import DETECTORS
-from integrations.docker_engine.host_source import EngineSource
+from integrations.docker_engine.host_source import EngineSnapshotSource
 from integrations.docker_engine.simulated.container_spec import ContainerSpec
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 from knowledge.config.text_files import load_texts
@@ -132,7 +132,7 @@ class IncidentWorld:
                 settings=settings.watch,
             )
             self.watch = WatcherGroup([self._watcher(settings)])
-            docker = DockerToolset({"local": self.engine}, redact)
+            docker = ContainerToolset({"local": self.engine}, redact)
             more = [make(self) for make in self.toolsets]
             catalog = Catalog([docker, self._history(), *dokploy_toolsets(), *more])
             self.door = ActionGateway(self._carriage(settings, catalog, runs), self.knowledge.approvals)
@@ -170,7 +170,7 @@ class IncidentWorld:
 
     def _watcher(self, settings: Settings) -> Watcher:
         return Watcher(
-            EngineSource(self.engine),
+            EngineSnapshotSource(self.engine),
             DETECTORS,
             sink=self.desk,
             clock=self.clock,

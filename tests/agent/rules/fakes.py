@@ -5,14 +5,14 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, JsonValue
 
-from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.evidence.incident_context import IncidentContext, context_of
 from core.actions.catalog import Catalog, Params, Result, Risk, Toolset, action
 from core.incidents.alert_kinds import AlertKind
 from core.incidents.alerts import Alert, Evidence, Severity
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Container, Host, Inventory
 from core.text import text
-from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, toolsets
+from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, build_toolsets
 
 NOW = datetime(2026, 11, 20, 2, 15, tzinfo=UTC)
 MEBIBYTE = 1024 * 1024
@@ -130,7 +130,7 @@ def dokploy_toolsets(*, is_configured: bool = False) -> list[Toolset]:
         redact=nothing,
         clock=nothing,
     )
-    return toolsets(parts)
+    return build_toolsets(parts)
 
 
 def small_catalog() -> Catalog:
@@ -186,5 +186,5 @@ def context(
     service: str = "api",
     memory_free_mb: int | None = 8000,
     **facts: JsonValue,
-) -> Context:
+) -> IncidentContext:
     return context_of(incident(kind, stack=stack, service=service, **facts), inventory(memory_free_mb=memory_free_mb))

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from agent.incident.evidence.gather import gather, gather_for_runbook
-from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.evidence.gather import gather_evidence, gather_for_runbook
+from agent.incident.evidence.incident_context import IncidentContext, context_of
 from agent.runbooks.plans import ChosenSolution, Plan, choose_solution, render_plan
-from agent.runbooks.rules import RuleDiagnosis, diagnose
+from agent.runbooks.rules import RuleDiagnosis, diagnose_by_rules
 from agent.runbooks.runbook import Runbooks
 from core.actions.catalog import Catalog, JsonObject
 from core.deployments.platform import Deployment, DeployStatus, Domain, ManagedKind, ManagedResource
@@ -85,7 +85,7 @@ class Told:
     """What the rules make of it."""
 
     verdict: RuleDiagnosis
-    context: Context
+    context: IncidentContext
     plan: Plan | None
     asked: tuple[str, ...]
 
@@ -120,9 +120,9 @@ async def tell(
     others = {name if "." in name else f"dokploy.compose.{name}": data for name, data in (answers or {}).items()}
     refs = {f"local/granada-{service}-1": lines for service, lines in (logs or {}).items()}
     read = Answers(logs=refs, others=others)
-    found = await gather(trouble, seen, read)
+    found = await gather_evidence(trouble, seen, read)
     context = context_of(replace(trouble, gathered=tuple(found)), seen)
-    verdict = diagnose(books, context)
+    verdict = diagnose_by_rules(books, context)
     asked = tuple(name for name, _ in read.asked)
     if verdict.runbook is None or verdict.diagnosis is None:
         return Told(verdict=verdict, context=context, plan=None, asked=asked)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from agent.incident.evidence.findings import Read
-from agent.incident.evidence.gather import gather, gather_for_runbook
-from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.evidence.findings import ReadAction
+from agent.incident.evidence.gather import gather_evidence, gather_for_runbook
+from agent.incident.evidence.incident_context import IncidentContext, context_of
 from agent.runbooks.plans import ChosenSolution, choose_solution
-from agent.runbooks.rules import RuleDiagnosis, diagnose
+from agent.runbooks.rules import RuleDiagnosis, diagnose_by_rules
 from agent.runbooks.runbook import Runbooks
 from core.actions.catalog import Catalog, JsonObject, Outcome, Result
 from core.errors import SystemUnavailable, UnknownAction
@@ -81,8 +81,8 @@ class Answers:
         raise UnknownAction(name, ())
 
 
-async def looked_at(trouble: Incident, seen: Inventory, read: Read) -> Context:
-    found = await gather(trouble, seen, read)
+async def looked_at(trouble: Incident, seen: Inventory, read: ReadAction) -> IncidentContext:
+    found = await gather_evidence(trouble, seen, read)
     return context_of(replace(trouble, gathered=tuple(found)), seen)
 
 
@@ -91,7 +91,7 @@ class Judged:
     """What the rules make of a scene."""
 
     verdict: RuleDiagnosis
-    context: Context
+    context: IncidentContext
     actions: tuple[tuple[str, object], ...]
     """(action, container) of the chosen solution; empty: no machine should act."""
 
@@ -107,7 +107,7 @@ async def judge(
     refs = {f"local/granada-{service}-1": lines for service, lines in (logs or {}).items()}
     read = Answers(logs=refs)
     context = await looked_at(trouble, inventory(*containers, memory_free_mb=memory_free_mb), read)
-    verdict = diagnose(books, context)
+    verdict = diagnose_by_rules(books, context)
     if verdict.runbook is None or verdict.diagnosis is None:
         return Judged(verdict=verdict, context=context, actions=())
     context = context.with_gathered(await gather_for_runbook(verdict.runbook, context, read))

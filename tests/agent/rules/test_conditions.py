@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from agent.runbooks.conditions import Lookup, compile_condition
+from agent.runbooks.conditions import FactLookup, compile_condition
 from core.errors import RunbookError
 
 FACTS: dict[str, JsonValue] = {
@@ -26,7 +26,7 @@ def lookup(path: tuple[str, ...]) -> JsonValue:
     return FACTS.get(path[1]) if path[0] == "evidence" and len(path) == 2 else None
 
 
-def holds(source: str, facts: Lookup = lookup) -> bool:
+def holds(source: str, facts: FactLookup = lookup) -> bool:
     return compile_condition(source, ROOTS).holds(facts)
 
 

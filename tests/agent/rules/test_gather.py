@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.incident.evidence.findings import bounded
-from agent.incident.evidence.gather import gather, gather_for_runbook
-from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.evidence.findings import bounded_value
+from agent.incident.evidence.gather import gather_evidence, gather_for_runbook
+from agent.incident.evidence.incident_context import IncidentContext, context_of
 from agent.incident.evidence.known_evidence import known_evidence
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbook
@@ -97,7 +97,7 @@ async def test_a_failing_reader_does_not_stop_the_gathering(fault: Exception) ->
     async def read(name: str, params: dict[str, object]) -> Result:
         raise fault
 
-    found = await gather(incident(exit_code=1), inventory(api()), read)
+    found = await gather_evidence(incident(exit_code=1), inventory(api()), read)
     assert any(item.name == "missing" for item in found)
 
 
@@ -105,7 +105,7 @@ async def test_a_failed_answer_is_named_by_its_problem() -> None:
     async def read(name: str, params: dict[str, object]) -> Result:
         return Result(outcome=Outcome.FAILED, message=text("docker.failed", problem="log driver 'none'"))
 
-    found = await gather(incident(exit_code=1), inventory(api()), read)
+    found = await gather_evidence(incident(exit_code=1), inventory(api()), read)
     missing = next(item.value for item in found if item.name == "missing")
     assert "log driver 'none'" in str(missing)
 
@@ -117,7 +117,7 @@ async def test_a_reader_that_hangs_is_left_behind() -> None:
 
     started = time.perf_counter()
     trouble = incident(exit_code=1, memory_shape="unknown")
-    found = await gather(trouble, inventory(api(), db(ContainerState.EXITED)), read, limit_s=0.2)
+    found = await gather_evidence(trouble, inventory(api(), db(ContainerState.EXITED)), read, limit_s=0.2)
     assert time.perf_counter() - started < 2
     assert "no answer within" in str(next(item.value for item in found if item.name == "missing"))
 
@@ -125,13 +125,13 @@ async def test_a_reader_that_hangs_is_left_behind() -> None:
 async def test_what_is_gathered_is_small_and_named_in_the_list() -> None:
     flood = [f'ERROR could not translate host name "db" {"x" * 5_000}'] * 2_000
     read = Answers(logs={"local/granada-api-1": flood, "local/granada-db-1": flood})
-    found = await gather(incident(exit_code=1), inventory(api(), db(ContainerState.EXITED, exit_code=0)), read)
+    found = await gather_evidence(incident(exit_code=1), inventory(api(), db(ContainerState.EXITED, exit_code=0)), read)
     assert len(json.dumps([item.value for item in found])) < 20_000
     assert {item.name for item in found} <= set(known_evidence())
 
 
 def test_big_values_are_cut() -> None:
-    cut = bounded({"a": ["x" * 10_000] * 1_000, "b": "y" * 10_000})
+    cut = bounded_value({"a": ["x" * 10_000] * 1_000, "b": "y" * 10_000})
     assert len(json.dumps(cut)) < 60_000
 
 
@@ -148,7 +148,7 @@ async def test_a_runbook_asks_its_own_questions() -> None:
 async def test_a_context_survives_storage() -> None:
     context = await looked_at(incident(exit_code=1, ratio=0.5), inventory(api(), db()), Answers())
     context = context.with_gathered({"history": {"memory": {"peak": 5}}})
-    again = Context.from_json(json.loads(json.dumps(context.to_json())))
+    again = IncidentContext.from_json(json.loads(json.dumps(context.to_json())))
     assert again == context
     for path in (
         ("evidence", "exit_code"),

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from agent.incident.evidence.log_evidence import log_facts
-from agent.logs.error_classes import find_classes
-from agent.logs.line_templates import count_templates, template
-from agent.logs.stack_traces import last_trace
+from agent.logs.error_classes import find_log_classes
+from agent.logs.line_templates import count_templates, line_template
+from agent.logs.stack_traces import last_stack_trace
 
 UPSTREAM = (
     "2026/11/20 [error] 7#7: connect() failed (111: Connection refused) while connecting to upstream, "
@@ -114,7 +114,7 @@ main.main()
 
 @pytest.mark.parametrize(("line", "name", "fields"), LINES)
 def test_a_line_is_known(line: str, name: str, fields: dict[str, str]) -> None:
-    found = find_classes(["GET / 200", line, "GET / 200"])
+    found = find_log_classes(["GET / 200", line, "GET / 200"])
     assert found[0].name == name
     assert dict(found[0].fields) == fields
     assert found[0].line == line
@@ -125,7 +125,7 @@ def test_a_line_is_known(line: str, name: str, fields: dict[str, str]) -> None:
     ["GET /keyerror 200", "KeyError: 'user'", "user logged out", "connected to db:5432", "listening on :3000", ""],
 )
 def test_a_harmless_line_is_not(line: str) -> None:
-    assert find_classes([line]) == []
+    assert find_log_classes([line]) == []
 
 
 @pytest.mark.parametrize(
@@ -138,22 +138,22 @@ def test_a_harmless_line_is_not(line: str) -> None:
     ],
 )
 def test_the_last_stack_trace_is_found(text: str, language: str, exception: str, line: str) -> None:
-    trace = last_trace(text.splitlines())
+    trace = last_stack_trace(text.splitlines())
     assert trace is not None
     assert (trace.language, trace.exception, trace.line) == (language, exception, line)
 
 
 def test_a_fingerprint_is_of_the_place_and_not_of_the_values() -> None:
-    one = last_trace(PYTHON.format(line=3).splitlines())
-    same = last_trace(PYTHON.format(line=99).replace("DATABASE_URL", "OTHER").splitlines())
-    other = last_trace(PYTHON.format(line=3).replace("app.py", "web.py").splitlines())
+    one = last_stack_trace(PYTHON.format(line=3).splitlines())
+    same = last_stack_trace(PYTHON.format(line=99).replace("DATABASE_URL", "OTHER").splitlines())
+    other = last_stack_trace(PYTHON.format(line=3).replace("app.py", "web.py").splitlines())
     assert one and same and other
     assert one.fingerprint == same.fingerprint != other.fingerprint
 
 
 def test_changing_parts_are_left_out() -> None:
     line = "2026-11-20T02:15:00.123Z 172.18.0.5:5432 id=550e8400-e29b-41d4-a716-446655440000 took 12.5 ms 0xdeadbeef"
-    assert template(line) == "<time> <ip> id=<uuid> took <n> ms <hex>"
+    assert line_template(line) == "<time> <ip> id=<uuid> took <n> ms <hex>"
     counted = count_templates([f"request {number} failed" for number in range(50)] + ["other"])
     assert counted[0] == ("request <n> failed", 50)
 

@@ -12,15 +12,15 @@ import pytest
 from docker.errors import APIError
 from pydantic import JsonValue
 
-from agent.incident.evidence.gather import gather
-from agent.incident.evidence.incident_context import Context, context_of
+from agent.incident.evidence.gather import gather_evidence
+from agent.incident.evidence.incident_context import IncidentContext, context_of
 from agent.runbooks.loader import Runbooks, load_runbooks
-from agent.runbooks.rules import RuleDiagnosis, diagnose
+from agent.runbooks.rules import RuleDiagnosis, diagnose_by_rules
 from core.actions.catalog import Catalog, Result
 from core.incidents.alert_kinds import AlertKind
 from core.monitoring.inventory import Container, ContainerState, Health, Host, Inventory
 from core.settings import EngineSettings
-from integrations.docker_engine.actions.container_actions import DockerToolset
+from integrations.docker_engine.actions.container_actions import ContainerToolset
 from integrations.docker_engine.client.real_engine import RealEngine
 from tests.agent.rules.fakes import incident, small_catalog
 from tests.testbed.stack import Probe, Stack
@@ -35,7 +35,7 @@ class Scene:
         self.engine = engine
         self.stack = stack
         self.books = books
-        self.catalog = Catalog([DockerToolset({"local": engine}, str)])
+        self.catalog = Catalog([ContainerToolset({"local": engine}, str)])
 
     async def until(self, service: str, holds: Callable[[Container], bool]) -> Container:
         async with asyncio.timeout(LIMIT_S):
@@ -49,14 +49,14 @@ class Scene:
         action = self.catalog.get(name)
         return await action.run(action.parse(params))
 
-    async def judge(self, kind: AlertKind, one: Container, **facts: JsonValue) -> tuple[RuleDiagnosis, Context]:
+    async def judge(self, kind: AlertKind, one: Container, **facts: JsonValue) -> tuple[RuleDiagnosis, IncidentContext]:
         seen = Inventory(hosts=(Host(name="local"),), containers=tuple(await self.engine.containers()))
         trouble = incident(kind, stack=self.stack.project, service=one.service, **facts)
         at = one.finished_at or one.started_at or trouble.occurred_at
         trouble = replace(trouble, occurred_at=at, updated_at=at)
-        found = await gather(trouble, seen, self.read)
+        found = await gather_evidence(trouble, seen, self.read)
         context = context_of(replace(trouble, gathered=tuple(found)), seen)
-        return diagnose(self.books, context), context
+        return diagnose_by_rules(self.books, context), context
 
 
 @pytest.fixture

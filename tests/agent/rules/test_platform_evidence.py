@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from agent.incident.evidence.gather import gather
-from agent.incident.evidence.incident_context import Context, context_of
-from agent.incident.evidence.known_evidence import VOCABULARY, known_evidence
+from agent.incident.evidence.gather import gather_evidence
+from agent.incident.evidence.incident_context import IncidentContext, context_of
+from agent.incident.evidence.known_evidence import KNOWN_VALUES, known_evidence
 from core.actions.catalog import JsonObject, Result
 from core.deployments.platform import DeployStatus, ManagedKind, ManagedResource
 from core.incidents.alert_kinds import AlertKind
@@ -39,8 +39,8 @@ def seen(*containers: Container, managed: ManagedResource = GRANADA) -> Inventor
     return replace(inventory(*containers), managed=(managed,))
 
 
-async def facts(trouble: Incident, around: Inventory, read: Answers | None = None) -> Context:
-    found = await gather(trouble, around, read or Answers(others=EVERYTHING))
+async def facts(trouble: Incident, around: Inventory, read: Answers | None = None) -> IncidentContext:
+    found = await gather_evidence(trouble, around, read or Answers(others=EVERYTHING))
     return context_of(replace(trouble, gathered=tuple(found)), around)
 
 
@@ -67,7 +67,7 @@ async def test_every_fact_is_on_the_list_and_of_its_type(trouble: Incident) -> N
     for item in context.evidence:
         assert item.name in names, item
         assert isinstance(item.value, TYPES[names[item.name].type]), item
-        words = VOCABULARY.get(f"evidence.{item.name}")
+        words = KNOWN_VALUES.get(f"evidence.{item.name}")
         values = item.value if isinstance(item.value, list) else [item.value]
         assert words is None or words.issuperset(str(value) for value in values), item
 
@@ -106,7 +106,7 @@ async def test_a_platform_that_hangs_costs_its_own_time_and_is_said() -> None:
         return Result(message=text("read"), data={"lines": [{"text": "KeyError: 'A_KEY'"}]})
 
     started = time.perf_counter()
-    found = await gather(incident(**LOOP), seen(api(), db()), read, limit_s=0.2)
+    found = await gather_evidence(incident(**LOOP), seen(api(), db()), read, limit_s=0.2)
     assert time.perf_counter() - started < 1.5
     named = {item.name: item.value for item in found}
     assert "versions of granada: no answer within 0.2 s" in str(named["missing"])
@@ -221,7 +221,7 @@ async def test_the_last_line_before_the_end_is_kept_apart_from_what_came_after()
         ]
         return Result(message=text("read"), data={"lines": lines} if name == "docker.logs" else {})
 
-    found = await gather(incident(oom_killed=True), inventory(api(), db()), read)
+    found = await gather_evidence(incident(oom_killed=True), inventory(api(), db()), read)
     named = {item.name: item.value for item in found}
     assert (named["log_before_end"], named["log_last"]) == ("bulk insert of 90000 rows", "ready again")
 

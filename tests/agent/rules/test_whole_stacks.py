@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.incident.verification import VerificationState, check, targets
-from agent.llm.diagnosis import Offer, offers
+from agent.incident.verification import VerificationState, check_repair, containers_to_verify
+from agent.llm.diagnosis import OfferedAction, offered_actions
 from core.deployments.platform import ManagedKind
 from core.incidents.alert_kinds import AlertKind
 from core.incidents.alerts import Alert
@@ -51,7 +51,7 @@ def looked(trouble: Incident, seen: Seen, *, further: tuple[str, ...] = ()) -> s
     progress = VerificationState(
         acted_at=held_since, good_since=held_since, restarts={}, window_s=30.0, containers=further
     )
-    return check(trouble, seen, progress, NOW, SETTINGS).verdict
+    return check_repair(trouble, seen, progress, NOW, SETTINGS).verdict
 
 
 DONE = container("migrate", ContainerState.EXITED, exit_code=0)
@@ -70,13 +70,13 @@ DONE = container("migrate", ContainerState.EXITED, exit_code=0)
     ids=lambda given: str(given.kind) if isinstance(given, Incident) else "",
 )
 def test_which_containers_must_be_well(trouble: Incident, wanted: set[str]) -> None:
-    found = targets(trouble, inventory(api(ContainerState.RUNNING), db(), DONE))
+    found = containers_to_verify(trouble, inventory(api(ContainerState.RUNNING), db(), DONE))
     assert {one.service for one in found} == wanted
 
 
 def test_victims_are_named_by_their_service_and_finished_jobs_are_not_waited_for() -> None:
     further = ("granada/db", "granada/migrate")
-    found = targets(incident(exit_code=1), inventory(api(ContainerState.RUNNING), db(), DONE), further)
+    found = containers_to_verify(incident(exit_code=1), inventory(api(ContainerState.RUNNING), db(), DONE), further)
     assert {one.service for one in found} == {"api", "db"}
 
 
@@ -84,7 +84,7 @@ def test_what_was_down_before_the_trouble_is_not_its_victim() -> None:
     before = db(ContainerState.EXITED, exit_code=1, finished_at=NOW - timedelta(hours=3))
     after = container("queue", ContainerState.EXITED, exit_code=1, finished_at=NOW + timedelta(seconds=2))
     further = ("granada/db", "granada/queue")
-    found = targets(incident(exit_code=1), inventory(api(ContainerState.RUNNING), before, after), further)
+    found = containers_to_verify(incident(exit_code=1), inventory(api(ContainerState.RUNNING), before, after), further)
     assert {one.service for one in found} == {"api", "queue"}
 
 
@@ -110,15 +110,15 @@ def test_a_container_made_anew_by_a_deploy_has_not_restarted() -> None:
     held_since = NOW - timedelta(seconds=31)
     restarts = {"local/granada-api-1": 7}
     progress = VerificationState(acted_at=held_since, good_since=held_since, restarts=restarts, window_s=30.0)
-    assert check(incident(exit_code=1), seen, progress, NOW, SETTINGS).verdict == "held"
+    assert check_repair(incident(exit_code=1), seen, progress, NOW, SETTINGS).verdict == "held"
 
 
 # -- what a model may choose -------------------------------------------------------------------------------------------
 
 
-def managed_offers(*known: str, kind: ManagedKind = ManagedKind.COMPOSE, **facts: Any) -> list[Offer]:
+def managed_offers(*known: str, kind: ManagedKind = ManagedKind.COMPOSE, **facts: Any) -> list[OfferedAction]:
     around = replace(inventory(api(ContainerState.RUNNING), db()), managed=(replace(GRANADA, kind=kind),))
-    return offers(incident(AlertKind.CRASH_LOOP, **facts), around, known)
+    return offered_actions(incident(AlertKind.CRASH_LOOP, **facts), around, known)
 
 
 def test_a_managed_stack_can_be_brought_up_again_and_taken_back() -> None:
@@ -148,5 +148,5 @@ def test_a_database_of_the_platform_is_not_redeployed() -> None:
 
 
 def test_a_plain_project_is_offered_containers_only() -> None:
-    found = offers(incident(good_version=7), inventory(api(), db()), STACK_ACTIONS)
+    found = offered_actions(incident(good_version=7), inventory(api(), db()), STACK_ACTIONS)
     assert all("container" in one.params for one in found)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations.compose_file.env_field import changed_keys, keys, set_value, unset_variables
+from integrations.compose_file.env_field import changed_keys, env_variable_names, set_env_value, unset_variables
 from tests.testbed.state import Bed
 
 ENV = (
@@ -17,7 +17,7 @@ ENV = (
 
 
 def test_names_are_read() -> None:
-    assert keys(ENV) == ["DB_HOST", "DB_PASSWORD", "EMPTY", "PEM", "BARE"]
+    assert env_variable_names(ENV) == ["DB_HOST", "DB_PASSWORD", "EMPTY", "PEM", "BARE"]
 
 
 def test_changes_are_told_by_name() -> None:
@@ -28,12 +28,12 @@ def test_changes_are_told_by_name() -> None:
 
 
 def test_a_value_is_set_where_it_stands() -> None:
-    assert set_value(ENV, "DB_PASSWORD", "new") == ENV.replace("'s3 cret'", "new")
-    assert set_value(ENV, "DB_HOST", "x") == ENV.replace("db2", "x")
-    assert set_value(ENV, "EMPTY", "x") == ENV.replace("EMPTY=", "EMPTY=x")
-    assert set_value(ENV, "MORE", "x") == f"{ENV}MORE=x\n"
-    assert set_value("A=1", "B", "2") == "A=1\nB=2"
-    assert set_value("A=1\r\n", "B", "2") == "A=1\r\nB=2\r\n"
+    assert set_env_value(ENV, "DB_PASSWORD", "new") == ENV.replace("'s3 cret'", "new")
+    assert set_env_value(ENV, "DB_HOST", "x") == ENV.replace("db2", "x")
+    assert set_env_value(ENV, "EMPTY", "x") == ENV.replace("EMPTY=", "EMPTY=x")
+    assert set_env_value(ENV, "MORE", "x") == f"{ENV}MORE=x\n"
+    assert set_env_value("A=1", "B", "2") == "A=1\nB=2"
+    assert set_env_value("A=1\r\n", "B", "2") == "A=1\r\nB=2\r\n"
 
 
 HARD = [
@@ -59,7 +59,7 @@ HARD = [
 def test_docker_compose_reads_back_the_written_value(bed: Bed, tmp_path: Path) -> None:
     env = "# first\n"
     for number, value in enumerate(HARD):
-        env = set_value(env, f"V{number}", value)
+        env = set_env_value(env, f"V{number}", value)
     (tmp_path / ".env").write_text(env)
     (tmp_path / "compose.yml").write_text("services: {a: {image: b}}\n")
     command = ["docker", "--config", bed.compose_config, "compose", "--project-directory", str(tmp_path)]

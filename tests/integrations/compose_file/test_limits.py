@@ -2,7 +2,7 @@
 
 import pytest
 
-from integrations.compose_file.edits import ComposeFileError, services, set_cpu_limit, set_memory_limit
+from integrations.compose_file.edits import ComposeFileError, read_services, set_cpu_limit, set_memory_limit
 
 DEFAULTS = """\
 x-defaults: &defaults
@@ -25,7 +25,7 @@ services:
 def test_an_inherited_limit_changes_for_one_service_only() -> None:
     edited = set_memory_limit(DEFAULTS, "api", factor=2)
     assert edited == DEFAULTS.replace("    # end of api\n", "    # end of api\n    mem_limit: 1024m\n")
-    api, worker = services(edited)
+    api, worker = read_services(edited)
     assert (api.memory_limit_bytes, worker.memory_limit_bytes) == (1024 * 2**20, 512 * 2**20)
     assert worker.memory_is_inherited and not api.memory_is_inherited
 

@@ -9,15 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from integrations.compose_file.edits import (
-    services,
-    set_environment,
-    set_image_tag,
-    set_memory_limit,
-    set_restart,
-    set_volume,
-)
-from integrations.compose_file.env_field import changed_keys, keys, set_value
+from integrations.compose_file.edits import (read_services, set_environment, set_image_tag, set_memory_limit, set_restart, set_volume,)
+from integrations.compose_file.env_field import changed_keys, env_variable_names, set_env_value
 from tests.integrations.compose_file.generated import compose_files
 
 files = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,8 +36,8 @@ def _only(before: str, after: str, *mentioned: str) -> None:
 @given(compose_files(), st.sampled_from([192, 1024, 1500, 4096]))
 def test_a_memory_limit(text: str, limit_mb: int) -> None:
     edited = set_memory_limit(text, "api", limit_mb=limit_mb)
-    assert {one.name: one.memory_limit_bytes for one in services(edited)} == {
-        one.name: limit_mb * 2**20 if one.name == "api" else one.memory_limit_bytes for one in services(text)
+    assert {one.name: one.memory_limit_bytes for one in read_services(edited)} == {
+        one.name: limit_mb * 2**20 if one.name == "api" else one.memory_limit_bytes for one in read_services(text)
     }
     before, after = _loaded(text), _loaded(edited)
     for loaded in (before, after):
@@ -95,10 +88,10 @@ def test_several_edits_after_one_another(text: str) -> None:
 def test_an_environment_keeps_its_other_lines(pairs: list[tuple[str, str]], value: str, key: str) -> None:
     env = "# mine\n\n"
     for name, old in pairs:
-        env = set_value(env, name, old) + "# after\n"
-    edited = set_value(env, key, value)
+        env = set_env_value(env, name, old) + "# after\n"
+    edited = set_env_value(env, key, value)
     names = dict.fromkeys([name for name, _ in pairs])
-    assert keys(edited) == list(dict.fromkeys([*names, key]))
+    assert env_variable_names(edited) == list(dict.fromkeys([*names, key]))
     changes = changed_keys(env, edited)
     assert set(changes.added) | set(changes.changed) <= {key} and not changes.removed
     gone = [line for line in env.splitlines() if line not in edited.splitlines()]

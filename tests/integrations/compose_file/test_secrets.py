@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from integrations.compose_file.edits import services, set_environment, set_memory_limit
-from integrations.compose_file.file_diff import diff, masked
+from integrations.compose_file.edits import read_services, set_environment, set_memory_limit
+from integrations.compose_file.file_diff import masked_diff, mask_file
 from tests.integrations.compose_file.conftest import file
 
 PLANTED = """# the password is planted00
@@ -80,13 +80,13 @@ SECRET = re.compile(r"planted[0-9]{2}|12345")
 
 
 def test_a_masked_file_shows_no_secret() -> None:
-    shown = masked(PLANTED)
+    shown = mask_file(PLANTED)
     assert SECRET.findall(shown) == []
     assert shown.count("\n") == PLANTED.count("\n")
 
 
 def test_values_that_are_no_secret_stay_visible() -> None:
-    shown = masked(PLANTED)
+    shown = mask_file(PLANTED)
     for kept in (
         "image: ghcr.io/acme/api:1.2",
         "PORT: 8080",
@@ -108,7 +108,7 @@ def test_values_that_are_no_secret_stay_visible() -> None:
 @pytest.mark.parametrize("name", ["n8n", "weaviate", "swarm", "comments", "mailcow_like"])
 def test_a_file_without_secrets_in_it_keeps_its_lines(name: str) -> None:
     text = file(name)
-    pairs = zip(text.splitlines(), masked(text).splitlines(), strict=True)
+    pairs = zip(text.splitlines(), mask_file(text).splitlines(), strict=True)
     assert all(new == old or "[secret]" in new for old, new in pairs)
 
 
@@ -123,26 +123,26 @@ def test_a_file_without_secrets_in_it_keeps_its_lines(name: str) -> None:
     ],
 )
 def test_a_broken_file_shows_no_secret(broken: str) -> None:
-    assert SECRET.findall(masked(broken)) == []
-    assert SECRET.findall("\n".join(diff(broken, PLANTED) + diff(PLANTED, broken))) == []
+    assert SECRET.findall(mask_file(broken)) == []
+    assert SECRET.findall("\n".join(masked_diff(broken, PLANTED) + masked_diff(PLANTED, broken))) == []
 
 
 @pytest.mark.parametrize("number", range(32))
 def test_a_diff_around_a_secret_does_not_show_it(number: int) -> None:
     changed = PLANTED.replace(f"planted{number:02}", f"planted{number + 50}")
     assert changed != PLANTED
-    lines = diff(PLANTED, changed, context=3)
+    lines = masked_diff(PLANTED, changed, context=3)
     assert lines and SECRET.findall("\n".join(lines)) == []
     assert len(lines) <= 20 and all(len(line) <= 60 for line in lines)
 
 
 def test_extracted_facts_hold_no_secret() -> None:
-    assert SECRET.findall(repr(services(PLANTED))) == []
+    assert SECRET.findall(repr(read_services(PLANTED))) == []
 
 
 def test_a_diff_is_marked_by_its_service() -> None:
     text = file("weaviate")
-    assert diff(text, set_memory_limit(text, "weaviate", factor=2)) == [
+    assert masked_diff(text, set_memory_limit(text, "weaviate", factor=2)) == [
         "@@ weaviate",
         '  command: ["--host", "0.0.0.0", "--port", "8080", "--schem…',
         "- mem_limit: 4g           # vectors live in memory",
@@ -151,15 +151,15 @@ def test_a_diff_is_marked_by_its_service() -> None:
         "+ memswap_limit: 8g",
         "  environment:",
     ]
-    assert diff(text, set_environment(text, "frontend", "API_URL", "http://other"), context=0) == [
+    assert masked_diff(text, set_environment(text, "frontend", "API_URL", "http://other"), context=0) == [
         "@@ frontend",
         "- - API_URL=[secret]",
         "+ - API_URL=[secret]",
     ]
-    assert diff(text, text) == []
+    assert masked_diff(text, text) == []
 
 
 def test_a_long_diff_counts_what_it_leaves_out() -> None:
     text = "services:\n" + "".join(f"  s{n}:\n    image: a:1\n" for n in range(30))
-    lines = diff(text, text.replace("a:1", "a:2"))
+    lines = masked_diff(text, text.replace("a:1", "a:2"))
     assert len(lines) == 20 and re.fullmatch(r"… -[0-9]+ \+[0-9]+", lines[-1])

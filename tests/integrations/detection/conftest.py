@@ -13,7 +13,7 @@ from core.monitoring.watcher import Watcher
 from core.settings import EngineSettings, WatchSettings
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.detectors import DETECTORS
-from integrations.docker_engine.host_source import EngineSource
+from integrations.docker_engine.host_source import EngineSnapshotSource
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
 from tests.core.scripted_watcher import Heard, WallClock
 from tests.integrations.docker_engine.real_stage import RealStage
@@ -56,7 +56,7 @@ def watcher(stage: Stage, heard: Heard, own_acts: list[OwnAct], **settings: floa
         return own_acts
 
     return Watcher(
-        EngineSource(stage.engine),
+        EngineSnapshotSource(stage.engine),
         DETECTORS,
         sink=heard,
         clock=WallClock(),

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import NotFound
 from integrations.docker_engine.engine import Engine
-from integrations.docker_engine.image_store import PullStep
+from integrations.docker_engine.image_store import PullProgress
 from integrations.docker_engine.refusals import EngineNotFound, RefusalReason
 
 NOTHING = "sha256:" + "0" * 64
@@ -75,7 +75,7 @@ class StoreContract:
         newest = f"{repository}@{await store.distribution(name)}"
         assert newest not in old.digests
         assert await store.image(newest) is None, "asking fetches nothing"
-        steps: list[PullStep] = []
+        steps: list[PullProgress] = []
         new = await store.pull(name, steps.append)
         assert (newest in new.digests, new.id != old.id, bool(steps)) == (True, True, True)
         after = await store.image(old.id)

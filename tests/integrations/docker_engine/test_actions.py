@@ -11,8 +11,8 @@ from core.actions.catalog import Catalog, JsonObject, Outcome, Result
 from core.errors import ActionFailed, InvalidParams
 from core.monitoring.inventory import ContainerState, Health
 from core.text import LANGUAGES
-from integrations.docker_engine.actions.container_actions import DockerToolset
-from integrations.docker_engine.actions.container_params import moment_of
+from integrations.docker_engine.actions.container_actions import ContainerToolset
+from integrations.docker_engine.actions.container_params import parse_point_in_time
 from integrations.docker_engine.client.real_engine import RealEngine
 from knowledge.config.text_files import load_texts
 from tests.integrations.docker_engine.contract import has_ended, is_up, until
@@ -29,7 +29,7 @@ def redact(text: str) -> str:
 
 @pytest.fixture
 def catalog(engine: RealEngine) -> Catalog:
-    return Catalog([DockerToolset({"local": engine}, redact)])
+    return Catalog([ContainerToolset({"local": engine}, redact)])
 
 
 async def run(catalog: Catalog, name: str, **raw: object) -> Result:
@@ -116,7 +116,7 @@ async def test_a_container_is_found_by_name_or_reference_and_a_typo_is_corrected
 
 async def test_a_name_on_two_hosts_asks_for_the_host(engine: RealEngine, real_stage: RealStage) -> None:
     name = await real_stage.runs("api")
-    catalog = Catalog([DockerToolset({"local": engine, "other": engine}, redact)])
+    catalog = Catalog([ContainerToolset({"local": engine, "other": engine}, redact)])
     either = await run(catalog, "docker.inspect", container=name)
     assert english(either).startswith(f"“{name}” exists on several hosts; say which: local/{name}, ")
     assert (await run(catalog, "docker.inspect", container=f"other/{name}")).is_ok
@@ -286,16 +286,16 @@ async def test_a_container_without_a_memory_limit_can_get_one(
     ],
 )
 def test_spans(written: str, ago: timedelta) -> None:
-    assert moment_of(written, NOW) == NOW - ago
+    assert parse_point_in_time(written, NOW) == NOW - ago
 
 
 def test_moments() -> None:
-    assert moment_of("2026-01-01T00:00:00Z", NOW) == datetime(2026, 1, 1, tzinfo=UTC)
-    assert moment_of("2026-01-01", NOW) == datetime(2026, 1, 1, tzinfo=UTC)
+    assert parse_point_in_time("2026-01-01T00:00:00Z", NOW) == datetime(2026, 1, 1, tzinfo=UTC)
+    assert parse_point_in_time("2026-01-01", NOW) == datetime(2026, 1, 1, tzinfo=UTC)
     for wrong in ("yesterday", "", "h", "-2h"):
         with pytest.raises(ValueError, match="span"):
-            moment_of(wrong, NOW)
+            parse_point_in_time(wrong, NOW)
 
 
 def test_without_engines_the_actions_are_unavailable() -> None:
-    assert "no Docker engine" in (DockerToolset({}, redact).unavailable() or "")
+    assert "no Docker engine" in (ContainerToolset({}, redact).unavailable() or "")

@@ -17,9 +17,9 @@ from core.deployments.deploys import Images
 from core.errors import ActionFailed, InvalidParams, NotFound
 from integrations.docker_engine.actions.toolsets import docker_toolsets
 from integrations.docker_engine.client.real_engine import RealEngine
-from integrations.docker_engine.deploy_images import EngineImages
-from integrations.docker_engine.image_references import parse
-from integrations.docker_engine.image_store import PullStep
+from integrations.docker_engine.deploy_images import DeployImageStore
+from integrations.docker_engine.image_references import parse_image_reference
+from integrations.docker_engine.image_store import PullProgress
 from integrations.docker_engine.refusals import EngineNotFound, EngineRefused, RefusalReason
 from tests.integrations.docker_engine.image_stage import Workshop, run, says, workshop
 from tests.integrations.docker_engine.registry_stand_in import Answer, registry_that
@@ -44,7 +44,7 @@ def catalog(engine: RealEngine) -> Catalog:
 
 @pytest.fixture
 def images(engine: RealEngine) -> Images:
-    return EngineImages({"local": engine})
+    return DeployImageStore({"local": engine})
 
 
 def rows(result: Result) -> list[dict[str, JsonValue]]:
@@ -133,7 +133,7 @@ async def test_a_pull_says_how_far_it_is(engine: RealEngine, shop: Workshop) -> 
     name = shop.push(held := shop.build())
     other = shop.build()
     shop.push_only(held, "1", here=other)
-    steps: list[PullStep] = []
+    steps: list[PullProgress] = []
     found = await engine.store.pull(name, steps.append)
     assert found.id == held
     assert steps
@@ -245,11 +245,11 @@ async def test_unknown_images_and_hosts_are_named(images: Images, engine: RealEn
     ],
 )
 def test_names_of_images(written: str, name: str, full: str, registry: str) -> None:
-    found = parse(written)
+    found = parse_image_reference(written)
     assert (found.name, found.full, found.registry) == (name, full, registry)
 
 
 @pytest.mark.parametrize("wrong", ["", "../x", "a b", "a?x=1", "a:b:c", "x" * 500, "a@sha256:12"])
 def test_invalid_image_names_are_refused(wrong: str) -> None:
     with pytest.raises(NotFound, match="isn't a valid image name"):
-        parse(wrong)
+        parse_image_reference(wrong)

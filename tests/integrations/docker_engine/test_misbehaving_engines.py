@@ -14,9 +14,9 @@ import pytest
 from core.errors import NotFound, SettingsError, SystemUnavailable, TimeLimitExceeded
 from core.monitoring.snapshot import EngineEvent, EventKind
 from core.settings import EngineSettings
-from integrations.docker_engine.client.engine_link import choose_version
+from integrations.docker_engine.client.engine_link import choose_api_version
 from integrations.docker_engine.client.real_engine import RealEngine
-from integrations.docker_engine.host_source import EngineSource
+from integrations.docker_engine.host_source import EngineSnapshotSource
 from tests.integrations.docker_engine.real_stage import RealStage
 from tests.integrations.docker_engine.stand_in import Server, forward_to, hang, on_socket
 from tests.testbed.world import eventually
@@ -109,7 +109,7 @@ async def is_free(engine: RealEngine) -> bool:
     ],
 )
 def test_the_newest_api_version_that_both_support_is_used(newest: str, oldest: str, spoken: str) -> None:
-    assert choose_version(newest, oldest) == spoken
+    assert choose_api_version(newest, oldest) == spoken
 
 
 async def test_an_engine_that_is_too_old_is_named_without_a_crash(engine_at: MakeEngine, socket_path: Path) -> None:
@@ -134,7 +134,7 @@ async def test_an_old_engine(engine_at: MakeEngine, socket_path: Path) -> None:
         assert all("/v1.24/" in asked for asked in server.asked if not asked.endswith(" /version"))
         with pytest.raises(NotFound, match="restart 'web'"):
             await engine.restart("web")
-        snapshot = await EngineSource(engine).look()
+        snapshot = await EngineSnapshotSource(engine).look()
         assert (snapshot.host.name, snapshot.host.engine_version, [*snapshot.containers]) == (
             "remote",
             "1.12.6",

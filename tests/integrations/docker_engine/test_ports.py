@@ -6,7 +6,7 @@ import pytest
 from pydantic import JsonValue
 
 from core.actions.catalog import Catalog, Outcome, Result
-from integrations.docker_engine.actions.published_ports import conflicts, exposed_databases
+from integrations.docker_engine.actions.published_ports import port_conflicts, exposed_databases
 from integrations.docker_engine.actions.toolsets import docker_toolsets
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.image_store import PortBinding
@@ -80,7 +80,7 @@ def binding(container: str, address: str, port: int, *, protocol: str = "tcp", i
     ],
 )
 def test_two_containers_on_one_port_collide(one: PortBinding, other: PortBinding, collide: bool) -> None:
-    assert bool(conflicts([one, other])) is collide
+    assert bool(port_conflicts([one, other])) is collide
 
 
 def test_a_database_on_both_families_is_open_on_both() -> None:

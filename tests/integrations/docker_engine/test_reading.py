@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from core.monitoring.inventory import ContainerState, Dependency, Health
 from core.monitoring.snapshot import EventKind
 from integrations.docker_engine.client import cgroups, disk_usage
-from integrations.docker_engine.client.event_stream import JsonLines, event_of
-from integrations.docker_engine.client.json_fields import epoch, moment
-from integrations.docker_engine.client.log_reader import Demultiplexer, Lines, clean
-from integrations.docker_engine.client.stats_counters import CounterReading, reading_of, sample_of
-from integrations.docker_engine.models import container_of
+from integrations.docker_engine.client.event_stream import JsonLineSplitter, parse_event
+from integrations.docker_engine.client.json_fields import epoch_text, json_time
+from integrations.docker_engine.client.log_reader import Demultiplexer, LogLineAssembler, clean_log_line
+from integrations.docker_engine.client.stats_counters import CounterReading, parse_stats, sample_between
+from integrations.docker_engine.models import parse_container
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 MB = 1024 * 1024
 
 
 def hosts_in(*environment: str) -> tuple[str, ...]:
-    return container_of("h", {"Name": "/x", "Config": {"Env": list(environment)}}).env_hosts
+    return parse_container("h", {"Name": "/x", "Config": {"Env": list(environment)}}).env_hosts
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_a_password_is_never_taken_for_a_host(password: str) -> None:
 
 def test_a_container_of_a_swarm_service() -> None:
     labels = {"com.docker.stack.namespace": "shop", "com.docker.swarm.service.name": "shop_api"}
-    found = container_of("h", {"Name": "/shop_api.1.x", "Config": {"Labels": labels}})
+    found = parse_container("h", {"Name": "/shop_api.1.x", "Config": {"Labels": labels}})
     assert (found.stack, found.service) == ("shop", "api")
 
 
 def test_dependencies_of_every_compose() -> None:
     label = {"com.docker.compose.depends_on": "db:service_healthy:true,cache:service_started:false,old"}
-    found = container_of("h", {"Name": "/x", "Config": {"Labels": label}})
+    found = parse_container("h", {"Name": "/x", "Config": {"Labels": label}})
     assert found.depends_on == (
         Dependency(service="db", condition="service_healthy"),
         Dependency(service="cache"),
@@ -81,7 +81,7 @@ def test_dependencies_of_every_compose() -> None:
 
 
 def test_states_links_ports_mounts_and_limits() -> None:
-    found = container_of(
+    found = parse_container(
         "h",
         {
             "Id": "c" * 64,
@@ -113,18 +113,18 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 @given(st.recursive(LEAVES, lambda one: st.lists(one) | st.dictionaries(FIELDS, one)))
 def test_any_engine_answer_is_read_without_a_crash(raw: object) -> None:
     if isinstance(raw, dict):
-        container_of("h", raw)
-        event_of(raw)
-        reading_of(raw, 1)
-        disk_usage.usage_of(raw)
+        parse_container("h", raw)
+        parse_event(raw)
+        parse_stats(raw, 1)
+        disk_usage.parse_disk_usage(raw)
 
 
 def test_times() -> None:
-    assert moment("2026-01-01T00:00:00.123456789Z") == AT + timedelta(microseconds=123456)
-    assert moment("2026-01-01T02:00:00+02:00") == AT
-    assert moment("0001-01-01T00:00:00Z") is None
-    assert moment("soon") is None
-    assert epoch(AT + timedelta(microseconds=5)) == "1767225600.000005"
+    assert json_time("2026-01-01T00:00:00.123456789Z") == AT + timedelta(microseconds=123456)
+    assert json_time("2026-01-01T02:00:00+02:00") == AT
+    assert json_time("0001-01-01T00:00:00Z") is None
+    assert json_time("soon") is None
+    assert epoch_text(AT + timedelta(microseconds=5)) == "1767225600.000005"
 
 
 # -- events --------------------------------------------------------------------------------------------------------
@@ -136,23 +136,23 @@ def event(action: str, **attributes: str) -> dict[str, object]:
 
 
 def test_events_are_read() -> None:
-    died = event_of(event("die", exitCode="137"))
+    died = parse_event(event("die", exitCode="137"))
     assert died is not None
     assert (died.kind, died.exit_code, died.name, died.container_id) == (EventKind.DIE, 137, "api", "c1")
     assert died.at == AT + timedelta(microseconds=123456)
     for word in ("15", "SIGTERM", "TERM"):
-        killed = event_of(event("kill", signal=word))
+        killed = parse_event(event("kill", signal=word))
         assert killed is not None
         assert killed.signal == 15
-    sick = event_of(event("health_status: unhealthy"))
+    sick = parse_event(event("health_status: unhealthy"))
     assert sick is not None
     assert (sick.kind, sick.health) == (EventKind.HEALTH, "unhealthy")
-    assert event_of(event("exec_create: curl")) is None
-    assert event_of(event("top")) is None
+    assert parse_event(event("exec_create: curl")) is None
+    assert parse_event(event("top")) is None
 
 
 def test_objects_come_in_any_pieces() -> None:
-    lines = JsonLines()
+    lines = JsonLineSplitter()
     whole = b'{"a": 1}\nnot json\n{"b": 2}\n{"c"'
     found = [one for byte in whole for one in lines.feed(bytes([byte]))]
     assert found == [{"a": 1}, {"b": 2}]
@@ -170,7 +170,7 @@ def stamped(text: bytes, second: int = 0) -> bytes:
     return b"2026-01-01T00:00:%02d.000000000Z " % second + text
 
 
-def read_all(raw: bytes, lines: Lines, cuts: random.Random | None = None) -> None:
+def read_all(raw: bytes, lines: LogLineAssembler, cuts: random.Random | None = None) -> None:
     demultiplexer = Demultiplexer()
     while raw:
         size = cuts.randint(1, 40) if cuts else len(raw)
@@ -185,7 +185,7 @@ def test_frames_in_any_pieces(cuts: random.Random) -> None:
     # a long line comes as several messages, each with a time; the other stream may speak between
     raw += frame(1, stamped(b"long ", 4)) + frame(2, stamped(b"between\n", 5)) + frame(1, stamped(b"line\n", 4))
     raw += frame(1, stamped(b"no end", 6))
-    lines = Lines(tail=10, grep=None, max_line=100)
+    lines = LogLineAssembler(tail=10, grep=None, max_line=100)
     read_all(raw, lines, cuts)
     found = [(line.stream, line.text) for line in lines.result()]
     assert found == [
@@ -199,7 +199,7 @@ def test_frames_in_any_pieces(cuts: random.Random) -> None:
 
 
 def test_log_text_that_looks_like_a_timestamp_is_kept() -> None:
-    lines = Lines(tail=10, grep=None, max_line=100)
+    lines = LogLineAssembler(tail=10, grep=None, max_line=100)
     read_all(frame(1, b"no time here\n") + frame(1, b"word\n") + frame(1, b"x" * 60 + b"\n"), lines)
     assert [(line.at, line.text) for line in lines.result()] == [
         (None, "no time here"),
@@ -209,7 +209,7 @@ def test_log_text_that_looks_like_a_timestamp_is_kept() -> None:
 
 
 def test_a_terminal_has_no_frames() -> None:
-    lines = Lines(tail=10, grep=None, max_line=100)
+    lines = LogLineAssembler(tail=10, grep=None, max_line=100)
     raw = stamped(b"one\r\n", 1) + stamped(b"two\r\n", 2)
     for at in range(0, len(raw), 7):
         lines.feed("stdout", raw[at : at + 7], begins_frame=at == 0)
@@ -220,7 +220,7 @@ def test_a_terminal_has_no_frames() -> None:
 
 
 def test_many_long_lines_stay_within_bounds() -> None:
-    lines = Lines(tail=2000, grep=None, max_line=4000)
+    lines = LogLineAssembler(tail=2000, grep=None, max_line=4000)
     for number in range(3000):
         lines.feed("stdout", stamped(b"%d " % number + b"z" * 5000 + b"\n"), begins_frame=True)
     kept = lines.result()
@@ -241,7 +241,7 @@ def test_many_long_lines_stay_within_bounds() -> None:
     ],
 )
 def test_lines_are_cleaned(raw: bytes, text: str) -> None:
-    assert clean(raw) == text
+    assert clean_log_line(raw) == text
 
 
 # -- resources -----------------------------------------------------------------------------------------------------
@@ -254,20 +254,20 @@ def reading(second: float, cpu_ms: int, **more: int) -> CounterReading:
 
 def test_shares_over_an_interval() -> None:
     before = reading(0, 1000, periods=100, throttled_periods=10)
-    sample = sample_of(reading(10, 6000, periods=200, throttled_periods=60), before, AT)
+    sample = sample_between(reading(10, 6000, periods=200, throttled_periods=60), before, AT)
     assert (sample.cpu_pct, sample.throttled_pct, sample.memory_pct) == (50.0, 50.0, 25.0)
-    first = sample_of(reading(4, 1000), None, AT)
+    first = sample_between(reading(4, 1000), None, AT)
     assert (first.cpu_pct, first.throttled_pct) == (25.0, 0.0)
-    assert sample_of(reading(4, 1000), None, None).cpu_pct == 0.0
+    assert sample_between(reading(4, 1000), None, None).cpu_pct == 0.0
 
 
 def test_the_working_set_leaves_the_page_cache_out() -> None:
     for name in ("total_inactive_file", "inactive_file"):
         memory = {"usage": 30 * MB, "limit": 2**62, "stats": {name: 10 * MB}}
-        found = reading_of({"memory_stats": memory, "read": "2026-01-01T00:00:00Z"}, 100 * MB)
+        found = parse_stats({"memory_stats": memory, "read": "2026-01-01T00:00:00Z"}, 100 * MB)
         assert found is not None
         assert (found.memory_bytes, found.limit_bytes) == (20 * MB, 100 * MB)
-    assert reading_of({"memory_stats": {}}, 1) is None
+    assert parse_stats({"memory_stats": {}}, 1) is None
 
 
 def test_cgroup_version_2(tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_cgroup_version_2(tmp_path: Path) -> None:
     for name, text in files.items():
         (home / name).write_text(text)
     # this process stands for the container's first one: every path holds the empty id
-    found = cgroups.find(tmp_path, os.getpid(), "", has_own_network=True)
+    found = cgroups.find_cgroup(tmp_path, os.getpid(), "", has_own_network=True)
     assert found is not None
     assert found.is_v2
     now = found.read(100 * MB)
@@ -299,5 +299,5 @@ def test_cgroup_version_2(tmp_path: Path) -> None:
     (home / "memory.max").write_text("max\n")
     (home / "io.stat").unlink()
     assert found.read(100 * MB).limit_bytes == 100 * MB
-    assert cgroups.find(tmp_path, os.getpid(), "another-id", has_own_network=True) is None
-    assert cgroups.find(tmp_path / "none", os.getpid(), "", has_own_network=True) is None
+    assert cgroups.find_cgroup(tmp_path, os.getpid(), "another-id", has_own_network=True) is None
+    assert cgroups.find_cgroup(tmp_path / "none", os.getpid(), "", has_own_network=True) is None

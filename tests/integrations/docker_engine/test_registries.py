@@ -10,15 +10,15 @@ import pytest
 
 from integrations.docker_engine.image_store import REGISTRY_LIMIT_S
 from integrations.docker_engine.refusals import RefusalReason
-from integrations.docker_engine.registry_lookup import AT_ONCE, RegistryLookup
+from integrations.docker_engine.registry_lookup import LOOKUPS_AT_ONCE, RegistryLookup
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import SimulatedImages, SimulatedStore
+from integrations.docker_engine.simulated.simulated_images import SimulatedImageContents, SimulatedImageStore
 
 
-class CountingStore(SimulatedStore):
+class CountingStore(SimulatedImageStore):
     """Counts how often, and how many at once, registries are asked."""
 
-    def __init__(self, stored: SimulatedImages) -> None:
+    def __init__(self, stored: SimulatedImageContents) -> None:
         super().__init__("local", list, lambda: datetime.now(UTC), stored)
         self.asked = 0
         self.at_once = 0
@@ -39,7 +39,7 @@ class CountingEngine(SimulatedEngine):
 
     def __init__(self) -> None:
         super().__init__("local")
-        self.counting = CountingStore(SimulatedImages(refused={"ghcr.io": RefusalReason.REGISTRY_UNREACHABLE}))
+        self.counting = CountingStore(SimulatedImageContents(refused={"ghcr.io": RefusalReason.REGISTRY_UNREACHABLE}))
 
     @property
     def store(self) -> CountingStore:
@@ -57,7 +57,7 @@ async def test_registries_are_asked_a_few_at_a_time_and_once_per_image(engine: C
     registries = RegistryLookup(lambda: datetime.now(UTC))
     names = [f"shop/api:{number}" for number in range(40)]
     first = await asyncio.gather(*(registries.ask(engine, name) for name in names))
-    assert (engine.store.asked, engine.store.most_at_once) == (40, AT_ONCE)
+    assert (engine.store.asked, engine.store.most_at_once) == (40, LOOKUPS_AT_ONCE)
     assert await asyncio.gather(*(registries.ask(engine, name) for name in names)) == first
     assert engine.store.asked == 40
     await registries.ask(engine, names[0], fresh=True)

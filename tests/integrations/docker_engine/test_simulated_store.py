@@ -11,14 +11,14 @@ from pydantic import JsonValue
 from core.actions.catalog import Catalog, Outcome, Result
 from core.settings import EngineSettings
 from integrations.docker_engine.actions.toolsets import docker_toolsets
-from integrations.docker_engine.client.pull_progress import PullReader
+from integrations.docker_engine.client.pull_progress import PullProgressReader
 from integrations.docker_engine.client.real_engine import RealEngine
-from integrations.docker_engine.deploy_images import EngineImages
+from integrations.docker_engine.deploy_images import DeployImageStore
 from integrations.docker_engine.refusals import EngineRefused, RefusalReason
 from integrations.docker_engine.simulated.container_spec import ContainerSpec
 from integrations.docker_engine.simulated.demo_host import demo_engine
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import SimulatedImages
+from integrations.docker_engine.simulated.simulated_images import SimulatedImageContents
 from tests.integrations.docker_engine.image_stage import run, says
 from tests.integrations.docker_engine.stand_in import Server, on_socket
 
@@ -52,7 +52,7 @@ async def test_the_demo_has_updates(catalog: Catalog, demo: SimulatedEngine) -> 
     }
     assert says(result, "es").startswith("2 de 7 imágenes en uso")
     [redis] = rows(await run(catalog, "docker.updates", stack="granada", service="redis"))
-    images = EngineImages({"local": demo})
+    images = DeployImageStore({"local": demo})
     before = await images.id_of("local", "redis:7.4")
     assert before == redis["image_id"]
     pulled = await run(catalog, "docker.pull", image="redis:7.4")
@@ -96,7 +96,7 @@ async def test_the_demo_has_ports(catalog: Catalog, demo: SimulatedEngine) -> No
 
 
 async def test_one_registry_away_does_not_hide_the_others() -> None:
-    away = SimulatedImages(refused={"ghcr.io": RefusalReason.REGISTRY_UNREACHABLE}, newer=frozenset({"redis:7.4"}))
+    away = SimulatedImageContents(refused={"ghcr.io": RefusalReason.REGISTRY_UNREACHABLE}, newer=frozenset({"redis:7.4"}))
     recipes = [ContainerSpec(stack="shop", service=name, image=name) for name in ("redis:7.4", "ghcr.io/shop/api:1")]
     recipes = [ContainerSpec(stack="shop", service=f"s{i}", image=one.image) for i, one in enumerate(recipes)]
     engine = SimulatedEngine("local", recipes, stored=away)
@@ -151,7 +151,7 @@ async def test_a_new_engine_is_not_asked_to_measure_volumes(tmp_path: Path) -> N
 
 
 def test_pull_progress_that_arrives_in_pieces_is_read() -> None:
-    reader = PullReader()
+    reader = PullProgressReader()
     told = (
         b'{"status":"Pulling from shop/api","id":"1"}\r\n'
         b'{"status":"Pulling fs layer","progressDetail":{},"id":"aa"}\r\n'

@@ -16,7 +16,7 @@ from integrations.docker_engine.image_store import Image
 from integrations.docker_engine.refusals import RefusalReason
 from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec
 from integrations.docker_engine.simulated.simulated_engine import SimulatedEngine
-from integrations.docker_engine.simulated.simulated_images import SimulatedImages
+from integrations.docker_engine.simulated.simulated_images import SimulatedImageContents
 from tests.integrations.docker_engine.image_stage import Workshop, workshop
 from tests.integrations.docker_engine.store_contract import StoreContract
 from tests.testbed.registry import Registry
@@ -104,7 +104,7 @@ class TestRealStore(StoreContract):
 class TestSimulatedStore(StoreContract):
     @pytest.fixture
     async def shelf(self) -> AsyncIterator[SimulatedShelf]:
-        stored = SimulatedImages(refused={SimulatedShelf.missing: RefusalReason.IMAGE_NOT_FOUND})
+        stored = SimulatedImageContents(refused={SimulatedShelf.missing: RefusalReason.IMAGE_NOT_FOUND})
         engine = SimulatedEngine("local", stored=stored)
         yield SimulatedShelf(engine)
         await engine.close()

@@ -12,8 +12,8 @@ from core.settings import DokploySettings, EngineSettings
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.dokploy.client.dokploy_client import Dokploy
 from knowledge.database import Database, sqlite_url
-from knowledge.records.deploy_records import RecordedDeploys
-from knowledge.records.version_records import RecordedVersions
+from knowledge.records.deploy_records import DeployRecords
+from knowledge.records.version_records import VersionRecords
 from knowledge.vault import Vault, load_key
 from tests.integrations.dokploy.action_world import HOST, ActionWorld, WallClock
 from tests.standins.dokploy import DokployStandin
@@ -41,8 +41,8 @@ async def world(
                 engine=engine,
                 docker=docker_client,
                 image=testbed_image,
-                deploys=RecordedDeploys(database),
-                versions=RecordedVersions(database, lambda: vault, WallClock(), kept=30),
+                deploys=DeployRecords(database),
+                versions=VersionRecords(database, lambda: vault, WallClock(), kept=30),
                 names=names,
             )
             yield made

@@ -25,13 +25,13 @@ from core.deployments.platform import (
 from core.monitoring.inventory import Host, Inventory, join
 from core.redaction import Redactor
 from integrations.docker_engine.client.real_engine import RealEngine
-from integrations.docker_engine.deploy_images import EngineImages
-from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, toolsets
+from integrations.docker_engine.deploy_images import DeployImageStore
+from integrations.dokploy.actions.dokploy_toolsets import DokployDeps, build_toolsets
 from integrations.dokploy.client.dokploy_client import Dokploy
-from integrations.dokploy.deploys.version_keeping import newest_first
+from integrations.dokploy.deploys.version_keeping import sort_deployment_rows
 from integrations.dokploy.models import ComposeRow
-from knowledge.records.deploy_records import RecordedDeploys
-from knowledge.records.version_records import RecordedVersions
+from knowledge.records.deploy_records import DeployRecords
+from knowledge.records.version_records import VersionRecords
 from tests.standins.dokploy import DokployStandin, Project, Service
 from tests.testbed.world import eventually
 
@@ -56,8 +56,8 @@ class ActionWorld:
     engine: RealEngine
     docker: docker.DockerClient
     image: str
-    deploys: RecordedDeploys
-    versions: RecordedVersions
+    deploys: DeployRecords
+    versions: VersionRecords
     names: StackNames
     redactor: Redactor = field(default_factory=Redactor)
     inventory: Inventory = field(default_factory=Inventory)
@@ -78,11 +78,11 @@ class ActionWorld:
             inventory=lambda: self.inventory,
             deploys=deploys or self.deploys,
             versions=self.versions,
-            images=EngineImages({HOST: self.engine}),
+            images=DeployImageStore({HOST: self.engine}),
             redact=self.redactor.redact,
             clock=WallClock(),
         )
-        return Catalog(toolsets(parts))
+        return Catalog(build_toolsets(parts))
 
     def client_of(self, key: str) -> Dokploy:
         """A client with another key; closed with the world."""
@@ -216,7 +216,7 @@ class Done:
 def _managed(row: ComposeRow) -> ManagedResource:
     deployments = tuple(
         Deployment(id=one.deployment_id, status=DeployStatus(str(one.status)), created_at=one.created_at)
-        for one in newest_first(row.deployments)
+        for one in sort_deployment_rows(row.deployments)
     )
     branch = getattr(row, row.branch_field) if row.branch_field else None
     return ManagedResource(

@@ -10,7 +10,7 @@ from core.incidents.alerts import Alert
 from core.monitoring.inventory import Container, ContainerState, Host, Inventory, join
 from core.monitoring.snapshot import OwnAct, PlatformView, Snapshot, View
 from core.settings import WatchSettings
-from integrations.dokploy.detectors import DETECTORS
+from integrations.dokploy.detectors import DOKPLOY_DETECTORS
 from tests.core.scripted_watcher import HOST, at, container
 
 DOKPLOY = Host(name="dokploy", is_platform=True)
@@ -89,7 +89,7 @@ class Scene:
         """The alerts over this snapshot."""
         around = join([now.inventory(), Inventory(hosts=self._around, containers=tuple(containers))])
         view = View(now=now, before=self._before, inventory=around, settings=self._settings)
-        found = [alert for one in DETECTORS for alert in one(view)]
+        found = [alert for one in DOKPLOY_DETECTORS for alert in one(view)]
         self._before = now
         return found
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from core.deployments.platform import DeployStatus
-from integrations.dokploy.deploys.deploy_follower import find
+from integrations.dokploy.deploys.deploy_follower import find_deployment
 from tests.core.scripted_watcher import at
 from tests.integrations.dokploy.conftest import MakeDokploy
 from tests.integrations.dokploy.fleet import T0, Fleet, FleetClock
@@ -48,7 +48,7 @@ def test_a_commits_deployment_is_found_by_the_clock_that_wrote_it(ahead: timedel
     shift = ahead.total_seconds()
     early = a_row("early", "feat: pushed before", shift - 60, description=commit)
     ours = a_row("ours", "feat: x", shift + 1, description=commit)
-    row = find(a_deploy("mine", ordered_at=NOON), rows(ours, early), ahead=ahead)
+    row = find_deployment(a_deploy("mine", ordered_at=NOON), rows(ours, early), ahead=ahead)
     assert row is not None
     assert row.deployment_id == "ours"
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from core.errors import ActionFailed, GuardianError, NotFound
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import CallFailed, KeyRejected, ProcedureMissing, RightMissing
-from integrations.dokploy.client.secret_values import Secret, raw_of, reveal
+from integrations.dokploy.client.secret_values import Secret, unmasked, reveal
 from tests.integrations.dokploy.calls import BY_TRANSPORT, METHODS, NOT_REPLAYED, UNUSED
 from tests.integrations.dokploy.conftest import KEY
 from tests.integrations.dokploy.replay import Recording, ReplayServer, recordings
@@ -184,7 +184,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, Secret):
         return reveal(value)
     if isinstance(value, BaseModel):
-        return raw_of(value)
+        return unmasked(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

@@ -16,7 +16,7 @@ from core.monitoring.inventory import ContainerState, Health, Inventory, join
 from core.monitoring.snapshot import PlatformView, Snapshot, View
 from core.settings import WatchSettings
 from core.text import LANGUAGES
-from integrations.dokploy.detectors import DETECTORS
+from integrations.dokploy.detectors import DOKPLOY_DETECTORS
 from knowledge.config.text_files import load_texts
 from tests.core.scripted_watcher import HOST, at
 from tests.integrations.dokploy.scenes import DOKPLOY, Scene, deployment, ended, kinds, managed, own, waiting
@@ -69,7 +69,7 @@ def test_only_the_newest_finished_deployment_counts(deployments: list[Any], is_s
 
 
 def test_each_further_failure_is_reported_again() -> None:
-    board = AlertState(DETECTORS, settle_s=30)
+    board = AlertState(DOKPLOY_DETECTORS, settle_s=30)
     first, second = deployment(1, "error", 0, 5), deployment(3, "error", 60, 5)
     moments = [(10, [first]), (20, [first]), (62, [deployment(3, "running", 60, None), first]), (70, [second, first])]
     told = [len(board.take(_view(now_s, managed("shop", *own_, status="error")))) for now_s, own_ in moments]
@@ -79,7 +79,7 @@ def test_each_further_failure_is_reported_again() -> None:
 
 
 def test_an_error_line_that_arrives_later_updates_the_alert() -> None:
-    board = AlertState(DETECTORS, settle_s=30)
+    board = AlertState(DOKPLOY_DETECTORS, settle_s=30)
     board.take(_view(10, managed("shop", deployment(1, "error", 0, 5), status="error")))
     (change,) = board.take(
         _view(18, managed("shop", deployment(1, "error", 0, 5, error_line="no space left"), status="error"))
@@ -308,4 +308,4 @@ def test_two_hundred_composes_are_judged_quickly() -> None:
 
 
 def test_every_trouble_has_a_name_in_the_list_of_runbooks() -> None:
-    assert all(load_texts().has(f"runbooks.event.{one.raises}") for one in DETECTORS)
+    assert all(load_texts().has(f"runbooks.event.{one.raises}") for one in DOKPLOY_DETECTORS)

@@ -16,9 +16,9 @@ from core.deployments.platform import DeployStatus, ManagedKind
 from core.errors import NotFound, SystemUnavailable
 from core.monitoring.inventory import Container, ContainerState, Health
 from core.redaction import redact
-from integrations.docker_engine.models import container_of
+from integrations.docker_engine.models import parse_container
 from integrations.dokploy.client.dokploy_client import Dokploy
-from integrations.dokploy.deploys.deploy_follower import DokployFollower, find
+from integrations.dokploy.deploys.deploy_follower import DokployFollower, find_deployment
 from integrations.dokploy.models import DeploymentRow
 from tests.integrations.dokploy.replay import ReplayServer, recordings
 
@@ -60,7 +60,7 @@ class Answers:
 
 @pytest.fixture
 def follower(dokploy: Dokploy) -> DokployFollower:
-    return DokployFollower(dokploy, redact, container_of)
+    return DokployFollower(dokploy, redact, parse_container)
 
 
 def rows(*raw: dict[str, Any]) -> list[DeploymentRow]:
@@ -68,7 +68,7 @@ def rows(*raw: dict[str, Any]) -> list[DeploymentRow]:
 
 
 def found(deploy: Deploy, *raw: dict[str, Any], is_waiting: bool = False) -> str | None:
-    row = find(deploy, rows(*raw), is_waiting=is_waiting)
+    row = find_deployment(deploy, rows(*raw), is_waiting=is_waiting)
     return row.deployment_id if row else None
 
 
@@ -106,7 +106,7 @@ def test_a_recorded_timeline_is_followed_to_its_end(name: str) -> None:
     seen = []
     for step in steps:
         raw = [a_row(one["id"], one["title"], status=one["status"]) for one in step["state"]["deployments"]]
-        row = find(deploy, rows(*raw))
+        row = find_deployment(deploy, rows(*raw))
         assert row is not None
         deploy = replace(deploy, deployment_id=row.deployment_id)
         seen.append(str(row.status))

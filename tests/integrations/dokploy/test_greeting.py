@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from core.errors import Refused
-from integrations.dokploy.access_check import greet
+from integrations.dokploy.access_check import check_access
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import KeyRejected
 from tests.integrations.dokploy.conftest import MakeDokploy
@@ -28,7 +28,7 @@ def _speaks(server: ReplayServer, *names: str) -> None:
 
 async def test_an_owner_lacks_nothing(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
     _speaks(server, "settings.getDokployVersion", "user.get", "user.getPermissions")
-    greeting = await greet(make_dokploy(organization_id=ORGANIZATION))
+    greeting = await check_access(make_dokploy(organization_id=ORGANIZATION))
     assert (greeting.version, greeting.role, greeting.organization_id) == ("v0.30.2", "owner", ORGANIZATION)
     assert greeting.is_known_version
     assert greeting.missing_rights == ()
@@ -36,16 +36,16 @@ async def test_an_owner_lacks_nothing(server: ReplayServer, make_dokploy: MakeDo
 
 async def test_a_member_is_told_what_is_missing(server: ReplayServer, dokploy: Dokploy) -> None:
     _speaks(server, "settings.getDokployVersion", "user.get", "memberwith-user.getPermissions")
-    assert (await greet(dokploy)).missing_rights == ("service:create",)
+    assert (await check_access(dokploy)).missing_rights == ("service:create",)
 
 
 async def test_a_key_of_another_organization_is_refused(server: ReplayServer, make_dokploy: MakeDokploy) -> None:
     _speaks(server, "settings.getDokployVersion", "user.get", "user.getPermissions")
     with pytest.raises(Refused, match=r"not to 'elsewhere'; correct `dokploy\.organization_id`"):
-        await greet(make_dokploy(organization_id="elsewhere"))
+        await check_access(make_dokploy(organization_id="elsewhere"))
 
 
 async def test_a_key_that_is_not_taken_is_said_at_once(server: ReplayServer, dokploy: Dokploy) -> None:
     server.replay(RECORDINGS["error-401-bad-key"])
     with pytest.raises(KeyRejected):
-        await greet(dokploy)
+        await check_access(dokploy)

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from core.integration import CheckLine
 from core.settings import DokploySettings
-from integrations.dokploy.access_check import NEEDED
+from integrations.dokploy.access_check import NEEDED_RIGHTS
 from integrations.dokploy.health import check
 from knowledge.config.text_files import load_texts
 from tests.integrations.dokploy.conftest import KEY
@@ -64,4 +64,4 @@ async def test_an_unreachable_address_asks_to_fix_the_setting(server: ReplayServ
 
 def test_every_right_that_may_be_missing_has_its_sentence() -> None:
     texts = load_texts()
-    assert all(texts.has(f"dokploy_check.without.{what}_{verb}") for what, verb in NEEDED)
+    assert all(texts.has(f"dokploy_check.without.{what}_{verb}") for what, verb in NEEDED_RIGHTS)

@@ -3,7 +3,7 @@
 import pytest
 
 from integrations.dokploy.actions.stack_params import is_commit_hash
-from integrations.dokploy.deploys.migration_logs import migration_in
+from integrations.dokploy.deploys.migration_logs import find_migration_tool
 
 MIGRATED = {
     "alembic": "INFO  [alembic.runtime.migration] Running upgrade 1975ea83b712 -> ae1027a6acf, Add a column",
@@ -41,13 +41,13 @@ NOTHING_DONE = (
 
 @pytest.mark.parametrize(("tool", "line"), MIGRATED.items())
 def test_a_migration_is_recognised(tool: str, line: str) -> None:
-    found = migration_in(f"2026-03-14T12:00:00Z starting\n2026-03-14T12:00:01Z {line}\n")
+    found = find_migration_tool(f"2026-03-14T12:00:00Z starting\n2026-03-14T12:00:01Z {line}\n")
     assert found == tool
 
 
 @pytest.mark.parametrize("lines", NOTHING_DONE)
 def test_nothing_to_migrate_is_no_migration(lines: str) -> None:
-    assert migration_in(lines) is None
+    assert find_migration_tool(lines) is None
 
 
 @pytest.mark.parametrize(

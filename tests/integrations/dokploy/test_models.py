@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from integrations.docker_engine.models import container_of
+from integrations.docker_engine.models import parse_container
 from integrations.dokploy.client.docker_models import Inspection
-from integrations.dokploy.client.secret_values import raw_of
+from integrations.dokploy.client.secret_values import unmasked
 from integrations.dokploy.models import (
     ComposeRow,
     DatabaseKind,
@@ -39,7 +39,7 @@ def test_a_number_in_place_of_text_is_read() -> None:
 def test_unknown_fields_are_kept() -> None:
     compose = ComposeRow.model_validate({"composeId": "c1", "newThing": {"a": [1, {"b": None}]}})
     assert compose.model_dump()["newThing"] == {"a": [1, {"b": None}]}
-    assert raw_of(compose) == {"composeId": "c1", "newThing": {"a": [1, {"b": None}]}}
+    assert unmasked(compose) == {"composeId": "c1", "newThing": {"a": [1, {"b": None}]}}
 
 
 @pytest.mark.parametrize("kind", list(DatabaseKind))
@@ -64,7 +64,7 @@ def test_only_what_has_ended_is_final() -> None:
 
 def test_an_inspection_reads_as_a_container_of_an_engine() -> None:
     inspection = Inspection.model_validate(recordings()["docker.getConfig-with-domain"].answer)
-    container = container_of("local", raw_of(inspection))
+    container = parse_container("local", unmasked(inspection))
     assert (container.name, container.service) == ("labstack-t1ev9p-web-1", "web")
     assert container.health.value == "starting"
-    assert json.dumps(raw_of(inspection))
+    assert json.dumps(unmasked(inspection))

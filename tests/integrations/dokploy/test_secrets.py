@@ -18,8 +18,8 @@ from core.errors import GuardianError, SystemUnavailable
 from integrations.dokploy.client.docker_models import Inspection
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import CallFailed
-from integrations.dokploy.client.row import Row
-from integrations.dokploy.client.secret_values import Secret, raw_of, reveal
+from integrations.dokploy.client.row import DokployRow
+from integrations.dokploy.client.secret_values import Secret, unmasked, reveal
 from integrations.dokploy.models import (
     ApplicationRow,
     BackupRow,
@@ -74,11 +74,11 @@ ROWS: list[tuple[type[BaseModel], dict[str, Any]]] = [
         {"deploymentId": "d1", "errorMessage": PLANTED, "rollback": {"rollbackId": "r", "fullContext": {"x": PLANTED}}},
     ),
     (BackupRow, {"backupId": "k1", "metadata": {"postgres": {"databasePassword": PLANTED}}}),
-    (Row, {"registryId": "r1", "password": PLANTED}),
-    (Row, {"scheduleId": "s1", "command": PLANTED, "script": PLANTED}),
-    (Row, {"serverId": "s1", "metricsConfig": {"server": {"token": PLANTED}}, "sshKey": {"privateKey": PLANTED}}),
+    (DokployRow, {"registryId": "r1", "password": PLANTED}),
+    (DokployRow, {"scheduleId": "s1", "command": PLANTED, "script": PLANTED}),
+    (DokployRow, {"serverId": "s1", "metricsConfig": {"server": {"token": PLANTED}}, "sshKey": {"privateKey": PLANTED}}),
     (
-        Row,
+        DokployRow,
         {
             "notificationId": "n1",
             "custom": {"customId": "u1", "headers": {"X-Secret": PLANTED}},
@@ -100,7 +100,7 @@ ROWS: list[tuple[type[BaseModel], dict[str, Any]]] = [
             },
         },
     ),
-    (Row, {"events": [{"Type": "container", "Actor": {"ID": "i1", "Attributes": {"auth.token": PLANTED}}}]}),
+    (DokployRow, {"events": [{"Type": "container", "Actor": {"ID": "i1", "Attributes": {"auth.token": PLANTED}}}]}),
 ]
 
 
@@ -120,7 +120,7 @@ def test_a_record_never_prints_its_secrets(model: type[BaseModel], raw: dict[str
     ]
     assert [one for one in shown if PLANTED in one] == []
     assert "[secret]" in repr(row)
-    assert raw_of(row) == raw
+    assert unmasked(row) == raw
 
 
 def test_a_secret_is_read_only_explicitly() -> None:

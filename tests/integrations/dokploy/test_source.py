@@ -13,7 +13,7 @@ from core.monitoring.inventory import join
 from core.monitoring.watcher import Watcher
 from core.redaction import redact
 from core.settings import DokploySettings, WatchSettings
-from integrations.dokploy.detectors import DETECTORS
+from integrations.dokploy.detectors import DOKPLOY_DETECTORS
 from integrations.dokploy.polling.platform_source import DokploySource
 from integrations.dokploy.polling.poll_rotation import PollTopic
 from tests.core.scripted_watcher import Heard, WallClock
@@ -301,7 +301,7 @@ async def test_a_watcher_runs_on_dokploy(server: ReplayServer, make_dokploy: Mak
     client = make_dokploy(retries=0, breaker_failures=1000, poll_s=0.6)
     source = DokploySource(client, client.settings, StackNames(), clock=clock, since=clock.now(), redact=redact)
     settings = WatchSettings(poll_s=0.6, unreachable_after_s=0.3)
-    async with Watcher(source, DETECTORS, sink=heard, clock=clock, settings=settings) as watcher:
+    async with Watcher(source, DOKPLOY_DETECTORS, sink=heard, clock=clock, settings=settings) as watcher:
         await eventually(watcher.has_looked.is_set)
         fleet.deployment(web, "error", clock.now() + timedelta(seconds=1), 1)
         await source.changed(web.id)

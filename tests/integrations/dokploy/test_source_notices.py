@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.deployments.platform import DeployStatus
-from integrations.dokploy.webhook import DokployNotice, NoticeKind, parse
+from integrations.dokploy.webhook import DokployNotice, NoticeKind, parse_notice
 from tests.integrations.dokploy.fleet import T0, Fleet, FleetClock, iso
 from tests.integrations.dokploy.source_world import MakeSource, view_after, view_of
 
@@ -106,7 +106,7 @@ async def test_a_storm_of_notices_of_one_thing_is_asked_about_once(
         title = ("Dokploy Server Restarted", "Database Backup Successful", "Build Error")[number % 3]
         link = "http://d/dashboard/project/shop1234/environment/e/services/compose/id-granada"
         body = {"title": title, "timestamp": f"2026-01-01T12:00:{number:02}Z", "buildLink": link}
-        notice = parse({**body, "projectName": "shop", "applicationName": "granada"})
+        notice = parse_notice({**body, "projectName": "shop", "applicationName": "granada"})
         assert notice is not None
         await source.announce(notice)
     hand.forward(1)

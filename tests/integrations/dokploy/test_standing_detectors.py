@@ -18,7 +18,7 @@ from core.deployments.platform import (
 from core.incidents.alerts import Alert, Severity
 from core.monitoring.inventory import Health, Host
 from core.monitoring.snapshot import OwnAct, PlatformView, Snapshot
-from integrations.dokploy.detectors import unreachable_because
+from integrations.dokploy.detectors import unreachable_cause
 from tests.core.scripted_watcher import HOST, at
 from tests.integrations.dokploy.scenes import Scene, deployment, ended, kinds, managed, own
 
@@ -211,4 +211,4 @@ def test_why_dokploy_does_not_answer(problem: str, because: str) -> None:
     )
     assert alert.facts() == {"platform_problem": problem, "platform_unreachable_s": 20.0}
     assert not Scene().judge(replace(now, unreachable_since=at(-10)))
-    assert unreachable_because(problem) == because
+    assert unreachable_cause(problem) == because

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from core.errors import SystemUnavailable, TimeLimitExceeded
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import AnswerLost, BreakerOpen, CallFailed, KeyRejected, NotSent
-from integrations.dokploy.client.request_limiter import LineFull
+from integrations.dokploy.client.request_limiter import RequestQueueFull
 from tests.integrations.dokploy.conftest import HandClock, MakeDokploy
 from tests.integrations.dokploy.replay import Answer, ReplayServer, gives, hangs, hangs_up
 
@@ -262,7 +262,7 @@ async def test_a_full_waiting_line_refuses_at_once(server: ReplayServer, make_do
     dokploy = make_dokploy(at_once=1, waiting=2)
     waiting = [asyncio.ensure_future(dokploy.instance.version()) for _ in range(3)]
     await until(lambda: server.under_way == 1)
-    with pytest.raises(LineFull, match="2 requests to it wait already"):
+    with pytest.raises(RequestQueueFull, match="2 requests to it wait already"):
         await dokploy.instance.version()
     with pytest.raises(NotSent):
         await dokploy.composes.deploy("c1")

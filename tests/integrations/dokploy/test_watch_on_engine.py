@@ -21,16 +21,16 @@ from core.redaction import redact
 from core.settings import DokploySettings, EngineSettings, WatchSettings, WebSettings
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.detectors import DETECTORS as DOCKER_DETECTORS
-from integrations.docker_engine.host_source import EngineSource
+from integrations.docker_engine.host_source import EngineSnapshotSource
 from integrations.dokploy.client.dokploy_client import Dokploy
-from integrations.dokploy.detectors import DETECTORS
+from integrations.dokploy.detectors import DOKPLOY_DETECTORS
 from integrations.dokploy.polling.platform_source import DokploySource
-from integrations.dokploy.webhook import DokployHook
+from integrations.dokploy.webhook import DokployWebhook
 from tests.core.scripted_watcher import Heard, WallClock
 from tests.standins.dokploy import DokployStandin, Service
 from tests.testbed.world import eventually
 from web.app import WebApp
-from web.hooks import HEADER, Hooks
+from web.hooks import SECRET_HEADER, WebhookReceiver
 
 HOOK_SECRET = "the-hook-secret-of-this-test"
 PLANTED = "planted-secret-hunter2-Zx81"
@@ -61,7 +61,7 @@ class World:
 
     def hooked(self) -> None:
         """Have notifications posted to us."""
-        self.standin.add_notification(self.hook_url, headers={HEADER: HOOK_SECRET})
+        self.standin.add_notification(self.hook_url, headers={SECRET_HEADER: HOOK_SECRET})
 
     def said(self, kind: str) -> list[Alert]:
         """What was raised of that kind."""
@@ -90,20 +90,20 @@ async def _world(
         source = DokploySource(client, given, names, clock=clock, since=clock.now(), redact=redact)
         watch_settings = WatchSettings(unreachable_after_s=1.0)
         docker = Watcher(
-            EngineSource(engine, only=("*",)), DOCKER_DETECTORS, sink=Heard(), clock=clock, settings=watch_settings
+            EngineSnapshotSource(engine, only=("*",)), DOCKER_DETECTORS, sink=Heard(), clock=clock, settings=watch_settings
         )
         watchers = [docker]
         watch = WatcherGroup(watchers)
         platform = Watcher(
             source,
-            DETECTORS,
+            DOKPLOY_DETECTORS,
             sink=heard,
             clock=clock,
             settings=watch_settings.model_copy(update={"poll_s": given.poll_s}),
             around=lambda: watch.inventory(),
         )
         watch = WatcherGroup([docker, platform])
-        hooks = Hooks({"dokploy": DokployHook(SecretStr(HOOK_SECRET), source.announce, platform.poke)})
+        hooks = WebhookReceiver({"dokploy": DokployWebhook(SecretStr(HOOK_SECRET), source.announce, platform.poke)})
         app = WebApp(WebSettings(host="127.0.0.1", port=0), _healthy)
         hooks.mount(app.application)
         await stack.enter_async_context(app)

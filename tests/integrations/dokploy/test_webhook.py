@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.deployments.platform import ManagedKind
-from integrations.dokploy.webhook import DokployHook, DokployNotice, NoticeKind, parse
+from integrations.dokploy.webhook import DokployWebhook, DokployNotice, NoticeKind, parse_notice
 from tests.integrations.dokploy.replay import FOLDER
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -22,7 +22,7 @@ PROJECT = "wDKtDnojoRKSRsGRrUpaO"
 
 
 def _notice(name: str) -> DokployNotice:
-    found = parse(BODIES[name])
+    found = parse_notice(BODIES[name])
     assert found is not None
     return found
 
@@ -73,7 +73,7 @@ def test_every_build_has_an_id_and_every_failure_is_one() -> None:
 
 def test_nothing_of_the_error_is_kept() -> None:
     body = {**BODIES["webhook-04-build-error"], "errorMessage": "echo c2VjcmV0LW9mLXRoaXMtdGVzdA== | base64 -d"}
-    kept = repr(parse(body))
+    kept = repr(parse_notice(body))
     assert "c2Vj" not in kept
     assert "base64" not in kept
 
@@ -90,7 +90,7 @@ def test_nothing_of_the_error_is_kept() -> None:
     ],
 )
 def test_an_unknown_notification_is_ignored(body: dict[str, object]) -> None:
-    assert parse(body) is None
+    assert parse_notice(body) is None
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_an_unknown_notification_is_ignored(body: dict[str, object]) -> None:
     ],
 )
 def test_a_link_that_names_nothing_gives_no_id(link: object) -> None:
-    notice = parse({"title": "Build Error", "buildLink": link, "timestamp": "never"})
+    notice = parse_notice({"title": "Build Error", "buildLink": link, "timestamp": "never"})
     assert notice is not None
     assert (notice.managed_id, notice.at) == (None, None)
 
 
 def test_what_is_kept_is_bounded() -> None:
-    notice = parse({"title": "Build Error", "projectName": "x" * 100_000, "applicationName": "y\n" * 100_000})
+    notice = parse_notice({"title": "Build Error", "projectName": "x" * 100_000, "applicationName": "y\n" * 100_000})
     assert notice is not None
     assert len(repr(notice)) < 1000
     assert "\\n" not in repr(notice)
@@ -124,16 +124,16 @@ async def test_the_hook_announces_and_makes_the_watcher_look() -> None:
     async def announce(notice: DokployNotice) -> None:
         done.append(notice.kind)
 
-    hook = DokployHook(SecretStr("word"), announce, lambda: done.append("look"))
+    hook = DokployWebhook(SecretStr("word"), announce, lambda: done.append("look"))
     await hook.take(BODIES["webhook-04-build-error"])
     await hook.take({"title": "unheard of"})
     assert done == [NoticeKind.BUILD, "look"]
     assert hook.secret == "word"
-    assert DokployHook(None, announce, lambda: None).secret is None
+    assert DokployWebhook(None, announce, lambda: None).secret is None
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "1e9", "", "2026-13-01"])
 def test_an_impossible_time_is_ignored(moment: str) -> None:
-    notice = parse({"title": "Dokploy Backup Successful", "timestamp": moment})
+    notice = parse_notice({"title": "Dokploy Backup Successful", "timestamp": moment})
     assert notice is not None
     assert notice.at is None

@@ -17,7 +17,7 @@ from core.language_model import (
     tool_result,
     user,
 )
-from integrations.ollama.prompt_budget import CUT, estimate_tokens, fitted, prompt_tokens
+from integrations.ollama.prompt_budget import CUT, estimate_tokens, fit_to_context, prompt_tokens
 from tests.integrations.ollama.conftest import MakeModel
 from tests.integrations.ollama.requests import DISK_USAGE, talk
 from tests.standins.ollama import OllamaStandIn
@@ -33,7 +33,7 @@ def used_tool(output: str) -> tuple[ChatMessage, ...]:
 
 def test_a_prompt_that_fits_is_unchanged() -> None:
     messages = (system("You guard."), user("Why?"), *used_tool(LOG_LINE))
-    assert fitted(messages, (), 4000) == messages
+    assert fit_to_context(messages, (), 4000) == messages
 
 
 def test_the_longest_old_output_is_cut_first_and_marked() -> None:
@@ -44,7 +44,7 @@ def test_the_longest_old_output_is_cut_first_and_marked() -> None:
         *used_tool(LOG_LINE * 20),
         *used_tool(LOG_LINE * 50),
     )
-    kept = fitted(messages, (DISK_USAGE,), 6000)
+    kept = fit_to_context(messages, (DISK_USAGE,), 6000)
     assert prompt_tokens(kept, (DISK_USAGE,)) <= 6000
     assert CUT in kept[3].content
     assert kept[3].content.startswith("START")
@@ -54,7 +54,7 @@ def test_the_longest_old_output_is_cut_first_and_marked() -> None:
 
 def test_the_question_is_cut_last_and_instructions_never() -> None:
     messages = (system("RULES " * 200), user("old " * 4000), assistant("answer"), user("new " * 3000))
-    kept = fitted(messages, (), 2500)
+    kept = fit_to_context(messages, (), 2500)
     assert prompt_tokens(kept, ()) <= 2500
     assert kept[0] == messages[0]
     assert CUT in kept[1].content
@@ -64,7 +64,7 @@ def test_the_question_is_cut_last_and_instructions_never() -> None:
 
 def test_instructions_that_do_not_fit_are_an_error_with_the_next_step() -> None:
     with pytest.raises(ModelFailed, match="num_ctx") as caught:
-        fitted((system("RULES " * 5000), user("Why?")), (), 4000)
+        fit_to_context((system("RULES " * 5000), user("Why?")), (), 4000)
     assert caught.value.kind is ModelFailure.TOO_LONG
 
 
@@ -86,7 +86,7 @@ def test_any_prompt_fits_the_context_or_is_refused(outputs: list[tuple[int, str]
     for size, unit in outputs:
         messages += used_tool((unit * size)[:size])
     try:
-        kept = fitted(messages, (DISK_USAGE,), room)
+        kept = fit_to_context(messages, (DISK_USAGE,), room)
     except ModelFailed as failure:
         assert failure.kind is ModelFailure.TOO_LONG
         return
@@ -120,6 +120,6 @@ async def test_corrections_also_stay_within_the_context(ollama: OllamaStandIn, m
 def test_megabytes_are_cut_in_time() -> None:
     messages = (system("You guard."), user("Why?"), *used_tool(LOG_LINE * 150_000))
     started = time.perf_counter()
-    kept = fitted(messages, (), 28_000)
+    kept = fit_to_context(messages, (), 28_000)
     assert time.perf_counter() - started < 1.0
     assert 20_000 < prompt_tokens(kept, ()) <= 28_000

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from integrations.dokploy.client.transport import Patience, Transport
+from integrations.dokploy.client.transport import RetryLimits, DokployTransport
 from integrations.dokploy.models import DatabaseKind, DatabaseRow
 
 
-class Databases:
+class DatabaseEndpoints:
     """Calls about databases, each a Swarm service; none creates a deployment."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: DokployTransport) -> None:
         self._transport = transport
 
     async def one(self, kind: DatabaseKind, database_id: str) -> DatabaseRow:
@@ -18,13 +18,13 @@ class Databases:
 
     async def start(self, kind: DatabaseKind, database_id: str) -> None:
         """Scale to one; returns when done."""
-        await self._transport.order(f"{kind}.start", {f"{kind}Id": database_id}, patience=Patience.SLOW)
+        await self._transport.order(f"{kind}.start", {f"{kind}Id": database_id}, patience=RetryLimits.SLOW)
 
     async def stop(self, kind: DatabaseKind, database_id: str) -> None:
         """Scale to zero. Dokploy hides failures: check the containers afterwards."""
-        await self._transport.order(f"{kind}.stop", {f"{kind}Id": database_id}, patience=Patience.SLOW)
+        await self._transport.order(f"{kind}.stop", {f"{kind}Id": database_id}, patience=RetryLimits.SLOW)
 
     async def reload(self, kind: DatabaseKind, database_id: str, app_name: str) -> None:
         """Restart: scale to zero and back to one."""
         body = {f"{kind}Id": database_id, "appName": app_name}
-        await self._transport.order(f"{kind}.reload", body, patience=Patience.SLOW)
+        await self._transport.order(f"{kind}.reload", body, patience=RetryLimits.SLOW)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from integrations.dokploy.client.transport import Patience, Transport
+from integrations.dokploy.client.transport import RetryLimits, DokployTransport
 from integrations.dokploy.models import DeploymentRow, QueuedJob
 
-Owner = Literal["application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup"]
+DeploymentOwner = Literal["application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup"]
 """Kinds of things with deployments; databases have none."""
 
 
-class Deployments:
+class DeploymentEndpoints:
     """Calls about deployments; Dokploy keeps about ten per service."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: DokployTransport) -> None:
         self._transport = transport
 
     async def of_compose(self, compose_id: str) -> list[DeploymentRow]:
@@ -25,7 +25,7 @@ class Deployments:
         """Return those of an application, newest first."""
         return await self._transport.get_rows("deployment.all", DeploymentRow, {"applicationId": application_id})
 
-    async def of(self, owner: Owner, owner_id: str) -> list[DeploymentRow]:
+    async def of(self, owner: DeploymentOwner, owner_id: str) -> list[DeploymentRow]:
         """Return those of any owner; an application's come with the rollback that each can go back to."""
         return await self._transport.get("deployment.allByType", list[DeploymentRow], {"id": owner_id, "type": owner})
 
@@ -42,12 +42,12 @@ class Deployments:
         return await self._transport.get("deployment.readLogs", str, {"deploymentId": deployment_id, "tail": tail})
 
 
-class Rollbacks:
+class RollbackEndpoints:
     """Rollbacks of applications; Dokploy cannot roll back a compose."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: DokployTransport) -> None:
         self._transport = transport
 
     async def roll_back(self, rollback_id: str) -> None:
         """Restore the stored image; returns when done, and creates no deployment."""
-        await self._transport.order("rollback.rollback", {"rollbackId": rollback_id}, patience=Patience.SLOW)
+        await self._transport.order("rollback.rollback", {"rollbackId": rollback_id}, patience=RetryLimits.SLOW)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from integrations.dokploy.client.endpoints.update_fields import DomainChanges, wire
-from integrations.dokploy.client.transport import Transport
+from integrations.dokploy.client.endpoints.update_fields import DomainChanges, to_wire_names
+from integrations.dokploy.client.transport import DokployTransport
 from integrations.dokploy.models import DomainCheck, DomainRow
 
 
-class Domains:
+class DomainEndpoints:
     """Calls about domains; a compose's domain changes at its next deploy."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: DokployTransport) -> None:
         self._transport = transport
 
     async def of_compose(self, compose_id: str) -> list[DomainRow]:
@@ -30,5 +30,5 @@ class Domains:
 
     async def update(self, domain_id: str, host: str, **changes: Unpack[DomainChanges]) -> DomainRow:
         """Change its route, such as the port; `host` stays unless another is given."""
-        body = {"domainId": domain_id, "host": host, **wire(changes)}
+        body = {"domainId": domain_id, "host": host, **to_wire_names(changes)}
         return await self._transport.post("domain.update", DomainRow, body)

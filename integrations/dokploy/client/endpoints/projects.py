@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from integrations.dokploy.client.transport import Transport
+from integrations.dokploy.client.transport import DokployTransport
 from integrations.dokploy.models import EnvironmentRow, ProjectRow
 
 
-class Projects:
+class ProjectEndpoints:
     """Calls about projects; each project is created with an environment `production`."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: DokployTransport) -> None:
         self._transport = transport
 
     async def all(self) -> list[ProjectRow]:
@@ -20,10 +20,10 @@ class Projects:
         return await self._transport.get("project.all", list[ProjectRow])
 
 
-class Environments:
+class EnvironmentEndpoints:
     """Calls about environments: the parts of a project that hold services."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: DokployTransport) -> None:
         self._transport = transport
 
     async def of_project(self, project_id: str) -> list[EnvironmentRow]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from integrations.dokploy.client.instance_models import InfrastructureHealth
-from integrations.dokploy.client.transport import Transport
+from integrations.dokploy.client.transport import DokployTransport
 
 
-class Instance:
+class InstanceEndpoints:
     """Calls about Dokploy itself; those that prune volumes, restart or update it are left out."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: DokployTransport) -> None:
         self._transport = transport
 
     async def version(self) -> str:

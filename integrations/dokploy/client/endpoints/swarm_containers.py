@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from integrations.dokploy.client.docker_models import ContainerRow, Inspection
-from integrations.dokploy.client.transport import Patience, Transport
+from integrations.dokploy.client.transport import RetryLimits, DokployTransport
 
 
-class Containers:
+class ContainerEndpoints:
     """Calls about containers; `server_id` None: Dokploy's own machine. `restart` takes any container of the host."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: DokployTransport) -> None:
         self._transport = transport
 
     async def of_app(
@@ -43,4 +43,4 @@ class Containers:
     async def restart(self, container_id: str, *, server_id: str | None = None) -> None:
         """Restart by id or name; returns when done (10 s if SIGTERM is ignored)."""
         body = {"containerId": container_id} | ({"serverId": server_id} if server_id is not None else {})
-        await self._transport.order("docker.restartContainer", body, patience=Patience.SLOW)
+        await self._transport.order("docker.restartContainer", body, patience=RetryLimits.SLOW)

@@ -34,6 +34,6 @@ class DomainChanges(TypedDict, total=False):
     service_name: str | None
 
 
-def wire(changes: Mapping[str, object]) -> dict[str, object]:
+def to_wire_names(changes: Mapping[str, object]) -> dict[str, object]:
     """Return the changes under Dokploy's names."""
     return {to_camel(name): value for name, value in changes.items()}
