@@ -124,23 +124,25 @@ class Guardian:
     def _put_together(self) -> None:
         self.model = _first(one.model() for one in self.integrations)
         self._use_embeddings()
-        self.desk = self._incident_desk()
+        self.tracker = self._incident_tracker()
         self.reported = ExternalAlerts(
-            incidents=self.desk,
+            incidents=self.tracker,
             values=self.knowledge.settings,
             clock=self.clock,
             topology=lambda host: self.watch.topology(host),
             kept_for=timedelta(seconds=self.settings.watch.reported_kept_s),
         )
-        self.watch = WatcherGroup([eye for one in self.integrations for eye in one.watchers(self.desk)], self.reported)
+        self.watch = WatcherGroup(
+            [eye for one in self.integrations for eye in one.watchers(self.tracker)], self.reported
+        )
         self.catalog = build_catalog(self.integrations, self.knowledge, self.clock, self.watch.inventory)
         self.runbooks = load_runbooks(RUNBOOKS_DIR, self.settings.runbooks_dir, self.catalog)
-        self.door = ActionGateway(self._carriage(), self.knowledge.approvals)
-        self.runtime = IncidentRuntime(self._mind(), self.knowledge.runs, self.knowledge.checkpoints)
-        self.reactions = IncidentReactions(self.runtime, self.door)
+        self.gateway = ActionGateway(self._executor_deps(), self.knowledge.approvals)
+        self.runtime = IncidentRuntime(self._deps(), self.knowledge.runs, self.knowledge.checkpoints)
+        self.reactions = IncidentReactions(self.runtime, self.gateway)
         followed = _first(one.followed() for one in self.integrations)
         if followed is not None:
-            self.deploys = DeployRuntime(self._deploy_parts(followed))
+            self.deploys = DeployRuntime(self._deploy_deps(followed))
 
     async def _remember(self) -> None:
         """Load unfinished work of the last run before anything new arrives."""
@@ -148,7 +150,7 @@ class Guardian:
             await self.deploys.load()
         await self.people.refresh()
         await self.reported.load()
-        self.watch.adopt(await self.desk.take_up())
+        self.watch.adopt(await self.tracker.take_up())
 
     async def _open_faces(self) -> None:
         """Open the web application, then the chat, whose webhook is one of its routes."""
@@ -159,7 +161,7 @@ class Guardian:
             {name: hook for one in self.integrations for name, hook in one.hooks(self.reported).items()}
         )
         self._hooks.mount(self.web.application)
-        self.face = TelegramApp(self._face_parts(), self.web.application)
+        self.face = TelegramApp(self._bot_deps(), self.web.application)
         await enter(self.web)
         await enter(self.face)
 
@@ -170,10 +172,10 @@ class Guardian:
         await self.knowledge.runs.start()
         self._stack.push_async_callback(self.knowledge.runs.stop)  # before what they work with is closed
         self._stack.callback(self.runtime.leave)
-        await self.door.recover()
+        await self.gateway.recover()
         if not any(one.simulated_hosts() for one in self.integrations):  # an engine that is away was not taken out
-            await self.desk.close_unwatched(self.watch.is_watched)
-        await self.reactions.take_up(self.desk.open_ones())
+            await self.tracker.close_unwatched(self.watch.is_watched)
+        await self.reactions.take_up(self.tracker.open_ones())
         self._is_ready.set()
         await self._stack.enter_async_context(self._hooks)  # what they took until now has waited
         for one in self.integrations:
@@ -188,7 +190,7 @@ class Guardian:
         if found is not None:
             self.knowledge.memory.use(embedder=Embedder(identity=found.current, embed=found.embed))
 
-    def _incident_desk(self) -> IncidentTracker:
+    def _incident_tracker(self) -> IncidentTracker:
         return IncidentTracker(
             store=self.knowledge.incidents,
             silences=self.knowledge.silences,
@@ -199,10 +201,10 @@ class Guardian:
             is_planned=lambda alert: self.deploys is not None and self.deploys.is_planned(alert),
         )
 
-    def _deploy_parts(self, followed: FollowedPlatform) -> DeployDeps:
+    def _deploy_deps(self, followed: FollowedPlatform) -> DeployDeps:
         async def review() -> None:
             await followed.look()
-            await self.desk.review()
+            await self.tracker.review()
 
         return DeployDeps(
             runs=self.knowledge.runs,
@@ -211,7 +213,7 @@ class Guardian:
             platform=followed.platform,
             watch=self.watch,
             start_times=self.knowledge.start_times,
-            door=self.door,
+            gateway=self.gateway,
             bus=self.bus,
             clock=self.clock,
             settings=followed.settings,
@@ -227,7 +229,7 @@ class Guardian:
     def _dialogue(self) -> RulesFirstDialogue:
         return RulesFirstDialogue(
             ChatDeps(
-                door=self.door,
+                gateway=self.gateway,
                 inventory=self.watch.inventory,
                 firing=self.watch.firing,
                 incidents=self.knowledge.incidents,
@@ -244,7 +246,7 @@ class Guardian:
             )
         )
 
-    def _carriage(self) -> ExecutorDeps:
+    def _executor_deps(self) -> ExecutorDeps:
         return ExecutorDeps(
             catalog=self.catalog,
             ledger=self.knowledge.ledger,
@@ -257,10 +259,10 @@ class Guardian:
             redact=self.redactor.redact,
         )
 
-    def _mind(self) -> IncidentDeps:
+    def _deps(self) -> IncidentDeps:
         return IncidentDeps(
-            door=self.door,
-            desk=self.desk,
+            gateway=self.gateway,
+            tracker=self.tracker,
             watch=self.watch,
             runbooks=lambda: self.runbooks,
             memory=self.knowledge.memory,
@@ -272,15 +274,15 @@ class Guardian:
             redact=self.redactor.redact,
         )
 
-    def _face_parts(self) -> BotDeps:
+    def _bot_deps(self) -> BotDeps:
         return BotDeps(
             settings=self.settings,
             texts=self.texts,
             bus=self.bus,
             clock=self.clock,
             redact=self.redactor.redact,
-            door=self.door,
-            desk=self.desk,
+            gateway=self.gateway,
+            tracker=self.tracker,
             knowledge=self.knowledge,
             inventory=self.watch.inventory,
             latest=self.watch.latest,
@@ -311,8 +313,8 @@ class Guardian:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            await self.door.expire()
-            await self.desk.review()
+            await self.gateway.expire()
+            await self.tracker.review()
             await self.people.refresh()
             await self.reported.review()
             for one in self.integrations:
@@ -341,7 +343,7 @@ class Guardian:
             "chat": self.face.is_polling,
             "blind_hosts": blind,
             "broken_detectors": broken,
-            "open_incidents": len(self.desk.open_ones()),
+            "open_incidents": len(self.tracker.open_ones()),
             "tasks": self.tasks.names,
             **{name: value for one in self.integrations for name, value in one.health().items()},
         }

@@ -17,8 +17,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from bench.common import Report, open_bed, remove_services, start_services, percentile, spread
-from bench.program import temporary_home, start_program, until_on_guard, prepared_world
+from bench.common import Report, open_bed, percentile, remove_services, spread, start_services
+from bench.program import prepared_world, start_program, temporary_home, until_on_guard
 from playground.chats.chat_records import MessageVersion
 from tests.e2e.world import World
 from tests.testbed.stack import Stack

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import Report, open_bed, spread
-from bench.program import temporary_home, until_settled, prepared_world
+from bench.program import prepared_world, temporary_home, until_settled
 from playground.chats.shown_chats import ShownMessage
 from tests.e2e.dokploy_world import DokployWorld, dokploy_world
 from tests.e2e.world import get

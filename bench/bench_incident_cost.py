@@ -80,7 +80,9 @@ async def measure_cost(poll_s: float) -> IncidentCost:
             after, took_s = _counted(guardian, seen), time.monotonic() - began - quiet_s
     share = took_s / quiet_s
     own = {name: after[name] - quiet[name] - share * (quiet[name] - before[name]) for name in after}
-    return IncidentCost(reads=own["reads"], writes=own["writes"], renders=own["renders"], calls=own["calls"], seconds=took_s)
+    return IncidentCost(
+        reads=own["reads"], writes=own["writes"], renders=own["renders"], calls=own["calls"], seconds=took_s
+    )
 
 
 @contextmanager

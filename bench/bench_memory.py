@@ -8,8 +8,8 @@ import statistics
 import sys
 import time
 
-from bench.common import Report, open_bed, start_services, numbered_names, spread
-from bench.program import cpu_s, temporary_home, pid_of, rss_mb, start_program, prepared_world
+from bench.common import Report, numbered_names, open_bed, spread, start_services
+from bench.program import cpu_s, pid_of, prepared_world, rss_mb, start_program, temporary_home
 from tests.e2e.world import World
 from tests.testbed.stack import Stack
 

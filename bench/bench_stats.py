@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.common import Report, open_bed, start_services, numbered_names, percentile, spread
+from bench.common import Report, numbered_names, open_bed, percentile, spread, start_services
 from core.settings import EngineSettings
 from integrations.docker_engine.client.real_engine import RealEngine
 from tests.testbed.stack import Stack

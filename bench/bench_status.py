@@ -13,8 +13,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bench.common import Report, open_bed, start_services, numbered_names, percentile, spread
-from bench.program import cpu_s, temporary_home, pid_of, start_program, until_settled, prepared_world
+from bench.common import Report, numbered_names, open_bed, percentile, spread, start_services
+from bench.program import cpu_s, pid_of, prepared_world, start_program, temporary_home, until_settled
 from playground.chats.chat_people import PlaygroundPerson
 from tests.e2e.world import World
 from tests.testbed.world import eventually
@@ -37,7 +37,9 @@ def main() -> int:
         ids = list(range(FIRST_PERSON, FIRST_PERSON + PEOPLE))
 
         async def measure() -> None:
-            async with prepared_world(stack, found.docker_host, place, INFRAGUARDIAN_TELEGRAM__VIEWERS=str(ids)) as made:
+            async with prepared_world(
+                stack, found.docker_host, place, INFRAGUARDIAN_TELEGRAM__VIEWERS=str(ids)
+            ) as made:
                 people = [made.chat_server.person(one, f"Person {one}") for one in ids]
                 await start_program(made)
                 await _until_sampled(made)

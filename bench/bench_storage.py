@@ -19,7 +19,7 @@ from bench.graph_writes import GraphWrites, count_from_now, read_counts
 from core.incidents.incident import IncidentState
 from core.settings import Settings, VerificationSettings
 from knowledge.records.incident_records import IncidentRecords, _columns
-from knowledge.records.lesson_records import VectorCollection, LessonRecords
+from knowledge.records.lesson_records import LessonRecords, VectorCollection
 from knowledge.stores import Knowledge
 from knowledge.tables import incidents, lessons
 from tests.agent.incident.world import API, IncidentWorld
@@ -75,7 +75,9 @@ async def _ask(knowledge: Knowledge, report: Report) -> None:
     await _timed(report, "… of a stack that never had one", lambda: store.recent(10, stack="new"))
     await _timed(report, "lessons the built-in index lacks", lambda: memory.unindexed(VectorCollection.BUILTIN, 100))
     await _timed(
-        report, "lessons the model's index lacks", lambda: memory.unindexed(VectorCollection.MODEL, 100, model="m@1#1024")
+        report,
+        "lessons the model's index lacks",
+        lambda: memory.unindexed(VectorCollection.MODEL, 100, model="m@1#1024"),
     )
     await _timed(report, "lessons the model has not embedded", lambda: memory.unembedded("m@1", 100))
 

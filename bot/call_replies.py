@@ -50,10 +50,10 @@ class CallReplies:
 
     async def resync(self) -> None:
         """Catch up after a start: post pending approvals, and outcomes that may not have been posted."""
-        for approval in await self._face.door.approvals.pending():
+        for approval in await self._face.gateway.approvals.pending():
             await self._show_question(approval)
         for run in await self._face.runs.list(kind="call", limit=CALLS_RESYNCED):
-            record = await self._face.door.ledger.get(str(run.payload.get("key", "")))
+            record = await self._face.gateway.ledger.get(str(run.payload.get("key", "")))
             if record is not None and record.state.is_final:
                 await self._tell_end(record)
 
@@ -72,7 +72,7 @@ class CallReplies:
     async def _show_question(self, approval: Approval) -> None:
         if approval.incident_id is not None or not approval.call_keys:
             return
-        record = await self._face.door.ledger.get(approval.call_keys[0])
+        record = await self._face.gateway.ledger.get(approval.call_keys[0])
         if record is None:
             return
         async with self.lock(record.call.key):
@@ -85,7 +85,7 @@ class CallReplies:
 
     async def acknowledge(self, key: str) -> None:
         """Post the first reply to a call that is under way; calls of one group share one reply."""
-        record = await self._face.door.ledger.get(key)
+        record = await self._face.gateway.ledger.get(key)
         if record is None or await self._has_card(record):
             return
         group = record.call.origin.get("group")
@@ -94,7 +94,7 @@ class CallReplies:
             if isinstance(group, list):
                 await self._group(record, [str(one) for one in group])
                 return
-            record = await self._face.door.ledger.get(key) or record
+            record = await self._face.gateway.ledger.get(key) or record
             if await self._has_card(record):
                 return
             first = f"run:{key}"
@@ -119,7 +119,7 @@ class CallReplies:
         await self.acknowledge(record.call.key)
 
     async def _group(self, record: CallRecord, keys: Sequence[str]) -> None:
-        found = [await self._face.door.ledger.get(key) for key in keys]
+        found = [await self._face.gateway.ledger.get(key) for key in keys]
         records = [one for one in found if one is not None]
         await self._post(record, f"run:{keys[0]}", group_card(records))
         if all(one.state.is_final for one in records):

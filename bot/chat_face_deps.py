@@ -44,8 +44,8 @@ class BotDeps:
     bus: Bus
     clock: Clock
     redact: RedactText
-    door: ActionGateway
-    desk: IncidentTracker
+    gateway: ActionGateway
+    tracker: IncidentTracker
     knowledge: Knowledge
     inventory: Callable[[], Inventory]
     """All that is watched, as last seen, from memory."""
@@ -122,8 +122,8 @@ class BotDeps:
         """The decisions of people."""
         return Decisions(
             DecisionDeps(
-                gateway=self.door,
-                tracker=self.desk,
+                gateway=self.gateway,
+                tracker=self.tracker,
                 silences=self.silences,
                 overrides=self.changed,
                 audit=self.audit,
@@ -137,9 +137,9 @@ class BotDeps:
     @cached_property
     def views(self) -> CardViews:
         """Gathers what cards of incidents and deploys show."""
-        catalog = self.door.catalog
+        catalog = self.gateway.catalog
         return CardViews(
-            calls=self.door.ledger,
+            calls=self.gateway.ledger,
             questions=self.knowledge.approvals,
             deploys=self.knowledge.deploys,
             versions=self.knowledge.versions,

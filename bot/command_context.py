@@ -80,7 +80,7 @@ class CommandContext:
             watched=self.face.inventory(),
             latest=self.face.latest,
             platform=self.face.platform(),
-            firing=self.face.desk.open_ones(),
+            firing=self.face.tracker.open_ones(),
             incidents=self.face.incidents,
             deploys=self.face.deploys,
             redact=self.face.redact,

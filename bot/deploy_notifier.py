@@ -81,7 +81,7 @@ class DeployReplies:
             return
         async with self._replies.lock(deploy.key):
             known = await self._face.deploys.get(deploy.key) or deploy
-            record = await self._face.door.ledger.get(deploy.key)
+            record = await self._face.gateway.ledger.get(deploy.key)
             if record is not None:
                 await self._write(known, record, is_urgent=is_urgent)
 

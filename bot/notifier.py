@@ -55,7 +55,9 @@ class TelegramNotifier:
         return {
             "html": rendered.html or "–",
             "plain": rendered.plain or "–",
-            "keyboard": [[dict(button) for button in row] for row in keyboard_json(card, self._texts, message.language)],
+            "keyboard": [
+                [dict(button) for button in row] for row in keyboard_json(card, self._texts, message.language)
+            ],
             "meanings": meanings,
             "is_replaced": card.is_replaced,
             "file_name": card.attachment.name if card.attachment else None,

@@ -22,7 +22,7 @@ from bot.deploy_notifier import DeployReplies
 from bot.incoming.access import Access
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.free_text import FreeTextResponder
-from bot.incoming.inbox import InboxWorker, CommandTimeouts, UpdatePoller
+from bot.incoming.inbox import CommandTimeouts, InboxWorker, UpdatePoller
 from bot.incoming.router import Router, RouterDeps
 from bot.incoming.telegram_webhook import TelegramWebhook
 from bot.menu import CommandMenu
@@ -52,7 +52,9 @@ class TelegramApp:
     start it keeps retrying in the background; messages wait in the outbox.
     """
 
-    def __init__(self, parts: BotDeps, application: web.Application, *, patience: CommandTimeouts | None = None) -> None:
+    def __init__(
+        self, parts: BotDeps, application: web.Application, *, patience: CommandTimeouts | None = None
+    ) -> None:
         token = parts.settings.telegram.token
         if token is None:
             raise SettingsError("there is no Telegram token; set TELEGRAM_BOT_TOKEN or open the playground")
@@ -89,7 +91,7 @@ class TelegramApp:
         parts = self._face
         audience = Recipients(parts.settings, parts.people.all, parts.changed.language, self._notifier.current)
         return NoticeDeps(
-            incidents=parts.desk,
+            incidents=parts.tracker,
             past=parts.incidents,
             views=parts.views,
             audience=audience,

@@ -12,14 +12,14 @@ PROBLEM_LIMIT = 400
 
 def problem_of(error: BaseException, redact: Callable[[str], str], limit: int = PROBLEM_LIMIT) -> Text | str:
     """Return an error as the `problem` of a sentence, free of secrets; its English message is cut at `limit`."""
-    if isinstance(error, GuardianError) and error.says is not None:
-        return with_values(error.says, redact)
+    if isinstance(error, GuardianError) and error.message is not None:
+        return with_values(error.message, redact)
     return redact(str(error))[:limit]
 
 
 def own_words(error: GuardianError) -> Text | str:
     """Return an error's sentence for use inside another error's, which is redacted later."""
-    return error.says if error.says is not None else str(error)[:PROBLEM_LIMIT]
+    return error.message if error.message is not None else str(error)[:PROBLEM_LIMIT]
 
 
 def explained(error: Exception) -> Text:
@@ -29,7 +29,7 @@ def explained(error: Exception) -> Text:
     if not isinstance(error, GuardianError):
         return text("chat.own_failure")
     if isinstance(error, InvalidParams):
-        return text("chat.invalid", problem=error.says or error.problem[:PROBLEM_LIMIT])
-    if isinstance(error, SystemUnavailable) and error.says is None:
+        return text("chat.invalid", problem=error.message or error.problem[:PROBLEM_LIMIT])
+    if isinstance(error, SystemUnavailable) and error.message is None:
         return text("chat.unavailable", system=error.system, problem=error.problem[:PROBLEM_LIMIT])
     return text("chat.refused" if isinstance(error, Refused) else "chat.failed", problem=own_words(error))

@@ -26,13 +26,13 @@ from core.text import Text, text
 class GuardianError(Exception):
     """An error that this program can explain: in English as its message, and in people's language by `says`."""
 
-    says: Text | None = None
+    message: Text | None = None
     """The same sentence for people; None: there is only the English message."""
 
-    def __init__(self, *words: object, says: Text | None = None) -> None:
+    def __init__(self, *words: object, message: Text | None = None) -> None:
         super().__init__(*words)
-        if says is not None:
-            self.says = says
+        if message is not None:
+            self.message = message
 
 
 class SettingsError(GuardianError):
@@ -50,16 +50,16 @@ class UnknownAction(GuardianError):
         self.name = name
         self.suggestion = closest(name, known)
         hint = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
-        super().__init__(f"there is no action {name!r}{hint}", says=_unknown("action", name, self.suggestion))
+        super().__init__(f"there is no action {name!r}{hint}", message=_unknown("action", name, self.suggestion))
 
 
 class InvalidParams(GuardianError):
     """The parameters of an action do not fit its schema."""
 
-    def __init__(self, action: str, problem: str, *, says: Text | None = None) -> None:
+    def __init__(self, action: str, problem: str, *, message: Text | None = None) -> None:
         self.action = action
         self.problem = problem
-        super().__init__(f"{action!r} cannot take these parameters: {problem}", says=says)
+        super().__init__(f"{action!r} cannot take these parameters: {problem}", message=message)
 
 
 class UnknownTarget(GuardianError):
@@ -69,7 +69,9 @@ class UnknownTarget(GuardianError):
         self.name = name
         self.suggestion = closest(name, known)
         hint = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
-        super().__init__(f"there is no stack or service {name!r}{hint}", says=_unknown("target", name, self.suggestion))
+        super().__init__(
+            f"there is no stack or service {name!r}{hint}", message=_unknown("target", name, self.suggestion)
+        )
 
 
 class Refused(GuardianError):
@@ -85,10 +87,10 @@ def plain_reason(error: BaseException) -> str:
 class SystemUnavailable(GuardianError):
     """An outside system cannot be reached or does not respond."""
 
-    def __init__(self, system: str, problem: str, *, says: Text | None = None) -> None:
+    def __init__(self, system: str, problem: str, *, message: Text | None = None) -> None:
         self.system = system
         self.problem = problem
-        super().__init__(f"{system} is unavailable: {problem}", says=says)
+        super().__init__(f"{system} is unavailable: {problem}", message=message)
 
 
 class TimeLimitExceeded(SystemUnavailable):

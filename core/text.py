@@ -49,15 +49,15 @@ def text(key: str, /, **values: Value | Text) -> Text:
     return Text(key, values)
 
 
-def with_values(says: Text, change: Callable[[str], str]) -> Text:
+def with_values(message: Text, change: Callable[[str], str]) -> Text:
     """Return the same sentence with `change` applied to every string among its values, for example a redactor."""
     values: dict[str, Value | Text] = {}
-    for name, value in says.values.items():
+    for name, value in message.values.items():
         if isinstance(value, Text):
             values[name] = with_values(value, change)
         else:
             values[name] = change(value) if isinstance(value, str) else value
-    return Text(says.key, values)
+    return Text(message.key, values)
 
 
 def bilingual(en: str, es: str) -> Text:

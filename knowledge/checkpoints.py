@@ -103,7 +103,9 @@ async def _on_sqlite(path: Path) -> AsyncIterator[BaseCheckpointSaver[Any]]:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     async with aiosqlite.connect(path, timeout=10) as connection:
-        await connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL_VACUUM}")  # heeded by a new file only, before all else
+        await connection.execute(
+            f"PRAGMA auto_vacuum={INCREMENTAL_VACUUM}"
+        )  # heeded by a new file only, before all else
         # As for the records: the death of the process loses nothing, a power cut at most the last moments.
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=NORMAL")
@@ -121,7 +123,12 @@ async def _on_postgres(plain_url: str) -> AsyncIterator[BaseCheckpointSaver[Any]
     options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
     await _set_up(plain_url)
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-        plain_url, kwargs={**options, "connect_timeout": 10}, min_size=1, max_size=CHECKPOINT_CONNECTIONS, open=False, timeout=30
+        plain_url,
+        kwargs={**options, "connect_timeout": 10},
+        min_size=1,
+        max_size=CHECKPOINT_CONNECTIONS,
+        open=False,
+        timeout=30,
     )
     async with pool:
         yield AsyncPostgresSaver(pool, serde=_strict())

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core.errors import SettingsError, SystemUnavailable
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision in `migrations/versions`, oldest first; the last one is what this version needs."""
 NEEDED_REVISION = REVISIONS[-1]
 MIGRATIONS_DIR = Path(__file__).resolve().parent / "migrations"
@@ -33,7 +33,8 @@ async def migrate_if_needed(engine: AsyncEngine, url: URL) -> None:
         return
     if current is not None and current not in REVISIONS:
         raise SettingsError(
-            f"the database {url.render_as_string()!r} is at revision {current!r}, this version knows up to {NEEDED_REVISION!r}; "
+            f"the database {url.render_as_string()!r} is at revision {current!r}, this version knows up to "
+            f"{NEEDED_REVISION!r}; "
             "run the newer version, or restore a backup made before it"
         )
     async with asyncio.timeout(TIME_LIMIT_S):

@@ -163,7 +163,9 @@ class SeriesRecords:
         seen = dialect.insert(measured).on_conflict_do_update(index_elements=["ref"], set_={"seen_at": now})
         async with self._database.write() as connection:
             await connection.execute(seen, new)
-            await connection.execute(delete(measured).where(measured.c.seen_at < now - TEN_MINUTES.kept - timedelta(days=1)))
+            await connection.execute(
+                delete(measured).where(measured.c.seen_at < now - TEN_MINUTES.kept - timedelta(days=1))
+            )
             wanted = [item["ref"] for item in new]
             rows = await connection.execute(select(measured.c.ref, measured.c.id).where(measured.c.ref.in_(wanted)))
             self._ids.update({row.ref: row.id for row in rows})
@@ -265,7 +267,10 @@ def _open(points: bytes) -> tuple[array[int], array[float]]:
 
 def _unpack(points: bytes) -> Iterable[tuple[int, Sequence[float]]]:
     ids, numbers = _open(points)
-    return ((number, numbers[place * VALUES_PER_SAMPLE : (place + 1) * VALUES_PER_SAMPLE]) for place, number in enumerate(ids))
+    return (
+        (number, numbers[place * VALUES_PER_SAMPLE : (place + 1) * VALUES_PER_SAMPLE])
+        for place, number in enumerate(ids)
+    )
 
 
 def _add_round(bucket: _Bucket, rows: Iterable[tuple[int, Sequence[float]]]) -> None:

@@ -5,14 +5,13 @@ from playground.api.faults import Fault, FaultPlan, RateLimits
 from playground.api.http_api import ApiCall
 from playground.chats.chat_people import CallbackTap, PlaygroundPerson, TapAnswer
 from playground.chats.groups import Group
-from playground.chats.shown_chats import ShownChat, NotShown, ShownButton, ShownFile, ShownMessage
+from playground.chats.shown_chats import NotShown, ShownButton, ShownChat, ShownFile, ShownMessage
 from playground.server import BotApiServer
 
 __all__ = [
     "ApiCall",
     "BotApiServer",
     "CallbackTap",
-    "ShownChat",
     "ChatAction",
     "Draft",
     "Fault",
@@ -22,6 +21,7 @@ __all__ = [
     "PlaygroundPerson",
     "RateLimits",
     "ShownButton",
+    "ShownChat",
     "ShownFile",
     "ShownMessage",
     "TapAnswer",

@@ -32,7 +32,7 @@ def _everything(_: Actor, __: str | None) -> bool:
 class ChatDeps:
     """The collaborators, handed in by the composition root."""
 
-    door: ActionGateway
+    gateway: ActionGateway
     inventory: Callable[[], Inventory]
     firing: Callable[[], Sequence[Alert]]
     """All alerts that are on."""

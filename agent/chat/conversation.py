@@ -27,7 +27,7 @@ class ChatQuestion:
 class AnswerMessage:
     """A complete statement."""
 
-    says: Text
+    message: Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class AnswerChunk:
 class AnswerProgress:
     """One line about the lookup in progress, shown until the next part arrives."""
 
-    says: Text
+    message: Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class ProposeCommand:
 
     name: str
     arguments: str
-    says: Text
+    message: Text
     """The effect of the command."""
 
 

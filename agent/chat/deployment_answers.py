@@ -27,14 +27,14 @@ class DeploymentLine:
 
     stack: str
     at: datetime
-    says: Text
+    message: Text
 
 
 async def deployment_sentences(asked: QuestionContext, targets: Sequence[Target]) -> list[Text]:
     """Return the last deployment of each target, or the latest of all when nothing is named."""
     if not targets:
         entries = await deployments_since(asked, None)
-        return [one.says for one in entries[:SHOWN]] or [text("dialogue.deployed.none")]
+        return [one.message for one in entries[:SHOWN]] or [text("dialogue.deployed.none")]
     said: dict[str, Text] = {}
     for target in targets[:SHOWN]:
         name = target.name if isinstance(target, Stack) else target.stack or target.name
@@ -53,7 +53,7 @@ async def _last(asked: QuestionContext, name: str, target: Target) -> Text:
         when = asked.moment(running.ordered_at)
         return text("dialogue.deployed.running", stack=managed.name, who=_who(running), when=when)
     entries = await _entries(asked, managed, ours)
-    return entries[0].says if entries else text("dialogue.deployed.never", stack=managed.name)
+    return entries[0].message if entries else text("dialogue.deployed.never", stack=managed.name)
 
 
 def _not_managed(asked: QuestionContext, target: Target) -> Text:
@@ -100,7 +100,7 @@ async def _ours(asked: QuestionContext, deploy: Deploy) -> DeploymentLine:
     changes = await _changes(asked, deploy)
     if changes is not None:
         values["changes"], key = changes, "dialogue.deployed.ours_with"
-    return DeploymentLine(stack=deploy.stack, at=deploy.ordered_at, says=Text(key, values))
+    return DeploymentLine(stack=deploy.stack, at=deploy.ordered_at, message=Text(key, values))
 
 
 def _who(deploy: Deploy) -> Text:
@@ -123,7 +123,7 @@ async def _changes(asked: QuestionContext, deploy: Deploy) -> Text | None:
 def _theirs(asked: QuestionContext, managed: ManagedResource, one: Deployment, at: datetime) -> DeploymentLine:
     about = asked.parts.redact(one.title.strip().split("\n")[0][:TITLE_SHOWN])
     status = DeployStatus.DONE if one.status is DeployStatus.UNKNOWN else one.status
-    says = text(
+    message = text(
         "dialogue.deployed.commit" if one.commit else "dialogue.deployed.titled",
         stack=managed.name,
         when=asked.moment(at),
@@ -131,4 +131,4 @@ def _theirs(asked: QuestionContext, managed: ManagedResource, one: Deployment, a
         about=about or "–",
         commit=(one.commit or "")[:7],
     )
-    return DeploymentLine(stack=managed.name, at=at, says=says)
+    return DeploymentLine(stack=managed.name, at=at, message=message)

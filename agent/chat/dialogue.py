@@ -72,7 +72,11 @@ class RulesFirstDialogue:
     ) -> list[AnswerPart]:
         """Answer by a rule if any applies, else explain why there is no answer."""
         is_wish = understood is not None and understood.intent in CHANGE_INTENTS
-        if understood is not None and (is_wish or targets_meant(asked, understood)) and understood.intent is not Intent.DECIDES:
+        if (
+            understood is not None
+            and (is_wish or targets_meant(asked, understood))
+            and understood.intent is not Intent.DECIDES
+        ):
             return await self._by_rule(asked, understood)
         return [no_answer_message(failure)]
 
@@ -95,7 +99,7 @@ class RulesFirstDialogue:
             async for part in parts:
                 yield part
         if not outcome:
-            yield AnswerMessage(says=text("dialogue.broke"))
+            yield AnswerMessage(message=text("dialogue.broke"))
         elif (failure := outcome[0]) is not None:
             for part in await self._without_model(asked, understood, failure):
                 yield part
@@ -117,7 +121,7 @@ def _key(question: ChatQuestion) -> str:
 def _told(asked: QuestionContext, part: AnswerPart) -> str:
     """Return the part's words for the conversation history."""
     if isinstance(part, AnswerMessage):
-        return asked.say(part.says)
+        return asked.say(part.message)
     if isinstance(part, RunCommand):
         return f"(showed /{part.name} {part.arguments})"
     if isinstance(part, ProposeCommand):

@@ -10,11 +10,25 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
-from agent.chat.intent_table import QUESTION_PATTERNS, CHANGE_VERB_PATTERNS, CHANGE_INTENTS, Intent
-from agent.chat.vocabulary import (AGREEMENT, REASON_CLAUSE, CLAUSE_END, CONDITION, DEPLOY_REPORT, FILLER, FORBIDS, HEDGE, NEGATED_ACT, PAST_TENSE, POLITE, TROUBLE, CHANGE_WORDS,)
+from agent.chat.intent_table import CHANGE_INTENTS, CHANGE_VERB_PATTERNS, QUESTION_PATTERNS, Intent
+from agent.chat.vocabulary import (
+    AGREEMENT,
+    CHANGE_WORDS,
+    CLAUSE_END,
+    CONDITION,
+    DEPLOY_REPORT,
+    FILLER,
+    FORBIDS,
+    HEDGE,
+    NEGATED_ACT,
+    PAST_TENSE,
+    POLITE,
+    REASON_CLAUSE,
+    TROUBLE,
+)
 from core.monitoring.inventory import Inventory, Target, find
 
-__all__ = ["CHANGE_INTENTS", "Intent", "Interpretation", "fold_text", "interpret_question", "asks_for_change"]
+__all__ = ["CHANGE_INTENTS", "Intent", "Interpretation", "asks_for_change", "fold_text", "interpret_question"]
 
 MAX_WORDS = 60
 """A longer text is never a common question."""
@@ -108,7 +122,9 @@ def _wish(question: str, names: _KnownNames) -> Interpretation | None:
         named, targets = _mentioned(others, names)
     elif any(len(one.split()) <= 3 and names.is_exact(one) for one in others[place:]):
         return None
-    return Interpretation(intent=intent, targets=targets, named=named, is_sure=bool(targets) or len(left) <= UNKNOWN_WORDS_LIMIT)
+    return Interpretation(
+        intent=intent, targets=targets, named=named, is_sure=bool(targets) or len(left) <= UNKNOWN_WORDS_LIMIT
+    )
 
 
 def _wish_verb(clause: str) -> tuple[Intent, str] | None:
@@ -164,7 +180,9 @@ def _look(plain: str, names: _KnownNames) -> Interpretation | None:
     asks_cause = intent not in (Intent.WHY, Intent.CHANGES) and bool(re.search(r"\b(por ?que|why)\b", plain))
     if intent is Intent.WHY and not targets and named and not TROUBLE.search(plain):
         return None
-    return Interpretation(intent=intent, targets=targets, named=named, is_sure=len(left) <= UNKNOWN_WORDS_LIMIT and not asks_cause)
+    return Interpretation(
+        intent=intent, targets=targets, named=named, is_sure=len(left) <= UNKNOWN_WORDS_LIMIT and not asks_cause
+    )
 
 
 def _bare(plain: str, names: _KnownNames) -> Interpretation | None:
@@ -208,7 +226,8 @@ class _KnownNames:
     def _is_near(self, word: str) -> bool:
         parts = _joined(word).split()
         return bool(parts) and all(
-            self._begins(part) or (len(part) > 2 and get_close_matches(part, self._words, n=1, cutoff=LEAST_WORD_LIKENESS))
+            self._begins(part)
+            or (len(part) > 2 and get_close_matches(part, self._words, n=1, cutoff=LEAST_WORD_LIKENESS))
             for part in parts
         )
 

@@ -58,10 +58,11 @@ async def changes_sentence(asked: QuestionContext, targets: tuple[Target, ...]) 
     created = [one for one in containers if one.created_at and one.created_at >= since]
     started = [one for one in containers if one not in created and one.started_at and one.started_at >= since]
     said = [
-        asked.say(text("dialogue.changed_incident", id=one.id, target=one.target, says=one.says)) for one in incidents
+        asked.say(text("dialogue.changed_incident", id=one.id, target=one.target, message=one.message))
+        for one in incidents
     ][:LINES]
     deployments = await deployments_since(asked, since, _stacks(targets))
-    said += [f"· {asked.say(one.says)}" for one in deployments[:LINES]]
+    said += [f"· {asked.say(one.message)}" for one in deployments[:LINES]]
     if len(deployments) > LINES:
         said.append(asked.say(text("dialogue.more", count=len(deployments) - LINES)))
     said += (await _acts(asked, since, targets))[:LINES]
@@ -88,9 +89,9 @@ def _stacks(targets: tuple[Target, ...]) -> list[str] | None:
 async def _acts(asked: QuestionContext, since: datetime, targets: tuple[Target, ...]) -> list[str]:
     """Return the actions done through us and by whom, such as file edits and restarts; deploys are listed apart."""
     now, zone = asked.parts.clock.now(), ZoneInfo(asked.parts.settings.timezone)
-    catalog = asked.parts.door.catalog
+    catalog = asked.parts.gateway.catalog
     said = []
-    for act in await asked.parts.door.ledger.acts_since(since):
+    for act in await asked.parts.gateway.ledger.acts_since(since):
         stack, service = _place(asked, act.ref)
         if (stack, service) == (None, None) or not asked.may_see(stack):
             continue
@@ -99,14 +100,14 @@ async def _acts(asked: QuestionContext, since: datetime, targets: tuple[Target, 
         if act.action in catalog and catalog.get(act.action).follow is not None:
             continue
         key = f"did.{act.action}"
-        says = text(
+        message = text(
             "dialogue.changed_by_us",
             target="/".join(part for part in (stack, service) if part),
             did=Text(key) if asked.parts.texts.has(key) else act.action,
             when=clock_time(act.at, now, zone),
             who=asked.parts.called(act.by),
         )
-        said.append(asked.say(says))
+        said.append(asked.say(message))
     return said
 
 

@@ -12,7 +12,7 @@ from agent.chat.conversation import AnswerMessage, AnswerPart, ProposeCommand, R
 from agent.chat.deployment_answers import deployment_sentences
 from agent.chat.intents import CHANGE_INTENTS, Intent, Interpretation, fold_text
 from agent.chat.recent_changes import changes_sentence
-from agent.chat.usage import usage_sentences, heaviest_usage
+from agent.chat.usage import heaviest_usage, usage_sentences
 from core.errors import closest
 from core.incidents.incident import Incident
 from core.monitoring.inventory import Service, Stack, Target, find, names_of, title
@@ -40,7 +40,7 @@ async def answer_by_rule(asked: QuestionContext, understood: Interpretation) -> 
     if intent in CHANGE_INTENTS:
         return [_wish(asked, understood)]
     if intent in _PLAIN:
-        return [AnswerMessage(says=text(f"dialogue.{intent}"))]
+        return [AnswerMessage(message=text(f"dialogue.{intent}"))]
     if understood.named and not targets_meant(asked, understood) and intent in _NEEDS_A_NAME:
         return [unknown_name_answer(asked, understood.named)]
     return await _ANSWERS[intent](asked, understood)
@@ -63,8 +63,8 @@ def unknown_name_answer(asked: QuestionContext, named: str) -> AnswerMessage:
         named, [_short(one) for one in names_of(asked.inventory)]
     )
     if near is None:
-        return AnswerMessage(says=text("dialogue.no_target", name=shown))
-    return AnswerMessage(says=text("dialogue.no_target_near", name=shown, near=near))
+        return AnswerMessage(message=text("dialogue.no_target", name=shown))
+    return AnswerMessage(message=text("dialogue.no_target_near", name=shown, near=near))
 
 
 def _short(name: str) -> str:
@@ -80,7 +80,9 @@ def _wish(asked: QuestionContext, understood: Interpretation) -> AnswerPart:
     targets = targets_meant(asked, understood)
     if not targets:
         return (
-            unknown_name_answer(asked, understood.named) if understood.named else AnswerMessage(says=text("dialogue.needs_target"))
+            unknown_name_answer(asked, understood.named)
+            if understood.named
+            else AnswerMessage(message=text("dialogue.needs_target"))
         )
     name = str(understood.intent)
     if understood.intent in STACK_INTENTS:
@@ -89,8 +91,8 @@ def _wish(asked: QuestionContext, understood: Interpretation) -> AnswerPart:
         return propose_change(name, targets[0])
     fits = ", ".join(dict.fromkeys(title(one) for one in targets[:6]))
     what = text(f"dialogue.propose.{name}", target=f"“{understood.named}”")
-    says = text("dialogue.propose.several", what=what, fits=fits)
-    return ProposeCommand(name=name, arguments=understood.named, says=says)
+    message = text("dialogue.propose.several", what=what, fits=fits)
+    return ProposeCommand(name=name, arguments=understood.named, message=message)
 
 
 def whole_stacks(asked: QuestionContext, targets: Sequence[Target]) -> tuple[Target, ...]:
@@ -107,8 +109,8 @@ def propose_change(name: str, target: Target) -> ProposeCommand:
     """Propose a change of exactly one stack or service, as a button."""
     count = len(target.services) if isinstance(target, Stack) else 1
     key = f"dialogue.propose_stack.{name}" if count > 1 else f"dialogue.propose.{name}"
-    says = Text(key, {"target": title(target), "count": count})
-    return ProposeCommand(name=name, arguments=title(target), says=says)
+    message = Text(key, {"target": title(target), "count": count})
+    return ProposeCommand(name=name, arguments=title(target), message=message)
 
 
 # -- commands that look ----------------------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ async def _help(asked: QuestionContext, understood: Interpretation) -> list[Answ
 async def _before(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
     targets = targets_meant(asked, understood)
     if asked.incident is not None and not understood.targets:
-        words = f"{asked.incident.target} {asked.english(asked.incident.says)}"
+        words = f"{asked.incident.target} {asked.english(asked.incident.message)}"
     else:
         words = _words(understood, targets)
     return [RunCommand(name="memory", arguments=asked.parts.redact(words or asked.question.text)[:200])]
@@ -204,7 +206,7 @@ async def _why(asked: QuestionContext, understood: Interpretation) -> list[Answe
     if recent and _is_fine(target):
         return [RunCommand(name="incident", arguments=str(recent[0].id))]
     alerts = [*(alert for one in recent for alert in one.alerts), *asked.parts.firing()]
-    return [AnswerMessage(says=sentence) for sentence in status_sentences.status_sentences(asked, target, alerts)]
+    return [AnswerMessage(message=sentence) for sentence in status_sentences.status_sentences(asked, target, alerts)]
 
 
 def _is_about(incident: Incident, target: Target) -> bool:
@@ -220,7 +222,11 @@ def _is_about(incident: Incident, target: Target) -> bool:
 
 
 async def _changes(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    return [AnswerMessage(says=await changes_sentence(asked, targets_meant(asked, understood) if understood.named else ()))]
+    return [
+        AnswerMessage(
+            message=await changes_sentence(asked, targets_meant(asked, understood) if understood.named else ())
+        )
+    ]
 
 
 async def _use(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
@@ -230,7 +236,7 @@ async def _use(asked: QuestionContext, understood: Interpretation) -> list[Answe
     if len(targets) > 1:
         return [RunCommand(name="metrics", arguments=understood.named)]
     if isinstance(targets[0], Service):
-        return [AnswerMessage(says=sentence) for sentence in await usage_sentences(asked, targets[0])]
+        return [AnswerMessage(message=sentence) for sentence in await usage_sentences(asked, targets[0])]
     return [RunCommand(name="services", arguments=title(targets[0]))]
 
 
@@ -239,14 +245,14 @@ async def _most(asked: QuestionContext, understood: Interpretation) -> list[Answ
     for target in understood.targets:
         titles |= {one.title for one in (target.services if isinstance(target, Stack) else (target,))}
     found = await heaviest_usage(asked, titles, "cpu_pct" if understood.intent is Intent.MOST_CPU else "memory_mb")
-    return [AnswerMessage(says=one) for one in found] or [RunCommand(name="status")]
+    return [AnswerMessage(message=one) for one in found] or [RunCommand(name="status")]
 
 
 # -- versions and hosts ----------------------------------------------------------------------------------------------
 
 
 async def _deployed(asked: QuestionContext, understood: Interpretation) -> list[AnswerPart]:
-    return [AnswerMessage(says=one) for one in await deployment_sentences(asked, targets_meant(asked, understood))]
+    return [AnswerMessage(message=one) for one in await deployment_sentences(asked, targets_meant(asked, understood))]
 
 
 def _command(name: str) -> CommonAnswer:

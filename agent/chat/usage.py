@@ -24,10 +24,12 @@ async def usage_sentences(asked: QuestionContext, service: Service) -> list[Text
     return [await _one(asked, service, container) for container in service.containers[:SHOWN]]
 
 
-async def heaviest_usage(asked: QuestionContext, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]) -> list[Text]:
+async def heaviest_usage(
+    asked: QuestionContext, titles: Collection[str], by: Literal["cpu_pct", "memory_mb"]
+) -> list[Text]:
     """Return the heaviest running containers, heaviest first; `titles` limits the services unless empty."""
     try:
-        result = await asked.parts.door.read(STATS_ACTION, {}, asked.question.actor)
+        result = await asked.parts.gateway.read(STATS_ACTION, {}, asked.question.actor)
     except GuardianError:
         return []
     rows = result.data.get("containers")
@@ -58,7 +60,7 @@ def _sentence(name: str, container: Container, row: JsonObject) -> Text:
 
 async def _read(asked: QuestionContext, container: Container) -> JsonObject | None:
     try:
-        result = await asked.parts.door.read(STATS_ACTION, {"container": container.ref}, asked.question.actor)
+        result = await asked.parts.gateway.read(STATS_ACTION, {"container": container.ref}, asked.question.actor)
     except GuardianError:
         return None
     rows = result.data.get("containers")

@@ -40,7 +40,7 @@ class DeployConcluder:
     """Judges versions and undoes deploys that ended badly."""
 
     versions: Versions
-    door: ActionGateway
+    gateway: ActionGateway
     redact: Callable[[str], str]
 
     async def judged(self, deploy: Deploy, containers: tuple[Container, ...]) -> Deploy:
@@ -50,7 +50,7 @@ class DeployConcluder:
             return deploy
         ran = running_image_ids(containers) if deploy.phase is not DeployPhase.FAILED else {}
         await self.versions.judge(
-            deploy.version_id, verdict, commit=deploy.commit, commit_says=deploy.commit_says, image_ids=ran
+            deploy.version_id, verdict, commit=deploy.commit, commit_message=deploy.commit_message, image_ids=ran
         )
         known = await self.versions.get(deploy.version_id)
         newest = await self.versions.of(deploy.managed_id, 1)
@@ -60,10 +60,10 @@ class DeployConcluder:
 
     async def worded(self, deploy: Deploy) -> Deploy:
         """Return the deploy with a verdict that says what happens next."""
-        record = await self.door.ledger.get(deploy.key)
+        record = await self.gateway.ledger.get(deploy.key)
         if record is not None and record.call.undo_of is not None:
-            if deploy.phase is DeployPhase.GOOD and deploy.says is not None:
-                return replace(deploy, says=Text("deploys.good_undone", deploy.says.values))
+            if deploy.phase is DeployPhase.GOOD and deploy.message is not None:
+                return replace(deploy, message=Text("deploys.good_undone", deploy.message.values))
             return _adding(deploy, text("deploys.person_must_look")) if deploy.phase.is_bad else deploy
         if record is not None and self._goes_back(deploy, record):
             return _adding(deploy, text("deploys.goes_back"))
@@ -74,11 +74,11 @@ class DeployConcluder:
 
         Repeating it is harmless: the undo has its own key.
         """
-        record = await self.door.ledger.get(deploy.key)
+        record = await self.gateway.ledger.get(deploy.key)
         if record is None or not self._goes_back(deploy, record):
             return None
         try:
-            receipt = await self.door.submit(_undo(record.call))
+            receipt = await self.gateway.submit(_undo(record.call))
         except GuardianError as error:
             log.warning("a deploy could not be taken back", deploy=deploy.key, error=str(error))
             return text("deploys.cannot_go_back", problem=problem_of(error, self.redact))
@@ -91,18 +91,20 @@ class DeployConcluder:
 
     async def goes_back(self, deploy: Deploy) -> bool:
         """Return whether `taken_back` submits its undo."""
-        record = await self.door.ledger.get(deploy.key)
+        record = await self.gateway.ledger.get(deploy.key)
         return record is not None and self._goes_back(deploy, record)
 
     def _goes_back(self, deploy: Deploy, record: CallRecord) -> bool:
         if deploy.phase not in _WENT_WRONG or deploy.what not in _GOES_BACK or record.call.undo_of is not None:
             return False
-        return record.call.action in self.door.catalog and self.door.catalog.get(record.call.action).undo is not None
+        return (
+            record.call.action in self.gateway.catalog and self.gateway.catalog.get(record.call.action).undo is not None
+        )
 
 
 def deploy_call_result(deploy: Deploy) -> JsonObject:
     """Return the result for the call that ordered it: `outcome`, `message`, `data`."""
-    says_so = deploy.says or text("deploys.not_recorded")
+    says_so = deploy.message or text("deploys.not_recorded")
     return {
         "outcome": _OUTCOMES.get(deploy.phase, str(Outcome.FAILED)),
         "message": says_so.to_json(),
@@ -130,13 +132,13 @@ def unrecorded_deploy_result() -> JsonObject:
 
 def with_second_sentence(deploy: Deploy, second: Text) -> Deploy:
     """Return the deploy with another second sentence in its verdict."""
-    said = deploy.says
+    said = deploy.message
     first = said.values["first"] if said is not None and said.key == "deploys.two" else said
-    return replace(deploy, says=text("deploys.two", first=first or "", second=second))
+    return replace(deploy, message=text("deploys.two", first=first or "", second=second))
 
 
 def _adding(deploy: Deploy, second: Text) -> Deploy:
-    return replace(deploy, says=text("deploys.two", first=deploy.says or "", second=second))
+    return replace(deploy, message=text("deploys.two", first=deploy.message or "", second=second))
 
 
 def deploy_undo_key(call_key: str) -> str:
@@ -153,5 +155,5 @@ def _undo(call: Call) -> Call:
         needs=(),
         retries=0,
         basis="",
-        says=text("agent.undo", what=call_description(call)),
+        message=text("agent.undo", what=call_description(call)),
     )

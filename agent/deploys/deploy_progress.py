@@ -51,8 +51,8 @@ def advance_deploy(
         return _begun(deploy, look, seen, now)
     if look.job_seen:
         seen.missing = 0
-        says = _place(deploy, look, behind)
-        return replace(deploy, job_seen_at=deploy.job_seen_at or now, ahead=look.ahead, says=says)
+        message = _place(deploy, look, behind)
+        return replace(deploy, job_seen_at=deploy.job_seen_at or now, ahead=look.ahead, message=message)
     if deploy.deployment_id is None and deploy.job_seen_at is None:
         return _unseen(deploy, seen, now, settings)
     seen.missing += 1
@@ -65,13 +65,13 @@ def advance_deploy(
         phase=DeployPhase.CANCELLED,
         ahead=None,
         over_at=now,
-        says=text("deploys.cancelled_in_line", stack=deploy.stack),
+        message=text("deploys.cancelled_in_line", stack=deploy.stack),
     )
 
 
-def ended_deploy(deploy: Deploy, phase: DeployPhase, now: datetime, says: Text) -> Deploy:
+def ended_deploy(deploy: Deploy, phase: DeployPhase, now: datetime, message: Text) -> Deploy:
     """Return the deploy with its final phase and verdict."""
-    return replace(deploy, phase=phase, says=says, over_at=now)
+    return replace(deploy, phase=phase, message=message, over_at=now)
 
 
 def interrupted_deploy(deploy: Deploy, status: DeployStatus, now: datetime) -> Deploy:
@@ -81,7 +81,7 @@ def interrupted_deploy(deploy: Deploy, status: DeployStatus, now: datetime) -> D
         phase=DeployPhase.SETTLING,
         platform_status=status,
         platform_ended_at=deploy.platform_ended_at or now,
-        says=text("deploys.cut_off", stack=deploy.stack),
+        message=text("deploys.cut_off", stack=deploy.stack),
     )
 
 
@@ -94,14 +94,14 @@ def _begun(deploy: Deploy, look: DeployObservation, seen: DeployFollowState, now
         ahead=None,
         started_at=_started(deploy, look, now),
         commit=look.commit or deploy.commit,
-        commit_says=look.commit_says or deploy.commit_says,
+        commit_message=look.commit_message or deploy.commit_message,
         platform_status=look.status,
         log_tail=look.log_tail or deploy.log_tail,
-        says=text("deploys.runs", stack=deploy.stack),
+        message=text("deploys.runs", stack=deploy.stack),
     )
     if look.status is DeployStatus.DONE:
-        says = text("deploys.done", stack=deploy.stack)
-        return replace(after, phase=DeployPhase.SETTLING, platform_ended_at=look.finished_at or now, says=says)
+        message = text("deploys.done", stack=deploy.stack)
+        return replace(after, phase=DeployPhase.SETTLING, platform_ended_at=look.finished_at or now, message=message)
     if look.status is DeployStatus.ERROR:
         return _failed(after, look, now)
     if look.status is DeployStatus.CANCELLED:
@@ -126,9 +126,9 @@ def _started(deploy: Deploy, look: DeployObservation, now: datetime) -> datetime
 
 def _failed(deploy: Deploy, look: DeployObservation, now: datetime) -> Deploy:
     if look.error_line:
-        says = text("deploys.failed", stack=deploy.stack, error=look.error_line)
+        message = text("deploys.failed", stack=deploy.stack, error=look.error_line)
     else:
-        says = text("deploys.failed_silently", stack=deploy.stack)
+        message = text("deploys.failed_silently", stack=deploy.stack)
     return replace(
         deploy,
         phase=DeployPhase.FAILED,
@@ -136,7 +136,7 @@ def _failed(deploy: Deploy, look: DeployObservation, now: datetime) -> Deploy:
         error_line=look.error_line,
         error_class=look.error_class,
         over_at=now,
-        says=says,
+        message=message,
     )
 
 
@@ -144,12 +144,12 @@ def _unseen(deploy: Deploy, seen: DeployFollowState, now: datetime, settings: Do
     """Judge a deploy that is neither queued nor deployed: not there yet, or never arrived."""
     since = max(deploy.ordered_at, seen.answers_since or now)
     if now - since < timedelta(seconds=settings.never_after_s):
-        return replace(deploy, says=text("deploys.ordered", stack=deploy.stack))
+        return replace(deploy, message=text("deploys.ordered", stack=deploy.stack))
     return replace(
         deploy,
         phase=DeployPhase.NEVER,
         over_at=now,
-        says=text("deploys.never", stack=deploy.stack, seconds=round(settings.never_after_s)),
+        message=text("deploys.never", stack=deploy.stack, seconds=round(settings.never_after_s)),
     )
 
 

@@ -9,10 +9,21 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from agent.deploys.deploy_outcome import (DeployConcluder, unrecorded_deploy_result, deploy_call_result, deploy_undo_key,)
+from agent.deploys.deploy_outcome import (
+    DeployConcluder,
+    deploy_call_result,
+    deploy_undo_key,
+    unrecorded_deploy_result,
+)
 from agent.deploys.deploy_outcome import with_second_sentence as saying_instead
-from agent.deploys.deploy_progress import DeployFollowState, ended_deploy, advance_deploy
-from agent.deploys.deploy_verdict import (DETAILS_LIMIT_S, DeployJudge, has_same_containers, deploy_health, with_earlier_containers,)
+from agent.deploys.deploy_progress import DeployFollowState, advance_deploy, ended_deploy
+from agent.deploys.deploy_verdict import (
+    DETAILS_LIMIT_S,
+    DeployJudge,
+    deploy_health,
+    has_same_containers,
+    with_earlier_containers,
+)
 from agent.incident.incident_deps import LearntStartTimes, WatchedHosts
 from core.actions.executor import run_key
 from core.actions.gateway import ActionGateway
@@ -62,7 +73,7 @@ class DeployDeps:
     platform: DeployPlatform
     watch: WatchedHosts
     start_times: LearntStartTimes
-    door: ActionGateway
+    gateway: ActionGateway
     bus: Bus
     clock: Clock
     settings: DokploySettings
@@ -85,7 +96,7 @@ class DeployRuntime:
             clock=parts.clock,
             settings=parts.verification,
         )
-        self._ending = DeployConcluder(versions=parts.versions, door=parts.door, redact=parts.redact)
+        self._ending = DeployConcluder(versions=parts.versions, gateway=parts.gateway, redact=parts.redact)
         self._at_work: dict[str, Deploy] = {}
         self._told: dict[str, str] = {}
         """Stack → our last failed deployment of it, which has a card of its own."""
@@ -183,8 +194,10 @@ class DeployRuntime:
             seen.refused_since = seen.refused_since or now
         is_refused = seen.refused_since is not None and now - seen.refused_since > timedelta(seconds=REFUSED_LIMIT_S)
         if is_refused or self._is_too_late(deploy, now):
-            return ended_deploy(deploy, DeployPhase.UNKNOWN, now, text("deploys.unseen", stack=deploy.stack, problem=problem))
-        return replace(deploy, says=text("deploys.unreachable", stack=deploy.stack, problem=problem))
+            return ended_deploy(
+                deploy, DeployPhase.UNKNOWN, now, text("deploys.unseen", stack=deploy.stack, problem=problem)
+            )
+        return replace(deploy, message=text("deploys.unreachable", stack=deploy.stack, problem=problem))
 
     def _is_too_late(self, deploy: Deploy, now: datetime) -> bool:
         return now - deploy.ordered_at > timedelta(seconds=self._parts.settings.deploy_limit_s)
@@ -206,12 +219,12 @@ class DeployRuntime:
             return deploy
         deploy = with_earlier_containers(deploy, containers)
         found = deploy_health(deploy, containers)
-        if not found.total or deploy.says is None:
+        if not found.total or deploy.message is None:
             return deploy
         is_kept = has_same_containers(deploy, containers) and found.is_well
         key = "deploys.still_runs" if is_kept else "deploys.now_runs"
         second = Text(key, {"well": found.well, "total": found.total})
-        return replace(deploy, says=text("deploys.two", first=deploy.says, second=second))
+        return replace(deploy, message=text("deploys.two", first=deploy.message, second=second))
 
     # -- the verdict -------------------------------------------------------------------------------------------------
 
@@ -227,7 +240,7 @@ class DeployRuntime:
                 look = await self._parts.platform.look(deploy)
         except (GuardianError, TimeoutError):
             return deploy
-        return replace(deploy, commit=look.commit, commit_says=look.commit_says)
+        return replace(deploy, commit=look.commit, commit_message=look.commit_message)
 
     async def _keep(self, deploy: Deploy, before: Deploy | None, seen: DeployFollowState | None = None) -> None:
         """Save the deploy, then publish the change."""
@@ -245,7 +258,7 @@ class DeployRuntime:
         """Act on the verdict, safely repeatable; the call is woken last, when all else is done."""
         self._remember(deploy)
         refusal = await self._ending.taken_back(deploy)
-        if refusal is not None and deploy.says != saying_instead(deploy, refusal).says:
+        if refusal is not None and deploy.message != saying_instead(deploy, refusal).message:
             said = saying_instead(deploy, refusal)
             await self._keep(said, deploy)
             deploy = said
@@ -269,8 +282,8 @@ class DeployRuntime:
         if deploy is None or deploy.phase.is_over:
             return
         problem = self._parts.redact(run.error)[:300]
-        says = text("deploys.own_failure", stack=deploy.stack, problem=problem)
-        await self._keep(ended_deploy(deploy, DeployPhase.UNKNOWN, self._clock.now(), says), deploy)
+        message = text("deploys.own_failure", stack=deploy.stack, problem=problem)
+        await self._keep(ended_deploy(deploy, DeployPhase.UNKNOWN, self._clock.now(), message), deploy)
         await self._parts.review()
 
     def _remember(self, deploy: Deploy) -> None:

@@ -51,8 +51,8 @@ class DeployJudge:
         is_first = not deploy.restarts
         deploy = with_earlier_containers(deploy, containers)
         if is_first and deploy.platform_status is not DeployStatus.DONE and has_same_containers(deploy, containers):
-            says = text("deploys.cancelled_untouched", stack=deploy.stack)
-            return ended_deploy(deploy, DeployPhase.CANCELLED, self.clock.now(), says), ()
+            message = text("deploys.cancelled_untouched", stack=deploy.stack)
+            return ended_deploy(deploy, DeployPhase.CANCELLED, self.clock.now(), message), ()
         found = deploy_health(deploy, containers)
         _note(found, seen, now)
         if found.troubles:
@@ -81,10 +81,10 @@ class DeployJudge:
         what = _what(found)
         deploy = replace(deploy, crashed=tuple(dict.fromkeys(one.service for one in found.troubles if one.service)))
         if await self._is_superseded(deploy):
-            says = text("deploys.superseded", stack=deploy.stack, what=what)
-            return ended_deploy(deploy, DeployPhase.UNKNOWN, self.clock.now(), says)
-        says = text("deploys.crashed", stack=deploy.stack, what=what)
-        return ended_deploy(deploy, DeployPhase.CRASHED, self.clock.now(), says)
+            message = text("deploys.superseded", stack=deploy.stack, what=what)
+            return ended_deploy(deploy, DeployPhase.UNKNOWN, self.clock.now(), message)
+        message = text("deploys.crashed", stack=deploy.stack, what=what)
+        return ended_deploy(deploy, DeployPhase.CRASHED, self.clock.now(), message)
 
     async def _is_superseded(self, deploy: Deploy) -> bool:
         """Return whether another's deployment is replacing its containers; their end is no crash then."""
@@ -98,13 +98,15 @@ class DeployJudge:
         is_nothing = not found.containers and not is_swarm_deploy(deploy)
         limit_s = NO_CONTAINERS_AFTER_S if is_nothing else self.settings.limit_s
         if late_s <= limit_s:
-            says = text("deploys.comes_up", stack=deploy.stack, well=found.well, total=found.total, what=waits)
-            return replace(deploy, good_since=None, says=says)
+            message = text("deploys.comes_up", stack=deploy.stack, well=found.well, total=found.total, what=waits)
+            return replace(deploy, good_since=None, message=message)
         if is_nothing:
-            return ended_deploy(deploy, DeployPhase.FAILED, self.clock.now(), text("deploys.nothing", stack=deploy.stack))
+            return ended_deploy(
+                deploy, DeployPhase.FAILED, self.clock.now(), text("deploys.nothing", stack=deploy.stack)
+            )
         what = text("deploys.bad.never_up", limit=round(limit_s), what=waits)
-        says = text("deploys.not_up", stack=deploy.stack, what=what)
-        return ended_deploy(deploy, DeployPhase.CRASHED, self.clock.now(), says)
+        message = text("deploys.not_up", stack=deploy.stack, what=what)
+        return ended_deploy(deploy, DeployPhase.CRASHED, self.clock.now(), message)
 
     async def _holding(
         self, deploy: Deploy, found: DeployHealth, seen: DeployFollowState, began: datetime, now: datetime
@@ -116,14 +118,16 @@ class DeployJudge:
             deploy = _with_baseline(deploy, found)
             await self._learn(deploy, found, seen)
         learnt = [await self.start_times.typical(_service(deploy, one)) for one in found.containers]
-        window = verification_window_s(list(found.containers), max((one or 0.0 for one in learnt), default=0.0), self.settings)
+        window = verification_window_s(
+            list(found.containers), max((one or 0.0 for one in learnt), default=0.0), self.settings
+        )
         window = max(window, deploy.window_s)
         values: dict[str, str | int] = {"stack": deploy.stack, "well": found.well, "total": found.total}
         deploy = replace(
             deploy,
             good_since=since,
             window_s=window,
-            says=Text("deploys.settles", {**values, "window": round(window)}),
+            message=Text("deploys.settles", {**values, "window": round(window)}),
         )
         held_s = (began - since).total_seconds()
         if held_s < window:
@@ -132,8 +136,8 @@ class DeployJudge:
             return ended_deploy(deploy, DeployPhase.UNKNOWN, self.clock.now(), Text("deploys.cut_off_well", values))
         took = round((now - deploy.ordered_at).total_seconds())
         key = "deploys.good_back" if deploy.what is DeployKind.ROLLBACK else "deploys.good"
-        says = Text(key, {**values, "held": round(held_s), "took": took})
-        return ended_deploy(deploy, DeployPhase.GOOD, self.clock.now(), says)
+        message = Text(key, {**values, "held": round(held_s), "took": took})
+        return ended_deploy(deploy, DeployPhase.GOOD, self.clock.now(), message)
 
     async def _learn(self, deploy: Deploy, found: DeployHealth, seen: DeployFollowState) -> None:
         """Learn the start times of the containers that were seen both before and after they were well."""
@@ -171,8 +175,8 @@ def _what(found: DeployHealth) -> Text:
     first, *others = found.troubles
     names = list(dict.fromkeys(one.service for one in others if one.service and one.service != first.service))
     if not names:
-        return first.says
-    return text("deploys.bad.and_others", what=first.says, others=", ".join(names[:OTHERS_NAMED]))
+        return first.message
+    return text("deploys.bad.and_others", what=first.message, others=", ".join(names[:OTHERS_NAMED]))
 
 
 # -- one look ---------------------------------------------------------------------------------------------------------
@@ -184,7 +188,7 @@ class DeployProblem:
 
     service: str
     """Empty when the container's service is unknown."""
-    says: Text
+    message: Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,18 +299,20 @@ def _made(container: Container) -> float:
 def _trouble(deploy: Deploy, one: Container) -> DeployProblem | None:
     if one.state is ContainerState.RESTARTING:
         return DeployProblem(
-            service=one.service, says=text("deploys.bad.restarting", service=one.service, code=one.exit_code)
+            service=one.service, message=text("deploys.bad.restarting", service=one.service, code=one.exit_code)
         )
     if one.state in _ENDED:
         is_finished = status_of(one) is Status.FINISHED
         return None if is_finished and not _has_restarted(deploy, one) else _exited(one)
     if (count := _has_restarted(deploy, one)) > 0:
-        return DeployProblem(service=one.service, says=text("deploys.bad.restarted", service=one.service, count=count))
+        return DeployProblem(
+            service=one.service, message=text("deploys.bad.restarted", service=one.service, count=count)
+        )
     began = deploy.starts.get(one.id)
     if began is not None and one.started_at is not None and one.started_at != began:
-        return DeployProblem(service=one.service, says=text("deploys.bad.started_again", service=one.service))
+        return DeployProblem(service=one.service, message=text("deploys.bad.started_again", service=one.service))
     if status_of(one) is Status.UNHEALTHY:
-        return DeployProblem(service=one.service, says=text("deploys.bad.unhealthy", service=one.service))
+        return DeployProblem(service=one.service, message=text("deploys.bad.unhealthy", service=one.service))
     return None
 
 
@@ -332,11 +338,11 @@ def _exited(one: Container) -> DeployProblem:
     if one.started_at and one.finished_at and one.finished_at > one.started_at:
         values["seconds"] = round((one.finished_at - one.started_at).total_seconds(), 1)
     if one.oom_killed:
-        return DeployProblem(service=one.service, says=text("deploys.bad.out_of_memory", **values))
+        return DeployProblem(service=one.service, message=text("deploys.bad.out_of_memory", **values))
     if one.exit_code == 0 or (one.exit_code in SIGNAL_EXIT_CODES and one.restart_policy not in JOB_POLICIES):
-        return DeployProblem(service=one.service, says=text("deploys.bad.stopped", **values))
+        return DeployProblem(service=one.service, message=text("deploys.bad.stopped", **values))
     key = "deploys.bad.exited" if "seconds" in values else "deploys.bad.exited_at_once"
-    return DeployProblem(service=one.service, says=text(key, **values))
+    return DeployProblem(service=one.service, message=text(key, **values))
 
 
 def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[DeployProblem]:
@@ -345,7 +351,7 @@ def _gone(deploy: Deploy, containers: Sequence[Container]) -> list[DeployProblem
     missing = expected - {one.id for one in containers}
     if not missing:
         return []
-    return [DeployProblem(service="", says=text("deploys.bad.gone", count=len(missing)))]
+    return [DeployProblem(service="", message=text("deploys.bad.gone", count=len(missing)))]
 
 
 def _waits_for(one: Container) -> Text | None:

@@ -45,13 +45,13 @@ GRAPH_NODES: dict[str, GraphNode] = {
 DIAGNOSIS_LINE = ("detect_incident", "gather_context", "analyze_compose", "diagnose", "plan_solution")
 
 
-def build_graph(mind: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
+def build_graph(deps: IncidentDeps, checkpointer: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any, Any, Any, Any]:
     """Build the graph; importing langgraph takes a second, so do it in a thread once the bot answers."""
     from langgraph.graph import END, START, StateGraph
 
     graph = StateGraph(IncidentGraphState)
     for name, node in GRAPH_NODES.items():
-        graph.add_node(name, _bound(node, mind))
+        graph.add_node(name, _bound(node, deps))
     graph.add_edge(START, DIAGNOSIS_LINE[0])
     for here, there in pairwise(DIAGNOSIS_LINE):
         graph.add_edge(here, there)
@@ -105,8 +105,8 @@ def after_undo(state: IncidentGraphState) -> str:
     return "gather_context" if state.get("attempt", 0) < state.get("attempts_limit", 1) else "escalate"
 
 
-def _bound(node: GraphNode, mind: IncidentDeps) -> Any:
+def _bound(node: GraphNode, deps: IncidentDeps) -> Any:
     async def run(state: IncidentGraphState) -> IncidentGraphState:
-        return await node(state, mind)
+        return await node(state, deps)
 
     return run

@@ -85,8 +85,8 @@ class LearntStartTimes(Protocol):
 class IncidentDeps:
     """Collaborators of the graph's nodes."""
 
-    door: ActionGateway
-    desk: IncidentAccess
+    gateway: ActionGateway
+    tracker: IncidentAccess
     watch: WatchedHosts
     runbooks: Callable[[], Runbooks]
     memory: LessonStore

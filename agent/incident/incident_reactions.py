@@ -19,9 +19,9 @@ from core.incidents.incident_events import (
 class IncidentReactions:
     """One method for each event; the composition root lists them in its table of events."""
 
-    def __init__(self, runtime: IncidentRuntime, door: ActionGateway) -> None:
+    def __init__(self, runtime: IncidentRuntime, gateway: ActionGateway) -> None:
         self._runtime = runtime
-        self._door = door
+        self._gateway = gateway
 
     async def take_up(self, open_ones: Iterable[Incident]) -> None:
         """Resume every open incident that is not with a person, after a start."""
@@ -52,6 +52,6 @@ class IncidentReactions:
             await self._runtime.forget(event.incident)
 
     async def _let_go(self, incident: Incident) -> None:
-        await self._door.withdraw(incident.id)
+        await self._gateway.withdraw(incident.id)
         await self._runtime.poke(incident)
         await self._runtime.forget(incident)

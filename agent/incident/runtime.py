@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from agent.incident.graph_state import PlanOutcome, RepairCheck, RepairVerdict, GraphWait
+from agent.incident.graph_state import GraphWait, PlanOutcome, RepairCheck, RepairVerdict
 from agent.incident.incident_deps import IncidentDeps
-from agent.incident.nodes.outcomes import plan_outcome, call_records
+from agent.incident.nodes.outcomes import call_records, plan_outcome
 from agent.incident.repair_watch import RepairWatch
 from core.actions.calls import CallRecord, CallState
 from core.actions.executor import CallStarted
@@ -55,8 +55,8 @@ class CheckpointStore(Protocol):
 class IncidentRuntime:
     """Begins an incident's run and advances it until the graph has ended."""
 
-    def __init__(self, mind: IncidentDeps, runs: Runs, checkpoints: CheckpointStore) -> None:
-        self._mind = mind
+    def __init__(self, deps: IncidentDeps, runs: Runs, checkpoints: CheckpointStore) -> None:
+        self._deps = deps
         self._runs = runs
         self._checkpoints = checkpoints
         self._graph: CompiledStateGraph[Any, Any, Any, Any] | None = None
@@ -88,7 +88,7 @@ class IncidentRuntime:
         incident_id = event.record.call.incident_id
         if incident_id is None or event.record.call.undo_of is not None:
             return
-        now = self._mind.clock.now()
+        now = self._deps.clock.now()
 
         def acting(one: Incident) -> Incident:
             if one.state not in _BEFORE_ACTING:
@@ -97,13 +97,13 @@ class IncidentRuntime:
             said = one.note(now, text("agent.approved_by", who=by)) if by else one
             return replace(said, state=IncidentState.ACTING)
 
-        await self._mind.desk.update(incident_id, acting)
+        await self._deps.tracker.update(incident_id, acting)
 
     async def _advance(self, run: Run) -> Done | Waiting:
         """Advance the graph as far as possible for now."""
         from langgraph.types import Command
 
-        incident = await self._mind.desk.get(_incident_id(run))
+        incident = await self._deps.tracker.get(_incident_id(run))
         graph = await self._compiled()
         config: Any = {"configurable": {"thread_id": run.key}, "recursion_limit": STEP_LIMIT}
         state = await graph.aget_state(config)
@@ -120,7 +120,7 @@ class IncidentRuntime:
                 return answer
             await graph.ainvoke(Command(resume={pause.id: answer}), config, durability="sync")
             state = await graph.aget_state(config)
-        incident = await self._mind.desk.get(_incident_id(run))
+        incident = await self._deps.tracker.get(_incident_id(run))
         if incident is not None and not incident.is_open:
             await self._checkpoints.forget(run.key)
         return Done(result={"ended": True})
@@ -129,30 +129,30 @@ class IncidentRuntime:
         """Return the answer a paused graph waits for, or the moment of the next look."""
         if "repair" in wait:
             return await self._judged(run, wait["repair"])
-        found = await call_records(self._mind.door, wait["calls"])
+        found = await call_records(self._deps.gateway, wait["calls"])
         return plan_outcome(found) or await self._until_decided(found)
 
     async def _until_decided(self, found: Sequence[CallRecord]) -> Waiting:
-        now = self._mind.clock.now()
+        now = self._deps.clock.now()
         looks = [now + timedelta(seconds=SAFETY_LOOK_S)]
         for record in found:
             if record.state is CallState.ASKED and record.approval_id:
-                approval = await self._mind.door.approvals.get(record.approval_id)
+                approval = await self._deps.gateway.approvals.get(record.approval_id)
                 if approval is not None:
                     looks.append(approval.expires_at + timedelta(seconds=0.1))
         if any(record.state is CallState.ASKED for record in found):
-            await self._mind.door.expire()
+            await self._deps.gateway.expire()
         return Waiting(until=max(min(looks), now + timedelta(seconds=0.05)))
 
     async def _judged(self, run: Run, repair: RepairCheck) -> RepairVerdict | Waiting:
         """Watch the repair until it has held or failed, or until the run must give up its slot."""
-        watch = RepairWatch(_incident_id(run), repair, self._mind)
+        watch = RepairWatch(_incident_id(run), repair, self._deps)
         while True:
             seen = await watch.look()
             if seen is None or seen.verdict == "held":
                 return {"verdict": "held", "reason": None}
             if seen.verdict == "failed":
-                return {"verdict": "failed", "reason": seen.says.to_json()}
+                return {"verdict": "failed", "reason": seen.message.to_json()}
             has_failed = run.tries > 0  # a look that worked is to be recorded, so that the next failure is the first
             if has_failed or self._is_leaving.is_set() or self._watched >= WATCHED_AT_ONCE:
                 return Waiting(until=watch.next_look_at)
@@ -160,7 +160,7 @@ class IncidentRuntime:
 
     async def _rest_until(self, moment: datetime) -> None:
         """Wait until the moment or until `leave` is called."""
-        rest_s = (moment - self._mind.clock.now()).total_seconds()
+        rest_s = (moment - self._deps.clock.now()).total_seconds()
         self._watched += 1
         try:
             with contextlib.suppress(TimeoutError):
@@ -172,16 +172,16 @@ class IncidentRuntime:
         """Report the guardian's own failure on the incident."""
         incident_id = _incident_id(run)
         log.error("an incident's run has failed for good", incident=incident_id, error=run.error)
-        now = self._mind.clock.now()
-        reason = text("agent.own_failure", problem=self._mind.redact(run.error)[:300])
+        now = self._deps.clock.now()
+        reason = text("agent.own_failure", problem=self._deps.redact(run.error)[:300])
 
         def failed(one: Incident) -> Incident:
             if not one.is_open:
                 return one
             said = one.note(now, text("agent.escalated", reason=reason))
-            return replace(said, state=IncidentState.ESCALATED, outcome_says=reason, verify_until=None)
+            return replace(said, state=IncidentState.ESCALATED, outcome=reason, verify_until=None)
 
-        await self._mind.desk.update(incident_id, failed, pages=text("agent.page.escalated", reason=reason))
+        await self._deps.tracker.update(incident_id, failed, pages=text("agent.page.escalated", reason=reason))
 
     async def forget(self, incident: Incident) -> None:
         """Drop the thread of a closed incident whose run is over; an unfinished run does it at its end."""
@@ -194,7 +194,7 @@ class IncidentRuntime:
             if self._graph is None:
                 from agent.incident.graph import build_graph
 
-                self._graph = build_graph(self._mind, await self._checkpoints.saver())
+                self._graph = build_graph(self._deps, await self._checkpoints.saver())
             return self._graph
 
 

@@ -57,10 +57,12 @@ class VerificationResult:
     verdict: Literal["pending", "held", "failed"]
     good_since: datetime | None = None
     restarts: Mapping[str, int]
-    says: Text
+    message: Text
 
 
-def verification_window_s(containers: list[Container], learnt_start_s: float | None, settings: VerificationSettings) -> float:
+def verification_window_s(
+    containers: list[Container], learnt_start_s: float | None, settings: VerificationSettings
+) -> float:
     """Return the window: max(setting, 2 × learnt start, start period, interval × retries, last back-off + 10 s)."""
     spans = [settings.window_s, 2.0 * (learnt_start_s or 0.0)]
     for one in containers:
@@ -104,7 +106,11 @@ def _was_down(container: Container, incident: Incident) -> bool:
 
 
 def check_repair(
-    incident: Incident, signals: RepairSignals, progress: VerificationState, now: datetime, settings: VerificationSettings
+    incident: Incident,
+    signals: RepairSignals,
+    progress: VerificationState,
+    now: datetime,
+    settings: VerificationSettings,
 ) -> VerificationResult:
     """Judge one look: no recurrence, everything up, nothing else worse, and for how long."""
     inventory = signals.inventory()
@@ -113,16 +119,19 @@ def check_repair(
     bad = _recurrence(incident, signals, progress) or _restarted(containers, progress)
     bad = bad or _worse(incident, signals, progress)
     if bad is not None:
-        return VerificationResult(verdict="failed", restarts=restarts, says=bad)
+        return VerificationResult(verdict="failed", restarts=restarts, message=bad)
     not_yet = _not_yet(incident, containers, signals, progress)
     if not_yet is not None:
         late = now - progress.acted_at > timedelta(seconds=settings.limit_s)
-        return VerificationResult(verdict="failed" if late else "pending", restarts={}, says=not_yet)
+        return VerificationResult(verdict="failed" if late else "pending", restarts={}, message=not_yet)
     since = progress.good_since or now
     held_s = (now - since).total_seconds()
-    says = text("verify.holds", seconds=round(held_s), window=round(progress.window_s))
+    message = text("verify.holds", seconds=round(held_s), window=round(progress.window_s))
     return VerificationResult(
-        verdict="held" if held_s >= progress.window_s else "pending", good_since=since, restarts=restarts, says=says
+        verdict="held" if held_s >= progress.window_s else "pending",
+        good_since=since,
+        restarts=restarts,
+        message=message,
     )
 
 
@@ -137,7 +146,7 @@ def alerts_are_quiet(incident: Incident, signals: RepairSignals, since: datetime
 def _recurrence(incident: Incident, signals: RepairSignals, progress: VerificationState) -> Text | None:
     for alert in incident.alerts:
         if signals.recurred(alert.fingerprint, progress.acted_at):
-            return text("verify.recurred", what=alert.says)
+            return text("verify.recurred", what=alert.message)
     return None
 
 
@@ -154,7 +163,7 @@ def _worse(incident: Incident, signals: RepairSignals, progress: VerificationSta
     for alert in signals.firing():
         is_new = alert.at > progress.acted_at and alert.fingerprint not in own
         if is_new and alert.stack == incident.stack and alert.host == incident.host and _counts(alert):
-            return text("verify.worse", what=alert.says)
+            return text("verify.worse", what=alert.message)
     return None
 
 

@@ -46,8 +46,8 @@ class ModelDiagnosis(BaseModel):
     )
     culprit_service: str = Field(description="name of the service at the root, one of the stack's services")
     confidence: float = Field(ge=0, le=1, description="0 to 1")
-    says_en: str = Field(description="one plain English sentence", min_length=1, max_length=400)
-    says_es: str = Field(description="the same sentence in Spanish", min_length=1, max_length=400)
+    sentence_en: str = Field(description="one plain English sentence", min_length=1, max_length=400)
+    sentence_es: str = Field(description="the same sentence in Spanish", min_length=1, max_length=400)
     evidence: list[str] = Field(description="names of the evidence it rests on", max_length=20)
     actions: list[ProposedAction] = Field(default_factory=list, max_length=3, description="offered actions in order")
 
@@ -89,7 +89,9 @@ def offered_actions(incident: Incident, inventory: Inventory, known: Collection[
             continue
         found.append(OfferedAction(action=_fitting(one), container=one.ref))
     own = f"{incident.host}/{incident.container}"
-    whole = [OfferedAction(action=name, container=stack) for stack, name in _of_stack(incident, inventory) if name in known]
+    whole = [
+        OfferedAction(action=name, container=stack) for stack, name in _of_stack(incident, inventory) if name in known
+    ]
     return [*sorted(found, key=lambda offer: offer.container != own)[: MAX_ACTIONS - len(whole)], *whole]
 
 
@@ -166,7 +168,7 @@ def _checked(answer: ModelAnswer, incident: Incident) -> CheckedDiagnosis:
     is_whole = incident.service is None and culprit == incident.stack
     diagnosis = Diagnosis(
         cause=parsed.cause,
-        says=bilingual(parsed.says_en, parsed.says_es),
+        message=bilingual(parsed.sentence_en, parsed.sentence_es),
         culprit=f"{incident.stack}/{culprit}" if incident.stack and not is_whole else culprit,
         confidence=parsed.confidence,
         evidence=tuple(parsed.evidence),

@@ -46,11 +46,11 @@ def describe_incident(asked: QuestionContext, incident: Incident) -> str:
         "container": f"{incident.host}/{incident.container}" if incident.container else None,
         "state": str(incident.state),
         "occurred_at": incident.occurred_at.isoformat(timespec="seconds"),
-        "what": asked.english(incident.says),
-        "cause": asked.english(diagnosis.says) if diagnosis else None,
+        "what": asked.english(incident.message),
+        "cause": asked.english(diagnosis.message) if diagnosis else None,
         "culprit": diagnosis.culprit if diagnosis else incident.culprit,
-        "plan": [asked.english(step) for step in incident.plan_says],
-        "outcome": asked.english(_named(asked, incident.outcome_says)) if incident.outcome_says else None,
+        "plan": [asked.english(step) for step in incident.plan_steps],
+        "outcome": asked.english(_named(asked, incident.outcome)) if incident.outcome else None,
         "evidence": {item.name: item.value for item in incident.evidence()},
     }
     told = asked.parts.redact(json.dumps(facts, ensure_ascii=False, default=str))
@@ -76,9 +76,9 @@ def _incidents(asked: QuestionContext, incidents: Iterable[Incident]) -> Iterato
     if not shown:
         yield "open incidents: none"
     for one in shown[-MOST_INCIDENTS:]:
-        cause = asked.english(one.diagnosis.says) if one.diagnosis else "cause not known yet"
-        says = asked.english(one.says)
-        yield f"open incident {one.id}: {one.target}, {one.state}: {says} {cause}"[:400]
+        cause = asked.english(one.diagnosis.message) if one.diagnosis else "cause not known yet"
+        message = asked.english(one.message)
+        yield f"open incident {one.id}: {one.target}, {one.state}: {message} {cause}"[:400]
 
 
 def _alerts(asked: QuestionContext) -> Iterator[str]:

@@ -20,7 +20,7 @@ from agent.chat.conversation import (
     ProposeCommand,
 )
 from agent.chat.intents import asks_for_change
-from agent.chat.rule_answers import STACK_INTENTS, propose_change, whole_stacks, unknown_name_answer
+from agent.chat.rule_answers import STACK_INTENTS, propose_change, unknown_name_answer, whole_stacks
 from agent.llm.situation import LANGUAGES, describe_incident, describe_situation
 from agent.llm.tools import PROPOSABLE_COMMANDS, PROPOSE_TOOL, fence_text, fenced_result, read_tools
 from core.actions.catalog import JsonObject, Params
@@ -89,7 +89,7 @@ class ToolLoop:
         self._model = model
         self._parts = parts
         self._history = history
-        self._tools = tuple(read_tools(asked.parts.door.catalog, asked.question.actor.role))
+        self._tools = tuple(read_tools(asked.parts.gateway.catalog, asked.question.actor.role))
         self._may_propose = asks_for_change(asked.question.text)
         self._seen: set[str] = set()
         self._repeats = 0
@@ -132,7 +132,7 @@ class ToolLoop:
 
     async def _steps(self, messages: list[ChatMessage]) -> ModelAnswer | None:
         """Return the answer in words; None when the model would not stop using tools."""
-        self._parts.put(AnswerProgress(says=text("dialogue.looking.thinking")))
+        self._parts.put(AnswerProgress(message=text("dialogue.looking.thinking")))
         for _ in range(MAX_STEPS - 1):
             answer = await self._ask(messages, is_last=False)
             if answer.tool_call is None:
@@ -163,8 +163,8 @@ class ToolLoop:
         return answer
 
     async def _on_wait(self, place: int) -> None:
-        says = text("dialogue.looking.waiting", place=place) if place else text("dialogue.looking.thinking")
-        self._parts.put(AnswerProgress(says=says))
+        message = text("dialogue.looking.waiting", place=place) if place else text("dialogue.looking.thinking")
+        self._parts.put(AnswerProgress(message=message))
 
     async def _on_text(self, shown: str) -> None:
         if shown.strip():
@@ -189,17 +189,17 @@ class ToolLoop:
     async def _look(self, call: ToolCall) -> str:
         asked = self._asked
         try:
-            action = asked.parts.door.catalog.get(call.name)
+            action = asked.parts.gateway.catalog.get(call.name)
             params = action.parse(call.arguments)
             if (problem := self._hidden(params)) is not None:
                 return problem
-            self._parts.put(AnswerProgress(says=_looking(action.name, params, asked)))
-            result = await asked.parts.door.read(action.name, dict(call.arguments), asked.question.actor)
+            self._parts.put(AnswerProgress(message=_looking(action.name, params, asked)))
+            result = await asked.parts.gateway.read(action.name, dict(call.arguments), asked.question.actor)
         except GuardianError as error:
             return f"error: {asked.parts.redact(str(error))[:500]}"
-        says = asked.parts.redact(asked.english(result.message))
+        message = asked.parts.redact(asked.english(result.message))
         data = _clean(result.data, asked)
-        return fenced_result(result, says, data)
+        return fenced_result(result, message, data)
 
     def _hidden(self, params: Params) -> str | None:
         """Return why this person may not see the target, or None."""
@@ -220,7 +220,7 @@ class ToolLoop:
             return "error: the person did not ask for a change; describe in words what could help"
         found = find(self._asked.inventory, named)
         if not found:
-            return f"error: {self._asked.say(unknown_name_answer(self._asked, named).says)}"
+            return f"error: {self._asked.say(unknown_name_answer(self._asked, named).message)}"
         if len(found) > 1:
             return f"error: several fit; name exactly one of: {', '.join(title(one) for one in found[:12])}"
         wanted = whole_stacks(self._asked, found) if command in STACK_INTENTS else found
@@ -241,17 +241,17 @@ class ToolLoop:
         if self._has_shown:
             self._parts.put(AnswerChunk(text=""))
 
-    def _close_with(self, says: Text) -> None:
+    def _close_with(self, message: Text) -> None:
         self._take_back()
         self._put_proposals()
-        self._parts.put(AnswerMessage(says=says))
+        self._parts.put(AnswerMessage(message=message))
 
 
 def no_answer_message(failure: ModelFailed | None) -> AnswerMessage:
     """Answer that the model is unavailable and what works without it; None means no model is configured."""
     if failure is None:
-        return AnswerMessage(says=text("dialogue.no_model_configured"))
-    return AnswerMessage(says=text("dialogue.no_model", problem=explain(failure)))
+        return AnswerMessage(message=text("dialogue.no_model_configured"))
+    return AnswerMessage(message=text("dialogue.no_model", problem=explain(failure)))
 
 
 @cache

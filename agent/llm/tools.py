@@ -37,7 +37,12 @@ def read_tools(catalog: Catalog, role: Role | None) -> list[ToolSpec]:
         for one in catalog
         if one.risk is Risk.READ and one.unavailable() is None and role is not None and role.covers(one.role)
     ]
-    actions.sort(key=lambda one: (PREFERRED_TOOLS.index(one.name) if one.name in PREFERRED_TOOLS else len(PREFERRED_TOOLS), one.name))
+    actions.sort(
+        key=lambda one: (
+            PREFERRED_TOOLS.index(one.name) if one.name in PREFERRED_TOOLS else len(PREFERRED_TOOLS),
+            one.name,
+        )
+    )
     return [*(tool_spec(one) for one in actions[: MAX_TOOLS - 1]), _propose()]
 
 
@@ -53,9 +58,9 @@ def tool_spec(action: Action) -> ToolSpec:
     return ToolSpec(name=action.tool_name, description=about, parameters=parameters)
 
 
-def fenced_result(result: Result, says: str, data: JsonObject) -> str:
+def fenced_result(result: Result, message: str, data: JsonObject) -> str:
     """Format a result for the model: its message, then its (redacted) data, marked as data and bounded."""
-    return f"outcome: {result.outcome}\n{says}\n{fence_text(json.dumps(data, ensure_ascii=False, default=str))}"
+    return f"outcome: {result.outcome}\n{message}\n{fence_text(json.dumps(data, ensure_ascii=False, default=str))}"
 
 
 def fence_text(content: str, limit: int = MAX_RESULT_CHARS) -> str:

@@ -81,7 +81,8 @@ LOG_CLASSES: tuple[LogClass, ...] = (
         "keyerror|environment variable|env var|missing required env|must be set|variable is not set|"
         "superuser password is not specified|missing environment",
         rf"KeyError: ['\"](?P<missing_variable>{VARIABLE_PATTERN})['\"]",
-        rf"[Mm]issing (?:required )?env(?:ironment)?(?: var(?:iable)?s?)?:? ?['\"`]?(?P<missing_variable>{VARIABLE_PATTERN})?",
+        r"[Mm]issing (?:required )?env(?:ironment)?(?: var(?:iable)?s?)?:? ?['\"`]?"
+        rf"(?P<missing_variable>{VARIABLE_PATTERN})?",
         rf"(?:[Ee]nvironment|ENV|[Ee]nv) var(?:iable)?s? ['\"`]?(?P<missing_variable>{VARIABLE_PATTERN})",
         rf"(?P<missing_variable>{VARIABLE_PATTERN})['\"`]? (?:environment variable )?(?:must be|is not|not) set",
         rf"[Tt]he ['\"](?P<missing_variable>{VARIABLE_PATTERN})['\"] variable is not set",

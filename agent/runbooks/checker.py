@@ -14,7 +14,19 @@ from pydantic import JsonValue
 from agent.incident.evidence.incident_context import FIXED_ROOTS
 from agent.incident.evidence.known_evidence import HOST_NAMES, INCIDENT_NAMES, KNOWN_VALUES, known_evidence
 from agent.runbooks.conditions import Condition, compile_condition
-from agent.runbooks.runbook import (ConditionList, EscalationRule, EscalationTrigger, GatherStep, DiagnosisRemark, Runbook, RunbookScope, BilingualSentence, Solution, RunbookTrigger, RepairConditions,)
+from agent.runbooks.runbook import (
+    BilingualSentence,
+    ConditionList,
+    DiagnosisRemark,
+    EscalationRule,
+    EscalationTrigger,
+    GatherStep,
+    RepairConditions,
+    Runbook,
+    RunbookScope,
+    RunbookTrigger,
+    Solution,
+)
 from agent.runbooks.step_checker import StepChecker
 from agent.runbooks.templates import is_fact_name, template_references
 from agent.runbooks.yaml_positions import Mistake, Mistakes, YamlSpot, read_yaml_file
@@ -75,7 +87,7 @@ class FactNames:
 
 @dataclass(frozen=True, kw_only=True)
 class _Explanation:
-    says: BilingualSentence
+    message: BilingualSentence
     also: tuple[DiagnosisRemark, ...]
     culprit: str
     llm_prompt: str
@@ -107,7 +119,7 @@ class _Check:
             confidence=confidence.number("confidence", least=0, most=1, default=0)
             if confidence
             else DEFAULT_CONFIDENCE,
-            says=diagnosis.says,
+            message=diagnosis.message,
             also=diagnosis.also,
             culprit=diagnosis.culprit,
             llm_prompt=diagnosis.llm_prompt,
@@ -126,7 +138,9 @@ class _Check:
         kinds = {kind.value: kind for kind in AlertKind}
         words = [place.choice("event", kinds) for place in places]
         word = scope.choice("scope", [one.value for one in RunbookScope]) if scope else None
-        return RunbookTrigger(events=tuple(kinds[one] for one in words if one), scope=RunbookScope(word) if word else RunbookScope.ANY)
+        return RunbookTrigger(
+            events=tuple(kinds[one] for one in words if one), scope=RunbookScope(word) if word else RunbookScope.ANY
+        )
 
     def _when(self, spot: YamlSpot | None, names: FactNames) -> ConditionList:
         if spot and spot.is_sequence and not spot.items("when"):
@@ -170,7 +184,7 @@ class _Check:
         if culprit:
             names.check_templates(culprit, culprit.plain())
         return _Explanation(
-            says=read_sentence(keys.get("says"), "says", names),
+            message=read_sentence(keys.get("says"), "says", names),
             also=tuple(self._remark(item, names) for item in also.items("also")) if also else (),
             culprit=culprit.text("culprit") if culprit else "${incident.target}",
             llm_prompt=prompt.text("llm_prompt") if prompt else "",
@@ -178,7 +192,9 @@ class _Check:
 
     def _remark(self, spot: YamlSpot, names: FactNames) -> DiagnosisRemark:
         keys = spot.keys("a sentence of 'also'", required=("when", "says"))
-        return DiagnosisRemark(when=read_clauses(keys.get("when"), "when", names), says=read_sentence(keys.get("says"), "says", names))
+        return DiagnosisRemark(
+            when=read_clauses(keys.get("when"), "when", names), message=read_sentence(keys.get("says"), "says", names)
+        )
 
     def _forbidden(self, spot: YamlSpot | None) -> frozenset[str]:
         found = [item.text("forbidden") for item in spot.items("forbidden")] if spot else []

@@ -26,8 +26,8 @@ def load_runbooks(shipped_dir: Path, own_dir: Path | None, catalog: Catalog) -> 
         seen: dict[str, str] = {}
         for path in _files(folder):
             if path.stem in seen:
-                says = f"there is {seen[path.stem]!r} too: one id, two files; remove one"
-                mistakes.append(Mistake(path=_shown(folder, path), line=1, says=says))
+                message = f"there is {seen[path.stem]!r} too: one id, two files; remove one"
+                mistakes.append(Mistake(path=_shown(folder, path), line=1, message=message))
             seen[path.stem] = path.name
             files[path.stem] = (path, _shown(folder, path))
     found: dict[str, Runbook] = {}

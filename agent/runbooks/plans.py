@@ -11,8 +11,15 @@ from typing import cast
 from pydantic import JsonValue
 
 from agent.incident.evidence.incident_context import IncidentContext
-from agent.runbooks.runbook import (Runbook, BilingualSentence, Solution, StepTemplate, UndoStep, RepairConditions,)
-from agent.runbooks.templates import fill_template, fill_sentences, missing_references
+from agent.runbooks.runbook import (
+    BilingualSentence,
+    RepairConditions,
+    Runbook,
+    Solution,
+    StepTemplate,
+    UndoStep,
+)
+from agent.runbooks.templates import fill_sentences, fill_template, missing_references
 from core.actions.calls import Call
 from core.actions.catalog import Catalog, JsonObject
 from core.actions.policy import Actor, ActorKind
@@ -30,7 +37,7 @@ class PlannedStep:
     id: str
     action: str
     params: JsonObject
-    says: Text
+    message: Text
     needs: tuple[str, ...] = ()
     retries: int = 0
     wait_s: float = 0.0
@@ -62,7 +69,7 @@ class Plan:
     @property
     def sentences(self) -> tuple[Text, ...]:
         """Return one line for each step."""
-        return tuple(step.says for step in self.steps)
+        return tuple(step.message for step in self.steps)
 
     @property
     def tried_key(self) -> str:
@@ -156,7 +163,7 @@ def _obstacle(
             return text("plan.forbidden", action=step.action)
         problem = catalog.get(step.action).unavailable()
         if problem is not None:
-            return text("door.unavailable", system=step.action.split(".")[0], problem=problem)
+            return text("gateway.unavailable", system=step.action.split(".")[0], problem=problem)
         gaps = missing_references(cast("JsonValue", step.params), context.lookup)
         if gaps:
             return text("plan.missing", names=", ".join(gaps))
@@ -212,7 +219,7 @@ def plan_calls(plan: Plan, incident: Incident, actor: Actor | None = None) -> li
             needs=tuple(keys[name] for name in step.needs),
             retries=step.retries,
             retry_wait_s=step.wait_s,
-            says=step.says,
+            message=step.message,
         )
         for step in plan.steps
     ]
@@ -233,7 +240,7 @@ def _render(runbook: Runbook, step: StepTemplate, context: IncidentContext, cata
         id=step.id,
         action=step.action,
         params=params,
-        says=_filled(step.says, context) if step.says else describe_step(step.action, params, context.names()),
+        message=_filled(step.message, context) if step.message else describe_step(step.action, params, context.names()),
         needs=step.needs,
         retries=step.retries,
         wait_s=step.wait_s,
@@ -314,7 +321,7 @@ def _step_to_json(step: PlannedStep) -> JsonObject:
         "id": step.id,
         "action": step.action,
         "params": step.params,
-        "says": step.says.to_json(),
+        "message": step.message.to_json(),
         "needs": list(step.needs),
         "retries": step.retries,
         "wait_s": step.wait_s,
@@ -330,7 +337,7 @@ def _step_from_json(data: JsonObject) -> PlannedStep:
         id=str(data["id"]),
         action=str(data["action"]),
         params=cast("JsonObject", data["params"]),
-        says=Text.from_json(cast("JsonObject", data["says"])),
+        message=Text.from_json(cast("JsonObject", data["message"])),
         needs=tuple(cast("list[str]", data["needs"])),
         retries=int(cast("int", data["retries"])),
         wait_s=float(cast("float", data["wait_s"])),

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.incident.evidence.incident_context import IncidentContext
-from agent.runbooks.runbook import EscalationTrigger, Runbook, Runbooks, RunbookScope, BilingualSentence
-from agent.runbooks.templates import (fill_template, fill_sentences, is_fact_name, fact_path, template_references,)
+from agent.runbooks.runbook import BilingualSentence, EscalationTrigger, Runbook, Runbooks, RunbookScope
+from agent.runbooks.templates import (
+    fact_path,
+    fill_sentences,
+    fill_template,
+    is_fact_name,
+    template_references,
+)
 from core.incidents.incident import Decider, Diagnosis
 from core.text import Text, bilingual, text
 
@@ -88,15 +94,15 @@ def explain_by_runbook(runbook: Runbook, context: IncidentContext) -> Diagnosis:
 
     A second call after the runbook's gather steps includes their results.
     """
-    said = [runbook.says, *(one.says for one in runbook.also if one.when.holds(context.lookup))]
+    said = [runbook.message, *(one.message for one in runbook.also if one.when.holds(context.lookup))]
     english = " ".join(filter(None, (fill_sentences(one.en, context.lookup) for one in said)))
     spanish = " ".join(filter(None, (fill_sentences(one.es, context.lookup) for one in said)))
-    says = bilingual(english or runbook.name.en, spanish or runbook.name.es)
+    message = bilingual(english or runbook.name.en, spanish or runbook.name.es)
     affected = context.fact("affected")
     culprit = fill_template(runbook.culprit, context.lookup)
     return Diagnosis(
         cause=runbook.cause,
-        says=says,
+        message=message,
         culprit=str(culprit or context.incident.get("target")),
         confidence=runbook.confidence,
         evidence=_rests_on(runbook, said, context),
@@ -138,11 +144,17 @@ def _is_in_scope(runbook: Runbook, context: IncidentContext) -> bool:
 
 def _rests_on(runbook: Runbook, said: list[BilingualSentence], context: IncidentContext) -> tuple[str, ...]:
     """Return the names of existing evidence that its conditions and sentences use."""
-    told = [name for one in runbook.also if one.says in said for name in sorted(one.when.names_used())]
-    named = [*sorted(runbook.when.names_used()), *told, *template_references([*(one.en for one in said), runbook.culprit])]
+    told = [name for one in runbook.also if one.message in said for name in sorted(one.when.names_used())]
+    named = [
+        *sorted(runbook.when.names_used()),
+        *told,
+        *template_references([*(one.en for one in said), runbook.culprit]),
+    ]
     found = [
         name.removeprefix("evidence.")
         for name in named
-        if is_fact_name(name) and not name.startswith(("incident.", "host.")) and context.lookup(fact_path(name)) is not None
+        if is_fact_name(name)
+        and not name.startswith(("incident.", "host."))
+        and context.lookup(fact_path(name)) is not None
     ]
     return tuple(dict.fromkeys(found))

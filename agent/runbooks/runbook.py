@@ -45,7 +45,8 @@ class ConditionList:
     def met(self, lookup: FactLookup) -> int:
         """Count the conditions that hold, 0 when the whole does not; an `any` counts once."""
         counts = [
-            member.met(lookup) if isinstance(member, ConditionList) else int(member.holds(lookup)) for member in self.members
+            member.met(lookup) if isinstance(member, ConditionList) else int(member.holds(lookup))
+            for member in self.members
         ]
         if self.is_any:
             return max(counts, default=0)
@@ -65,7 +66,7 @@ class DiagnosisRemark:
     """A further sentence of the diagnosis, shown only when its conditions hold."""
 
     when: ConditionList
-    says: BilingualSentence
+    message: BilingualSentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class StepTemplate:
     id: str
     action: str
     params: JsonObject
-    says: BilingualSentence | None = None
+    message: BilingualSentence | None = None
     needs: tuple[str, ...] = ()
     retries: int = 0
     wait_s: float = 0.0
@@ -154,7 +155,7 @@ class Runbook:
     cause: str
     confidence: float
     """Confidence in the cause when every clause holds, 0–1."""
-    says: BilingualSentence
+    message: BilingualSentence
     also: tuple[DiagnosisRemark, ...] = ()
     culprit: str
     """Template of the service that is the root, `stack/service`."""

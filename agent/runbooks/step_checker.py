@@ -49,7 +49,7 @@ class StepChecker:
             id=step_id,
             action=action,
             params=params,
-            says=self._says(keys.get("says")),
+            message=self._says(keys.get("says")),
             needs=tuple(item.text("needs") for item in needs.items("needs")) if needs else (),
             retries=int(retry.number("retry", least=0, most=RETRY_LIMIT, default=0)) if retry else 0,
             wait_s=wait.number("wait_s", least=0, most=WAIT_LIMIT_S, default=0) if wait else 0.0,

@@ -27,10 +27,10 @@ class Mistake:
 
     path: str
     line: int
-    says: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.says}"
+        return f"{self.path}:{self.line}: {self.message}"
 
 
 @dataclass
@@ -40,9 +40,9 @@ class Mistakes:
     path: str
     found: list[Mistake] = field(default_factory=list)
 
-    def add(self, line: int, says: str) -> None:
+    def add(self, line: int, message: str) -> None:
         """Add a mistake."""
-        self.found.append(Mistake(path=self.path, line=line, says=says))
+        self.found.append(Mistake(path=self.path, line=line, message=message))
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class YamlSpot:
         """Return the line, counted from 1."""
         return int(self.node.start_mark.line) + 1
 
-    def wrong(self, says: str) -> None:
+    def wrong(self, message: str) -> None:
         """Report a mistake at this place."""
-        self.mistakes.add(self.line, says)
+        self.mistakes.add(self.line, message)
 
     @property
     def is_mapping(self) -> bool:

@@ -20,7 +20,7 @@ DEPLOYABLE = (ManagedKind.COMPOSE, ManagedKind.APPLICATION)
 
 def has_platform(ask: CommandContext) -> bool:
     """Return True if there is a Dokploy at all, answering or not."""
-    catalog = ask.face.door.catalog
+    catalog = ask.face.gateway.catalog
     return DEPLOYS in catalog and catalog.get(DEPLOYS).unavailable() is None
 
 
@@ -131,12 +131,12 @@ def _stack_name(target: Target) -> str:
 
 async def look(ask: CommandContext, action: str, params: JsonObject) -> Result | Card:
     """The result of a READ action of a system; the card that says why there is none."""
-    if action not in ask.face.door.catalog:
+    if action not in ask.face.gateway.catalog:
         key = "managed.no_platform" if action.startswith("dokploy.") else "managed.not_here"
         return said(text(key), Tone.UNKNOWN)
     stack = params.get("stack")
     actor = ask.person.actor(stack if isinstance(stack, str) else None)
-    result = await ask.face.door.read(action, dict(params), actor)
+    result = await ask.face.gateway.read(action, dict(params), actor)
     return result if result.is_ok else said(result.message, Tone.BAD)
 
 

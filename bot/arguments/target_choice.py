@@ -27,14 +27,14 @@ class ReplyOption:
 
 
 def choices(
-    ask: CommandContext, says: Words, options: Iterable[ReplyOption], *, command: str = "", per_row: int = 2
+    ask: CommandContext, message: Words, options: Iterable[ReplyOption], *, command: str = "", per_row: int = 2
 ) -> Card:
     """A question whose buttons run a command with other words; only the person who asked may press them."""
     buttons = [
         command_button(command or ask.command, one.label, one.words, only_for=ask.person.user_id, weight=one.weight)
         for one in options
     ]
-    blocks = (line(says, tone=Tone.ASK if buttons else None),)
+    blocks = (line(message, tone=Tone.ASK if buttons else None),)
     return Card(blocks=blocks, buttons=in_rows(buttons, per_row), is_replaced=True)
 
 

@@ -49,7 +49,9 @@ def command(
 
 def listed_commands() -> list[Command]:
     """The commands that help and menu show, by family."""
-    return sorted((one for one in COMMANDS.values() if one.is_listed), key=lambda one: COMMAND_FAMILIES.index(one.family))
+    return sorted(
+        (one for one in COMMANDS.values() if one.is_listed), key=lambda one: COMMAND_FAMILIES.index(one.family)
+    )
 
 
 def nearest_command(name: str) -> str | None:

@@ -176,8 +176,8 @@ async def _diff(ask: CommandContext, managed: ManagedResource, wanted: int | Non
     kept = await _kept(ask, managed, wanted)
     if kept.chosen is None:
         key = "diff.no_version" if wanted is not None else "diff.no_versions"
-        says = text(key, stack=managed.name, number=wanted or 0)
-        return Card(blocks=(line(says, tone=Tone.UNKNOWN),), buttons=_versions(ask, managed, kept))
+        message = text(key, stack=managed.name, number=wanted or 0)
+        return Card(blocks=(line(message, tone=Tone.UNKNOWN),), buttons=_versions(ask, managed, kept))
     params: JsonObject = {"stack": managed.name, "version": kept.chosen.id}
     result = await look(ask, "dokploy.compose.changes", params)
     if isinstance(result, Card):

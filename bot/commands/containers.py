@@ -65,9 +65,9 @@ async def _order(ask: CommandContext, act: _ContainerCommand) -> CommandReply:
 
 def _no_containers(ask: CommandContext, stack: Stack) -> Card:
     """Offer a deploy for a stack without containers: never brought up, or taken down."""
-    says = text("act.no_containers", stack=stack.name)
+    message = text("act.no_containers", stack=stack.name)
     option = ReplyOption(label=text("managed.button.deploy"), words=stack.name)
-    return choices(ask, says, [option] if stack.managed is not None else [], command="deploy")
+    return choices(ask, message, [option] if stack.managed is not None else [], command="deploy")
 
 
 def _concerned(target: Target, act: _ContainerCommand) -> list[Container]:
@@ -81,14 +81,14 @@ def _concerned(target: Target, act: _ContainerCommand) -> list[Container]:
 
 
 def _confirm(ask: CommandContext, act: _ContainerCommand, stack: Stack, containers: Sequence[Container]) -> Card:
-    says = text(f"act.{act.name}.whole_stack", stack=stack.name, count=len(containers))
+    message = text(f"act.{act.name}.whole_stack", stack=stack.name, count=len(containers))
     everything = ReplyOption(
         label=text(f"act.{act.name}.all", count=len(containers)),
         words=f"{stack.name} {WHOLE_STACK_MARK}",
         weight=ButtonStyle.DANGER,
     )
     single = [ReplyOption(label=one.name, words=one.title) for one in stack.services[:12]]
-    return choices(ask, says, [everything, *single])
+    return choices(ask, message, [everything, *single])
 
 
 def _calls(ask: CommandContext, act: _ContainerCommand, target: Target, containers: Sequence[Container]) -> list[Call]:
@@ -103,7 +103,7 @@ def _calls(ask: CommandContext, act: _ContainerCommand, target: Target, containe
             action=act.action,
             params={"container": container.ref},
             actor=ask.person.actor(stack),
-            says=text(f"act.{act.name}.says", target=_shown(container, containers)),
+            message=text(f"act.{act.name}.says", target=_shown(container, containers)),
             origin=origin,
         )
         for key, container in zip(keys, containers, strict=True)
@@ -120,7 +120,7 @@ def _shown(container: Container, among: Sequence[Container]) -> str:
 
 async def submit_calls(ask: CommandContext, calls: Sequence[Call]) -> CommandReply:
     """Submit calls that belong together; returns what is known at once, the outcome is posted when it comes."""
-    receipts = await ask.face.door.submit_plan(calls)
+    receipts = await ask.face.gateway.submit_plan(calls)
     first = receipts[0]
     if first.verdict is None and first.is_final:
         return said(text("act.before", what=_outcome(first)), Tone.SKIPPED)

@@ -50,7 +50,7 @@ async def rollback(ask: CommandContext) -> CommandReply:
         return with_words(found, rest)
     which, _, why = rest.partition(" ") if found.kind is ManagedKind.COMPOSE else ("", "", rest)
     params: JsonObject = _because(ask, why)
-    says = text("order.rollback", stack=found.name)
+    message = text("order.rollback", stack=found.name)
     if which in ("?", "list"):
         return await _versions(ask, found)
     if which:
@@ -60,13 +60,13 @@ async def rollback(ask: CommandContext) -> CommandReply:
             if version is None or version.managed_id != found.id:
                 return await _versions(ask, found, text("order.no_version", stack=found.name, number=number))
             params["version"] = version.id
-            says = text("order.rollback_version", stack=found.name, number=version.id, age=age(ask.view, version.at))
+            message = text("order.rollback_version", stack=found.name, number=version.id, age=age(ask.view, version.at))
         elif _REF.fullmatch(which):
             params["ref"] = which
-            says = text("order.rollback_ref", stack=found.name, ref=which)
+            message = text("order.rollback_ref", stack=found.name, ref=which)
         else:
             return said(text("order.no_ref", words=which[:60]), Tone.UNKNOWN)
-    return _ordered(ask, found, _named(found, "rollback"), params, says)
+    return _ordered(ask, found, _named(found, "rollback"), params, message)
 
 
 @command("tag", family="act", role=Role.OPERATOR, changes=True)
@@ -84,9 +84,9 @@ async def tag(ask: CommandContext) -> CommandReply:
         return await _which_tag(ask, found, managed)
     if not _TAG.fullmatch(wanted):
         return said(text("order.bad_tag", tag=wanted[:60]), Tone.BAD)
-    says = text("order.tag", service=found.title, tag=wanted)
+    message = text("order.tag", service=found.title, tag=wanted)
     params: JsonObject = {"service": found.name, "tag": wanted}
-    return _ordered(ask, managed, "dokploy.compose.change_image_tag", params, says)
+    return _ordered(ask, managed, "dokploy.compose.change_image_tag", params, message)
 
 
 @command("update", family="act", role=Role.OPERATOR, changes=True)
@@ -99,21 +99,21 @@ async def update(ask: CommandContext) -> CommandReply:
     if managed is None or managed.kind is not ManagedKind.COMPOSE:
         return _no_compose(ask, found, managed)
     params: JsonObject = {"service": found.name} if isinstance(found, Service) else {}
-    says = text("order.update", target=_title(found))
-    return _ordered(ask, managed, "dokploy.compose.update_images", params, says)
+    message = text("order.update", target=_title(found))
+    return _ordered(ask, managed, "dokploy.compose.update_images", params, message)
 
 
 def _no_compose(ask: CommandContext, found: Target, managed: ManagedResource | None) -> Card:
     """Explain why image tags cannot be changed here."""
     if managed is None:
         return not_managed(ask, found)
-    says = text(f"order.no_compose.{managed.kind}", name=managed.name)
+    message = text(f"order.no_compose.{managed.kind}", name=managed.name)
     options = [ReplyOption(label=text("managed.button.deploy"), words=managed.name)]
-    return choices(ask, says, options if managed.kind is ManagedKind.APPLICATION else [], command="deploy")
+    return choices(ask, message, options if managed.kind is ManagedKind.APPLICATION else [], command="deploy")
 
 
 def _ordered(
-    ask: CommandContext, managed: ManagedResource, action: str, params: JsonObject, says: Text
+    ask: CommandContext, managed: ManagedResource, action: str, params: JsonObject, message: Text
 ) -> CommandReply:
     """Submit a call to the gateway; slow, because its preview is looked up first."""
     if not ask.may(Role.OPERATOR, managed.name):
@@ -124,7 +124,7 @@ def _ordered(
         action=action,
         params={name: managed.name, **params},
         actor=ask.person.actor(managed.name),
-        says=says,
+        message=message,
         origin=ask.origin(),
     )
     return Later(work=lambda: submit_calls(ask, [call]))
@@ -156,8 +156,8 @@ async def _which_tag(ask: CommandContext, service: Service, managed: ManagedReso
     history = [one.images.get(service.name, "") for one in await ask.face.versions.of(managed.id)]
     tags = dict.fromkeys(one.rpartition(":")[2] for one in history if ":" in one.rpartition("/")[2] and "@" not in one)
     earlier = [one for one in tags if one != running and _TAG.fullmatch(one)][:TAGS_OFFERED]
-    says = text("order.which_tag", service=service.title, image=now)
-    return choices(ask, says, [ReplyOption(label=one, words=f"{service.title} {one}") for one in earlier])
+    message = text("order.which_tag", service=service.title, image=now)
+    return choices(ask, message, [ReplyOption(label=one, words=f"{service.title} {one}") for one in earlier])
 
 
 async def _versions(ask: CommandContext, managed: ManagedResource, problem: Text | None = None) -> Card:

@@ -166,7 +166,7 @@ async def prune(ask: CommandContext) -> CommandReply:
     if not ask.may(Role.ADMIN, None):
         return refusal(Role.ADMIN)
     hosts = _hosts(ask, ask.words)
-    if not hosts or PRUNE_ACTION not in ask.face.door.catalog:
+    if not hosts or PRUNE_ACTION not in ask.face.gateway.catalog:
         return said(text("choose.nothing_known"), Tone.UNKNOWN)
     if len(hosts) > 1:
         return choices(ask, text("space.which_host"), [ReplyOption(label=one, words=one) for one in hosts])
@@ -179,7 +179,7 @@ async def _prune(ask: CommandContext, host: str) -> CommandReply:
         action=PRUNE_ACTION,
         params={"host": host},
         actor=ask.person.actor(None),
-        says=text("space.prune", host=host),
+        message=text("space.prune", host=host),
         origin=ask.origin(),
     )
     usage = await look(ask, "docker.disk_usage", {"host": host})

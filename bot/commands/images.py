@@ -51,8 +51,8 @@ async def _updates(ask: CommandContext, target: Target | None) -> CommandReply:
     ]
     blocks += [_newer_line(ask, one) for one in newer[:NEWER_SHOWN]]
     if untold:
-        says = tuple(_untold_line(ask, one) for one in untold)
-        blocks.append(Folded(heading=text("newer.untold", count=len(untold)), lines=says))
+        message = tuple(_untold_line(ask, one) for one in untold)
+        blocks.append(Folded(heading=text("newer.untold", count=len(untold)), lines=message))
     away = [str(one) for one in list_in(result.data, "unreachable_hosts")]
     blocks += [line(text("newer.away", hosts=", ".join(away)), tone=Tone.CRITICAL)] if away else []
     blocks.append(line(faint(text("newer.means"))))

@@ -46,11 +46,11 @@ async def which_incident(ask: CommandContext, words: str, *, only_open: bool = F
     """The incident of that number, of the card that was replied to, the only open one, or the card that asks."""
     number = words.strip().lstrip("#").split(" ")[0]
     if number.isascii() and number.isdigit() and len(number) < 10:
-        found = await ask.face.desk.get(int(number))
+        found = await ask.face.tracker.get(int(number))
     elif number:
         return said(text("incidents.no_number", words=number[:40]), Tone.UNKNOWN)
     elif ask.incident_id is not None:
-        found = await ask.face.desk.get(ask.incident_id)
+        found = await ask.face.tracker.get(ask.incident_id)
     else:
         return await _offer(ask, only_open=only_open)
     if found is None:
@@ -127,14 +127,14 @@ def _why_closed(ask: CommandContext, incident: Incident) -> Card:
 
 
 async def _by_id(ask: CommandContext, which: str) -> Approval | None:
-    return await ask.face.door.approvals.get(which) if which else None
+    return await ask.face.gateway.approvals.get(which) if which else None
 
 
 async def _which(ask: CommandContext, which: str) -> Approval | Card:
     direct = await _by_id(ask, which)
     if direct is not None:
         return direct
-    pending = await ask.face.door.approvals.pending()
+    pending = await ask.face.gateway.approvals.pending()
     number = which.lstrip("#")
     incident_id = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
     if which and incident_id is None:

@@ -54,7 +54,7 @@ async def _fetch(ask: CommandContext, wanted: LogSelection) -> tuple[list[tuple[
     for name, value in (("since", wanted.since), ("until", wanted.until), ("grep", wanted.grep)):
         if value:
             params[name] = value
-    result = await ask.face.door.read("docker.logs", params, ask.person.actor(None))
+    result = await ask.face.gateway.read("docker.logs", params, ask.person.actor(None))
     if not result.is_ok:
         return [], said(result.message, Tone.BAD)
     raw = result.data.get("lines")

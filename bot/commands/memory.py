@@ -25,7 +25,7 @@ async def memory(ask: CommandContext) -> CommandReply:
         return said(text("memory.ask"), Tone.INFO)
 
     async def recall() -> CommandReply:
-        incident = await ask.face.desk.get(ask.incident_id) if ask.incident_id is not None and not query else None
+        incident = await ask.face.tracker.get(ask.incident_id) if ask.incident_id is not None and not query else None
         if incident is not None:
             found = await ask.face.memory.similar(incident, LESSONS_SHOWN)
         else:

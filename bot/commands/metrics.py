@@ -54,7 +54,7 @@ async def _chart(ask: CommandContext, container: Container, span: timedelta) -> 
     async with _drawing:
         picture = await draw_in_subprocess(data)
     last = points[-1]
-    says = text(
+    message = text(
         "metrics.caption",
         name=name,
         span=duration(span),
@@ -64,14 +64,16 @@ async def _chart(ask: CommandContext, container: Container, span: timedelta) -> 
     )
     options = [ReplyOption(label=one, words=f"{container.ref} {one}") for one in CHART_SPANS_OFFERED]
     chart = Attachment(name=f"{container.name}.png", content=picture, is_picture=True)
-    return Card(blocks=(line(says),), buttons=choices(ask, "", options, per_row=4).buttons, attachment=chart)
+    return Card(blocks=(line(message),), buttons=choices(ask, "", options, per_row=4).buttons, attachment=chart)
 
 
 async def _data(ask: CommandContext, container: Container, name: str, points: Sequence[SeriesPoint]) -> ChartData:
     since = points[0].at
     recent = await ask.face.incidents.recent(50, stack=container.stack, since=since)
     marks = [
-        ChartMark(at_s=one.occurred_at.timestamp(), label=f"#{one.id}") for one in recent if one.service == container.service
+        ChartMark(at_s=one.occurred_at.timestamp(), label=f"#{one.id}")
+        for one in recent
+        if one.service == container.service
     ]
     begin = clock_time(points[0].at, ask.now, ask.zone)
     end = clock_time(points[-1].at, ask.now, ask.zone)
@@ -113,8 +115,10 @@ async def draw_in_subprocess(data: ChartData) -> bytes:
         async with asyncio.timeout(DRAWING_LIMIT_S):
             picture, problem = await program.communicate(data.to_json().encode())
     except TimeoutError as error:
-        says = text("metrics.too_slow", seconds=round(DRAWING_LIMIT_S))
-        raise TimeLimitExceeded("the chart drawing", f"it took longer than {DRAWING_LIMIT_S:.0f} s", says=says) from error
+        message = text("metrics.too_slow", seconds=round(DRAWING_LIMIT_S))
+        raise TimeLimitExceeded(
+            "the chart drawing", f"it took longer than {DRAWING_LIMIT_S:.0f} s", message=message
+        ) from error
     finally:
         if program.returncode is None:
             program.kill()
@@ -122,5 +126,5 @@ async def draw_in_subprocess(data: ChartData) -> bytes:
     if program.returncode != 0:
         last = problem.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:200]
         last = last or f"exit code {program.returncode}"
-        raise SystemUnavailable("the chart drawing", last, says=text("metrics.not_drawn", problem=last))
+        raise SystemUnavailable("the chart drawing", last, message=text("metrics.not_drawn", problem=last))
     return picture

@@ -41,8 +41,8 @@ async def silence(ask: CommandContext) -> CommandReply:
     if not verdict.is_done:
         return _said(verdict)
     when = clock_time(until, ask.now, ask.zone)
-    says = text("silence.done", target=title(found), until=when, span=duration(min(wanted, timedelta(days=30))))
-    return Card(blocks=(line(says, tone=Tone.QUIET),))
+    message = text("silence.done", target=title(found), until=when, span=duration(min(wanted, timedelta(days=30))))
+    return Card(blocks=(line(message, tone=Tone.QUIET),))
 
 
 def _with_reason(ask: CommandContext, words: str) -> Card | None:

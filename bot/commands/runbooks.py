@@ -31,8 +31,8 @@ async def runbooks(ask: CommandContext) -> CommandReply:
         return _shown(ask, found)
     known = [books.by_id[name] for name in books.names()]
     options = [ReplyOption(label=bilingual(one.name.en, one.name.es), words=one.id) for one in known[:RUNBOOKS_SHOWN]]
-    says = text("runbooks.title", count=len(known))
-    return replace(choices(ask, says, options, per_row=1), blocks=(line(strong(says)),), is_replaced=False)
+    message = text("runbooks.title", count=len(known))
+    return replace(choices(ask, message, options, per_row=1), blocks=(line(strong(message)),), is_replaced=False)
 
 
 def _shown(ask: CommandContext, book: Runbook) -> Card:
@@ -44,10 +44,10 @@ def _shown(ask: CommandContext, book: Runbook) -> Card:
     for place, solution in enumerate(book.solutions, start=1):
         blocks += [Gap(), line(f"{place}. ", strong(bilingual(solution.name.en, solution.name.es)))]
         for step in solution.steps:
-            risk = ask.face.door.catalog.get(step.action).risk if step.action in ask.face.door.catalog else None
-            says = _step(step)
+            risk = ask.face.gateway.catalog.get(step.action).risk if step.action in ask.face.gateway.catalog else None
+            message = _step(step)
             note = text("card.risk_of", risk=text(f"card.risk.{risk}")) if risk else text("runbooks.not_here")
-            blocks.append(line("• ", says, faint(note), indent=True))
+            blocks.append(line("• ", message, faint(note), indent=True))
     if book.forbidden:
         blocks += [Gap(), line(text("runbooks.forbidden", actions=", ".join(sorted(book.forbidden))), tone=Tone.BAD)]
     return Card(blocks=tuple(blocks))
@@ -63,9 +63,9 @@ def _events(book: Runbook) -> Text:
 
 def _step(step: StepTemplate) -> Text:
     """Effect of a step in words, without the names and numbers of an incident."""
-    if step.says is None:
+    if step.message is None:
         return text(f"action.{step.action}", container=text("runbooks.the_service"))
-    return bilingual(_general(step.says.en, "the service"), _general(step.says.es, "el servicio"))
+    return bilingual(_general(step.message.en, "the service"), _general(step.message.es, "el servicio"))
 
 
 def _general(sentence: str, service: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext, CommandReply
-from bot.commands.command_table import COMMANDS, COMMAND_FAMILIES, command, listed_commands
+from bot.commands.command_table import COMMAND_FAMILIES, COMMANDS, command, listed_commands
 from core.actions.catalog import Role
 from core.text import text
 from core.views.cards import Block, Card, Gap, Tone, code, faint, line, said, strong
@@ -48,7 +48,9 @@ async def help_(ask: CommandContext) -> CommandReply:
     blocks: list[Block] = [line(strong(text("help.title")))]
     for family in COMMAND_FAMILIES:
         members = [
-            one for one in listed_commands() if one.family == family and (one.role is None or (best and best.covers(one.role)))
+            one
+            for one in listed_commands()
+            if one.family == family and (one.role is None or (best and best.covers(one.role)))
         ]
         if not members:
             continue

@@ -114,7 +114,9 @@ class TelegramClient:
         if offset is not None:
             wanted["offset"] = offset
         # method names are case-insensitive; spelled like the library's own method, it would warn
-        raw = await self.bot.do_api_request("getupdates", api_kwargs=wanted, read_timeout=self._poll_s + API_CALL_LIMIT_S)
+        raw = await self.bot.do_api_request(
+            "getupdates", api_kwargs=wanted, read_timeout=self._poll_s + API_CALL_LIMIT_S
+        )
         return [dict(one) for one in raw] if isinstance(raw, list) else []
 
     async def deliver(self, message: QueuedMessage, *, is_plain: bool = False) -> DeliveryAnswer:

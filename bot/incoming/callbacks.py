@@ -161,7 +161,7 @@ class CallbackQueries:
 
     async def _of_incident(self, ask: CommandContext, payload: buttons.ButtonPayload) -> _Outcome:
         number = getattr(payload, "incident_id", 0)
-        incident = await self._face.desk.get(number)
+        incident = await self._face.tracker.get(number)
         if incident is None:
             return _Outcome(toast=text("incidents.unknown", id=number), is_alert=True)
         ask = replace(ask, incident_id=incident.id)

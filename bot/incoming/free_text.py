@@ -76,7 +76,7 @@ class _CollectedAnswer:
     def take(self, part: AnswerPart) -> None:
         match part:
             case AnswerMessage():
-                self.said.append(part.says)
+                self.said.append(part.message)
             case AnswerChunk():
                 self.streamed = part.text
             case ProposeCommand():
@@ -85,7 +85,7 @@ class _CollectedAnswer:
                 self.command = part
             case ModelUsage():
                 self.model = part
-        self.doing = part.says if isinstance(part, AnswerProgress) else None
+        self.doing = part.message if isinstance(part, AnswerProgress) else None
 
 
 class FreeTextResponder:
@@ -114,7 +114,10 @@ class FreeTextResponder:
         async def work() -> None:
             self._taps.began(ask)
             try:
-                async with self._answering.explaining(ask, partial(self._post, ask)), asyncio.timeout(FREE_TEXT_LIMIT_S):
+                async with (
+                    self._answering.explaining(ask, partial(self._post, ask)),
+                    asyncio.timeout(FREE_TEXT_LIMIT_S),
+                ):
                     await self._answer(ask)
             except asyncio.CancelledError:
                 await self._stopped(ask)
@@ -231,7 +234,7 @@ class FreeTextResponder:
     def _proposal(self, ask: CommandContext, wish: ProposeCommand) -> Card:
         """Offer a command that changes something; it runs when the person who asked taps it."""
         option = ReplyOption(label=text("button.do_it"), words=wish.arguments, weight=ButtonStyle.PRIMARY)
-        return choices(ask, text("chat.shall_i", what=wish.says), [option], command=wish.name)
+        return choices(ask, text("chat.shall_i", what=wish.message), [option], command=wish.name)
 
     async def _post(self, ask: CommandContext, card: Card, place: int = 0) -> None:
         await self._writer.post(

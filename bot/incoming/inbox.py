@@ -19,7 +19,7 @@ from core.error_text import explained
 from core.errors import SettingsError, SystemUnavailable
 from core.tasks import Tasks
 from core.text import Text, text
-from knowledge.records.inbox_records import Inbox, ReceivedUpdate, RawUpdate
+from knowledge.records.inbox_records import Inbox, RawUpdate, ReceivedUpdate
 
 ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
 """Sent with every call: without it Telegram keeps the previous list."""
@@ -203,7 +203,9 @@ class InboxWorker:
             self._slow.pop(received.update.update_id, None)
             self._given_up.discard(received.update.update_id)
 
-    async def _outcome(self, received: ReceivedUpdate, is_over: asyncio.Event, *, is_left: bool) -> tuple[str, Text | None]:
+    async def _outcome(
+        self, received: ReceivedUpdate, is_over: asyncio.Event, *, is_left: bool
+    ) -> tuple[str, Text | None]:
         """Handle an update; returns the error for the records, and the message that its person must still get."""
         try:
             async with asyncio.timeout(self._patience.order_s) as limit:

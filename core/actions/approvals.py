@@ -37,7 +37,7 @@ class Approval:
     risk: Risk
     role: Role
     """Lowest role that may decide."""
-    says: tuple[Text, ...]
+    message: tuple[Text, ...]
     """The actions to be approved, one sentence a call."""
     reason: Text
     """The reason why approval is required."""

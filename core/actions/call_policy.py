@@ -16,7 +16,7 @@ def weigh(action: Action, call: Call, facts: Facts, policy: PolicySettings) -> P
     """Return the policy's decision on a call of an action."""
     reason = action.unavailable()
     if reason is not None:
-        problem = text("door.unavailable", system=action.name.split(".")[0], problem=reason)
+        problem = text("gateway.unavailable", system=action.name.split(".")[0], problem=reason)
         return PolicyDecision(decision=Decision.DENY, reason=problem)
     taking_back = call.undo_of is not None and call.actor.kind is ActorKind.RUNBOOK
     risk = Risk.SAFE if taking_back else action.risk  # approval of a change includes its undo
@@ -27,7 +27,7 @@ def weigh(action: Action, call: Call, facts: Facts, policy: PolicySettings) -> P
 
 def denial(reason: Text) -> Text:
     """Return the sentence for a refused call; an action that cannot work is not called denied."""
-    return reason if reason.key == "door.impossible" else text("door.denied", reason=reason)
+    return reason if reason.key == "gateway.impossible" else text("gateway.denied", reason=reason)
 
 
 def budget_of(record: CallRecord, action: Action, policy: PolicySettings, now: datetime) -> Budget | None:

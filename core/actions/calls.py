@@ -57,7 +57,7 @@ class Call:
     """Key of the finished call that this one undoes, from its snapshot."""
     retries: int = 0
     retry_wait_s: float = 0.0
-    says: Text | None = None
+    message: Text | None = None
     """One sentence that says what the call will do; None: the action's text `action.<name>`."""
     secret_params: tuple[str, ...] = ()
     """Parameters that are encrypted at rest and never shown; filled in by the gateway."""

@@ -223,14 +223,14 @@ class Action:
                 for item in error.errors()
             )
             known = ", ".join(self.params.names()) or "none"
-            raise InvalidParams(self.name, f"{problems} (it takes: {known})", says=_unfit(error)) from error
+            raise InvalidParams(self.name, f"{problems} (it takes: {known})", message=_unfit(error)) from error
 
 
 def _unfit(error: ValidationError) -> Text:
     """Describe invalid parameters for people: a check's own sentence, else the names of the parameters."""
     found = error.errors(include_url=False, include_input=False)
     causes = [item.get("ctx", {}).get("error") for item in found]
-    own = next((one.says for one in causes if isinstance(one, Unfit)), None)
+    own = next((one.message for one in causes if isinstance(one, Unfit)), None)
     names = dict.fromkeys(str(item["loc"][0]) for item in found if item["loc"])
     return own or text("error.invalid_params", names=", ".join(names) or "–")
 
@@ -238,8 +238,8 @@ def _unfit(error: ValidationError) -> Text:
 class Unfit(ValueError):
     """A parameter's own check failed; carries a sentence for people."""
 
-    def __init__(self, problem: str, says: Text) -> None:
-        self.says = says
+    def __init__(self, problem: str, message: Text) -> None:
+        self.message = message
         super().__init__(problem)
 
 

@@ -76,17 +76,17 @@ class ExecutorDeps:
 class ActionExecutor:
     """Runs actions: READ ones at once, approved calls as durable runs of kind `call`."""
 
-    def __init__(self, carriage: ExecutorDeps) -> None:
-        self._catalog = carriage.catalog
-        self._ledger = carriage.ledger
-        self._locks = carriage.locks
-        self._facts = carriage.facts
-        self._runs = carriage.runs
-        self._bus = carriage.bus
-        self._clock = carriage.clock
-        self._policy = carriage.policy
-        self._redact = carriage.redact
-        self._limits = carriage.limits
+    def __init__(self, deps: ExecutorDeps) -> None:
+        self._catalog = deps.catalog
+        self._ledger = deps.ledger
+        self._locks = deps.locks
+        self._facts = deps.facts
+        self._runs = deps.runs
+        self._bus = deps.bus
+        self._clock = deps.clock
+        self._policy = deps.policy
+        self._redact = deps.redact
+        self._limits = deps.limits
         self._answers: dict[str, Result] = {}
         """Answers of actions by call key, kept until their result is recorded."""
         self._untold: set[str] = set()
@@ -122,7 +122,7 @@ class ActionExecutor:
             if before is not None and not before.state.is_final:
                 return Waiting()
             if before is None or before.state is not CallState.OK:
-                return await self._end(record, CallState.SKIPPED, _failure(text("door.skipped")))
+                return await self._end(record, CallState.SKIPPED, _failure(text("gateway.skipped")))
         async with AsyncExitStack() as lock:
             try:
                 held = self._locks.hold(record.target or key, wait_s=self._limits.lock_s)
@@ -133,7 +133,7 @@ class ActionExecutor:
 
     async def _busy(self, record: CallRecord) -> Done | Waiting:
         """Handle a target that stayed locked: a call that has not started fails, a started one waits."""
-        busy = _failure(text("door.busy", target=record.target or ""))
+        busy = _failure(text("gateway.busy", target=record.target or ""))
         await self._finish(record, CallState.FAILED, busy, only_from=CallState.APPROVED)
         after = await self._ledger.get(record.call.key)
         if after is not None and not after.state.is_final:
@@ -171,21 +171,21 @@ class ActionExecutor:
         try:
             now = await self._bounded(action.preview(params), action)
         except (GuardianError, TimeoutError) as error:
-            return _failure(text("door.failed", problem=problem_of(error, self._redact)))
-        return None if now.basis == record.call.basis else _failure(text("door.moved"))
+            return _failure(text("gateway.failed", problem=problem_of(error, self._redact)))
+        return None if now.basis == record.call.basis else _failure(text("gateway.moved"))
 
     async def _start(self, record: CallRecord, action: Action, params: Params) -> Done | Waiting:
         key = record.call.key
         try:
             work = await self._prepared(record, action, params)
         except (ActionFailed, TimeoutError) as error:
-            problem = _failure(text("door.failed", problem=problem_of(error, self._redact)))
+            problem = _failure(text("gateway.failed", problem=problem_of(error, self._redact)))
             return await self._end(record, CallState.FAILED, problem)
         now = self._clock.now()
         self._answers.pop(key, None)  # of an earlier try
         outcome = await self._ledger.start(key, now, budget_of(record, action, self._policy, now))
         if outcome is StartOutcome.OVER_BUDGET:
-            return await self._end(record, CallState.DENIED, _failure(text("door.over_budget")))
+            return await self._end(record, CallState.DENIED, _failure(text("gateway.over_budget")))
         if outcome is not StartOutcome.STARTED:
             return Done()
         started = replace(record, state=CallState.STARTED, started_at=now)
@@ -229,7 +229,7 @@ class ActionExecutor:
         try:
             taken = await self._bounded(action.snapshot(params), action)
         except GuardianError as error:
-            raise ActionFailed(str(error), says=error.says) from error
+            raise ActionFailed(str(error), message=error.message) from error
         await self._ledger.save_snapshot(key, taken)
 
     async def run(self, action: Action, params: Params) -> Result:
@@ -237,13 +237,13 @@ class ActionExecutor:
         try:
             return await self._bounded(action.run(params), action)
         except TimeoutError:
-            says_so = text("door.cut_off", seconds=action.time_limit_s)
+            says_so = text("gateway.cut_off", seconds=action.time_limit_s)
             return Result(outcome=Outcome.FAILED if action.risk is Risk.READ else Outcome.UNKNOWN, message=says_so)
         except SystemUnavailable as error:
-            problem = text("door.failed", problem=problem_of(error, self._redact))
+            problem = text("gateway.failed", problem=problem_of(error, self._redact))
             return Result(outcome=Outcome.FAILED if action.risk is Risk.READ else Outcome.UNKNOWN, message=problem)
         except GuardianError as error:
-            return _failure(text("door.failed", problem=problem_of(error, self._redact)))
+            return _failure(text("gateway.failed", problem=problem_of(error, self._redact)))
 
     async def _bounded(self, work: Awaitable[R], action: Action) -> R:
         async with asyncio.timeout(action.time_limit_s):
@@ -255,7 +255,7 @@ class ActionExecutor:
         Once more at most, and only here: after a time-out in this process the system may still be working on it.
         """
         if action.follow is not None and (gone := action.unavailable()) is not None:
-            problem = text("door.unavailable", system=action.name.split(".")[0], problem=gone)
+            problem = text("gateway.unavailable", system=action.name.split(".")[0], problem=gone)
             return await self._end(record, CallState.UNKNOWN, Result(outcome=Outcome.UNKNOWN, message=problem))
         if action.follow is not None:
             return await self._follow(record, action.follow, is_cut_off=True)
@@ -285,7 +285,7 @@ class ActionExecutor:
         message, data = ended.get("message"), ended.get("data")
         result = Result(
             outcome=Outcome.FAILED if outcome == NEVER else Outcome(outcome),
-            message=Text.from_json(message) if isinstance(message, dict) else text("door.unknown"),
+            message=Text.from_json(message) if isinstance(message, dict) else text("gateway.unknown"),
             data=data if isinstance(data, dict) else {},
         )
         states = {Outcome.FAILED: CallState.FAILED, Outcome.UNKNOWN: CallState.UNKNOWN}
@@ -295,10 +295,10 @@ class ActionExecutor:
         """Ask the outside system about a call that was started and cut off; never repeat it blindly."""
         found = await took_effect(record, action, params, self._limits)
         if found is Outcome.OK:
-            return await self._end(record, CallState.OK, Result(message=text("door.settled_ok")))
+            return await self._end(record, CallState.OK, Result(message=text("gateway.settled_ok")))
         if found is Outcome.FAILED:
-            return await self._end(record, CallState.FAILED, _failure(text("door.settled_failed")))
-        unknown = Result(outcome=Outcome.UNKNOWN, message=text("door.unknown"))
+            return await self._end(record, CallState.FAILED, _failure(text("gateway.settled_failed")))
+        unknown = Result(outcome=Outcome.UNKNOWN, message=text("gateway.unknown"))
         return await self._end(record, CallState.UNKNOWN, unknown)
 
     async def _end(self, record: CallRecord, state: CallState, result: Result) -> Done:
@@ -329,11 +329,11 @@ class ActionExecutor:
             return
         log.error("a call could not be carried out", call=record.call.key, error=run.error)
         if record.state is CallState.STARTED:
-            unknown = Result(outcome=Outcome.UNKNOWN, message=text("door.unknown"))
+            unknown = Result(outcome=Outcome.UNKNOWN, message=text("gateway.unknown"))
             await self._end(record, CallState.UNKNOWN, unknown)
             return
         problem = self._redact(run.error)[:RUN_ERROR_LIMIT]
-        await self._end(record, CallState.FAILED, _failure(text("door.failed", problem=problem)))
+        await self._end(record, CallState.FAILED, _failure(text("gateway.failed", problem=problem)))
 
     def _later(self, seconds: float) -> Waiting:
         return Waiting(until=self._clock.now() + timedelta(seconds=seconds))

@@ -85,21 +85,21 @@ class _Weighed:
 class ActionGateway:
     """Accepts calls and decisions on approvals; approved calls are executed as durable runs of kind `call`."""
 
-    def __init__(self, carriage: ExecutorDeps, approvals: Approvals) -> None:
-        self.catalog = carriage.catalog
-        self.ledger = carriage.ledger
+    def __init__(self, deps: ExecutorDeps, approvals: Approvals) -> None:
+        self.catalog = deps.catalog
+        self.ledger = deps.ledger
         self.approvals = approvals
-        self._facts = carriage.facts
-        self._bus = carriage.bus
-        self._clock = carriage.clock
-        self._policy = carriage.policy
-        self._redact = carriage.redact
-        self._carrier = ActionExecutor(carriage)
+        self._facts = deps.facts
+        self._bus = deps.bus
+        self._clock = deps.clock
+        self._policy = deps.policy
+        self._redact = deps.redact
+        self._executor = ActionExecutor(deps)
 
     async def recover(self) -> None:
         """Queue every call that was approved or started and has not ended; called after a start."""
         for record in await self.ledger.unfinished():
-            await self._carrier.enqueue(record)
+            await self._executor.enqueue(record)
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ class ActionGateway:
         decided = decide(action.risk, action.role, actor, Facts(), self._policy)
         if decided.decision is not Decision.ALLOW:
             raise Refused(f"{actor.name!r} may not run {name!r}: it needs the {action.role} role")
-        return await self._carrier.run(action, parsed)
+        return await self._executor.run(action, parsed)
 
     async def submit(self, call: Call) -> CallReceipt:
         """Submit one call; READ runs at once, anything else becomes a run."""
@@ -147,7 +147,7 @@ class ActionGateway:
                 state=record.state,
             )
             if record.state is CallState.APPROVED:
-                await self._carrier.enqueue(record)
+                await self._executor.enqueue(record)
         for approval in approvals.values():
             await self._bus.publish(ApprovalAsked(approval=approval))
         return [
@@ -179,14 +179,14 @@ class ActionGateway:
             async with asyncio.timeout(PREVIEW_S):
                 shown = await one.action.preview(one.params)
         except TimeoutError:
-            problem: Text | str = text("door.preview_late", seconds=PREVIEW_S)
+            problem: Text | str = text("gateway.preview_late", seconds=PREVIEW_S)
         except GuardianError as error:
             problem = problem_of(error, self._redact)
         else:
             basis = "" if one.call.needs else shown.basis  # a step before it will change what it rests on
             return replace(one, preview=shown, call=replace(one.call, basis=basis))
         return replace(
-            one, verdict=PolicyDecision(decision=Decision.DENY, reason=text("door.impossible", problem=problem))
+            one, verdict=PolicyDecision(decision=Decision.DENY, reason=text("gateway.impossible", problem=problem))
         )
 
     def _question(self, one: _Weighed) -> Approval:
@@ -198,7 +198,7 @@ class ActionGateway:
             call_hash=call_hash([(call.action, call.params)], call.plan_hash),
             risk=one.action.risk,
             role=one.action.role,
-            says=(call_description(call),),
+            message=(call_description(call),),
             reason=one.verdict.reason,
             asked_at=now,
             expires_at=now + timedelta(seconds=self._policy.approval_s),
@@ -290,16 +290,16 @@ class ActionGateway:
             if record is None:
                 continue
             if record.state is CallState.APPROVED:
-                await self._carrier.enqueue(record)
+                await self._executor.enqueue(record)
             elif record.state.is_final:
-                await self._carrier.tell_end(record)
+                await self._executor.tell_end(record)
         await self._bus.publish(ApprovalClosed(approval=approval))
 
 
 def call_description(call: Call) -> Text:
     """Return one sentence that says what a call will do."""
-    if call.says is not None:
-        return call.says
+    if call.message is not None:
+        return call.message
     return Text(f"action.{call.action}", dict(call.shown_params()))
 
 

@@ -101,7 +101,7 @@ class Deploy:
     """Number of deployments before it in the queue, running ones included; None: not known or not waiting."""
     deployment_id: str | None = None
     commit: str | None = None
-    commit_says: str = ""
+    commit_message: str = ""
     """The commit's message, redacted."""
     started_at: datetime | None = None
     platform_ended_at: datetime | None = None
@@ -122,7 +122,7 @@ class Deploy:
     window_s: float = 0.0
     crashed: tuple[str, ...] = ()
     """Services that did not stay up."""
-    says: Text | None = None
+    message: Text | None = None
     """The verdict in one sentence, or the reason for waiting."""
     over_at: datetime | None = None
 
@@ -154,7 +154,7 @@ class DeployObservation:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     commit: str | None = None
-    commit_says: str = ""
+    commit_message: str = ""
     log_tail: tuple[str, ...] = ()
     """Last lines, redacted, at most 8."""
     error_line: str = ""
@@ -244,7 +244,7 @@ class StackVersion:
     """SHA-256 over file and environment; equal for equal versions."""
     branch: str | None = None
     commit: str | None = None
-    commit_says: str = ""
+    commit_message: str = ""
     env_keys: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     """Service → image as written in the file."""
@@ -276,7 +276,7 @@ class Versions(Protocol):
         verdict: VersionVerdict,
         *,
         commit: str | None = None,
-        commit_says: str = "",
+        commit_message: str = "",
         image_ids: Mapping[str, str] | None = None,
     ) -> None:
         """Record the verdict on a version, with facts that are known only afterwards.

@@ -45,7 +45,7 @@ class Alert:
     """The container's name; `ref` gives host/name."""
     at: datetime
     """Time of the problem, by the system's own clock if it has one."""
-    says: Text
+    message: Text
     evidence: tuple[Evidence, ...] = ()
     reported_as: str = ""
     """`source/id` in the other system that reported it (core/incidents/external_alerts.py); empty: a watcher saw it."""

@@ -17,15 +17,15 @@ class EvidenceName:
     unit: str = ""
     producer: str
     """Origin of the fact: `detectors` with the alert, `context` while the incident's context is gathered."""
-    says: str
+    meaning: str
 
 
-def _seen(type: EvidenceType, says: str, unit: str = "") -> EvidenceName:
-    return EvidenceName(type=type, unit=unit, producer="detectors", says=says)
+def _seen(type: EvidenceType, meaning: str, unit: str = "") -> EvidenceName:
+    return EvidenceName(type=type, unit=unit, producer="detectors", meaning=meaning)
 
 
-def _gathered(type: EvidenceType, says: str, unit: str = "") -> EvidenceName:
-    return EvidenceName(type=type, unit=unit, producer="context", says=says)
+def _gathered(type: EvidenceType, meaning: str, unit: str = "") -> EvidenceName:
+    return EvidenceName(type=type, unit=unit, producer="context", meaning=meaning)
 
 
 EVIDENCE_NAMES: Mapping[str, EvidenceName] = {

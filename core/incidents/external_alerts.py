@@ -188,9 +188,9 @@ class ExternalAlerts:
 
     def _take_better(self, key: str, known: Alert, alert: Alert) -> None:
         """Update an alert that is reported with other words or a higher severity; it counts as the same occurrence."""
-        if (known.says, known.severity) == (alert.says, alert.severity):
+        if (known.message, known.severity) == (alert.message, alert.severity):
             return
-        better = replace(known, says=alert.says, severity=alert.severity, evidence=alert.evidence)
+        better = replace(known, message=alert.message, severity=alert.severity, evidence=alert.evidence)
         self._on[key] = replace(self._on[key], alert=better)
         self._untold[key] = _Change(alert=better)
 
@@ -233,12 +233,12 @@ class ExternalAlerts:
         await self._incidents.clear_alert(change.alert.fingerprint)
 
     async def _note(self, alert: Alert) -> None:
-        says = text(
+        message = text(
             "incident.note.unheard", source=alert.reported_by, hours=round(self._kept_for.total_seconds() / 3600)
         )
         for incident in self._incidents.open_ones():
             if any(one.fingerprint == alert.fingerprint for one in incident.alerts):
-                await self._incidents.update(incident.id, lambda one: one.note(self._clock.now(), says))
+                await self._incidents.update(incident.id, lambda one: one.note(self._clock.now(), message))
 
     # -- after a start ----------------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class Diagnosis:
 
     cause: str
     """A cause class: memory_limit, missing_env, dependency_stopped …"""
-    says: Text
+    message: Text
     culprit: str
     """Service at the root of the problem, `stack/service`."""
     confidence: float
@@ -84,7 +84,7 @@ class TimelineEntry:
     """One event in the incident's history."""
 
     at: datetime
-    says: Text
+    message: Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class Incident:
     stack: str | None
     service: str | None
     container: str | None
-    says: Text
+    message: Text
     """The problem in one sentence (the first alert's)."""
     kind: str
     """The first alert's kind."""
@@ -137,8 +137,8 @@ class Incident:
     diagnosis: Diagnosis | None = None
     plan: JsonValue = None
     """The rendered plan, as `agent/runbooks/plans.py` writes it."""
-    plan_says: tuple[Text, ...] = ()
-    outcome_says: Text | None = None
+    plan_steps: tuple[Text, ...] = ()
+    outcome: Text | None = None
     """Result of the repair, or reason of the end, in one sentence."""
     acknowledged_by: str | None = None
     merged_into: int | None = None
@@ -183,10 +183,10 @@ class Incident:
         """Return the evidence of all its alerts in their order, then the gathered evidence."""
         return (*(item for alert in self.alerts for item in alert.evidence), *self.gathered)
 
-    def closed(self, at: datetime, says: Text) -> Incident:
+    def closed(self, at: datetime, message: Text) -> Incident:
         """Return the incident closed for another reason than that its problem is over."""
-        return replace(self, state=IncidentState.CLOSED, outcome_says=says, verify_until=None).note(at, says)
+        return replace(self, state=IncidentState.CLOSED, outcome=message, verify_until=None).note(at, message)
 
-    def note(self, at: datetime, says: Text) -> Incident:
+    def note(self, at: datetime, message: Text) -> Incident:
         """Return the incident with one more entry in its timeline (the last 100 are kept)."""
-        return replace(self, updated_at=at, timeline=(*self.timeline, TimelineEntry(at=at, says=says))[-100:])
+        return replace(self, updated_at=at, timeline=(*self.timeline, TimelineEntry(at=at, message=message))[-100:])

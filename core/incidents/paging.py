@@ -131,8 +131,8 @@ def page_of(incident: Incident, asked: Sequence[Approval], why: Text | None = No
     name = f"{state}:{incident.attempt}"
     if incident.state is IncidentState.NEEDS_APPROVAL:
         return Page(name=name, message=_question(incident, asked, why), tone=Tone.ASK)
-    if why is None and incident.state in HANDED_OVER and incident.outcome_says is not None:
-        why = text("agent.page.escalated", reason=incident.outcome_says)  # again, in case the first page was lost
+    if why is None and incident.state in HANDED_OVER and incident.outcome is not None:
+        why = text("agent.page.escalated", reason=incident.outcome)  # again, in case the first page was lost
     return Page(name=name, message=_told(incident, str(incident.state), why), tone=Tone.PAGE)
 
 
@@ -146,8 +146,8 @@ def good_news_of(incident: Incident) -> Page | None:
 def _question(incident: Incident, asked: Sequence[Approval], why: Text | None) -> Text:
     if not asked:
         return _told(incident, IncidentState.NEEDS_APPROVAL, why)
-    if len(asked) == 1 and asked[0].says:
-        return text("card.reply.needs_plan", id=incident.id, target=incident.target, plan=asked[0].says[0])
+    if len(asked) == 1 and asked[0].message:
+        return text("card.reply.needs_plan", id=incident.id, target=incident.target, plan=asked[0].message[0])
     return text("card.reply.needs_plans", id=incident.id, target=incident.target, count=len(asked))
 
 

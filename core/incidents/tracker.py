@@ -232,7 +232,7 @@ class IncidentTracker:
             changed = replace(
                 incident,
                 alerts=alerts,
-                says=alert.says if is_first else incident.says,
+                message=alert.message if is_first else incident.message,
                 severity=_loudest(incident.severity, alert.severity),
                 repeats=incident.repeats + is_repeat,
             )
@@ -264,7 +264,7 @@ class IncidentTracker:
             stack=alert.stack,
             service=alert.service,
             container=alert.container,
-            says=alert.says,
+            message=alert.message,
             kind=alert.kind,
             opened_at=now,
             occurred_at=alert.at,
@@ -272,7 +272,7 @@ class IncidentTracker:
             alerts=(alert,),
             is_flapping=is_flapping,
             is_simulated=alert.host in self._simulated,
-        ).note(now, text("incident.note.opened", says=alert.says))
+        ).note(now, text("incident.note.opened", message=alert.message))
         if is_flapping:
             incident = incident.note(now, text("incident.note.flapping"))
         incident = await self._store.open(incident)
@@ -293,7 +293,7 @@ class IncidentTracker:
                 incident,
                 alerts=(*incident.alerts, alert),
                 severity=_loudest(incident.severity, alert.severity),
-            ).note(now, text(key, says=alert.says, root=title))
+            ).note(now, text(key, message=alert.message, root=title))
             return joined.with_culprit(title) if found.is_root else joined
 
         async with self._lock(found.incident.id):
@@ -320,7 +320,7 @@ class IncidentTracker:
                 incident,
                 state=IncidentState.MERGED,
                 merged_into=older.id,
-                outcome_says=text("incident.outcome.merged", into=older.id),
+                outcome=text("incident.outcome.merged", into=older.id),
             )
             return ended.note(now, text("incident.note.merged", into=older.id))
 
@@ -381,7 +381,7 @@ class IncidentTracker:
         def recover(now_it_is: Incident) -> Incident:
             if not now_it_is.is_open or now_it_is.state in BUSY or self._any_firing(now_it_is):
                 return now_it_is
-            closed = replace(now_it_is, state=IncidentState.RECOVERED, outcome_says=text("incident.outcome.recovered"))
+            closed = replace(now_it_is, state=IncidentState.RECOVERED, outcome=text("incident.outcome.recovered"))
             return closed.note(self._clock.now(), text("incident.note.recovered"))
 
         async with self._lock(incident_id):

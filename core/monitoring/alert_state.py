@@ -150,7 +150,7 @@ class AlertState:
         if not is_event and not alert.kind.traits.repeats:
             return False
         happened_again = alert.at - on.firing.last > SAME_MOMENT
-        is_better_known = not happened_again and alert.says.key != on.firing.alert.says.key
+        is_better_known = not happened_again and alert.message.key != on.firing.alert.message.key
         if happened_again:
             on.firing = replace(on.firing, alert=alert, last=alert.at, count=on.firing.count + 1)
             on.calm_since = None
@@ -201,7 +201,7 @@ def alert_like(fingerprint: str, at: datetime) -> Alert:
         stack=None if stack == "-" else stack,
         service=None if service == "-" else service,
         at=at,
-        says=text(f"runbooks.event.{kind}"),
+        message=text(f"runbooks.event.{kind}"),
     )
 
 
@@ -211,6 +211,6 @@ def _broken_alert(host: str, names: tuple[str, ...], since: datetime) -> Alert:
         severity=Severity.WARNING,
         host=host,
         at=since,
-        says=text("alert.detector_failed", host=host, names=", ".join(names)),
+        message=text("alert.detector_failed", host=host, names=", ".join(names)),
         evidence=(Evidence(name="broken_detectors", value=list(names), at=since, source="log"),),
     )

@@ -146,7 +146,7 @@ class Host:
     name: str
     is_reachable: bool = True
     problem: str = ""
-    says: Text | None = None
+    message: Text | None = None
     """The same problem for people, if there is a sentence."""
     engine_version: str = ""
     is_simulated: bool = False

@@ -140,9 +140,9 @@ class WatchBuffer:
             self._seen = {name: when for name, when in self._seen.items() if name in merged or name in stale}
         return merged
 
-    def blind(self, *, at: datetime, since: datetime, problem: str, says: Text | None = None) -> Snapshot:
+    def blind(self, *, at: datetime, since: datetime, problem: str, message: Text | None = None) -> Snapshot:
         """Mark the last snapshot as unreachable since a moment; the result becomes the last one."""
-        host = replace(self.snapshot.host, is_reachable=False, problem=problem, says=says)
+        host = replace(self.snapshot.host, is_reachable=False, problem=problem, message=message)
         self.snapshot = replace(self.snapshot, at=at, host=host, unreachable_since=since)
         return self.snapshot
 

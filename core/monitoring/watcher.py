@@ -289,7 +289,7 @@ class Watcher:
                 oom_kills = None if names else await self._source.oom_kills()
         except (SystemUnavailable, TimeoutError) as error:
             self._says = (
-                error.says if isinstance(error, SystemUnavailable) else text("error.late", seconds=SOURCE_LIMIT_S)
+                error.message if isinstance(error, SystemUnavailable) else text("error.late", seconds=SOURCE_LIMIT_S)
             )
             self._be_blind(str(error) or f"no answer within {SOURCE_LIMIT_S:.0f} s")
             return
@@ -310,7 +310,7 @@ class Watcher:
             own_acts = await self._own_acts(now - EVENTS_KEPT) if self._own_acts and self._lost_since is None else ()
             self._before = self.snapshot() if self.has_looked.is_set() else None
             if self._lost_since is not None:
-                self._buffer.blind(at=now, since=self._lost_since, problem=self._problem, says=self._says)
+                self._buffer.blind(at=now, since=self._lost_since, problem=self._problem, message=self._says)
             else:
                 self._buffer.whole(at=now, own_acts=own_acts)
             if self._is_complete:

@@ -25,20 +25,20 @@ END_TONES = {
 }
 
 
-def running_card(says: Words, state: CallState) -> Card:
+def running_card(message: Words, state: CallState) -> Card:
     """Return the card of a call that is running or has ended, with a sign for its state."""
     tone = END_TONES.get(state, Tone.BUSY)
     tail: Words = "" if state.is_final else "…"
-    return Card(blocks=(line(says, tail, tone=tone),))
+    return Card(blocks=(line(message, tail, tone=tone),))
 
 
 def group_card(records: Sequence[CallRecord]) -> Card:
     """Return the card of several calls that belong together, each with its sign and, after a failure, its reason."""
     blocks: list[Block] = []
     for record in records:
-        says: Words = record.call.says or Text(f"action.{record.call.action}")
+        message: Words = record.call.message or Text(f"action.{record.call.action}")
         tone = END_TONES.get(record.state, Tone.ASK if record.state is CallState.ASKED else Tone.BUSY)
-        pieces: list[Words] = [says]
+        pieces: list[Words] = [message]
         if record.state.is_final and record.state is not CallState.OK and record.result is not None:
             pieces += [" — ", record.result.message]
         blocks.append(line(*pieces, tone=tone))
@@ -48,18 +48,18 @@ def group_card(records: Sequence[CallRecord]) -> Card:
 def group_end_card(records: Sequence[CallRecord]) -> Card:
     """Return the card of several calls that have ended, in one line."""
     good = sum(record.state is CallState.OK for record in records)
-    says = text("call.group_ended", good=good, count=len(records))
-    return Card(blocks=(line(says, tone=Tone.GOOD if good == len(records) else Tone.BAD),))
+    message = text("call.group_ended", good=good, count=len(records))
+    return Card(blocks=(line(message, tone=Tone.GOOD if good == len(records) else Tone.BAD),))
 
 
-def end_card(record: CallRecord, says: Words, names: Mapping[str, str]) -> Card:
+def end_card(record: CallRecord, message: Words, names: Mapping[str, str]) -> Card:
     """Return the card of a call that has ended."""
     if record.result is not None:
         sentence: Words = record.result.message
     elif record.state is CallState.DENIED and record.approved_by is None:
-        sentence = text("call.denied", what=says if isinstance(says, Text) else str(says))
+        sentence = text("call.denied", what=message if isinstance(message, Text) else str(message))
     else:
-        sentence = text(f"call.ended.{record.state}", what=says if isinstance(says, Text) else str(says))
+        sentence = text(f"call.ended.{record.state}", what=message if isinstance(message, Text) else str(message))
     blocks: list[Block] = [line(sentence, tone=END_TONES.get(record.state, Tone.BUSY))]
     if record.state is CallState.OK and record.approved_by:
         blocks.append(line(faint(text("call.approved_by", who=names.get(record.approved_by, record.approved_by)))))
@@ -78,9 +78,9 @@ def question_card(approval: Approval, now: datetime, zone: tzinfo, names: Mappin
     """Return the card of one approval, pending or decided."""
     is_open = approval.state is ApprovalState.PENDING
     blocks: list[Block] = []
-    for says in approval.says:
+    for message in approval.message:
         risk = text("card.risk_of", risk=text(f"card.risk.{approval.risk}"))
-        blocks.append(line(strong(says), faint(risk), tone=Tone.ASK if is_open else None))
+        blocks.append(line(strong(message), faint(risk), tone=Tone.ASK if is_open else None))
     blocks += preview_blocks(approval) if is_open else []
     if not is_open:
         who = names.get(approval.decided_by or "", approval.decided_by or "–")
@@ -107,6 +107,6 @@ def approvals_card(pending: Sequence[Approval]) -> Card:
     rows: list[tuple[CardButton, ...]] = []
     for place, one in enumerate(pending[:QUESTIONS_SHOWN], start=1):
         about = text("card.id", id=one.incident_id) if one.incident_id is not None else ""
-        blocks.append(line(f"{place}. ", one.says[0] if one.says else "–", "  ", about))
+        blocks.append(line(f"{place}. ", one.message[0] if one.message else "–", "  ", about))
         rows.append(approval_buttons(one, place))
     return Card(blocks=tuple(blocks), buttons=tuple(rows))

@@ -120,11 +120,11 @@ def ordered_by(deploy: Deploy, names: Mapping[str, str] | None = None) -> Words:
 
 def verdict_line(deploy: Deploy) -> Card:
     """Return the verdict in one line, for whoever waits for it."""
-    says = deploy.says
-    if says is None or deploy.phase is DeployPhase.GOOD:
+    message = deploy.message
+    if message is None or deploy.phase is DeployPhase.GOOD:
         is_back = deploy.phase is DeployPhase.GOOD and deploy.what is DeployKind.ROLLBACK
-        says = Text(f"deploy_card.ping.{'good_again' if is_back else deploy.phase}", {"stack": deploy.stack})
-    return Card(blocks=(line(says, tone=PHASE_TONES[deploy.phase]),))
+        message = Text(f"deploy_card.ping.{'good_again' if is_back else deploy.phase}", {"stack": deploy.stack})
+    return Card(blocks=(line(message, tone=PHASE_TONES[deploy.phase]),))
 
 
 def incident_buttons(
@@ -169,10 +169,10 @@ def _stands(view: DeployView) -> Text:
 def _more(view: DeployView) -> Iterator[Block]:
     """Yield the reason for waiting or the verdict, and the root error if the verdict does not name it."""
     deploy, services = view.deploy, view.services
-    if deploy.phase.is_bad and deploy.error_line and not _names(deploy.says, deploy.error_line):
+    if deploy.phase.is_bad and deploy.error_line and not _names(deploy.message, deploy.error_line):
         yield Folded(lines=(deploy.error_line,), is_code=True)
-    if deploy.says is not None and (deploy.phase is not DeployPhase.RUNNING or deploy.says.key == BLIND):
-        yield from (line(one) for one in _sentences(deploy.says))
+    if deploy.message is not None and (deploy.phase is not DeployPhase.RUNNING or deploy.message.key == BLIND):
+        yield from (line(one) for one in _sentences(deploy.message))
     elif deploy.phase is DeployPhase.WAITING and deploy.ahead is not None:
         key = "deploy_card.waiting_at" if deploy.ahead else "deploy_card.waiting_next"
         yield line(Text(key, {"place": deploy.ahead + 1}))
@@ -180,20 +180,20 @@ def _more(view: DeployView) -> Iterator[Block]:
         yield line(text("deploy_card.services", well=services.well, total=services.total))
 
 
-def _sentences(says: Text) -> list[Text]:
+def _sentences(message: Text) -> list[Text]:
     """Split a text made of a first and a second one into its sentences."""
-    parts = [says.values.get(name) for name in ("first", "second")]
+    parts = [message.values.get(name) for name in ("first", "second")]
     found = [one for one in parts if isinstance(one, Text)]
     return (
         [sentence for one in found for sentence in _sentences(one)]
-        if found and len(found) == len(says.values)
-        else [says]
+        if found and len(found) == len(message.values)
+        else [message]
     )
 
 
-def _names(says: Text | None, error_line: str) -> bool:
+def _names(message: Text | None, error_line: str) -> bool:
     """Return whether the sentence already contains the error."""
-    values = says.values.values() if says is not None else ()
+    values = message.values.values() if message is not None else ()
     return any(_names(one, error_line) if isinstance(one, Text) else one == error_line for one in values)
 
 
@@ -208,9 +208,9 @@ def _log(deploy: Deploy) -> Iterator[Block]:
 
 def _about(view: DeployView) -> Iterator[Block]:
     deploy = view.deploy
-    if deploy.commit or deploy.commit_says:
+    if deploy.commit or deploy.commit_message:
         commit = f"{deploy.commit[:7]} " if deploy.commit else ""
-        yield line(faint(text("deploy_card.commit")), " ", f"{commit}{_first_line(deploy.commit_says)}".strip())
+        yield line(faint(text("deploy_card.commit")), " ", f"{commit}{_first_line(deploy.commit_message)}".strip())
     if deploy.what is DeployKind.ROLLBACK and view.good_from is not None:
         when = clock_time(view.good_from, view.now, view.zone)
         yield line(faint(text("deploy_card.back_to")), " ", text("deploy_card.version_of", when=when))
@@ -270,6 +270,6 @@ def _log_words(stack: str, deploy: Deploy | None) -> str:
     return f"{stack} {deploy.deployment_id}" if deploy is not None and deploy.deployment_id else stack
 
 
-def _first_line(says: str) -> str:
-    first = says.strip().split("\n")[0]
+def _first_line(message: str) -> str:
+    first = message.strip().split("\n")[0]
     return f"{first[:100]}…" if len(first) > 100 else first

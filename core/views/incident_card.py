@@ -89,10 +89,10 @@ class IncidentView:
         pending = [one for one in self.approvals if one.state is ApprovalState.PENDING]
         return sorted(pending, key=lambda one: order.get(one.call_keys[0], 0) if one.call_keys else 0)
 
-    def named(self, says: Text) -> Text:
+    def named(self, message: Text) -> Text:
         """Return the sentence with a person's name in place of the id, if it is known."""
-        who = says.values.get("who")
-        return Text(says.key, {**says.values, "who": self.name(who)}) if isinstance(who, str) else says
+        who = message.values.get("who")
+        return Text(message.key, {**message.values, "who": self.name(who)}) if isinstance(who, str) else message
 
     def name(self, actor_id: str | None) -> str:
         """Return a person's name."""
@@ -126,7 +126,7 @@ def full_card(view: IncidentView) -> Card:
     if incident.timeline:
         stamps = (f"{clock_time(entry.at, view.now, view.zone, seconds=True)}" for entry in incident.timeline)
         story = tuple(
-            text("card.story", at=at, what=view.named(entry.says))
+            text("card.story", at=at, what=view.named(entry.message))
             for at, entry in zip(stamps, incident.timeline, strict=True)
         )
         blocks.append(Folded(heading=text("card.timeline"), lines=story, keep_end=True))
@@ -152,7 +152,7 @@ def _title(incident: Incident) -> Line:
     tone = SEVERITY_TONES[incident.severity]
     if not incident.is_open:
         tone = STATE_TONES[incident.state]
-    return line(about(incident.target, incident.says), tone=tone)
+    return line(about(incident.target, incident.message), tone=tone)
 
 
 def _cause(incident: Incident) -> list[Block]:
@@ -163,7 +163,7 @@ def _cause(incident: Incident) -> list[Block]:
     who = text("card.decided", by=by, pct=round(100 * diagnosis.confidence))
     if diagnosis.decided_by is Decider.PERSON:
         who = by
-    blocks: list[Block] = [line(strong(text("card.cause")), " ", diagnosis.says, " ", faint(who))]
+    blocks: list[Block] = [line(strong(text("card.cause")), " ", diagnosis.message, " ", faint(who))]
     if diagnosis.culprit and diagnosis.culprit != incident.target:
         blocks.append(line(strong(text("card.root")), " ", diagnosis.culprit))
     return blocks
@@ -174,7 +174,7 @@ def _steps(view: IncidentView) -> Iterator[Block]:
     label = strong(text(f"card.plan.{_stage(calls)}"))
     places = _places(view)
     steps = [_step(record, places.get(record.call.key)) for record in calls] or [
-        line(says, tone=Tone.TODO) for says in view.incident.plan_says
+        line(message, tone=Tone.TODO) for message in view.incident.plan_steps
     ]
     keys = [record.call.key for record in calls] or [""] * len(steps)
     if len(steps) == 1:
@@ -216,9 +216,9 @@ def _stage(calls: Sequence[CallRecord]) -> str:
 
 
 def _step(record: CallRecord, place: int | None) -> Line:
-    says = record.call.says or Text(f"action.{record.call.action}", dict(record.call.shown_params()))
+    message = record.call.message or Text(f"action.{record.call.action}", dict(record.call.shown_params()))
     spans: list[Words | Span] = [f"{place}. "] if place else []
-    spans += [says, faint(text("card.risk_of", risk=text(f"card.risk.{record.risk}")))]
+    spans += [message, faint(text("card.risk_of", risk=text(f"card.risk.{record.risk}")))]
     if record.state in (CallState.FAILED, CallState.UNKNOWN) and record.result is not None:
         spans += [" — ", record.result.message]
     return line(*spans, tone=STEP_TONES.get(record.state, Tone.SKIPPED))
@@ -249,14 +249,14 @@ def _state(view: IncidentView) -> Iterator[Block]:
         key = f"card.state.{incident.state}_until"
     if incident.closed_at is not None:
         values["took"] = duration(incident.closed_at - incident.occurred_at)
-    if incident.diagnosis is not None or view.calls or incident.plan_says:
+    if incident.diagnosis is not None or view.calls or incident.plan_steps:
         yield Gap()
-    says = Text(key, dict(values))
-    if incident.state is IncidentState.CLOSED and incident.outcome_says is not None:
-        says = incident.outcome_says
-    yield line(strong(says), tone=STATE_TONES[incident.state])
-    if incident.outcome_says is not None and incident.state not in SAID_BY_ITSELF:
-        yield line(view.named(incident.outcome_says))
+    message = Text(key, dict(values))
+    if incident.state is IncidentState.CLOSED and incident.outcome is not None:
+        message = incident.outcome
+    yield line(strong(message), tone=STATE_TONES[incident.state])
+    if incident.outcome is not None and incident.state not in SAID_BY_ITSELF:
+        yield line(view.named(incident.outcome))
     for approval in view.asked:
         yield from _question(view, approval)
     decided = [one for one in view.approvals if one.state is ApprovalState.DENIED and one.why]
@@ -274,8 +274,8 @@ def _question(view: IncidentView, approval: Approval) -> Iterator[Block]:
     if approval.confirmed_by:
         who = ", ".join(view.name(actor) for actor in approval.confirmed_by)
         count = len(approval.confirmed_by)
-        says = text("card.confirmed", who=who, count=count, needed=approval.confirmations_needed)
-        yield line(says, tone=Tone.WARNING)
+        message = text("card.confirmed", who=who, count=count, needed=approval.confirmations_needed)
+        yield line(message, tone=Tone.WARNING)
         key = "card.second_person" if approval.needs_second_person else "card.confirm_again"
         yield line(strong(text(key)))
 

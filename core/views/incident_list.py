@@ -37,7 +37,7 @@ def _lines(view: ViewContext, one: Incident) -> list[Block]:
     tone = SEVERITY_TONES[one.severity] if one.is_open else STATE_TONES[one.state]
     state = text(f"incidents.state.{one.state}")
     when = clock_time(one.occurred_at, view.now, view.zone)
-    head = line(strong(text("incidents.number", id=one.id)), " ", about(one.target, one.says), tone=tone)
+    head = line(strong(text("incidents.number", id=one.id)), " ", about(one.target, one.message), tone=tone)
     tail = [faint(when), faint(" · "), faint(state)]
     if one.is_simulated:
         tail += [faint(" · "), faint(text("card.simulated"))]

@@ -87,7 +87,7 @@ def blind_line(view: ViewContext) -> Line | None:
 
 def platform_blind(host: Host) -> Text:
     """The platform does not answer, in a sentence."""
-    return text("managed.blind", problem=host.says or host.problem.split("\n")[0][:200])
+    return text("managed.blind", problem=host.message or host.problem.split("\n")[0][:200])
 
 
 def managed_blocks(view: ViewContext, known: StackDeployState) -> Iterator[Block]:
@@ -155,8 +155,8 @@ def title_of(one: Deployment, ours: Deploy | None) -> str:
     """Its purpose in a few words: the commit, else its title; our own titles are only marks."""
     if ours is not None and not one.commit:
         return ours.why[:TITLE_SHOWN]
-    says = _MARK.sub("", one.title.strip().split("\n")[0])[:TITLE_SHOWN]
-    return " ".join(part for part in (one.commit[:7] if one.commit else "", says) if part)
+    message = _MARK.sub("", one.title.strip().split("\n")[0])[:TITLE_SHOWN]
+    return " ".join(part for part in (one.commit[:7] if one.commit else "", message) if part)
 
 
 def age(view: ViewContext, at: datetime) -> str:

@@ -120,5 +120,5 @@ def _reasons(view: ViewContext, container: Container, *, is_alone: bool) -> Iter
         return
     last = container.health_log[-1]
     if last.exit_code != 0:
-        says = view.redact(last.output.strip())[:OUTPUT_LIMIT] or "–"
-        yield Folded(heading=text("health.probe", code=last.exit_code), lines=tuple(says.splitlines()), is_code=True)
+        message = view.redact(last.output.strip())[:OUTPUT_LIMIT] or "–"
+        yield Folded(heading=text("health.probe", code=last.exit_code), lines=tuple(message.splitlines()), is_code=True)

@@ -90,7 +90,7 @@ def _hosts(inventory: Inventory) -> Iterator[Block]:
         if not host.is_reachable and host.is_platform:
             yield line(platform_blind(host), tone=Tone.CRITICAL)
         elif not host.is_reachable:
-            problem = host.says or host.problem.split("\n")[0][:200]
+            problem = host.message or host.problem.split("\n")[0][:200]
             yield line(text("status.blind", host=host.name, problem=problem), tone=Tone.CRITICAL)
         elif host.is_simulated:
             yield line(strong(text("card.simulated")), " · ", text("status.simulated", host=host.name))
@@ -100,7 +100,7 @@ def _hosts(inventory: Inventory) -> Iterator[Block]:
 def _broken_watch(view: ViewContext) -> list[Block]:
     """A detector that fails leaves trouble unseen, whoever looks: all that is said below may be too good."""
     broken = [one for one in view.firing if one.kind == AlertKind.DETECTOR_FAILED]
-    return [*(line(one.says, tone=Tone.WARNING) for one in broken), *([Gap()] if broken else [])]
+    return [*(line(one.message, tone=Tone.WARNING) for one in broken), *([Gap()] if broken else [])]
 
 
 def _stacks(view: ViewContext, rows: list[_Row]) -> Iterator[Block]:

@@ -69,12 +69,12 @@ def set_env_value(env: str, key: str, value: str) -> str:
     if not _NAME.fullmatch(key):
         raise ComposeFileError(
             "that is no name of a variable; use letters, digits and underscores",
-            says=said("compose_error.bad_variable"),
+            message=said("compose_error.bad_variable"),
         )
     if "\0" in value:
         raise ComposeFileError(
             f"the value for {key!r} holds a null character, which no environment takes",
-            says=said("compose_error.null_character", key=key),
+            message=said("compose_error.null_character", key=key),
         )
     written = quote_env_value(value)
     found = [setting for setting in _settings(env) if setting.key == key]
@@ -128,7 +128,7 @@ def _settings(env: str) -> Iterator[_Setting]:
     if len(env) > SIZE_LIMIT_BYTES:
         raise ComposeFileError(
             "the environment is larger than 1 MB, which Dokploy does not take; make it smaller",
-            says=said("compose_error.environment_too_large"),
+            message=said("compose_error.environment_too_large"),
         )
     position = 0
     while position < len(env):

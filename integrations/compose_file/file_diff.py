@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from integrations.compose_file.command_lines import LINE_BREAKS
 from integrations.compose_file.masking import mask_file, masked_line_pairs
 
-__all__ = ["masked_diff", "mask_file"]
+__all__ = ["mask_file", "masked_diff"]
 
 DIFF_LINES_LIMIT = 20
 DIFF_LINE_WIDTH = 60

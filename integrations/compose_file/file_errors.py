@@ -19,7 +19,7 @@ class ComposeFileError(ActionFailed):
         self,
         problem: str,
         *,
-        says: Text,
+        message: Text,
         line: int | None = None,
         column: int | None = None,
         variable: str | None = None,
@@ -34,13 +34,13 @@ class ComposeFileError(ActionFailed):
         self.variable = variable
         """The environment variable that holds the value: change it there."""
         where = f", line {line}, column {column}" if line is not None else ""
-        super().__init__(f"the compose file{where}: {problem}", says=_placed(says, line, column))
+        super().__init__(f"the compose file{where}: {problem}", message=_placed(message, line, column))
 
 
-def _placed(says: Text, line: int | None, column: int | None) -> Text:
+def _placed(message: Text, line: int | None, column: int | None) -> Text:
     if line is None:
-        return text("compose_error.somewhere", problem=says)
-    return text("compose_error.at", line=line, column=column, problem=says)
+        return text("compose_error.somewhere", problem=message)
+    return text("compose_error.at", line=line, column=column, problem=message)
 
 
 def quoted_name(name: str) -> str:
@@ -59,12 +59,12 @@ def unknown_service_error(name: str, known: Iterable[str]) -> ComposeFileError:
     near = closest(name, names)
     if near is not None:
         hint = f"did you mean {quoted_name(near)}?"
-        says = text("compose_error.no_service_near", service=name_for_people(name), near=name_for_people(near))
+        message = text("compose_error.no_service_near", service=name_for_people(name), near=name_for_people(near))
     elif names:
         known = f"{', '.join(quoted_name(one) for one in names[:8])}{', …' if len(names) > 8 else ''}"
         hint = f"it has {known}"
-        says = text("compose_error.no_service", service=name_for_people(name), known=known.replace("'", ""))
+        message = text("compose_error.no_service", service=name_for_people(name), known=known.replace("'", ""))
     else:
         hint = "it has none"
-        says = text("compose_error.no_services", service=name_for_people(name))
-    return ComposeFileError(f"there is no service {quoted_name(name)}; {hint}", says=says)
+        message = text("compose_error.no_services", service=name_for_people(name))
+    return ComposeFileError(f"there is no service {quoted_name(name)}; {hint}", message=message)

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from core.redaction import MASK
-from integrations.compose_file.command_lines import (LINE_BREAKS, cannot_be_secret, is_secret_key, is_secret_flag, mask_secrets,)
+from integrations.compose_file.command_lines import (
+    LINE_BREAKS,
+    cannot_be_secret,
+    is_secret_flag,
+    is_secret_key,
+    mask_secrets,
+)
 from integrations.compose_file.file_errors import ComposeFileError
 from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, parse_compose_file
 
@@ -197,7 +203,9 @@ def mask_comment(text: str) -> str:
     if setting is not None:
         name = setting.group(1).strip("#-=: \t\"'")
         is_variable = _ENVIRONMENT_NAME.fullmatch(name) is not None
-        if setting.group(2).strip() and (is_secret_key(name) or (is_variable and not cannot_be_secret(setting.group(2)))):
+        if setting.group(2).strip() and (
+            is_secret_key(name) or (is_variable and not cannot_be_secret(setting.group(2)))
+        ):
             return setting.group(1) + MASK
     word = _TALKS_OF_SECRETS.search(text)
     if word is not None and text[word.end() :].strip(" \t.,;:!?)"):

@@ -7,10 +7,16 @@ from typing import Literal
 
 from core.redaction import redact
 from integrations.compose_file.command_lines import mask_command_words
-from integrations.compose_file.edits.proved_change import is_own_setting, service_nodes, find_setting
+from integrations.compose_file.edits.proved_change import find_setting, is_own_setting, service_nodes
 from integrations.compose_file.interpolation import find_variables
 from integrations.compose_file.units import parse_memory
-from integrations.compose_file.yaml_tree import (ComposeDocument, YamlNode, mapping_fields, value_at_path, parse_compose_file,)
+from integrations.compose_file.yaml_tree import (
+    ComposeDocument,
+    YamlNode,
+    mapping_fields,
+    parse_compose_file,
+    value_at_path,
+)
 
 MemoryLimitSetting = Literal["mem_limit", "deploy.resources.limits.memory", "none"]
 MEM_LIMIT_PATH = ("mem_limit",)

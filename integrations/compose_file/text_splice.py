@@ -75,7 +75,8 @@ def block_lines(tree: ValueTree, indent: int, step: int) -> list[str]:
     if isinstance(tree, Mapping):
         for key, value in tree.items():
             if isinstance(value, YamlSource) or not value:
-                lines.append(f"{blanks}{key}: {flow_style_line(value) if not isinstance(value, YamlSource) else value.text}".rstrip())
+                shown = value.text if isinstance(value, YamlSource) else flow_style_line(value)
+                lines.append(f"{blanks}{key}: {shown}".rstrip())
             else:
                 lines += [f"{blanks}{key}:", *block_lines(value, indent + step, step)]
     elif not isinstance(tree, YamlSource):
@@ -218,7 +219,9 @@ def _line_start(text: str, at: int) -> int:
     return max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
 
 
-def set_value_at(document: ComposeDocument, path: Sequence[str], tree: ValueTree, *, start: YamlNode | None = None) -> str:
+def set_value_at(
+    document: ComposeDocument, path: Sequence[str], tree: ValueTree, *, start: YamlNode | None = None
+) -> str:
     """Return the text with the value at the end of `path` set, from the root or the given mapping on.
 
     Mappings that are merged in or aliased on the way stay as they are: an inherited value is written out or merged

@@ -14,7 +14,7 @@ import yaml
 
 from core.text import Text
 from core.text import text as said
-from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.file_errors import ComposeFileError, name_for_people, quoted_name
 from integrations.compose_file.yaml_errors import YAML_ERRORS
 
 SIZE_LIMIT_BYTES = 1024 * 1024
@@ -92,10 +92,10 @@ class ComposeDocument:
         """Return line and column, both counted from 1."""
         return _place(self.text, offset)
 
-    def error(self, problem: str, node: YamlNode, says: Text, *, variable: str | None = None) -> ComposeFileError:
+    def error(self, problem: str, node: YamlNode, message: Text, *, variable: str | None = None) -> ComposeFileError:
         """Return an error that points at a node."""
         line, column = self.place(node.content)
-        return ComposeFileError(problem, says=says, line=line, column=column, variable=variable)
+        return ComposeFileError(problem, message=message, line=line, column=column, variable=variable)
 
     def source(self, node: YamlNode) -> str:
         """Return a node as the file writes it, without tag and anchor."""
@@ -106,7 +106,8 @@ def parse_compose_file(text: str) -> ComposeDocument:
     """Read a file; ComposeFileError with line and column when it is no Compose file or cannot be edited safely."""
     if len(text) > SIZE_LIMIT_BYTES or len(text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT_BYTES:
         raise ComposeFileError(
-            "it is larger than 1 MB, which Dokploy does not take; make it smaller", says=said("compose_error.too_large")
+            "it is larger than 1 MB, which Dokploy does not take; make it smaller",
+            message=said("compose_error.too_large"),
         )
     try:
         root = _Reader(text).document()
@@ -114,10 +115,10 @@ def parse_compose_file(text: str) -> ComposeDocument:
         raise _explained(error, text) from None
     except UnicodeError:
         raise ComposeFileError(
-            "it holds characters that are no text; save it as UTF-8", says=said("compose_error.no_text")
+            "it holds characters that are no text; save it as UTF-8", message=said("compose_error.no_text")
         ) from None
     if root is None or root.is_null:
-        raise ComposeFileError("it is empty; it needs a `services:` section", says=said("compose_error.empty"))
+        raise ComposeFileError("it is empty; it needs a `services:` section", message=said("compose_error.empty"))
     document = ComposeDocument(text=text, root=root)
     if root.kind != "mapping":
         raise document.error(
@@ -267,9 +268,9 @@ class _Reader:
             "anchor": event.anchor or "",
         }
 
-    def _error(self, problem: str, offset: int, says: Text) -> ComposeFileError:
+    def _error(self, problem: str, offset: int, message: Text) -> ComposeFileError:
         line, column = _place(self._text, offset)
-        return ComposeFileError(problem, says=says, line=line, column=column)
+        return ComposeFileError(problem, message=message, line=line, column=column)
 
 
 def _start(event: Any) -> int:
@@ -294,13 +295,13 @@ def _explained(error: yaml.YAMLError, text: str) -> ComposeFileError:
     line, column = _place(text, min(offset, len(text)))
     if _has_tab_indent(text, line):
         return ComposeFileError(
-            "a tab cannot indent; use blanks", says=said("compose_error.yaml.tab"), line=line, column=column
+            "a tab cannot indent; use blanks", message=said("compose_error.yaml.tab"), line=line, column=column
         )
     name, problem = next(
         ((name, problem) for part, name, problem in YAML_ERRORS if part in words),
         ("other", "it is no valid YAML here; correct it"),
     )
-    return ComposeFileError(problem, says=said(f"compose_error.yaml.{name}"), line=line, column=column)
+    return ComposeFileError(problem, message=said(f"compose_error.yaml.{name}"), line=line, column=column)
 
 
 def _has_tab_indent(text: str, line: int) -> bool:

@@ -25,7 +25,7 @@ def container_alert(
     kind: AlertKind,
     severity: Severity,
     at: datetime,
-    says: Text,
+    message: Text,
     facts: Mapping[str, JsonValue],
     source: str,
 ) -> Alert:
@@ -38,7 +38,7 @@ def container_alert(
         service=container.service,
         container=container.name,
         at=at,
-        says=says,
+        message=message,
         evidence=evidence_from(facts, at, f"{source} {container.ref}"),
     )
 

@@ -12,7 +12,16 @@ from core.monitoring.inventory import Container, ContainerState, Health
 from core.monitoring.snapshot import Detector, EngineEvent, EventKind, View, detector
 from core.monitoring.status import is_one_off
 from core.text import Text, text
-from integrations.docker_engine.container_alerts import (MIB, OUTPUT_LIMIT, container_alert, count_oom_events, exit_facts, evidence_from, memory_facts, run_seconds,)
+from integrations.docker_engine.container_alerts import (
+    MIB,
+    OUTPUT_LIMIT,
+    container_alert,
+    count_oom_events,
+    evidence_from,
+    exit_facts,
+    memory_facts,
+    run_seconds,
+)
 from integrations.docker_engine.resource_detectors import RESOURCE_DETECTORS
 
 CANNOT_RUN_EXIT_CODES = frozenset({126, 127, 128})
@@ -49,7 +58,7 @@ def container_died(view: View) -> Iterator[Alert]:
                 kind=AlertKind.CONTAINER_DIED,
                 severity=Severity.WARNING if _comes_back(container) else Severity.CRITICAL,
                 at=end.at,
-                says=_says_died(container, end),
+                message=_says_died(container, end),
                 facts=exit_facts(container, end, view),
                 source="events" if end.was_seen else "inspect",
             )
@@ -66,7 +75,7 @@ def killed_by_api(view: View) -> Iterator[Alert]:
                 kind=AlertKind.KILLED_BY_API,
                 severity=Severity.CRITICAL,
                 at=end.at,
-                says=text("alert.killed_by_api", service=container.title),
+                message=text("alert.killed_by_api", service=container.title),
                 facts=exit_facts(container, end, view),
                 source="events",
             )
@@ -85,13 +94,13 @@ def crash_loop(view: View) -> Iterator[Alert]:
             continue
         restarts = max(_unwanted_ends(container, view), view.now.restarts.get(container.name, 0))
         if restarts >= view.settings.crash_loop_restarts or _is_found_looping(container, end, view):
-            says = "alert.crash_loop.finishes" if end.exit_code == 0 else "alert.crash_loop.fails"
+            message = "alert.crash_loop.finishes" if end.exit_code == 0 else "alert.crash_loop.fails"
             yield container_alert(
                 container,
                 kind=AlertKind.CRASH_LOOP,
                 severity=Severity.WARNING if end.exit_code == 0 else Severity.CRITICAL,
                 at=end.at,
-                says=text(says, service=container.title, code=end.exit_code, count=container.restart_count),
+                message=text(message, service=container.title, code=end.exit_code, count=container.restart_count),
                 facts={**exit_facts(container, end, view), "restarts_in_window": restarts},
                 source="events",
             )
@@ -119,7 +128,7 @@ def child_oom(view: View) -> Iterator[Alert]:
             kind=AlertKind.CHILD_OOM,
             severity=Severity.WARNING,
             at=at,
-            says=text("alert.child_oom", service=container.title, limit=container.memory_limit_bytes // MIB),
+            message=text("alert.child_oom", service=container.title, limit=container.memory_limit_bytes // MIB),
             facts={
                 "child_oom_kills": kills,
                 "oom_events": count_oom_events(container, view.now),
@@ -142,7 +151,7 @@ def unhealthy(view: View) -> Iterator[Alert]:
             kind=AlertKind.UNHEALTHY,
             severity=Severity.CRITICAL,
             at=_turned_unhealthy(container, view),
-            says=text("alert.unhealthy", service=container.title, streak=container.failing_streak),
+            message=text("alert.unhealthy", service=container.title, streak=container.failing_streak),
             facts={
                 "failing_streak": container.failing_streak,
                 "health_exit_code": last.exit_code if last else None,
@@ -166,7 +175,7 @@ def cannot_start(view: View) -> Iterator[Alert]:
                 kind=AlertKind.CANNOT_START,
                 severity=Severity.CRITICAL,
                 at=container.finished_at or container.created_at or view.now.at,
-                says=text("alert.cannot_start", service=container.title, code=container.exit_code),
+                message=text("alert.cannot_start", service=container.title, code=container.exit_code),
                 facts={
                     "exit_code": container.exit_code,
                     "state_error": container.error,
@@ -189,7 +198,7 @@ def paused(view: View) -> Iterator[Alert]:
                 kind=AlertKind.PAUSED,
                 severity=Severity.WARNING,
                 at=since.at if since else view.now.at,
-                says=text("alert.paused", service=container.title),
+                message=text("alert.paused", service=container.title),
                 facts={"restart_count": container.restart_count},
                 source="inspect",
             )
@@ -208,7 +217,7 @@ def engine_unreachable(view: View) -> Iterator[Alert]:
         severity=Severity.CRITICAL,
         host=host.name,
         at=since,
-        says=text("alert.engine_unreachable", host=host.name, problem=host.problem),
+        message=text("alert.engine_unreachable", host=host.name, problem=host.problem),
         evidence=evidence_from({"host_problem": host.problem, "unreachable_s": silent_s}, since, f"ping {host.name}"),
     )
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_time, json_list, json_string
+from integrations.docker_engine.client.json_fields import (
+    JsonAnswer,
+    json_int,
+    json_list,
+    json_object,
+    json_string,
+    json_time,
+)
 from integrations.docker_engine.image_store import BuildCacheEntry, Image, Network, StoredSpace
 
 _NOTHING = ("<none>:<none>", "<none>@<none>")
@@ -19,7 +26,9 @@ def containers_by_image(listed: object) -> dict[str, list[str]]:
     users: dict[str, list[str]] = {}
     for one in map(json_object, json_list(listed)):
         names = [json_string(name).removeprefix("/") for name in json_list(one.get("Names"))]
-        users.setdefault(json_string(one.get("ImageID")), []).append(names[0] if names else json_string(one.get("Id"))[:12])
+        users.setdefault(json_string(one.get("ImageID")), []).append(
+            names[0] if names else json_string(one.get("Id"))[:12]
+        )
     return users
 
 

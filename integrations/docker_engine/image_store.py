@@ -123,7 +123,9 @@ class ImageStore(Protocol):
         """Point a name at that image; raises NotFound when the image is not there."""
         ...
 
-    async def pull(self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
+    async def pull(
+        self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S
+    ) -> Image:
         """Pull the image that the registry has under that name now. Cancelling ends the pull; finished layers stay."""
         ...
 

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from core.deployments.platform import StackNames
 from core.monitoring.inventory import Container, ContainerState, Dependency, Health, HealthProbe
-from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_time, json_list, json_string
+from integrations.docker_engine.client.json_fields import (
+    JsonAnswer,
+    json_int,
+    json_list,
+    json_object,
+    json_string,
+    json_time,
+)
 
 COMPOSE_LABEL = "com.docker.compose"
 SWARM_STACK_LABEL = "com.docker.stack.namespace"

@@ -35,21 +35,21 @@ class RefusalReason(StrEnum):
 class EngineRefused(ActionFailed):
     """An engine or registry refused, for a known reason."""
 
-    says: Text
+    message: Text
 
-    def __init__(self, problem: str, trouble: RefusalReason, says: Text) -> None:
+    def __init__(self, problem: str, trouble: RefusalReason, message: Text) -> None:
         self.trouble = trouble
-        super().__init__(problem, says=says)
+        super().__init__(problem, message=message)
 
 
 class EngineNotFound(NotFound):
     """The engine or registry does not have the thing asked for; carries a sentence for people."""
 
-    says: Text
+    message: Text
 
-    def __init__(self, problem: str, says: Text, trouble: RefusalReason = RefusalReason.NO_CONTAINER) -> None:
+    def __init__(self, problem: str, message: Text, trouble: RefusalReason = RefusalReason.NO_CONTAINER) -> None:
         self.trouble = trouble
-        super().__init__(problem, says=says)
+        super().__init__(problem, message=message)
 
 
 _ANYWHERE = re.IGNORECASE
@@ -128,8 +128,8 @@ def registry_refusal_reason(status: int, reason: str) -> RefusalReason:
 
 def registry_refusal_error(trouble: RefusalReason, image: str, registry: str, reason: str, what: str) -> GuardianError:
     """Return the error for a registry's refusal, with its sentence for people."""
-    says = text(f"docker.trouble.{trouble}", image=image, registry=registry)
+    message = text(f"docker.trouble.{trouble}", image=image, registry=registry)
     problem = f"{what}: {reason.strip() or 'no reason was given'}"
     if trouble is RefusalReason.IMAGE_NOT_FOUND:
-        return EngineNotFound(problem, says, trouble)
-    return EngineRefused(problem, trouble, says)
+        return EngineNotFound(problem, message, trouble)
+    return EngineRefused(problem, trouble, message)

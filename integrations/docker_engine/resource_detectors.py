@@ -23,34 +23,34 @@ MIN_SAMPLES = 3
 def memory_near_limit(view: View) -> Iterator[Alert]:
     """Yield an alert for each container whose working set stays near its limit."""
     for span in _sustained(view, view.settings.memory_near_pct, lambda container, sample: sample.memory_pct):
-        says = text(
+        message = text(
             "alert.memory_near_limit",
             service=span.container.title,
             pct=round(span.last),
             limit=span.samples[-1].memory_limit_bytes // MIB,
         )
         facts = memory_facts(span.container, view, is_at_limit=False)
-        yield _alert(AlertKind.MEMORY_NEAR_LIMIT, span, says, {"memory_pct": round(span.last, 1), **facts})
+        yield _alert(AlertKind.MEMORY_NEAR_LIMIT, span, message, {"memory_pct": round(span.last, 1), **facts})
 
 
 @detector(AlertKind.CPU_PEGGED)
 def cpu_pegged(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that keeps using all the CPU it may have."""
     for span in _sustained(view, view.settings.cpu_pegged_pct, lambda one, sample: _share(one, sample, view)):
-        says = text("alert.cpu_pegged", service=span.container.title, pct=round(span.last))
-        yield _alert(AlertKind.CPU_PEGGED, span, says, {"cpu_pct": round(span.last, 1)})
+        message = text("alert.cpu_pegged", service=span.container.title, pct=round(span.last))
+        yield _alert(AlertKind.CPU_PEGGED, span, message, {"cpu_pct": round(span.last, 1)})
 
 
 @detector(AlertKind.CPU_THROTTLED)
 def cpu_throttled(view: View) -> Iterator[Alert]:
     """Yield an alert for each container that its CPU quota keeps throttling: it looks idle, but starves."""
     for span in _sustained(view, view.settings.cpu_throttled_pct, lambda container, sample: sample.throttled_pct):
-        says = text("alert.cpu_throttled", service=span.container.title, pct=round(span.last))
+        message = text("alert.cpu_throttled", service=span.container.title, pct=round(span.last))
         facts: dict[str, JsonValue] = {
             "throttled_pct": round(span.last, 1),
             "cpu_pct": round(_share(span.container, span.samples[-1], view), 1),
         }
-        yield _alert(AlertKind.CPU_THROTTLED, span, says, facts)
+        yield _alert(AlertKind.CPU_THROTTLED, span, message, facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def _share(container: Container, sample: Sample, view: View) -> float:
     return sample.cpu_pct / cores
 
 
-def _alert(kind: AlertKind, span: _Span, says: Text, facts: Mapping[str, JsonValue]) -> Alert:
+def _alert(kind: AlertKind, span: _Span, message: Text, facts: Mapping[str, JsonValue]) -> Alert:
     since = span.samples[0].at
     lasted_s = round((span.samples[-1].at - since).total_seconds(), 1)
     return container_alert(
@@ -93,7 +93,7 @@ def _alert(kind: AlertKind, span: _Span, says: Text, facts: Mapping[str, JsonVal
         kind=kind,
         severity=Severity.WARNING,
         at=since,
-        says=says,
+        message=message,
         facts={**facts, "sustained_s": lasted_s},
         source="stats",
     )

@@ -42,7 +42,7 @@ async def check_access(dokploy: Dokploy) -> AccessCheck:
         raise Refused(
             f"the key for Dokploy at {dokploy.settings.url} belongs to the organization {member.organization_id!r}, "
             f"not to {expected!r}; correct `dokploy.organization_id`, or make a key in that organization",
-            says=text("dokploy_error.other_organization", found=member.organization_id, expected=expected),
+            message=text("dokploy_error.other_organization", found=member.organization_id, expected=expected),
         )
     missing = missing_rights(rights)
     return AccessCheck(

@@ -14,7 +14,21 @@ from core.monitoring.inventory import Container
 from core.monitoring.snapshot import Detector, PlatformView, View, detector
 from core.monitoring.status import Status, status_of
 from core.text import Text, text
-from integrations.dokploy.platform_alerts import (began_at, containers_of, deploy_facts, ended_at, facts_as_evidence, watched_resources, last_finished_deployment, minutes_since, platform_view, stack_alert, platform_now, running_deployment, watched_since,)
+from integrations.dokploy.platform_alerts import (
+    began_at,
+    containers_of,
+    deploy_facts,
+    ended_at,
+    facts_as_evidence,
+    last_finished_deployment,
+    minutes_since,
+    platform_now,
+    platform_view,
+    running_deployment,
+    stack_alert,
+    watched_resources,
+    watched_since,
+)
 
 CRASH_WINDOW = timedelta(minutes=15)
 """Time after a deployment within which a crash counts as its result."""
@@ -46,7 +60,7 @@ def deploy_failed(view: View) -> Iterator[Alert]:
             kind=AlertKind.DEPLOY_FAILED,
             severity=Severity.WARNING if facts["containers_running"] else Severity.CRITICAL,
             at=at,
-            says=_says_failed(managed, last),
+            message=_says_failed(managed, last),
             facts={**facts, "deploy_error": last.error or None, "deploy_error_line": last.error_line or None},
             source=f"deployment {last.id}",
         )
@@ -83,7 +97,7 @@ def deploy_crashed(view: View) -> Iterator[Alert]:
             kind=AlertKind.DEPLOY_CRASHED,
             severity=Severity.CRITICAL,
             at=max((one.finished_at or one.started_at or ended for one in crashed), default=ended),
-            says=text("alert.deploy_crashed", stack=managed.name, services=names, title=last.title or last.id),
+            message=text("alert.deploy_crashed", stack=managed.name, services=names, title=last.title or last.id),
             facts=deploy_facts(managed, last, view),
             source=f"deployment {last.id}",
         )
@@ -135,7 +149,7 @@ def deploy_stuck(view: View) -> Iterator[Alert]:
             kind=AlertKind.DEPLOY_STUCK,
             severity=Severity.WARNING,
             at=began,
-            says=text(
+            message=text(
                 f"alert.deploy_stuck.{key}",
                 stack=managed.name,
                 title=running.title or running.id,
@@ -180,7 +194,9 @@ def _forgotten(view: View) -> set[str]:
     """
     kept = _load_memo("forgotten", view)
     now, before = platform_view(view), view.before.platform if view.before else None
-    running = {one.id: managed.id for managed in view.inventory.managed if (one := running_deployment(managed)) is not None}
+    running = {
+        one.id: managed.id for managed in view.inventory.managed if (one := running_deployment(managed)) is not None
+    }
     worked_at = {one.managed_id for one in now.queue}
     idle = {key for key, managed_id in running.items() if managed_id not in worked_at}
     was_read_between = (
@@ -190,7 +206,9 @@ def _forgotten(view: View) -> set[str]:
         and now.queue_at > view.before.at
         and _is_own_queue(now)
     )
-    ran_before = {one.id for managed in before.managed if (one := running_deployment(managed)) is not None} if before else set()
+    ran_before = (
+        {one.id for managed in before.managed if (one := running_deployment(managed)) is not None} if before else set()
+    )
     kept.now |= idle & (kept.before | (ran_before if was_read_between else set()))
     return kept.now
 
@@ -223,7 +241,7 @@ def queue_blocked(view: View) -> Iterator[Alert]:
         host=stuck.host if stuck else view.now.host.name,
         stack=stuck.stack if stuck else None,
         at=at,
-        says=text("alert.queue_blocked.behind", count=count, stack=stuck.stack)
+        message=text("alert.queue_blocked.behind", count=count, stack=stuck.stack)
         if stuck
         else text("alert.queue_blocked.long", count=count, minutes=minutes_since(oldest, platform_now(view))),
         evidence=facts_as_evidence({"queue_waiting": count, "deploy_running_min": running_min}, at, "queue"),

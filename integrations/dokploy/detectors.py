@@ -16,7 +16,20 @@ from core.monitoring.snapshot import Detector, View, detector
 from core.monitoring.status import Status, status_of
 from core.text import text
 from integrations.dokploy.deploy_detectors import DEPLOY_DETECTORS
-from integrations.dokploy.platform_alerts import (containers_of, deploy_facts, ended_at, facts_as_evidence, watched_resources, are_containers_visible, last_finished_deployment, platform_view, stack_alert, platform_now, running_deployment, watched_since,)
+from integrations.dokploy.platform_alerts import (
+    are_containers_visible,
+    containers_of,
+    deploy_facts,
+    ended_at,
+    facts_as_evidence,
+    last_finished_deployment,
+    platform_now,
+    platform_view,
+    running_deployment,
+    stack_alert,
+    watched_resources,
+    watched_since,
+)
 
 CONTRADICTION_AFTER = timedelta(seconds=60)
 """Time a contradiction must last: Dokploy writes its status after the containers have changed."""
@@ -41,18 +54,18 @@ def status_contradicts(view: View) -> Iterator[Alert]:
     view.now.memo["contradicts"], view.now.memo["excused"] = since, excused
     status_at = platform_view(view).status_at
     for managed in watched_resources(view):
-        says = _contradiction(managed, view)
-        if says is None:
+        message = _contradiction(managed, view)
+        if message is None:
             continue
         known = held.get(managed.id) if isinstance(held, dict) else None
         since[managed.id] = at = known or view.now.at
         if (isinstance(pardoned, set) and managed.id in pardoned) or _is_own_act(managed, view):
             excused.add(managed.id)
         elif view.now.at - at >= CONTRADICTION_AFTER and status_at is not None and status_at > at:
-            yield _contradicting(managed, says, at, view)
+            yield _contradicting(managed, message, at, view)
 
 
-def _contradicting(managed: ManagedResource, says: str, at: datetime, view: View) -> Alert:
+def _contradicting(managed: ManagedResource, message: str, at: datetime, view: View) -> Alert:
     containers = containers_of(managed, view)
     running = sum(one.is_running for one in containers)
     last = last_finished_deployment(managed)
@@ -66,7 +79,7 @@ def _contradicting(managed: ManagedResource, says: str, at: datetime, view: View
         kind=AlertKind.STATUS_CONTRADICTS,
         severity=Severity.WARNING,
         at=at,
-        says=text(says, stack=managed.name, running=running),
+        message=text(message, stack=managed.name, running=running),
         facts={**(deploy_facts(managed, last, view) if last else {}), **facts},
         source=f"{managed.kind} {managed.id}",
     )
@@ -75,7 +88,9 @@ def _contradicting(managed: ManagedResource, says: str, at: datetime, view: View
 def _contradiction(managed: ManagedResource, view: View) -> str | None:
     last = last_finished_deployment(managed)
     ended = ended_at(last) if last else None
-    if running_deployment(managed) is not None or (ended is not None and platform_now(view) - ended < REST_AFTER_DEPLOY):
+    if running_deployment(managed) is not None or (
+        ended is not None and platform_now(view) - ended < REST_AFTER_DEPLOY
+    ):
         return None
     if managed.kind is ManagedKind.DATABASE or not are_containers_visible(managed, view):
         return None  # the list of projects, which is read often, does not tell the status of databases
@@ -137,7 +152,7 @@ def _domain_alert(managed: ManagedResource, service: str | None, own: list[tuple
         kind=AlertKind.DOMAIN_FAILING,
         severity=_severity(state),
         at=state.since or state.at,
-        says=text(
+        message=text(
             f"alert.domain_failing.{_domain_key(state)}",
             domain=domain.host,
             stack=managed.name,
@@ -189,7 +204,7 @@ def backup_failed(view: View) -> Iterator[Alert]:
         if managed is None and backup.managed_id is not None:
             continue
         facts = {"backup_name": backup.name, "backup_error": backup.detail or None}
-        says = text(
+        message = text(
             "alert.backup_failed.line" if backup.detail else "alert.backup_failed.plain",
             backup=backup.name,
             line=backup.detail,
@@ -200,7 +215,7 @@ def backup_failed(view: View) -> Iterator[Alert]:
             host=(managed.host if managed else None) or view.now.host.name,
             stack=managed.name if managed else None,
             at=backup.at,
-            says=says,
+            message=message,
             evidence=facts_as_evidence(facts, backup.at, f"backup {backup.id}"),
         )
 
@@ -218,7 +233,9 @@ def platform_unreachable(view: View) -> Iterator[Alert]:
         severity=Severity.CRITICAL,
         host=view.now.host.name,
         at=since,
-        says=text(f"alert.platform_unreachable.{unreachable_cause(problem)}", problem=view.now.host.says or problem),
+        message=text(
+            f"alert.platform_unreachable.{unreachable_cause(problem)}", problem=view.now.host.message or problem
+        ),
         evidence=facts_as_evidence({"platform_problem": problem, "platform_unreachable_s": silent_s}, since, "dokploy"),
     )
 

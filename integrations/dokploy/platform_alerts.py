@@ -139,7 +139,7 @@ def stack_alert(
     kind: AlertKind,
     severity: Severity,
     at: datetime,
-    says: Text,
+    message: Text,
     facts: Mapping[str, JsonValue],
     source: str,
     service: str | None = None,
@@ -152,7 +152,7 @@ def stack_alert(
         stack=managed.name,
         service=service,
         at=at,
-        says=says,
+        message=message,
         evidence=facts_as_evidence(facts, at, source),
     )
 

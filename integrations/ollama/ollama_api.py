@@ -12,7 +12,17 @@ from pydantic import BaseModel, ValidationError
 from core.errors import ModelFailed, ModelFailure, plain_reason
 from core.settings import OllamaSettings
 from integrations.ollama.model_errors import failure_from_status
-from integrations.ollama.models import (EmbedReply, InstalledModel, LoadedModel, LoadedModels, LoadReply, ServerVersion, ModelDetails, InstalledModels, name_with_tag,)
+from integrations.ollama.models import (
+    EmbedReply,
+    InstalledModel,
+    InstalledModels,
+    LoadedModel,
+    LoadedModels,
+    LoadReply,
+    ModelDetails,
+    ServerVersion,
+    name_with_tag,
+)
 from integrations.ollama.ollama_address import shown_address
 from integrations.ollama.presence import ServerPresence
 

@@ -9,7 +9,17 @@ from typing import Any
 
 import structlog
 
-NOISY_LOGGERS = ("httpx", "httpcore", "docker", "urllib3", "aiohttp.access", "chromadb", "alembic", "matplotlib", "langgraph")
+NOISY_LOGGERS = (
+    "httpx",
+    "httpcore",
+    "docker",
+    "urllib3",
+    "aiohttp.access",
+    "chromadb",
+    "alembic",
+    "matplotlib",
+    "langgraph",
+)
 """httpx would log every Telegram address, token included."""
 REDACTION_DEPTH = 4
 

@@ -64,7 +64,9 @@ def _refuse_unknown_variables() -> None:
         section = variable.upper().removeprefix(VARIABLE_PREFIX).partition("__")[0]
         if section not in known:
             near = closest(section, known)
-            hint = f"; did you mean {VARIABLE_PREFIX}{near}?" if near else "; `infraguardian settings` prints all of them"
+            hint = (
+                f"; did you mean {VARIABLE_PREFIX}{near}?" if near else "; `infraguardian settings` prints all of them"
+            )
             raise SettingsError(f"the environment sets {variable}, but there is no such setting{hint}")
 
 

@@ -13,7 +13,7 @@ from core.errors import GuardianError
 from core.incidents.incident import Incident
 from core.incidents.lessons import Lesson
 from knowledge.memory import builtin_embedding as builtin
-from knowledge.memory.lesson_index import LessonHits, LessonIndex, embed_lessons, encode_vector, embedded_text
+from knowledge.memory.lesson_index import LessonHits, LessonIndex, embed_lessons, embedded_text, encode_vector
 from knowledge.memory.vector_index import VECTORS_AT_ONCE
 from knowledge.records.lesson_records import LessonRecords
 

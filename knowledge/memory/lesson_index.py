@@ -15,7 +15,7 @@ from core.errors import GuardianError
 from core.incidents.lessons import Lesson
 from knowledge.memory import builtin_embedding as builtin
 from knowledge.memory.vector_index import VECTORS_AT_ONCE, IndexDamaged, IndexUnavailable, VectorIndex
-from knowledge.records.lesson_records import VectorCollection, LessonRecords
+from knowledge.records.lesson_records import LessonRecords, VectorCollection
 
 BUILTIN_COLLECTION = f"lessons_{builtin.EMBEDDING_ID}"
 LessonHits = list[tuple[int, float]]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.actions.approvals import Approval, ApprovalState
 from core.actions.calls import CallState
-from knowledge.codec import encode_record, decode_record
+from knowledge.codec import decode_record, encode_record
 from knowledge.database import Database
 from knowledge.tables import approvals, calls
 

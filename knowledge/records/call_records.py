@@ -16,7 +16,7 @@ from core.actions.catalog import JsonObject, Result, Risk
 from core.actions.policy import ActorKind
 from core.clock import Clock
 from core.monitoring.snapshot import OwnAct
-from knowledge.codec import encode_record, decode_record
+from knowledge.codec import decode_record, encode_record
 from knowledge.database import Database
 from knowledge.locks import lock_number
 from knowledge.records.approval_records import insert_approval

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, insert, select, update
 
 from core.deployments.deploys import Deploy
-from knowledge.codec import encode_record, decode_record
+from knowledge.codec import decode_record, encode_record
 from knowledge.database import Database
 from knowledge.tables import deploys
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, func, insert, select, update
 
 from core.errors import NotFound
 from core.incidents.incident import Incident, IncidentState
-from knowledge.codec import encode_record, decode_record
+from knowledge.codec import decode_record, encode_record
 from knowledge.database import Database
 from knowledge.tables import incidents
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.incidents.lessons import Lesson
-from knowledge.codec import encode_record, decode_record
+from knowledge.codec import decode_record, encode_record
 from knowledge.database import Database
 from knowledge.tables import lessons
 

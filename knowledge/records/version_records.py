@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.actions.catalog import JsonObject
 from core.clock import Clock
 from core.deployments.deploys import StackVersion, VersionContent, VersionVerdict
-from knowledge.codec import encode_record, decode_record
+from knowledge.codec import decode_record, encode_record
 from knowledge.database import Database
 from knowledge.locks import lock_number
 from knowledge.tables import versions
@@ -47,7 +47,7 @@ class VersionRecords:
         verdict: VersionVerdict,
         *,
         commit: str | None = None,
-        commit_says: str = "",
+        commit_message: str = "",
         image_ids: Mapping[str, str] | None = None,
     ) -> None:
         """Set the verdict of a version, and what is known only afterwards.
@@ -65,7 +65,7 @@ class VersionRecords:
                 before,
                 verdict=verdict,
                 commit=commit or before.commit,
-                commit_says=commit_says or before.commit_says,
+                commit_message=commit_message or before.commit_message,
                 image_ids=dict(image_ids or before.image_ids),
             )
             if before.verdict is not VersionVerdict.GOOD:

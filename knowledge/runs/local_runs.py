@@ -18,7 +18,14 @@ from core.clock import Clock
 from core.errors import SystemUnavailable
 from core.runs import Done, OnDead, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
-from knowledge.runs.run_records import (UNFINISHED_RUN_STATES, RunKind, RunLimits, RunRecords, run_of_row, new_run,)
+from knowledge.runs.run_records import (
+    UNFINISHED_RUN_STATES,
+    RunKind,
+    RunLimits,
+    RunRecords,
+    new_run,
+    run_of_row,
+)
 
 LONGEST_SLEEP_S = 1.0
 """Longest sleep before due times are checked again: the wall clock may jump, a laptop may have slept."""

@@ -17,7 +17,7 @@ from core.errors import SystemUnavailable
 from core.runs import Done, OnDead, Priority, Run, RunHandler, RunState, Waiting
 from knowledge.database import Database
 from knowledge.locks import lock_number
-from knowledge.runs.run_records import RunKind, RunLimits, RunRecords, run_of_row, new_run
+from knowledge.runs.run_records import RunKind, RunLimits, RunRecords, new_run, run_of_row
 
 if TYPE_CHECKING:
     from procrastinate import App, JobContext

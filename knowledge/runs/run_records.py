@@ -179,7 +179,9 @@ class RunRecords:
         """Raise the wake counter; False: there is nothing to wake."""
         async with self._database.write() as connection:
             raised = await connection.execute(
-                update(runs).where(runs.c.key == key, runs.c.state.in_(UNFINISHED_RUN_STATES)).values(wakes=runs.c.wakes + 1)
+                update(runs)
+                .where(runs.c.key == key, runs.c.state.in_(UNFINISHED_RUN_STATES))
+                .values(wakes=runs.c.wakes + 1)
             )
             return raised.rowcount == 1
 

@@ -106,7 +106,9 @@ class WebhookDelivery:
             self._deliveries.add(task)
             task.add_done_callback(self._deliveries.discard)
 
-    async def _deliver(self, session: aiohttp.ClientSession, call: CallMethod, pending: PendingUpdate, lane: str) -> None:
+    async def _deliver(
+        self, session: aiohttp.ClientSession, call: CallMethod, pending: PendingUpdate, lane: str
+    ) -> None:
         """Send one update until it is accepted or the webhook changes; later updates of its lane wait."""
         url, delay_s = self.url, RETRY_FIRST_S
         try:

@@ -11,7 +11,7 @@ from playground.api.message_text import TEXT_LIMIT, typed_text
 from playground.api.methods.file_methods import document_fields, photo_fields
 from playground.chats.chat_records import ANONYMOUS_ADMIN_ID, ChatRecord, MessageRecord, TapRecord, UserRecord
 from playground.chats.posting import ReplyTarget, post_message, text_fields
-from playground.chats.shown_chats import ShownChat, NotShown, ShownMessage
+from playground.chats.shown_chats import NotShown, ShownChat, ShownMessage
 
 _ANONYMOUS = UserRecord(id=ANONYMOUS_ADMIN_ID, first_name="Group", username="GroupAnonymousBot", is_bot=True)
 
@@ -115,7 +115,9 @@ class PlaygroundPerson:
             message_id = self._send(place, fields, reply_to, thread_id, as_anonymous_admin)
         return message_id
 
-    async def send_document(self, name: str, content: bytes, *, chat: ShownChat | int | None = None, **about: Any) -> int:
+    async def send_document(
+        self, name: str, content: bytes, *, chat: ShownChat | int | None = None, **about: Any
+    ) -> int:
         """Send a file; `about` takes caption, mime_type, reply_to, thread_id."""
         upload = Upload(filename=name, content_type=about.get("mime_type", "application/octet-stream"), content=content)
         place = self._place(chat)
@@ -179,7 +181,9 @@ class PlaygroundPerson:
             self._backend.updates.add("edited_message", record.body)
         self._backend.world.commit()
 
-    async def tap(self, message: ShownMessage | int, label_or_data: str, chat: ShownChat | int | None = None) -> CallbackTap:
+    async def tap(
+        self, message: ShownMessage | int, label_or_data: str, chat: ShownChat | int | None = None
+    ) -> CallbackTap:
         """Tap the inline button that the message shows now under this label (a part is enough) or data."""
         place = self._place(chat if chat is not None or isinstance(message, int) else message.chat_id)
         record = self._message(place, message)

@@ -245,7 +245,7 @@ class DeployWorld:
             self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
             self.engine = RealEngine("local", EngineSettings(url=self.docker_host), names=self.names)
             stack.push_async_callback(self.engine.close)
-            self.desk = IncidentTracker(
+            self.tracker = IncidentTracker(
                 store=self.knowledge.incidents,
                 silences=self.knowledge.silences,
                 bus=self.bus,
@@ -259,26 +259,26 @@ class DeployWorld:
                     Watcher(
                         EngineSnapshotSource(self.engine, only=only),
                         DETECTORS,
-                        sink=self.desk,
+                        sink=self.tracker,
                         clock=self.clock,
                         settings=settings.watch,
                         own_acts=self.knowledge.ledger.acts_since,
                     ),
-                    Watcher(Tree(self), (), sink=self.desk, clock=self.clock, settings=settings.watch),
+                    Watcher(Tree(self), (), sink=self.tracker, clock=self.clock, settings=settings.watch),
                 ]
             )
-            self.door = self._door(settings)
+            self.gateway = self._gateway(settings)
             self.runtime = self._runtime(settings, settings.dokploy)
             await self.runtime.load()
             await stack.enter_async_context(self.watch)
             await self.watch.looked()
             await self.knowledge.runs.start()
             stack.push_async_callback(self.knowledge.runs.stop)
-            await self.door.recover()
+            await self.gateway.recover()
             yield self
 
-    def _door(self, settings: Settings) -> ActionGateway:
-        carriage = ExecutorDeps(
+    def _gateway(self, settings: Settings) -> ActionGateway:
+        deps = ExecutorDeps(
             catalog=Catalog([Orders(self)]),
             ledger=self.knowledge.ledger,
             locks=self.knowledge.locks,
@@ -289,7 +289,7 @@ class DeployWorld:
             policy=settings.policy,
             redact=redact,
         )
-        return ActionGateway(carriage, self.knowledge.approvals)
+        return ActionGateway(deps, self.knowledge.approvals)
 
     def _runtime(self, settings: Settings, dokploy: DokploySettings) -> DeployRuntime:
         return DeployRuntime(
@@ -300,13 +300,13 @@ class DeployWorld:
                 platform=DokployFollower(self.client, redact, lambda host, raw: parse_container(host, raw, self.names)),
                 watch=self.watch,
                 start_times=self.knowledge.start_times,
-                door=self.door,
+                gateway=self.gateway,
                 bus=self.bus,
                 clock=self.clock,
                 settings=dokploy,
                 verification=settings.verification,
                 redact=redact,
-                review=self.desk.review,
+                review=self.tracker.review,
             )
         )
 
@@ -325,7 +325,7 @@ class DeployWorld:
     async def order(self, stack: str, file: str = "", *, key: str = "k1", what: str = "deploy") -> CallReceipt:
         """Wish a deploy, as Ada."""
         params: JsonObject = {"stack": stack, "file": file, "what": what}
-        return await self.door.submit(Call(key=key, action="orders.deploy", params=params, actor=ADA))
+        return await self.gateway.submit(Call(key=key, action="orders.deploy", params=params, actor=ADA))
 
     async def deploy(self, stack: str, file: str = "", *, key: str = "k1", what: str = "deploy") -> Deploy:
         """Wish it and wait for the verdict."""
@@ -372,7 +372,7 @@ class DeployWorld:
 
     def said(self, key: str = "k1") -> list[str]:
         """What was said, in English."""
-        return list(dict.fromkeys(say(one.deploy.says) for one in self.told if one.deploy.key == key))
+        return list(dict.fromkeys(say(one.deploy.message) for one in self.told if one.deploy.key == key))
 
     async def good_versions(self, stack: str) -> int:
         """How many versions of the stack are kept as good."""

@@ -32,12 +32,12 @@ async def test_a_good_deploy_is_called_good_after_the_whole_window(world: Deploy
         assert deploy.good_since is not None
         assert deploy.over_at is not None
         assert (deploy.over_at - deploy.good_since).total_seconds() >= world.window_s
-        assert say(deploy.says).startswith("granada is up: 2 of 2 services healthy for 2 s, ")
+        assert say(deploy.message).startswith("granada is up: 2 of 2 services healthy for 2 s, ")
         assert deploy.log_tail[-1] == "Docker Compose Deployed: ✅"
         record = await world.ended()
         assert record.state is CallState.OK
         assert record.result is not None
-        assert record.result.message == deploy.says
+        assert record.result.message == deploy.message
         (version,) = await world.knowledge.versions.of(deploy.managed_id)
         assert version.verdict == "good"
         assert set(version.image_ids) == {"api", "job"}
@@ -54,7 +54,7 @@ async def test_a_bad_image_is_reported_with_its_true_line_at_once(world: DeployW
         assert deploy.phase is DeployPhase.FAILED
         assert "127.0.0.1:9" in deploy.error_line
         assert deploy.error_class in ("image_not_found", "network")
-        assert say(deploy.says).endswith("What ran before is still running (1 of 1 service).")
+        assert say(deploy.message).endswith("What ran before is still running (1 of 1 service).")
         row = world.dokploy.deployments(world.service("granada"))[0]
         assert deploy.over_at is not None
         assert deploy.platform_ended_at is not None
@@ -71,7 +71,7 @@ async def test_a_crash_within_the_window_fails_the_deploy(world: DeployWorld, mo
         deploy = await world.deploy("granada")
         assert deploy.phase is DeployPhase.CRASHED
         assert deploy.crashed == ("api",)
-        assert "granada came up, then crashed: api exited (code 3)" in say(deploy.says)
+        assert "granada came up, then crashed: api exited (code 3)" in say(deploy.message)
         assert (await world.ended()).state is CallState.FAILED
         assert await world.good_versions("granada") == 0
 
@@ -91,7 +91,7 @@ async def test_a_crash_that_the_engine_repairs_is_a_crash(world: DeployWorld, mo
     world.add("granada", compose_file(world.image, restart="always", api=ONCE.format(moment_s)))
     async with world.running():
         deploy = await world.deploy("granada")
-        assert (deploy.phase, deploy.crashed) == (DeployPhase.CRASHED, ("api",)), say(deploy.says)
+        assert (deploy.phase, deploy.crashed) == (DeployPhase.CRASHED, ("api",)), say(deploy.message)
 
 
 async def test_twenty_of_twenty_that_crash_within_the_window_are_not_good(world: DeployWorld) -> None:
@@ -114,7 +114,7 @@ async def test_an_unhealthy_service_is_no_good_deploy(world: DeployWorld) -> Non
     async with world.running():
         deploy = await world.deploy("granada")
         assert deploy.phase is DeployPhase.CRASHED
-        assert say(deploy.says) == "granada came up, then crashed: api is unhealthy."
+        assert say(deploy.message) == "granada came up, then crashed: api is unhealthy."
 
 
 async def test_a_slow_health_check_is_waited_for_and_its_time_learnt(world: DeployWorld) -> None:
@@ -160,7 +160,7 @@ async def test_a_deploy_that_left_the_queue_without_running_is_reported(world: D
             await asyncio.to_thread(world.dokploy.restart)
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.CANCELLED
-        assert "left Dokploy's queue without running" in say(deploy.says)
+        assert "left Dokploy's queue without running" in say(deploy.message)
         assert (await world.ended()).state is CallState.FAILED
         assert world.dokploy.deployments(granada) == []
 
@@ -181,7 +181,7 @@ async def test_a_deploy_that_never_arrived_is_reported_as_such(world: DeployWorl
         deploy = await world.deploy("granada")
         assert deploy.phase is DeployPhase.NEVER
         assert (await world.ended()).state is CallState.FAILED
-        assert "Dokploy never got the deployment of granada" in say(deploy.says)
+        assert "Dokploy never got the deployment of granada" in say(deploy.message)
         assert world.dokploy.deployments(granada) == []
 
 
@@ -197,7 +197,7 @@ async def test_a_restart_of_dokploy_in_the_middle_is_said(world: DeployWorld, ma
         await asyncio.to_thread(world.dokploy.restart, marks_leftovers=marks)
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.CANCELLED
-        assert "before it changed anything" in say(deploy.says)
+        assert "before it changed anything" in say(deploy.message)
 
 
 async def test_what_a_restart_of_dokploy_leaves_half_done_is_judged(world: DeployWorld) -> None:
@@ -213,7 +213,7 @@ async def test_what_a_restart_of_dokploy_leaves_half_done_is_judged(world: Deplo
         await asyncio.to_thread(world.dokploy.restart)
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.CRASHED
-        assert "granada didn't come up" in say(deploy.says)
+        assert "granada didn't come up" in say(deploy.message)
         assert world.dokploy.deployments(granada)[0]["status"] == "cancelled"
 
 
@@ -278,7 +278,7 @@ async def test_a_host_that_is_not_watched_is_seen_through_dokploy(
     world.add("granada", compose_file(world.image, api=program))
     async with world.running():
         deploy = await world.deploy("granada")
-        assert deploy.phase is phase, say(deploy.says)
+        assert deploy.phase is phase, say(deploy.message)
         assert world.dokploy.asked("docker.getConfig")
 
 
@@ -289,10 +289,10 @@ async def test_a_rollback_that_crashes_goes_back_to_where_it_was(world: DeployWo
         await world.deploy("granada", key="k0")
         deploy = await world.deploy("granada", compose_file(world.image, api=CRASH), what="rollback")
         assert deploy.phase is DeployPhase.CRASHED
-        assert say(deploy.says).endswith("Rolling back to where it was.")
+        assert say(deploy.message).endswith("Rolling back to where it was.")
         undone = await world.verdict("k1:undo")
         assert undone.phase is DeployPhase.GOOD
-        assert say(undone.says).startswith("granada is back to where it was: 1 of 1 service healthy")
+        assert say(undone.message).startswith("granada is back to where it was: 1 of 1 service healthy")
         assert granada.row["composeFile"] == good
         call = await world.ended("k1:undo")
         assert (call.state, call.call.undo_of, call.call.actor.id) == (CallState.OK, "k1", "deploy")
@@ -318,7 +318,7 @@ async def test_a_failed_rollback_asks_for_someone_to_look(world: DeployWorld) ->
         await world.deploy("granada", compose_file(world.image, api=CRASH, web=FOREVER), what="update")
         undone = await world.verdict("k1:undo")
         assert undone.phase is DeployPhase.CRASHED
-        assert say(undone.says).endswith("The rollback failed too: someone needs to look.")
+        assert say(undone.message).endswith("The rollback failed too: someone needs to look.")
         assert await world.knowledge.ledger.get("k1:undo:undo") is None
 
 
@@ -332,7 +332,7 @@ async def test_another_deployment_within_the_window_leaves_the_verdict_open(worl
         await world.client.composes.deploy(granada.id, title="by somebody else")
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.UNKNOWN
-        assert "Another deployment of granada started" in say(deploy.says)
+        assert "Another deployment of granada started" in say(deploy.message)
         assert await world.good_versions("granada") == 0
 
 
@@ -361,7 +361,7 @@ async def test_a_good_deploy_over_running_containers_opens_nothing(world: Deploy
 
 def _alert(kind: AlertKind = AlertKind.CONTAINER_DIED, stack: str | None = "granada") -> Alert:
     when = datetime.now(UTC)
-    return Alert(kind=kind, severity=Severity.CRITICAL, host="local", stack=stack, at=when, says=text("x.y"))
+    return Alert(kind=kind, severity=Severity.CRITICAL, host="local", stack=stack, at=when, message=text("x.y"))
 
 
 async def test_what_a_deploy_explains_is_planned_while_it_is_at_work(world: DeployWorld) -> None:

@@ -34,7 +34,7 @@ async def test_a_deploy_from_git_keeps_its_commit_and_what_held_stays(world: Dep
     granada = world.add("granada", git_url=f"file://{repository}")
     async with world.running():
         good = await world.deploy("granada", key="k0")
-        assert (good.phase, good.commit, good.commit_says) == (DeployPhase.GOOD, first, "feat: first")
+        assert (good.phase, good.commit, good.commit_message) == (DeployPhase.GOOD, first, "feat: first")
         second = commit(repository, compose_file(world.image, api=CRASH), "feat: second")
         bad = await world.deploy("granada")
         assert (bad.phase, bad.commit) == (DeployPhase.CRASHED, second)
@@ -59,7 +59,7 @@ async def test_a_stack_is_judged_by_its_tasks(world: DeployWorld, program: str, 
     async with world.running():
         deploy = await world.deploy("granada", key="k0")
         assert deploy.phase is phase
-        assert ("api exited (code 3)" in say(deploy.says)) is (phase is DeployPhase.CRASHED)
+        assert ("api exited (code 3)" in say(deploy.message)) is (phase is DeployPhase.CRASHED)
         if phase is DeployPhase.GOOD:
             assert (await world.deploy("granada")).phase is phase, "its tasks were replaced"
 
@@ -72,7 +72,7 @@ async def test_a_key_that_may_not_inspect_still_sees_a_crash(world: DeployWorld)
     async with world.running():
         deploy = await world.deploy("granada", key="k0")
         assert deploy.phase is DeployPhase.CRASHED
-        assert "api exited (code 3)" in say(deploy.says)
+        assert "api exited (code 3)" in say(deploy.message)
         assert all(one.status == 401 for one in world.dokploy.asked("docker.getConfig"))
         deploy = await world.deploy("granada", compose_file(world.image, api=FOREVER))
         assert deploy.phase is DeployPhase.GOOD
@@ -84,7 +84,7 @@ async def test_a_deploy_without_containers_is_not_called_good(world: DeployWorld
     async with world.running():
         deploy = await world.deploy("granada")
         assert deploy.phase is DeployPhase.FAILED
-        assert say(deploy.says) == "Dokploy says granada is deployed, but it has no container."
+        assert say(deploy.message) == "Dokploy says granada is deployed, but it has no container."
 
 
 async def test_a_stack_that_is_gone_from_dokploy_is_not_followed_for_ever(world: DeployWorld) -> None:
@@ -97,7 +97,7 @@ async def test_a_stack_that_is_gone_from_dokploy_is_not_followed_for_ever(world:
         world.dokploy.state.composes.pop(granada.id)
         deploy = await world.verdict()
         assert deploy.phase is DeployPhase.UNKNOWN
-        assert "I can't see" in say(deploy.says)
+        assert "I can't see" in say(deploy.message)
 
 
 @pytest.mark.parametrize(("program", "phase"), [(FOREVER, DeployPhase.GOOD), (CRASH, DeployPhase.CRASHED)])
@@ -108,6 +108,6 @@ async def test_an_application_is_followed_by_its_own_deployments(
     async with world.running():
         deploy = await world.deploy("api")
         assert deploy.managed_kind is ManagedKind.APPLICATION
-        assert deploy.phase is phase, say(deploy.says)
-        assert ("exited (code 3)" in say(deploy.says)) is (phase is DeployPhase.CRASHED)
+        assert deploy.phase is phase, say(deploy.message)
+        assert ("exited (code 3)" in say(deploy.message)) is (phase is DeployPhase.CRASHED)
         assert world.dokploy.asked("deployment.all")

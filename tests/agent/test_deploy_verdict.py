@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from agent.deploys.deploy_progress import JOBLESS_LOOKS_LIMIT, DeployFollowState, advance_deploy
-from agent.deploys.deploy_verdict import (DeployHealth, running_image_ids, has_same_containers, deploy_health, with_earlier_containers,)
+from agent.deploys.deploy_verdict import (
+    DeployHealth,
+    deploy_health,
+    has_same_containers,
+    running_image_ids,
+    with_earlier_containers,
+)
 from core.deployments.deploys import Deploy, DeployObservation, DeployPhase
 from core.deployments.platform import DeployStatus, ManagedKind
 from core.monitoring.inventory import Container, ContainerState, Health
@@ -37,7 +43,7 @@ def ended(code: int = 1, *, when_s: float = 12, name: str = "shop-api-1", **more
 
 
 def says(found: DeployHealth) -> str:
-    return say(found.troubles[0].says) if found.troubles else ""
+    return say(found.troubles[0].message) if found.troubles else ""
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,10 @@ def test_after_the_first_look_no_restart_and_no_new_start_is_overlooked() -> Non
     known = one(restart_count=2)
     deploy = a_deploy(restarts={known.id: 2}, starts={known.id: at(5)})
     assert deploy_health(deploy, [known]).is_well
-    assert says(deploy_health(deploy, [one(restart_count=3, started_at=at(20))])) == "api crashed and was restarted (1 time)"
+    assert (
+        says(deploy_health(deploy, [one(restart_count=3, started_at=at(20))]))
+        == "api crashed and was restarted (1 time)"
+    )
     assert says(deploy_health(deploy, [one(restart_count=2, started_at=at(20))])) == "api was started again"
     gone = deploy_health(deploy, [one("shop-web-1")])
     assert says(gone) == "1 container disappeared"
@@ -129,7 +138,9 @@ def test_what_a_cut_off_deploy_left_untouched_is_told_from_what_it_changed() -> 
     assert not has_same_containers(deploy, [old, new])
     assert not has_same_containers(deploy, [])
     assert not has_same_containers(deploy, [one(made_s=-100, restart_count=1)])
-    assert has_same_containers(with_earlier_containers(a_deploy(), [old]), [old]), "what ran before could not be seen then"
+    assert has_same_containers(with_earlier_containers(a_deploy(), [old]), [old]), (
+        "what ran before could not be seen then"
+    )
     assert not has_same_containers(with_earlier_containers(a_deploy(), [new]), [new])
     assert has_same_containers(a_deploy(), [])
 
@@ -194,7 +205,7 @@ def test_a_row_that_vanishes_leaves_the_containers_to_be_asked() -> None:
 def test_a_failure_without_a_line_says_so() -> None:
     deploy = step(waiting(), DeployFollowState(), 5, deployment_id="d1", status=DeployStatus.ERROR)
     assert (deploy.phase, deploy.over_at) == (DeployPhase.FAILED, at(5))
-    assert say(deploy.says) == "The deployment of shop failed, and its log gives no reason."
+    assert say(deploy.message) == "The deployment of shop failed, and its log gives no reason."
 
 
 def test_the_moment_of_the_end_is_the_platforms() -> None:

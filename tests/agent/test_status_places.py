@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.deploys.deploy_verdict import is_container_up, deploy_health
+from agent.deploys.deploy_verdict import deploy_health, is_container_up
 from agent.incident.evidence.dependency_evidence import DependencyEvidence
 from core.incidents.alert_kinds import AlertKind
 from core.monitoring.inventory import Dependency, Inventory
@@ -16,7 +16,7 @@ from integrations.dokploy.deploys.version_keeping import are_containers_healthy
 from tests.agent.test_deploy_verdict import a_deploy
 from tests.core.scripted_watcher import container, snapshot
 from tests.core.test_status import TABLE
-from tests.core.test_tracker import Desk, alert
+from tests.core.test_tracker import TrackerWorld, alert
 
 CASES = [(status, facts) for status, facts in TABLE if not {"restart_count"} & facts.keys()]
 IDS = [f"{status}-{place}" for place, (status, _) in enumerate(CASES)]
@@ -44,6 +44,8 @@ async def test_what_one_stands_on_is_suspected_unless_it_serves_or_its_job_is_do
     status: Status, facts: dict[str, Any], condition: str
 ) -> None:
     api = container(depends_on=(Dependency(service="db", condition=condition),))
-    below = DependencyEvidence(await Desk().raises(alert()), Inventory(containers=(api, container("shop-db-1", **facts))))
+    below = DependencyEvidence(
+        await TrackerWorld().raises(alert()), Inventory(containers=(api, container("shop-db-1", **facts)))
+    )
     is_done = status is Status.FINISHED and condition == "service_completed_successfully"
     assert bool(below.suspects()) is not (status.is_serving or is_done)

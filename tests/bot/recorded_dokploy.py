@@ -36,7 +36,15 @@ from core.monitoring.inventory import Host
 from core.monitoring.snapshot import PlatformView
 from core.runs import Done, Run, Waiting
 from core.text import Text, text
-from integrations.dokploy.actions.stack_params import (VersionDiffParams, DeploymentLogParams, DeployParams, RollbackParams, StackParams, ImageTagParams, UpdateImagesParams,)
+from integrations.dokploy.actions.stack_params import (
+    DeploymentLogParams,
+    DeployParams,
+    ImageTagParams,
+    RollbackParams,
+    StackParams,
+    UpdateImagesParams,
+    VersionDiffParams,
+)
 from tests.bot.world import FaceWorld
 from tests.testbed.world import eventually
 
@@ -183,8 +191,8 @@ class DokployWorld(FaceWorld):
         if not deploy.phase.is_over:
             return Waiting(until=self.clock.now() + timedelta(seconds=0.05))
         outcome = Outcome.OK if deploy.phase is DeployPhase.GOOD else Outcome.FAILED
-        says = deploy.says or text("deploys.runs", stack=deploy.stack)
-        return Done(result={"outcome": outcome.value, "message": dict(says.to_json()), "data": {}})
+        message = deploy.message or text("deploys.runs", stack=deploy.stack)
+        return Done(result={"outcome": outcome.value, "message": dict(message.to_json()), "data": {}})
 
     async def look(self) -> None:
         """What the watchers would see, Dokploy's too."""
@@ -254,9 +262,9 @@ class DokployWorld(FaceWorld):
         await self.put(deploy)
         return deploy
 
-    async def ends_without_verdict(self, deploy: Deploy, says: Text) -> None:
+    async def ends_without_verdict(self, deploy: Deploy, message: Text) -> None:
         """The call ends, and its deploy never gets a verdict."""
-        result = Result(outcome=Outcome.FAILED, message=says)
+        result = Result(outcome=Outcome.FAILED, message=message)
         await self.knowledge.ledger.finish(deploy.key, CallState.FAILED, result, self.clock.now())
         record = await self.knowledge.ledger.get(deploy.key)
         assert record is not None
@@ -270,16 +278,18 @@ class DokployWorld(FaceWorld):
             params={"stack": "granada"},
             actor=Actor(kind=ActorKind.RUNBOOK, id="bad_deploy", name="bad_deploy"),
             incident_id=incident.id,
-            says=text("order.deploy", stack="granada"),
+            message=text("order.deploy", stack="granada"),
         )
-        await self.door.submit_plan([call])
+        await self.gateway.submit_plan([call])
 
     async def fails(self, error_line: str = LOG[-1]) -> Deploy:
         """The deploy under way fails with an error that its log names."""
         first = text("deploys.failed", stack="granada", error=error_line)
         second = text("deploys.still_runs", well=2, total=2)
-        says: Text = text("deploys.two", first=first, second=second)
-        return await self.goes(DeployPhase.FAILED, deployment_id="d9", error_line=error_line, log_tail=LOG, says=says)
+        message: Text = text("deploys.two", first=first, second=second)
+        return await self.goes(
+            DeployPhase.FAILED, deployment_id="d9", error_line=error_line, log_tail=LOG, message=message
+        )
 
     async def keep_versions(self) -> list[StackVersion]:
         """A version that held, and one that nobody has judged yet; newest last."""

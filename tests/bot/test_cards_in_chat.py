@@ -13,7 +13,7 @@ from tests.testbed.world import eventually
 
 
 async def _needs(world: FaceWorld, incident: Incident) -> ShownMessage:
-    await world.desk.update(
+    await world.tracker.update(
         incident.id, lambda one: replace(one, state=IncidentState.NEEDS_APPROVAL), pages=text("agent.page.approval")
     )
     return await world.message(world.ada.chat, lambda one: "✅ Approve" in " ".join(one.labels), "a card that asks")
@@ -53,7 +53,7 @@ async def test_a_stranger_and_a_viewer_cannot_approve(idle: FaceWorld) -> None:
         for person in (world.mallory, world.grace):
             answer = await (await person.tap(card, "Approve")).answer()
             assert answer.show_alert
-        approvals = await world.door.approvals.pending()
+        approvals = await world.gateway.approvals.pending()
         assert [one.state for one in approvals] == [ApprovalState.PENDING]
         assert not world.danger.done
         await (await world.olga.tap(card, "Approve")).answer()
@@ -92,8 +92,8 @@ async def test_whoever_was_paged_is_told_that_it_is_resolved(world: FaceWorld) -
     incident = await world.trouble()
     await world.propose(incident)
     card = await _needs(world, incident)
-    await world.door.withdraw(incident.id)
-    await world.desk.update(incident.id, lambda one: replace(one, state=IncidentState.RESOLVED))
+    await world.gateway.withdraw(incident.id)
+    await world.tracker.update(incident.id, lambda one: replace(one, state=IncidentState.RESOLVED))
     news = await world.says(world.ada.chat, ": resolved.")
     assert news.reply_to == card.id
     done = await world.message(world.ada.chat, lambda one: one.id == card.id and one.text.startswith("✅"))
@@ -104,7 +104,7 @@ async def test_whoever_was_paged_is_told_that_it_is_resolved(world: FaceWorld) -
 async def test_people_who_were_not_paged_are_not_told_of_the_end(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.says(world.ada.chat, "granada/api")
-    await world.desk.clear_alert(incident.alerts[0].fingerprint)
+    await world.tracker.clear_alert(incident.alerts[0].fingerprint)
     await world.says(world.ada.chat, "Recovered on its own")
     await world.quiet()
     assert len(world.ada.chat.bot_messages) == 1
@@ -116,9 +116,9 @@ async def test_taking_an_incident_stops_automation(world: FaceWorld) -> None:
     card = await _needs(world, incident)
     answer = await (await world.ada.tap(card, "I'll take it")).answer()
     assert "is yours. I won't touch anything" in answer.text
-    taken = await world.desk.get(incident.id)
+    taken = await world.tracker.get(incident.id)
     assert taken is not None and taken.state is IncidentState.ACKNOWLEDGED
-    assert not await world.door.approvals.pending()
+    assert not await world.gateway.approvals.pending()
     await world.says(world.ada.chat, "Ada is on it")
 
 

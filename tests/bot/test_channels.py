@@ -93,7 +93,7 @@ class Readers:
 
 @dataclass(kw_only=True)
 class PaperWorld:
-    """A desk whose incidents are shown on paper, over real records."""
+    """A tracker whose incidents are shown on paper, over real records."""
 
     home: Path
     paper: PaperNotifier = field(default_factory=PaperNotifier)
@@ -107,10 +107,10 @@ class PaperWorld:
         async with Knowledge(settings, clock) as knowledge, Tasks() as tasks:
             bus = Bus()
             self.outbox = knowledge.outbox
-            self.desk = IncidentTracker(
+            self.tracker = IncidentTracker(
                 store=knowledge.incidents, silences=knowledge.silences, bus=bus, clock=clock, settings=settings.watch
             )
-            await self.desk.take_up()
+            await self.tracker.take_up()
             self.writer = OutboxWriter(knowledge.outbox, self.paper)
             worker = OutboxWorker(
                 outbox=knowledge.outbox,
@@ -146,7 +146,7 @@ class PaperWorld:
             clock=SystemClock(),
         )
         return NoticeDeps(
-            incidents=self.desk,
+            incidents=self.tracker,
             past=knowledge.incidents,
             views=views,
             audience=self.readers,
@@ -164,14 +164,14 @@ class PaperWorld:
             service=service,
             container=f"granada-{service}-1",
             at=now,
-            says=text("alert.container_died.oom", service=f"granada/{service}", limit=512),
+            message=text("alert.container_died.oom", service=f"granada/{service}", limit=512),
         )
-        incident = await self.desk.raise_alert(alert, topology(Inventory(), "local"))
+        incident = await self.tracker.raise_alert(alert, topology(Inventory(), "local"))
         assert incident is not None
         return incident
 
     async def become(self, incident: Incident, state: IncidentState, **more: object) -> None:
-        await self.desk.update(incident.id, lambda one: replace(one, state=state, **more))  # type: ignore[arg-type]
+        await self.tracker.update(incident.id, lambda one: replace(one, state=state, **more))  # type: ignore[arg-type]
 
     async def until(self, destination: Destination, found: Callable[[list[str]], object], what: str) -> None:
         await eventually(lambda: found(self.paper.of(destination)), 10, what=what)
@@ -222,8 +222,8 @@ async def test_many_changes_in_a_moment_are_rendered_once(home: Path) -> None:
         await world.notices.settle(5)
         rendered = world.writer.rendered
         for number in range(20):
-            says = (text("act.up.says", target=f"s{number}"),)
-            await world.desk.update(incident.id, partial(replace, plan_says=says))
+            message = (text("act.up.says", target=f"s{number}"),)
+            await world.tracker.update(incident.id, partial(replace, plan_steps=message))
         await world.until(ADA, lambda sheets: "Start s19" in sheets[0], "the newest plan")
         assert world.writer.rendered - rendered <= 4  # two readers, and once more should the machine be slow
 
@@ -243,7 +243,7 @@ async def test_what_a_killed_program_had_not_shown_is_shown_by_the_next_one(home
     async with world.running(is_shown=False):
         incident = await world.trouble()
         reason = text("agent.no_rule")
-        await world.become(incident, IncidentState.ESCALATED, outcome_says=reason)
+        await world.become(incident, IncidentState.ESCALATED, outcome=reason)
     async with world.running():
         await world.until(ADA, lambda sheets: len(sheets) == 2, "the card and the page")
         card, page = world.paper.of(ADA)

@@ -24,7 +24,7 @@ async def test_what_was_approved_and_has_not_begun_is_not_begun_after_the_close(
         await _ask(world, "/close 1 it was me", "Incident 1 is closed")
 
     async def end() -> object:
-        record = await world.door.ledger.get(call.key)
+        record = await world.gateway.ledger.get(call.key)
         return record is not None and record.state.is_final and record.state
 
     assert await eventually(end, 10) is CallState.DENIED
@@ -41,7 +41,7 @@ async def test_an_incident_is_closed_by_hand_with_its_reason(world: FaceWorld, w
     shown = next(one for one in world.ada.chat.bot_messages if one.id == card.id)
     assert "Closed by Ada: moved to another host" in shown.text
     assert not {"I take it", "Silence 1 h", "Close"} & set(shown.labels)
-    assert world.desk.open_ones() == ()
+    assert world.tracker.open_ones() == ()
     assert world.danger.done == []
     assert await world.knowledge.approvals.pending() == []
     assert world.poked == [1]
@@ -69,7 +69,7 @@ async def test_close_asks_which_and_takes_a_reply_for_its_card(world: FaceWorld)
     card = await world.says(world.ada.chat, "Incident 1")
     await world.ada.say("/close the customer has left", reply_to=card.id)
     await world.says(world.ada.chat, "Closed by Ada: the customer has left")
-    assert [one.id for one in world.desk.open_ones()] == [2]
+    assert [one.id for one in world.tracker.open_ones()] == [2]
 
 
 async def test_the_card_of_an_incident_that_is_with_a_person_has_a_button_to_close_it(world: FaceWorld) -> None:
@@ -88,4 +88,4 @@ async def test_only_an_operator_closes(world: FaceWorld) -> None:
     await world.trouble()
     await world.grace.say("/close 1 porque sí")
     await world.says(world.grace.chat, "operador")
-    assert world.desk.open_ones()[0].id == 1
+    assert world.tracker.open_ones()[0].id == 1

@@ -42,9 +42,9 @@ async def test_status_says_that_a_part_of_the_watch_has_failed(world: FaceWorld)
         severity=Severity.WARNING,
         host="local",
         at=world.clock.now(),
-        says=text("alert.detector_failed", host="local", names="unhealthy"),
+        message=text("alert.detector_failed", host="local", names="unhealthy"),
     )
-    await world.desk.raise_alert(alert, Topology())
+    await world.tracker.raise_alert(alert, Topology())
     await world.says(world.ada.chat, "local: one of my own checks is failing (unhealthy)")
     await _ask(world, "/status", "granada", "local: one of my own checks is failing (unhealthy)")
 
@@ -160,9 +160,9 @@ async def test_approve_and_deny_by_command(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.propose(incident, count=2)
     await _ask(world, "/approve", "Waiting for approval: 2")
-    first = (await world.door.approvals.pending())[0]
+    first = (await world.gateway.approvals.pending())[0]
     await _ask(world, f"/deny {first.id} not at night", "Denied")
-    denied = await world.door.approvals.get(first.id)
+    denied = await world.gateway.approvals.get(first.id)
     assert denied is not None and denied.why == "not at night"
     await _ask(world, f"/approve {incident.id}", "Approved, running it now")
     await eventually(lambda: world.danger.done == [f"{incident.id}-1"], what="the change")

@@ -23,14 +23,14 @@ Parts = AsyncGenerator[AnswerPart, None]
 
 
 async def _slow(question: ChatQuestion) -> Parts:
-    yield AnswerProgress(says=bilingual("Reading the log", "Leyendo los logs"))
+    yield AnswerProgress(message=bilingual("Reading the log", "Leyendo los logs"))
     yield AnswerChunk(text="It **was** ")
     await asyncio.Event().wait()
 
 
 async def test_an_answer_says_that_the_model_wrote_it(world: FaceWorld) -> None:
     async def answer(question: ChatQuestion) -> Parts:
-        yield AnswerMessage(says=bilingual("First the facts.", "Primero los hechos."))
+        yield AnswerMessage(message=bilingual("First the facts.", "Primero los hechos."))
         yield AnswerChunk(text="It **was** <memory>")
         yield AnswerChunk(text="It **was** <memory>, see `docker stats`:\n\n- one\n- two\n```\nx < y\n```")
         yield ModelUsage(tokens=120, seconds=3.2)
@@ -83,7 +83,7 @@ async def test_an_interrupted_question_is_answered_after_the_restart(idle: FaceW
 async def test_a_request_to_act_becomes_a_button(world: FaceWorld) -> None:
     async def wish(question: ChatQuestion) -> Parts:
         yield ProposeCommand(
-            name="restart", arguments="granada/api", says=text("dialogue.propose.restart", target="granada/api")
+            name="restart", arguments="granada/api", message=text("dialogue.propose.restart", target="granada/api")
         )
 
     world.dialogue.script = wish
@@ -125,7 +125,7 @@ async def test_a_reply_to_a_card_or_to_its_page_is_about_the_incident(world: Fac
 
 async def test_a_dialogue_that_fails_is_explained(world: FaceWorld) -> None:
     async def broken(question: ChatQuestion) -> Parts:
-        yield AnswerMessage(says=text("chat.thinking"))
+        yield AnswerMessage(message=text("chat.thinking"))
         raise RuntimeError("a bug with secrets in it")
 
     world.dialogue.script = broken

@@ -46,7 +46,7 @@ async def test_a_lost_edit_is_repeated(world: FaceWorld) -> None:
     incident = await world.trouble()
     await world.says(world.ada.chat, "granada/api")
     world.server.faults.add("editMessageText", Fault.reset(stage="after"))
-    await world.desk.update(incident.id, lambda one: replace(one, state=IncidentState.DIAGNOSING))
+    await world.tracker.update(incident.id, lambda one: replace(one, state=IncidentState.DIAGNOSING))
     await world.says(world.ada.chat, "Looking for the cause")
     await world.quiet()
     assert len(world.ada.chat.bot_messages) == 1
@@ -67,7 +67,7 @@ async def test_a_blocked_chat_is_dropped_and_an_admin_is_told(idle: FaceWorld) -
         world.server.faults.add("sendMessage", Fault.blocked(), chat_id=world.ops.id)
         await world.trouble()
         await world.says(world.ada.chat, "I can't write to chat", "blocked")
-        await world.desk.update(1, partial(replace, state=IncidentState.DIAGNOSING))
+        await world.tracker.update(1, partial(replace, state=IncidentState.DIAGNOSING))
         await world.says(world.ops, "Looking for the cause")
 
 
@@ -88,9 +88,9 @@ async def test_a_deleted_card_comes_back(world: FaceWorld) -> None:
     await world.says(world.ada.chat, "granada/api")
     gone = Fault.refuse(400, "Bad Request: message to edit not found")
     world.server.faults.add("editMessageText", gone)
-    await world.desk.update(incident.id, lambda one: replace(one, state=IncidentState.DIAGNOSING))
+    await world.tracker.update(incident.id, lambda one: replace(one, state=IncidentState.DIAGNOSING))
     second = await world.message(world.ada.chat, lambda one: "Looking for the cause" in one.text)
-    await world.desk.update(incident.id, lambda one: replace(one, state=IncidentState.ACTING))
+    await world.tracker.update(incident.id, lambda one: replace(one, state=IncidentState.ACTING))
     await world.message(world.ada.chat, lambda one: one.id == second.id and "Repairing" in one.text)
 
 
@@ -101,7 +101,7 @@ async def test_edits_are_paced_and_only_the_newest_is_sent(idle: FaceWorld) -> N
         card = await world.says(world.ada.chat, "granada/api")
         for number in range(20):
             said = (text("act.up.says", target=f"s{number}"),)
-            await world.desk.update(incident.id, partial(replace, plan_says=said))
+            await world.tracker.update(incident.id, partial(replace, plan_steps=said))
         await world.message(world.ada.chat, lambda one: one.id == card.id and "Start s19" in one.text)
         await world.quiet()
         assert len(world.server.calls_of("editMessageText")) <= 2

@@ -71,7 +71,7 @@ async def test_a_deploy_is_one_card_from_the_request_to_the_result(dokploy: Dokp
     assert running.labels == []
     await dokploy.goes(DeployPhase.SETTLING, good_since=began - timedelta(seconds=12), window_s=30.0)
     await _shows(dokploy, card, "🔎", "Checking that it stays healthy: 1", "of 30 s", "Healthy services: 2 of 2")
-    await dokploy.goes(DeployPhase.GOOD, says=GOOD, deployment_id="d9")
+    await dokploy.goes(DeployPhase.GOOD, message=GOOD, deployment_id="d9")
     done = await _shows(dokploy, card, "✅ granada · Deploy", "Up and healthy, 1 min 12 s")
     assert done.labels == ["Deploy log"]
     ping = await dokploy.says(dokploy.ada.chat, "granada: the deploy is up and healthy.")
@@ -80,7 +80,7 @@ async def test_a_deploy_is_one_card_from_the_request_to_the_result(dokploy: Dokp
 
 async def test_the_end_of_a_deploy_is_reported_once(dokploy: DokployWorld) -> None:
     card, deploy = await _ordered(dokploy)
-    await dokploy.goes(DeployPhase.GOOD, says=GOOD)
+    await dokploy.goes(DeployPhase.GOOD, message=GOOD)
     await dokploy.says(dokploy.ada.chat, "is up and healthy.")
 
     async def is_final() -> bool:
@@ -117,7 +117,7 @@ async def test_a_failed_deploy_shows_its_error_and_what_to_do(dokploy: DokployWo
 
 async def test_a_deploy_that_crashes_after_it_came_up_is_never_called_good(dokploy: DokployWorld) -> None:
     card, _ = await _ordered(dokploy)
-    await dokploy.goes(DeployPhase.CRASHED, crashed=("api",), says=CRASHED)
+    await dokploy.goes(DeployPhase.CRASHED, crashed=("api",), message=CRASHED)
     shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited (code 1) after 3 s")
     assert "✅" not in shown.text
     assert "↩️ Roll back" not in shown.labels  # there is no version to go back to
@@ -161,7 +161,7 @@ async def test_in_a_group_the_deploy_card_stays_in_that_group(dokploy: DokployWo
     await dokploy.olga.say("/deploy granada", chat=dokploy.ops)
     question = await dokploy.message(dokploy.ops, lambda one: "✅ Approve" in one.labels)
     await (await dokploy.ada.tap(question, "Approve")).answer()
-    await dokploy.goes(DeployPhase.GOOD, says=GOOD)
+    await dokploy.goes(DeployPhase.GOOD, message=GOOD)
     done = await dokploy.message(dokploy.ops, lambda one: one.id == question.id and "Up and healthy" in one.text)
     assert "Olga · Approved by Ada · Dokploy" in done.text
     assert not dokploy.ada.chat.bot_messages
@@ -174,7 +174,7 @@ async def test_the_card_goes_on_after_a_restart(idle_dokploy: DokployWorld) -> N
         await _shows(idle_dokploy, card, "Deploying")
         await idle_dokploy.quiet()
         over = idle_dokploy.clock.now()
-        ended = replace(deploy, phase=DeployPhase.CRASHED, says=CRASHED, over_at=over)
+        ended = replace(deploy, phase=DeployPhase.CRASHED, message=CRASHED, over_at=over)
         await idle_dokploy.knowledge.deploys.put(ended)  # nobody heard of it: the program died
     async with idle_dokploy.running():
         await _shows(idle_dokploy, card, "❌", "api exited (code 1)")
@@ -198,9 +198,9 @@ async def _deploy_failed(world: DokployWorld) -> None:
         host="local",
         stack="granada",
         at=now,
-        says=text("alert.deploy_failed.line", stack="granada", line=LOG[-1]),
+        message=text("alert.deploy_failed.line", stack="granada", line=LOG[-1]),
     )
-    await world.desk.raise_alert(alert, topology(world.inventory(), "local"))
+    await world.tracker.raise_alert(alert, topology(world.inventory(), "local"))
 
 
 async def test_a_deploy_started_elsewhere_has_its_buttons(dokploy: DokployWorld) -> None:
@@ -214,12 +214,12 @@ async def test_a_deploy_started_elsewhere_has_its_buttons(dokploy: DokployWorld)
 async def test_a_deploy_of_an_incident_is_shown_on_its_card(dokploy: DokployWorld) -> None:
     incident = await dokploy.trouble()
     await dokploy.propose_deploy(incident)
-    await dokploy.desk.update(incident.id, lambda one: replace(one, state=IncidentState.NEEDS_APPROVAL))
+    await dokploy.tracker.update(incident.id, lambda one: replace(one, state=IncidentState.NEEDS_APPROVAL))
     card = await dokploy.message(dokploy.ada.chat, lambda one: "✅ Approve" in one.labels, "a card that asks")
     await (await dokploy.ada.tap(card, "Approve")).answer()
     await dokploy.goes(DeployPhase.RUNNING, log_tail=LOG, started_at=dokploy.clock.now() - timedelta(seconds=8))
     await _shows(dokploy, card, "granada/api was killed", "Deploying, ", "Pulling api")
-    await dokploy.goes(DeployPhase.CRASHED, says=CRASHED, deployment_id="d9")
+    await dokploy.goes(DeployPhase.CRASHED, message=CRASHED, deployment_id="d9")
     shown = await _shows(dokploy, card, "Didn't stay healthy", "api exited (code 1) after 3 s")
     assert "Deploy log" in shown.labels
     assert not any("· Deploy\n" in one.text for one in dokploy.ada.chat.bot_messages)
@@ -230,8 +230,8 @@ async def test_an_automatic_rollback_says_so(dokploy: DokployWorld) -> None:
     await dokploy.keep_versions()
     card, failed = await _ordered(dokploy, "/tag granada api 9")
     first = text("deploys.failed", stack="granada", error=LOG[-1])
-    says = text("deploys.two", first=first, second=text("deploys.goes_back"))
-    await dokploy.goes(DeployPhase.FAILED, error_line=LOG[-1], says=says, deployment_id="d9")
+    message = text("deploys.two", first=first, second=text("deploys.goes_back"))
+    await dokploy.goes(DeployPhase.FAILED, error_line=LOG[-1], message=message, deployment_id="d9")
     shown = await _shows(dokploy, card, "Image update", "Rolling back to where it was")
     assert shown.labels == ["Deploy log", "Diff"]
     record = await dokploy.knowledge.ledger.get(failed.key)
@@ -240,7 +240,7 @@ async def test_an_automatic_rollback_says_so(dokploy: DokployWorld) -> None:
     call = replace(
         record.call, key="back", action="dokploy.compose.rollback", params={"stack": "granada"}, actor=machine
     )
-    await dokploy.door.submit(call)
+    await dokploy.gateway.submit(call)
     back = replace(failed, key="back", what=DeployKind.ROLLBACK, requested_by="deploy", requested_name="deploy")
     await dokploy.put(replace(back, phase=DeployPhase.GOOD, over_at=dokploy.clock.now()))
     told = await dokploy.says(dokploy.ada.chat, "granada · Rollback", "Back up and healthy")
@@ -251,8 +251,8 @@ async def test_an_automatic_rollback_says_so(dokploy: DokployWorld) -> None:
 async def test_no_rollback_is_offered_while_an_approval_is_pending(dokploy: DokployWorld) -> None:
     await _deploy_failed(dokploy)
     card = await dokploy.says(dokploy.ada.chat, "The deployment of granada failed")
-    [incident] = dokploy.desk.open_ones()
+    [incident] = dokploy.tracker.open_ones()
     await dokploy.propose_deploy(incident)
-    await dokploy.desk.update(incident.id, lambda one: replace(one, state=IncidentState.NEEDS_APPROVAL))
+    await dokploy.tracker.update(incident.id, lambda one: replace(one, state=IncidentState.NEEDS_APPROVAL))
     asks = await dokploy.message(dokploy.ada.chat, lambda one: one.id == card.id and "✅ Approve" in one.labels)
     assert "↩️ Roll back" not in asks.labels and "Deploy log" in asks.labels

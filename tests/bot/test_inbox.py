@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.incoming.inbox import InboxWorker, CommandTimeouts, SlowAnswer
+from bot.incoming.inbox import CommandTimeouts, InboxWorker, SlowAnswer
 from core.actions.catalog import JsonObject
 from core.errors import SystemUnavailable
 from core.tasks import Tasks
 from core.text import Text
 from knowledge.database import sqlite_url
-from knowledge.records.inbox_records import Inbox, ReceivedUpdate, RawUpdate
+from knowledge.records.inbox_records import Inbox, RawUpdate, ReceivedUpdate
 from tests.bot.world import ADA, FaceWorld
 from tests.knowledge.failing_database import FailingDatabase, Moment
 from tests.testbed.world import eventually

@@ -128,7 +128,7 @@ async def test_a_limit_set_by_a_variable_names_the_variable_in_spanish(idle: Spa
             params={"stack": "ronda", "service": "api", "limit_mb": 512},
             actor=Actor(kind=ActorKind.RUNBOOK, id="container_oom", name="container_oom"),
         )
-        receipt = await world.door.submit(call)
+        receipt = await world.gateway.submit(call)
         assert receipt.verdict is not None
         assert load_texts().render(receipt.verdict.reason, "es") == (
             "No se puede hacer: Archivo Compose, línea 4, columna 16: el límite de memoria de api viene de la variable "

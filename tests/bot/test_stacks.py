@@ -117,7 +117,7 @@ async def test_the_diff_of_a_kept_version(dokploy: DokployWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says", "action", "params"),
+    ("words", "message", "action", "params"),
     [
         ("/deploy granada new prices", "Deploy granada", "deploy", {"stack": "granada", "why": "new prices"}),
         ("/deploy granada api", "Deploy granada", "deploy", {"stack": "granada", "why": ""}),
@@ -129,9 +129,9 @@ async def test_the_diff_of_a_kept_version(dokploy: DokployWorld) -> None:
     ],
 )
 async def test_a_command_runs_after_its_approval(
-    dokploy: DokployWorld, words: str, says: str, action: str, params: dict[str, object]
+    dokploy: DokployWorld, words: str, message: str, action: str, params: dict[str, object]
 ) -> None:
-    question = await _ask(dokploy, words, says)
+    question = await _ask(dokploy, words, message)
     assert '<pre><code class="language-diff">' in question.html  # what would be done
     await (await dokploy.ada.tap(question, "Approve")).answer()
     await dokploy.under_way()
@@ -234,7 +234,9 @@ async def test_only_admins_free_space(world: FaceWorld) -> None:
 
 
 async def test_updates_lists_outdated_images_and_offers_the_update(idle_dokploy: DokployWorld) -> None:
-    idle_dokploy.engine = SimulatedEngine("local", RECIPES, stored=SimulatedImageContents(newer=frozenset({"granada/api:1"})))
+    idle_dokploy.engine = SimulatedEngine(
+        "local", RECIPES, stored=SimulatedImageContents(newer=frozenset({"granada/api:1"}))
+    )
     async with idle_dokploy.running():
         card = await _ask(idle_dokploy, "/updates", "1 of 4 images outdated", "granada/api  api:1 · built 40 days")
         assert card.labels == ["Update granada"]

@@ -180,7 +180,7 @@ class FaceWorld:
             images, space = ImageToolset(engines, redact), SpaceToolset(engines, redact)
             known = [docker, images, space, history, self.danger, *dokploy_toolsets()]
             self.catalog = Catalog([*known, *self.more_toolsets()])
-            self.desk = IncidentTracker(
+            self.tracker = IncidentTracker(
                 store=self.knowledge.incidents,
                 silences=self.knowledge.silences,
                 bus=self.bus,
@@ -188,7 +188,7 @@ class FaceWorld:
                 settings=settings.watch,
             )
             await self.look()
-            self.door = ActionGateway(
+            self.gateway = ActionGateway(
                 ExecutorDeps(
                     catalog=self.catalog,
                     ledger=self.knowledge.ledger,
@@ -203,12 +203,12 @@ class FaceWorld:
                 self.knowledge.approvals,
             )
             books = load_runbooks(ROOT / "runbooks", None, self.catalog)
-            await self.desk.take_up()
+            await self.tracker.take_up()
             self._ready = asyncio.Event()
             self.face = TelegramApp(self._parts(settings, redact, books), self.application, patience=self.patience)
             await stack.enter_async_context(self.face)
             await self.knowledge.runs.start()
-            await self.door.recover()
+            await self.gateway.recover()
             self._ready.set()
             yield self
 
@@ -224,8 +224,8 @@ class FaceWorld:
             bus=self.bus,
             clock=self.clock,
             redact=redact,
-            door=self.door,
-            desk=self.desk,
+            gateway=self.gateway,
+            tracker=self.tracker,
             knowledge=self.knowledge,
             inventory=self.inventory,
             latest=self.samples.get,
@@ -263,14 +263,14 @@ class FaceWorld:
             service=service,
             container=f"{stack}-{service}-1",
             at=now,
-            says=text("alert.container_died.oom", service=f"{stack}/{service}", limit=512),
+            message=text("alert.container_died.oom", service=f"{stack}/{service}", limit=512),
             evidence=(
                 Evidence(name="exit_code", value=137, at=now, source=f"inspect local/{stack}-{service}-1"),
                 Evidence(name="oom_killed", value=True, at=now, source=f"inspect local/{stack}-{service}-1"),
                 Evidence(name="log_last", value=log_line or "Killed", at=now, source="logs"),
             ),
         )
-        incident = await self.desk.raise_alert(alert, topology(self._inventory, "local"))
+        incident = await self.tracker.raise_alert(alert, topology(self._inventory, "local"))
         assert incident is not None
         return incident
 
@@ -283,16 +283,18 @@ class FaceWorld:
                 params={"name": f"{incident.id}-{place}"},
                 actor=Actor(kind=ActorKind.RUNBOOK, id="container_oom", name="container_oom"),
                 incident_id=incident.id,
-                says=text("act.restart.says", target=f"{incident.target} {place}"),
+                message=text("act.restart.says", target=f"{incident.target} {place}"),
             )
             for place in range(count)
         ]
-        await self.door.submit_plan(calls)
+        await self.gateway.submit_plan(calls)
         return calls
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
-    async def message(self, chat: ShownChat, condition: Callable[[ShownMessage], object], what: str = "") -> ShownMessage:
+    async def message(
+        self, chat: ShownChat, condition: Callable[[ShownMessage], object], what: str = ""
+    ) -> ShownMessage:
         """The newest message of the bot in a chat that fits."""
 
         def found() -> ShownMessage | None:

@@ -127,7 +127,7 @@ class Heard:
 
 @dataclass
 class IncidentsInMemory:
-    """An IncidentStore for tests of the desk; the shipped one has its own tests."""
+    """An IncidentStore for tests of the tracker; the shipped one has its own tests."""
 
     incidents: dict[int, Incident] = field(default_factory=dict)
 
@@ -161,7 +161,7 @@ class IncidentsInMemory:
 
 @dataclass
 class SilencesInMemory:
-    """A Silences for tests of the desk."""
+    """A Silences for tests of the tracker."""
 
     silences: list[Silence] = field(default_factory=list)
 

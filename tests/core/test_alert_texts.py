@@ -15,7 +15,7 @@ from tests.core.test_detectors import ENDINGS
 def test_an_alert_sentence_is_complete_in_both_languages(case: str, language: Language) -> None:
     ended, events, _, _ = ENDINGS[case]
     for alert in alerts(snapshot(12, [ended], events)):
-        said = load_texts().render(alert.says, language)
+        said = load_texts().render(alert.message, language)
         assert "–" not in said
         assert "{" not in said
         assert said.startswith("shop/api")

@@ -57,13 +57,13 @@ class GateToolset(Toolset):
     async def open(self, params: GateParams) -> Result:
         """Open a gate."""
         self.done.append(params.name)
-        return Result(message=text("door.settled_ok"))
+        return Result(message=text("gateway.settled_ok"))
 
     @action(Risk.DESTRUCTIVE)
     async def destroy(self, params: GateParams) -> Result:
         """Tear a gate down."""
         self.done.append(params.name)
-        return Result(message=text("door.settled_ok"))
+        return Result(message=text("gateway.settled_ok"))
 
 
 @dataclass(kw_only=True)
@@ -113,7 +113,7 @@ class House:
             service="api",
             container=f"{stack}-api-1",
             at=now,
-            says=text("alert.container_died.oom", service=f"{stack}/api", limit=512),
+            message=text("alert.container_died.oom", service=f"{stack}/api", limit=512),
         )
         incident = await self.tracker.raise_alert(alert, Topology())
         assert incident is not None

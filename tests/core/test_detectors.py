@@ -85,7 +85,7 @@ def test_an_exit_before_the_start_becomes_an_alert_only_if_it_should_run() -> No
     assert when_found(code=0) == []
     [recent] = alerts(snapshot(0, [exited(143, -60, restart_policy="always")]))
     assert recent.facts()["stopped_by"] == "unknown"
-    assert recent.says.key == "alert.container_died.unknown"
+    assert recent.message.key == "alert.container_died.unknown"
 
 
 def test_an_exit_waits_for_its_event_before_it_is_judged() -> None:
@@ -111,7 +111,7 @@ def test_our_own_stop_is_no_alarm(action: str, is_ours: bool) -> None:
 def test_a_container_that_came_back_is_reported_once_as_back() -> None:
     back = container(restart_policy="always", restart_count=1, started_at=at(0.2), finished_at=at(0))
     [found] = alerts(snapshot(1, [back], [died(1, 0), START]))
-    assert (found.says.key, found.severity, found.at) == (
+    assert (found.message.key, found.severity, found.at) == (
         "alert.container_died.came_back",
         Severity.WARNING,
         at(0),

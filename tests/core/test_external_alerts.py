@@ -48,7 +48,7 @@ class Incidents:
             stack=alert.stack,
             service=alert.service,
             container=None,
-            says=alert.says,
+            message=alert.message,
             kind=alert.kind,
             opened_at=alert.at,
             occurred_at=alert.at,
@@ -117,7 +117,7 @@ def _alert(name: str, severity: Severity = Severity.WARNING) -> Alert:
         stack="shop",
         service=name,
         at=START,
-        says=text("alert.unhealthy", service=name, streak=1),
+        message=text("alert.unhealthy", service=name, streak=1),
     )
 
 
@@ -172,7 +172,7 @@ async def test_what_is_not_heard_of_for_long_is_over_and_its_incident_says_why()
     await world.alerts.review()
     assert [one.alert.service for one in world.alerts.firing()] == ["redis"]
     assert world.incidents.told[-1] == ("cleared", "api")
-    noted = [entry.says for one in world.incidents.open_ones() for entry in one.timeline]
+    noted = [entry.message for one in world.incidents.open_ones() for entry in one.timeline]
     assert noted == [text("incident.note.unheard", source="monitor", hours=24)]
 
 

@@ -69,7 +69,7 @@ class Views:
             service="api",
             container=f"{stack}-api-1",
             at=NOW - timedelta(minutes=1),
-            says=text("alert.container_died.oom", service=f"{stack}/api", limit=512),
+            message=text("alert.container_died.oom", service=f"{stack}/api", limit=512),
         )
         incident = await self.tracker.raise_alert(alert, Topology())
         assert incident is not None

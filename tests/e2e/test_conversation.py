@@ -85,8 +85,8 @@ def _opinion(container: str, **changes: object) -> str:
         "cause": "cache_without_bound",
         "culprit_service": "api",
         "confidence": 0.8,
-        "says_en": "The api keeps what it reads and never lets it go.",
-        "says_es": "La api guarda lo que lee y nunca lo suelta.",
+        "sentence_en": "The api keeps what it reads and never lets it go.",
+        "sentence_es": "La api guarda lo que lee y nunca lo suelta.",
         "evidence": ["memory_pct"],
         "actions": [{"action": "docker.restart", "container": container}],
     }

@@ -73,7 +73,15 @@ def test_every_error_that_a_person_can_meet_brings_its_sentence() -> None:
 
 
 def test_no_other_error_is_raised_than_those_that_are_looked_at() -> None:
-    makers = {"_not_set_up", "_not_there", "_unavailable", "_late", "_explained", "unknown_service_error", "answer_lost"}
+    makers = {
+        "_not_set_up",
+        "_not_there",
+        "_unavailable",
+        "_late",
+        "_explained",
+        "unknown_service_error",
+        "answer_lost",
+    }
     known = (
         SAID | SAY_SO_THEMSELVES | ALLOWED | set(POSITIONS) | makers | {"ValueError", "TypeError", "ClientPayloadError"}
     )

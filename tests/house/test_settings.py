@@ -15,7 +15,9 @@ EXAMPLE = ROOT / "infraguardian.example.yml"
 
 
 def test_the_example_is_current() -> None:
-    assert EXAMPLE.read_text(encoding="utf-8") == example_settings(), "run `infraguardian settings > infraguardian.example.yml`"
+    assert EXAMPLE.read_text(encoding="utf-8") == example_settings(), (
+        "run `infraguardian settings > infraguardian.example.yml`"
+    )
 
 
 def test_the_example_gives_the_defaults() -> None:

@@ -24,6 +24,7 @@ from core.monitoring.inventory import Inventory
 from core.monitoring.usage_series import Series
 from core.notifications import QueuedMessage
 from core.settings import Settings
+from core.text import text as text_
 from knowledge import schema
 from knowledge.checkpoints import Checkpoints
 from knowledge.database import Database, sqlite_url
@@ -38,6 +39,7 @@ OPEN_AND_TELL = f"""
 import asyncio, sys
 from pathlib import Path
 from core.notifications import QueuedMessage
+from core.text import text as text_
 from core.settings import Settings
 from knowledge.records.message_records import Outbox
 from knowledge.stores import Knowledge
@@ -285,3 +287,18 @@ async def test_messages_of_an_older_database_find_their_destination(database_url
         assert [one.id for one in await outbox.showing("telegram:5", "500")] == [1]
         (new,) = await outbox.add(QueuedMessage(destination="telegram:5", payload={}))
         assert new == 5
+
+
+async def test_records_of_an_older_database_keep_their_sentences(database_url: str) -> None:
+    """Their JSON called a sentence `says`; what is read after the upgrade is what was written."""
+    await asyncio.to_thread(schema.upgrade_database, database_url, "0005")
+    older = Database(database_url)
+    written = await IncidentRecords(older).open(an_incident().note(NOON, text_("incident.note.opened", message="x")))
+    async with older.write() as connection:
+        body = str(await connection.scalar(text("SELECT body FROM incidents")))
+        old = body.replace('"message"', '"says"').replace('"outcome"', '"outcome_says"')
+        await connection.execute(text("UPDATE incidents SET body = :body"), {"body": old})
+    await older.close()
+    assert '"says"' in old
+    async with Database(database_url) as database:
+        assert await IncidentRecords(database).get(written.id) == written

@@ -21,7 +21,7 @@ from tests.knowledge.failing_database import WRITING, FailingDatabase, Moment
 from tests.knowledge.tools import NOON, SetClock, a_call, a_record, an_approval, an_incident
 
 KEY = a_call().key
-GOOD = Result(message=text("door.settled_ok"))
+GOOD = Result(message=text("gateway.settled_ok"))
 every_write = pytest.mark.parametrize("moment", WRITING)
 
 

@@ -66,7 +66,7 @@ async def test_a_deploy_reads_back_whole(deploys: DeployRecords) -> None:
         known_ids=("a", "b"),
         restarts={"0123456789ab": 2},
         log_tail=("línea", "❌"),
-        says=text("deploys.good", stack=text("x", n=1), seconds=1.5),
+        message=text("deploys.good", stack=text("x", n=1), seconds=1.5),
         good_since=NOON,
         incident_id=7,
     )
@@ -137,7 +137,9 @@ async def test_the_last_good_version_is_the_newest_with_a_good_verdict(versions:
 
 async def test_a_version_that_was_good_once_stays_good(versions: VersionRecords) -> None:
     first = await versions.add(a_version("d1", source="git"), CONTENT)
-    await versions.judge(first.id, VersionVerdict.GOOD, commit="aaa", commit_says="one", image_ids={"api": "sha256:1"})
+    await versions.judge(
+        first.id, VersionVerdict.GOOD, commit="aaa", commit_message="one", image_ids={"api": "sha256:1"}
+    )
     again = await versions.add(a_version("d1", source="git"), CONTENT)
     assert again.id == first.id
     await versions.judge(first.id, VersionVerdict.BAD)

@@ -13,7 +13,7 @@ from core.incidents.incident import IncidentState
 from knowledge import schema
 from knowledge.database import Database
 from knowledge.records.incident_records import IncidentRecords, _columns
-from knowledge.records.lesson_records import VectorCollection, LessonRecords
+from knowledge.records.lesson_records import LessonRecords, VectorCollection
 from knowledge.tables import incidents, lessons
 from tests.knowledge.tools import NOON, an_incident
 

@@ -30,7 +30,7 @@ def approvals(database: Database) -> ApprovalRecords:
 
 
 async def test_a_call_reads_back_as_it_was_written(ledger: LedgerRecords) -> None:
-    written = a_record(a_call(needs=("x", "y", "x"), retries=2, says=text("s", n=1), origin={"chat": -5, "l": "es"}))
+    written = a_record(a_call(needs=("x", "y", "x"), retries=2, message=text("s", n=1), origin={"chat": -5, "l": "es"}))
     assert await ledger.insert([written])
     assert await ledger.get(written.call.key) == written
     assert await ledger.get("another") is None

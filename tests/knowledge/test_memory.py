@@ -47,7 +47,9 @@ async def recalled(memory: IncidentMemory, text: str, k: int = 1, **more: object
 
 def test_the_embedding_folds_both_languages() -> None:
     query = builtin_embedding.embed_text("el contenedor cayó por memoria, límite alcanzado")
-    near = builtin_embedding.cosine_likeness(query, builtin_embedding.embed_text("container down: memory limit reached"))
+    near = builtin_embedding.cosine_likeness(
+        query, builtin_embedding.embed_text("container down: memory limit reached")
+    )
     far = builtin_embedding.cosine_likeness(query, builtin_embedding.embed_text("certificate expired yesterday"))
     assert near > 0.4 > 0.1 > far
     assert builtin_embedding.embed_text("x") == builtin_embedding.embed_text("x")

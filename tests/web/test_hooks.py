@@ -16,7 +16,7 @@ from core.integration import Hook
 from core.settings import WebSettings
 from tests.testbed.world import eventually
 from web.app import WebApp
-from web.hooks import HOOK_BODY_LIMIT_BYTES, DRAIN_LIMIT_S, FLOOD_LIMIT, SECRET_HEADER, WebhookReceiver
+from web.hooks import DRAIN_LIMIT_S, FLOOD_LIMIT, HOOK_BODY_LIMIT_BYTES, SECRET_HEADER, WebhookReceiver
 
 SECRET = "a-secret-of-this-test"
 JSON = {"Content-Type": "application/json"}
@@ -177,7 +177,12 @@ async def test_an_odd_or_repeated_secret_header_is_refused() -> None:
     kept = Kept()
     async with _serve(dokploy=kept) as url:
         good = f"{SECRET_HEADER}: {SECRET}".encode()
-        for headers in ([SECRET_HEADER.encode() + b": \xff\xfe"], [good, good], [good, SECRET_HEADER.encode() + b": wrong"], []):
+        for headers in (
+            [SECRET_HEADER.encode() + b": \xff\xfe"],
+            [good, good],
+            [good, SECRET_HEADER.encode() + b": wrong"],
+            [],
+        ):
             assert await _raw(url, b"{}", *headers) == 401
         assert await _raw(url, b"{}", good) == 204
         await eventually(lambda: len(kept.taken) == 1)

@@ -63,7 +63,7 @@ def _alert(service: str) -> Alert:
         service=service,
         container=f"granada-{service}-1",
         at=now,
-        says=text("alert.unhealthy", service=service, streak=3),
+        message=text("alert.unhealthy", service=service, streak=3),
         evidence=(Evidence(name="failing_streak", value=3, at=now, source="monitor"),),
     )
 
@@ -87,7 +87,10 @@ async def _post(guardian: Guardian, status: str, *, at: datetime | None = None, 
     body = {"id": "api http", "service": "api", "status": status, **more}
     body |= {"at": at.isoformat()} if at else {}
     url = f"http://127.0.0.1:{guardian.web.port}/hooks/monitor"
-    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers={SECRET_HEADER: SECRET}) as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json=body, headers={SECRET_HEADER: SECRET}) as response,
+    ):
         return response.status
 
 
@@ -132,7 +135,7 @@ async def test_a_restart_between_down_and_up_loses_neither(tmp_path: Path) -> No
     async with _guardian(tmp_path) as guardian:
         fingerprint = before.alerts[0].fingerprint
         assert guardian.watch.is_firing(fingerprint)
-        assert guardian.desk.open_ones()
+        assert guardian.tracker.open_ones()
         await _post(guardian, "up")
         assert (await _one(guardian, IncidentState.RECOVERED)).id == before.id
         assert not guardian.watch.is_firing(fingerprint)
@@ -168,7 +171,7 @@ async def test_the_same_report_a_hundred_times_is_one_incident_that_happened_onc
         at = datetime.now(UTC)
         assert {await _post(guardian, "down", at=at) for _ in range(100)} == {204}
         first = await _one(guardian, IncidentState.NEEDS_APPROVAL)
-        for number in range(40):  # the same trouble in other bodies, which the door does not know again
+        for number in range(40):  # the same trouble in other bodies, which the gateway does not know again
             assert await _post(guardian, "down", at=at, number=number) == 204
         await _post(guardian, "up", id="somebody else")
         await eventually(lambda: guardian.knowledge.settings.get(KEY))
@@ -181,7 +184,7 @@ async def test_a_repair_has_worked_when_the_other_system_says_so(tmp_path: Path)
         await _post(guardian, "down")
         incident = await _one(guardian, IncidentState.NEEDS_APPROVAL)
         [approval] = await guardian.knowledge.approvals.pending()
-        await guardian.door.decide(approval.id, ADA, approve=True)
+        await guardian.gateway.decide(approval.id, ADA, approve=True)
         await _one(guardian, IncidentState.VERIFYING)
         why = guardian.watch.why_not_quiet(incident.alerts[0].fingerprint, incident.opened_at)
         assert why == text("watch.quiet.reported", source="monitor")
@@ -199,7 +202,7 @@ async def test_a_repair_has_failed_when_the_other_system_reports_it_down_again(t
         await _post(guardian, "down")
         await _one(guardian, IncidentState.NEEDS_APPROVAL)
         [approval] = await guardian.knowledge.approvals.pending()
-        await guardian.door.decide(approval.id, ADA, approve=True)
+        await guardian.gateway.decide(approval.id, ADA, approve=True)
         await _one(guardian, IncidentState.VERIFYING)
         await _post(guardian, "up")
         await eventually(lambda: not guardian.watch.firing())

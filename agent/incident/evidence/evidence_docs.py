@@ -18,7 +18,7 @@ END = "<!-- end of tables -->"
 def evidence_tables() -> str:
     """Return every name that a runbook may use, as Markdown tables."""
     evidence = [
-        (f"`evidence.{name}`", f"{one.type}{f' ({one.unit})' if one.unit else ''}", one.producer, one.says)
+        (f"`evidence.{name}`", f"{one.type}{f' ({one.unit})' if one.unit else ''}", one.producer, one.meaning)
         for name, one in known_evidence().items()
     ]
     words = [(f"`{name}`", ", ".join(f"`{word}`" for word in sorted(known))) for name, known in _short(KNOWN_VALUES)]
@@ -26,9 +26,9 @@ def evidence_tables() -> str:
         "### Evidence\n\n`detectors`: comes with the alert. `context`: gathered while the incident is investigated.\n",
         _table(("name", "type", "from", "meaning"), evidence),
         "### Incident\n",
-        _table(("name", "meaning"), [(f"`incident.{name}`", says) for name, says in INCIDENT_NAMES.items()]),
+        _table(("name", "meaning"), [(f"`incident.{name}`", message) for name, message in INCIDENT_NAMES.items()]),
         "### Host\n",
-        _table(("name", "meaning"), [(f"`host.{name}`", says) for name, says in HOST_NAMES.items()]),
+        _table(("name", "meaning"), [(f"`host.{name}`", message) for name, message in HOST_NAMES.items()]),
         "### Possible values\n",
         _table(("name", "words"), words),
         "### Error classes in logs\n\nPossible values of `evidence.log_errors`, most specific first: "

@@ -10,11 +10,23 @@ from typing import cast
 from pydantic import JsonValue
 
 from agent.incident.evidence.dependency_evidence import DependencyEvidence, TroubledDependency
-from agent.incident.evidence.findings import (READ_LIMIT_S, Findings, ReadAction, EvidenceReader, ReadResult, bounded_value,)
+from agent.incident.evidence.findings import (
+    READ_LIMIT_S,
+    EvidenceReader,
+    Findings,
+    ReadAction,
+    ReadResult,
+    bounded_value,
+)
 from agent.incident.evidence.health_evidence import health_facts, start_facts
 from agent.incident.evidence.incident_context import MEBIBYTE, IncidentContext, narrow_to_root
 from agent.incident.evidence.log_evidence import cut_line, log_facts
-from agent.incident.evidence.platform_evidence import PlatformEvidence, narrow_to_container, shows_migration, container_to_read
+from agent.incident.evidence.platform_evidence import (
+    PlatformEvidence,
+    container_to_read,
+    narrow_to_container,
+    shows_migration,
+)
 from agent.runbooks.runbook import Runbook
 from agent.runbooks.templates import fill_template, missing_references
 from core.actions.catalog import JsonObject
@@ -93,7 +105,9 @@ def _take_inspected(incident: Incident, inventory: Inventory, found: Findings) -
     found.add(start_facts(container, str(known.get("state_error") or "")), f"inspect {incident.container}")
 
 
-async def _ask_before(incident: Incident, platform: PlatformEvidence | None, read: EvidenceReader, found: Findings) -> None:
+async def _ask_before(
+    incident: Incident, platform: PlatformEvidence | None, read: EvidenceReader, found: Findings
+) -> None:
     """Look for the same trouble before the last deployment, which then did not cause it."""
     last = platform.deployment() if platform is not None else None
     since = (last.started_at or last.created_at) if last is not None else None
@@ -152,7 +166,9 @@ async def _memory(incident: Incident, ref: str, read: EvidenceReader) -> dict[st
     return {"memory_shape": shape} if shape not in (None, "unknown") else {}
 
 
-def _suspect(graph: DependencyEvidence, suspects: list[TroubledDependency], found: Findings) -> TroubledDependency | None:
+def _suspect(
+    graph: DependencyEvidence, suspects: list[TroubledDependency], found: Findings
+) -> TroubledDependency | None:
     """Return the service that the log blames first, if it is not well, else the deepest suspect."""
     for name in ("dependency_host_unresolved", "refused_host", "timed_out_host"):
         host = found.value(name)

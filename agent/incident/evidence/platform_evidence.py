@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from agent.incident.evidence.findings import Findings, EvidenceReader, ReadResult
+from agent.incident.evidence.findings import EvidenceReader, Findings, ReadResult
 from core.actions.catalog import JsonObject
 from core.deployments.platform import Deployment, DeployStatus, Domain, ManagedKind, ManagedResource
 from core.incidents.incident import Incident
@@ -157,7 +157,9 @@ class PlatformEvidence:
             return {}
         facts: dict[str, JsonValue] = {"good_version": good.get("version")}
         if running is not None:
-            gone = [key for key in _names(good.get(ENVIRONMENT_KEYS)) if key not in _names(running.get(ENVIRONMENT_KEYS))]
+            gone = [
+                key for key in _names(good.get(ENVIRONMENT_KEYS)) if key not in _names(running.get(ENVIRONMENT_KEYS))
+            ]
             facts["env_keys_removed"] = list[JsonValue](gone) or None
             is_next = earlier[0] is good
             facts["deploy_changed"] = list[JsonValue](_changes(good, running, is_next=is_next)) or None
@@ -166,7 +168,11 @@ class PlatformEvidence:
     def _of_image(self, good: JsonObject) -> dict[str, JsonValue]:
         """Compare the running image with the good version's; a reference with a variable proves nothing."""
         own = f"{self.incident.host}/{self.incident.container}"
-        container = self.inventory.container(own) if self.incident.container else container_to_read(self.incident, self.inventory)
+        container = (
+            self.inventory.container(own)
+            if self.incident.container
+            else container_to_read(self.incident, self.inventory)
+        )
         images = good.get("images")
         if container is None or container.created_at is None or not isinstance(images, dict):
             return {}

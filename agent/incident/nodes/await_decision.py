@@ -6,7 +6,7 @@ from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
 
 
-async def await_decision(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def await_decision(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Wait in one line, so that running the node again from its start does nothing else."""
     from langgraph.types import interrupt
 

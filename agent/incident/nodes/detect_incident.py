@@ -9,19 +9,19 @@ from agent.incident.incident_deps import IncidentDeps
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 
 
-async def detect_incident(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def detect_incident(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Mark the incident as being diagnosed."""
-    now = mind.clock.now()
+    now = deps.clock.now()
 
     def looking(one: Incident) -> Incident:
         if not one.is_open or one.state in WITH_A_PERSON:
             return one
         return replace(one, state=IncidentState.DIAGNOSING, updated_at=now)
 
-    await mind.desk.update(state["incident_id"], looking)
+    await deps.tracker.update(state["incident_id"], looking)
     return {
         "attempt": 0,
-        "attempts_limit": mind.settings.policy.attempts_per_incident,
+        "attempts_limit": deps.settings.policy.attempts_per_incident,
         "tried": [],
         "tokens": 0,
         "call_keys": [],

@@ -11,8 +11,7 @@ from agent.incident.evidence.incident_context import IncidentContext, context_of
 from agent.incident.graph_state import IncidentGraphState
 from agent.incident.incident_deps import IncidentDeps
 from agent.llm.diagnosis import STACK_ACTIONS, CheckedDiagnosis, ask_diagnosis
-from agent.runbooks.rules import RuleDiagnosis, explain_by_runbook
-from agent.runbooks.rules import diagnose_by_rules
+from agent.runbooks.rules import RuleDiagnosis, diagnose_by_rules, explain_by_runbook
 from core.actions.catalog import JsonObject
 from core.actions.policy import Actor, ActorKind
 from core.errors import ModelFailed
@@ -23,58 +22,58 @@ from core.text import Text, text
 log = structlog.get_logger(__name__)
 
 
-async def diagnose(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def diagnose(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Put the diagnosis on the incident, or the reason why there is none."""
-    incident = await mind.desk.get(state["incident_id"])
+    incident = await deps.tracker.get(state["incident_id"])
     if incident is None:
         return {}
-    context = context_of(incident, mind.watch.inventory())
-    verdict = diagnose_by_rules(mind.runbooks(), context)
+    context = context_of(incident, deps.watch.inventory())
+    verdict = diagnose_by_rules(deps.runbooks(), context)
     found = verdict.diagnosis
     if verdict.runbook is not None:
-        context = await _asked_further(verdict, context, mind)
+        context = await _asked_further(verdict, context, deps)
         found = explain_by_runbook(verdict.runbook, context)
-        await _keep(incident, _completed(found, state), context, mind)
+        await _keep(incident, _completed(found, state), context, deps)
     said: CheckedDiagnosis | None = None
     problem: Text | None = None
     if verdict.why_ask is not None:
-        said, problem = await _ask_model(incident, verdict, state, mind)
+        said, problem = await _ask_model(incident, verdict, state, deps)
     if said is not None:
         found = said.diagnosis
-        await _keep(incident, _completed(found, state), context, mind)
+        await _keep(incident, _completed(found, state), context, deps)
     tokens = state.get("tokens", 0) + (said.tokens if said else 0)
     offers = [{"action": one.action, "container": one.container} for one in said.actions] if said else []
     reason = None if found is not None else (problem or text("agent.no_rule")).to_json()
     return {"tokens": tokens, "offers": offers, "reason": reason}
 
 
-async def _asked_further(verdict: RuleDiagnosis, context: IncidentContext, mind: IncidentDeps) -> IncidentContext:
+async def _asked_further(verdict: RuleDiagnosis, context: IncidentContext, deps: IncidentDeps) -> IncidentContext:
     """Run the runbook's gather steps through the gateway."""
     runbook = verdict.runbook
     if runbook is None or not runbook.gathering:
         return context
     actor = Actor(kind=ActorKind.RUNBOOK, id=runbook.id, name=runbook.id)
-    results = await gather_for_runbook(runbook, context, lambda name, params: mind.door.read(name, params, actor))
+    results = await gather_for_runbook(runbook, context, lambda name, params: deps.gateway.read(name, params, actor))
     return context.with_gathered(results)
 
 
 async def _ask_model(
-    incident: Incident, verdict: RuleDiagnosis, state: IncidentGraphState, mind: IncidentDeps
+    incident: Incident, verdict: RuleDiagnosis, state: IncidentGraphState, deps: IncidentDeps
 ) -> tuple[CheckedDiagnosis | None, Text | None]:
-    if mind.model is None:
+    if deps.model is None:
         return None, text("agent.no_rule_no_model")
-    if state.get("tokens", 0) >= mind.settings.policy.model_tokens_per_incident:
+    if state.get("tokens", 0) >= deps.settings.policy.model_tokens_per_incident:
         return None, text("agent.model_tokens")
     rules_say = [f"{one.runbook.id}: {one.runbook.cause} ({one.runbook.name.en})" for one in verdict.matches[:3]]
     try:
         said = await ask_diagnosis(
-            mind.model,
+            deps.model,
             incident,
             tuple(incident.evidence()),
-            mind.watch.inventory(),
+            deps.watch.inventory(),
             rules_say,
             forbidden=verdict.forbidden,
-            known=[one for one in STACK_ACTIONS if _can(one, mind)],
+            known=[one for one in STACK_ACTIONS if _can(one, deps)],
         )
     except ModelFailed as error:
         log.info("the model gave no usable diagnosis", incident=incident.id, problem=str(error))
@@ -82,8 +81,8 @@ async def _ask_model(
     return said, None
 
 
-def _can(action: str, mind: IncidentDeps) -> bool:
-    return action in mind.door.catalog and mind.door.catalog.get(action).unavailable() is None
+def _can(action: str, deps: IncidentDeps) -> bool:
+    return action in deps.gateway.catalog and deps.gateway.catalog.get(action).unavailable() is None
 
 
 def _completed(found: Diagnosis, state: IncidentGraphState) -> Diagnosis:
@@ -92,8 +91,8 @@ def _completed(found: Diagnosis, state: IncidentGraphState) -> Diagnosis:
     return replace(found, affected=tuple(name for name in affected if name != found.culprit))
 
 
-async def _keep(incident: Incident, found: Diagnosis, context: IncidentContext, mind: IncidentDeps) -> None:
-    now = mind.clock.now()
+async def _keep(incident: Incident, found: Diagnosis, context: IncidentContext, deps: IncidentDeps) -> None:
+    now = deps.clock.now()
     gathered: JsonObject = {name: dict(data) for name, data in context.gathered.items()}
 
     def diagnosed(one: Incident) -> Incident:
@@ -101,4 +100,4 @@ async def _keep(incident: Incident, found: Diagnosis, context: IncidentContext, 
         said = one.note(now, text("agent.diagnosed", cause=found.cause)) if is_news else one
         return replace(said, diagnosis=found, context=gathered or one.context)
 
-    await mind.desk.update(incident.id, diagnosed)
+    await deps.tracker.update(incident.id, diagnosed)

@@ -18,32 +18,32 @@ RESTART_LOOKS, RESTART_LOOK_S = 5, 0.2
 GATHER_ACTOR = Actor(kind=ActorKind.RUNBOOK, id="gather_context", name="gather_context")
 
 
-async def gather_context(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def gather_context(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Gather evidence by READ calls through the gateway; what could not be found is noted too."""
-    incident = await mind.desk.get(state["incident_id"])
+    incident = await deps.tracker.get(state["incident_id"])
     if incident is None:
         return {}
 
     async def read(name: str, params: dict[str, object]) -> Result:
-        return await mind.door.read(name, params, GATHER_ACTOR)
+        return await deps.gateway.read(name, params, GATHER_ACTOR)
 
-    await _until_restarted(incident, mind)
-    found = await gather_evidence(incident, mind.watch.inventory(), read, at=mind.clock.now())
+    await _until_restarted(incident, deps)
+    found = await gather_evidence(incident, deps.watch.inventory(), read, at=deps.clock.now())
 
     def gathered(one: Incident) -> Incident:
         looking = IncidentState.DIAGNOSING if one.state is IncidentState.ROLLED_BACK else one.state
         return replace(one, gathered=tuple(found), state=looking)
 
-    await mind.desk.update(incident.id, gathered)
+    await deps.tracker.update(incident.id, gathered)
     return {"root_seen": incident.culprit}
 
 
-async def _until_restarted(incident: Incident, mind: IncidentDeps) -> None:
+async def _until_restarted(incident: Incident, deps: IncidentDeps) -> None:
     """Wait for a restart policy to act: our plan must not interrupt what comes back by itself."""
     ref = f"{incident.host}/{incident.container}"
     for _ in range(RESTART_LOOKS):
-        container = mind.watch.inventory().container(ref) if incident.container else None
+        container = deps.watch.inventory().container(ref) if incident.container else None
         if container is None or container.state is not ContainerState.RESTARTING:
             return
         await asyncio.sleep(RESTART_LOOK_S)
-        await mind.watch.refresh(incident.host)
+        await deps.watch.refresh(incident.host)

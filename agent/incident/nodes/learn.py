@@ -17,49 +17,49 @@ from core.incidents.lessons import Lesson
 from core.text import text
 
 
-async def learn(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def learn(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Resolve the incident with the time it took and keep the lesson; verify again when the trouble is back.
 
     Trouble may return between the last look of the verification and this node. It is looked for under the incident's
     lock: what the watchers have seen by then keeps the incident open, what they see later re-opens it.
     """
-    incident = await mind.desk.get(state["incident_id"])
+    incident = await deps.tracker.get(state["incident_id"])
     if incident is None:
         return {"is_back": False}
-    now = mind.clock.now()
+    now = deps.clock.now()
     took_s = round((now - incident.opened_at).total_seconds())
-    acted_at = (await plan_effect(repair_check(state, mind), mind)).acted_at
+    acted_at = (await plan_effect(repair_check(state, deps), deps)).acted_at
 
     def resolved(one: Incident) -> Incident:
-        if not one.is_open or not alerts_are_quiet(one, mind.watch, acted_at):
+        if not one.is_open or not alerts_are_quiet(one, deps.watch, acted_at):
             return one
-        says = text("agent.resolved", seconds=took_s)
+        message = text("agent.resolved", seconds=took_s)
         return replace(
-            one.note(now, says), state=IncidentState.RESOLVED, closed_at=now, outcome_says=says, verify_until=None
+            one.note(now, message), state=IncidentState.RESOLVED, closed_at=now, outcome=message, verify_until=None
         )
 
-    after = await mind.desk.update(incident.id, resolved, pages=text("agent.page.resolved"))
+    after = await deps.tracker.update(incident.id, resolved, pages=text("agent.page.resolved"))
     if after.state is IncidentState.RESOLVED:  # one that was closed meanwhile has proved nothing
-        await keep_lesson(after, mind, did_hold=True, call_keys=state.get("call_keys", []))
+        await keep_lesson(after, deps, did_hold=True, call_keys=state.get("call_keys", []))
     return {"is_back": after.is_open}
 
 
-async def keep_lesson(incident: Incident, mind: IncidentDeps, *, did_hold: bool, call_keys: Sequence[str]) -> None:
+async def keep_lesson(incident: Incident, deps: IncidentDeps, *, did_hold: bool, call_keys: Sequence[str]) -> None:
     """Keep the lesson of an executed plan; the same incident and plan give one lesson only."""
-    done = [record for record in await call_records(mind.door, call_keys) if record.state is not CallState.SKIPPED]
+    done = [record for record in await call_records(deps.gateway, call_keys) if record.state is not CallState.SKIPPED]
     diagnosis = incident.diagnosis
     if diagnosis is None or not done:
         return
-    await mind.memory.learn(
+    await deps.memory.learn(
         Lesson(
             incident_id=incident.id,
-            at=mind.clock.now(),
+            at=deps.clock.now(),
             host=incident.host,
             stack=incident.stack,
             service=incident.service,
             kind=incident.kind,
             cause=diagnosis.cause,
-            text=mind.redact(f"{mind.render_english(incident.says)} {mind.render_english(diagnosis.says)}"),
+            text=deps.redact(f"{deps.render_english(incident.message)} {deps.render_english(diagnosis.message)}"),
             runbook=diagnosis.runbook,
             actions=tuple(f"{record.call.action} {record.target or ''}".strip() for record in done),
             held=did_hold,

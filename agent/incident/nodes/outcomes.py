@@ -10,9 +10,9 @@ from core.actions.gateway import ActionGateway
 from core.text import Text
 
 
-async def call_records(door: ActionGateway, keys: Sequence[str]) -> list[CallRecord]:
+async def call_records(gateway: ActionGateway, keys: Sequence[str]) -> list[CallRecord]:
     """Return the ledger's records of those keys, without unknown ones."""
-    found = [await door.ledger.get(key) for key in keys]
+    found = [await gateway.ledger.get(key) for key in keys]
     return [record for record in found if record is not None]
 
 

@@ -9,17 +9,17 @@ from agent.incident.incident_deps import IncidentDeps
 from core.incidents.incident import WITH_A_PERSON, Incident, IncidentState
 
 
-async def reconsider(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def reconsider(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Start anew unless the incident is over or with a person; a plan that never ran does not count as tried."""
-    incident = await mind.desk.get(state["incident_id"])
+    incident = await deps.tracker.get(state["incident_id"])
     if incident is None or not incident.is_open or incident.state in WITH_A_PERSON:
         return {"is_over": True}
 
     def anew(one: Incident) -> Incident:
         is_machine = one.is_open and one.state not in WITH_A_PERSON
-        return replace(one, state=IncidentState.DIAGNOSING, plan=None, plan_says=()) if is_machine else one
+        return replace(one, state=IncidentState.DIAGNOSING, plan=None, plan_steps=()) if is_machine else one
 
-    await mind.desk.update(incident.id, anew)
+    await deps.tracker.update(incident.id, anew)
     return {
         "is_over": False,
         "plan": None,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.incident.graph_state import PlanOutcome, IncidentGraphState
+from agent.incident.graph_state import IncidentGraphState, PlanOutcome
 from agent.incident.incident_deps import IncidentDeps
-from agent.incident.nodes.outcomes import first_problem, call_records
+from agent.incident.nodes.outcomes import call_records, first_problem
 from agent.runbooks.plans import Plan, PlannedStep
 from core.actions.calls import Call, CallRecord, CallState
 from core.actions.gateway import call_description
@@ -18,27 +18,27 @@ PHASES_WITH_EFFECT = frozenset({str(DeployPhase.FAILED), str(DeployPhase.CRASHED
 """Final phases of a deploy that may have replaced containers."""
 
 
-async def rollback(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def rollback(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Submit the undo of each step that took effect, last step first, one after another."""
-    incident = await mind.desk.get(state["incident_id"])
+    incident = await deps.tracker.get(state["incident_id"])
     if incident is None:
         return {"undo_keys": []}
     raw = state.get("plan")
     plan = Plan.from_json(raw) if raw else None
     undos: list[Call] = []
-    for record in reversed(await call_records(mind.door, state.get("call_keys", []))):
-        if not _took_effect(record, mind):
+    for record in reversed(await call_records(deps.gateway, state.get("call_keys", []))):
+        if not _took_effect(record, deps):
             continue
         step = plan.step(record.call.key.rpartition(":")[2]) if plan else None
-        undo = await _undo_of(record.call, step, mind)
+        undo = await _undo_of(record.call, step, deps)
         if undo is not None:
             undos.append(replace(undo, needs=(undos[-1].key,) if undos else ()))
-    new = [call for call in undos if await mind.door.ledger.get(call.key) is None]
+    new = [call for call in undos if await deps.gateway.ledger.get(call.key) is None]
     if new:  # what a bad rollback began to take back itself is only waited for
-        await mind.door.submit_plan(new)
+        await deps.gateway.submit_plan(new)
     said = state.get("reason")
     reason = Text.from_json(said) if said else text("agent.did_not_help")
-    now = mind.clock.now()
+    now = deps.clock.now()
 
     def undoing(one: Incident) -> Incident:
         if not one.is_open:
@@ -50,11 +50,11 @@ async def rollback(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGra
             verify_until=None,
         )
 
-    await mind.desk.update(incident.id, undoing)
+    await deps.tracker.update(incident.id, undoing)
     return {"undo_keys": [call.key for call in undos]}
 
 
-def _took_effect(record: CallRecord, mind: IncidentDeps) -> bool:
+def _took_effect(record: CallRecord, deps: IncidentDeps) -> bool:
     """Return whether there may be something to undo.
 
     A call that was followed to a bad end, such as a deploy whose containers crash, has changed something;
@@ -62,28 +62,33 @@ def _took_effect(record: CallRecord, mind: IncidentDeps) -> bool:
     """
     if record.state in (CallState.OK, CallState.UNKNOWN):
         return True
-    is_followed = mind.door.catalog.get(record.call.action).follow is not None
+    is_followed = deps.gateway.catalog.get(record.call.action).follow is not None
     if record.state is not CallState.FAILED or not is_followed or record.started_at is None:
         return False
     data = record.result.data if record.result is not None else {}
     return data.get("phase") in PHASES_WITH_EFFECT
 
 
-async def _undo_of(call: Call, step: PlannedStep | None, mind: IncidentDeps) -> Call | None:
+async def _undo_of(call: Call, step: PlannedStep | None, deps: IncidentDeps) -> Call | None:
     """Return the undo of a call, by the runbook or else from its snapshot; None when it has none."""
     if step is not None and not step.can_undo:
         return None
     taking_back = text("agent.undo", what=call_description(call))
     if step is not None and step.undo is not None:
         return replace(
-            call, key=f"{call.key}:undo", action=step.undo.action, params=step.undo.params, retries=0, says=taking_back
+            call,
+            key=f"{call.key}:undo",
+            action=step.undo.action,
+            params=step.undo.params,
+            retries=0,
+            message=taking_back,
         )
-    if mind.door.catalog.get(call.action).undo is None or await mind.door.ledger.snapshot(call.key) is None:
+    if deps.gateway.catalog.get(call.action).undo is None or await deps.gateway.ledger.snapshot(call.key) is None:
         return None
-    return replace(call, key=f"{call.key}:undo", undo_of=call.key, retries=0, says=taking_back)
+    return replace(call, key=f"{call.key}:undo", undo_of=call.key, retries=0, message=taking_back)
 
 
-async def await_undo(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def await_undo(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Wait until the undo has ended; a failed one leaves a state that only a person should touch."""
     from langgraph.types import interrupt
 
@@ -94,6 +99,6 @@ async def await_undo(state: IncidentGraphState, mind: IncidentDeps) -> IncidentG
     end: PlanOutcome = interrupt({"calls": keys})
     if end == "ok":
         return {**cleared, "undo": end}
-    problem = first_problem(await call_records(mind.door, keys))
+    problem = first_problem(await call_records(deps.gateway, keys))
     reason = text("agent.undo_failed", problem=problem or text("agent.unknown"))
     return {**cleared, "undo": end, "reason": reason.to_json()}

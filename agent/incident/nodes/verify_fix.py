@@ -8,21 +8,21 @@ from agent.runbooks.plans import Plan
 from agent.runbooks.runbook import RepairConditions
 
 
-async def verify_fix(state: IncidentGraphState, mind: IncidentDeps) -> IncidentGraphState:
+async def verify_fix(state: IncidentGraphState, deps: IncidentDeps) -> IncidentGraphState:
     """Pause with the conditions of the repair; the run does the looking, so that a look costs the graph nothing."""
     from langgraph.types import interrupt
 
-    seen: RepairVerdict = interrupt({"repair": repair_check(state, mind)})
+    seen: RepairVerdict = interrupt({"repair": repair_check(state, deps)})
     return {"verdict": seen["verdict"], "reason": seen["reason"]}
 
 
-def repair_check(state: IncidentGraphState, mind: IncidentDeps) -> RepairCheck:
+def repair_check(state: IncidentGraphState, deps: IncidentDeps) -> RepairCheck:
     """Return the conditions that the plan in the state must meet."""
     raw = state.get("plan")
     wanted = Plan.from_json(raw).verify if raw else RepairConditions()
     return {
         "calls": state.get("call_keys", []),
-        "submitted_at": state.get("acted_at") or mind.clock.now().isoformat(),
+        "submitted_at": state.get("acted_at") or deps.clock.now().isoformat(),
         "window_s": wanted.window_s or 0.0,
         "containers": list(wanted.containers),
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from core.text import text as said
-from integrations.compose_file.edits.proved_change import change_setting, service_node, find_setting
-from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.edits.proved_change import change_setting, find_setting, service_node
+from integrations.compose_file.file_errors import ComposeFileError, name_for_people, quoted_name
 from integrations.compose_file.interpolation import find_variables
 from integrations.compose_file.text_splice import yaml_scalar
 from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, parse_compose_file
@@ -20,7 +20,7 @@ def set_image_tag(text: str, service: str, tag: str) -> str:
     if not _TAG.fullmatch(tag):
         raise ComposeFileError(
             "that is no image tag; one has up to 128 letters, digits, dots, dashes and underscores",
-            says=said("compose_error.bad_tag"),
+            message=said("compose_error.bad_tag"),
         )
     document, node = _image(text, service)
     name, _ = _parts(document, node, service)
@@ -31,7 +31,8 @@ def pin_digest(text: str, service: str, digest: str) -> str:
     """Return the file with a service's image pinned to `sha256:…`; the tag stays, for people to read."""
     if not _DIGEST.fullmatch(digest):
         raise ComposeFileError(
-            "that is no image digest; one is `sha256:` and 64 hexadecimal digits", says=said("compose_error.bad_digest")
+            "that is no image digest; one is `sha256:` and 64 hexadecimal digits",
+            message=said("compose_error.bad_digest"),
         )
     document, node = _image(text, service)
     name, tag = _parts(document, node, service)
@@ -44,8 +45,10 @@ def _image(text: str, service: str) -> tuple[ComposeDocument, YamlNode]:
     if node is None:
         is_built = find_setting(document, service, "build") is not None
         why = "it is built from source; change its source instead" if is_built else "add `image:` first"
-        says = said("compose_error.is_built" if is_built else "compose_error.no_image", service=name_for_people(service))
-        raise document.error(f"{quoted_name(service)} has no image: {why}", service_node(document, service), says)
+        message = said(
+            "compose_error.is_built" if is_built else "compose_error.no_image", service=name_for_people(service)
+        )
+        raise document.error(f"{quoted_name(service)} has no image: {why}", service_node(document, service), message)
     if node.kind != "scalar":
         raise document.error(
             f"the image of {quoted_name(service)} must be a single value; correct it",

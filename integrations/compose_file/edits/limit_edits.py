@@ -6,12 +6,12 @@ import math
 from typing import Literal
 
 from core.text import text as said
-from integrations.compose_file.edits.proved_change import YamlPath, change_setting, service_node, find_setting
-from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.edits.proved_change import YamlPath, change_setting, find_setting, service_node
+from integrations.compose_file.file_errors import ComposeFileError, name_for_people, quoted_name
 from integrations.compose_file.interpolation import find_variables
 from integrations.compose_file.service_facts import CPUS_PATH, DEPLOY_CPUS_PATH, DEPLOY_MEMORY_PATH, MEM_LIMIT_PATH
 from integrations.compose_file.text_splice import YamlSource, yaml_scalar
-from integrations.compose_file.units import MB, format_decimal, parse_memory, format_memory_like
+from integrations.compose_file.units import MB, format_decimal, format_memory_like, parse_memory
 from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, parse_compose_file
 
 LimitStyle = Literal["compose", "swarm"]
@@ -48,7 +48,9 @@ def set_memory_limit(
     document = parse_compose_file(text)
     service_node(document, service)
     written: list[tuple[YamlPath, YamlNode | None]] = [
-        (path, node) for path in _limit_paths(style, MEM_LIMIT_PATH, DEPLOY_MEMORY_PATH) if (node := find_setting(document, service, *path))
+        (path, node)
+        for path in _limit_paths(style, MEM_LIMIT_PATH, DEPLOY_MEMORY_PATH)
+        if (node := find_setting(document, service, *path))
     ]
     current = next((_bytes(document, node, service, "memory limit") for _, node in written if node), 0)
     known = current or (current_mb or 0) * MB
@@ -57,12 +59,22 @@ def set_memory_limit(
         reserved = find_setting(document, service, *path)
         if reserved is not None and _bytes(document, reserved, service, "memory reservation") > target:
             raise document.error(
-                f"{target // MB} MB for {quoted_name(service)} are less than {'.'.join(path)} keeps for it; choose more, "
+                f"{target // MB} MB for {quoted_name(service)} are less than {'.'.join(path)} keeps for it; "
+                "choose more, "
                 "or lower the reservation first",
                 reserved,
-                said("compose_error.memory_reserved", mb=target // MB, service=name_for_people(service), path=".".join(path)),
+                said(
+                    "compose_error.memory_reserved",
+                    mb=target // MB,
+                    service=name_for_people(service),
+                    path=".".join(path),
+                ),
             )
-    default = DEPLOY_MEMORY_PATH if style == "swarm" or find_setting(document, service, *DEPLOY_MEMORY_PATH[:3]) else MEM_LIMIT_PATH
+    default = (
+        DEPLOY_MEMORY_PATH
+        if style == "swarm" or find_setting(document, service, *DEPLOY_MEMORY_PATH[:3])
+        else MEM_LIMIT_PATH
+    )
     for path, node in written or [(default, None)]:
         document = change_setting(document, service, path, _memory_like(node, target))
     return _with_swap(document, service, known=known, target=target).text
@@ -74,30 +86,39 @@ def set_cpu_limit(text: str, service: str, cpus: float, *, style: LimitStyle = "
     service_node(document, service)
     if not (math.isfinite(cpus) and cpus >= 0.01):
         raise ComposeFileError(
-            f"{cpus} is no number of processors; give 0.01 or more", says=said("compose_error.bad_cpus", cpus=cpus)
+            f"{cpus} is no number of processors; give 0.01 or more", message=said("compose_error.bad_cpus", cpus=cpus)
         )
     quota = find_setting(document, service, "cpu_quota")
     if quota is not None and quota.value not in ("0", "-1"):
         raise document.error(
-            f"{quoted_name(service)} is limited by `cpu_quota`, which Docker takes only without `cpus`; change it by hand",
+            f"{quoted_name(service)} is limited by `cpu_quota`, which Docker takes only without `cpus`; "
+            "change it by hand",
             quota,
             said("compose_error.cpu_quota", service=name_for_people(service)),
         )
     reserved = find_setting(document, service, *_CPUS_RESERVED)
     if reserved is not None and _cpus(document, reserved, service) > cpus:
         raise document.error(
-            f"{format_decimal(cpus)} processors for {quoted_name(service)} are less than {'.'.join(_CPUS_RESERVED)} keeps for it",
+            f"{format_decimal(cpus)} processors for {quoted_name(service)} are less than "
+            f"{'.'.join(_CPUS_RESERVED)} keeps for it",
             reserved,
             said(
-                "compose_error.cpus_reserved", cpus=format_decimal(cpus), service=name_for_people(service), path=".".join(_CPUS_RESERVED)
+                "compose_error.cpus_reserved",
+                cpus=format_decimal(cpus),
+                service=name_for_people(service),
+                path=".".join(_CPUS_RESERVED),
             ),
         )
     written: list[tuple[YamlPath, YamlNode | None]] = [
-        (path, node) for path in _limit_paths(style, CPUS_PATH, DEPLOY_CPUS_PATH) if (node := find_setting(document, service, *path))
+        (path, node)
+        for path in _limit_paths(style, CPUS_PATH, DEPLOY_CPUS_PATH)
+        if (node := find_setting(document, service, *path))
     ]
     for node in (node for _, node in written if node):
         _no_variable(document, node, service, "CPU limit")
-    default = DEPLOY_CPUS_PATH if style == "swarm" or find_setting(document, service, *DEPLOY_CPUS_PATH[:3]) else CPUS_PATH
+    default = (
+        DEPLOY_CPUS_PATH if style == "swarm" or find_setting(document, service, *DEPLOY_CPUS_PATH[:3]) else CPUS_PATH
+    )
     for path, old in written or [(default, None)]:
         is_quoted = path == DEPLOY_CPUS_PATH if old is None else old.style != ""
         quoted = yaml_scalar(format_decimal(cpus), style=(old.style if old is not None else "") or '"')
@@ -112,7 +133,7 @@ def _limit_paths(style: LimitStyle, plain: YamlPath, deploy: YamlPath) -> tuple[
 def _target(service: str, *, limit_mb: int | None, factor: float | None, known: int) -> int:
     if (limit_mb is None) == (factor is None):
         raise ComposeFileError(
-            "give either a limit in MB or a factor, not both", says=said("compose_error.limit_or_factor")
+            "give either a limit in MB or a factor, not both", message=said("compose_error.limit_or_factor")
         )
     if limit_mb is not None:
         target = limit_mb * MB
@@ -122,12 +143,12 @@ def _target(service: str, *, limit_mb: int | None, factor: float | None, known: 
     else:
         raise ComposeFileError(
             f"{quoted_name(service)} has no memory limit that a factor could change; give it in MB",
-            says=said("compose_error.no_limit", service=name_for_people(service)),
+            message=said("compose_error.no_limit", service=name_for_people(service)),
         )
     if not MIN_MEMORY_MB * MB <= target < 1 << 60:
         raise ComposeFileError(
             f"{target // MB} MB is no memory limit that Docker takes; choose {MIN_MEMORY_MB} MB or more",
-            says=said("compose_error.too_little", mb=target // MB, least=MIN_MEMORY_MB),
+            message=said("compose_error.too_little", mb=target // MB, least=MIN_MEMORY_MB),
         )
     return target
 
@@ -146,7 +167,9 @@ def _with_swap(document: ComposeDocument, service: str, *, known: int, target: i
     total = _bytes(document, swap, service, "memory and swap limit")
     if total == 0 or total >= target:
         return document
-    return change_setting(document, service, MEMSWAP, _memory_like(swap, target + max(0, total - known if known else 0)))
+    return change_setting(
+        document, service, MEMSWAP, _memory_like(swap, target + max(0, total - known if known else 0))
+    )
 
 
 def _bytes(document: ComposeDocument, node: YamlNode, service: str, what: str) -> int:
@@ -179,6 +202,11 @@ def _no_variable(document: ComposeDocument, node: YamlNode, service: str, what: 
             f"the {what} of {quoted_name(service)} comes from the variable {variable.name}; "
             f"set {variable.name} in the environment",
             node,
-            said("compose_error.in_variable", what=_SETTING_TITLES[what], service=name_for_people(service), variable=variable.name),
+            said(
+                "compose_error.in_variable",
+                what=_SETTING_TITLES[what],
+                service=name_for_people(service),
+                variable=variable.name,
+            ),
             variable=variable.name,
         )

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from integrations.compose_file.edits.proved_change import (YamlPath, is_own_setting, verify_only_changes, reread_file, service_node, node_meaning, tree_meaning,)
-from integrations.compose_file.text_splice import (ValueTree, append_item, block_lines, tree_of_node, flow_style_line, set_value_at,)
+from integrations.compose_file.edits.proved_change import (
+    YamlPath,
+    is_own_setting,
+    node_meaning,
+    reread_file,
+    service_node,
+    tree_meaning,
+    verify_only_changes,
+)
+from integrations.compose_file.text_splice import (
+    ValueTree,
+    append_item,
+    block_lines,
+    flow_style_line,
+    set_value_at,
+    tree_of_node,
+)
 from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, value_at_path
 
 

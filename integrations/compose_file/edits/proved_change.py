@@ -8,9 +8,15 @@ from functools import lru_cache
 from typing import Any
 
 from core.text import text as said
-from integrations.compose_file.file_errors import ComposeFileError, unknown_service_error, name_for_people
-from integrations.compose_file.text_splice import ValueTree, tree_of_node, flow_style_line, set_value_at
-from integrations.compose_file.yaml_tree import (ComposeDocument, YamlNode, mapping_fields, value_at_path, parse_compose_file,)
+from integrations.compose_file.file_errors import ComposeFileError, name_for_people, unknown_service_error
+from integrations.compose_file.text_splice import ValueTree, flow_style_line, set_value_at, tree_of_node
+from integrations.compose_file.yaml_tree import (
+    ComposeDocument,
+    YamlNode,
+    mapping_fields,
+    parse_compose_file,
+    value_at_path,
+)
 
 YamlPath = tuple[str, ...]
 _SPECIAL = re.compile(
@@ -26,7 +32,7 @@ def service_nodes(document: ComposeDocument) -> Mapping[str, YamlNode]:
     services = value_at_path(document.root, "services")
     if services is None or services.kind != "mapping":
         raise ComposeFileError(
-            "it has no `services:` section; is it a Compose file?", says=said("compose_error.no_section")
+            "it has no `services:` section; is it a Compose file?", message=said("compose_error.no_section")
         )
     found = {name: value.real for name, value in mapping_fields(services).items()}
     for node in found.values():
@@ -87,8 +93,8 @@ def change_setting(document: ComposeDocument, service: str, path: YamlPath, tree
         if other == service or node_meaning(before) == node_meaning(find_setting(new, other, *path)):
             continue
         if before is None:
-            says = said("compose_error.shared", service=name_for_people(service), other=name_for_people(other))
-            raise document.error(f"the service {other!r} takes it from {service!r}; {_BY_HAND}", document.root, says)
+            message = said("compose_error.shared", service=name_for_people(service), other=name_for_people(other))
+            raise document.error(f"the service {other!r} takes it from {service!r}; {_BY_HAND}", document.root, message)
         kept = tree_of_node(document, before, by_name=False)
         wanted[("services", other, *path)] = node_meaning(before)
         new = reread_file(set_value_at(new, ("services", other, *path), kept))
@@ -102,7 +108,7 @@ def verify_only_changes(before: ComposeDocument, after: ComposeDocument, wanted:
     for path, seen in wanted.items():
         expected = _with_value_at(expected, path, seen)
     if expected != node_meaning(after.root):
-        raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand"))
+        raise ComposeFileError(_BY_HAND, message=said("compose_error.by_hand"))
 
 
 def node_meaning(node: YamlNode | None) -> Any:
@@ -150,4 +156,4 @@ def reread_file(text: str) -> ComposeDocument:
     try:
         return parse_compose_file(text)
     except ComposeFileError:
-        raise ComposeFileError(_BY_HAND, says=said("compose_error.by_hand")) from None
+        raise ComposeFileError(_BY_HAND, message=said("compose_error.by_hand")) from None

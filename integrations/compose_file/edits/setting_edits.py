@@ -9,11 +9,20 @@ from core.text import Text
 from core.text import text as said
 from integrations.compose_file.edits.limit_edits import LimitStyle
 from integrations.compose_file.edits.list_edits import set_list_item
-from integrations.compose_file.edits.proved_change import (YamlPath, change_setting, is_own_setting, verify_only_changes, reread_file, service_node, find_setting, node_meaning,)
-from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
-from integrations.compose_file.text_splice import YamlSource, ValueTree, flow_style_line, remove_entry, yaml_scalar
+from integrations.compose_file.edits.proved_change import (
+    YamlPath,
+    change_setting,
+    find_setting,
+    is_own_setting,
+    node_meaning,
+    reread_file,
+    service_node,
+    verify_only_changes,
+)
+from integrations.compose_file.file_errors import ComposeFileError, name_for_people, quoted_name
+from integrations.compose_file.text_splice import ValueTree, YamlSource, flow_style_line, remove_entry, yaml_scalar
 from integrations.compose_file.units import format_duration
-from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, own_entry, value_at_path, parse_compose_file
+from integrations.compose_file.yaml_tree import ComposeDocument, YamlNode, own_entry, parse_compose_file, value_at_path
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _POLICY = re.compile(r"no|always|unless-stopped|on-failure(?::(?P<tries>[0-9]{1,6}))?")
@@ -83,20 +92,20 @@ def set_healthcheck(
     document = parse_compose_file(text)
     service_node(document, service)
     if not test:
-        raise ComposeFileError("a health check needs a command", says=said("compose_error.no_command"))
+        raise ComposeFileError("a health check needs a command", message=said("compose_error.no_command"))
     parts: list[tuple[str, ValueTree]] = [("test", _test(test))]
     for name, seconds in (("interval", interval_s), ("timeout", timeout_s), ("start_period", start_period_s)):
         if seconds is not None:
             if not 0.001 <= seconds <= 86_400:
                 raise ComposeFileError(
                     f"the {name} of a health check must be between 1 ms and a day",
-                    says=said("compose_error.bad_span", name=name),
+                    message=said("compose_error.bad_span", name=name),
                 )
             parts.append((name, YamlSource(format_duration(seconds))))
     if retries is not None:
         if not 1 <= retries <= 1000:
             raise ComposeFileError(
-                "a health check has between 1 and 1000 retries", says=said("compose_error.bad_retries")
+                "a health check has between 1 and 1000 retries", message=said("compose_error.bad_retries")
             )
         parts.append(("retries", YamlSource(str(retries))))
     disabled = find_setting(document, service, "healthcheck", "disable")
@@ -116,7 +125,7 @@ def set_restart(text: str, service: str, policy: str, *, style: LimitStyle = "co
     if found is None:
         raise ComposeFileError(
             "that is no restart policy; use no, always, unless-stopped, on-failure or on-failure:3",
-            says=said("compose_error.bad_policy"),
+            message=said("compose_error.bad_policy"),
         )
     document = parse_compose_file(text)
     service_node(document, service)
@@ -125,7 +134,9 @@ def set_restart(text: str, service: str, policy: str, *, style: LimitStyle = "co
     condition = _IN_SWARM.get(policy, "on-failure")
     document = change_setting(document, service, ("deploy", "restart_policy", "condition"), yaml_scalar(condition))
     if found["tries"]:
-        document = change_setting(document, service, ("deploy", "restart_policy", "max_attempts"), YamlSource(found["tries"]))
+        document = change_setting(
+            document, service, ("deploy", "restart_policy", "max_attempts"), YamlSource(found["tries"])
+        )
     return document.text
 
 
@@ -140,7 +151,7 @@ def _check_key(key: str) -> None:
     if not _NAME.fullmatch(key):
         raise ComposeFileError(
             "that is no name of an environment variable; use letters, digits and underscores",
-            says=said("compose_error.bad_variable"),
+            message=said("compose_error.bad_variable"),
         )
 
 
@@ -158,7 +169,9 @@ def _not_there(document: ComposeDocument, service: str, key: str) -> ComposeFile
     why = "inherits it; remove it where it is written" if is_inherited else "does not set it itself"
     entry = own_entry(service_node(document, service), "environment")
     node = entry[1] if entry is not None else service_node(document, service)
-    says = "compose_error.inherited" if is_inherited else "compose_error.not_set"
+    message = "compose_error.inherited" if is_inherited else "compose_error.not_set"
     return document.error(
-        f"{quoted_name(service)} {why}: {quoted_name(key)}", node, Text(says, {"service": name_for_people(service), "key": name_for_people(key)})
+        f"{quoted_name(service)} {why}: {quoted_name(key)}",
+        node,
+        Text(message, {"service": name_for_people(service), "key": name_for_people(key)}),
     )

@@ -7,11 +7,23 @@ from typing import Literal
 
 from core.text import text as said
 from integrations.compose_file.edits.list_edits import set_list_item
-from integrations.compose_file.edits.proved_change import (verify_only_changes, reread_file, service_node, node_meaning, tree_meaning,)
-from integrations.compose_file.file_errors import ComposeFileError, quoted_name, name_for_people
+from integrations.compose_file.edits.proved_change import (
+    node_meaning,
+    reread_file,
+    service_node,
+    tree_meaning,
+    verify_only_changes,
+)
+from integrations.compose_file.file_errors import ComposeFileError, name_for_people, quoted_name
 from integrations.compose_file.interpolation import find_variables
 from integrations.compose_file.text_splice import YamlSource, set_value_at, yaml_scalar
-from integrations.compose_file.yaml_tree import (ComposeDocument, YamlNode, mapping_fields, value_at_path, parse_compose_file,)
+from integrations.compose_file.yaml_tree import (
+    ComposeDocument,
+    YamlNode,
+    mapping_fields,
+    parse_compose_file,
+    value_at_path,
+)
 
 MountMode = Literal["rw", "ro"]
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -29,14 +41,14 @@ def set_volume(text: str, service: str, source: str, target: str, mode: MountMod
     if not (is_named or _FOLDER.fullmatch(source)):
         raise ComposeFileError(
             "a volume's source is a name or a folder that begins with /, ./, ../ or ~",
-            says=said("compose_error.bad_source"),
+            message=said("compose_error.bad_source"),
         )
     if not _TARGET.fullmatch(target):
         raise ComposeFileError(
-            "a volume's target is a path in the container that begins with /", says=said("compose_error.bad_target")
+            "a volume's target is a path in the container that begins with /", message=said("compose_error.bad_target")
         )
     if mode not in ("rw", "ro"):
-        raise ComposeFileError("the mode of a volume is rw or ro", says=said("compose_error.bad_mode"))
+        raise ComposeFileError("the mode of a volume is rw or ro", message=said("compose_error.bad_mode"))
     document = parse_compose_file(text)
     mounts = value_at_path(service_node(document, service), "volumes")
     at = _position(mounts, target)
@@ -89,7 +101,9 @@ def _long(
         if name == "read_only" and value_at_path(item, name) is None and mode == "rw":
             continue
         current = value_at_path(service_node(new, service), "volumes")
-        new = reread_file(set_value_at(new, (name,), tree, start=current.items[at].real if current is not None else None))
+        new = reread_file(
+            set_value_at(new, (name,), tree, start=current.items[at].real if current is not None else None)
+        )
         seen = {**seen, name: tree_meaning(tree)}
     wanted = [node_meaning(one) for one in mounts.items]
     wanted[at] = seen

@@ -18,7 +18,17 @@ from integrations.docker_engine.actions import container_facts, memory_limits
 from integrations.docker_engine.actions.await_running import has_event_since, wait_until_up
 from integrations.docker_engine.actions.container_facts import RedactText
 from integrations.docker_engine.actions.container_lookup import EngineLookup
-from integrations.docker_engine.actions.container_params import (ContainerParams, DiskParams, ExecParams, StopParams, ListParams, LogsParams, MemoryParams, StatsParams, parse_point_in_time,)
+from integrations.docker_engine.actions.container_params import (
+    ContainerParams,
+    DiskParams,
+    ExecParams,
+    ListParams,
+    LogsParams,
+    MemoryParams,
+    StatsParams,
+    StopParams,
+    parse_point_in_time,
+)
 from integrations.docker_engine.actions.refusal_results import refusals_as_results
 from integrations.docker_engine.engine import Engine
 
@@ -76,7 +86,9 @@ class ContainerToolset(Toolset):
         """
         _, found = await self._engines.find(params.container)
         message = text("docker.inspected", container=found.ref, state=container_facts.state_text(found))
-        return self._result(message, container_facts.container_details(found), f"docker inspect {shlex.quote(found.name)}")
+        return self._result(
+            message, container_facts.container_details(found), f"docker inspect {shlex.quote(found.name)}"
+        )
 
     @action(Risk.READ)
     @refusals_as_results
@@ -249,7 +261,9 @@ class ContainerToolset(Toolset):
         if snapshot.get("was_running") is True:
             return await self.start(ContainerParams(container=params.container))
         _, found = await self._engines.find(params.container)
-        return self._result(text("docker.was_not_running", container=found.ref), container_facts.container_summary(found), "")
+        return self._result(
+            text("docker.was_not_running", container=found.ref), container_facts.container_summary(found), ""
+        )
 
     async def is_stopped(self, params: StopParams, started_at: datetime) -> Outcome:
         """Return OK if the container is stopped."""

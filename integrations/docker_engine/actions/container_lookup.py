@@ -35,13 +35,13 @@ class EngineLookup:
             return next(iter(self._engines.values()))
         known = ", ".join(self.names)
         if host is None:
-            says = text("docker.trouble.which_host", known=known)
-            raise EngineNotFound(f"there are several hosts; name one of: {known}", says, RefusalReason.WHICH)
+            message = text("docker.trouble.which_host", known=known)
+            raise EngineNotFound(f"there are several hosts; name one of: {known}", message, RefusalReason.WHICH)
         if host not in self._engines:
             near = closest(host, self.names)
             hint = f"did you mean {near!r}?" if near else f"known are: {known}"
-            says = text("docker.trouble.no_host", host=host, known=known)
-            raise EngineNotFound(f"there is no host {host!r}; {hint}", says, RefusalReason.NO_HOST)
+            message = text("docker.trouble.no_host", host=host, known=known)
+            raise EngineNotFound(f"there is no host {host!r}; {hint}", message, RefusalReason.NO_HOST)
         return self._engines[host]
 
     async def find(self, reference: str) -> tuple[Engine, Container]:
@@ -58,18 +58,18 @@ class EngineLookup:
             return found[0]
         if found:
             both = " or ".join(repr(one.ref) for _, one in found)
-            says = text(
+            message = text(
                 "docker.trouble.which_container", container=reference, known=", ".join(one.ref for _, one in found)
             )
-            raise EngineNotFound(f"{reference!r} exists on several hosts; say {both}", says, RefusalReason.WHICH)
+            raise EngineNotFound(f"{reference!r} exists on several hosts; say {both}", message, RefusalReason.WHICH)
         for answer in answers:
             if isinstance(answer, SystemUnavailable):
                 raise answer
         near = closest(name, await _names(candidates))
         hint = f"did you mean {near!r}?" if near else "list the containers to see which exist"
         key = "docker.trouble.unknown_container_near" if near else "docker.trouble.unknown_container"
-        says = text(key, container=reference, near=near)
-        raise EngineNotFound(f"there is no container {reference!r}; {hint}", says)
+        message = text(key, container=reference, near=near)
+        raise EngineNotFound(f"there is no container {reference!r}; {hint}", message)
 
     async def everything(self, host: str | None) -> tuple[list[Container], list[str]]:
         """Return all containers, sorted by reference, and the hosts that did not answer; raises when none answered."""

@@ -18,7 +18,7 @@ from integrations.docker_engine.actions import container_facts
 from integrations.docker_engine.actions.container_facts import RedactText
 from integrations.docker_engine.actions.container_lookup import EngineLookup
 from integrations.docker_engine.actions.container_params import ImagesParams, PullParams, UpdatesParams
-from integrations.docker_engine.actions.image_updates import ImageFreshness, outdated_first, check_freshness
+from integrations.docker_engine.actions.image_updates import ImageFreshness, check_freshness, outdated_first
 from integrations.docker_engine.actions.refusal_results import refusals_as_results
 from integrations.docker_engine.engine import Engine
 from integrations.docker_engine.image_store import PULL_LIMIT_S, Image

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from core.monitoring.inventory import Container
-from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_list, json_string
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_list, json_object, json_string
 from integrations.docker_engine.image_store import PortBinding
 
 ANY_ADDRESS = frozenset({"", "0.0.0.0", "::"})

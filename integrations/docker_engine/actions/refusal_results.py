@@ -30,6 +30,6 @@ def refusals_as_results(method: Callable[[S, P], Awaitable[Result]]) -> Callable
             return await method(self, params)
         except (EngineRefused, EngineNotFound) as error:
             data = {"trouble": str(error.trouble), "error": self._redact(str(error))}
-            return Result(outcome=Outcome.FAILED, message=error.says, data={**data})
+            return Result(outcome=Outcome.FAILED, message=error.message, data={**data})
 
     return run

@@ -130,7 +130,9 @@ class SpaceToolset(Toolset):
         return Outcome.OK if left.is_empty else Outcome.FAILED
 
     async def _choose(self, engine: Engine, wish: PruneRequest) -> PruneSelection:
-        return await prune_selection.select_prunable(engine, wish, self._registries, now=self._now(), keep=await self._keep())
+        return await prune_selection.select_prunable(
+            engine, wish, self._registries, now=self._now(), keep=await self._keep()
+        )
 
     # -- ports -----------------------------------------------------------------------------------------------------
 
@@ -185,7 +187,8 @@ def _commands(choice: PruneSelection, wish: PruneRequest) -> list[str]:
     """Return the equivalent shell commands, largest first."""
     images = sorted(choice.images, key=lambda one: -(one.unique_bytes or 0))
     lines = [
-        f"docker image rm {shlex.quote(one.title)}  # {container_facts.to_mb(one.unique_bytes or 0)} MB" for one in images
+        f"docker image rm {shlex.quote(one.title)}  # {container_facts.to_mb(one.unique_bytes or 0)} MB"
+        for one in images
     ]
     if choice.cache:
         hours = wish.span(PruneTarget.CACHE).total_seconds() / 3600

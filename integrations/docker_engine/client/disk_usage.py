@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_list, json_string
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_list, json_object, json_string
 from integrations.docker_engine.engine import DiskUsage
 
 
@@ -14,7 +14,8 @@ def parse_disk_usage(raw: JsonAnswer) -> DiskUsage:
     """Add up an answer of `/system/df` as `docker system df` does."""
     layers, images = json_int(raw.get("LayersSize")), _objects(raw, "Images")
     volumes = {
-        json_string(one.get("Name")): _size(json_object(one.get("UsageData")), "Size") for one in _objects(raw, "Volumes")
+        json_string(one.get("Name")): _size(json_object(one.get("UsageData")), "Size")
+        for one in _objects(raw, "Volumes")
     }
     cache = _objects(raw, "BuildCache")
     return DiskUsage(

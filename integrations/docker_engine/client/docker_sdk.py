@@ -19,7 +19,13 @@ from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 
 from core.errors import ActionFailed, GuardianError, NotFound, SystemUnavailable, TimeLimitExceeded
-from integrations.docker_engine.refusals import (EngineNotFound, EngineRefused, RefusalReason, engine_refusal_sentence, engine_refusal_reason,)
+from integrations.docker_engine.refusals import (
+    EngineNotFound,
+    EngineRefused,
+    RefusalReason,
+    engine_refusal_reason,
+    engine_refusal_sentence,
+)
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

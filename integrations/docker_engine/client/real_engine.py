@@ -19,7 +19,14 @@ from integrations.docker_engine.client import cgroups, disk_usage, event_stream,
 from integrations.docker_engine.client.docker_sdk import DockerSdkClient, EngineThreadPool
 from integrations.docker_engine.client.engine_http import EngineHttp, checked_container_name, container_path
 from integrations.docker_engine.client.engine_link import EngineConnector, EngineLink
-from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, epoch_text, json_object, json_list, json_string
+from integrations.docker_engine.client.json_fields import (
+    JsonAnswer,
+    epoch_text,
+    json_int,
+    json_list,
+    json_object,
+    json_string,
+)
 from integrations.docker_engine.client.real_images import RealImageStore
 from integrations.docker_engine.client.stats_sampler import StatsSampler
 from integrations.docker_engine.engine import DiskUsage, EngineInfo, ExecResult, LogLine
@@ -50,7 +57,9 @@ class RealEngine:
         self._pool = EngineThreadPool(self._connector.title, settings.threads)
         self._sampler = StatsSampler(settings.cgroup_root, self._pool)
         self._machine: tuple[EngineLink, JsonAnswer] | None = None
-        self._store = RealImageStore(self._connector, self._pool, self._ask, timeout_s=settings.timeout_s, names=self._names)
+        self._store = RealImageStore(
+            self._connector, self._pool, self._ask, timeout_s=settings.timeout_s, names=self._names
+        )
 
     @property
     def name(self) -> str:

@@ -16,11 +16,24 @@ from integrations.docker_engine.client import pull_progress
 from integrations.docker_engine.client.docker_sdk import EngineThreadPool, registry_auth_header
 from integrations.docker_engine.client.engine_http import EngineHttp, container_path
 from integrations.docker_engine.client.engine_link import EngineConnector, EngineLink
-from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_list, json_string
+from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_list, json_object, json_string
 from integrations.docker_engine.image_references import ImageReference
-from integrations.docker_engine.image_store import (PULL_LIMIT_S, REGISTRY_LIMIT_S, Image, Network, OnPullProgress, PortBinding, StoredSpace,)
+from integrations.docker_engine.image_store import (
+    PULL_LIMIT_S,
+    REGISTRY_LIMIT_S,
+    Image,
+    Network,
+    OnPullProgress,
+    PortBinding,
+    StoredSpace,
+)
 from integrations.docker_engine.models import parse_container
-from integrations.docker_engine.refusals import (EngineRefused, RefusalReason, registry_refusal_error, registry_refusal_reason,)
+from integrations.docker_engine.refusals import (
+    EngineRefused,
+    RefusalReason,
+    registry_refusal_error,
+    registry_refusal_reason,
+)
 
 T = TypeVar("T")
 
@@ -49,7 +62,13 @@ class RealImageStore:
     """See `ImageStore`."""
 
     def __init__(
-        self, connector: EngineConnector, pool: EngineThreadPool, ask: LinkQuery, *, timeout_s: float, names: StackNames | None = None
+        self,
+        connector: EngineConnector,
+        pool: EngineThreadPool,
+        ask: LinkQuery,
+        *,
+        timeout_s: float,
+        names: StackNames | None = None,
     ) -> None:
         self._connector = connector
         self._pool = pool
@@ -67,7 +86,9 @@ class RealImageStore:
         async def read(link: EngineLink) -> list[Image]:
             listed = await link.wire.get("/images/json", limit_s=self._timeout_s, what="list images")
             users = await self._users(link.wire)
-            return [image_models.parse_image(self._connector.name, json_object(one), users) for one in json_list(listed)]
+            return [
+                image_models.parse_image(self._connector.name, json_object(one), users) for one in json_list(listed)
+            ]
 
         return await self._ask(read)
 
@@ -127,7 +148,9 @@ class RealImageStore:
 
     # -- registries ------------------------------------------------------------------------------------------------
 
-    async def pull(self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
+    async def pull(
+        self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S
+    ) -> Image:
         """Pull the image that the registry has under that name now."""
         name = image_references.parse_image_reference(reference)
         if self._waiting >= PULLS_WAITING:
@@ -218,7 +241,9 @@ class RealImageStore:
         query = {"all": "1", "filters": json.dumps(filters)}
 
         async def order(link: EngineLink) -> object:
-            return await link.wire.order("POST", "/build/prune", query, limit_s=CACHE_PRUNE_LIMIT_S, what="prune build cache")
+            return await link.wire.order(
+                "POST", "/build/prune", query, limit_s=CACHE_PRUNE_LIMIT_S, what="prune build cache"
+            )
 
         return json_int(json_object(await self._ask(order, may_take_long=True)).get("SpaceReclaimed"))
 
@@ -268,7 +293,7 @@ def _image_path_part(text: str) -> str:
 
 def _is_asked_image(found: Image, asked: str) -> bool:
     """Return False when the engine took a name for the start of an id."""
-    is_same = found.id.removeprefix("sha256:").startswith(asked.removeprefix("sha256:")) and image_references.is_image_id(
-        asked
-    )
+    is_same = found.id.removeprefix("sha256:").startswith(
+        asked.removeprefix("sha256:")
+    ) and image_references.is_image_id(asked)
     return is_same or asked in found.tags or asked in found.digests

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.monitoring.snapshot import Sample
-from integrations.docker_engine.client.json_fields import JsonAnswer, json_int, json_object, json_time, json_list, json_string
+from integrations.docker_engine.client.json_fields import (
+    JsonAnswer,
+    json_int,
+    json_list,
+    json_object,
+    json_string,
+    json_time,
+)
 
 MIN_SAMPLE_SPAN_S = 0.5
 """Shortest time for a CPU share: start-up cost over the first milliseconds alone would show as 300 %."""

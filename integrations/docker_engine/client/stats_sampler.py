@@ -14,7 +14,7 @@ from integrations.docker_engine.client import cgroups
 from integrations.docker_engine.client.cgroups import Cgroup
 from integrations.docker_engine.client.docker_sdk import EngineThreadPool
 from integrations.docker_engine.client.engine_http import EngineHttp, container_path
-from integrations.docker_engine.client.json_fields import json_int, json_object, json_time, json_list, json_string
+from integrations.docker_engine.client.json_fields import json_int, json_list, json_object, json_string, json_time
 from integrations.docker_engine.client.stats_counters import CounterReading, parse_stats, sample_between
 
 PARALLEL_STATS = 128

@@ -27,7 +27,7 @@ class ProgramExit:
 
     exit_code: int
     after_s: float = 0.05
-    says: tuple[str, ...] = ()
+    message: tuple[str, ...] = ()
     """Its last lines on stderr."""
 
 
@@ -38,7 +38,7 @@ class MemoryGrowth:
     bytes: int
     over_s: float
     holds_s: float = 20.0
-    says: str = "bulk insert of 48000 objects started"
+    message: str = "bulk insert of 48000 objects started"
     recurs: bool = False
 
 

@@ -14,7 +14,12 @@ from core.monitoring.exits import SIGKILL, SIGKILL_EXIT
 from core.monitoring.inventory import ContainerState, Health
 from core.monitoring.snapshot import EventKind, Sample
 from integrations.docker_engine.simulated.container_spec import MIB, ContainerSpec, MemoryGrowth, ProgramExit, wave
-from integrations.docker_engine.simulated.simulated_world import ProbeRun, SimulatedWorld, policy_restarts, unresolved_name_error
+from integrations.docker_engine.simulated.simulated_world import (
+    ProbeRun,
+    SimulatedWorld,
+    policy_restarts,
+    unresolved_name_error,
+)
 
 SIGTERM = 15
 NOT_FOUND_EXIT = 127
@@ -159,7 +164,7 @@ class SimulatedContainer:
     def eat(self, hunger: MemoryGrowth) -> None:
         """Make the program need more memory: the kernel kills it once that exceeds the limit."""
         self.hunger, self._hungry_since = hunger, self.world.now()
-        self.say("stdout", hunger.says)
+        self.say("stdout", hunger.message)
         self._watch_memory()
 
     def lose_child(self) -> None:
@@ -239,7 +244,7 @@ class SimulatedContainer:
 
     def _be_fed(self) -> None:
         if self.hunger is not None:
-            self.say("stdout", self.hunger.says.replace("started", "finished"))
+            self.say("stdout", self.hunger.message.replace("started", "finished"))
         self.hunger = self._hungry_since = None
 
     # -- its life ---------------------------------------------------------------------------------------------------
@@ -279,7 +284,7 @@ class SimulatedContainer:
     def _finish(self, ends: ProgramExit) -> None:
         if not self.runs:
             return
-        for line in ends.says:
+        for line in ends.message:
             self.say("stderr", line)
         self._end(ends.exit_code)
 

@@ -303,11 +303,11 @@ class SimulatedEngine:
         """Simulate the kernel killing a process inside; the container stays up."""
         self._find(name).lose_child()
 
-    def crash_loop(self, name: str, *, exit_code: int = 1, says: Sequence[str] = ()) -> None:
+    def crash_loop(self, name: str, *, exit_code: int = 1, message: Sequence[str] = ()) -> None:
         """Make it end at every start, with a traceback; only `mend` stops it."""
         usual = ("Traceback (most recent call last):", '  File "/app/main.py", line 12, in <module>')
-        lines = tuple(says) or (*usual, '    url = os.environ["DATABASE_URL"]', "KeyError: 'DATABASE_URL'")
-        self._find(name).crash(ProgramExit(exit_code=exit_code, after_s=0.2, says=lines))
+        lines = tuple(message) or (*usual, '    url = os.environ["DATABASE_URL"]', "KeyError: 'DATABASE_URL'")
+        self._find(name).crash(ProgramExit(exit_code=exit_code, after_s=0.2, message=lines))
 
     def unhealthy(self, name: str) -> None:
         """Make it hang: it runs, but its health check fails; a restart cures it."""

@@ -13,7 +13,17 @@ from core.monitoring.inventory import Container
 from integrations.docker_engine import image_references
 from integrations.docker_engine.actions.published_ports import port_bindings
 from integrations.docker_engine.client.json_fields import JsonAnswer
-from integrations.docker_engine.image_store import (PULL_LIMIT_S, REGISTRY_LIMIT_S, BuildCacheEntry, Image, Network, OnPullProgress, PortBinding, PullProgress, StoredSpace,)
+from integrations.docker_engine.image_store import (
+    PULL_LIMIT_S,
+    REGISTRY_LIMIT_S,
+    BuildCacheEntry,
+    Image,
+    Network,
+    OnPullProgress,
+    PortBinding,
+    PullProgress,
+    StoredSpace,
+)
 from integrations.docker_engine.refusals import RefusalReason, registry_refusal_error
 from integrations.docker_engine.simulated.container_spec import MIB
 
@@ -74,7 +84,9 @@ class SimulatedImageStore:
             users.setdefault(container.image_id, []).append(container.name)
             if container.image_id not in self._seen:
                 self._seen.add(container.image_id)
-                self._images[container.image_id] = self._made(container.image, container.image_id, "", RUNNING_IMAGE_AGE)
+                self._images[container.image_id] = self._made(
+                    container.image, container.image_id, "", RUNNING_IMAGE_AGE
+                )
         return [replace(one, used_by=tuple(sorted(users.get(one.id, ())))) for one in self._images.values()]
 
     def _made(self, reference: str, image_id: str, digest: str, age: timedelta) -> Image:
@@ -94,7 +106,11 @@ class SimulatedImageStore:
 
     async def image(self, reference: str) -> Image | None:
         """Return the image of a name, digest reference or id."""
-        asked = reference if image_references.is_image_id(reference) else image_references.parse_image_reference(reference).full
+        asked = (
+            reference
+            if image_references.is_image_id(reference)
+            else image_references.parse_image_reference(reference).full
+        )
         for one in await self.images():
             is_id = image_references.is_image_id(asked) and one.id[7:].startswith(asked.removeprefix("sha256:"))
             if is_id or asked in one.tags or asked in one.digests:
@@ -123,7 +139,9 @@ class SimulatedImageStore:
 
     # -- registries ------------------------------------------------------------------------------------------------
 
-    async def pull(self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S) -> Image:
+    async def pull(
+        self, reference: str, on_step: OnPullProgress | None = None, *, time_limit_s: float = PULL_LIMIT_S
+    ) -> Image:
         """Pull the image that the registry has under that name now."""
         name = image_references.parse_image_reference(reference)
         digest = await self.distribution(reference)
@@ -222,7 +240,8 @@ def demo_image_contents(now: datetime | None = None) -> SimulatedImageContents:
         named_at=at - timedelta(days=60),
     )
     cache = [
-        BuildCacheEntry(id=f"step{number}", size_bytes=180 * MIB, used_at=at - timedelta(days=number)) for number in range(9)
+        BuildCacheEntry(id=f"step{number}", size_bytes=180 * MIB, used_at=at - timedelta(days=number))
+        for number in range(9)
     ]
     network = Network(
         id=hashlib.sha256(b"old").hexdigest(),

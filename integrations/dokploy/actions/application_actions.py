@@ -12,7 +12,12 @@ from core.text import text
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
 from integrations.dokploy.actions.service_containers import has_running_task, wait_until_settled
 from integrations.dokploy.actions.stack_params import ResourceDeployParams, ResourceParams
-from integrations.dokploy.deploys.submit_deploy import nothing_sent_yet, new_deploy_record, record_and_send, refuse_if_busy
+from integrations.dokploy.deploys.submit_deploy import (
+    new_deploy_record,
+    nothing_sent_yet,
+    record_and_send,
+    refuse_if_busy,
+)
 from integrations.dokploy.deploys.version_keeping import sort_deployment_rows
 from integrations.dokploy.models import RollbackRow
 
@@ -81,7 +86,7 @@ class ApplicationActions(DokployToolset):
         if kept is None:
             raise Refused(
                 f"the image that {managed.name!r} had before is not kept any more; deploy it",
-                says=text("dokploy_error.image_gone", name=managed.name),
+                message=text("dokploy_error.image_gone", name=managed.name),
             )
         return await self._go_back(managed, kept, "dokploy.rolled_forward")
 
@@ -176,7 +181,7 @@ class ApplicationActions(DokployToolset):
         if len(kept) < 2:
             raise Refused(
                 f"Dokploy keeps only one image of {managed.name!r} ({kept[0].image}); there is none before it",
-                says=text("dokploy_error.one_image", name=managed.name, image=kept[0].image),
+                message=text("dokploy_error.one_image", name=managed.name, image=kept[0].image),
             )
         return kept[0], kept[1]
 
@@ -186,7 +191,7 @@ class ApplicationActions(DokployToolset):
         if not found:
             raise ActionFailed(
                 f"Dokploy put {kept.image!r} back for {managed.name!r}, but nothing of it runs; look at its log",
-                says=text("dokploy_error.nothing_runs", name=managed.name, image=kept.image),
+                message=text("dokploy_error.nothing_runs", name=managed.name, image=kept.image),
             )
         data: JsonObject = {"name": managed.name, "image": kept.image}
         return self._result(
@@ -208,5 +213,5 @@ def _not_set_up(managed: ManagedResource) -> Refused:
         f"Dokploy keeps no earlier image of {managed.name!r}: rollbacks are not set up for it. In Dokploy, add a "
         "registry (Settings, Registry), then switch rollbacks on in the application's deployments tab and choose that "
         "registry; from the next deploy on it can be rolled back",
-        says=text("dokploy_error.no_earlier_image", name=managed.name),
+        message=text("dokploy_error.no_earlier_image", name=managed.name),
     )

@@ -18,9 +18,31 @@ from integrations.compose_file.file_diff import masked_diff
 from integrations.compose_file.file_errors import ComposeFileError
 from integrations.dokploy.actions.dokploy_deps import DokployToolset, join_names
 from integrations.dokploy.actions.stack_params import DeployParams, ImageTagParams, UpdateImagesParams
-from integrations.dokploy.deploys.deployed_content import (row_branch, row_content, content_digest, load_compose_file, is_file_in_dokploy, is_swarm_stack, restored_unless_deployed, refuse_git, services_in, write_compose_file,)
-from integrations.dokploy.deploys.rollback_plan import (RollbackPlan, carry_out_rollback, rollback_snapshot, plan_from_snapshot, plan_rollback,)
-from integrations.dokploy.deploys.submit_deploy import DeployOrder, nothing_sent_yet, submit_compose_deploy, load_idle_stack
+from integrations.dokploy.deploys.deployed_content import (
+    content_digest,
+    is_file_in_dokploy,
+    is_swarm_stack,
+    load_compose_file,
+    refuse_git,
+    restored_unless_deployed,
+    row_branch,
+    row_content,
+    services_in,
+    write_compose_file,
+)
+from integrations.dokploy.deploys.rollback_plan import (
+    RollbackPlan,
+    carry_out_rollback,
+    plan_from_snapshot,
+    plan_rollback,
+    rollback_snapshot,
+)
+from integrations.dokploy.deploys.submit_deploy import (
+    DeployOrder,
+    load_idle_stack,
+    nothing_sent_yet,
+    submit_compose_deploy,
+)
 from integrations.dokploy.deploys.version_keeping import keep_running_version
 from integrations.dokploy.models import ComposeRow
 
@@ -82,7 +104,7 @@ class ComposeDeploys(DokployToolset):
                 raise Refused(
                     f"there is no earlier version of {managed.name!r} that is known to have held, so there is nothing "
                     "to go back to; look at the log of the deployment and correct its cause",
-                    says=text("dokploy_error.nothing_good", stack=managed.name),
+                    message=text("dokploy_error.nothing_good", stack=managed.name),
                 )
             way = await plan_rollback(self._parts, managed, row, version)
         return await carry_out_rollback(self._parts, managed, row, way, why=f"back to version {version.id}")
@@ -91,7 +113,11 @@ class ComposeDeploys(DokployToolset):
         """Show what is deployed, and the reasons why it may fail."""
         managed, row = await load_idle_stack(self._parts, params.stack)
         warnings = await self._warnings(managed, row)
-        lines = await self._what_is_new(managed, row) if is_file_in_dokploy(row) else [f"{managed.source}: {row_branch(row) or '–'}"]
+        lines = (
+            await self._what_is_new(managed, row)
+            if is_file_in_dokploy(row)
+            else [f"{managed.source}: {row_branch(row) or '–'}"]
+        )
         return Preview(lines=tuple(lines), warnings=tuple(warnings), basis=content_digest(row_content(row)))
 
     @action(
@@ -187,9 +213,11 @@ class ComposeDeploys(DokployToolset):
                 raise Refused(
                     f"{managed.name!r} runs on Swarm, which asks the registry what a tag means: the earlier images "
                     "cannot be put back by name; give the service the earlier tag (dokploy.compose.change_image_tag)",
-                    says=text("dokploy_error.tag_again", stack=managed.name),
+                    message=text("dokploy_error.tag_again", stack=managed.name),
                 )
-        return await carry_out_rollback(self._parts, managed, row, plan_from_snapshot(snapshot), why="undo: back to what ran before")
+        return await carry_out_rollback(
+            self._parts, managed, row, plan_from_snapshot(snapshot), why="undo: back to what ran before"
+        )
 
     # -- shared ----------------------------------------------------------------------------------------------------
 
@@ -207,8 +235,8 @@ class ComposeDeploys(DokployToolset):
             unset = unset_variables(content.compose_file, content.env)
             names = {one.name for one in services_in(content.compose_file)}
         except ComposeFileError as error:
-            says = text("dokploy_error.file_invalid", stack=managed.name, problem=own_words(error))
-            raise Refused(f"{managed.name!r} cannot be deployed: {error}", says=says) from error
+            message = text("dokploy_error.file_invalid", stack=managed.name, problem=own_words(error))
+            raise Refused(f"{managed.name!r} cannot be deployed: {error}", message=message) from error
         lost = [one.host for one in row.domains if one.enabled and one.service_name and one.service_name not in names]
         warnings = [text("dokploy.warn.unset", names=", ".join(unset))] if unset else []
         return warnings + [text("dokploy.warn.lost_domain", domain=one) for one in lost]
@@ -242,7 +270,7 @@ class ComposeDeploys(DokployToolset):
             raise Refused(
                 f"the machine of {managed.name!r} is not watched here, so its images cannot be seen; add its engine "
                 "to the setting `engines`",
-                says=text("dokploy_error.host_not_watched", stack=managed.name),
+                message=text("dokploy_error.host_not_watched", stack=managed.name),
             )
         return managed.host
 
@@ -255,7 +283,7 @@ class ComposeDeploys(DokployToolset):
             known = sorted({*running, *(one.name for one in services)})
             raise Refused(
                 f"{managed.name!r} has no service {service!r}; it has {', '.join(known) or 'none'}",
-                says=text("dokploy_error.no_service", stack=managed.name, service=service, known=join_names(known)),
+                message=text("dokploy_error.no_service", stack=managed.name, service=service, known=join_names(known)),
             )
         built = {one.name for one in services if one.build is not None}
         written = {one.name: one.image for one in services if one.image and "$" not in one.image}

@@ -10,11 +10,30 @@ from core.actions.catalog import JsonObject, Outcome, Params, Preview, Result, R
 from core.deployments.platform import ManagedResource
 from core.errors import Refused
 from core.text import text
-from integrations.compose_file.edits import (LimitStyle, MountMode, ServiceFacts, read_services, set_cpu_limit, set_healthcheck, set_image_tag, set_memory_limit, set_restart, set_volume,)
+from integrations.compose_file.edits import (
+    LimitStyle,
+    MountMode,
+    ServiceFacts,
+    read_services,
+    set_cpu_limit,
+    set_healthcheck,
+    set_image_tag,
+    set_memory_limit,
+    set_restart,
+    set_volume,
+)
 from integrations.dokploy.actions.dokploy_deps import MB, DokployToolset
 from integrations.dokploy.actions.file_edit import FileEdit, file_edit, take_file_back
-from integrations.dokploy.actions.stack_params import (CpuLimitParams, HealthcheckParams, MemoryLimitParams, RestartPolicyParams, ServiceParams, ImageTagParams, VolumeParams,)
-from integrations.dokploy.deploys.deployed_content import row_content, is_swarm_stack
+from integrations.dokploy.actions.stack_params import (
+    CpuLimitParams,
+    HealthcheckParams,
+    ImageTagParams,
+    MemoryLimitParams,
+    RestartPolicyParams,
+    ServiceParams,
+    VolumeParams,
+)
+from integrations.dokploy.deploys.deployed_content import is_swarm_stack, row_content
 
 EDIT_LIMIT_S = 60.0
 HOST_RESERVE_MB = 256
@@ -93,7 +112,7 @@ class ComposeEdits(DokployToolset):
             raise Refused(
                 f"{new} MB for {params.service!r} do not fit: {edit.managed.host!r} has {total} MB in all, and "
                 f"{HOST_RESERVE_MB} MB of them stay for itself; choose less",
-                says=text(
+                message=text(
                     "dokploy_error.memory_does_not_fit",
                     new_mb=new,
                     service=params.service,
@@ -143,7 +162,7 @@ class ComposeEdits(DokployToolset):
             raise Refused(
                 f"{params.cpus:g} processors for {params.service!r} do not fit: {edit.managed.host!r} has {cpus}, and "
                 "Docker would not start it; choose less",
-                says=text(
+                message=text(
                     "dokploy_error.cpus_do_not_fit",
                     service=params.service,
                     cpus=params.cpus,
@@ -286,7 +305,7 @@ def _facts(file: str, service: str) -> ServiceFacts:
     if found is None:
         raise Refused(
             f"the Compose file has no service {service!r}",
-            says=text("dokploy_error.file_has_no_service", service=service),
+            message=text("dokploy_error.file_has_no_service", service=service),
         )
     return found
 

@@ -17,9 +17,15 @@ from integrations.dokploy.actions.stack_params import ServiceParams, StackParams
 from integrations.dokploy.client.docker_models import ContainerRow, Inspection
 from integrations.dokploy.client.dokploy_errors import AnswerLost
 from integrations.dokploy.client.secret_values import unmasked
-from integrations.dokploy.deploys.deployed_content import row_content, is_swarm_stack
+from integrations.dokploy.deploys.deployed_content import is_swarm_stack, row_content
 from integrations.dokploy.deploys.deployment_history import shown_title
-from integrations.dokploy.deploys.submit_deploy import (DeployOrder, nothing_sent_yet, submit_compose_deploy, job_resource_id, load_idle_stack,)
+from integrations.dokploy.deploys.submit_deploy import (
+    DeployOrder,
+    job_resource_id,
+    load_idle_stack,
+    nothing_sent_yet,
+    submit_compose_deploy,
+)
 from integrations.dokploy.models import QueuedJob
 
 SLOW_S = 240.0
@@ -65,7 +71,7 @@ class ComposeLifecycle(DokployToolset):
             raise Refused(
                 f"{managed.name!r} runs on Swarm, and stopping it removed it: start it with dokploy.compose.start, "
                 "which deploys it",
-                says=text("dokploy_error.swarm_removed", stack=managed.name),
+                message=text("dokploy_error.swarm_removed", stack=managed.name),
             )
         await self._dokploy.composes.start(managed.id)
         return await self._as_it_stands(managed, is_wanted=True)
@@ -105,7 +111,11 @@ class ComposeLifecycle(DokployToolset):
     async def is_started(self, params: StackParams, started_at: datetime) -> Outcome:
         """Return OK if any of its containers runs and none has failed."""
         found = await self._rows(self._parts.managed(params.stack))
-        return Outcome.OK if any(_is_container_running(one) for one in found) and not _any_failing(found) else Outcome.FAILED
+        return (
+            Outcome.OK
+            if any(_is_container_running(one) for one in found) and not _any_failing(found)
+            else Outcome.FAILED
+        )
 
     @action(Risk.DISRUPTIVE, outcome="was_restarted", time_limit_s=SLOW_S)
     async def restart_service(self, params: ServiceParams) -> Result:
@@ -156,7 +166,7 @@ class ComposeLifecycle(DokployToolset):
             raise Refused(
                 f"{len(waiting)} deployments of {managed.name!r} wait and none of them is ours: {', '.join(titles)}; "
                 "Dokploy could only drop all of them, so do that there if you mean it",
-                says=text(
+                message=text(
                     "dokploy_error.others_wait", stack=managed.name, count=len(waiting), titles=", ".join(titles)
                 ),
             )
@@ -184,7 +194,11 @@ class ComposeLifecycle(DokployToolset):
         for pause_s in SETTLE_PAUSES_S:
             await asyncio.sleep(pause_s)
             found = await self._rows(managed)
-            if (not _any_failing(found) and any(map(_is_container_running, found))) if is_wanted else not any(map(_is_container_running, found)):
+            if (
+                (not _any_failing(found) and any(map(_is_container_running, found)))
+                if is_wanted
+                else not any(map(_is_container_running, found))
+            ):
                 break
         running = sum(_is_container_running(one) for one in found)
         data: JsonObject = {
@@ -218,7 +232,7 @@ class ComposeLifecycle(DokployToolset):
             raise NotFound(
                 f"{managed.name!r} has no container of the service {service!r}; it has "
                 f"{', '.join(sorted(known)) or 'none'}",
-                says=text(
+                message=text(
                     "dokploy_error.no_container", stack=managed.name, service=service, known=join_names(sorted(known))
                 ),
             )

@@ -15,11 +15,25 @@ from core.monitoring.inventory import Container
 from core.text import text
 from integrations.compose_file.edits import ServiceFacts
 from integrations.compose_file.env_field import changed_keys, env_variable_names, unset_variables
-from integrations.compose_file.file_diff import masked_diff, mask_file
+from integrations.compose_file.file_diff import mask_file, masked_diff
 from integrations.dokploy.actions.dokploy_deps import MB, DokployToolset
-from integrations.dokploy.actions.stack_params import (VersionDiffParams, DeploymentLogParams, DeploymentsParams, NoParams, StackParams, VersionsParams,)
+from integrations.dokploy.actions.stack_params import (
+    DeploymentLogParams,
+    DeploymentsParams,
+    NoParams,
+    StackParams,
+    VersionDiffParams,
+    VersionsParams,
+)
 from integrations.dokploy.deploys.deploy_log import error_class, error_line, log_lines
-from integrations.dokploy.deploys.deployed_content import (row_branch, row_content, load_compose_file, is_file_in_dokploy, services_in, row_source,)
+from integrations.dokploy.deploys.deployed_content import (
+    is_file_in_dokploy,
+    load_compose_file,
+    row_branch,
+    row_content,
+    row_source,
+    services_in,
+)
 from integrations.dokploy.deploys.deployment_history import shown_title
 from integrations.dokploy.deploys.rollback_plan import settings_lines
 from integrations.dokploy.deploys.submit_deploy import job_resource_id
@@ -145,7 +159,7 @@ class ComposeReads(DokployToolset):
                 return self._none("dokploy.deployments_none", managed)
             raise NotFound(
                 f"{managed.name!r} has no deployment {params.deployment_id!r}; Dokploy keeps about ten",
-                says=text("dokploy_error.no_deployment", stack=managed.name),
+                message=text("dokploy_error.no_deployment", stack=managed.name),
             )
         raw = await self._dokploy.deployments.log(one.deployment_id, tail=max(LOG_SEARCH_LINES, params.tail))
         lines = log_lines(raw, self._parts.redact)
@@ -206,13 +220,13 @@ class ComposeReads(DokployToolset):
                 return self._none("dokploy.versions_none", managed)
             raise Refused(
                 f"there is no kept version {params.version} of {managed.name!r}; `versions` lists them",
-                says=text("dokploy_error.no_version", stack=managed.name, number=params.version),
+                message=text("dokploy_error.no_version", stack=managed.name, number=params.version),
             )
         then = await kept.content(version.id)
         if then is None:
             raise NotFound(
                 f"the content of version {version.id} of {managed.name!r} is not kept any more",
-                says=text("dokploy_error.content_gone", stack=managed.name, number=version.id),
+                message=text("dokploy_error.content_gone", stack=managed.name, number=version.id),
             )
         row = await self._dokploy.composes.one(managed.id)
         now = row_content(row)

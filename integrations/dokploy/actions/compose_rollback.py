@@ -13,10 +13,20 @@ from integrations.compose_file.env_field import changed_keys
 from integrations.compose_file.file_diff import masked_diff
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
 from integrations.dokploy.actions.stack_params import RollbackParams
-from integrations.dokploy.deploys.deployed_content import row_content, content_digest, is_file_in_dokploy
+from integrations.dokploy.deploys.deployed_content import content_digest, is_file_in_dokploy, row_content
 from integrations.dokploy.deploys.migration_logs import find_migration_since
-from integrations.dokploy.deploys.rollback_plan import (RollbackPlan, carry_out_rollback, image_lines, last_good_before, settings_lines, rollback_snapshot, plan_from_snapshot, plan_rollback, plan_rollback_to_ref,)
-from integrations.dokploy.deploys.submit_deploy import nothing_sent_yet, load_idle_stack
+from integrations.dokploy.deploys.rollback_plan import (
+    RollbackPlan,
+    carry_out_rollback,
+    image_lines,
+    last_good_before,
+    plan_from_snapshot,
+    plan_rollback,
+    plan_rollback_to_ref,
+    rollback_snapshot,
+    settings_lines,
+)
+from integrations.dokploy.deploys.submit_deploy import load_idle_stack, nothing_sent_yet
 from integrations.dokploy.deploys.version_keeping import FOUND_RUNNING
 from integrations.dokploy.models import ComposeRow
 
@@ -57,7 +67,9 @@ class ComposeRollback(DokployToolset):
         """Restore the state before the rollback, and deploy it; followed."""
         with nothing_sent_yet():
             managed, row = await load_idle_stack(self._parts, params.stack)
-        return await carry_out_rollback(self._parts, managed, row, plan_from_snapshot(snapshot), why="undo the rollback")
+        return await carry_out_rollback(
+            self._parts, managed, row, plan_from_snapshot(snapshot), why="undo the rollback"
+        )
 
     async def rollback_preview(self, params: RollbackParams) -> Preview:
         """Show the diff between now and then, and what the rollback does not restore."""
@@ -88,7 +100,7 @@ class ComposeRollback(DokployToolset):
             if found is None or found.managed_id != managed.id:
                 raise Refused(
                     f"there is no kept version {number} of {managed.name!r}; dokploy.compose.versions lists them",
-                    says=text("dokploy_error.no_version", stack=managed.name, number=number),
+                    message=text("dokploy_error.no_version", stack=managed.name, number=number),
                 )
             return found
         good = await last_good_before(self._parts, managed, row)
@@ -97,8 +109,9 @@ class ComposeRollback(DokployToolset):
             raise Refused(
                 f"no version of {managed.name!r} is kept that held before what runs: versions are kept from the first "
                 f"deploy or edit through here on. Give one by its number (dokploy.compose.versions){other}",
-                says=text(
-                    "dokploy_error.none_held" if is_file_in_dokploy(row) else "dokploy_error.none_held_git", stack=managed.name
+                message=text(
+                    "dokploy_error.none_held" if is_file_in_dokploy(row) else "dokploy_error.none_held_git",
+                    stack=managed.name,
                 ),
             )
         return good

@@ -74,7 +74,7 @@ class DatabaseActions(DokployToolset):
         except ValueError:
             raise Refused(
                 f"{name!r} is a database of the kind {managed.type!r}, which is not known here",
-                says=text("dokploy_error.database_kind", name=name, kind=managed.type),
+                message=text("dokploy_error.database_kind", name=name, kind=managed.type),
             ) from None
 
     async def _told(self, managed: ManagedResource, key: str, *, is_wanted: bool) -> Result:

@@ -41,7 +41,7 @@ class DokployDeps:
     def dokploy(self) -> Dokploy:
         """Return the client; raises Refused if there is none."""
         if self.client is None:
-            raise Refused("Dokploy is not configured (setting `dokploy`)", says=text("dokploy_error.not_configured"))
+            raise Refused("Dokploy is not configured (setting `dokploy`)", message=text("dokploy_error.not_configured"))
         return self.client
 
     def managed(self, name: str, kind: ManagedKind = ManagedKind.COMPOSE) -> ManagedResource:
@@ -54,12 +54,12 @@ class DokployDeps:
         if other is not None:
             raise Refused(
                 f"{name!r} is {_A[other.kind]}, not {_A[kind]}; use the actions dokploy.{other.kind}.…",
-                says=text("dokploy_error.wrong_kind", name=name, kind=_kind(other.kind), wanted=_kind(kind)),
+                message=text("dokploy_error.wrong_kind", name=name, kind=_kind(other.kind), wanted=_kind(kind)),
             )
         if kind is ManagedKind.COMPOSE and inventory.stack(name) is not None:
             raise Refused(
                 f"{name!r} runs here, but Dokploy does not manage it; change its own Compose file",
-                says=text("dokploy_error.not_managed", name=name),
+                message=text("dokploy_error.not_managed", name=name),
             )
         raise UnknownTarget(name, [one.name for one in inventory.managed if one.kind is kind])
 

@@ -75,7 +75,7 @@ class DomainActions(DokployToolset):
             hosts = join_names(one.host for one in known)
             raise NotFound(
                 f"{managed.name!r} has no domain {params.domain_id!r}; it has {names}",
-                says=text("dokploy_error.no_domain", stack=managed.name, domain=params.domain_id, known=hosts),
+                message=text("dokploy_error.no_domain", stack=managed.name, domain=params.domain_id, known=hosts),
             )
         return found
 

@@ -14,7 +14,7 @@ from integrations.compose_file.env_field import changed_keys, set_env_value
 from integrations.dokploy.actions.dokploy_deps import DokployToolset
 from integrations.dokploy.actions.stack_params import EnvironmentParams
 from integrations.dokploy.client.dokploy_errors import AnswerLost
-from integrations.dokploy.deploys.deployed_content import row_content, content_digest, is_file_in_dokploy
+from integrations.dokploy.deploys.deployed_content import content_digest, is_file_in_dokploy, row_content
 from integrations.dokploy.deploys.version_keeping import keep_running_version
 from integrations.dokploy.models import ComposeRow
 
@@ -84,7 +84,7 @@ class EnvironmentEdits(DokployToolset):
             raise Refused(
                 f"the environment of {managed.name!r} was changed since the edit, so it is not put back: that would "
                 f"undo the later change too; set {params.key!r} to the value you want",
-                says=text("dokploy_error.environment_changed", stack=managed.name, key=params.key),
+                message=text("dokploy_error.environment_changed", stack=managed.name, key=params.key),
             )
         await self._save(managed, before)
         return self._result(text("dokploy.edit_back", stack=managed.name), data)

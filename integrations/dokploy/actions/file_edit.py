@@ -12,7 +12,7 @@ from core.text import Text, text
 from integrations.compose_file.edits import read_services
 from integrations.compose_file.file_diff import masked_diff
 from integrations.dokploy.actions.dokploy_deps import DokployDeps, redacted_result
-from integrations.dokploy.deploys.deployed_content import row_content, content_digest, refuse_git, write_compose_file
+from integrations.dokploy.deploys.deployed_content import content_digest, refuse_git, row_content, write_compose_file
 from integrations.dokploy.deploys.version_keeping import keep_running_version
 from integrations.dokploy.models import ComposeRow
 
@@ -86,7 +86,7 @@ async def take_file_back(parts: DokployDeps, stack: str, snapshot: JsonObject) -
         raise Refused(
             f"the Compose file of {managed.name!r} was changed since the edit, so it is not put back: that would undo "
             "the later change too; correct it by hand, or roll back to a version (dokploy.compose.rollback)",
-            says=text("dokploy_error.file_changed", stack=managed.name),
+            message=text("dokploy_error.file_changed", stack=managed.name),
         )
     await write_compose_file(parts, row, before)
     data: JsonObject = {"stack": managed.name, "lines": [*masked_diff(now, before)]}

@@ -128,7 +128,7 @@ class PlatformActions(DokployToolset):
         if run is None:
             raise Refused(
                 f"the backup {params.backup_id!r} is of the kind {backup.database_type!r}, which is not run from here",
-                says=text("dokploy_error.backup_kind", backup=params.backup_id, kind=backup.database_type),
+                message=text("dokploy_error.backup_kind", backup=params.backup_id, kind=backup.database_type),
             )
         await self._dokploy.backups.run(run, params.backup_id)
         name = backup.database or backup.prefix or params.backup_id

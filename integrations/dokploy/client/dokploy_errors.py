@@ -103,8 +103,8 @@ class ProcedureMissing(ActionFailed):
 class CallFailed(ActionFailed):
     """Call refused or failed by Dokploy."""
 
-    def __init__(self, problem: str, *, status: int, detail: str = "", says: Text | None = None) -> None:
-        super().__init__(problem, says=says)
+    def __init__(self, problem: str, *, status: int, detail: str = "", message: Text | None = None) -> None:
+        super().__init__(problem, message=message)
         self.status = status
         self.detail = Secret(detail)
         """Dokploy's own text: may be the whole shell command with its secrets."""
@@ -125,10 +125,10 @@ _PLAIN_WORDS = re.compile(r"[A-Za-z][A-Za-z ,.:;'()/-]{1,150}")
 """Refusal that may be quoted. Others may be the output of a program that Dokploy ran, secrets included."""
 
 
-def answer_lost(problem: str, says: Text) -> AnswerLost:
+def answer_lost(problem: str, message: Text) -> AnswerLost:
     """Return the error for an order that was sent and not answered; `says` describes the fault."""
-    unknown = text("dokploy_error.unknown_outcome", problem=says)
-    return AnswerLost(SYSTEM, f"{problem}; whether it was done is unknown, look before repeating it", says=unknown)
+    unknown = text("dokploy_error.unknown_outcome", problem=message)
+    return AnswerLost(SYSTEM, f"{problem}; whether it was done is unknown, look before repeating it", message=unknown)
 
 
 def error_from_reply(reply: HttpResponse, request: Request, *, url: str, accepted: int) -> GuardianError:
@@ -147,7 +147,7 @@ def error_from_reply(reply: HttpResponse, request: Request, *, url: str, accepte
         return CallFailed(
             f"{request.what}: the request is too large; Dokploy takes 1 MB, make the file smaller",
             status=413,
-            says=text("dokploy_error.too_large"),
+            message=text("dokploy_error.too_large"),
         )
     if problem is None:
         return _not_dokploy(reply, request, url)
@@ -157,42 +157,42 @@ def error_from_reply(reply: HttpResponse, request: Request, *, url: str, accepte
 
 
 def _dokploys_own(status: int, problem: _ErrorBody, request: Request) -> GuardianError:
-    says = _quoted(problem.message)
+    message = _quoted(problem.message)
     if status in (401, 403):
         return RightMissing(
-            f"{request.what}: the key's user may not do that ({says}); give its role the right in Dokploy, "
+            f"{request.what}: the key's user may not do that ({message}); give its role the right in Dokploy, "
             "or use the key of a user who has it",
-            says=text("dokploy_error.right_missing"),
+            message=text("dokploy_error.right_missing"),
         )
     if status == 404 and problem.path is None:
         return ProcedureMissing(
             f"this Dokploy does not know {request.method} {request.procedure}; the call is known from v0.30.2, "
             "see which version runs (settings.getDokployVersion)",
-            says=text("dokploy_error.no_procedure", call=request.procedure),
+            message=text("dokploy_error.no_procedure", call=request.procedure),
         )
     name, step = NEXT_STEPS.get(problem.message, (None, None))
     if status == 404:
         step = step or "look whether it was deleted, or whether the key belongs to another organization"
-        return NotFound(f"{request.what}: {says}; {step}", says=text(f"dokploy_error.{name or 'gone'}"))
+        return NotFound(f"{request.what}: {message}; {step}", message=text(f"dokploy_error.{name or 'gone'}"))
     if status == 415:
         return CallFailed(
             f"{request.what}: Dokploy was sent no JSON content type; a proxy before it takes the header away",
             status=status,
-            says=text("dokploy_error.no_json"),
+            message=text("dokploy_error.no_json"),
         )
     if status == 409:
         return CallFailed(
-            f"{request.what}: it conflicts with what is there ({says}); choose another name or port",
+            f"{request.what}: it conflicts with what is there ({message}); choose another name or port",
             status=status,
             detail=problem.message,
-            says=text("dokploy_error.conflict"),
+            message=text("dokploy_error.conflict"),
         )
     if problem.fields:
         return CallFailed(
             f"{request.what}: Dokploy does not take these values: {'; '.join(problem.fields)}",
             status=status,
             detail=problem.message,
-            says=text("dokploy_error.values", fields="; ".join(problem.fields)),
+            message=text("dokploy_error.values", fields="; ".join(problem.fields)),
         )
     return _failed(status, problem.message, request)
 
@@ -201,12 +201,12 @@ def _failed(status: int, message: str, request: Request) -> GuardianError:
     for cause in KNOWN_CAUSES:
         found = cause.pattern.search(message)
         if found is not None:
-            words = cause.says.format(found.group(), *found.groups())
+            words = cause.message.format(found.group(), *found.groups())
             gaps = dict(zip(("first", "second"), found.groups(), strict=False))
             told = Text(f"dokploy_error.cause.{cause.name}", gaps)
             if cause.is_missing:
-                return NotFound(f"{request.what}: {words}; look which containers there are now", says=told)
-            return CallFailed(f"{request.what}: {words}", status=status, detail=message, says=told)
+                return NotFound(f"{request.what}: {words}; look which containers there are now", message=told)
+            return CallFailed(f"{request.what}: {words}", status=status, detail=message, message=told)
     if status < 500 and _PLAIN_WORDS.fullmatch(message):
         words, told = f"Dokploy refused it ({_quoted(message)})", text("dokploy_error.says_no", words=_quoted(message))
         if message in NEXT_STEPS:
@@ -218,7 +218,7 @@ def _failed(status: int, message: str, request: Request) -> GuardianError:
             "look at the log of the deployment or of Dokploy"
         )
         told = text("dokploy_error.failed")
-    return CallFailed(f"{request.what}: {words}", status=status, detail=message, says=told)
+    return CallFailed(f"{request.what}: {words}", status=status, detail=message, message=told)
 
 
 def _key_rejected(accepted: int, url: str) -> KeyRejected:
@@ -228,18 +228,18 @@ def _key_rejected(accepted: int, url: str) -> KeyRejected:
         return KeyRejected(
             f"Dokploy at {url} does not take the key: it is wrong, expired, of no organization, or over its limit "
             f"(by default 10 checks a day, which is {DEFAULT_KEY_CALLS} calls); {cure}",
-            says=text("dokploy_error.key_rejected", calls=DEFAULT_KEY_CALLS, cure=told),
+            message=text("dokploy_error.key_rejected", calls=DEFAULT_KEY_CALLS, cure=told),
         )
     if accepted <= DEFAULT_KEY_CALLS:
         return KeyLimited(
             f"Dokploy at {url} took the key for {accepted} calls and does not any more: keys are by default limited "
             f"to 10 checks a day, which is {DEFAULT_KEY_CALLS} calls; {cure}",
-            says=text("dokploy_error.key_limited", count=accepted, calls=DEFAULT_KEY_CALLS, cure=told),
+            message=text("dokploy_error.key_limited", count=accepted, calls=DEFAULT_KEY_CALLS, cure=told),
         )
     return KeyRejected(
         f"Dokploy at {url} took the key for {accepted} calls and does not any more: it is over its limit, has expired "
         f"or was deleted; {cure}",
-        says=text("dokploy_error.key_lost", cure=told),
+        message=text("dokploy_error.key_lost", cure=told),
     )
 
 
@@ -247,30 +247,32 @@ def _gateway(reply: HttpResponse, request: Request) -> GuardianError:
     problem = (
         f"{request.what}: the proxy before Dokploy answers {reply.status}; Dokploy is down, restarting or overloaded"
     )
-    says = text("dokploy_error.gateway", status=reply.status)
+    message = text("dokploy_error.gateway", status=reply.status)
     if request.method == "GET":
-        return SystemUnavailable(SYSTEM, problem, says=says)
+        return SystemUnavailable(SYSTEM, problem, message=message)
     if reply.status in NOT_FORWARDED_STATUSES:
-        nothing_done = text("dokploy_error.nothing_done", problem=says)
-        return NotSent(f"{problem}; nothing was done, try again once it is back", says=nothing_done)
-    return answer_lost(problem, says)
+        nothing_done = text("dokploy_error.nothing_done", problem=message)
+        return NotSent(f"{problem}; nothing was done, try again once it is back", message=nothing_done)
+    return answer_lost(problem, message)
 
 
 def _too_many(reply: HttpResponse, request: Request) -> GuardianError:
     is_told = reply.retry_after.isdigit()
     after = f" for {reply.retry_after} s" if is_told else ""
     problem = f"{request.what}: what stands before Dokploy refuses more requests{after}; ask less often"
-    says = text("dokploy_error.too_many_for", seconds=reply.retry_after) if is_told else text("dokploy_error.too_many")
+    message = (
+        text("dokploy_error.too_many_for", seconds=reply.retry_after) if is_told else text("dokploy_error.too_many")
+    )
     if request.method == "GET":
-        return SystemUnavailable(SYSTEM, problem, says=says)
-    return NotSent(problem, says=text("dokploy_error.nothing_done", problem=says))
+        return SystemUnavailable(SYSTEM, problem, message=message)
+    return NotSent(problem, message=text("dokploy_error.nothing_done", problem=message))
 
 
 def _not_dokploy(reply: HttpResponse, request: Request, url: str) -> GuardianError:
     """Return the error for an answer that does not come from Dokploy's API."""
     if reply.status == 400 and b"Invalid JSON" in reply.content:
         problem = f"{request.what}: what arrived at Dokploy was no JSON; a proxy changed it"
-        return CallFailed(problem, status=400, says=text("dokploy_error.no_json"))
+        return CallFailed(problem, status=400, message=text("dokploy_error.no_json"))
     if reply.status == 401 or reply.is_login_wanted:
         return _wrong_place(request, "something before Dokploy wants a login", url, text("dokploy_error.wants_login"))
     if reply.status == 403:
@@ -279,16 +281,20 @@ def _not_dokploy(reply: HttpResponse, request: Request, url: str) -> GuardianErr
     if reply.status < 500:
         problem = f"what answers there ({reply.status}) is not Dokploy's API"
         return _wrong_place(request, problem, url, text("dokploy_error.not_dokploy", status=reply.status))
-    broke, says = f"{request.what}: it broke ({reply.status})", text("dokploy_error.broke", status=reply.status)
+    broke, message = f"{request.what}: it broke ({reply.status})", text("dokploy_error.broke", status=reply.status)
     if request.method == "GET":
-        return SystemUnavailable(SYSTEM, f"{broke}; look at the log of Dokploy", says=says)
-    return answer_lost(broke, says)
+        return SystemUnavailable(SYSTEM, f"{broke}; look at the log of Dokploy", message=message)
+    return answer_lost(broke, message)
 
 
 def _wrong_place(request: Request, words: str, url: str, what: Text) -> GuardianError:
     problem = f"{request.what}: {words}; set `dokploy.url` (now {url}) to the address of Dokploy itself"
-    says = text("dokploy_error.wrong_place", problem=what, url=url)
-    return SystemUnavailable(SYSTEM, problem, says=says) if request.method == "GET" else NotSent(problem, says=says)
+    message = text("dokploy_error.wrong_place", problem=what, url=url)
+    return (
+        SystemUnavailable(SYSTEM, problem, message=message)
+        if request.method == "GET"
+        else NotSent(problem, message=message)
+    )
 
 
 def answer_unreadable(reply: HttpResponse, request: Request, url: str, wrong: str) -> GuardianError:
@@ -300,7 +306,7 @@ def answer_unreadable(reply: HttpResponse, request: Request, url: str, wrong: st
     return AnswerUnreadable(
         SYSTEM,
         f"{request.what} was answered in a form that is not known: {wrong}; which version runs?{done}",
-        says=text("dokploy_error.unreadable_done" if done else "dokploy_error.unreadable"),
+        message=text("dokploy_error.unreadable_done" if done else "dokploy_error.unreadable"),
     )
 
 

@@ -13,12 +13,12 @@ class KnownCause:
     name: str
     """Name of the cause; `dokploy_error.cause.<name>` is its sentence for people."""
     pattern: re.Pattern[str]
-    says: str
+    message: str
     is_missing: bool = False
 
 
-def _cause(name: str, pattern: str, says: str, *, is_missing: bool = False) -> KnownCause:
-    return KnownCause(name=name, pattern=re.compile(pattern), says=says, is_missing=is_missing)
+def _cause(name: str, pattern: str, message: str, *, is_missing: bool = False) -> KnownCause:
+    return KnownCause(name=name, pattern=re.compile(pattern), message=message, is_missing=is_missing)
 
 
 KNOWN_CAUSES = (

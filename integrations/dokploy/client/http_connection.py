@@ -49,8 +49,8 @@ _OTHERWISE = ("connection_broke", "the connection to {url} broke; Dokploy may be
 class ConnectionFailed(Exception):
     """Connection failed or broke. Holds no trace of the request: aiohttp's own errors quote its key and its query."""
 
-    def __init__(self, problem: str, says: Text) -> None:
-        self.says = says
+    def __init__(self, problem: str, message: Text) -> None:
+        self.message = message
         super().__init__(problem)
 
 
@@ -113,8 +113,8 @@ class HttpConnection:
     def _broke(self, error: aiohttp.ClientError) -> ConnectionFailed:
         name, words = next(((name, words) for kind, name, words in _BROKE if isinstance(error, kind)), _OTHERWISE)
         limit_mb = ANSWER_LIMIT_BYTES // 1024 // 1024
-        says = text(f"dokploy_error.{name}", url=self._url, limit_mb=limit_mb)
-        return ConnectionFailed(words.format(url=self._url, limit_mb=limit_mb), says)
+        message = text(f"dokploy_error.{name}", url=self._url, limit_mb=limit_mb)
+        return ConnectionFailed(words.format(url=self._url, limit_mb=limit_mb), message)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

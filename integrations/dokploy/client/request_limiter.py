@@ -36,7 +36,7 @@ class RequestLimiter:
             raise RequestQueueFull(
                 "Dokploy",
                 f"{self._waiting} requests to it wait already; try again in a moment",
-                says=text("dokploy_error.line_full", count=self._waiting),
+                message=text("dokploy_error.line_full", count=self._waiting),
             )
         self._waiting += 1
         try:

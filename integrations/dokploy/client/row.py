@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel, to_pascal
 
-from integrations.dokploy.client.secret_values import hide_secrets, dump_undeclared
+from integrations.dokploy.client.secret_values import dump_undeclared, hide_secrets
 
 UndeclaredValue = Annotated[Any, PlainSerializer(dump_undeclared)]
 """Value of a field that no model declares."""

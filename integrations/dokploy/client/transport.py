@@ -18,9 +18,21 @@ from core.error_text import own_words
 from core.errors import GuardianError, SystemUnavailable, TimeLimitExceeded
 from core.settings import DokploySettings
 from core.text import Text, text
-from integrations.dokploy.client.dokploy_errors import (BODY_LIMIT_BYTES, GATEWAY_STATUSES, SYSTEM, BreakerOpen, HttpResponse, KeyRejected, NotSent, Request, answer_lost, error_from_reply, answer_unreadable,)
-from integrations.dokploy.client.http_connection import HttpConnection, ConnectionFailed, SendProgress
-from integrations.dokploy.client.request_limiter import RequestQueueFull, RequestLimiter
+from integrations.dokploy.client.dokploy_errors import (
+    BODY_LIMIT_BYTES,
+    GATEWAY_STATUSES,
+    SYSTEM,
+    BreakerOpen,
+    HttpResponse,
+    KeyRejected,
+    NotSent,
+    Request,
+    answer_lost,
+    answer_unreadable,
+    error_from_reply,
+)
+from integrations.dokploy.client.http_connection import ConnectionFailed, HttpConnection, SendProgress
+from integrations.dokploy.client.request_limiter import RequestLimiter, RequestQueueFull
 from integrations.dokploy.client.response_parsing import parse_reply, parse_rows
 
 log = structlog.get_logger(__name__)
@@ -153,7 +165,7 @@ class DokployTransport:
             raise NotSent(
                 f"{request.what}: {len(request.body) // 1024} kB are more than the 1024 kB that Dokploy takes; "
                 "make the file smaller",
-                says=text("dokploy_error.too_large_kb", kb=len(request.body) // 1024),
+                message=text("dokploy_error.too_large_kb", kb=len(request.body) // 1024),
             )
         limit_s = self._limit_s(patience)
         sending = SendProgress()
@@ -165,8 +177,8 @@ class DokployTransport:
         except (BreakerOpen, RequestQueueFull) as error:
             if request.method == "GET":
                 raise
-            says = text("dokploy_error.nothing_done", problem=own_words(error))
-            raise NotSent(f"{request.what} was not sent: {error.problem}", says=says) from error
+            message = text("dokploy_error.nothing_done", problem=own_words(error))
+            raise NotSent(f"{request.what} was not sent: {error.problem}", message=message) from error
         self.clock_ahead = _clock_lead(reply.date)
         if reply.status != 200:
             failure = error_from_reply(reply, request, url=self.url, accepted=self._accepted)
@@ -207,50 +219,50 @@ class DokployTransport:
             reply = await self._connection.exchange(request, sending)
         except ConnectionFailed as error:
             problem = f"{request.what}: {error}"
-            self._note_failure(problem, error.says)
+            self._note_failure(problem, error.message)
             if request.method == "GET":
-                raise SystemUnavailable(SYSTEM, problem, says=error.says) from error
+                raise SystemUnavailable(SYSTEM, problem, message=error.message) from error
             if sending.has_begun:
-                raise answer_lost(problem, error.says) from error
+                raise answer_lost(problem, error.message) from error
             raise NotSent(
-                f"{problem}; nothing was sent", says=text("dokploy_error.nothing_done", problem=error.says)
+                f"{problem}; nothing was sent", message=text("dokploy_error.nothing_done", problem=error.message)
             ) from error
         except BaseException:
             self._breaker.abandoned()
             raise
         if reply.status in GATEWAY_STATUSES:
-            says = text("dokploy_error.gateway", status=reply.status)
-            self._note_failure(f"the proxy before it answers {reply.status}", says)
+            message = text("dokploy_error.gateway", status=reply.status)
+            self._note_failure(f"the proxy before it answers {reply.status}", message)
         elif self._breaker.succeeded():
             log.info("Dokploy is back", action="dokploy_back", url=self.url)
         return reply
 
-    def _note_failure(self, problem: str, says: Text) -> None:
-        self._last_failure = problem, says
+    def _note_failure(self, problem: str, message: Text) -> None:
+        self._last_failure = problem, message
         if self._breaker.failed():
             log.warning("Dokploy is gone", action="dokploy_gone", url=self.url, problem=problem)
 
     def _resting(self, in_a_row: int, rest_s: float) -> BreakerOpen:
-        problem, says = self._last_failure
+        problem, message = self._last_failure
         return BreakerOpen(
             SYSTEM,
             f"it failed {in_a_row} times in a row and is left alone for {rest_s:g} s; the last time: {problem}",
-            says=text("dokploy_error.resting", problem=says, count=in_a_row, seconds=rest_s),
+            message=text("dokploy_error.resting", problem=message, count=in_a_row, seconds=rest_s),
         )
 
     def _late(self, request: Request, patience: RetryLimits, was_sent: bool) -> GuardianError:
         seconds = self._limit_s(patience)
         problem = f"{request.what} was not answered within {seconds:g} s"
-        says = text("dokploy_error.late", seconds=seconds, url=self.url)
+        message = text("dokploy_error.late", seconds=seconds, url=self.url)
         if patience is RetryLimits.QUICK and was_sent:
-            self._note_failure(problem, says)
+            self._note_failure(problem, message)
         if request.method == "GET":
             full = f"{problem}; look whether Dokploy at {self.url} is overloaded or hangs"
-            return TimeLimitExceeded(SYSTEM, full, says=says)
+            return TimeLimitExceeded(SYSTEM, full, message=message)
         if was_sent:
             return answer_lost(problem, text("dokploy_error.late_order", seconds=seconds))
         not_sent = text("dokploy_error.nothing_done", problem=text("dokploy_error.not_sent", seconds=seconds))
-        return NotSent(f"{request.what} was not sent within {seconds:g} s: others were before it", says=not_sent)
+        return NotSent(f"{request.what} was not sent within {seconds:g} s: others were before it", message=not_sent)
 
     def _limit_s(self, patience: RetryLimits) -> float:
         settings = self._settings
@@ -272,7 +284,9 @@ def _request(method: Literal["GET", "POST"], procedure: str, params: Mapping[str
     subject = next((value for name, value in given.items() if name.endswith("Id") or name in _SUBJECTS), None)
     what = f"{procedure} of {subject!r}" if isinstance(subject, str) else procedure
     if method == "GET":
-        return Request(method=method, procedure=procedure, what=what, query={n: _query_text(v) for n, v in given.items()})
+        return Request(
+            method=method, procedure=procedure, what=what, query={n: _query_text(v) for n, v in given.items()}
+        )
     return Request(method=method, procedure=procedure, what=what, body=json.dumps(given).encode())
 
 

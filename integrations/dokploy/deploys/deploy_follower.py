@@ -110,7 +110,7 @@ class DokployFollower:
             started_at=row.started_at,
             finished_at=row.finished_at,
             commit=commit.group(1) if commit else None,
-            commit_says=self._first_line(row.title) if commit and row.title != deploy.title else "",
+            commit_message=self._first_line(row.title) if commit and row.title != deploy.title else "",
             log_tail=last_lines(lines),
             error_line=error_line(lines) if has_failed else "",
             error_class=error_class(lines) if has_failed else "",

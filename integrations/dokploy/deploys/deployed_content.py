@@ -112,9 +112,9 @@ async def write_content(parts: DokployDeps, row: ComposeRow, content: VersionCon
             await parts.dokploy.composes.converted_file(row.compose_id)
         except (CallFailed, RightMissing) as refusal:
             await _put(parts, row.compose_id, content, before)
-            says = text("dokploy_error.file_refused", problem=own_words(refusal))
+            message = text("dokploy_error.file_refused", problem=own_words(refusal))
             raise ActionFailed(
-                f"Dokploy cannot deploy the file, so the old one was put back: {refusal}", says=says
+                f"Dokploy cannot deploy the file, so the old one was put back: {refusal}", message=message
             ) from refusal
     return True
 
@@ -135,7 +135,7 @@ async def restored_unless_deployed(parts: DokployDeps, row: ComposeRow, written:
         except GuardianError as failure:
             raise ActionFailed(
                 f"{error}; what was written into Dokploy could not be put back: {failure}",
-                says=text(
+                message=text(
                     "dokploy_error.not_put_back",
                     problem=own_words(error),
                     failure=own_words(failure),
@@ -159,9 +159,9 @@ async def _put(parts: DokployDeps, compose_id: str, before: VersionContent, afte
         await parts.dokploy.composes.update(compose_id, **changes)
     except (AnswerLost, AnswerUnreadable) as lost:
         if row_content(await parts.dokploy.composes.one(compose_id)) != after:
-            says = text("dokploy_error.did_not_arrive", problem=own_words(lost))
+            message = text("dokploy_error.did_not_arrive", problem=own_words(lost))
             raise ActionFailed(
-                f"the change did not arrive at Dokploy: {lost}; nothing was deployed", says=says
+                f"the change did not arrive at Dokploy: {lost}; nothing was deployed", message=message
             ) from lost
 
 
@@ -173,7 +173,7 @@ def refuse_git(row: ComposeRow, managed: ManagedResource) -> None:
             f"the Compose file of {managed.name!r} comes from {row_source(row)} ({where}) and cannot be edited in "
             "Dokploy: change it in the repository, then deploy; values of its environment can be set here "
             "(dokploy.compose.set_environment)",
-            says=text(
+            message=text(
                 "dokploy_error.from_git_branch" if row_branch(row) else "dokploy_error.from_git",
                 stack=managed.name,
                 source=row_source(row),

@@ -45,7 +45,9 @@ def find_migration_tool(text: str) -> str | None:
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(text)), None)
 
 
-async def find_migration_since(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, since: datetime) -> str | None:
+async def find_migration_since(
+    parts: DokployDeps, managed: ManagedResource, row: ComposeRow, since: datetime
+) -> str | None:
     """Return the tool that migrated since then, by the logs of deployments and containers; None if none is seen.
 
     A log that cannot be read counts as empty.

@@ -13,7 +13,19 @@ from core.text import Text, Value
 from core.text import text as said
 from integrations.dokploy.actions.dokploy_deps import DokployDeps
 from integrations.dokploy.actions.stack_params import is_commit_hash
-from integrations.dokploy.deploys.deployed_content import (row_branch, row_content, content_digest, load_compose_file, is_file_in_dokploy, is_swarm_stack, restored_unless_deployed, services_in, row_source, source_name, write_content,)
+from integrations.dokploy.deploys.deployed_content import (
+    content_digest,
+    is_file_in_dokploy,
+    is_swarm_stack,
+    load_compose_file,
+    restored_unless_deployed,
+    row_branch,
+    row_content,
+    row_source,
+    services_in,
+    source_name,
+    write_content,
+)
 from integrations.dokploy.deploys.submit_deploy import DeployOrder, nothing_sent_yet, submit_compose_deploy
 from integrations.dokploy.deploys.version_keeping import FOUND_RUNNING, is_version_kept, new_version
 from integrations.dokploy.models import ComposeRow
@@ -71,7 +83,12 @@ async def last_good_before(parts: DokployDeps, managed: ManagedResource, row: Co
     running = newest.digest if kept else content_digest(row_content(row))
     images = {one.service: one.image_id for one in parts.containers(managed) if one.image_id}
     found = await parts.versions.last_good(managed.id, before=newest.id if kept else None)
-    while found is not None and is_file_in_dokploy(row) and found.digest == running and _ran_same_images(found.image_ids, images):
+    while (
+        found is not None
+        and is_file_in_dokploy(row)
+        and found.digest == running
+        and _ran_same_images(found.image_ids, images)
+    ):
         found = await parts.versions.last_good(managed.id, before=found.id)
     return found
 
@@ -87,32 +104,34 @@ async def plan_rollback_to_ref(managed: ManagedResource, row: ComposeRow, ref: s
         raise Refused(
             f"{managed.name!r} does not come from git ({row_source(row)}), so it has no tags or branches; give a "
             "version (dokploy.compose.versions lists them) or nothing",
-            says=said("dokploy_error.no_git", stack=managed.name, source=source_name(row_source(row))),
+            message=said("dokploy_error.no_git", stack=managed.name, source=source_name(row_source(row))),
         )
     if is_commit_hash(ref):
         raise Refused(
             f"{ref!r} is a commit, and Dokploy clones by branch or tag only: the clone would fail and leave the code "
             f"folder of {managed.name!r} empty. Push a tag there first (git tag rollback-{ref[:7]} {ref}; git push "
             f"origin rollback-{ref[:7]}), then roll back to rollback-{ref[:7]}",
-            says=said("dokploy_error.commit", short=ref[:7], ref=ref, stack=managed.name),
+            message=said("dokploy_error.commit", short=ref[:7], ref=ref, stack=managed.name),
         )
     now = row_content(row)
     return RollbackPlan(content=replace(now, settings={**now.settings, row.branch_field: ref}))
 
 
-async def plan_rollback(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion) -> RollbackPlan:
+async def plan_rollback(
+    parts: DokployDeps, managed: ManagedResource, row: ComposeRow, version: StackVersion
+) -> RollbackPlan:
     """Plan a rollback to a version; raises Refused with the reason if it is impossible."""
     kept = await parts.versions.content(version.id)
     if kept is None:
         raise Refused(
             f"the content of version {version.id} of {managed.name!r} is not kept any more; choose another",
-            says=said("dokploy_error.content_gone", stack=managed.name, number=version.id),
+            message=said("dokploy_error.content_gone", stack=managed.name, number=version.id),
         )
     if is_file_in_dokploy(row) != (version.source == "raw"):
         raise Refused(
             f"version {version.id} of {managed.name!r} came from {version.source}, and it comes from {row_source(row)} "
             "now; change its source back in Dokploy first",
-            says=said(
+            message=said(
                 "dokploy_error.other_source",
                 stack=managed.name,
                 number=version.id,
@@ -139,7 +158,7 @@ async def _plan_from_file(
     if kept == row_content(row) and not tags and not await _has_undeployed_edits(parts, managed, row):
         raise Refused(
             f"there is nothing to go back to: version {version.id} of {managed.name!r} is what is deployed already",
-            says=said("dokploy_error.already_there", stack=managed.name, number=version.id),
+            message=said("dokploy_error.already_there", stack=managed.name, number=version.id),
         )
     return RollbackPlan(
         content=kept, file=kept.compose_file, tags=tags, tags_now=tags_now, gone=tuple(gone.values()), version=version
@@ -164,10 +183,16 @@ async def _plan_by_images(
         "advice": said("dokploy_error.git_advice"),
     }
     if text is None or managed.host is None or is_swarm_stack(managed) or not version.image_ids:
-        why = "Swarm asks the registry what a tag means" if is_swarm_stack(managed) else "its images of then are not known"
+        why = (
+            "Swarm asks the registry what a tag means"
+            if is_swarm_stack(managed)
+            else "its images of then are not known"
+        )
         raise Refused(
             f"{managed.name!r} cannot go back to version {version.id} by its images ({why}); {advice}",
-            says=Text("dokploy_error.swarm_images" if is_swarm_stack(managed) else "dokploy_error.images_unknown", told),
+            message=Text(
+                "dokploy_error.swarm_images" if is_swarm_stack(managed) else "dokploy_error.images_unknown", told
+            ),
         )
     services = services_in(text)
     ran = {one.service: one.image_id for one in parts.containers(managed)}
@@ -176,7 +201,7 @@ async def _plan_by_images(
         raise Refused(
             f"{', '.join(built)} of {managed.name!r} is built from the repository, so an earlier image would be built "
             f"over at once; {advice}",
-            says=Text("dokploy_error.is_built", {**told, "services": ", ".join(built)}),
+            message=Text("dokploy_error.is_built", {**told, "services": ", ".join(built)}),
         )
     references = {one.name: one.image for one in services if one.image and not one.build}
     tags, tags_now, gone = await _tags(parts, managed, references, version)
@@ -184,12 +209,14 @@ async def _plan_by_images(
         raise Refused(
             f"the images of version {version.id} of {managed.name!r} are not on {managed.host!r} any more: "
             f"{', '.join(gone.values())}; {advice}",
-            says=Text("dokploy_error.images_gone", {**told, "host": managed.host, "images": ", ".join(gone.values())}),
+            message=Text(
+                "dokploy_error.images_gone", {**told, "host": managed.host, "images": ", ".join(gone.values())}
+            ),
         )
     if not tags and kept.env == row_content(row).env:
         raise Refused(
             f"version {version.id} of {managed.name!r} has the same branch, images and environment as now; {advice}",
-            says=Text("dokploy_error.same_as_now", told),
+            message=Text("dokploy_error.same_as_now", told),
         )
     content = replace(row_content(row), env=kept.env)
     return RollbackPlan(content=content, file=text, tags=tags, tags_now=tags_now, fetches=False, version=version)
@@ -252,7 +279,7 @@ async def _tag(parts: DokployDeps, managed: ManagedResource, reference: str, ima
     if managed.host is None:
         raise NotFound(
             f"the host of {managed.name!r} is not watched, so its images cannot be named again",
-            says=said("dokploy_error.host_not_watched", stack=managed.name),
+            message=said("dokploy_error.host_not_watched", stack=managed.name),
         )
     await parts.images.tag(managed.host, image, reference)
 

@@ -48,8 +48,8 @@ def call_under_way() -> CurrentCall:
     found = current_call()
     if found is None:
         raise Refused(
-            "a deploy is only ordered by a call through the door, where it is written down and followed",
-            says=text("dokploy_error.through_the_door"),
+            "a deploy is only ordered by a call through the gateway, where it is written down and followed",
+            message=text("dokploy_error.through_the_door"),
         )
     return found
 
@@ -60,15 +60,15 @@ def nothing_sent_yet() -> Iterator[None]:
     try:
         yield
     except SystemUnavailable as error:
-        says = text("dokploy_error.nothing_deployed", problem=own_words(error))
-        raise ActionFailed(f"nothing was deployed: {error}", says=says) from error
+        message = text("dokploy_error.nothing_deployed", problem=own_words(error))
+        raise ActionFailed(f"nothing was deployed: {error}", message=message) from error
 
 
 class DeployUnderWay(Refused):
     """Deploy refused because another one of the same stack waits or runs."""
 
-    def __init__(self, problem: str, *, says: Text, is_active: bool = False) -> None:
-        super().__init__(problem, says=says)
+    def __init__(self, problem: str, *, message: Text, is_active: bool = False) -> None:
+        super().__init__(problem, message=message)
         self.is_active = is_active
         """True if a job of Dokploy's queue runs, False if it waits."""
 
@@ -82,14 +82,14 @@ async def refuse_if_busy(parts: DokployDeps, managed: ManagedResource) -> None:
             f"a deployment of {managed.name!r} {state} in Dokploy's queue already: "
             f"{shown_title(job.data.title_log, parts.redact)!r}; wait for its end"
             + ("" if job.is_active else ", or take it out (dokploy.compose.cancel_waiting)"),
-            says=text(f"dokploy_error.queue_{state}", stack=managed.name, title=parts.redact(job.data.title_log)),
+            message=text(f"dokploy_error.queue_{state}", stack=managed.name, title=parts.redact(job.data.title_log)),
             is_active=job.is_active,
         )
     for ours in await parts.deploys.unfinished():
         if ours.managed_id == managed.id and ours.phase in (DeployPhase.WAITING, DeployPhase.RUNNING):
             raise DeployUnderWay(
                 f"a deploy of {managed.name!r} is under way already: {ours.title!r}; wait for its verdict",
-                says=text("dokploy_error.under_way", stack=managed.name, title=ours.title),
+                message=text("dokploy_error.under_way", stack=managed.name, title=ours.title),
             )
 
 
@@ -123,7 +123,9 @@ def job_resource_id(job: QueuedJob) -> str | None:
     return job.data.compose_id or job.data.application_id
 
 
-async def submit_compose_deploy(parts: DokployDeps, managed: ManagedResource, row: ComposeRow, order: DeployOrder) -> Result:
+async def submit_compose_deploy(
+    parts: DokployDeps, managed: ManagedResource, row: ComposeRow, order: DeployOrder
+) -> Result:
     """Keep the version, record the deploy, then send it. Raises AnswerLost if it is unknown whether it is queued."""
     with nothing_sent_yet():
         await keep_running_version(parts, managed, row, only_good=True)
@@ -196,8 +198,8 @@ async def record_and_send(parts: DokployDeps, deploy: Deploy, send: SendDeploy) 
     except SystemUnavailable:
         raise
     except GuardianError as error:
-        says = text("dokploy.not_ordered", stack=deploy.stack, problem=problem_of(error, parts.redact))
-        await parts.deploys.put(replace(deploy, phase=DeployPhase.NEVER, says=says, over_at=parts.clock.now()))
+        message = text("dokploy.not_ordered", stack=deploy.stack, problem=problem_of(error, parts.redact))
+        await parts.deploys.put(replace(deploy, phase=DeployPhase.NEVER, message=message, over_at=parts.clock.now()))
         raise
     data = {
         "stack": deploy.stack,

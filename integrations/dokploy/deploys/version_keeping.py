@@ -14,7 +14,15 @@ from integrations.compose_file.edits import ServiceFacts
 from integrations.compose_file.env_field import env_variable_names
 from integrations.compose_file.interpolation import find_variables
 from integrations.dokploy.actions.dokploy_deps import DokployDeps
-from integrations.dokploy.deploys.deployed_content import (row_branch, row_content, content_digest, load_compose_file, is_file_in_dokploy, services_in, row_source,)
+from integrations.dokploy.deploys.deployed_content import (
+    content_digest,
+    is_file_in_dokploy,
+    load_compose_file,
+    row_branch,
+    row_content,
+    row_source,
+    services_in,
+)
 from integrations.dokploy.deploys.deployment_history import shown_title
 from integrations.dokploy.models import ComposeRow, DeploymentRow, DeploymentStatus
 
@@ -58,7 +66,9 @@ async def keep_running_version(
     if last is None or last.status is not DeploymentStatus.DONE or await is_version_kept(parts, managed, row):
         return
     text = await load_compose_file(parts, row)
-    is_good = are_containers_healthy(parts.containers(managed), services_in(text), must_fit=is_file_in_dokploy(row) or text is not None)
+    is_good = are_containers_healthy(
+        parts.containers(managed), services_in(text), must_fit=is_file_in_dokploy(row) or text is not None
+    )
     if only_good and not is_good:
         return
     made = new_version(parts, managed, row, row_content(row), by=FOUND_RUNNING, text=text)
@@ -66,7 +76,7 @@ async def keep_running_version(
         made,
         verdict=VersionVerdict.GOOD if is_good else VersionVerdict.UNKNOWN,
         commit=commit_of(last),
-        commit_says=shown_title(last.title, parts.redact) if not is_file_in_dokploy(row) else "",
+        commit_message=shown_title(last.title, parts.redact) if not is_file_in_dokploy(row) else "",
         image_ids={one.service: one.image_id for one in parts.containers(managed) if one.image_id},
     )
     await parts.versions.add(version, row_content(row))
@@ -92,14 +102,18 @@ def new_version(
         at=now,
         by=by,
         deploy_key=deploy_key,
-        digest=content_digest(content) if is_file_in_dokploy(row) else content_digest(content, deploy_key or now.isoformat()),
+        digest=content_digest(content)
+        if is_file_in_dokploy(row)
+        else content_digest(content, deploy_key or now.isoformat()),
         branch=_branch_in(content, row),
         env_keys=tuple(env_variable_names(content.env)),
         images={one.name: one.image for one in services_in(text) if one.image},
     )
 
 
-def are_containers_healthy(containers: Sequence[Container], services: Sequence[ServiceFacts], *, must_fit: bool) -> bool:
+def are_containers_healthy(
+    containers: Sequence[Container], services: Sequence[ServiceFacts], *, must_fit: bool
+) -> bool:
     """Return whether every container is healthy and, with `must_fit`, matches a service of the file."""
     if not containers or not all(status_of(one).is_fine for one in containers):
         return False

@@ -71,7 +71,9 @@ class DomainWatch:
         """Probe the domains that are due; forget those that should not run any more."""
         if not self._settings.ask_domains:
             return
-        wanted = {domain.id: domain for one in self._managed() if _should_answer(one) for domain in _probed_domains(one)}
+        wanted = {
+            domain.id: domain for one in self._managed() if _should_answer(one) for domain in _probed_domains(one)
+        }
         self._states = {key: state for key, state in self._states.items() if key in wanted}
         self._asked_at = {key: at for key, at in self._asked_at.items() if key in wanted}
         now = self._clock.now()

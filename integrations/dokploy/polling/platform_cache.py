@@ -17,7 +17,13 @@ from core.deployments.platform import (
 )
 from core.monitoring.snapshot import PlatformView
 from core.sanitize import sanitize_line
-from integrations.dokploy.polling.project_tree import PLACE_NAME_LIMIT, ManagedHeading, ManagedRow, ProjectTree, name_resources
+from integrations.dokploy.polling.project_tree import (
+    PLACE_NAME_LIMIT,
+    ManagedHeading,
+    ManagedRow,
+    ProjectTree,
+    name_resources,
+)
 from integrations.dokploy.polling.service_details import BackupSchedule, ServiceDetails
 
 _STATUS_OF = {DeployStatus.RUNNING: "running", DeployStatus.DONE: "done", DeployStatus.ERROR: "error"}
@@ -153,7 +159,9 @@ class PlatformCache:
     def called(self, name: str, project: str) -> list[str]:
         """Return the ids of the resources with that name in Dokploy, in a project of that name."""
         wanted = (sanitize_line(name, PLACE_NAME_LIMIT), sanitize_line(project, PLACE_NAME_LIMIT))
-        named = ((leaf.id, (sanitize_line(leaf.name, PLACE_NAME_LIMIT), leaf.project)) for leaf in self._leaves.values())
+        named = (
+            (leaf.id, (sanitize_line(leaf.name, PLACE_NAME_LIMIT), leaf.project)) for leaf in self._leaves.values()
+        )
         return [managed_id for managed_id, own in named if own == wanted]
 
     def backups(self) -> tuple[BackupState, ...]:

@@ -19,8 +19,8 @@ from integrations.dokploy.deploys.deployment_history import DeploymentConverter,
 from integrations.dokploy.models import DeploymentRow
 from integrations.dokploy.polling.platform_cache import PlatformCache
 from integrations.dokploy.polling.poll_rotation import DuePoll, PollTopic
-from integrations.dokploy.polling.project_tree import managed_headings, load_project, load_tree
-from integrations.dokploy.polling.service_details import fetch_details, fetch_backup_runs, fetch_volume_backups
+from integrations.dokploy.polling.project_tree import load_project, load_tree, managed_headings
+from integrations.dokploy.polling.service_details import fetch_backup_runs, fetch_details, fetch_volume_backups
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +125,11 @@ class PlatformPoller:
     async def _ask_deployments(self) -> None:
         rows = await self._client.deployments.all()
         self._known.take_deployments(await asyncio.to_thread(self._history.all, rows))
-        strange = {owner: row for row in rows if (owner := deployed_resource_id(row)) is not None and not self._known.has(owner)}
+        strange = {
+            owner: row
+            for row in rows
+            if (owner := deployed_resource_id(row)) is not None and not self._known.has(owner)
+        }
         new = {owner: row for owner, row in strange.items() if owner not in self._strangers}
         self._strangers = set(strange)
         for project_id in {found for row in new.values() if (found := _project_of(row)) is not None}:

@@ -242,7 +242,7 @@ def _subject(notice: DokployNotice) -> tuple[object, ...]:
 
 
 def _unavailable(error: GuardianError) -> SystemUnavailable:
-    return SystemUnavailable(SYSTEM, str(error), says=error.says)
+    return SystemUnavailable(SYSTEM, str(error), message=error.message)
 
 
 def _own_backup(status: DeployStatus, at: datetime) -> BackupState:

@@ -1,6 +1,6 @@
 """Methods about chats and their members, and leaving a chat."""
 
-from playground.api.backend import BotApiBackend, chat_member, bot_api_method
+from playground.api.backend import BotApiBackend, bot_api_method, chat_member
 from playground.api.bot_api_wire import CallArguments, Json, bad_request
 from playground.chats.posting import post_message
 

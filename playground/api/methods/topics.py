@@ -6,7 +6,9 @@ from playground.chats.chat_records import ChatRecord, TopicRecord
 from playground.chats.posting import post_message
 
 TOPIC_NAME_LIMIT = 128
-NO_TOPIC_RIGHT = "not enough rights to manage topics in the chat"  # the real wording differs between methods and versions
+NO_TOPIC_RIGHT = (
+    "not enough rights to manage topics in the chat"  # the real wording differs between methods and versions
+)
 TOPIC_COLORS = frozenset({7322096, 16766590, 13338331, 9367192, 16749490, 16478047})
 
 

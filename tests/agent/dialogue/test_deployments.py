@@ -122,7 +122,7 @@ async def test_what_was_done_through_us_is_told_with_who(managed: World) -> None
     await managed.knowledge.runs.start()
     actor = Actor(kind=ActorKind.PERSON, id="tg:1", name="Ada", role=ADA.role)
     params = {"container": "local/rag-weaviate-1"}
-    await managed.door.submit(Call(key="w1", action="docker.restart", params={**params}, actor=actor))
+    await managed.gateway.submit(Call(key="w1", action="docker.restart", params={**params}, actor=actor))
     told = ""
     while "rag/weaviate: a restart by Ada" not in told:
         told = await said(managed, "what changed since yesterday?")
@@ -153,7 +153,7 @@ async def test_a_deploy_request_becomes_a_button_and_nothing_else(
     assert isinstance(part, ProposeCommand)
     assert (part.name, part.arguments) == (name, arguments)
     for language in ("en", "es"):
-        assert arguments in managed.texts.render(part.says, language)
+        assert arguments in managed.texts.render(part.message, language)
     assert await managed.knowledge.deploys.recent() == []
 
 
@@ -173,5 +173,5 @@ async def test_a_question_becomes_a_command(managed: World, words: str, name: st
 
 
 async def test_a_rollback_is_reported_as_a_rollback(managed: World) -> None:
-    await _deploy(managed, what=DeployKind.ROLLBACK, says=text("deploys.begins", stack="granada"))
+    await _deploy(managed, what=DeployKind.ROLLBACK, message=text("deploys.begins", stack="granada"))
     assert "granada: rolled back by Ada" in await said(managed, "who deployed granada?")

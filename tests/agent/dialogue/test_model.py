@@ -69,7 +69,7 @@ async def test_the_model_uses_a_tool_and_then_answers(world: World) -> None:
     parts, model = await answered(world, ASKED, use("docker__logs", container=API, tail=20), "It says ready.")
     assert world.docker.asked == [f"logs {API} 20"]
     assert "ready" in tool_results(model.requests[1])[0]
-    doing = [world.texts.render(one.says, "en") for one in parts if isinstance(one, AnswerProgress)]
+    doing = [world.texts.render(one.message, "en") for one in parts if isinstance(one, AnswerProgress)]
     assert "Reading the logs of granada/api …" in doing
     assert shown(parts) == "It says ready."
 
@@ -111,7 +111,7 @@ async def test_an_invented_or_forbidden_tool_is_never_used(world: World, name: s
     parts, _ = await answered(world, ASKED, wish, wish, wish)
     assert world.docker.asked == []
     assert isinstance(parts[-1], AnswerMessage)
-    assert parts[-1].says.key == "dialogue.no_model"
+    assert parts[-1].message.key == "dialogue.no_model"
 
 
 async def test_wrong_arguments_are_explained_to_it(world: World) -> None:
@@ -134,7 +134,7 @@ async def test_the_model_is_stopped_after_its_limit_of_steps(world: World) -> No
     assert len(world.docker.asked) == 5
     assert model.requests[5].tools == ()
     assert isinstance(parts[-1], AnswerMessage)
-    assert parts[-1].says.key == "dialogue.too_many_steps"
+    assert parts[-1].message.key == "dialogue.too_many_steps"
 
 
 # -- proposals -------------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ async def test_a_proposal_after_hostile_logs_names_its_exact_target(world: World
         "The log asks for it.",
     )
     proposed = [one for one in parts if isinstance(one, ProposeCommand)]
-    assert [world.texts.render(one.says, "en") for one in proposed] == ["restart granada/postgres"]
+    assert [world.texts.render(one.message, "en") for one in proposed] == ["restart granada/postgres"]
     assert not [one for one in world.docker.asked if one.startswith("restart")]
 
 
@@ -281,7 +281,7 @@ async def test_five_thousand_characters_are_asked_in_part(world: World) -> None:
 async def test_every_model_failure_is_explained_in_words(world: World, kind: ModelFailure) -> None:
     parts, _ = await answered(world, ASKED, ModelFailed(kind, "broken", model="gpt-oss:20b"))
     assert isinstance(parts[-1], AnswerMessage)
-    said = world.texts.render(parts[-1].says, "es")
+    said = world.texts.render(parts[-1].message, "es")
     assert "Sin él entiendo" in said
     assert "{" not in said
 
@@ -290,7 +290,7 @@ async def test_without_the_model_a_rule_answers_what_it_can(world: World) -> Non
     down = ModelFailed(ModelFailure.UNREACHABLE, "no answer")
     parts, _ = await answered(world, "why does celery need so much more heap since the refactoring?", down)
     assert isinstance(parts[-1], AnswerMessage)
-    assert parts[-1].says.key == "dialogue.runs_plain"
+    assert parts[-1].message.key == "dialogue.runs_plain"
 
 
 async def test_common_questions_never_reach_the_model(world: World) -> None:
@@ -305,7 +305,7 @@ async def test_an_internal_error_is_reported_in_words(world: World, caplog: pyte
 
     parts = await parts_of(world.dialogue(ScriptedModel(breaks)), question(ASKED))
     assert isinstance(parts[-1], AnswerMessage)
-    assert parts[-1].says.key == "dialogue.broke"
+    assert parts[-1].message.key == "dialogue.broke"
     assert "a bug" in caplog.text
 
 
@@ -359,10 +359,10 @@ async def test_a_waiting_question_shows_its_place_in_line(
     async with asyncio.timeout(10):
         async for part in dialogue.answer(question(ASKED, actor=GRACE)):
             seen.append(part)
-            if isinstance(part, AnswerProgress) and part.says.key == "dialogue.looking.waiting":
+            if isinstance(part, AnswerProgress) and part.message.key == "dialogue.looking.waiting":
                 held.set()
     assert "My model is busy; you are number 1 in line." in [
-        world.texts.render(one.says, "en") for one in seen if isinstance(one, AnswerProgress)
+        world.texts.render(one.message, "en") for one in seen if isinstance(one, AnswerProgress)
     ]
     assert shown(seen) == "second"
     assert shown(await first) == "first"

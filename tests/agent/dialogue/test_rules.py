@@ -43,7 +43,7 @@ async def said(
 ) -> str:
     parts = await answer(world, words, language, actor=actor, incident_id=incident_id)
     assert all(isinstance(one, AnswerMessage) for one in parts), parts
-    return "\n".join(world.texts.render(one.says, language) for one in parts if isinstance(one, AnswerMessage))
+    return "\n".join(world.texts.render(one.message, language) for one in parts if isinstance(one, AnswerMessage))
 
 
 @pytest.mark.parametrize(("words", "name", "arguments"), COMMANDS, ids=[one[0] for one in COMMANDS])
@@ -58,21 +58,21 @@ async def test_a_request_becomes_a_proposal_with_its_exact_target(world: World) 
     [part] = await answer(world, "Reinicia el Weaviate", "es")
     assert isinstance(part, ProposeCommand)
     assert (part.name, part.arguments) == ("restart", "rag/weaviate")
-    assert world.texts.render(part.says, "es") == "reiniciar rag/weaviate"
+    assert world.texts.render(part.message, "es") == "reiniciar rag/weaviate"
     assert world.docker.asked == []
 
 
 async def test_a_request_for_a_whole_stack_says_how_many_services(world: World) -> None:
     [part] = await answer(world, "stop granada")
     assert isinstance(part, ProposeCommand)
-    assert world.texts.render(part.says, "en") == "stop the whole stack granada (4 services)"
+    assert world.texts.render(part.message, "en") == "stop the whole stack granada (4 services)"
 
 
 async def test_an_ambiguous_request_keeps_the_persons_words(world: World) -> None:
     [part] = await answer(world, "restart the api")
     assert isinstance(part, ProposeCommand)
     assert part.arguments == "api"
-    assert "granada/api, rag/api" in world.texts.render(part.says, "en")
+    assert "granada/api, rag/api" in world.texts.render(part.message, "en")
 
 
 async def test_restart_it_means_the_service_mentioned_last(world: World) -> None:

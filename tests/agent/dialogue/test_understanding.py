@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.chat.intents import CHANGE_INTENTS, Intent, fold_text, interpret_question, asks_for_change
+from agent.chat.intents import CHANGE_INTENTS, Intent, asks_for_change, fold_text, interpret_question
 from core.monitoring.inventory import title
 from tests.agent.dialogue.world import inventory
 from tests.knowledge.tools import SetClock

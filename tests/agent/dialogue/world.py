@@ -130,7 +130,7 @@ class World:
     def __post_init__(self) -> None:
         self.docker = SmallDocker(lambda: self.inventory)
         self.texts = load_texts()
-        self.door = ActionGateway(
+        self.gateway = ActionGateway(
             ExecutorDeps(
                 catalog=Catalog([self.docker]),
                 ledger=self.knowledge.ledger,
@@ -148,7 +148,7 @@ class World:
     def dialogue(self, model: LanguageModel | None = None) -> RulesFirstDialogue:
         return RulesFirstDialogue(
             ChatDeps(
-                door=self.door,
+                gateway=self.gateway,
                 inventory=lambda: self.inventory,
                 firing=lambda: self.alerts,
                 incidents=self.knowledge.incidents,
@@ -181,7 +181,7 @@ class World:
             stack=stack,
             service=service,
             container=f"{stack}-{service}-1",
-            says=alert.says,
+            message=alert.message,
             kind=alert.kind,
             opened_at=at,
             occurred_at=at,
@@ -201,7 +201,7 @@ def an_alert(stack: str, service: str, at: object, **facts: JsonValue) -> Alert:
         service=service,
         container=f"{stack}-{service}-1",
         at=at,  # type: ignore[arg-type]
-        says=text("watch.quiet.down", container=f"{stack}-{service}-1"),
+        message=text("watch.quiet.down", container=f"{stack}-{service}-1"),
         evidence=evidence,
     )
 

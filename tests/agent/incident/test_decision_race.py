@@ -73,8 +73,8 @@ async def test_a_denied_incident_names_who_denied_it(tmp_path: Path) -> None:
         world.decide_when_asked(world.deny)
         world.engine.kill(API)
         denied = await world.incident(IncidentState.DENIED)
-        assert denied.outcome_says == text("agent.denied", who=ADA.id)
-        assert denied.timeline[-1].says == denied.outcome_says
+        assert denied.outcome == text("agent.denied", who=ADA.id)
+        assert denied.timeline[-1].message == denied.outcome
         card = incident_card(IncidentView(incident=denied, now=denied.occurred_at, zone=UTC, names={ADA.id: "Ada"}))
         assert line(text("agent.denied", who="Ada")) in card.blocks
 
@@ -94,7 +94,7 @@ async def test_a_recovery_beside_the_decision_leaves_nothing_open(tmp_path: Path
         world.decide_when_asked(decide)
         world.engine.kill(API)
         await world.incident(IncidentState.RESOLVED, IncidentState.RECOVERED)
-        assert await world.door.approvals.pending() == []
+        assert await world.gateway.approvals.pending() == []
         assert world.starts() == 1  # by hand: starting what runs changes nothing
 
 
@@ -104,12 +104,12 @@ async def test_a_stopped_program_goes_on_with_the_decision_made_meanwhile(tmp_pa
     async with world.running():
         world.engine.kill(API)
         await world.incident(IncidentState.NEEDS_APPROVAL)
-        (question,) = await world.door.approvals.pending()
+        (question,) = await world.gateway.approvals.pending()
         approvals, at = world.knowledge.approvals, world.clock.now()
         await world.knowledge.runs.stop()
         await approvals.decide(question.id, ApprovalState.APPROVED, by="tg:1001", at=at)
 
     async with world.running():
-        await world.door.recover()
+        await world.gateway.recover()
         await world.incident(IncidentState.RESOLVED)
         assert world.starts() == 1

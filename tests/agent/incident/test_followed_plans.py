@@ -170,6 +170,6 @@ async def test_a_change_that_cannot_be_undone_is_escalated(tmp_path: Path) -> No
         here.world.engine.kill(API)
         handed_over = await here.world.incident(IncidentState.ESCALATED)
         assert here.works.done == ["edit", "deploy"]
-        assert handed_over.outcome_says is not None
-        assert handed_over.outcome_says.key == "agent.undo_failed"
+        assert handed_over.outcome is not None
+        assert handed_over.outcome.key == "agent.undo_failed"
         assert ("docker.start", CallState.OK) not in await here.calls(handed_over)

@@ -89,7 +89,7 @@ async def test_who_acknowledges_a_repair_that_is_being_verified_keeps_the_incide
             seen.append(event.incident.state)
 
         world.bus.subscribe(IncidentChanged, changed)
-        await world.desk.update(known.id, lambda one: replace(one, state=IncidentState.ACKNOWLEDGED))
+        await world.tracker.update(known.id, lambda one: replace(one, state=IncidentState.ACKNOWLEDGED))
         await world.incident(IncidentState.RESOLVED, IncidentState.RECOVERED)
         assert IncidentState.VERIFYING not in seen
 
@@ -103,21 +103,21 @@ async def test_no_thread_outlives_its_incident(tmp_path: Path, end: str) -> None
         world.engine.kill(API)
         asked = await world.incident(IncidentState.NEEDS_APPROVAL)
         assert threads(tmp_path) == [asked.key]
-        (question,) = await world.door.approvals.pending()
+        (question,) = await world.gateway.approvals.pending()
         if end == "resolved":
             await world.approve(question.id)
         elif end == "recovered while asked":
             await world.engine.start(API)
         elif end == "merged":
-            await world.desk.update(asked.id, lambda one: replace(one, state=IncidentState.MERGED))
-            await world.door.withdraw(asked.id)
+            await world.tracker.update(asked.id, lambda one: replace(one, state=IncidentState.MERGED))
+            await world.gateway.withdraw(asked.id)
         else:
             await world.deny(question.id)
             await world.incident(IncidentState.DENIED)
             assert threads(tmp_path) == [asked.key]
             if end == "closed by hand":
                 await eventually(lambda: _is_over(world, asked), 5)
-                await world.desk.update(asked.id, lambda one: replace(one, state=IncidentState.RESOLVED))
+                await world.tracker.update(asked.id, lambda one: replace(one, state=IncidentState.RESOLVED))
             else:
                 await world.engine.start(API)
         await eventually(lambda: threads(tmp_path) == [], 10, what="the thread dropped")

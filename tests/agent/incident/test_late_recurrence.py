@@ -26,8 +26,8 @@ async def test_a_death_after_the_verdict_is_not_resolved(tmp_path: Path) -> None
         ended = await world.incident(IncidentState.RESOLVED, IncidentState.ESCALATED)
         assert ended.state is IncidentState.ESCALATED
         assert ended.repeats == 1
-        recurred = text("agent.plan_failed", reason=text("verify.recurred", what=ended.says))
-        assert recurred in [one.says for one in ended.timeline]
+        recurred = text("agent.plan_failed", reason=text("verify.recurred", what=ended.message))
+        assert recurred in [one.message for one in ended.timeline]
 
 
 async def test_a_closing_without_a_recurrence_resolves(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class IncidentWorld:
         async with AsyncExitStack() as stack:
             self.knowledge = await stack.enter_async_context(Knowledge(settings, self.clock))
             runs = EveryRunTwice(self.knowledge.runs) if self.is_twice else self.knowledge.runs
-            self.desk = IncidentTracker(
+            self.tracker = IncidentTracker(
                 store=self.knowledge.incidents,
                 silences=self.knowledge.silences,
                 bus=self.bus,
@@ -135,12 +135,12 @@ class IncidentWorld:
             docker = ContainerToolset({"local": self.engine}, redact)
             more = [make(self) for make in self.toolsets]
             catalog = Catalog([docker, self._history(), *dokploy_toolsets(), *more])
-            self.door = ActionGateway(self._carriage(settings, catalog, runs), self.knowledge.approvals)
+            self.gateway = ActionGateway(self._executor_deps(settings, catalog, runs), self.knowledge.approvals)
             books = load_runbooks(RUNBOOKS, self.own_runbooks, catalog)
             texts = load_texts()
-            mind = IncidentDeps(
-                door=self.door,
-                desk=AgentTracker(self.desk, self.before_resolved),
+            deps = IncidentDeps(
+                gateway=self.gateway,
+                tracker=AgentTracker(self.tracker, self.before_resolved),
                 watch=self.watch,
                 runbooks=lambda: books,
                 memory=Forgetful(),
@@ -151,10 +151,10 @@ class IncidentWorld:
                 render_english=lambda words: texts.render(words, "en"),
                 redact=redact,
             )
-            self.runtime = IncidentRuntime(mind, runs, self.knowledge.checkpoints)
+            self.runtime = IncidentRuntime(deps, runs, self.knowledge.checkpoints)
             self._subscribe()
             await self.runtime.preload()
-            self.watch.adopt(await self.desk.take_up())
+            self.watch.adopt(await self.tracker.take_up())
             await stack.enter_async_context(self.watch)
             await self.watch.looked()
             await self.knowledge.runs.start()
@@ -172,14 +172,14 @@ class IncidentWorld:
         return Watcher(
             EngineSnapshotSource(self.engine),
             DETECTORS,
-            sink=self.desk,
+            sink=self.tracker,
             clock=self.clock,
             settings=settings.watch,
             own_acts=self.knowledge.ledger.acts_since,
             settle_s=settings.verification.window_s,
         )
 
-    def _carriage(self, settings: Settings, catalog: Catalog, runs: Any) -> ExecutorDeps:
+    def _executor_deps(self, settings: Settings, catalog: Catalog, runs: Any) -> ExecutorDeps:
         return ExecutorDeps(
             catalog=catalog,
             ledger=self.knowledge.ledger,
@@ -197,7 +197,7 @@ class IncidentWorld:
             await self.runtime.begin(event.incident)
 
         async def let_go(event: IncidentRecovered | IncidentMerged) -> None:
-            await self.door.withdraw(event.incident.id)
+            await self.gateway.withdraw(event.incident.id)
             await self.runtime.poke(event.incident)
             await self.runtime.forget(event.incident)
 
@@ -227,11 +227,11 @@ class IncidentWorld:
 
     async def approve(self, approval_id: str) -> TapResult:
         """Ada says yes."""
-        return await self.door.decide(approval_id, ADA, approve=True)
+        return await self.gateway.decide(approval_id, ADA, approve=True)
 
     async def deny(self, approval_id: str) -> TapResult:
         """Ada says no."""
-        return await self.door.decide(approval_id, ADA, approve=False)
+        return await self.gateway.decide(approval_id, ADA, approve=False)
 
     def starts(self) -> int:
         """How often somebody started the service."""

@@ -154,7 +154,7 @@ def incident(
         service=service,
         container=container,
         at=NOW,
-        says=text("alert.test"),
+        message=text("alert.test"),
         evidence=evidence,
     )
     return Incident(
@@ -164,7 +164,7 @@ def incident(
         stack=stack,
         service=service,
         container=container,
-        says=alert.says,
+        message=alert.message,
         kind=kind,
         opened_at=NOW,
         occurred_at=NOW,

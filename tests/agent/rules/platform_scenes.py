@@ -97,7 +97,7 @@ class Told:
 
     def says(self, language: str = "en") -> str:
         assert self.verdict.diagnosis is not None
-        return str(self.verdict.diagnosis.says.values[language])
+        return str(self.verdict.diagnosis.message.values[language])
 
     @property
     def actions(self) -> list[str]:

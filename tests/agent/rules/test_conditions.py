@@ -82,7 +82,7 @@ def test_a_missing_or_unfit_fact_makes_a_condition_false(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "says"),
+    ("source", "message"),
     [
         ("__import__('os')", "no function"),
         ("evidence.__class__", None),
@@ -111,11 +111,11 @@ def test_a_missing_or_unfit_fact_makes_a_condition_false(source: str) -> None:
         ("", "cannot be read"),
     ],
 )
-def test_an_unsupported_condition_is_refused_with_words(source: str, says: str | None) -> None:
-    if says is None:
+def test_an_unsupported_condition_is_refused_with_words(source: str, message: str | None) -> None:
+    if message is None:
         assert compile_condition(source, ROOTS).names_used() == {"evidence.__class__"}  # a name that is in no list
         return
-    with pytest.raises(RunbookError, match=says.replace("(", r"\(")):
+    with pytest.raises(RunbookError, match=message.replace("(", r"\(")):
         compile_condition(source, ROOTS)
 
 

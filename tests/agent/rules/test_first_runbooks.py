@@ -34,7 +34,7 @@ def books(catalog: Catalog) -> Runbooks:
 
 def said(judged: Judged, language: str = "en") -> str:
     assert judged.verdict.diagnosis is not None
-    return str(judged.verdict.diagnosis.says.values[language])
+    return str(judged.verdict.diagnosis.message.values[language])
 
 
 def named(judged: Judged) -> tuple[str | None, str | None]:

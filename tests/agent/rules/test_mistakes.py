@@ -119,12 +119,12 @@ def test_a_good_runbook_is_read_whole(tmp_path: Path) -> None:
     assert runbook.escalation.confidence_below == 0.6
 
 
-@pytest.mark.parametrize(("right", "wrong", "line", "says"), MISTAKES)
-def test_a_mistake_is_named_with_its_line(tmp_path: Path, right: str, wrong: str, line: int, says: str) -> None:
+@pytest.mark.parametrize(("right", "wrong", "line", "message"), MISTAKES)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, right: str, wrong: str, line: int, message: str) -> None:
     assert right in GOOD
     found = complaints(write(tmp_path / "runbooks", GOOD.replace(right, wrong)))
     place = f"runbooks/container_oom.yml:{line}: "
-    assert any(one.strip().startswith(place) and says in one for one in found), "\n".join(found)
+    assert any(one.strip().startswith(place) and message in one for one in found), "\n".join(found)
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("just words", "must be 'name: value' pairs"),
         ("- a\n- b\n", "must be 'name: value' pairs"),
@@ -145,8 +145,8 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         ("a: \x00", "not YAML"),
     ],
 )
-def test_a_file_that_is_no_runbook_is_named(tmp_path: Path, content: str, says: str) -> None:
-    assert says in "\n".join(complaints(write(tmp_path / "runbooks", content)))
+def test_a_file_that_is_no_runbook_is_named(tmp_path: Path, content: str, message: str) -> None:
+    assert message in "\n".join(complaints(write(tmp_path / "runbooks", content)))
 
 
 def test_an_own_file_replaces_the_shipped_one_of_the_same_name(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A small world behind the door: real records and runs, and a toolset that begins things and shows what it would do."""
+"""A small world behind the gateway: real records and runs, and a toolset that begins things and previews them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.knowledge.failing_database import FailingDatabase
 from tests.testbed.world import eventually
 
 ADA = Actor(kind=ActorKind.PERSON, id="1001", name="Ada", role=Role.ADMIN)
-COOKED = text("door.settled_ok")
+COOKED = text("gateway.settled_ok")
 WARM = text("action.oven.warm")
 QUICK = CallLimits(lock_s=5.0, settle_s=0.4, answer_s=0.2, records_s=0.05)
 
@@ -121,13 +121,13 @@ class OvenToolset(Toolset):
             self.oven.spices.append(params.spice.get_secret_value())
         answer = self.oven.answers.pop(0) if self.oven.answers else ""
         if answer == "refused":
-            return Result(outcome=Outcome.FAILED, message=text("door.settled_failed"))
+            return Result(outcome=Outcome.FAILED, message=text("gateway.settled_failed"))
         if answer == "nothing":
-            return Result(outcome=Outcome.NO_DATA, message=text("door.settled_ok"), ends_here=True)
+            return Result(outcome=Outcome.NO_DATA, message=text("gateway.settled_ok"), ends_here=True)
         self.oven.begun.append(call.key)
         if answer == "lost":
             raise SystemUnavailable("oven", "the answer was lost")
-        return Result(message=text("door.settled_ok"))
+        return Result(message=text("gateway.settled_ok"))
 
     @action(Risk.SAFE, outcome="is_warm", undo="cooled", snapshot="temperature", time_limit_s=1.0)
     async def warm(self, params: OvenParams) -> Result:
@@ -164,9 +164,9 @@ class OvenToolset(Toolset):
 
 @dataclass(kw_only=True)
 class Kitchen:
-    """The door and what is behind it."""
+    """The gateway and what is behind it."""
 
-    door: ActionGateway
+    gateway: ActionGateway
     oven: Oven
     knowledge: Knowledge
     database: FailingDatabase
@@ -182,18 +182,18 @@ class Kitchen:
 
     async def warm(self, key: str = "w1") -> None:
         """A person orders it."""
-        await self.door.submit(Call(key=key, action="oven.warm", params={}, actor=ADA))
+        await self.gateway.submit(Call(key=key, action="oven.warm", params={}, actor=ADA))
 
     async def ended(self, key: str) -> CallRecord:
         """The record of a call, once it is over and the records are back."""
         await eventually(lambda: not self.database.is_failing, what="the records being back")
 
         async def is_over() -> bool:
-            found = await self.door.ledger.get(key)
+            found = await self.gateway.ledger.get(key)
             return found is not None and found.state.is_final
 
         await eventually(is_over, 15, what=f"{key} to end")
-        record = await self.door.ledger.get(key)
+        record = await self.gateway.ledger.get(key)
         assert record is not None
         return record
 
@@ -224,7 +224,7 @@ async def kitchen(home: Path, oven: Oven, limits: CallLimits = QUICK) -> AsyncIt
         knowledge.runs.register("bake", follow)
         bus = Bus()
         bus.subscribe(CallFinished, note)
-        carriage = ExecutorDeps(
+        deps = ExecutorDeps(
             catalog=Catalog([OvenToolset(oven)]),
             ledger=knowledge.ledger,
             locks=knowledge.locks,
@@ -236,10 +236,10 @@ async def kitchen(home: Path, oven: Oven, limits: CallLimits = QUICK) -> AsyncIt
             redact=redact,
             limits=limits,
         )
-        door = ActionGateway(carriage, knowledge.approvals)
-        world = Kitchen(door=door, oven=oven, knowledge=knowledge, database=database)
+        gateway = ActionGateway(deps, knowledge.approvals)
+        world = Kitchen(gateway=gateway, oven=oven, knowledge=knowledge, database=database)
         await knowledge.runs.start()
-        await door.recover()
+        await gateway.recover()
         try:
             yield world
         finally:

@@ -72,7 +72,7 @@ async def test_a_retry_that_cannot_be_written_is_retried_later(tmp_path: Path) -
                 world.database.fail(Moment.WRITE, for_s=AWAY_S)
 
         oven.meanwhile = records_fail
-        await world.door.submit(Call(key="w1", action="oven.warm", params={}, actor=ADA, retries=1))
+        await world.gateway.submit(Call(key="w1", action="oven.warm", params={}, actor=ADA, retries=1))
         ended = await world.ended("w1")
     assert (ended.state, ended.tries) == (CallState.OK, 1)
     assert oven.warmed == ["w1", "w1"]
@@ -94,7 +94,7 @@ async def test_what_waits_too_long_for_its_target_says_so_and_is_not_carried_out
         await world.warm()
         ended = await world.ended("w1")
     assert ended.state is CallState.FAILED
-    assert ended.result is not None and ended.result.message.key == "door.busy"
+    assert ended.result is not None and ended.result.message.key == "gateway.busy"
     assert world.oven.warmed == []
 
 
@@ -112,7 +112,7 @@ async def test_what_was_begun_is_never_called_busy(tmp_path: Path) -> None:
         await eventually(lambda: world.database.failures, what="a fault")
         async with world.knowledge.locks.hold("stack:kitchen", wait_s=1):
             await asyncio.sleep(0.8)
-            record = await world.door.ledger.get("w1")
+            record = await world.gateway.ledger.get("w1")
             assert record is not None and record.state is CallState.STARTED
         ended = await world.ended("w1")
     assert ended.state is CallState.OK
@@ -155,7 +155,7 @@ async def test_a_cut_off_undo_took_effect_where_the_change_is_gone(
             await asyncio.sleep(30)
 
         oven.meanwhile = hang
-        await world.door.submit(Call(key="u1", action="oven.warm", params={}, actor=ADA, undo_of="w1"))
+        await world.gateway.submit(Call(key="u1", action="oven.warm", params={}, actor=ADA, undo_of="w1"))
         assert (await world.ended("u1")).state is state
 
 

@@ -19,9 +19,9 @@ NEVER: JsonObject = {"outcome": "never", "message": COOKED.to_json()}
 
 async def wish(world: Kitchen) -> None:
     """Ask for it and say yes."""
-    receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={}, actor=ADA))
+    receipt = await world.gateway.submit(Call(key="w1", action="oven.bake", params={}, actor=ADA))
     assert receipt.approval is not None
-    await world.door.decide(receipt.approval.id, ADA, approve=True)
+    await world.gateway.decide(receipt.approval.id, ADA, approve=True)
 
 
 async def test_a_followed_call_ends_with_the_deployment_it_started(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ async def test_a_followed_call_ends_with_the_deployment_it_started(tmp_path: Pat
     async with kitchen(tmp_path, oven) as world:
         await wish(world)
         await eventually(lambda: oven.followed, what="somebody following it")
-        record = await world.door.ledger.get("w1")
+        record = await world.gateway.ledger.get("w1")
         assert record is not None and record.state is CallState.STARTED
         oven.end = WELL
         ended = await world.ended("w1")
@@ -87,18 +87,18 @@ async def test_a_call_to_a_removed_system_ends_as_unknown(tmp_path: Path) -> Non
     async with kitchen(tmp_path, oven) as world:
         ended = await world.ended("w1")
     assert ended.state is CallState.UNKNOWN
-    assert ended.result is not None and ended.result.message.key == "door.unavailable"
+    assert ended.result is not None and ended.result.message.key == "gateway.unavailable"
 
 
 async def test_a_call_cut_off_before_it_went_out_is_started_once(tmp_path: Path) -> None:
     """The program died after it had written `started` and before anything went out."""
     oven = Oven(end=NEVER)
     async with kitchen(tmp_path, oven) as world:
-        receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={}, actor=ADA))
+        receipt = await world.gateway.submit(Call(key="w1", action="oven.bake", params={}, actor=ADA))
         assert receipt.approval is not None
         await world.knowledge.runs.stop()
-        await world.door.decide(receipt.approval.id, ADA, approve=True)
-        await world.door.ledger.start("w1", receipt.approval.asked_at, None)
+        await world.gateway.decide(receipt.approval.id, ADA, approve=True)
+        await world.gateway.ledger.start("w1", receipt.approval.asked_at, None)
     async with kitchen(tmp_path, oven) as world:
         await eventually(lambda: oven.begun, what="it begun again")
         oven.end = WELL
@@ -112,33 +112,33 @@ async def test_a_call_cut_off_before_it_went_out_is_started_once(tmp_path: Path)
 
 async def test_an_approval_shows_the_preview_of_the_change(tmp_path: Path) -> None:
     async with kitchen(tmp_path, Oven()) as world:
-        receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={"dish": "cake"}, actor=ADA))
+        receipt = await world.gateway.submit(Call(key="w1", action="oven.bake", params={"dish": "cake"}, actor=ADA))
         assert receipt.approval is not None
-        kept = await world.door.approvals.get(receipt.approval.id)
+        kept = await world.gateway.approvals.get(receipt.approval.id)
     assert kept is not None and kept.preview == ("- flour", "+ cake")
 
 
 async def test_an_impossible_call_is_refused_before_approval_is_requested(tmp_path: Path) -> None:
     oven = Oven()
     async with kitchen(tmp_path, oven) as world:
-        receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={"dish": "stone"}, actor=ADA))
+        receipt = await world.gateway.submit(Call(key="w1", action="oven.bake", params={"dish": "stone"}, actor=ADA))
         assert receipt.state is CallState.DENIED and receipt.approval is None
         assert receipt.verdict is not None and receipt.verdict.decision is Decision.DENY
         assert "a stone cannot be baked" in str(receipt.verdict.reason.values["problem"])
-        assert await world.door.approvals.pending() == []
+        assert await world.gateway.approvals.pending() == []
     assert oven.begun == []
 
 
 async def test_an_approval_is_void_when_the_file_changed_since(tmp_path: Path) -> None:
     oven = Oven(end=WELL)
     async with kitchen(tmp_path, oven) as world:
-        receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={}, actor=ADA))
+        receipt = await world.gateway.submit(Call(key="w1", action="oven.bake", params={}, actor=ADA))
         assert receipt.approval is not None
         oven.recipe = "sugar"
-        await world.door.decide(receipt.approval.id, ADA, approve=True)
+        await world.gateway.decide(receipt.approval.id, ADA, approve=True)
         ended = await world.ended("w1")
     assert ended.state is CallState.FAILED
-    assert ended.result is not None and ended.result.message.key == "door.moved"
+    assert ended.result is not None and ended.result.message.key == "gateway.moved"
     assert oven.begun == []
 
 
@@ -146,10 +146,10 @@ async def test_a_secret_parameter_is_never_shown_and_sealed_at_rest(tmp_path: Pa
     spice = "saffron-of-grandmother-1953"
     oven = Oven(end=WELL)
     async with kitchen(tmp_path, oven) as world:
-        receipt = await world.door.submit(Call(key="w1", action="oven.bake", params={"spice": spice}, actor=ADA))
+        receipt = await world.gateway.submit(Call(key="w1", action="oven.bake", params={"spice": spice}, actor=ADA))
         assert receipt.approval is not None
-        shown = [says.to_json() for says in receipt.approval.says]
-        await world.door.decide(receipt.approval.id, ADA, approve=True)
+        shown = [message.to_json() for message in receipt.approval.message]
+        await world.gateway.decide(receipt.approval.id, ADA, approve=True)
         await world.ended("w1")
     assert oven.spices == [spice]
     assert spice not in str(shown)

@@ -4,8 +4,15 @@ import time
 
 import pytest
 
-from integrations.compose_file.edits import (ComposeFileError, remove_environment, read_services, set_image_tag, set_memory_limit, set_volume,)
-from integrations.compose_file.file_diff import masked_diff, mask_file
+from integrations.compose_file.edits import (
+    ComposeFileError,
+    read_services,
+    remove_environment,
+    set_image_tag,
+    set_memory_limit,
+    set_volume,
+)
+from integrations.compose_file.file_diff import mask_file, masked_diff
 
 LEVELS = list(zip("abcdefgh", "bcdefghi", strict=True))
 END = "services:\n  a:\n    image: b\n"
@@ -15,7 +22,7 @@ TIME_LIMIT_S = 5
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("services:\n\tapi:\n", r"line 2, column 1: a tab cannot indent"),
         ("services:\n  a: {image: b\n", r"line 3, column 1: a `{` is not closed"),
@@ -38,9 +45,9 @@ TIME_LIMIT_S = 5
         ("services:\n  a: &a\n    <<: *a\n", r"the alias \*a has no anchor"),
     ],
 )
-def test_a_broken_file_is_refused_with_its_line(text: str, says: str) -> None:
+def test_a_broken_file_is_refused_with_its_line(text: str, message: str) -> None:
     began = time.monotonic()
-    with pytest.raises(ComposeFileError, match=says):
+    with pytest.raises(ComposeFileError, match=message):
         read_services(text)
     assert mask_file(text).count("\n") == text.count("\n")
     assert time.monotonic() - began < TIME_LIMIT_S
@@ -56,7 +63,7 @@ def test_a_large_file_takes_bounded_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "says"),
+    ("edit", "message"),
     [
         (lambda text: set_memory_limit(text, "api"), "either a limit in MB or a factor"),
         (lambda text: set_memory_limit(text, "api", factor=2), "no memory limit that a factor could change"),
@@ -71,12 +78,12 @@ def test_a_large_file_takes_bounded_time() -> None:
         (lambda text: set_volume(text, "api", "data", "x"), "begins with /"),
     ],
 )
-def test_an_edit_that_cannot_be_made_says_why(edit: object, says: str) -> None:
+def test_an_edit_that_cannot_be_made_says_why(edit: object, message: str) -> None:
     text = (
         "services:\n  api:\n    image: a:${TAG:-1}\n    environment: {A: hunter2}\n"
         "  odd:\n    mem_limit: hunter2\n  built:\n    build: .\n"
     )
     assert callable(edit)
-    with pytest.raises(ComposeFileError, match=says) as raised:
+    with pytest.raises(ComposeFileError, match=message) as raised:
         edit(text)
     assert "hunter2" not in str(raised.value)

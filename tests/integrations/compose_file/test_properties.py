@@ -9,7 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from integrations.compose_file.edits import (read_services, set_environment, set_image_tag, set_memory_limit, set_restart, set_volume,)
+from integrations.compose_file.edits import (
+    read_services,
+    set_environment,
+    set_image_tag,
+    set_memory_limit,
+    set_restart,
+    set_volume,
+)
 from integrations.compose_file.env_field import changed_keys, env_variable_names, set_env_value
 from tests.integrations.compose_file.generated import compose_files
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from integrations.compose_file.edits import read_services, set_environment, set_memory_limit
-from integrations.compose_file.file_diff import masked_diff, mask_file
+from integrations.compose_file.file_diff import mask_file, masked_diff
 from tests.integrations.compose_file.conftest import file
 
 PLANTED = """# the password is planted00

@@ -77,7 +77,7 @@ def workshop(client: docker.DockerClient, base: str, registry: Registry) -> Iter
 
 
 async def run(catalog: Catalog, name: str, **raw: object) -> Result:
-    """Run an action as the door does; its message must be whole in every language."""
+    """Run an action as the gateway does; its message must be whole in every language."""
     action = catalog.get(name)
     result = await action.run(action.parse(raw))
     for language in LANGUAGES:

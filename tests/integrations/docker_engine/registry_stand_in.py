@@ -17,11 +17,11 @@ class Answer:
 
     status: int
     code: str = "UNAUTHORIZED"
-    says: str = "authentication required"
+    message: str = "authentication required"
 
     def whole(self) -> bytes:
         """As HTTP."""
-        body = json.dumps({"errors": [{"code": self.code, "message": self.says}]}).encode()
+        body = json.dumps({"errors": [{"code": self.code, "message": self.message}]}).encode()
         challenge = 'WWW-Authenticate: Basic realm="shop"\r\n' if self.status == 401 else ""
         head = f"HTTP/1.1 {self.status} Answer\r\nContent-Type: application/json\r\n{challenge}"
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body

@@ -33,7 +33,7 @@ def catalog(engine: RealEngine) -> Catalog:
 
 
 async def run(catalog: Catalog, name: str, **raw: object) -> Result:
-    """Run an action as the door does, and read its message in every language."""
+    """Run an action as the gateway does, and read its message in every language."""
     action = catalog.get(name)
     result = await action.run(action.parse(raw))
     for language in LANGUAGES:

@@ -144,9 +144,9 @@ async def test_a_pull_says_how_far_it_is(engine: RealEngine, shop: Workshop) -> 
     ("answer", "trouble"),
     [
         (Answer(status=401), RefusalReason.REGISTRY_LOGIN),
-        (Answer(status=429, code="TOOMANYREQUESTS", says="pull rate limit"), RefusalReason.RATE_LIMITED),
-        (Answer(status=404, code="MANIFEST_UNKNOWN", says="manifest unknown"), RefusalReason.IMAGE_NOT_FOUND),
-        (Answer(status=503, says="away"), RefusalReason.REGISTRY_UNREACHABLE),
+        (Answer(status=429, code="TOOMANYREQUESTS", message="pull rate limit"), RefusalReason.RATE_LIMITED),
+        (Answer(status=404, code="MANIFEST_UNKNOWN", message="manifest unknown"), RefusalReason.IMAGE_NOT_FOUND),
+        (Answer(status=503, message="away"), RefusalReason.REGISTRY_UNREACHABLE),
     ],
 )
 async def test_a_registry_that_refuses(engine: RealEngine, answer: Answer, trouble: RefusalReason) -> None:
@@ -173,7 +173,7 @@ async def test_a_registry_that_never_answers(engine: RealEngine, caplog: pytest.
 
 async def test_dockers_own_login_is_used(engine: RealEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with registry_that(
-        Answer(status=401), known=Answer(status=404, code="MANIFEST_UNKNOWN", says="manifest unknown")
+        Answer(status=401), known=Answer(status=404, code="MANIFEST_UNKNOWN", message="manifest unknown")
     ) as seen:
         secret = base64.b64encode(b"ada:hunter2").decode()
         (tmp_path / "config.json").write_text(json.dumps({"auths": {seen.host: {"auth": secret}}}))

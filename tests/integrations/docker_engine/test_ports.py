@@ -6,7 +6,7 @@ import pytest
 from pydantic import JsonValue
 
 from core.actions.catalog import Catalog, Outcome, Result
-from integrations.docker_engine.actions.published_ports import port_conflicts, exposed_databases
+from integrations.docker_engine.actions.published_ports import exposed_databases, port_conflicts
 from integrations.docker_engine.actions.toolsets import docker_toolsets
 from integrations.docker_engine.client.real_engine import RealEngine
 from integrations.docker_engine.image_store import PortBinding

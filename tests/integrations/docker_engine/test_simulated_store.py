@@ -96,7 +96,9 @@ async def test_the_demo_has_ports(catalog: Catalog, demo: SimulatedEngine) -> No
 
 
 async def test_one_registry_away_does_not_hide_the_others() -> None:
-    away = SimulatedImageContents(refused={"ghcr.io": RefusalReason.REGISTRY_UNREACHABLE}, newer=frozenset({"redis:7.4"}))
+    away = SimulatedImageContents(
+        refused={"ghcr.io": RefusalReason.REGISTRY_UNREACHABLE}, newer=frozenset({"redis:7.4"})
+    )
     recipes = [ContainerSpec(stack="shop", service=name, image=name) for name in ("redis:7.4", "ghcr.io/shop/api:1")]
     recipes = [ContainerSpec(stack="shop", service=f"s{i}", image=one.image) for i, one in enumerate(recipes)]
     engine = SimulatedEngine("local", recipes, stored=away)

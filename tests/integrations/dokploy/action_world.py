@@ -1,4 +1,4 @@
-"""A Dokploy with its engine, and calls of its actions carried out as the door does: shown, kept, done, undone."""
+"""A Dokploy with its engine, and calls of its actions carried out as the gateway does: shown, kept, done, undone."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ async def test_an_unknown_name_and_an_unmanaged_project_get_different_errors(wor
 async def test_a_deploy_outside_of_a_call_is_refused(world: ActionWorld) -> None:
     await world.compose()
     action = world.action("compose.deploy")
-    with pytest.raises(Refused, match="through the door"):
+    with pytest.raises(Refused, match="through the gateway"):
         await action.run(action.parse({"stack": "granada"}))
     assert world.posts("compose.deploy") == 0
 

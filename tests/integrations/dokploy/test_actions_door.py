@@ -1,4 +1,4 @@
-"""The actions through the door: shown on the card, carried out once, taken back by the one who planned them."""
+"""The actions through the gateway: shown on the card, carried out once, taken back by the one who planned them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ RUNBOOK = Actor(kind=ActorKind.RUNBOOK, id="container_oom", name="container_oom"
 
 @dataclass(kw_only=True)
 class House:
-    """The door over the actions; deploys are judged as the test says."""
+    """The gateway over the actions; deploys are judged as the test says."""
 
-    door: ActionGateway
+    gateway: ActionGateway
     world: ActionWorld
     verdicts: dict[str, VersionVerdict] = field(default_factory=dict)
     followed: list[Run] = field(default_factory=list)
@@ -49,39 +49,39 @@ class House:
         verdict = self.verdicts.get(key, VersionVerdict.GOOD)
         await self.world.ended(service, key, verdict=verdict)
         is_good = verdict is VersionVerdict.GOOD
-        message = text("door.settled_ok" if is_good else "door.settled_failed")
+        message = text("gateway.settled_ok" if is_good else "gateway.settled_failed")
         return Done(result={"outcome": "ok" if is_good else "failed", "message": message.to_json()})
 
     async def asked(self, *calls: Call) -> list[Approval]:
         """Submit; the questions that it raises."""
-        receipts = await self.door.submit_plan(calls)
+        receipts = await self.gateway.submit_plan(calls)
         return [one.approval for one in receipts if one.approval is not None]
 
     async def approved(self, *calls: Call) -> list[CallRecord]:
         """Submit, say yes to all, and wait for the ends."""
         for approval in await self.asked(*calls):
-            await self.door.decide(approval.id, ADA, approve=True)
+            await self.gateway.decide(approval.id, ADA, approve=True)
         return [await self.ended(one.key) for one in calls]
 
     async def ended(self, key: str) -> CallRecord:
         """The record of a call, once it is over."""
 
         async def is_over() -> bool:
-            found = await self.door.ledger.get(key)
+            found = await self.gateway.ledger.get(key)
             return found is not None and found.state.is_final
 
         await eventually(is_over, 30, what=f"{key} to end")
-        record = await self.door.ledger.get(key)
+        record = await self.gateway.ledger.get(key)
         assert record is not None
         return record
 
 
 @pytest.fixture
 async def house(world: ActionWorld, tmp_path: Path) -> AsyncIterator[House]:
-    """Give the door over the world's actions."""
+    """Give the gateway over the world's actions."""
     settings, clock = Settings(data_dir=tmp_path / "house"), WallClock()
     async with Knowledge(settings, clock) as knowledge:
-        carriage = ExecutorDeps(
+        deps = ExecutorDeps(
             catalog=world.catalog,
             ledger=knowledge.ledger,
             locks=knowledge.locks,
@@ -92,7 +92,7 @@ async def house(world: ActionWorld, tmp_path: Path) -> AsyncIterator[House]:
             policy=settings.policy,
             redact=redact,
         )
-        made = House(door=ActionGateway(carriage, knowledge.approvals), world=world)
+        made = House(gateway=ActionGateway(deps, knowledge.approvals), world=world)
         knowledge.runs.register(FOLLOW_KIND, made.follow)
         await knowledge.runs.start()
         try:
@@ -122,8 +122,8 @@ async def test_a_new_limit_is_approved_with_its_diff_and_deployed(house: House, 
     granada = await world.running()
     (question, _) = await house.asked(limit("p:limit"), redeploy("p:deploy", needs=("p:limit",)))
     assert any("mem_limit: 64m" in line for line in question.preview)
-    for approval in await house.door.approvals.pending():
-        await house.door.decide(approval.id, ADA, approve=True)
+    for approval in await house.gateway.approvals.pending():
+        await house.gateway.decide(approval.id, ADA, approve=True)
     states = [(await house.ended(key)).state for key in ("p:limit", "p:deploy")]
     assert (states, memory_mb(world, granada)) == ([CallState.OK, CallState.OK], 64)
     assert world.posts("compose.redeploy") == 1
@@ -138,7 +138,7 @@ async def test_a_failed_plan_is_undone_in_reverse_order(house: House, world: Act
     ended = await house.approved(limit("p:limit"), redeploy("p:deploy", needs=("p:limit",)))
     assert [one.state for one in ended] == [CallState.OK, CallState.FAILED]
     for wish in (redeploy("p:deploy:undo", undo_of="p:deploy"), limit("p:limit:undo", undo_of="p:limit")):
-        await house.door.submit(wish)
+        await house.gateway.submit(wish)
         assert (await house.ended(wish.key)).state is CallState.OK
     undone = await house.ended("p:limit:undo")
     assert undone.result is not None
@@ -152,16 +152,16 @@ async def test_a_change_made_after_the_request_is_not_overwritten(house: House, 
     (question,) = await house.asked(limit("p:limit"))
     by_hand = world.file(more="    mem_limit: 32m\n")
     await world.client.composes.update(granada.id, compose_file=by_hand)
-    await house.door.decide(question.id, ADA, approve=True)
+    await house.gateway.decide(question.id, ADA, approve=True)
     ended = await house.ended("p:limit")
     assert ended.result is not None
-    assert (ended.state, ended.result.message.key) == (CallState.FAILED, "door.moved")
+    assert (ended.state, ended.result.message.key) == (CallState.FAILED, "gateway.moved")
     assert granada.row["composeFile"] == by_hand
 
 
 async def test_an_impossible_action_is_refused_before_anyone_is_asked(house: House, world: ActionWorld) -> None:
     await world.compose(file="", git_url="https://git.example.com/granada.git")
-    receipt = await house.door.submit(limit("p:limit"))
+    receipt = await house.gateway.submit(limit("p:limit"))
     assert receipt.verdict is not None
     assert (receipt.verdict.decision, receipt.approval) == (Decision.DENY, None)
     assert receipt.verdict.reason.values["problem"] == text(

@@ -149,10 +149,9 @@ async def test_a_rollback_without_a_saved_version_says_why(world: ActionWorld) -
 
 async def test_a_migration_in_between_is_warned_of(world: ActionWorld) -> None:
     granada = await world.running()
-    says = "echo 'INFO [alembic.runtime.migration] Running upgrade 1a -> 2b, add tables'; exec sleep 600"
-    migrates = (
-        f'services:\n  web:\n    image: {world.image}\n    command: ["sh", "-c", "{says}"]\n    stop_grace_period: 1s\n'
-    )
+    message = "echo 'INFO [alembic.runtime.migration] Running upgrade 1a -> 2b, add tables'; exec sleep 600"
+    command = f'["sh", "-c", "{message}"]'
+    migrates = f"services:\n  web:\n    image: {world.image}\n    command: {command}\n    stop_grace_period: 1s\n"
     await world.do("compose.set_memory_limit", stack="granada", service="web", limit_mb=64)
     await world.client.composes.update(granada.id, compose_file=migrates)
     done = await world.do("compose.deploy", stack="granada")

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from core.errors import ActionFailed, GuardianError, NotFound
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import CallFailed, KeyRejected, ProcedureMissing, RightMissing
-from integrations.dokploy.client.secret_values import Secret, unmasked, reveal
+from integrations.dokploy.client.secret_values import Secret, reveal, unmasked
 from tests.integrations.dokploy.calls import BY_TRANSPORT, METHODS, NOT_REPLAYED, UNUSED
 from tests.integrations.dokploy.conftest import KEY
 from tests.integrations.dokploy.replay import Recording, ReplayServer, recordings
@@ -79,7 +79,7 @@ async def test_other_calls_are_answered_in_the_same_words(name: str, server: Rep
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("error-401-bad-key", "does not take the key: it is wrong, expired, of no organization"),
         ("error-401-ratelimited-call4", "`rateLimitEnabled: false`"),
@@ -101,17 +101,17 @@ async def test_other_calls_are_answered_in_the_same_words(name: str, server: Rep
         ("deployment.killProcess", "no process of it to end"),
     ],
 )
-async def test_a_refusal_says_what_to_do(name: str, says: str, server: ReplayServer, dokploy: Dokploy) -> None:
+async def test_a_refusal_says_what_to_do(name: str, message: str, server: ReplayServer, dokploy: Dokploy) -> None:
     recording = RECORDINGS[name]
     server.replay(recording)
     method = METHODS.get(recording.procedure)
     with pytest.raises(GuardianError) as caught:
         await (method(dokploy, recording.params) if method else _by_transport(dokploy, recording))
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("error-404-wrong-method", "does not know GET compose.deploy"),
         ("postgres.restart", "does not know POST postgres.restart"),
@@ -120,7 +120,7 @@ async def test_a_refusal_says_what_to_do(name: str, says: str, server: ReplaySer
         ("auditLog.all", "Valid enterprise license required"),
     ],
 )
-async def test_an_unknown_call_says_what_to_do(name: str, says: str, server: ReplayServer, dokploy: Dokploy) -> None:
+async def test_an_unknown_call_says_what_to_do(name: str, message: str, server: ReplayServer, dokploy: Dokploy) -> None:
     recording = RECORDINGS[name]
     server.replay(recording)
     procedure = recording.path.removeprefix("/api/")
@@ -129,7 +129,7 @@ async def test_an_unknown_call_says_what_to_do(name: str, says: str, server: Rep
             await dokploy.transport.get(procedure, object, recording.query)
         else:
             await dokploy.transport.order(procedure, recording.params)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 async def test_the_limit_of_a_key_is_recognised_from_the_calls_it_let_through(

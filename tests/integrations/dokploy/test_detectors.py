@@ -33,7 +33,7 @@ def test_a_failed_deployment_shows_its_error_and_that_the_old_version_still_runs
         "local",
         "shop",
     )
-    assert alert.says.values["line"] == "manifest unknown"
+    assert alert.message.values["line"] == "manifest unknown"
     assert alert.at == at(5)
     assert alert.facts() == {
         "deploy_status": "error",
@@ -50,7 +50,7 @@ def test_a_failed_deployment_shows_its_error_and_that_the_old_version_still_runs
 
 def test_a_failed_first_deployment_is_worse() -> None:
     (alert,) = Scene().shows(7, [managed("shop", deployment(1, "error", 0, 5), status="error")])
-    assert (alert.severity, alert.says.key) == (Severity.CRITICAL, "alert.deploy_failed.plain")
+    assert (alert.severity, alert.message.key) == (Severity.CRITICAL, "alert.deploy_failed.plain")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_error_line_that_arrives_later_updates_the_alert() -> None:
     (change,) = board.take(
         _view(18, managed("shop", deployment(1, "error", 0, 5, error_line="no space left"), status="error"))
     )
-    assert change.alert.says.key == "alert.deploy_failed.line"
+    assert change.alert.message.key == "alert.deploy_failed.line"
 
 
 def _view(now_s: float, *what: ManagedResource) -> View:
@@ -116,7 +116,7 @@ def test_a_deployment_done_but_crashing_is_reported(crashing: Any) -> None:
     scene = Scene()
     (alert,) = scene.shows(16, [managed("shop", DONE)], [crashing, own("shop-db-1")])
     assert (alert.kind, alert.severity, alert.service) == ("deploy_crashed", Severity.CRITICAL, None)
-    assert alert.says.values["services"] == "api"
+    assert alert.message.values["services"] == "api"
     assert alert.facts()["deployed_min"] == 0.1
     still = scene.shows(2000, [managed("shop", DONE)], [crashing, own("shop-db-1")])
     is_over = crashing.is_running and crashing.health is Health.NONE
@@ -179,7 +179,7 @@ def _past(lasted_s: float, count: int = 4) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("ran_s", "past", "says"),
+    ("ran_s", "past", "message"),
     [
         pytest.param(1201, [], "long", id="longer than the setting"),
         pytest.param(1199, [], None, id="not yet"),
@@ -190,18 +190,18 @@ def _past(lasted_s: float, count: int = 4) -> list[Any]:
         pytest.param(601, _past(20, 2), None, id="too few to know"),
     ],
 )
-def test_a_deployment_that_runs_too_long(ran_s: float, past: list[Any], says: str | None) -> None:
+def test_a_deployment_that_runs_too_long(ran_s: float, past: list[Any], message: str | None) -> None:
     running = deployment(99, "running", -ran_s, None)
     found = Scene().shows(0, [managed("shop", running, *past, status="running")], [own()])
-    assert [one.says.key for one in found] == ([f"alert.deploy_stuck.{says}"] if says else [])
-    if says:
+    assert [one.message.key for one in found] == ([f"alert.deploy_stuck.{message}"] if message else [])
+    if message:
         assert found[0].facts()["deploy_running_min"] == pytest.approx(ran_s / 60, abs=0.06)
 
 
 def test_the_setting_decides_when_a_deployment_is_stuck() -> None:
     running = deployment(1, "running", -10, None)
     (alert,) = Scene().shows(0, [managed("shop", running, status="running")], [own()], stuck_after_s=5)
-    assert alert.says.key == "alert.deploy_stuck.long"
+    assert alert.message.key == "alert.deploy_stuck.long"
 
 
 def test_a_deployment_that_dokploy_has_forgotten_is_found_at_once_and_stays_found() -> None:
@@ -210,7 +210,7 @@ def test_a_deployment_that_dokploy_has_forgotten_is_found_at_once_and_stays_foun
     assert not scene.shows(0, what, [own()], queue=(waiting("shop", -10, active=True),))
     assert not scene.shows(4, what, [own()], queue_s=0, queue=()), "the queue was not read in between"
     (alert,) = scene.shows(8, what, [own()])
-    assert (alert.kind, alert.says.key) == ("deploy_stuck", "alert.deploy_stuck.forgotten")
+    assert (alert.kind, alert.message.key) == ("deploy_stuck", "alert.deploy_stuck.forgotten")
     assert kinds(scene.shows(9, what, [own()], queue_s=8)) == ["deploy_stuck"], (
         "a look without the queue changes nothing"
     )
@@ -229,7 +229,7 @@ def test_deployments_behind_a_stuck_one_are_reported_as_blocked() -> None:
     queue = (waiting("shop", -1300, active=True), waiting("blog", -60), waiting("shop", -30))
     found = {str(one.kind): one for one in Scene().shows(0, what, [own(), own("blog-web-1")], queue=queue)}
     blocked = found["queue_blocked"]
-    assert (blocked.host, blocked.stack, blocked.says.key) == ("local", "shop", "alert.queue_blocked.behind")
+    assert (blocked.host, blocked.stack, blocked.message.key) == ("local", "shop", "alert.queue_blocked.behind")
     assert blocked.facts() == {"queue_waiting": 2, "deploy_running_min": 21.7}
     assert found["deploy_stuck"].facts()["queue_waiting"] == 2
 
@@ -237,7 +237,7 @@ def test_deployments_behind_a_stuck_one_are_reported_as_blocked() -> None:
 def test_a_deployment_waiting_too_long_is_reported_as_blocked() -> None:
     queue = (waiting("elsewhere", -2000, active=True), waiting("shop", -1300))
     (alert,) = Scene().shows(0, [managed()], [own()], queue=queue)
-    assert (alert.host, alert.stack, alert.says.key) == ("dokploy", None, "alert.queue_blocked.long")
+    assert (alert.host, alert.stack, alert.message.key) == ("dokploy", None, "alert.queue_blocked.long")
     calm = (waiting("elsewhere", -2000, active=True), waiting("shop", -300))
     assert not Scene().shows(0, [managed()], [own()], queue=calm)
 
@@ -285,7 +285,7 @@ def test_every_sentence_is_whole_in_both_languages_and_every_fact_is_known() -> 
     }
     for alert in found:
         for language in LANGUAGES:
-            said = load_texts().render(alert.says, language)
+            said = load_texts().render(alert.message, language)
             assert "–" not in said
             assert "{" not in said
         assert set(alert.facts()) <= set(PLATFORM_NAMES)

@@ -158,7 +158,7 @@ async def test_a_git_deployment_tells_its_commit(server: ReplayServer, follower:
     look = await follower.look(older)
     assert look.deployment_id == "ivyVwqluTkwfPHTHdeF0x"
     assert look.commit == "93f3cd87e435699a2f635b48f55e80922be559a2"
-    assert look.commit_says == "feat: second version"
+    assert look.commit_message == "feat: second version"
     assert look.is_superseded
     assert look.finished_at is not None
     assert not (await follower.look(replace(older, known_ids=("ivyVwqluTkwfPHTHdeF0x",)))).is_superseded

@@ -20,7 +20,7 @@ PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "content_type", "says"),
+    ("status", "content", "content_type", "message"),
     [
         (200, PAGE, "text/html; charset=utf-8", "a web page, not Dokploy's API; set `dokploy.url`"),
         (404, PAGE, "text/html", r"what answers there \(404\) is not Dokploy's API"),
@@ -38,10 +38,10 @@ PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
     ],
 )
 async def test_an_answer_not_from_dokploy_is_recognised(
-    status: int, content: bytes, content_type: str, says: str, server: ReplayServer, make_dokploy: MakeDokploy
+    status: int, content: bytes, content_type: str, message: str, server: ReplayServer, make_dokploy: MakeDokploy
 ) -> None:
     server.says(content, status=status, content_type=content_type)
-    with pytest.raises(SystemUnavailable, match=says):
+    with pytest.raises(SystemUnavailable, match=message):
         await make_dokploy(retries=0).projects.all()
 
 
@@ -56,7 +56,7 @@ async def test_the_key_follows_no_redirect(server: ReplayServer, dokploy: Dokplo
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "kind", "says"),
+    ("status", "content", "kind", "message"),
     [
         (413, b"Body exceeded 1mb limit", CallFailed, "Dokploy takes 1 MB"),
         (429, b"slow down", NotSent, "refuses more requests for 30 s; ask less often"),
@@ -71,11 +71,11 @@ async def test_the_key_follows_no_redirect(server: ReplayServer, dokploy: Dokplo
     ],
 )
 async def test_a_call_that_dokploy_refuses_is_explained(
-    status: int, content: bytes, kind: type[ActionFailed], says: str, server: ReplayServer, dokploy: Dokploy
+    status: int, content: bytes, kind: type[ActionFailed], message: str, server: ReplayServer, dokploy: Dokploy
 ) -> None:
     content_type = "text/html" if content == PAGE else "application/json"
     server.says(content, status=status, content_type=content_type, Retry_After="30")
-    with pytest.raises(kind, match=says):
+    with pytest.raises(kind, match=message):
         await dokploy.composes.stop("c1")
     assert len(server.asked) == 1
 

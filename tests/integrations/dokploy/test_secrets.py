@@ -19,7 +19,7 @@ from integrations.dokploy.client.docker_models import Inspection
 from integrations.dokploy.client.dokploy_client import Dokploy
 from integrations.dokploy.client.dokploy_errors import CallFailed
 from integrations.dokploy.client.row import DokployRow
-from integrations.dokploy.client.secret_values import Secret, unmasked, reveal
+from integrations.dokploy.client.secret_values import Secret, reveal, unmasked
 from integrations.dokploy.models import (
     ApplicationRow,
     BackupRow,
@@ -76,7 +76,10 @@ ROWS: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (BackupRow, {"backupId": "k1", "metadata": {"postgres": {"databasePassword": PLANTED}}}),
     (DokployRow, {"registryId": "r1", "password": PLANTED}),
     (DokployRow, {"scheduleId": "s1", "command": PLANTED, "script": PLANTED}),
-    (DokployRow, {"serverId": "s1", "metricsConfig": {"server": {"token": PLANTED}}, "sshKey": {"privateKey": PLANTED}}),
+    (
+        DokployRow,
+        {"serverId": "s1", "metricsConfig": {"server": {"token": PLANTED}}, "sshKey": {"privateKey": PLANTED}},
+    ),
     (
         DokployRow,
         {

@@ -309,7 +309,7 @@ async def test_a_watcher_runs_on_dokploy(server: ReplayServer, make_dokploy: Mak
         await eventually(lambda: [one.kind for _, one in heard.raised] == ["deploy_failed"])
         fleet.broken = {"deployment.allCentralized"}
         await eventually(lambda: [one.kind for _, one in heard.raised] == ["deploy_failed", "platform_unreachable"])
-        assert heard.raised[1][1].says.key == "alert.platform_unreachable.proxy"
+        assert heard.raised[1][1].message.key == "alert.platform_unreachable.proxy"
         assert watcher.is_firing("deploy_failed:dokploy/web/-"), "what is not seen is not over"
         fleet.broken = set()
         fleet.deployment(web, "done", clock.now() + timedelta(seconds=3), 1)

@@ -34,11 +34,11 @@ def _stands(scene: Scene, what: ManagedResource, containers: list[Any], **more: 
         found = scene.shows(now_s, [what, managed("blog")], [*containers, OTHER], **more)
         if now_s < 60:
             assert "status_contradicts" not in kinds(found), "it must hold for a minute"
-    return [one.says.key for one in found]
+    return [one.message.key for one in found]
 
 
 @pytest.mark.parametrize(
-    ("what", "containers", "says"),
+    ("what", "containers", "message"),
     [
         (managed("shop", LONG_AGO), [ended(1, -600)], "done"),
         (managed("shop", LONG_AGO), [], "gone"),
@@ -47,9 +47,9 @@ def _stands(scene: Scene, what: ManagedResource, containers: list[Any], **more: 
     ids=["down", "removed", "running"],
 )
 def test_a_status_that_contradicts_the_containers_is_reported(
-    what: ManagedResource, containers: list[Any], says: str
+    what: ManagedResource, containers: list[Any], message: str
 ) -> None:
-    assert _stands(Scene(), what, containers) == [f"alert.status_contradicts.{says}"]
+    assert _stands(Scene(), what, containers) == [f"alert.status_contradicts.{message}"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def _domain(problem: str, *, failures: int = 2, **more: Any) -> list[Alert]:
 )
 def test_a_failing_domain(problem: str, more: dict[str, Any], key: str, severity: Severity) -> None:
     (alert,) = _domain(problem, **more)
-    assert (alert.says.key, alert.severity, alert.stack, alert.service) == (
+    assert (alert.message.key, alert.severity, alert.stack, alert.service) == (
         f"alert.domain_failing.{key}",
         severity,
         "shop",
@@ -171,7 +171,7 @@ def test_a_failed_backup() -> None:
     failed = BackupState(id="b1", name="orders", managed_id="id-orders", status=DeployStatus.ERROR, at=at(-5))
     orders = managed("orders", kind=ManagedKind.DATABASE, type="postgres")
     (alert,) = Scene(since_s=-60).shows(0, [orders], [own("orders-x-1")], backups=(failed,))
-    assert (alert.stack, alert.says.key, alert.facts()) == (
+    assert (alert.stack, alert.message.key, alert.facts()) == (
         "orders",
         "alert.backup_failed.plain",
         {"backup_name": "orders"},
@@ -204,7 +204,7 @@ def test_why_dokploy_does_not_answer(problem: str, because: str) -> None:
     host = Host(name="dokploy", is_platform=True, is_reachable=False, problem=f"Dokploy is unavailable: {problem}")
     now = Snapshot(at=at(0), host=host, unreachable_since=at(-20), platform=PlatformView())
     (alert,) = Scene().judge(now)
-    assert (alert.kind, alert.severity, alert.says.key) == (
+    assert (alert.kind, alert.severity, alert.message.key) == (
         "platform_unreachable",
         Severity.CRITICAL,
         f"alert.platform_unreachable.{because}",

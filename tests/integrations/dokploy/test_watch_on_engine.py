@@ -90,7 +90,11 @@ async def _world(
         source = DokploySource(client, given, names, clock=clock, since=clock.now(), redact=redact)
         watch_settings = WatchSettings(unreachable_after_s=1.0)
         docker = Watcher(
-            EngineSnapshotSource(engine, only=("*",)), DOCKER_DETECTORS, sink=Heard(), clock=clock, settings=watch_settings
+            EngineSnapshotSource(engine, only=("*",)),
+            DOCKER_DETECTORS,
+            sink=Heard(),
+            clock=clock,
+            settings=watch_settings,
         )
         watchers = [docker]
         watch = WatcherGroup(watchers)
@@ -174,7 +178,7 @@ async def test_a_failure_nobody_announces_is_told_within_ten_seconds(world: Worl
     (alert,) = await eventually(lambda: world.said("deploy_failed"), 15)
     heard_at = next(at for at, one in world.heard.raised if one is alert)
     assert (heard_at - ended).total_seconds() <= 10.0
-    assert alert.says.key == "alert.deploy_failed.line"
+    assert alert.message.key == "alert.deploy_failed.line"
     _no_secret_in(world, alert)
 
 
@@ -188,7 +192,7 @@ async def test_a_deployment_that_is_done_and_crashes_is_told(quick_world: World)
     service = quick_world.compose("granada", program=CRASH)
     await _deployed(quick_world, service)
     (alert,) = await eventually(lambda: quick_world.said("deploy_crashed"), 20)
-    assert (alert.host, alert.stack, alert.says.values["services"]) == ("local", "granada", "app")
+    assert (alert.host, alert.stack, alert.message.values["services"]) == ("local", "granada", "app")
     assert alert.facts()["platform_status"] == "done"
     assert not quick_world.said("deploy_failed")
 
@@ -217,7 +221,7 @@ async def test_what_a_restart_of_dokploy_left_running_is_found(quick_world: Worl
     await eventually(lambda: [one for one in quick_world.source.managed() if one.deployments], 20)
     quick_world.standin.restart(marks_leftovers=False)
     (alert,) = await eventually(lambda: quick_world.said("deploy_stuck"), 30)
-    assert alert.says.key == "alert.deploy_stuck.forgotten"
+    assert alert.message.key == "alert.deploy_stuck.forgotten"
 
 
 async def test_a_failed_backup_is_told_when_it_is_announced(quick_world: World) -> None:
@@ -236,7 +240,7 @@ async def test_a_failed_backup_is_told_when_it_is_announced(quick_world: World) 
 async def test_dokploy_going_down_and_coming_back_is_reported(quick_world: World) -> None:
     quick_world.standin.go_down()
     (alert,) = await eventually(lambda: quick_world.said("platform_unreachable"), 40)
-    assert alert.says.key == "alert.platform_unreachable.network"
+    assert alert.message.key == "alert.platform_unreachable.network"
     quick_world.standin.come_back()
     await eventually(lambda: quick_world.heard.cleared, 40)
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.deployments.platform import ManagedKind
-from integrations.dokploy.webhook import DokployWebhook, DokployNotice, NoticeKind, parse_notice
+from integrations.dokploy.webhook import DokployNotice, DokployWebhook, NoticeKind, parse_notice
 from tests.integrations.dokploy.replay import FOLDER
 
 BODIES: dict[str, dict[str, Any]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrations.dokploy.client.endpoints.composes import deploy_body
-from integrations.dokploy.client.transport import RetryLimits, DokployTransport
+from integrations.dokploy.client.transport import DokployTransport, RetryLimits
 from integrations.dokploy.models import ApplicationRow
 
 

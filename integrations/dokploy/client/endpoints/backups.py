@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from integrations.dokploy.client.instance_models import VolumeBackup
-from integrations.dokploy.client.transport import RetryLimits, DokployTransport
+from integrations.dokploy.client.transport import DokployTransport, RetryLimits
 from integrations.dokploy.models import BackupRow
 
 VolumeOwner = Literal["application", "compose", "postgres", "mysql", "mariadb", "mongo", "redis", "libsql"]

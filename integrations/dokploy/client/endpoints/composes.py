@@ -7,7 +7,7 @@ from typing import Literal, Unpack
 from integrations.dokploy.client.dokploy_errors import CallFailed
 from integrations.dokploy.client.endpoints.update_fields import ComposeChanges, to_wire_names
 from integrations.dokploy.client.secret_values import Secret, reveal
-from integrations.dokploy.client.transport import RetryLimits, DokployTransport
+from integrations.dokploy.client.transport import DokployTransport, RetryLimits
 from integrations.dokploy.models import ComposeRow, DeployAccepted
 
 
@@ -23,7 +23,9 @@ class ComposeEndpoints:
 
     async def update(self, compose_id: str, **changes: Unpack[ComposeChanges]) -> ComposeRow:
         """Write fields, which take effect at the next deploy; return the row as it is now."""
-        return await self._transport.post("compose.update", ComposeRow, {"composeId": compose_id, **to_wire_names(changes)})
+        return await self._transport.post(
+            "compose.update", ComposeRow, {"composeId": compose_id, **to_wire_names(changes)}
+        )
 
     async def save_environment(self, compose_id: str, env: str) -> None:
         """Replace the whole environment; takes effect at the next deploy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integrations.dokploy.client.transport import RetryLimits, DokployTransport
+from integrations.dokploy.client.transport import DokployTransport, RetryLimits
 from integrations.dokploy.models import DatabaseKind, DatabaseRow
 
 

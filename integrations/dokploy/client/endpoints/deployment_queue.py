@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from integrations.dokploy.client.transport import RetryLimits, DokployTransport
+from integrations.dokploy.client.transport import DokployTransport, RetryLimits
 from integrations.dokploy.models import DeploymentRow, QueuedJob
 
 DeploymentOwner = Literal["application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup"]

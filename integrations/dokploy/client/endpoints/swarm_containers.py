@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from integrations.dokploy.client.docker_models import ContainerRow, Inspection
-from integrations.dokploy.client.transport import RetryLimits, DokployTransport
+from integrations.dokploy.client.transport import DokployTransport, RetryLimits
 
 
 class ContainerEndpoints:
