@@ -8,8 +8,8 @@ from agent.chat.chat_deps import ChatDeps, QuestionContext, visible_inventory
 from agent.chat.chat_history import ChatHistory, ChatTurn
 from agent.chat.conversation import AnswerMessage, AnswerPart, ChatQuestion, ProposeCommand, RunCommand
 from agent.chat.intents import CHANGE_INTENTS, Intent, Interpretation, interpret_question
+from agent.chat.model_answer import AnswerStream, ModelAnswerer, no_answer_message
 from agent.chat.rule_answers import answer_by_rule, targets_meant
-from agent.llm.tool_loop import AnswerStream, ToolLoop, no_answer_message
 from core.errors import ModelFailed
 from core.incidents.incident import Incident
 from core.language_model import LanguageModel
@@ -85,7 +85,7 @@ class RulesFirstDialogue:
     ) -> AsyncGenerator[AnswerPart, None]:
         history = self._turns.messages(_key(asked.question), self._parts.clock.now())
         parts = AnswerStream()
-        inquiry = ToolLoop(asked, model, history, parts)
+        inquiry = ModelAnswerer(asked, model, history, parts)
         outcome: list[ModelFailed | None] = []
 
         async def inquire() -> None:
