@@ -18,7 +18,7 @@ from agent.incident.incident_deps import IncidentDeps
 from agent.incident.incident_reactions import IncidentReactions
 from agent.incident.runtime import IncidentRuntime
 from agent.runbooks.loader import load_runbooks
-from bot.chat_face_deps import BotDeps
+from bot.bot_deps import BotDeps
 from bot.telegram_app import TelegramApp
 from core.actions.catalog import Catalog
 from core.actions.executor import CallStarted, ExecutorDeps

@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.chat_face_deps import BotDeps
+from bot.bot_deps import BotDeps
 from bot.delivery.destinations import chat_destination
-from bot.delivery.outbox_worker import OutboxWriter
 from bot.notifier import TelegramNotifier
 from core.actions.approvals import Approval
 from core.actions.calls import CallRecord
@@ -24,6 +23,7 @@ from core.notifications import OutgoingMessage
 from core.text import LANGUAGES
 from core.views.call_cards import end_card, group_card, group_end_card, question_card, running_card
 from core.views.cards import Card
+from knowledge.outbox_worker import OutboxWriter
 
 CALLS_RESYNCED = 50
 

@@ -15,8 +15,8 @@ from core.views.cards import Card
 from core.views.view_context import ViewContext
 
 if TYPE_CHECKING:
+    from bot.bot_deps import BotDeps
     from bot.call_replies import CallReplies
-    from bot.chat_face_deps import BotDeps
     from bot.incoming.access import Access
     from core.decisions import Decisions
     from core.people import Person

@@ -8,7 +8,7 @@ import json
 import structlog
 from telegram import Bot, BotCommand, BotCommandScope, BotCommandScopeChat, BotCommandScopeDefault
 
-from bot.chat_face_deps import BotDeps
+from bot.bot_deps import BotDeps
 from bot.commands.command_table import listed_commands
 from bot.delivery.telegram_client import TelegramClient
 from core.actions.catalog import Role

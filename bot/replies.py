@@ -11,13 +11,13 @@ from telegram import Bot
 from telegram.constants import ChatAction
 
 from bot.command_context import ChatLocation, CommandContext, CommandReply, Later, Live
-from bot.delivery.outbox_worker import OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.inbox import SlowAnswer
 from core.error_text import explained
 from core.notifications import OutgoingMessage
 from core.tasks import Tasks
 from core.views.cards import Card, Tone, said
+from knowledge.outbox_worker import OutboxWriter
 
 log = structlog.get_logger(__name__)
 TYPING_EVERY_S = 4.5

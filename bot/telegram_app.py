@@ -13,12 +13,11 @@ from aiohttp import web
 from telegram.error import NetworkError
 
 import bot.commands.all_commands  # noqa: F401 - enters the commands into the table
+from bot.bot_deps import BotDeps
 from bot.call_replies import CallReplies
-from bot.chat_face_deps import BotDeps
 from bot.delivery.destinations import SCHEME, chat_and_thread, chat_destination
-from bot.delivery.outbox_worker import OutboxWorker, OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
-from bot.deploy_notifier import DeployReplies
+from bot.deploy_replies import DeployReplies
 from bot.incoming.access import Access
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.free_text import FreeTextResponder
@@ -36,6 +35,7 @@ from core.notifications import Destination, OutgoingMessage
 from core.tasks import Tasks
 from core.text import Text, text
 from core.views.cards import Tone, said
+from knowledge.outbox_worker import OutboxWorker, OutboxWriter
 
 REFUSED_NOTICE_EVERY_S = 3600.0
 SHUTDOWN_LIMIT_S = 2.0

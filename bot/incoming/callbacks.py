@@ -11,8 +11,8 @@ import structlog
 from telegram import Bot, CallbackQuery, MaybeInaccessibleMessage, Message
 from telegram.constants import ChatType
 
+from bot.bot_deps import BotDeps
 from bot.call_replies import CallReplies
-from bot.chat_face_deps import BotDeps
 from bot.command_context import ChatLocation, CommandContext, CommandReply
 from bot.commands.command_table import COMMANDS, Command
 from bot.delivery.destinations import chat_destination

@@ -24,7 +24,6 @@ from agent.chat.conversation import (
 from bot.arguments.target_choice import ReplyOption, choices
 from bot.command_context import CommandContext
 from bot.commands.command_table import COMMANDS
-from bot.delivery.outbox_worker import OutboxWriter
 from bot.delivery.telegram_client import TelegramClient
 from bot.incoming.callbacks import CallbackQueries
 from bot.incoming.inbox import SlowAnswer
@@ -46,6 +45,7 @@ from core.views.cards import (
     line,
     said,
 )
+from knowledge.outbox_worker import OutboxWriter
 
 PROGRESS_AFTER_S = 2.0
 """Delay before a slow answer shows a progress line with a cancel button."""

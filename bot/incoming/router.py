@@ -12,7 +12,7 @@ from telegram import Chat, ChatMemberUpdated, Message, Update, User
 from telegram.constants import ChatMemberStatus, ChatType
 
 from bot.arguments.target_choice import ReplyOption, choices
-from bot.chat_face_deps import BotDeps
+from bot.bot_deps import BotDeps
 from bot.command_context import ChatLocation, CommandContext
 from bot.commands.command_table import COMMANDS, Command, nearest_command
 from bot.delivery.destinations import chat_destination

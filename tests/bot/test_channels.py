@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.delivery.outbox_worker import OutboxWorker, OutboxWriter
 from bot.delivery.pacing import ChatPace
 from bot.rendering.telegram_html import render_card
 from core.actions.catalog import JsonObject
@@ -31,6 +30,7 @@ from core.tasks import Tasks
 from core.text import text
 from core.views.card_views import CardViews
 from knowledge.config.text_files import load_texts
+from knowledge.outbox_worker import OutboxWorker, OutboxWriter
 from knowledge.stores import Knowledge
 from tests.testbed.world import eventually
 

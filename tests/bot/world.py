@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from agent.chat.conversation import AnswerPart, ChatQuestion
 from agent.runbooks.loader import load_runbooks
 from agent.runbooks.runbook import Runbooks
-from bot.chat_face_deps import BotDeps
+from bot.bot_deps import BotDeps
 from bot.delivery.destinations import chat_destination
 from bot.incoming.inbox import CommandTimeouts
 from bot.telegram_app import TelegramApp

@@ -11,7 +11,7 @@ from core.actions.call_outcome import CallLimits
 from core.actions.calls import Call, CallState
 from core.actions.catalog import Outcome
 from core.runs import RunState
-from tests.core.gateway.kitchen import ADA, QUICK, Oven, kitchen
+from tests.core.gateway.gateway_world import ADA, QUICK, Oven, kitchen
 from tests.knowledge.failing_database import WRITING, Moment
 from tests.testbed.world import eventually
 

@@ -10,7 +10,7 @@ from core.actions.calls import Call, CallState
 from core.actions.catalog import JsonObject
 from core.actions.policy import Decision
 from core.runs import RunState
-from tests.core.gateway.kitchen import ADA, COOKED, Kitchen, Oven, kitchen
+from tests.core.gateway.gateway_world import ADA, COOKED, Kitchen, Oven, kitchen
 from tests.testbed.world import eventually
 
 WELL: JsonObject = {"outcome": "ok", "message": COOKED.to_json(), "data": {"minutes": 40}}

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import structlog
 
+from bot.bot_deps import BotDeps
 from bot.call_replies import CallReplies
-from bot.chat_face_deps import BotDeps
-from bot.delivery.outbox_worker import OutboxWriter
 from core.actions.calls import CallRecord
 from core.actions.executor import CallFinished
 from core.deployments.deploys import Deploy, DeployChanged, DeployPhase
 from core.incidents.incident_notices import IncidentNotices
 from core.views.deploy_card import deploy_card, verdict_line
+from knowledge.outbox_worker import OutboxWriter
 
 CARD_UPDATE_EVERY_S = 5.0
 """Interval at which the elapsed time on the card of a running deploy is updated."""
