@@ -34,7 +34,7 @@ from core.monitoring.inventory import Inventory
 from core.people import KnownPeople
 from core.redaction import Redactor, redact
 from core.settings import Settings, secrets_of
-from core.tasks import Tasks
+from core.tasks import Tasks, undone_on_failure
 from core.text import text
 from integrations.docker_engine.integration import DockerIntegration
 from integrations.dokploy import integration as dokploy
@@ -78,11 +78,8 @@ class Guardian:
         self.deploys: DeployRuntime | None = None
 
     async def __aenter__(self) -> Self:
-        try:
+        async with undone_on_failure(self._stack.aclose):
             await self._start()
-        except BaseException:
-            await self._stack.aclose()
-            raise
         return self
 
     async def __aexit__(

@@ -32,7 +32,7 @@ from core.errors import SettingsError
 from core.incidents.incident_notices import IncidentNotices, NoticeDeps
 from core.incidents.paging import Recipients
 from core.notifications import Destination, OutgoingMessage
-from core.tasks import Tasks
+from core.tasks import Tasks, undone_on_failure
 from core.text import Text, text
 from core.views.cards import Tone, said
 from knowledge.outbox_worker import OutboxWorker, OutboxWriter
@@ -139,7 +139,7 @@ class TelegramApp:
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._tasks)
         self._stack.push_async_callback(self.client.close)
-        try:
+        async with undone_on_failure(self._stack.aclose):
             await self._log_in()
             await self._notifier.load()
             self.notices.subscribe(self._face.bus)
@@ -148,9 +148,6 @@ class TelegramApp:
             await self.notices.resync()
             await self._replies.resync()
             await self._deploy_cards.resync()
-        except BaseException:
-            await self._stack.aclose()
-            raise
         self._tasks.start("show incidents", self.notices.run, restarts=True)
         self._tasks.start("deliver messages", self._deliver, restarts=True)
         self._tasks.start("let deploys tick", self._deploy_cards.run, restarts=True)

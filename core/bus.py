@@ -45,5 +45,5 @@ class Bus:
         for listener in tuple(self._listeners[type(event)]):
             try:
                 await listener(event)
-            except Exception:
+            except Exception:  # one listener must not keep the others from hearing
                 log.exception("a listener failed", about=type(event).__name__)

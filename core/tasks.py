@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,15 @@ LONGEST_RESTART_S = 30.0
 STOP_LIMIT_S = 10.0
 GOOD_RUN_S = 60.0
 """After a run this long the pause before a restart is short again."""
+
+
+@asynccontextmanager
+async def undone_on_failure(undo: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Run the block; where it fails or is cut off, run `undo` before that passes on."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(undo)
+        yield
+        stack.pop_all()
 
 
 class Tasks:
@@ -64,7 +74,7 @@ class Tasks:
             began = asyncio.get_running_loop().time()
             try:
                 await work()
-            except Exception as error:
+            except Exception as error:  # a supervisor: whatever it is, it is reported, and the task begun again
                 log.exception("a background task died", task=name, restarts=restarts)
                 await self._tell(name, error)
                 if not restarts:

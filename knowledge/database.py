@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import SettingsError, SystemUnavailable
+from core.tasks import undone_on_failure
 from knowledge.schema import migrate_if_needed
 
 CONNECTION_WAIT_S = 30.0
@@ -61,11 +62,8 @@ class Database:
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
 
     async def __aenter__(self) -> Self:
-        try:
+        async with undone_on_failure(self.close):
             await migrate_if_needed(self._writer, self.url)
-        except BaseException:
-            await self.close()
-            raise
         return self
 
     async def __aexit__(

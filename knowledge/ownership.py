@@ -38,7 +38,7 @@ class DataDirLock:
             ) from error
         try:
             await self._wait_for(file)
-        except BaseException:
+        except BaseException:  # cut off while waiting: the file must not stay open
             os.close(file)
             raise
         os.ftruncate(file, 0)

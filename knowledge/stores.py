@@ -22,6 +22,7 @@ from core.incidents.lessons import Lesson
 from core.monitoring.inventory import Inventory
 from core.runs import Runs
 from core.settings import Settings
+from core.tasks import undone_on_failure
 from knowledge.checkpoints import GRAPH_FILE, Checkpoints
 from knowledge.cleanup import Cleanup
 from knowledge.codec import build_adapters
@@ -93,12 +94,9 @@ class Knowledge:
         self.vault = Vault(await asyncio.to_thread(load_key, key, self.data_dir))
         self.ledger = LedgerRecords(self.database, self.vault, self._clock)
         await self._stack.enter_async_context(self.database)
-        try:
+        async with undone_on_failure(self._stack.aclose):
             await asyncio.to_thread(build_adapters, Call, Result, Approval, Incident, Lesson, Deploy, StackVersion)
             await self._check_key()
-        except BaseException:
-            await self._stack.aclose()
-            raise
         return self
 
     async def __aexit__(

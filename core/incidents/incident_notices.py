@@ -199,7 +199,7 @@ class IncidentNotices:
         mark = self._marks.pop(incident_id)
         try:
             await self._show(incident_id, mark.why)
-        except BaseException:
+        except BaseException:  # cut off or failed: it is still to be shown
             self.mark(incident_id, why=mark.why, is_urgent=True)
             raise
 

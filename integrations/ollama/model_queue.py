@@ -57,7 +57,7 @@ class ModelQueue:
         except TimeoutError as error:
             self._give_up(waiter)
             raise ModelFailed(ModelFailure.BUSY, "the model didn't get to it in time; try again in a minute") from error
-        except BaseException:
+        except BaseException:  # whoever is cancelled leaves the queue
             self._give_up(waiter)
             raise
 

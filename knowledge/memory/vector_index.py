@@ -168,7 +168,7 @@ def _guarded(work: Callable[[], R]) -> R:
         return work()
     except GuardianError:
         raise
-    except BaseException as error:
+    except BaseException as error:  # a panic of Chroma's Rust part is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         raise IndexDamaged(f"{type(error).__name__}: {error}") from error

@@ -13,9 +13,9 @@ from knowledge.ownership import DataDirLock
 
 HOLDER = """
 import asyncio, pathlib, sys
-from knowledge.ownership import Ownership
+from knowledge.ownership import DataDirLock
 async def main():
-    async with Ownership(pathlib.Path(sys.argv[1])):
+    async with DataDirLock(pathlib.Path(sys.argv[1])):
         print("mine", flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())

@@ -13,6 +13,7 @@ import structlog
 
 from core.errors import ActionFailed, GuardianError, NotFound, SettingsError, SystemUnavailable, TimeLimitExceeded
 from core.settings import EngineSettings
+from core.tasks import undone_on_failure
 from integrations.docker_engine.client.docker_sdk import DockerSdkClient, TlsFiles
 from integrations.docker_engine.client.engine_http import EngineHttp
 from integrations.docker_engine.client.json_fields import json_int, json_object, json_string
@@ -162,14 +163,15 @@ class EngineConnector:
             tunnel = SshTunnel(self.title, address.ssh, address.socket, self._settings, program=self._ssh_program)
             address = EngineAddress(socket=await tunnel.open())
         wire = EngineHttp(self.title, address.socket, address.host, address.port, _ssl_context(self.name, address.tls))
-        try:
-            return await self._negotiate(address, wire, tunnel)
-        except BaseException:
+
+        async def close() -> None:
             await wire.close()
             if tunnel is not None:
                 with suppress(GuardianError):
                     await tunnel.close()
-            raise
+
+        async with undone_on_failure(close):
+            return await self._negotiate(address, wire, tunnel)
 
     async def _negotiate(self, address: EngineAddress, wire: EngineHttp, tunnel: SshTunnel | None) -> EngineLink:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.errors import SystemUnavailable
 from core.settings import EngineSettings
+from core.tasks import undone_on_failure
 
 TUNNEL_POLL_S = 0.05
 STOP_GRACE_S = 3.0
@@ -39,12 +40,9 @@ class SshTunnel:
         """
         self._home = Path(tempfile.mkdtemp(prefix="guardian-ssh-"))
         local = self._home / "docker.sock"
-        try:
+        async with undone_on_failure(self.close):
             await self._spawn(local)
             await self._wait_for(local)
-        except BaseException:
-            await self.close()
-            raise
         return local
 
     async def _spawn(self, local: Path) -> None:

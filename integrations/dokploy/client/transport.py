@@ -227,7 +227,7 @@ class DokployTransport:
             raise NotSent(
                 f"{problem}; nothing was sent", message=text("dokploy_error.nothing_done", problem=error.message)
             ) from error
-        except BaseException:
+        except BaseException:  # cut off: neither a success nor a failure of Dokploy's
             self._breaker.abandoned()
             raise
         if reply.status in GATEWAY_STATUSES:
