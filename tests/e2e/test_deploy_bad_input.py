@@ -65,7 +65,7 @@ async def test_a_stack_that_was_never_deployed(shop: DokployWorld) -> None:
     await ask(ada, "/logs granada", "has no containers")
     await ask(ada, "/rollback granada", "no good version of granada")
     sent = await shop.order("/deploy granada")
-    await shop.private("up and healthy", after=sent)
+    await shop.private("is up", "healthy for", after=sent)
 
 
 async def test_what_dokploy_does_not_manage(shop: DokployWorld) -> None:

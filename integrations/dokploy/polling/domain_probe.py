@@ -93,7 +93,7 @@ class DomainProbe:
         """
         self._clock = clock
         self._certificate_s = certificate_days * 86400
-        self._resolve = resolve_host
+        self._resolve = resolve
         self._ports = {80: http_port, 443: https_port}
         self._trusted = trusted
         self._time_limit_s = time_limit_s
