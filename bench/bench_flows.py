@@ -32,8 +32,8 @@ from tests.testbed.world import eventually
 ROOT = Path(__file__).resolve().parents[1]
 TOKEN = "700000003:local-chat-server-of-the-flows-aaaaa"
 QUESTION = "why is api down?"
-BEFORE = {"event to card": 61, "tap to action": 93, "question to answer": 55, "deploy to verdict": 60}
-"""Measured on the layout before packages by noun: the limits are two thirds of them."""
+BEFORE = {"event to card": 85, "tap to action": 83, "question to answer": 55, "deploy to verdict": 143}
+"""Counted by this benchmark on the layout before packages by noun: the limits are two thirds of them."""
 
 
 class Flows:
