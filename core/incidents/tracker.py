@@ -1,4 +1,7 @@
-"""The incident tracker: opens, groups and closes incidents, and is the only place that changes one."""
+"""The incident tracker: opens, groups and closes incidents, and is the only place that changes one.
+
+Longer than other files: its methods share the locks and the open incidents, and their order is what prevents races.
+"""
 
 from __future__ import annotations
 
